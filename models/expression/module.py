@@ -1,0 +1,119 @@
+"""What Lightning trains: one `model_step` for every phase, the network passed in."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch.nn import functional
+from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+
+from models.expression.transforms import augment_batch, mixup
+from models.randomness import derived_seed, generator_for
+
+if TYPE_CHECKING:
+    from models.batches import Batch
+    from models.expression.params import TrainParams
+
+LOG_EVERY = 50
+
+
+class ExpressionModule(LightningModule):
+    """Trains a network to give each picture a share for each label.
+
+    Args:
+        network: Normalised pictures N,C,H,W -> logits N,L.
+        params: The recipe.
+        mean: Of the training pictures, in 0..1.
+        std: Of the training pictures, in 0..1.
+        labels: How many.
+    """
+
+    def __init__(self, network: torch.nn.Module, params: TrainParams, mean: float, std: float, labels: int) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.params = params
+        self.mean, self.std = mean, std
+        # Every rank validates its own share; the states are summed over ranks at the end of the epoch.
+        self.accuracy = MulticlassAccuracy(labels, average="micro")
+        self.macro_f1 = MulticlassF1Score(labels, average="macro")
+
+    def forward(self, pictures_nhwc: torch.Tensor) -> torch.Tensor:
+        """Pictures uint8 N,H,W,C -> logits N,L, as in use: no augmentation."""
+        return self.network(self.normalised(pictures_nhwc))  # type: ignore[no-any-return]
+
+    def normalised(self, pictures_nhwc: torch.Tensor) -> torch.Tensor:
+        """Pictures uint8 N,H,W,C -> float N,C,H,W of mean 0 and deviation 1, channels last in memory."""
+        pictures_nchw = pictures_nhwc.permute(0, 3, 1, 2).float()
+        scaled_nchw = pictures_nchw * (1.0 / (255.0 * self.std)) - self.mean / self.std
+        return scaled_nchw.contiguous(memory_format=torch.channels_last)
+
+    def model_step(
+        self, pictures_nchw: torch.Tensor, targets_nl: torch.Tensor, smoothing: float = 0.0
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The step that all phases share: the mean loss, and logits N,L."""
+        logits_nl = self.network(pictures_nchw).float()
+        return functional.cross_entropy(logits_nl, targets_nl, label_smoothing=smoothing), logits_nl
+
+    def training_step(self, batch: Batch, _batch_idx: int = 0) -> torch.Tensor:
+        """The loss of this process's share of a global batch.
+
+        Chunk by chunk: batch statistics, augmentation and dropout see `norm_samples` samples and a seed of their own,
+        so one process and several with the same global batch compute the same gradients.
+        """
+        size = self.params.norm_samples
+        chunks = zip(torch.split(batch.pictures_nhwc, size), torch.split(batch.targets_nl, size), strict=True)
+        losses = [self._chunk_loss(*chunk, batch.step, batch.first_chunk + i) for i, chunk in enumerate(chunks)]
+        loss = torch.stack(losses).mean()
+        if batch.step % LOG_EVERY == 0:  # self.log costs a step about a millisecond of Python
+            self.log("train/loss", loss.detach())
+        return loss
+
+    def _chunk_loss(self, pictures_nhwc: torch.Tensor, targets_nl: torch.Tensor, step: int, chunk: int) -> torch.Tensor:
+        place = (self.params.seed, self.current_epoch, step, chunk)
+        generator = generator_for(pictures_nhwc.device, *place)
+        pictures_nchw = augment_batch(self.normalised(pictures_nhwc), self.params, generator)
+        pictures_nchw, targets_nl = mixup(pictures_nchw, targets_nl, self.params.mixup, generator)
+        torch.manual_seed(derived_seed(*place, "dropout"))  # dropout takes no generator
+        pictures_nchw = pictures_nchw.contiguous(memory_format=torch.channels_last)
+        return self.model_step(pictures_nchw, targets_nl, self.params.label_smoothing)[0]
+
+    def validation_step(self, batch: Batch, _batch_idx: int = 0) -> None:
+        """Adds a batch to val/loss, val/accuracy and val/macro_f1."""
+        loss, logits_nl = self.model_step(self.normalised(batch.pictures_nhwc), batch.targets_nl)
+        labels_n = batch.targets_nl.argmax(1)
+        self.accuracy.update(logits_nl, labels_n)
+        self.macro_f1.update(logits_nl, labels_n)
+        figures: dict[str, Any] = {"val/loss": loss, "val/accuracy": self.accuracy, "val/macro_f1": self.macro_f1}
+        self.log_dict(figures, on_epoch=True, batch_size=len(labels_n), sync_dist=True)
+
+    def on_train_epoch_end(self) -> None:
+        """Averages what batch normalisation has counted, so that every process goes on with the same."""
+        if self.trainer.world_size > 1:
+            for buffer in self.network.buffers():
+                if buffer.is_floating_point():
+                    torch.distributed.all_reduce(buffer)
+                    buffer.div_(self.trainer.world_size)
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401  # one of the many forms that Lightning takes
+        """SGD with Nesterov momentum; a linear warm-up, then a cosine to zero (Loshchilov and Hutter 2017)."""
+        matrices = [parameter for parameter in self.network.parameters() if parameter.ndim > 1]
+        vectors = [parameter for parameter in self.network.parameters() if parameter.ndim <= 1]
+        groups: list[dict[str, Any]] = [
+            {"params": matrices, "weight_decay": self.params.weight_decay},
+            {"params": vectors},
+        ]
+        optimiser = torch.optim.SGD(groups, lr=self.params.learning_rate, momentum=0.9, nesterov=True)
+        total = int(self.trainer.estimated_stepping_batches)
+        warmup = max(1, round(self.params.warmup_epochs * total / self.params.epochs))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: warmed_cosine(step, warmup, total))
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def warmed_cosine(step: int, warmup: int, total: int) -> float:
+    """The share of the peak learning rate at a step: up linearly, then down to zero along a cosine."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1.0 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, total - warmup))))

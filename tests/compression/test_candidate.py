@@ -1,0 +1,157 @@
+"""The candidate and its proof: exported files that answer as the network did, and faults that show."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+
+from compression.candidate import compress, reference, seal
+from compression.prove import certificate, parity
+from curation.sampleset import SampleSet
+from models.expression import family
+from models.expression.params import CompressParams
+from models.family import Asset
+from rushes.bundle import BundleError, read_bundle
+from tests.support.sets import small_set
+from tests.support.trained import quickly_trained
+
+DETECTOR = b"not a real detector"
+SMALL = replace(
+    family,
+    assets=(Asset("detector", "p", "m", "detector.tflite", hashlib.sha256(DETECTOR).hexdigest(), "Apache-2.0"),),
+)
+PARAMS = CompressParams(calibration_samples=48)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A set, and the reference and candidate of a network that learned it."""
+    folder = tmp_path_factory.mktemp("compress")
+    samples = small_set(folder / "set", {"train": 64, "validation": 32, "test": 32})
+    make(samples, folder)
+    return samples, folder
+
+
+def make(samples, folder) -> None:
+    graphs = reference(SMALL, quickly_trained(samples), samples, PARAMS, folder / "reference")
+    compress(SMALL, samples, PARAMS, folder / "reference", folder / "candidate")
+    seal(SMALL, samples.info, graphs, lambda _: DETECTOR, folder / "candidate")
+
+
+def test_the_files_answer_as_the_network_did(built):
+    """Float by rounding alone; int8 reads nearly every sample alike."""
+    _, folder = built
+
+    found = parity(read_bundle(folder / "reference"), read_bundle(folder / "candidate"))
+
+    assert found["fp32_max"] < 1e-4
+    assert found["compressed_agreement"] > 0.9
+
+
+def test_shuffled_weights_show_in_the_parity(built, tmp_path):
+    """The convolutions of the exported file shuffled, and parity is gone."""
+    _, folder = built
+    shutil.copytree(folder / "reference", tmp_path / "reference")
+    path = tmp_path / "reference" / "expression.onnx"
+    model = onnx.load(path)
+    for weight in [tensor for tensor in model.graph.initializer if len(tensor.dims) == 4]:
+        values = numpy_helper.to_array(weight)
+        shuffled = np.random.default_rng(0).permutation(values.ravel()).reshape(values.shape)
+        weight.CopyFrom(numpy_helper.from_array(shuffled, weight.name))
+    onnx.save(model, path)
+
+    with pytest.raises(BundleError, match="sha256"):
+        read_bundle(tmp_path / "reference")
+    broken = replace(read_bundle(folder / "reference"), folder=tmp_path / "reference")
+    assert parity(broken, read_bundle(folder / "candidate"))["fp32_max"] > 0.005
+
+
+def test_int8_is_really_int8_and_smaller(built):
+    """Weights of the convolutions are int8 with a scale a channel, and the file is less than half as large."""
+    _, folder = built
+    model = onnx.load(folder / "candidate" / "expression.onnx")
+    int8 = [t for t in model.graph.initializer if t.data_type == onnx.TensorProto.INT8 and len(t.dims) == 4]
+    scales = {t.name: t for t in model.graph.initializer}
+
+    assert len(int8) >= 4
+    assert all(len(numpy_helper.to_array(scales[t.name.replace("_quantized", "_scale")])) == t.dims[0] for t in int8)
+    sizes = [(folder / name / "expression.onnx").stat().st_size for name in ("candidate", "reference")]
+    assert sizes[0] < 0.55 * sizes[1]
+
+
+def test_the_digest_is_a_function_of_its_inputs(built, tmp_path):
+    """Made again from the same data, params and code, the candidate has the same digest."""
+    samples, folder = built
+    make(samples, tmp_path)
+
+    assert read_bundle(tmp_path / "candidate").digest == read_bundle(folder / "candidate").digest
+
+
+def test_an_asset_with_another_hash_is_refused(built, tmp_path):
+    """What travels along is what the family named."""
+    samples, folder = built
+    graphs = family.graphs(quickly_trained(samples), samples)
+    shutil.copytree(folder / "candidate", tmp_path / "candidate")
+
+    with pytest.raises(BundleError, match="sha256"):
+        seal(SMALL, samples.info, graphs, lambda _: b"tampered", tmp_path / "candidate")
+
+
+def test_the_test_split_stays_shut(built, tmp_path):
+    """Compression never opens the test split: without it, all goes the same way."""
+    samples, _ = built
+    blind = small_set(tmp_path / "set", {"train": 64, "validation": 32, "test": 32})
+    (blind.folder / "test.npy").unlink()
+
+    make(blind, tmp_path)
+
+    assert read_bundle(tmp_path / "candidate").manifest.labels == samples.labels
+
+
+def test_the_certificate_speaks_of_this_bundle(built):
+    """Digest, both sets of metrics, bytes and latency of both, and the machine."""
+    samples, folder = built
+    bundles = [read_bundle(folder / name) for name in ("reference", "candidate")]
+
+    proof = certificate(SMALL, *bundles, *(SMALL.score(bundle, samples, "test") for bundle in bundles))
+
+    assert proof.digest == bundles[1].digest
+    assert set(proof.metrics) == set(proof.latency_ms) == set(proof.size_bytes) == {"fp32", "compressed"}
+    assert proof.metrics["compressed"]["accuracy"] > 0.6
+    assert proof.machine["onnxruntime"]
+
+
+def test_temperature_makes_confidence_honest(tmp_path):
+    """Where a third of the labels are wrong, a network that is ever so sure is calmed down."""
+    samples = small_set(tmp_path / "set", {"train": 64, "validation": 30})
+    network = quickly_trained(samples)
+    table = samples.table
+    table.loc[(table["split"] == "validation") & (table["row"] % 3 == 0), "label"] = "sad"
+    table.to_parquet(samples.folder / "samples.parquet")
+    doubtful = SampleSet(samples.folder)
+
+    quiet, calmed = (
+        family.graphs(torch.nn.Sequential(network, Times(factor)), doubtful)[0].module.temperature
+        for factor in (0.2, 0.4)
+    )
+
+    assert calmed == pytest.approx(2.0 * quiet, rel=0.1)
+
+
+class Times(torch.nn.Module):
+    """Multiplies."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        """X -> factor x."""
+        return self.factor * x

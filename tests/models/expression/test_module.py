@@ -1,0 +1,116 @@
+"""The module: whole-batch transforms, batches, and the schedule."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import numpy as np
+import pytest
+import torch
+
+from models.batches import InOrder, Shuffled
+from models.expression.module import warmed_cosine
+from models.expression.network import ExpressionNetwork
+from models.expression.params import TrainParams
+from models.expression.transforms import augment_batch, mixup
+from models.randomness import derived_seed, generator_for
+
+
+def pictures(count: int = 8) -> torch.Tensor:
+    return torch.randn(count, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+
+
+def test_transforms_are_decided_by_their_generator():
+    """The same generator, the same pictures; another step, others."""
+    first, again, other = (augment_batch(pictures(), TrainParams(), generator_for("cpu", 0, 0, s)) for s in (1, 1, 2))
+
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_no_transform_asked_for_is_the_picture_or_its_mirror():
+    """With every amount at zero only the flip is left."""
+    params = TrainParams(rotation_deg=0, scale=0, shift=0, contrast=0, noise=0, occlusion=0)
+    before = pictures()
+
+    after = augment_batch(before, params, generator_for("cpu", 0))
+
+    for one, two in zip(before, after, strict=True):
+        assert torch.allclose(one, two, atol=1e-5) or torch.allclose(one.flip(2), two, atol=1e-5)
+
+
+def test_mixup_blends_targets_as_it_blends_pictures():
+    """A target's shares are those of the pictures in the blend."""
+    targets = torch.eye(8)
+    mixed, shares = mixup(torch.eye(8).reshape(8, 1, 2, 4), targets, 1.0, generator_for("cpu", 3))
+
+    assert torch.allclose(mixed.reshape(8, 8), shares)
+    assert torch.allclose(shares.sum(1), torch.ones(8))
+
+
+def shuffled(rank: int = 0, world_size: int = 1, epoch: int = 0) -> Shuffled:
+    rows = torch.arange(70).reshape(70, 1, 1, 1)
+    return Shuffled(rows, rows[:, 0, 0], 16, 4, 0, rank, world_size, lambda: epoch)
+
+
+def seen(batches: Shuffled) -> list[list[int]]:
+    return [batch.pictures_nhwc.flatten().tolist() for batch in batches]
+
+
+def flat(batches: Shuffled) -> list[int]:
+    return list(chain.from_iterable(seen(batches)))
+
+
+def test_an_epoch_visits_samples_once_in_an_order_of_its_own():
+    """No sample twice in an epoch; another epoch, another order; the same epoch, the same."""
+    first = flat(shuffled())
+
+    assert len(set(first)) == len(first) == 64
+    assert first == flat(shuffled())
+    assert first != flat(shuffled(epoch=1))
+
+
+def test_two_processes_share_a_batch_without_overlap():
+    """Together, in order, they hold what one process would."""
+    zero, one = seen(shuffled(0, 2)), seen(shuffled(1, 2))
+
+    assert [a + b for a, b in zip(zero, one, strict=True)] == seen(shuffled())
+    assert [batch.first_chunk for batch in shuffled(1, 2)] == [2] * 4
+
+
+def test_a_batch_that_cannot_be_shared_is_refused():
+    """With the params to change."""
+    with pytest.raises(ValueError, match=r"train\.batch_size"):
+        shuffled(0, 3)
+
+
+def test_validation_is_shared_out_whole():
+    """Every sample once, whatever the number of processes."""
+    rows = torch.arange(1030).reshape(1030, 1, 1, 1)
+    parts = [batch.pictures_nhwc.flatten() for rank in range(2) for batch in InOrder(rows, rows[:, 0, 0], rank, 2)]
+
+    assert sorted(torch.cat(parts).tolist()) == list(range(1030))
+
+
+def test_the_schedule_warms_up_and_ends_at_zero():
+    """Up linearly, then down."""
+    values = [warmed_cosine(step, 10, 100) for step in range(101)]
+
+    assert values[0] == pytest.approx(0.1)
+    assert values[9] == values[10] == 1.0
+    assert values[100] == pytest.approx(0.0)
+    assert np.all(np.diff(values[10:]) < 0)
+
+
+def test_widths_and_depths_must_match():
+    """A clear error, not a zip cut short."""
+    with pytest.raises(ValueError, match="one length"):
+        ExpressionNetwork(3, 1, (8, 16), (1,), 0.0)
+
+
+def test_seeds_differ_wholly():
+    """Neighbouring places have unrelated seeds that fit torch's range."""
+    seeds = {derived_seed(0, epoch, step) for epoch in range(20) for step in range(20)}
+
+    assert len(seeds) == 400
+    assert max(seeds) < 2**63

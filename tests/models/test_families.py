@@ -1,0 +1,72 @@
+"""Every family goes through these: a new one is tested by being listed in models/families.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from pydantic import ValidationError
+
+from models.families import FAMILIES, by_name
+from models.family import FamilyParams
+from models.load import load_params
+
+ROOT = Path(__file__).parents[2]
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+
+pytestmark = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+
+
+def test_it_is_found_by_its_name_and_its_folder(family):
+    """models/NAME, and by_name; a name that is none says which there are."""
+    assert by_name(family.name) is family
+    assert (ROOT / "models" / family.name / "__init__.py").is_file()
+    with pytest.raises(KeyError, match=family.name):
+        by_name("no such family")
+
+
+def test_params_yaml_is_its_params(family):
+    """The section in params.yaml is valid, and says a default where it differs from none."""
+    collection, params = load_params(ROOT / "params.yaml", family)
+
+    assert collection in PARAMS["collections"]
+    assert isinstance(params, FamilyParams)
+
+
+@pytest.mark.parametrize("part", ["augment", "train", "compress"])
+def test_an_unknown_key_is_refused(family, part):
+    """A slip of the pen must not be a default in silence."""
+    with pytest.raises(ValidationError, match="no_such_key"):
+        family.params.model_validate({part: {"no_such_key": 1}})
+
+
+def test_assets_are_pinned(family):
+    """Each file that travels along has a hash, a licence, and its package a pin in assets.txt."""
+    pins = (ROOT / "assets.txt").read_text()
+
+    for asset in family.assets:
+        assert len(asset.sha256) == 64
+        assert asset.licence
+        assert f"{asset.package}==" in pins
+
+
+def test_the_same_seed_gives_the_same_weights(family):
+    """Weights are drawn from params.seed, whatever the global state is."""
+    info = {"labels": ["a", "b"], "size_px": 32, "channels": 1, "mean": 0.5, "std": 0.2}
+    params = family.params().train
+    first = family.network(family.module(info, params)).state_dict()
+    torch.rand(3)
+    second = family.network(family.module(info, params)).state_dict()
+
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_nobody_asks_which_family_it_is(family):
+    """No step, flow or room compares with the family's name."""
+    rooms = ("steps", "flows", "registry", "report", "compression", "training")
+    files = [path for room in rooms for path in (ROOT / room).rglob("*.py")]
+
+    asking = [path.name for path in files if f'== "{family.name}"' in path.read_text()]
+    assert not asking

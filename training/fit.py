@@ -1,0 +1,189 @@
+"""Fits a family's module to its set with Lightning: devices, precision, checkpoints, resume, early stop."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import (
+    Callback,
+    EarlyStopping,
+    ModelCheckpoint,
+    TQDMProgressBar,
+    WeightAveraging,
+)
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from pytorch_lightning.loggers import Logger
+
+    from curation.sampleset import SampleSet
+    from models.family import Family
+
+MONITOR = "val/macro_f1"
+LAST = "last.ckpt"
+LOG_EVERY = 50
+
+
+@dataclass(frozen=True)
+class Devices:
+    """Where training runs; from settings, never from params. `threads` 0 means all cores."""
+
+    accelerator: str = "auto"
+    devices: int = 1
+    strategy: str = "auto"
+    threads: int = 0
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained module holding its best weights, and how it got there: one row an epoch in `history`."""
+
+    module: LightningModule
+    history: list[dict[str, float]]
+    best_epoch: int
+    stopped_early: bool
+    resumed_at: int = 0
+    is_first: bool = field(default=True)  # of several processes, the one that writes
+
+
+class History(Callback):
+    """One row an epoch; travels in the checkpoint, so a resumed run has the rows from before."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Takes the epoch's figures; validation has run by now."""
+        del pl_module
+        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        self.rows.append({"epoch": trainer.current_epoch, "step": trainer.global_step, "lr": rate, **figures})
+
+    def state_dict(self) -> dict[str, Any]:
+        """For the checkpoint."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """From the checkpoint."""
+        self.rows = list(state_dict["rows"])
+
+
+def precision_for(wanted: str, accelerator: str) -> Literal["32-true", "bf16-mixed"]:
+    """The precision that `auto` stands for on this machine: bf16 where the hardware multiplies in it."""
+    if wanted != "auto":
+        return wanted  # type: ignore[return-value]
+    if accelerator != "cpu" and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"  # noqa: SLF001  # no public name
+
+
+def fit(
+    family: Family,
+    params: Any,  # noqa: ANN401  # each family has its own
+    samples: SampleSet,
+    checkpoints: Path,
+    *,
+    devices: Devices = Devices(),  # frozen
+    loggers: Sequence[Logger] = (),
+    callbacks: Sequence[Callback] = (),
+) -> Fitted:
+    """Trains until done or no better, from the last checkpoint where there is one.
+
+    Args:
+        family: What to train.
+        params: The `train` section of the family's params.
+        samples: The packed set of train and validation.
+        checkpoints: Where this run's checkpoints lie; a run with other data, params or code has another folder.
+        devices: Where it runs.
+        loggers: Where figures go; only the first process uses them.
+        callbacks: What else looks on.
+
+    Returns:
+        The module with the weights of the best epoch.
+    """
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # its tips and device lists are not for a night
+    if devices.threads:
+        torch.set_num_threads(devices.threads)
+    torch.manual_seed(params.seed)
+    module = family.module(samples.info, params)
+    history = History()
+    best = ModelCheckpoint(
+        checkpoints, "best", monitor=MONITOR, mode="max", save_last=True, enable_version_counter=False
+    )
+    stop = EarlyStopping(MONITOR, patience=params.patience, mode="max")
+    trainer = _trainer(params, devices, loggers, [history, stop, *_averaging(params), best, *callbacks])
+    resume = checkpoints / LAST
+    resumed_at = _epoch_of(resume)
+    trainer.fit(module, family.data(samples, params), ckpt_path=resume if resume.is_file() else None, weights_only=True)
+    load_best(module, best.best_model_path)
+    return Fitted(
+        module,
+        history.rows,
+        _best_epoch(history.rows),
+        trainer.current_epoch < params.epochs,
+        resumed_at,
+        trainer.is_global_zero,
+    )
+
+
+def _trainer(params: Any, devices: Devices, loggers: Sequence[Logger], callbacks: list[Callback]) -> Trainer:  # noqa: ANN401
+    bar = [TQDMProgressBar(refresh_rate=5)] if sys.stderr.isatty() else []
+    return Trainer(
+        accelerator=devices.accelerator,
+        devices=devices.devices,
+        strategy=_strategy(devices),
+        precision=precision_for(params.precision, devices.accelerator),
+        max_epochs=params.epochs,
+        logger=list(loggers),
+        callbacks=[*callbacks, *bar],
+        log_every_n_steps=LOG_EVERY,
+        num_sanity_val_steps=0,
+        enable_progress_bar=bool(bar),
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+
+
+def _strategy(devices: Devices) -> Any:  # noqa: ANN401  # Lightning takes a name or an object
+    if devices.strategy == "auto" and devices.devices == 1:
+        return "auto"
+    from pytorch_lightning.strategies import DDPStrategy  # noqa: PLC0415  # only where it is used
+
+    backend = "nccl" if devices.accelerator != "cpu" and torch.cuda.is_available() else "gloo"
+    return DDPStrategy(process_group_backend=backend)
+
+
+def _averaging(params: Any) -> list[Callback]:  # noqa: ANN401
+    """A moving average of the weights that follows quickly at first: a short run must not end near its start."""
+    decay = getattr(params, "ema_decay", 0.0)
+
+    def average(kept: torch.Tensor, new: torch.Tensor, count: torch.Tensor | int) -> torch.Tensor:
+        if not new.is_floating_point():  # a counter
+            return new
+        return torch.lerp(new, kept, min(decay, (1 + int(count)) / (10 + int(count))))
+
+    return [WeightAveraging(avg_fn=average)] if decay > 0 else []
+
+
+def load_best(module: LightningModule, path: str | os.PathLike[str]) -> None:
+    """Puts the weights of the best epoch into the module; state dicts alone, nothing is unpickled."""
+    module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])
+    module.eval()
+
+
+def _epoch_of(checkpoint: Path) -> int:
+    if not checkpoint.is_file():
+        return 0
+    return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["epoch"]) + 1
+
+
+def _best_epoch(history: Sequence[dict[str, float]]) -> int:
+    return int(max(history, key=lambda row: row[MONITOR])["epoch"]) if history else 0
