@@ -103,8 +103,7 @@ def _described(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _copied(train: pd.DataFrame, sources: np.ndarray) -> pd.DataFrame:
     copies = train.iloc[sources].assign(copy=True, row=len(train) + np.arange(len(sources)))
-    copies["id"] = copies["id"] + [f"+{place}" for place in range(len(sources))]
-    return copies
+    return copies.assign(id=[f"{name}+{place}" for place, name in enumerate(copies["id"])])
 
 
 def _statistics(pictures_nhwc: np.ndarray) -> dict[str, float]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from curation.sampleset import SampleSet
 
 # The square that is cut around the detector's box, so that a face fills the picture as in the training data.
-CROP = {"scale": 1.3, "shift_y": -0.05}
+CROP = {"scale": 1.17, "shift_y": -0.105}
 CALIBRATION_BATCH = 16
 
 # MediaPipe's BlazeFace, short range (Bazarevsky et al. 2019), as the package ships it.

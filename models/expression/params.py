@@ -32,15 +32,15 @@ class TrainParams(Section):
     """The network, the recipe, and the augmentation of whole batches while training."""
 
     seed: int = 0
-    epochs: int = Field(20, ge=1)
+    epochs: int = Field(24, ge=1)
     patience: int = Field(8, ge=1)
     batch_size: int = Field(128, ge=2)
     # Batch statistics are taken over so many samples, however many processes share a batch.
     norm_samples: int = Field(64, ge=2)
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
 
-    widths: tuple[int, ...] = (64, 128, 256)
-    depths: tuple[int, ...] = (1, 2, 2)
+    widths: tuple[int, ...] = (32, 64, 128, 256)
+    depths: tuple[int, ...] = (1, 2, 2, 1)
     dropout: float = Field(0.2, ge=0.0, lt=1.0)
 
     learning_rate: float = Field(0.05, gt=0.0)

@@ -105,7 +105,7 @@ class MacroF1:
         """Both tables with the labels that both models know: other samples go, and each reads among the shared."""
         labels = sorted(_taxonomy(first) & _taxonomy(second))
         if _taxonomy(first) == _taxonomy(second):
-            return first, second
+            return _coded(first), _coded(second)
         return _cut(first, labels), _cut(second, labels)
 
     def _by_label(self, rows: pd.DataFrame, weights: np.ndarray | None) -> dict[str, float]:
@@ -126,10 +126,15 @@ def _taxonomy(rows: pd.DataFrame) -> set[str]:
     return {str(name)[2:] for name in rows if str(name).startswith("p:")}
 
 
+def _coded(rows: pd.DataFrame) -> pd.DataFrame:
+    """Labels as categories: a bootstrap counts them a thousand times."""
+    return rows.astype({"label": "category", "predicted": "category"})
+
+
 def _cut(rows: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
     kept = rows[rows["label"].isin(labels)]
     shares_nl = kept[[f"p:{label}" for label in labels]].to_numpy()
-    return kept.assign(predicted=np.array(labels)[shares_nl.argmax(1)])
+    return _coded(kept.assign(predicted=np.array(labels)[shares_nl.argmax(1)]))
 
 
 def draw(scores: Scores, samples: SampleSet, split: str) -> list[Sheet]:

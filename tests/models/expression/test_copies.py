@@ -44,6 +44,16 @@ def test_other_splits_are_left_alone(uneven, tmp_path):
     assert set(made.table["split"]) == {"train", "validation"}
 
 
+def test_balanced_labels_need_no_copy(tmp_path):
+    """A set that is even already is taken as it is."""
+    even = small_set(tmp_path / "clean", {"train": 6, "validation": 2})
+
+    made = balance(even, PARAMS, tmp_path / "set")
+
+    assert made.info["copies"] == 0
+    assert np.array_equal(made.array("train"), even.array("train"))
+
+
 def test_the_same_seed_draws_the_same_copies(uneven, tmp_path):
     """And another seed others."""
     first, again, other = (
