@@ -1,0 +1,166 @@
+"""Clean: looks at every sample of a collection, says of each why it is kept or not, and packs those that are.
+
+    build/clean/C/samples.parquet   every sample; `reason` is one of checks.REASONS, `why` says it with figures
+    build/clean/C/SPLIT.npy         the kept pictures, uint8 N,H,W,C; RGB where C is 3
+    build/clean/C/set.json          labels, size, counts by reason, source and split
+
+Raw data is not touched: a sample is marked, never moved. The test split goes through the same checks by the same
+rules; a broken picture says nothing about a network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from curation.checks import REASONS, Looks, look_at_all, mark_blurred, mark_outliers, mark_pictures
+from curation.duplicates import mark_copies
+from curation.errors import DataError, TooManyDropped
+from curation.index import read_bytes, read_index
+from curation.packing import pack
+from curation.sampleset import COLUMNS, SPLITS, SampleSet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from curation.params import CollectionParams
+
+EXTRAS = ("why", "copy_of", "width", "height", "blur", "sharpness", "brightness", "contrast", "outlier")
+PASSED_ON = ("use", "until", "caption", "grouped")
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What was found: one row a sample with kept, reason, why, row and the figures; where to read it stands there too.
+
+    `not_judged` says in words which checks a source was too small for.
+    """
+
+    table: pd.DataFrame
+    not_judged: list[str]
+    left_out: dict[str, int]
+
+    @property
+    def dropped(self) -> pd.DataFrame:
+        """The samples that are not kept, in the order of the checks."""
+        rows = self.table[~self.table["kept"]]
+        return rows.iloc[np.argsort(rows["reason"].map(list(REASONS).index).to_numpy(), kind="stable")]
+
+
+def clean(root: Path, collection: str, params: CollectionParams, out: Path) -> SampleSet:
+    """Examines a collection and packs what is kept.
+
+    Args:
+        root: The checkout.
+        collection: The collection.
+        params: Its section of params.yaml.
+        out: The folder to write, build/clean/C.
+
+    Raises:
+        TooManyDropped: A source loses more than `max_dropped_share`; nothing is written.
+        DataError: There are no samples, or a split is left with none.
+    """
+    examined = examine(root, collection, params)
+    hold_losses(examined, collection, params)
+    return pack_kept(root, collection, examined, params, out)
+
+
+def examine(root: Path, collection: str, params: CollectionParams) -> Examined:
+    """Runs all checks over all samples, in the order of REASONS."""
+    rows = read_index(root, collection, params)
+    table = rows.sort_values(["id", "source"], ignore_index=True).drop(columns=["width", "height"])
+    looks = look_at_all(read_bytes(root, collection, table), table.index, "clean: look")
+    table = table.join(looks.columns).assign(reason="", why="", copy_of=None)
+    not_judged = _check(table, looks, params)
+    table["kept"] = table["reason"] == ""
+    table["row"] = table.groupby(["split", "kept"]).cumcount().where(table["kept"], -1)
+    return Examined(table, not_judged, dict(rows.attrs.get("left_out", {})))
+
+
+def _check(table: pd.DataFrame, looks: Looks, params: CollectionParams) -> list[str]:
+    mark_pictures(table, params.clean)
+    not_judged = mark_blurred(table, params.clean, params.size_px)
+    mark_copies(table, looks.smalls_nhw, params.clean, params.labels)
+    return not_judged + mark_outliers(table, looks, params.clean)
+
+
+def hold_losses(examined: Examined, collection: str, params: CollectionParams) -> None:
+    """Stops where a source loses too many samples.
+
+    Raises:
+        TooManyDropped: It names the source that loses the largest share, its most frequent reason and the param.
+    """
+    lost = (~examined.table["kept"]).groupby(examined.table["source"]).mean()
+    source = str(lost.idxmax())
+    if lost[source] > params.clean.max_dropped_share:
+        reasons = examined.table.loc[examined.table["source"] == source, "reason"]
+        reason = str(reasons[reasons != ""].mode()[0])
+        raise TooManyDropped(source, float(lost[source]), reason, f"collections.{collection}.clean.{REASONS[reason]}")
+
+
+def pack_kept(root: Path, collection: str, examined: Examined, params: CollectionParams, out: Path) -> SampleSet:
+    """Packs the kept samples.
+
+    Raises:
+        DataError: A split is left with no sample.
+    """
+    kept = examined.table.loc[examined.table["kept"], "split"]
+    empty = [split for split in SPLITS if split not in set(kept)]
+    if empty:
+        message = f"no sample of {collection} is left in {' and '.join(empty)} after the checks"
+        raise DataError(message, f"take in more: python -m flows ingest {collection} PATH")
+    columns = [*COLUMNS, *EXTRAS, *(name for name in PASSED_ON if name in examined.table.columns)]
+    table = examined.table
+    pictures = read_bytes(root, collection, table[table["kept"]])
+    return pack(pictures, table, params, out, columns=columns, info=info(collection, examined, params))
+
+
+def info(collection: str, examined: Examined, params: CollectionParams) -> dict[str, Any]:
+    """What set.json says."""
+    table = examined.table
+    return {
+        "collection": collection,
+        "labels": params.labels,
+        "size_px": params.size_px,
+        "channels": params.channels,
+        "colours": "grey" if params.channels == 1 else "rgb",
+        "samples": len(table),
+        "kept": int(table["kept"].sum()),
+        "counts": _reasons(table),
+        "sources": {str(source): _account(rows) for source, rows in table.groupby("source")},
+        "splits": {str(split): _account(rows) for split, rows in table.groupby("split")},
+        "findings": findings(table),
+        "not_judged": examined.not_judged,
+        "left_out": examined.left_out,
+        "thresholds": params.clean.model_dump(),
+    }
+
+
+def findings(table: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Copies, by where the other one lies; and how many conflicts votes have settled."""
+    splits, kept = (dict(zip(table["id"], table[name], strict=True)) for name in ("split", "kept"))
+    copies = table[table["copy_of"].notna()]
+    across = copies["split"] != copies["copy_of"].map(splits)
+    found = {
+        reason: {
+            "within splits": int(((copies["reason"] == reason) & ~across).sum()),
+            "across splits": int(((copies["reason"] == reason) & across).sum()),
+        }
+        for reason in ("exact duplicate", "near duplicate", "conflicting labels")
+    }
+    settled = (copies["reason"] == "conflicting labels") & copies["copy_of"].map(kept)
+    found["conflicting labels"]["settled by votes"] = int(settled.sum())
+    return found
+
+
+def _account(rows: pd.DataFrame) -> dict[str, Any]:
+    return {"samples": len(rows), "kept": int(rows["kept"].sum()), "reasons": _reasons(rows)}
+
+
+def _reasons(rows: pd.DataFrame) -> dict[str, int]:
+    counts = rows["reason"].value_counts()
+    return {reason: int(counts[reason]) for reason in REASONS if reason in counts}

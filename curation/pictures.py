@@ -1,0 +1,159 @@
+"""One picture as it comes in: is it safe to open, does it decode, how large is it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import isqrt
+from typing import TYPE_CHECKING
+
+from PIL import Image, UnidentifiedImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".gif"})
+# Pillow's name of each format that OpenCV reads too, and the suffix of its members.
+FORMATS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "BMP": "bmp", "WEBP": "webp", "TIFF": "tif", "PPM": "ppm"}
+OPENED = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "PPM", "GIF")  # a GIF is known, and told that it is none of them
+MAX_SIDE_PX = 16_384
+MAX_AREA_PX = 64_000_000
+MAX_BYTES = 256 * 2**20
+Image.init()  # here, since it is not safe between threads
+
+
+class RefusedError(Exception):
+    """A sample that is not taken in: why, and what to do about it."""
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.remedy = remedy
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that decodes, its bytes untouched."""
+
+    data: bytes
+    sha256: str
+    suffix: str
+    width_px: int
+    height_px: int
+
+
+def read_safely(file: Path, folder: Path) -> bytes:
+    """The bytes of a file that lies in the folder, and nowhere else.
+
+    Raises:
+        RefusedError: It leads out of the folder, is no regular file, is empty, is too large, or cannot be read.
+    """
+    try:
+        if not file.resolve(strict=True).is_relative_to(folder):
+            reason = "leads out of the folder"
+            raise RefusedError(reason, "put the file itself there, or ingest the folder that it lies in")
+        with _opened(file) as descriptor, os.fdopen(descriptor, "rb", closefd=False) as opened:
+            return opened.read()
+    except FileNotFoundError as error:
+        reason = "is not there"
+        raise RefusedError(reason, "put it there, or take out what points to it") from error
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+        raise RefusedError(reason, "allow this user to read it") from error
+
+
+def check(data: bytes, sha256: str = "") -> Picture:
+    """Looks at the size in the header, and only then decodes every pixel.
+
+    Raises:
+        RefusedError: It is no picture, is truncated or damaged, or is too large to open safely.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=OPENED) as image:
+            suffix = _suffix(image)
+            _check_size(*image.size)
+            image.load()
+            width_px, height_px = image.size
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large() from error
+    except UnidentifiedImageError as error:
+        reason = "is no picture"
+        raise RefusedError(reason, f"save it as one of {', '.join(sorted(set(FORMATS.values())))}") from error
+    except RefusedError:
+        raise
+    except Exception as error:  # Pillow's decoders raise what they like on damaged data
+        reason = "is truncated or damaged"
+        raise RefusedError(reason, "copy it again from where it was made") from error
+    return Picture(data, sha256 or hashlib.sha256(data).hexdigest(), suffix, width_px, height_px)
+
+
+@contextmanager
+def quiet_checks() -> Iterator[None]:
+    """Around all threads that call `check`: what Pillow would warn of is refused instead."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def png_of(pixels: str) -> bytes:
+    """A square grey picture, written as numbers with spaces between, as PNG.
+
+    Not deflated, so that the bytes, and with them the hash, are the same with every release of zlib.
+
+    Raises:
+        ValueError: The numbers are no pixels, or make no square.
+    """
+    grey = bytes(map(int, pixels.split()))
+    side_px = isqrt(len(grey))
+    if side_px == 0 or side_px**2 != len(grey):
+        message = f"{len(grey)} pixels make no square"
+        raise ValueError(message)
+    file = io.BytesIO()
+    Image.frombytes("L", (side_px, side_px), grey).save(file, "PNG", compress_level=0)
+    return file.getvalue()
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[int]:
+    # Not blocking: a named pipe must not hold up the night.
+    descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    try:
+        _check_status(os.fstat(descriptor))
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _check_status(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        reason = "is no regular file"
+        raise RefusedError(reason, "take it out")
+    if status.st_size == 0:
+        reason = "is empty"
+        raise RefusedError(reason, "copy it again from where it was made")
+    if status.st_size > MAX_BYTES:
+        raise _too_large()
+
+
+def _suffix(image: Image.Image) -> str:
+    if image.format not in FORMATS:
+        reason = f"is a {image.format}, which is not read"
+        raise RefusedError(reason, "save it as png")
+    return FORMATS[image.format]
+
+
+def _check_size(width_px: int, height_px: int) -> None:
+    if max(width_px, height_px) > MAX_SIDE_PX or width_px * height_px > MAX_AREA_PX:
+        raise _too_large()
+
+
+def _too_large() -> RefusedError:
+    limit = f"{MAX_SIDE_PX:,} px a side, {MAX_AREA_PX / 1e6:.0f} million pixels, {MAX_BYTES / 2**20:.0f} MiB"
+    return RefusedError("is too large to open safely", f"scale it down: at most {limit}")

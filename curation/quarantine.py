@@ -1,0 +1,180 @@
+"""Where refused files go, each with its reason and what to do about it.
+
+quarantine/C/SOURCE/...           the files, where they lay in their source
+quarantine/C/SOURCE/reasons.csv   file,reason,remedy
+quarantine/C/SOURCE/samples.csv   for files moved out of an inbox that came with a table: their rows
+
+Copied, or moved where they came from an inbox; a file that is there already is never written over.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from curation.atomic import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+REASONS = "reasons.csv"
+SAMPLES = "samples.csv"
+COLUMNS = ("file", "reason", "remedy")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A sample that was not taken in.
+
+    `file` is what to copy or move, `data` what to write where there is no file; neither: there is nothing to keep.
+    """
+
+    path: str
+    reason: str
+    remedy: str
+    file: Path | None = None
+    data: bytes | None = None
+    person: str = ""  # whose name the path may hold
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """The quarantine of one source."""
+
+    folder: Path
+
+    def note(self, refusals: Sequence[Refusal]) -> dict[str, str]:
+        """Writes down reasons, before anything is moved: of a file that is gone the reason is not found again.
+
+        Args:
+            refusals: With names of people masked.
+
+        Returns:
+            For each refusal's path where its file is to lie, below the folder; none for what a killed run has moved
+            there already.
+        """
+        before = self._read(REASONS)
+        fresh = [refusal for refusal in refusals if refusal.path not in before or not _gone(refusal)]
+        places = {one.path: self._place(one).relative_to(self.folder).as_posix() for one in fresh}
+        rows = [{"file": places[one.path], "reason": one.reason, "remedy": one.remedy} for one in fresh]
+        self.merge(REASONS, COLUMNS, rows)
+        return places
+
+    def keep(self, refusals: Sequence[Refusal], places: Mapping[str, str], *, move: bool) -> None:
+        """Copies the files of refusals to their places, or moves them there; safe to repeat."""
+        for refusal in refusals:
+            if refusal.path in places:
+                self._keep(refusal, self.folder / places[refusal.path], move=move)
+
+    def merge(self, name: str, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
+        """Adds rows to a table, each in the place of the one with the same first column."""
+        table = self._read(name) | {row[columns[0]]: dict(row) for row in rows}
+        if table:
+            with replacing(self.folder / name) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, columns, lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(table.values())
+
+    def may_hold(self, path: str, sha256: str) -> bool:
+        """Whether a file of that path or that content is here; much quicker than masking names in every path."""
+        return path in self._held or sha256 in self._held
+
+    @cached_property
+    def _held(self) -> frozenset[str]:
+        files = list(self._read(REASONS))
+        return frozenset([*files, *(_hash(self.folder / file) for file in files if _copyable(self.folder / file))])
+
+    def release(self, taken: Mapping[str, str]) -> None:
+        """Forgets files that have been taken in since, path to sha256; another file of that name stays."""
+        reasons = self._read(REASONS)
+        gone = [path for path in reasons if path in taken and self._drop(path, taken[path])]
+        if not gone:
+            return
+        (self.folder / REASONS).unlink()
+        self.merge(REASONS, COLUMNS, [row for path, row in reasons.items() if path not in gone])
+        remove_empty(self.folder)
+
+    def _read(self, name: str) -> dict[str, dict[str, str]]:
+        path = self.folder / name
+        if not path.is_file():
+            return {}
+        with path.open(encoding="utf-8", newline="") as file:
+            return {next(iter(row.values())): row for row in csv.DictReader(file)}
+
+    def _place(self, refusal: Refusal) -> Path:
+        parts = [part for part in PurePosixPath(refusal.path).parts if part not in {"/", ".."}]
+        own = parts in ([REASONS], [SAMPLES])  # these names are taken here
+        place = self.folder.joinpath(*parts[:-1], f"_{parts[-1]}" if own else parts[-1]) if parts else self.folder
+        if refusal.data is not None:
+            return _free(place, hashlib.sha256(refusal.data).hexdigest())
+        there = refusal.file is not None and (refusal.file.is_symlink() or refusal.file.is_file())
+        return _free(place, _hash(refusal.file)) if there and refusal.file is not None else place
+
+    def _keep(self, refusal: Refusal, place: Path, *, move: bool) -> None:
+        file = refusal.file
+        if refusal.data is not None:
+            with replacing(place, durable=False) as partial:
+                partial.write_bytes(refusal.data)
+        elif file is None or not (file.is_symlink() or file.exists()) or _same(file, place):
+            return
+        elif move:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(file, place)
+        elif _copyable(file) and not place.exists():
+            with (
+                suppress(PermissionError),
+                replacing(place, durable=False) as partial,
+            ):  # refused for just that, perhaps
+                shutil.copyfile(file, partial)
+
+    def _drop(self, path: str, sha256: str) -> bool:
+        place = self.folder / path
+        if place.is_file() and _hash(place) != sha256:
+            return False
+        place.unlink(missing_ok=True)
+        return True
+
+
+def remove_empty(folder: Path) -> None:
+    """Removes a folder and those in it, as far as they hold no file."""
+    for below in sorted(folder.rglob("*"), reverse=True):
+        if below.is_dir() and not below.is_symlink() and not any(below.iterdir()):
+            below.rmdir()
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _copyable(file: Path) -> bool:
+    # What a link points to may be anything, and is not ours to copy.
+    return file.is_file() and not file.is_symlink()
+
+
+def _gone(refusal: Refusal) -> bool:
+    # A table still names a file that a killed run has moved.
+    return refusal.file is not None and not refusal.file.is_symlink() and not refusal.file.exists()
+
+
+def _same(file: Path, place: Path) -> bool:
+    return file.exists() and place.exists() and file.samefile(place)
+
+
+def _hash(file: Path) -> str:
+    with suppress(PermissionError):
+        if _copyable(file):
+            with file.open("rb") as opened:
+                return hashlib.file_digest(opened, "sha256").hexdigest()
+    text = str(file.readlink()) if file.is_symlink() else file.name
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _free(place: Path, sha256: str) -> Path:
+    # Never over another file of the same name, which may be the only copy.
+    if not place.exists() or (place.is_file() and _hash(place) == sha256):
+        return place
+    return place.with_name(f"{place.stem}-{sha256[:8]}{place.suffix}")

@@ -1,0 +1,116 @@
+"""The camera and the lamps: where they stand, and what the lens makes of it.
+
+Directions are in camera space: x right, y up, z towards the eye. Letters in names: h, w pixels; n vertices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+OVERSAMPLE = 2  # pictures are drawn larger by this, and shrunk
+
+
+@dataclass(frozen=True)
+class Shot:
+    """Where the camera stands and how the scene is lit.
+
+    Attributes:
+        distance_cm: From the camera to the axis that the head turns about.
+        fill: Share of the picture's height that the face fills, chin to forehead.
+        offset: How far the face lies off the middle, to the right and down, as shares of the picture.
+        key_3: Direction of the brightest light.
+        key_rgb: Its strength and colour; so for the others, linear.
+        fill_3: Direction of the light that fills the shadows.
+        fill_rgb: See key_rgb.
+        sky_rgb: Light from above that comes from nowhere in particular.
+        ground_rgb: The same from below.
+        exposure: What all light is multiplied by.
+        contrast: About 1.
+        background_hw3: What is behind the head, drawn larger than the picture by OVERSAMPLE.
+        cloth_rgb: Albedo of the clothes.
+        blur_px: Deviation of the blur; 0 is sharp.
+        noise: Deviation of the grain, where 1 is white.
+    """
+
+    distance_cm: float
+    fill: float
+    offset: tuple[float, float]
+    key_3: np.ndarray
+    key_rgb: np.ndarray
+    fill_3: np.ndarray
+    fill_rgb: np.ndarray
+    sky_rgb: np.ndarray
+    ground_rgb: np.ndarray
+    exposure: float
+    contrast: float
+    background_hw3: np.ndarray
+    cloth_rgb: np.ndarray
+    blur_px: float
+    noise: float
+
+
+def draw_shot(size_px: int, rng: np.random.Generator) -> Shot:
+    """Draws camera and light: most sets are lit from the front and above, some are moody."""
+    azimuth, elevation = np.radians(np.clip(rng.normal(0, 40), -80, 80)), np.radians(rng.uniform(-5, 55))
+    moody = rng.random() < 0.2  # noqa: PLR2004  # one in five
+    key, fill, sky = rng.uniform(1.6, 2.6), rng.uniform(0.1, 0.7), rng.uniform(0.25, 0.6)
+    if moody:
+        key, fill, sky = key * 1.25, fill * 0.3, sky * 0.5
+    return Shot(
+        distance_cm=rng.uniform(55, 160),
+        fill=rng.uniform(0.97, 1.18),
+        offset=(rng.normal(0, 0.025), rng.normal(0.01, 0.02)),
+        key_3=_direction(azimuth, elevation),
+        key_rgb=np.float32(key) * _warmth(rng.normal(0, 1)),
+        fill_3=_direction(-np.sign(azimuth) * rng.uniform(0.6, 1.4), rng.uniform(-0.3, 0.5)),
+        fill_rgb=np.float32(fill) * _warmth(rng.normal(0, 1)),
+        sky_rgb=np.float32(sky) * _warmth(rng.normal(-0.5, 1)),
+        ground_rgb=np.float32(sky * rng.uniform(0.3, 0.7)) * _warmth(rng.normal(0.5, 1)),
+        exposure=float(np.exp(rng.normal(-0.3, 0.25))),
+        contrast=rng.uniform(0.95, 1.35),
+        background_hw3=_background(size_px * OVERSAMPLE, rng),
+        cloth_rgb=(rng.uniform(0.02, 0.7) * rng.uniform(0.6, 1.0, 3)).astype(np.float32),
+        blur_px=rng.uniform(0.3, 1.1) if rng.random() < 0.2 else 0.0,  # noqa: PLR2004  # one in five
+        noise=rng.uniform(0.0, 0.012) + (rng.uniform(0.01, 0.03) if rng.random() < 0.2 else 0.0),  # noqa: PLR2004
+    )
+
+
+def _direction(azimuth: float, elevation: float) -> np.ndarray:
+    flat = np.cos(elevation)
+    return np.array([np.sin(azimuth) * flat, np.sin(elevation), np.cos(azimuth) * flat], np.float32)
+
+
+def _warmth(warmth: float) -> np.ndarray:
+    return np.array([1 + 0.06 * warmth, 1.0, 1 - 0.09 * warmth], np.float32)
+
+
+def _background(size_px: int, rng: np.random.Generator) -> np.ndarray:
+    """Something out of focus behind the head."""
+    coarse_443 = rng.uniform(0.05, 0.7) * np.exp(rng.uniform(0, 0.7) * rng.standard_normal((4, 4, 1)))
+    coarse_443 = coarse_443 * np.exp(0.12 * rng.standard_normal((4, 4, 3)))
+    return np.asarray(
+        cv2.resize(coarse_443.astype(np.float32), (size_px, size_px), interpolation=cv2.INTER_LINEAR), np.float32
+    )
+
+
+def frame(points_n3: np.ndarray, face_n: np.ndarray, shot: Shot) -> tuple[np.ndarray, float]:
+    """Projects points so that the face, chin to forehead, fills the share of the height that the shot asks for.
+
+    Args:
+        points_n3: In cm, camera space.
+        face_n: The points that are the face.
+        shot: Where the camera stands.
+
+    Returns:
+        Points in pixels with depth in cm, for `rasterise`; and pixels a centimetre at the face.
+    """
+    size_px = shot.background_hw3.shape[0]
+    depth_n = shot.distance_cm - points_n3[:, 2]
+    flat_n2 = points_n3[:, :2] * np.array([1, -1], np.float32) / depth_n[:, None]
+    low_2, high_2 = flat_n2[face_n].min(axis=0), flat_n2[face_n].max(axis=0)
+    scale = shot.fill * size_px / (high_2[1] - low_2[1])
+    screen_n2 = (flat_n2 - (low_2 + high_2) / 2) * scale + (0.5 + np.array(shot.offset, np.float32)) * size_px
+    return np.column_stack([screen_n2, depth_n]).astype(np.float32), float(scale / shot.distance_cm)
