@@ -1,0 +1,249 @@
+"""What stands behind a version: all that a nightly left in build/, logged to the run that the version points to.
+
+Every act here may be repeated: what MLflow has already is left out or overwritten by the same.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from curation.params import load_collection
+from registry import mlmodel, tracking
+from registry.tracking import RegistryError
+from rushes.bundle import Bundle, read_bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Run
+
+    from models.family import Family
+    from rushes.bundle import Certificate
+
+BUNDLE = "bundle"  # the artifact folder that a version's source names
+METRICS_PER_CALL = 1000
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+_NOT_IN_A_NAME = re.compile(r"[^\w\-. /:]", re.UNICODE)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The files of one nightly of one family, read and checked.
+
+    Attributes:
+        root: The tree that ran.
+        family: Whose they are.
+        collection: What it learned from.
+        bundle: The challenger.
+        certificate: What was measured of it.
+        summary: summary.json of the training: key, params, packages.
+        params: All params of the family and its collection, defaults too, by dotted name.
+        dataset: The md5 in datasets.dvc; empty where the data has no version.
+    """
+
+    root: Path
+    family: Family
+    collection: str
+    bundle: Bundle
+    certificate: Certificate
+    summary: Mapping[str, Any]
+    params: Mapping[str, str]
+    dataset: str
+
+    @property
+    def key(self) -> str:
+        """The key of the training."""
+        return str(self.summary["key"])
+
+    @property
+    def build(self) -> Path:
+        """What the stages of the family wrote."""
+        return self.root / "build" / self.family.name
+
+    @property
+    def clean(self) -> Path:
+        """The packed set that holds the test split."""
+        return self.root / "build" / "clean" / self.collection
+
+
+def read_evidence(root: Path, family: Family) -> Evidence:
+    """Reads what the stages left behind for a family.
+
+    Raises:
+        RegistryError: A stage has not run, or its bundle has no certificate.
+        rushes.bundle.BundleError: The bundle is not what its manifest says.
+    """
+    build = root / "build" / family.name
+    for needed in (build / BUNDLE / "manifest.json", build / "train" / "summary.json"):
+        if not needed.is_file():
+            raise _missing(needed.relative_to(root), family)
+    bundle = read_bundle(build / BUNDLE)
+    if bundle.certificate is None:
+        raise _missing((build / BUNDLE / "certificate.json").relative_to(root), family)
+    document = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+    collection = str(document["families"][family.name])
+    return Evidence(
+        root,
+        family,
+        collection,
+        bundle,
+        bundle.certificate,
+        json.loads((build / "train" / "summary.json").read_text(encoding="utf-8")),
+        _params(root, family, collection, document),
+        dataset_digest(root),
+    )
+
+
+def _missing(path: Path, family: Family) -> RegistryError:
+    return RegistryError(f"{path} is missing: there is nothing to register for {family.name}", "make nightly")
+
+
+def _params(root: Path, family: Family, collection: str, document: Mapping[str, Any]) -> dict[str, str]:
+    own = family.params.model_validate(document.get(family.name) or {}).model_dump(mode="json")
+    data = load_collection(root / "params.yaml", collection).model_dump(mode="json")
+    return tracking.flat(own) | tracking.flat(data, f"{collection}.")
+
+
+def dataset_digest(root: Path) -> str:
+    """The md5 of the version of datasets/; empty where there is no datasets.dvc."""
+    path = root / "datasets.dvc"
+    if not path.is_file():
+        return ""
+    outs = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("outs") or [{}]
+    return str(outs[0].get("md5", ""))
+
+
+def open_run(mlflow: MlflowClient, evidence: Evidence) -> Run:
+    """The run that this bundle belongs to: that of its training, or one made from its files.
+
+    One training can give several bundles, when only the compression changes. Each has a run of its own, or the second
+    would overwrite the files of the first.
+    """
+    name, digest = evidence.family.name, evidence.bundle.digest
+    known = tracking.runs(mlflow, name, f"tags.`{tracking.DIGEST}` = '{digest}'")
+    if known:
+        return known[0]
+    for run in tracking.by_key(mlflow, name, evidence.key):
+        if tracking.DIGEST not in run.data.tags:
+            mlflow.set_tag(run.info.run_id, tracking.DIGEST, digest)
+            return run
+    return tracking.create_run(mlflow, name, evidence.key, {tracking.DIGEST: digest})
+
+
+def log_evidence(mlflow: MlflowClient, run: Run, evidence: Evidence) -> None:
+    """Logs params, metrics, curves, the dataset, pictures, files and the bundle to a run, and ends it."""
+    tracking.log_params(mlflow, run, evidence.params)
+    for batch in tracking.batches(_metrics(run, evidence), METRICS_PER_CALL):
+        mlflow.log_batch(run.info.run_id, metrics=batch)
+    for batch in tracking.batches(list(_missing_points(mlflow, run, evidence)), METRICS_PER_CALL):
+        mlflow.log_batch(run.info.run_id, metrics=batch)
+    _log_dataset(mlflow, run.info.run_id, evidence)
+    for path in _pictures(evidence):
+        mlflow.log_artifact(run.info.run_id, str(path), "pictures")
+    for path in _files(evidence):
+        mlflow.log_artifact(run.info.run_id, str(path), "files")
+    mlflow.log_artifacts(run.info.run_id, str(evidence.bundle.folder), BUNDLE)
+    if text := mlmodel.ml_model(run.info.run_id, graphs(evidence.bundle)):
+        mlflow.log_text(run.info.run_id, text, f"{BUNDLE}/{mlmodel.NAME}")
+    tracking.close(mlflow, run.info.run_id)
+
+
+def _metrics(run: Run, evidence: Evidence) -> list[Metric]:
+    """The scores as metrics. They bear the time at which the run began, so that logging them again adds nothing."""
+    from mlflow.entities import Metric  # noqa: PLC0415
+
+    certificate = evidence.certificate
+    figures = numbers(_read_json(evidence.build / "scores" / "metrics.json"))
+    figures |= numbers(certificate.metrics)
+    figures |= numbers({name: getattr(certificate, name) for name in ("parity", "size_bytes", "latency_ms")})
+    return [Metric(metric_name(name), value, run.info.start_time, 0) for name, value in figures.items()]
+
+
+def numbers(tree: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """The finite numbers in nested tables as `compressed/accuracy`; lists, such as a confusion matrix, are left out."""
+    found: dict[str, float] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            found |= numbers(value, f"{prefix}{key}/")
+        elif isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+            found[f"{prefix}{key}"] = float(value)
+    return found
+
+
+def metric_name(name: str) -> str:
+    """A name that MLflow takes: labels and sources may hold any sign."""
+    return _NOT_IN_A_NAME.sub("_", name)[:250]
+
+
+def _missing_points(mlflow: MlflowClient, run: Run, evidence: Evidence) -> Iterator[Metric]:
+    """The points of history.csv that the run lacks: all of them if another machine trained, else mostly none."""
+    from mlflow.entities import Metric  # noqa: PLC0415
+
+    path = evidence.build / "train" / "history.csv"
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.is_file() else []
+    for name in rows[0] if rows else ():
+        if name in {"epoch", "step"}:
+            continue
+        known = tracking.metric_steps(mlflow, run.info.run_id, name) if name in run.data.metrics else set()
+        for row in rows:
+            step = int(float(row["step"]))
+            if row[name] and step not in known:
+                yield Metric(name, float(row[name]), run.info.start_time, step)
+
+
+def _log_dataset(mlflow: MlflowClient, run_id: str, evidence: Evidence) -> None:
+    """The version of the data as an input of the run. Nothing is uploaded: DVC keeps the data itself."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag  # noqa: PLC0415
+
+    if not evidence.dataset:
+        return
+    source = json.dumps({"path": f"datasets/{evidence.collection}", "version": "datasets.dvc"})
+    info = _read_json(evidence.clean / "set.json")
+    profile = json.dumps({key: info[key] for key in ("counts", "sources") if key in info})
+    dataset = Dataset(evidence.collection, evidence.dataset, "dvc", source, profile=profile)
+    tag = InputTag("mlflow.data.context", "training")
+    mlflow.log_inputs(run_id, datasets=[DatasetInput(dataset, [tag])])
+
+
+def _pictures(evidence: Evidence) -> Iterator[Path]:
+    for folder in (evidence.build / "scores", evidence.build / "set", evidence.clean):
+        found = sorted(folder.iterdir()) if folder.is_dir() else ()
+        yield from (path for path in found if path.suffix.lower() in PICTURES)
+
+
+def _files(evidence: Evidence) -> list[Path]:
+    """What takes a person back from the version to its data, code and params, and to its figures."""
+    build, root = evidence.build, evidence.root
+    wanted = [root / "datasets.dvc", root / "dvc.lock", root / "params.yaml", root / "requirements.lock"]
+    wanted += [build / "train" / "history.csv", build / "train" / "summary.json"]
+    wanted += [build / "scores" / "metrics.json", build / "scores" / "captions.json"]
+    return [path for path in wanted if path.is_file()]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def graphs(bundle: Bundle) -> dict[str, Path]:
+    """The ONNX graphs that the family learned, by file name; a detector that travels along is none of them."""
+    files = bundle.manifest.files.items()
+    return {name: bundle.folder / name for name, file in files if name.endswith(".onnx") and file.role != "detector"}
+
+
+def size_bytes(bundle: Bundle) -> int:
+    """What all files of the bundle weigh on the set's laptop."""
+    return sum(file.size_bytes for file in bundle.manifest.files.values())
+
+
+def graph_bytes(bundle: Bundle) -> int:
+    """What its graphs alone weigh, as the certificate counts."""
+    return sum(bundle.manifest.files[name].size_bytes for name in graphs(bundle))

@@ -1,0 +1,296 @@
+"""The rules by which a challenger replaces the champion: pure functions over scores, with reasons in plain words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    import pandas as pd
+
+    from models.family import Objective
+
+# Below it a resample of groups repeats the same few, and its interval is narrower than the truth.
+FEW_GROUPS = 10
+
+
+class RulesError(ValueError):
+    """mlflow/promotion.yaml asks for something that cannot be judged; `remedy` says what to change in it."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Guards(_Table):
+    """What a challenger may not lose on the way to a better objective.
+
+    Attributes:
+        label_drop: How far the figure of any one label may fall.
+        group_drop: How far the objective may fall on any one group or source.
+        group_rows: A group or source with fewer samples is not judged: its figure is noise.
+        size_bytes: The most that all files of a bundle may weigh.
+        latency_ratio: The most that the challenger's latency may be of the champion's.
+    """
+
+    label_drop: float = Field(0.10, ge=0.0)
+    group_drop: float = Field(0.15, ge=0.0)
+    group_rows: int = Field(50, ge=1)
+    size_bytes: int = Field(50_000_000, ge=1)
+    latency_ratio: float = Field(1.5, gt=0.0)
+
+
+class Rules(_Table):
+    """The rules for one family.
+
+    Attributes:
+        branch: The only branch from which a team's registry moves its champion.
+        min_gain: The lower end of the gain's interval must lie above it; 0 or more, so a tie keeps the champion.
+        resamples: How many times the groups are drawn anew for the interval.
+        confidence: The share of resamples inside the interval.
+        seed: Of those draws.
+        floors: What the named metrics must reach whoever the champion is.
+        guards: What may not be lost.
+    """
+
+    branch: str = "main"
+    min_gain: float = Field(0.0, ge=0.0)
+    resamples: int = Field(1000, ge=100)
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
+    seed: int = 0
+    floors: dict[str, float] = {}
+    guards: Guards = Field(default_factory=Guards)
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two models: its scores on the test split, and what it costs.
+
+    Attributes:
+        name: As the reasons call it: `v12`.
+        rows: One row a sample, as `Scores.rows`.
+        metrics: Named figures of the whole split.
+        size_bytes: All files of its bundle.
+        latency_ms: Of one sample, measured beside the other side; None where there was no other.
+    """
+
+    name: str
+    rows: pd.DataFrame
+    metrics: Mapping[str, float]
+    size_bytes: int
+    latency_ms: float | None = None
+
+
+class Gain(_Table):
+    """The objective of both sides and the interval of their difference; None where there is no champion."""
+
+    name: str
+    challenger: float
+    champion: float | None = None
+    gain: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class Verdict(_Table):
+    """Whether the challenger is the better model, and every reason for and against."""
+
+    promote: bool
+    reasons: list[str]
+    objective: Gain
+
+
+@dataclass(frozen=True)
+class _Finding:
+    holds: bool
+    text: str
+
+
+def load_rules(path: Path, family: str) -> Rules:
+    """Reads the rules for one family: those for all, overridden by what stands under its name.
+
+    Raises:
+        pydantic.ValidationError: A key is unknown, or a value is out of range.
+    """
+    document: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    own = (document.pop("families", None) or {}).get(family) or {}
+    guards = {**(document.get("guards") or {}), **(own.get("guards") or {})}
+    return Rules.model_validate({**document, **own, "guards": guards})
+
+
+def decide(rules: Rules, challenger: Side, champion: Side | None, objective: Objective) -> Verdict:
+    """Says whether the challenger should be the champion.
+
+    All findings are made, also after one that fails, so that the reasons tell the whole story.
+
+    Raises:
+        RulesError: A floor names a metric that the family's score does not have.
+    """
+    costs = [*_floors(rules, challenger), *_sizes(rules, challenger)]
+    if champion is None:
+        score = Gain(name=objective.name, challenger=objective(challenger.rows))
+        text = f"there is no champion yet; {objective.name} is {score.challenger:.3f}"
+        return _verdict([_Finding(holds=True, text=text), *costs], score)
+    new, old = _aligned(objective, challenger, champion)
+    if new.empty:
+        score = Gain(name=objective.name, challenger=objective(challenger.rows))
+        text = f"{challenger.name} and {champion.name} share no label: they cannot be compared"
+        return _verdict([_Finding(holds=False, text=text), *costs], score)
+    score, basis = _compare(rules, objective, new, old)
+    findings = [_gained(rules, score, basis, champion.name), *costs, *_latency(rules, challenger, champion)]
+    parts = [*_labels(rules, objective, new, old), *_groups(rules, objective, new, old)]
+    return _verdict(findings + parts, score)
+
+
+def _verdict(findings: list[_Finding], score: Gain) -> Verdict:
+    """What fails stands first: a pager shows one line."""
+    ordered = sorted(findings, key=lambda finding: finding.holds)
+    return Verdict(
+        promote=all(finding.holds for finding in findings),
+        reasons=[finding.text for finding in ordered],
+        objective=score,
+    )
+
+
+def _floors(rules: Rules, challenger: Side) -> Iterator[_Finding]:
+    for metric, floor in rules.floors.items():
+        if metric not in challenger.metrics:
+            message = f"mlflow/promotion.yaml has a floor for {metric!r}, which the score does not know"
+            raise RulesError(message, f"take one of: {', '.join(sorted(challenger.metrics))}")
+        value = challenger.metrics[metric]
+        holds = value >= floor
+        yield _Finding(holds, f"{metric} {value:.3f} is {'not below' if holds else 'below'} the floor {floor:g}")
+
+
+def _sizes(rules: Rules, challenger: Side) -> Iterator[_Finding]:
+    limit = rules.guards.size_bytes
+    holds = challenger.size_bytes <= limit
+    text = f"the bundle weighs {_megabytes(challenger.size_bytes)}, {'within' if holds else 'over'} {_megabytes(limit)}"
+    yield _Finding(holds, text)
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.2f} MB"
+
+
+def _aligned(objective: Objective, challenger: Side, champion: Side) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of both sides cut down to shared labels and samples, in the same order."""
+    new, old = objective.shared(challenger.rows, champion.rows)
+    new = new.drop_duplicates("id").set_index("id", drop=False)
+    old = old.drop_duplicates("id").set_index("id", drop=False)
+    ids = new.index.intersection(old.index, sort=False)
+    return new.loc[ids].reset_index(drop=True), old.loc[ids].reset_index(drop=True)
+
+
+def _compare(rules: Rules, objective: Objective, new: pd.DataFrame, old: pd.DataFrame) -> tuple[Gain, str]:
+    """The gain with its interval, and what was resampled for it."""
+    groups = group_codes(new)
+    count = int(groups.max()) + 1
+    basis = f"{count:,} groups"
+    if count < FEW_GROUPS:
+        groups = np.arange(len(new))
+        basis = f"{len(new):,} single samples, as there are only {count} groups (the interval flatters)"
+    gains = paired_gains(objective, new, old, groups, resamples=rules.resamples, seed=rules.seed)
+    tail = (1.0 - rules.confidence) / 2.0
+    low, high = np.nanquantile(gains, [tail, 1.0 - tail])
+    score, other = objective(new), objective(old)
+    gain = Gain(
+        name=objective.name, challenger=score, champion=other, gain=score - other, low=float(low), high=float(high)
+    )
+    return gain, basis
+
+
+def group_codes(rows: pd.DataFrame) -> np.ndarray:
+    """The group of each row as a number from 0; a row without a group is one of its own."""
+    groups = rows["group"].fillna("").astype(str).to_numpy(dtype=object)
+    ids = rows["id"].astype(str).to_numpy(dtype=object)
+    named = [(True, group) if group else (False, own) for group, own in zip(groups, ids, strict=True)]
+    numbers: dict[tuple[bool, str], int] = {}
+    return np.array([numbers.setdefault(name, len(numbers)) for name in named], np.int64)
+
+
+def paired_gains(
+    objective: Objective, new: pd.DataFrame, old: pd.DataFrame, groups: np.ndarray, *, resamples: int, seed: int
+) -> np.ndarray:
+    """The gain of `new` over `old` on each resample; both are weighed by the same draw of groups (Efron 1979).
+
+    Returns:
+        One gain a resample.
+    """
+    count = int(groups.max()) + 1
+    random = np.random.default_rng(seed)
+    gains = np.empty(resamples)
+    for i in range(resamples):
+        drawn = np.bincount(random.integers(count, size=count), minlength=count).astype(np.float64)
+        weights = drawn[groups]
+        gains[i] = objective(new, weights) - objective(old, weights)
+    return gains
+
+
+def _gained(rules: Rules, score: Gain, basis: str, champion: str) -> _Finding:
+    low = score.low if score.low is not None else -math.inf
+    holds = low > rules.min_gain
+    text = (
+        f"{score.name} {score.challenger:.3f} against {score.champion:.3f} of {champion}: gain {score.gain:+.3f}, "
+        f"{rules.confidence:.0%} interval {low:+.3f} to {score.high:+.3f} over {rules.resamples:,} resamples of "
+        f"{basis}; its lower end is {'above' if holds else 'not above'} {rules.min_gain:g}"
+    )
+    return _Finding(holds, text)
+
+
+def _labels(rules: Rules, objective: Objective, new: pd.DataFrame, old: pd.DataFrame) -> Iterator[_Finding]:
+    after, before = objective.worst(new), objective.worst(old)
+    falls = {part: (before[part], after[part]) for part in before if part in after}
+    yield from _fall("label", falls, rules.guards.label_drop)
+
+
+def _groups(rules: Rules, objective: Objective, new: pd.DataFrame, old: pd.DataFrame) -> Iterator[_Finding]:
+    for column in ("group", "source"):
+        if column not in new:
+            continue
+        sizes = new[column].fillna("").astype(str).value_counts()
+        judged = [str(name) for name, size in sizes.items() if name and size >= rules.guards.group_rows]
+        if len(judged) < 2:  # noqa: PLR2004  one alone is the whole set over again
+            continue
+        of_row = new[column].astype(str)
+        falls = {name: (objective(old[of_row == name]), objective(new[of_row == name])) for name in judged}
+        yield from _fall(column, falls, rules.guards.group_drop)
+
+
+def _fall(kind: str, falls: Mapping[str, tuple[float, float]], limit: float) -> Iterator[_Finding]:
+    """The deepest fall among the parts, given as (before, after)."""
+    real = {part: pair for part, pair in falls.items() if all(map(math.isfinite, pair))}
+    if not real:
+        return
+    part, (before, after) = max(real.items(), key=lambda item: item[1][0] - item[1][1])
+    holds = before - after <= limit
+    if before <= after:
+        text = f"no {kind} falls"
+    else:
+        text = f"the deepest fall of a {kind} is {part}, {before:.3f} to {after:.3f}"
+        text += f", {'within' if holds else 'more than'} {limit:g}"
+    yield _Finding(holds, text)
+
+
+def _latency(rules: Rules, challenger: Side, champion: Side) -> Iterator[_Finding]:
+    if challenger.latency_ms is None or champion.latency_ms is None:
+        return
+    ratio, limit = challenger.latency_ms / champion.latency_ms, rules.guards.latency_ratio
+    holds = ratio <= limit
+    text = (
+        f"{challenger.latency_ms:.2f} ms against {champion.latency_ms:.2f} ms of {champion.name}, "
+        f"{ratio:.2f} times as long, {'within' if holds else 'over'} {limit:g}"
+    )
+    yield _Finding(holds, text)

@@ -1,0 +1,258 @@
+"""MLflow's runs: one a training, found again by its key, fed live, and never left RUNNING.
+
+MLflow is only ever spoken to through its server. It costs seconds to import, so that is done when it is first used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import psutil
+import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+    from registry.run_logger import RunLogger
+
+# Tags on runs, models and versions; mlflow/README.md says what each holds.
+FAMILY = "rushes.family"
+KEY = "rushes.key"
+DIGEST = "rushes.digest"
+OWNER = "rushes.owner"
+
+HEALTH_TIMEOUT_S = 10.0
+PARAMS_PER_CALL = 100  # MLflow takes no more
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    # Its own default waits four minutes before it says that a server is down.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+}
+
+
+class RegistryError(RuntimeError):
+    """The registry cannot do it; `remedy` is a command or an act that mends it, `status` the exit status."""
+
+    status = 1
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+class RegistryDownError(ConnectionError):
+    """The MLflow server does not answer; worth another try."""
+
+
+def address() -> str:
+    """The MLflow server of this run, from MLFLOW_TRACKING_URI; empty where there is none."""
+    return os.environ.get("MLFLOW_TRACKING_URI", "").rstrip("/")
+
+
+def client(uri: str = "") -> MlflowClient:
+    """A client of the server at `uri`, else of the one that the environment names.
+
+    Raises:
+        RegistryError: None is named, or it is no server but a folder or a database.
+        RegistryDownError: It does not answer.
+    """
+    uri = uri.rstrip("/") or address()
+    if not uri:
+        message = "no MLflow server is named"
+        raise RegistryError(message, "start one with: make up, or name the team's as registry.url in settings.toml")
+    if urlsplit(uri).scheme not in {"http", "https"}:
+        message = f"{uri} is no MLflow server: folders and databases are opened by a server alone"
+        raise RegistryError(message, "give registry.url in settings.toml as http://HOST:PORT")
+    _check_health(uri)
+    hush()
+    from mlflow import MlflowClient  # noqa: PLC0415  takes two seconds, and a run with nothing to log needs none
+
+    return MlflowClient(uri, uri)
+
+
+def hush() -> None:
+    """Turns off MLflow's telemetry, bars and long waits; to be called before it is imported."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+
+
+def _check_health(uri: str) -> None:
+    try:
+        answer = requests.get(f"{uri}/health", timeout=HEALTH_TIMEOUT_S)
+    except requests.RequestException as error:
+        message = f"MLflow does not answer at {public(uri)}: see what runs with make status, then run again"
+        raise RegistryDownError(message) from error
+    if answer.status_code >= requests.codes.server_error:
+        message = f"MLflow answers {answer.status_code} at {public(uri)}: look at its log, then run again"
+        raise RegistryDownError(message)
+
+
+def public(uri: str) -> str:
+    """The address without the password that it may hold."""
+    parts = urlsplit(uri)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def transient(error: BaseException) -> bool:
+    """Whether trying again may help: the network or the server failed, not what it was asked."""
+    if isinstance(error, (ConnectionError, TimeoutError, requests.ConnectionError, requests.Timeout)):
+        return True
+    status = getattr(error, "get_http_status_code", lambda: 0)()
+    return bool(status >= requests.codes.server_error or status == requests.codes.too_many_requests)
+
+
+def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested params as `train.epochs: "16"`; lists as JSON."""
+    result: dict[str, str] = {}
+    for key, value in params.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            result |= flat(value, f"{name}.")
+        else:
+            result[name] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return result
+
+
+def experiment(mlflow: MlflowClient, family: str) -> str:
+    """The id of the family's experiment; made, or brought back from the bin, if need be."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+    found = mlflow.get_experiment_by_name(family)
+    if found is None:
+        try:
+            return str(mlflow.create_experiment(family))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            return experiment(mlflow, family)  # another machine was faster
+    if found.lifecycle_stage == "deleted":
+        mlflow.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)
+
+
+def runs(mlflow: MlflowClient, family: str, condition: str) -> list[Run]:
+    """The family's runs under a condition in MLflow's filter language, the oldest first."""
+    found = mlflow.get_experiment_by_name(family)
+    if found is None:
+        return []
+    return list(mlflow.search_runs([found.experiment_id], condition, order_by=["attributes.start_time ASC"]))
+
+
+def by_key(mlflow: MlflowClient, family: str, key: str) -> list[Run]:
+    """The runs of one training, the first one first."""
+    return runs(mlflow, family, f"tags.`{KEY}` = '{key}'")
+
+
+def create_run(mlflow: MlflowClient, family: str, key: str, tags: Mapping[str, str] | None = None) -> Run:
+    """A new run of that key, RUNNING and owned by this process."""
+    own = {FAMILY: family, KEY: key, OWNER: _me(), **(tags or {})}
+    return mlflow.create_run(experiment(mlflow, family), tags=own, run_name=f"{family} {key[:8]}")
+
+
+def log_params(mlflow: MlflowClient, run: Run, params: Mapping[str, str]) -> None:
+    """Logs the params that the run does not have yet; MLflow refuses to change one."""
+    from mlflow.entities import Param  # noqa: PLC0415
+
+    fresh = [Param(key, value) for key, value in params.items() if key not in run.data.params]
+    for batch in batches(fresh, PARAMS_PER_CALL):
+        mlflow.log_batch(run.info.run_id, params=batch)
+
+
+def run_logger(family: str, key: str, params: Mapping[str, Any]) -> RunLogger | None:
+    """The Lightning logger of a training: on the run of that key, made if there is none.
+
+    A training that was killed goes on in the run that it had. Only rank 0 speaks to the server.
+
+    Returns:
+        None where MLFLOW_TRACKING_URI names no server: `register` then makes the run from the files.
+
+    Raises:
+        RegistryDownError: The server does not answer.
+    """
+    if not address():
+        return None
+    hush()
+    from registry.run_logger import RunLogger, is_rank_zero  # noqa: PLC0415  brings PyTorch with it
+
+    if not is_rank_zero():
+        return RunLogger(address(), "")
+    mlflow = client()
+    end_abandoned(mlflow, family)
+    known = by_key(mlflow, family, key)
+    run = _reopen(mlflow, known[0]) if known else create_run(mlflow, family, key)
+    log_params(mlflow, run, flat(params))
+    return RunLogger(address(), run.info.run_id, resumed=bool(known))
+
+
+def _reopen(mlflow: MlflowClient, run: Run) -> Run:
+    mlflow.set_tag(run.info.run_id, OWNER, _me())
+    mlflow.update_run(run.info.run_id, status="RUNNING")
+    return run
+
+
+def finish(logger: RunLogger | None, *, failed: bool = False) -> None:
+    """Ends the run of a training. Lightning does so too; this is for what fails outside its Trainer."""
+    if logger is not None:
+        logger.finalize("failed" if failed else "success")
+
+
+def end_abandoned(mlflow: MlflowClient, family: str) -> list[str]:
+    """Ends the runs that processes of this machine left RUNNING when they died.
+
+    Runs of other machines are theirs to end: whether those still live cannot be seen from here.
+
+    Returns:
+        The ids of the runs that were ended.
+    """
+    ended = []
+    for run in runs(mlflow, family, "attributes.status = 'RUNNING'"):
+        if _is_dead(run.data.tags.get(OWNER, "")):
+            mlflow.set_terminated(run.info.run_id, "KILLED")
+            ended.append(run.info.run_id)
+    return ended
+
+
+def close(mlflow: MlflowClient, run_id: str) -> None:
+    """Ends a run as FINISHED, unless it has ended."""
+    if mlflow.get_run(run_id).info.status == "RUNNING":
+        mlflow.set_terminated(run_id, "FINISHED")
+
+
+def _me() -> str:
+    """Machine, process and when that started: a pid alone is used again."""
+    return f"{platform.node()} {os.getpid()} {psutil.Process().create_time():.0f}"
+
+
+def _is_dead(owner: str) -> bool:
+    parts = owner.rsplit(" ", 2)
+    if len(parts) != len(("machine", "pid", "created")) or parts[0] != platform.node():
+        return False
+    try:
+        return abs(psutil.Process(int(parts[1])).create_time() - float(parts[2])) > 1.0
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.Error:
+        return False
+
+
+def metric_steps(mlflow: MlflowClient, run_id: str, name: str) -> set[int]:
+    """The steps at which a run has a metric."""
+    return {metric.step for metric in mlflow.get_metric_history(run_id, name)}
+
+
+def batches(items: list[Any], size: int) -> Iterator[list[Any]]:
+    """The items in pieces of at most `size`."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
