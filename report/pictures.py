@@ -1,0 +1,73 @@
+"""Pictures for a page that stands alone: each becomes a data URI, shrunk where it would weigh too much."""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from report.sheets import sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MEDIA = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".svg": "svg+xml"}
+MOST_BYTES = 1_500_000
+WIDEST_PX = 1600
+TITLES = {
+    "dropped": "Dropped by the checks",
+    "kept": "Kept, a few of each label",
+    "before_after": "Before and after augmentation",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture inside the page. Width and height are 0 where they are not known (SVG)."""
+
+    name: str
+    uri: str
+    caption: str
+    width_px: int = 0
+    height_px: int = 0
+
+
+def picture(path: Path, caption: str = "") -> Picture | None:
+    """Reads a picture into the page; None if it is missing or does not decode."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    caption = caption or TITLES.get(path.stem, path.stem.replace("_", " "))
+    if path.suffix.lower() == ".svg":
+        return Picture(path.stem, _uri("svg+xml", data), caption)
+    decoded_hwc = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    if decoded_hwc is None:
+        return None
+    media = MEDIA[path.suffix.lower()]
+    if len(data) > MOST_BYTES:
+        decoded_hwc, data, media = _shrunk(decoded_hwc)
+    return Picture(path.stem, _uri(media, data), caption, decoded_hwc.shape[1], decoded_hwc.shape[0])
+
+
+def drawn_sheet(pictures_hwc: Sequence[np.ndarray], captions: Sequence[str], name: str) -> Picture | None:
+    """A sheet that no stage left behind, drawn for the page alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = sheet(pictures_hwc, captions, Path(folder) / f"{name}.jpg", columns=12, cell_px=72)
+        return picture(path)
+
+
+def _shrunk(picture_hwc: np.ndarray) -> tuple[np.ndarray, bytes, str]:
+    scale = min(1.0, WIDEST_PX / picture_hwc.shape[1])
+    small_hwc = cv2.resize(picture_hwc, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    _done, encoded = cv2.imencode(".jpg", small_hwc, [cv2.IMWRITE_JPEG_QUALITY, 82])
+    return small_hwc, encoded.tobytes(), "jpeg"
+
+
+def _uri(media: str, data: bytes) -> str:
+    return f"data:image/{media};base64,{base64.b64encode(data).decode('ascii')}"

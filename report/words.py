@@ -1,0 +1,179 @@
+"""The words of a night, shared by the page, the terminal, the pager and Prefect: the verdict, and figures as text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from report.decisions import as_decisions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from report.decisions import Decision, Decisions
+    from report.night import Failure, Night
+
+Tone = Literal["good", "plain", "bad"]
+
+# What the flow does around the stages; that these ran does not mean that anything changed.
+ACTS = ("servers", "fetch", "ingest", "version", "record", "worktree", "register", "report")
+MINUTE_S, HOUR_S = 60, 3600
+KIB, LARGE_FIGURE, SMALL_FIGURE = 1024, 100, 0.001
+NONE, MINUS, TIMES = "\u2013", "\u2212", "\u00d7"  # as typeset: a dash, a minus as wide as the plus, a times sign
+NAMES = {
+    "macro_f1": "macro F1",
+    "ece": "calibration error",
+    "lr": "learning rate",
+    "nll": "log loss",
+    "f1": "F1",
+    "fp32": "fp32",
+}
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The verdict in one line, its tone, and the lines that follow it."""
+
+    text: str
+    tone: Tone
+    lines: tuple[str, ...] = ()
+
+
+def headline(night: Night, decisions: Mapping[str, Any]) -> Headline:
+    """What a person who reads one line must read."""
+    tonight = {family: d for family, d in as_decisions(decisions).items() if night.decided(family)}
+    verdict = _failed(night, tonight) if night.failed else _decided(night, tonight)
+    if night.mode == "trial":
+        return Headline(f"Trial: {verdict.text}", verdict.tone, verdict.lines)
+    return verdict
+
+
+def _failed(night: Night, tonight: Decisions) -> Headline:
+    others = len(night.failures) - 1
+    more = f" (and {others} more)" if others > 0 else ""
+    first = failure_text(night.failures[0]) if night.failures else _failed_stage(night)
+    promoted = [f"{family} v{d.version} promoted" for family, d in tonight.items() if d.promoted]
+    return Headline(f"FAILED: {first}{more}", "bad", (in_use(night, unchanged=not promoted), *promoted))
+
+
+def _failed_stage(night: Night) -> str:
+    stage = next(stage for stage in night.stages if stage.state == "failed")
+    return ", ".join(filter(None, (stage.name, stage.why)))
+
+
+def _decided(night: Night, tonight: Decisions) -> Headline:
+    promoted = [f"{family} v{d.version}" for family, d in tonight.items() if d.promoted]
+    registered = [(family, d) for family, d in tonight.items() if d.registered and not d.promoted]
+    lines = tuple(verdict_text(family, d) for family, d in tonight.items())
+    if promoted:
+        return Headline(f"{' and '.join(promoted)} promoted", "good", lines)
+    if registered:
+        return Headline("; ".join(_registered(family, d) for family, d in registered), "plain", lines)
+    if not tonight:
+        return Headline("Done, and nothing was decided", "plain")
+    same = "Nothing changed" if not _worked(night) else "Nothing new: the same model came out"
+    return Headline(same, "plain", lines)
+
+
+def _worked(night: Night) -> bool:
+    return any(stage.state == "ran" and stage.stage not in ACTS for stage in night.stages)
+
+
+def _registered(family: str, decision: Decision) -> str:
+    why = "on hold" if decision.held else "not promoted"
+    return f"{family} v{decision.version} registered, {why}"
+
+
+def verdict_text(family: str, decision: Decision) -> str:
+    """What became of a family, in a sentence with its first reason."""
+    reason = f": {decision.reasons[0]}" if decision.reasons else ""
+    if decision.promoted:
+        before = f" in place of v{decision.champion_before}" if decision.champion_before else ""
+        return f"{family} v{decision.version} is in use{before}{reason}"
+    stays = f"{family} v{decision.champion_after} stays in use" if decision.champion_after else f"{family}: none in use"
+    held = f" (on hold: {decision.held})" if decision.held else ""
+    return f"{stays}{held}{reason}"
+
+
+def failure_text(failure: Failure) -> str:
+    """`expression: train, out of memory in epoch 12`."""
+    family = f"{failure.family}: " if failure.family else ""
+    return f"{family}{failure.stage}, {failure.message}"
+
+
+def in_use(night: Night, *, unchanged: bool = True) -> str:
+    """What the set works with while the night has failed."""
+    if night.champions is None:
+        return "in use: not known, the registry did not answer; this night promoted nothing that it knows of"
+    names = [f"{family} v{version}" for family, version in night.champions.items() if version is not None]
+    if not names:
+        return "in use: nothing yet; nothing was promoted"
+    return f"in use{', unchanged' if unchanged else ''}: {', '.join(names)}; the set is safe"
+
+
+def markdown(night: Night, decisions: Mapping[str, Any]) -> str:
+    """A short summary for an artifact in Prefect: verdict, failures, stages."""
+    verdict = headline(night, decisions)
+    lines = [f"## {_plain(verdict.text)}", "", *(f"- {_plain(line)}" for line in verdict.lines), ""]
+    for failure in night.failures:
+        lines += [f"**{_plain(failure_text(failure))}**", "", _plain(failure.remedy), "", f"    {failure.again}", ""]
+    lines += ["| stage | | why | time |", "|---|---|---|--:|"]
+    lines += [
+        f"| {_plain(s.name)} | {s.state} | {_plain(why_text(s.why))} | {seconds_text(s.seconds)} |"
+        for s in night.stages
+    ]
+    lines += ["", f"{night.started:%Y-%m-%d %H:%M}, {seconds_text(night.seconds)}, record `{night.record or 'none'}`"]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown and HTML leave alone, on one line."""
+    for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|"), ("*", "\\*"), ("_", "\\_")):
+        text = text.replace(sign, name)
+    return " ".join(text.split())
+
+
+def why_text(why: str) -> str:
+    """The reason without the word that stands in the column beside it."""
+    return why.removeprefix("skipped: ").removeprefix("ran: ").removeprefix("failed: ")
+
+
+def seconds_text(seconds: float) -> str:
+    """`0.4 s`, `38 s`, `8 min 12 s`, `1 h 03 min`."""
+    if seconds < 10:  # noqa: PLR2004  below that a tenth counts
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < MINUTE_S:
+        return f"{whole} s"
+    if whole < HOUR_S:
+        return f"{whole // MINUTE_S} min {whole % MINUTE_S:02d} s"
+    return f"{whole // HOUR_S} h {whole % HOUR_S // MINUTE_S:02d} min"
+
+
+def bytes_text(size_bytes: float) -> str:
+    """`812 B`, `96.5 KB`, `3.4 MB`; in steps of 1024."""
+    for unit in ("B", "KB", "MB"):
+        if size_bytes < KIB:
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= KIB
+    return f"{size_bytes:.1f} GB"
+
+
+def figure_text(value: Any, *, signed: bool = False) -> str:  # noqa: ANN401  figures come out of JSON
+    """A figure at a precision that can be read: 0.8462, 1,204, 12.31; a dash for none."""
+    if value is None or value != value:  # noqa: PLR0124  NaN
+        return NONE
+    if isinstance(value, bool | str):
+        return str(value)
+    if signed:
+        return f"{'+' if value >= 0 else MINUS}{figure_text(abs(value))}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if value and abs(value) < SMALL_FIGURE:
+        return f"{value:.1e}"
+    return f"{value:,.1f}" if abs(value) >= LARGE_FIGURE else f"{value:.4f}"
+
+
+def metric_name(name: str) -> str:
+    """`macro_f1` as a person writes it."""
+    return NAMES.get(name, name.replace("_", " "))

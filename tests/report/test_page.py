@@ -1,0 +1,221 @@
+import json
+import shutil
+from datetime import timedelta
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+from report.page import build
+
+VOID = {"meta", "link", "img", "br", "use"}
+REFERENCES = ("src", "href", "srcset", "xlink:href", "data")
+
+
+class Page(HTMLParser):
+    """What a page holds: the text that is shown, the elements, what it refers to; each must be closed in turn."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.elements, self.texts, self.references, self.open = [], [], [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        """One more is open."""
+        self.elements.append(tag)
+        self.references += [value for name, value in attrs if name in REFERENCES]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        """Opened and closed at once, as SVG does."""
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        """The last one that was opened."""
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        """Text, but not that of the style sheet."""
+        if not {"style", "title"} & set(self.open):
+            self.texts.append(data)
+
+    @property
+    def text(self):
+        """All text, on one line."""
+        return " ".join(" ".join(self.texts).split())
+
+
+@pytest.fixture(autouse=True)
+def _quick(request, monkeypatch):
+    """Charts take most of the time, so most tests have them empty."""
+    if "whole" not in request.node.name:
+        monkeypatch.setattr("report.charts._svg", lambda figure: f'<svg viewBox="0 0 1 1"><!-- {figure} --></svg>')
+
+
+@pytest.fixture
+def drawn(tree, tmp_path):
+    """Draws the page of a night over the tree."""
+    return lambda night, root=tree: build(root, tmp_path / "report", night).read_text(encoding="utf-8")
+
+
+def test_the_whole_page_stands_alone(drawn, night):
+    """Every reference is a data URI or points into the page; nothing runs; the browser is told to fetch nothing."""
+    html = drawn(night)
+    page = Page(html)
+
+    assert [r for r in page.references if not r.startswith(("data:", "#"))] == []
+    assert not {"script", "iframe", "object", "embed", "base"} & set(page.elements)
+    assert "url(http" not in html.replace('"', "").replace("'", "")
+    assert "default-src 'none'" in html
+
+
+def test_the_page_tells_the_whole_night_in_order(drawn, night):
+    """Verdict, stages, changes, data, curves, scores, compression, decision, origin, notices."""
+    text = Page(drawn(night)).text
+    parts = [
+        "expression v12 promoted", "train@expression", "This is the first report", "samples are fit to learn from",
+        "Dropped, and why", "Augmented for expression", "best of them 14", "By label", "By source",
+        "Parity with the trained network", "Latency: median", "no label falls behind",
+        "key of data, params and code", "MakeHuman",
+    ]  # fmt: skip
+    places = [text.find(part) for part in parts]
+
+    assert -1 not in places
+    assert places == sorted(places)
+
+
+def test_every_picture_and_chart_is_there(drawn, night):
+    """Three sheets of data, one of mistakes; four curves, confusion, reliability, the interval."""
+    page = Page(drawn(night))
+
+    assert page.elements.count("img") == 4
+    assert page.elements.count("svg") == 7
+    assert page.open == []
+
+
+def test_hostile_text_stays_text_in_the_whole_page(drawn, night, tree):
+    """A label, a reason and a message that look like HTML are shown, not obeyed."""
+    evil = "<script>alert(1)</script>"
+    table = pd.read_parquet(tree / "build/clean/faces/samples.parquet")
+    table.loc[table["label"] == "happy", "label"] = evil
+    table.to_parquet(tree / "build/clean/faces/samples.parquet")
+    metrics = json.loads((tree / "build/expression/scores/metrics.json").read_text())
+    metrics["labels"][3] = evil
+    (tree / "build/expression/scores/metrics.json").write_text(json.dumps(metrics))
+    night.stages[0].why = f"{evil}<img src=x onerror=alert(1)>"
+
+    page = Page(drawn(night))
+
+    assert "script" not in page.elements
+    assert page.text.count(evil) >= 4
+    assert "x" not in page.references
+
+
+def test_a_failed_night_says_what_to_do(drawn, failed_night):
+    """Remedy, log, command and the last lines; figures of an earlier night are marked so."""
+    text = Page(drawn(failed_night)).text
+
+    assert "FAILED: expression: train, out of memory in epoch 12" in text
+    for part in ("set a smaller expression.train.batch", "build/expression/train.log", "MemoryError", "make nightly"):
+        assert part in text
+    assert "From an earlier night: tonight evaluate was not reached." in text
+    assert "tonight nothing was decided" in text
+    assert "v11 in use" in text
+
+
+def test_an_empty_tree_still_makes_a_page(drawn, failed_night, tmp_path):
+    """A night that died at once leaves nothing; the page says what is missing and why."""
+    text = Page(drawn(failed_night, tmp_path / "nothing")).text
+
+    assert "Nothing to show: train failed." in text
+    assert "Nothing to show: evaluate was not reached." in text
+    assert "This is the first report kept here" in text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "params.yaml", "build/clean/faces/samples.parquet", "build/clean/faces/set.json", "build/clean/faces/train.npy",
+        "build/clean/faces/dropped.jpg", "build/expression/set/samples.parquet", "build/expression/train/history.csv",
+        "build/expression/train/summary.json", "build/expression/scores/metrics.json",
+        "build/expression/scores/rows.parquet", "build/expression/scores/captions.json",
+        "build/expression/bundle/certificate.json", "build/expression/decision.json", "mlflow/promotion.yaml",
+    ],
+)  # fmt: skip
+def test_one_broken_file_costs_one_part(tree, night, tmp_path, name):
+    """Whatever was cut short by a full disk, the page is made and the rest of it stands."""
+    (tree / name).write_bytes((tree / name).read_bytes()[:40])
+
+    text = Page(build(tree, tmp_path / "report", night).read_text(encoding="utf-8")).text
+
+    assert "train@expression" in text
+    assert ("By label" in text) == ("metrics.json" not in name)
+
+
+def test_figures_of_the_wrong_kind_cost_one_part(drawn, night, tree):
+    """A file that another version wrote may parse and still make no sense; the page says so."""
+    metrics = json.loads((tree / "build/expression/scores/metrics.json").read_text())
+    (tree / "build/expression/scores/metrics.json").write_text(json.dumps(metrics | {"confusion": [["?"]]}))
+
+    text = Page(drawn(night)).text
+
+    assert "classifier: can't be drawn (ValueError" in text
+    assert "Parity with the trained network" in text
+
+
+def test_a_family_that_is_no_classifier_has_no_confusion(drawn, night, tree):
+    """What is drawn follows from what the files hold, never from the family's name."""
+    metrics = json.loads((tree / "build/expression/scores/metrics.json").read_text())
+    metrics = {key: value for key, value in metrics.items() if key not in ("confusion", "labels")}
+    (tree / "build/expression/scores/metrics.json").write_text(json.dumps(metrics))
+
+    page = Page(drawn(night))
+
+    assert "By label" not in page.text
+    assert "By part" in page.text
+    assert page.elements.count("svg") == 5
+
+
+def test_a_chart_of_the_page_replaces_the_picture_of_its_name(drawn, night, tree):
+    """The family's own confusion.png is not shown beside the page's sharper one."""
+    scores = tree / "build/expression/scores"
+    shutil.copy(scores / "mistakes.png", scores / "confusion.png")
+
+    assert Page(drawn(night)).elements.count("img") == 4
+
+
+def test_two_families_share_a_page(drawn, night, tree):
+    """Each has its strip and its parts; the collection that both learn from is shown once."""
+    (tree / "params.yaml").write_text("families: {expression: faces, scene: faces}\n")
+    shutil.copytree(tree / "build/expression", tree / "build/scene")
+
+    page = Page(drawn(night.model_copy(update={"families": ["expression", "scene"]})))
+
+    assert page.elements.count("img") == 4 + 2
+    assert page.text.count("samples are fit to learn from") == 1
+    assert page.text.count("Parity with the trained network") == 2
+
+
+def test_the_next_night_shows_what_changed(drawn, night, tree):
+    """The page compares itself with the one before it, by what lies beside it."""
+    drawn(night)
+    (tree / "params.yaml").write_text((tree / "params.yaml").read_text().replace("epochs: 16", "epochs: 3"))
+
+    text = Page(drawn(night.model_copy(update={"started": night.started + timedelta(days=1)}))).text
+
+    assert "Against the night of 2026-03-04, 04:15." in text
+    assert "expression.train.epochs 16 3 \u221213" in text
+
+
+def test_notices_of_studio_data_do_not_speak_of_rendered_faces(drawn, night, tree):
+    """Once the starter is gone, so is what it owes; licences of sources and of files in the bundle stay."""
+    (tree / "datasets/faces/starter/source.json").write_text('{"starter": false}')
+
+    text = Page(drawn(night.model_copy(update={"starter": False}))).text
+
+    assert "MakeHuman" not in text
+    assert "faces, studio: the studio's own." in text
+    assert "In the bundle, detector.tflite: Apache-2.0." in text

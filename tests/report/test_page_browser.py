@@ -1,0 +1,83 @@
+"""The page as a browser shows it. Chromium stands in .ci/debian.txt."""
+
+import re
+import shutil
+import subprocess
+
+import cv2
+import pytest
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+QUIET = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-logging=stderr",
+)  # fmt: skip
+DARK = "--blink-settings=preferredColorScheme=0"
+# Runs in a copy of the page, inside a frame as wide as a phone: says how wide it is, and what sticks out of it.
+PROBE = """<script>addEventListener("load", () => {
+  const wide = document.documentElement.clientWidth;
+  const out = [...document.querySelectorAll("body *")].filter(
+    (e) => !e.closest(".frame > div, .scroll, svg") && e.getBoundingClientRect().right > wide + 1);
+  const names = out.map((e) => e.tagName + "." + e.className);
+  parent.postMessage([wide, document.documentElement.scrollWidth, names.join(" ")].join("|"), "*");
+})</script>"""
+FRAME = """<!DOCTYPE html><meta charset="utf-8"><link rel="icon" href="data:,">
+<script>addEventListener("message", (e) => { document.body.dataset.probe = e.data; })</script>
+<body><iframe src="probed.html" style="width: %dpx; height: 900px; border: 0"></iframe></body>"""
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium")]
+
+
+@pytest.fixture
+def browse(tmp_path):
+    """Runs the browser on a file, each time as a new user, and returns what it printed and logged."""
+
+    def run(page, *options):
+        command = [CHROMIUM, *QUIET, f"--user-data-dir={tmp_path / 'user'}", *options, page.as_uri()]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+        shutil.rmtree(tmp_path / "user")
+        return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+    return run
+
+
+@pytest.fixture(params=["good", "failed", "odd"])
+def page(request, pages):
+    """The page of a good night, of a failed one, and of one that strains the layout."""
+    return pages[request.param]
+
+
+@pytest.mark.parametrize(("width_px", "options"), [(1280, ()), (1280, (DARK,)), (400, ())])
+def test_the_page_shows(browse, page, tmp_path, width_px, options):
+    """The screenshot is not blank: ink on paper, in light and dark; and the browser has nothing to complain of."""
+    shot = tmp_path / "shot.png"
+    _, complaints = browse(page, f"--window-size={width_px},1200", f"--screenshot={shot}", *options)
+    picture = cv2.imread(str(shot), cv2.IMREAD_GRAYSCALE)
+
+    assert complaints == []
+    assert picture.shape == (1200, width_px)
+    assert picture.std() > 15
+    assert (picture[100:].mean() < 100) == (DARK in options)
+
+
+@pytest.mark.parametrize("width_px", [1280, 760, 360])
+def test_nothing_sticks_out(browse, page, tmp_path, width_px):
+    """No line, table or chart is wider than the window; sheets and tables scroll inside their own box."""
+    html = page.read_text(encoding="utf-8")
+    probed = re.sub(r"<meta http-equiv=[^>]*>", PROBE, html, count=1)
+    (tmp_path / "probed.html").write_text(probed, encoding="utf-8")
+    (tmp_path / "frame.html").write_text(FRAME % width_px, encoding="utf-8")
+
+    dom, complaints = browse(tmp_path / "frame.html", "--window-size=1400,1000", "--dump-dom")
+
+    assert complaints == []
+    assert re.search(r'data-probe="([^"]*)"', dom).group(1) == f"{width_px}|{width_px}|"
+
+
+def test_the_browser_refuses_what_is_fetched(browse, pages, tmp_path):
+    """A picture from elsewhere, planted in the page, is blocked by the page's own policy."""
+    planted = tmp_path / "planted.html"
+    picture = '<img src="http://127.0.0.1:9/x.png" alt="">'
+    planted.write_text(pages["good"].read_text(encoding="utf-8") + picture, encoding="utf-8")
+
+    assert any("Content Security Policy" in line for line in browse(planted, "--dump-dom")[1])
