@@ -1,0 +1,152 @@
+"""The command `rushes`: fetch a model, use it. Exit status: 0 done, 1 failed, 2 misuse, 3 nothing fits."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path  # noqa: TC003 - typer reads the annotations when it runs
+from typing import Annotated
+
+import typer
+
+from rushes import __version__
+from rushes.errors import FAILED, RushesError
+
+app = typer.Typer(
+    name="rushes",
+    help="Rushes on set: models of film-making, retrained every night, run here without PyTorch.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+FAMILY = "expression"
+
+PULL_EXAMPLES = """\b
+Examples:
+  rushes pull expression --registry http://night.example:5000
+  rushes pull expression@7 --registry http://night.example:5000 --to models
+  rushes pull expression --registry http://night.example:5000 --to /media/stick
+  rushes pull expression --registry /media/stick
+
+\b
+The registry may ask for MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN.
+A pull that was cut off goes on where it was. Exit status: 0 done, 1 failed, 2 misuse, 3 no such version.
+"""
+CAPTURE_EXAMPLES = """\b
+Examples:
+  rushes capture --show
+  rushes capture --source clip.mp4 --save clip-read.mp4 --json clip.jsonl
+  rushes capture --model models --source stills
+  rushes capture --source 1 | jq -r .expression
+
+\b
+A line of JSON a frame: frame, time_s, expression (of the largest face, or null), and faces with box_px, score,
+label and probabilities. Exit status: 0 done, 1 failed, 2 misuse, 3 no face in any frame.
+"""
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rushes {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")] = False,
+) -> None:
+    pass
+
+
+@app.command("pull", epilog=PULL_EXAMPLES)
+def pull_command(
+    name: Annotated[str, typer.Argument(metavar="NAME[@champion|@7]", help="The model, and which of its versions.")],
+    registry: Annotated[
+        str, typer.Option(metavar="URL|FOLDER", help="Where from; RUSHES_REGISTRY or MLFLOW_TRACKING_URI if left out.")
+    ] = "",
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="DIR", file_okay=False, help="Where to; your data folder if left out."),
+    ] = None,
+) -> None:
+    """Fetch a model from the registry, and check every file of it."""
+    from rushes.pull import pull  # noqa: PLC0415 - imported when used, so that --help is quick
+    from rushes.shelf import default_shelf, quoted, usual_registry  # noqa: PLC0415
+
+    pulled = pull(name, registry or usual_registry(), to or default_shelf(), _say)
+    version = f"version {pulled.version}" if pulled.version is not None else "without a version"
+    how = f"{pulled.fetched} files fetched" if pulled.fetched else "was there already"
+    typer.echo(f"{pulled.family} {version}, digest {pulled.digest[:12]}: {how}, every hash is right")
+    typer.echo(pulled.folder)
+    _say(f"use it: rushes capture --show{'' if to is None else f' --model {quoted(to)}'}")
+
+
+@app.command("capture", epilog=CAPTURE_EXAMPLES)
+def capture_command(
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, file_okay=False, metavar="DIR", help="A bundle, or where pull put it; newest if left out."
+        ),
+    ] = None,
+    source: Annotated[
+        str, typer.Option(metavar="CLIP|FOLDER|0", help="A clip, a folder of pictures, or a camera.")
+    ] = "0",
+    show: Annotated[bool, typer.Option("--show", help="Show it in a window; q quits.")] = False,
+    save: Annotated[
+        Path | None, typer.Option(metavar="OUT.mp4", help="Write a film with the readings drawn in.")
+    ] = None,
+    json: Annotated[str, typer.Option("--json", metavar="FILE|-", help="Where the lines of JSON go.")] = "-",
+) -> None:
+    """Find the faces in a camera, clip or folder, and read what they wear."""
+    _quiet_libraries()
+    from rushes.bundle import read_bundle  # noqa: PLC0415
+    from rushes.capture import capture  # noqa: PLC0415
+    from rushes.detector import BlazeFace  # noqa: PLC0415
+    from rushes.expression import FaceReader  # noqa: PLC0415
+    from rushes.shelf import find_model  # noqa: PLC0415
+
+    bundle = read_bundle(find_model(model, FAMILY))
+    detector, reader = BlazeFace(bundle.path("detector")), FaceReader.from_bundle(bundle)
+    capture(source, detector, reader, show=show, save=save, json_to=json, say=_say)
+
+
+def main() -> None:
+    """Runs a command. Every error that a user can mend is one line on standard error."""
+    try:
+        app()
+    except RushesError as error:
+        _end(error, error.status)
+    except KeyboardInterrupt:
+        _end("stopped", FAILED)
+    except (OSError, ValueError) as error:  # a full disk, a folder without permission; BundleError is a ValueError
+        _end(error, FAILED)
+    except Exception as error:  # noqa: BLE001 - the last resort: a person on set can do nothing with a traceback
+        _end(f"this is a fault of rushes {__version__}, please report it: {type(error).__name__}: {error}", FAILED)
+
+
+def _end(reason: object, status: int) -> None:
+    """Says why, and leaves; RUSHES_DEBUG=1 shows where it happened."""
+    if os.environ.get("RUSHES_DEBUG"):
+        raise  # noqa: PLE0704 - only called while an exception is handled
+    _say(f"rushes: {' '.join(str(reason).split())}")
+    sys.exit(status)
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        typer.echo(text, err=True)
+
+
+def _quiet_libraries() -> None:
+    """OpenCV and FFmpeg write their own warnings about a missing camera; ours says what to do. Before they load."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")  # it misses fonts that no window of ours uses
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""Fetching a bundle: every hash is checked before anything appears on the shelf, and a pull that was cut off goes on.
+
+Files gather in a hidden folder beside the place where the bundle will stand. What is already there with the right
+hash is not fetched again; the folder gets its name in one rename, when all of it has been checked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from tqdm import tqdm
+
+from rushes.bundle import CERTIFICATE, MANIFEST, BundleError, Manifest, read_bundle, read_manifest, sha256_file
+from rushes.errors import RushesError
+from rushes.remote import Offer, Registry, Wanted, attempts, open_registry, parse_wanted
+from rushes.shelf import NEWEST, folder_name, point
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+MAX_MANIFEST_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """A bundle that stands on the shelf, and how many of its files had to be fetched for it."""
+
+    folder: Path
+    family: str
+    version: int | None
+    digest: str
+    fetched: int
+
+
+@dataclass(frozen=True)
+class _Fetch:
+    """One pull under way: what is offered, where from, and who is told about trouble."""
+
+    registry: Registry
+    offer: Offer
+    where: str
+    say: Callable[[str], None]
+
+
+def pull(wanted: str, registry: str, shelf: Path, say: Callable[[str], None] = lambda _: None) -> Pulled:
+    """Fetches a bundle from a registry (a URL or a folder) onto a shelf, and makes it the newest there.
+
+    Raises:
+        MisuseError: The name or the registry makes no sense.
+        NothingFitsError: The registry has no such bundle.
+        RushesError: The registry cannot be reached, or refuses.
+        BundleError: What came is not what was registered. Nothing of it is kept.
+    """
+    asked = parse_wanted(wanted)
+    source = open_registry(registry, say)
+    fetch = _Fetch(source, source.find(asked), getattr(source, "where", registry), say)
+    text = _manifest_text(fetch, asked)
+    digest = hashlib.sha256(text).hexdigest()
+    _check_digest(fetch, asked, digest)
+    folder = shelf / asked.name / folder_name(fetch.offer.version, digest)
+    fetched = 0 if _stands(folder) else _gather(fetch, asked, text, folder)
+    for pointer in {NEWEST, fetch.offer.alias or NEWEST}:
+        point(folder.parent, pointer, folder)
+    return Pulled(folder, asked.name, fetch.offer.version, digest, fetched)
+
+
+def _manifest_text(fetch: _Fetch, asked: Wanted) -> bytes:
+    names = fetch.registry.files(fetch.offer)
+    if names is not None and MANIFEST not in names:
+        message = (
+            f"{asked} at {fetch.where} holds no bundle: {fetch.offer.place} has {', '.join(sorted(names)) or 'no file'}"
+        )
+        raise BundleError(message)
+    return _all_bytes(fetch, MANIFEST)
+
+
+def _all_bytes(fetch: _Fetch, name: str) -> bytes:
+    def act() -> bytes:
+        text = b""
+        for chunk in fetch.registry.chunks(fetch.offer, name):
+            text += chunk
+            if len(text) > MAX_MANIFEST_BYTES:
+                message = f"{fetch.where}: {name} is larger than {MAX_MANIFEST_BYTES} bytes; that is no bundle"
+                raise BundleError(message)
+        return text
+
+    return attempts(act, fetch.where, fetch.say)
+
+
+def _check_digest(fetch: _Fetch, asked: Wanted, digest: str) -> None:
+    if fetch.offer.digest and fetch.offer.digest != digest:
+        message = (
+            f"{asked} at {fetch.where} was registered with the digest {fetch.offer.digest[:12]}, "
+            f"but its manifest has {digest[:12]}: it was changed afterwards. Nothing was kept; register it again"
+        )
+        raise BundleError(message)
+
+
+def _stands(folder: Path) -> bool:
+    """Whether the bundle is on the shelf already, whole. What is broken there is fetched again."""
+    try:
+        read_bundle(folder)
+    except BundleError:
+        return False
+    return True
+
+
+def _gather(fetch: _Fetch, asked: Wanted, text: bytes, folder: Path) -> int:
+    part = folder.with_name(f".{folder.name}.part")
+    part.mkdir(parents=True, exist_ok=True)
+    try:
+        (part / MANIFEST).write_bytes(text)
+        manifest = read_manifest(part)
+        _check_family(fetch, asked, manifest)
+        fetched = _fetch_missing(fetch, manifest, part)
+        _fetch_certificate(fetch, part)
+        read_bundle(part)
+    except BundleError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        with contextlib.suppress(OSError):  # it holds other bundles
+            part.parent.rmdir()
+        reason = str(error).replace(f"{part}{os.sep}", "")
+        message = f"{asked} from {fetch.where} is refused, and nothing of it was kept: {reason}"
+        raise BundleError(message) from error
+    _put_up(part, manifest, folder)
+    return fetched
+
+
+def _check_family(fetch: _Fetch, asked: Wanted, manifest: Manifest) -> None:
+    if manifest.family != asked.name:
+        message = f"{asked} at {fetch.where} is a bundle of the family {manifest.family!r}"
+        raise BundleError(message)
+
+
+def _fetch_missing(fetch: _Fetch, manifest: Manifest, part: Path) -> int:
+    missing = {
+        name: file
+        for name, file in manifest.files.items()
+        if not (part / name).is_file() or sha256_file(part / name) != file.sha256
+    }
+    total_bytes = sum(file.size_bytes for file in missing.values())
+    with tqdm(total=total_bytes, unit="B", unit_scale=True, desc=manifest.family, disable=None) as progress:
+        for name, file in missing.items():
+            act = functools.partial(_fetch_file, fetch, part / name, file.size_bytes, progress)
+            attempts(act, fetch.where, fetch.say)
+    return len(missing)
+
+
+def _fetch_file(fetch: _Fetch, path: Path, size_bytes: int, progress: tqdm[NoReturn]) -> None:
+    draft = path.with_name(f"{path.name}.{os.getpid()}.part")  # two pulls at once do not write into each other
+    begun_at = progress.n
+    try:
+        with draft.open("wb") as file:
+            for chunk in fetch.registry.chunks(fetch.offer, path.name):
+                progress.update(file.write(chunk))
+                _check_size(path.name, file.tell(), size_bytes)  # a bar that is not shown does not count
+    except BaseException:
+        progress.n = begun_at
+        draft.unlink(missing_ok=True)
+        raise
+    draft.replace(path)
+
+
+def _check_size(name: str, written_bytes: int, size_bytes: int) -> None:
+    """Stops what would never end; a file that is too short has another hash."""
+    if written_bytes > size_bytes:
+        message = f"{name} is larger than the {size_bytes} bytes that the manifest gives it"
+        raise BundleError(message)
+
+
+def _fetch_certificate(fetch: _Fetch, part: Path) -> None:
+    """The certificate is what the registry measured; a bundle from elsewhere may have none."""
+    names = fetch.registry.files(fetch.offer)
+    if names is not None and CERTIFICATE not in names:
+        return
+    try:
+        (part / CERTIFICATE).write_bytes(_all_bytes(fetch, CERTIFICATE))
+    except RushesError:
+        if names is not None:
+            raise
+
+
+def _put_up(part: Path, manifest: Manifest, folder: Path) -> None:
+    for stray in {path.name for path in part.iterdir()} - {MANIFEST, CERTIFICATE, *manifest.files}:
+        (part / stray).unlink(missing_ok=True)
+    if folder.exists():
+        shutil.rmtree(folder)  # it was looked at above: broken
+    try:
+        part.rename(folder)
+    except OSError:
+        if not _stands(folder):  # else another pull of the same bundle was faster
+            raise

@@ -1,0 +1,102 @@
+"""The shelf: the folder where pulled bundles lie. A USB stick that was pulled onto is a shelf too.
+
+SHELF/expression/v7-0123456789ab/    the bundle: registry version and the start of its digest
+SHELF/expression/newest              a text file with the folder pulled last; no link, Windows has none
+SHELF/expression/champion            the same for each alias that was asked for by name
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from rushes.bundle import MANIFEST
+from rushes.errors import NothingFitsError
+
+NEWEST = "newest"
+CHAMPION = "champion"
+DIGEST_CHARS = 12
+_FOLDER = re.compile(r"(?:v(?P<version>\d+)|bundle)-(?P<digest>[0-9a-f]{12})")
+
+
+@dataclass(frozen=True)
+class Shelved:
+    """A bundle's folder on a shelf, by what its name says. A bundle from outside any registry has no version."""
+
+    folder: Path
+    version: int | None
+
+
+def default_shelf() -> Path:
+    """RUSHES_MODELS, or the user's data folder for this system."""
+    place = os.environ.get("RUSHES_MODELS")
+    return Path(place) if place else Path(platformdirs.user_data_dir("rushes", appauthor=False))
+
+
+def folder_name(version: int | None, digest: str) -> str:
+    """How the folder of a bundle is called on a shelf."""
+    return f"{'bundle' if version is None else f'v{version}'}-{digest[:DIGEST_CHARS]}"
+
+
+def shelved(family_folder: Path) -> list[Shelved]:
+    """The bundles of one family, in the order of their versions; of one version the last pulled comes last."""
+    found = []
+    for folder in family_folder.iterdir() if family_folder.is_dir() else ():
+        match = _FOLDER.fullmatch(folder.name)
+        if match and (folder / MANIFEST).is_file():
+            version = match["version"]
+            found.append(Shelved(folder, None if version is None else int(version)))
+    return sorted(found, key=lambda one: (-1 if one.version is None else one.version, one.folder.stat().st_mtime))
+
+
+def point(family_folder: Path, pointer: str, folder: Path) -> None:
+    """Writes a pointer file, whole or not at all."""
+    draft = family_folder / f".{pointer}.{os.getpid()}.part"
+    draft.write_text(folder.name + "\n", encoding="utf-8", newline="\n")
+    draft.replace(family_folder / pointer)
+
+
+def pointed(family_folder: Path, pointer: str) -> Shelved | None:
+    """The bundle that a pointer file names, if both are there."""
+    path = family_folder / pointer
+    name = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+    return next((one for one in shelved(family_folder) if one.folder.name == name), None)
+
+
+def find_model(place: Path | None, family: str) -> Path:
+    """The folder of the bundle to use: `place` itself, or the newest on the shelf that it is (the default one if None).
+
+    Raises:
+        NothingFitsError: There is no bundle of that family.
+    """
+    shelf = default_shelf() if place is None else place
+    if (shelf / MANIFEST).is_file():
+        return shelf
+    for family_folder in (shelf / family, shelf):
+        newest = pointed(family_folder, NEWEST)
+        candidates = shelved(family_folder) if newest is None else [newest]
+        if candidates:
+            return candidates[-1].folder
+    message = f"no {family} model in {shelf}: fetch one with: {pull_hint(family, to=place)}"
+    raise NothingFitsError(message)
+
+
+def usual_registry() -> str:
+    """The registry that the environment names; without one the server that `make up` starts on its own machine."""
+    named = os.environ.get("RUSHES_REGISTRY") or os.environ.get("MLFLOW_TRACKING_URI")
+    return named or "http://localhost:5000"
+
+
+def pull_hint(wanted: str, registry: str | Path | None = None, to: Path | None = None) -> str:
+    """A command that can be pasted as it stands."""
+    target = "" if to is None else f" --to {quoted(to)}"
+    return f"rushes pull {wanted} --registry {quoted(registry or usual_registry())}{target}"
+
+
+def quoted(text: str | Path) -> str:
+    """A word of a command; double quotes are what all three systems' shells know."""
+    return f'"{text}"' if " " in str(text) else str(text)

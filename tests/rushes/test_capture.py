@@ -1,0 +1,188 @@
+import json
+import signal
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from rushes import capture as capturing
+from rushes.capture import Film, capture
+from rushes.errors import MisuseError, NothingFitsError, RushesError
+from rushes.source import Frame
+from tests.support.runtime import SQUARE, BrightSquare, draw_frame, write_clip
+
+
+def _film(path):
+    video = cv2.VideoCapture(str(path))
+    frames = []
+    while (read := video.read())[0]:
+        frames.append(read[1])
+    return frames, video.get(cv2.CAP_PROP_FPS)
+
+
+def _lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_line_of_json_a_frame(clip, detector, reader, tmp_path):
+    """Each frame has its line, with the face where it is and what it wears."""
+    summary = capture(str(clip), detector, reader, json_to=str(tmp_path / "out.jsonl"))
+    lines = _lines(tmp_path / "out.jsonl")
+    face = lines[3]["faces"][0]
+
+    assert [line["frame"] for line in lines] == list(range(10))
+    assert (lines[3]["time_s"], lines[3]["expression"]) == (0.24, "happy")
+    np.testing.assert_allclose(face["box_px"], (SQUARE[0] + 3, *SQUARE[1:]), atol=2)
+    assert list(face["probabilities"]) == ["angry", "happy", "sad"]
+    assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+    assert (summary.frames, summary.faces, summary.frames_with_face) == (10, 10, 10)
+
+
+def test_json_goes_to_standard_output(clip, detector, reader, capsys):
+    """Without --json the lines are what standard output has, and nothing else."""
+    capture(str(clip), detector, reader)
+
+    assert [json.loads(line)["frame"] for line in capsys.readouterr().out.splitlines()] == list(range(10))
+
+
+def test_the_film_keeps_size_rate_and_length(clip, detector, reader, tmp_path):
+    """What is saved has the readings drawn in, and is otherwise like its source."""
+    capture(str(clip), detector, reader, save=tmp_path / "out.mp4", json_to=str(tmp_path / "out.jsonl"))
+    frames, fps = _film(tmp_path / "out.mp4")
+    source, _ = _film(clip)
+
+    assert (len(frames), frames[0].shape, fps) == (10, (120, 160, 3), 12.5)
+    assert np.abs(frames[0].astype(int) - source[0]).max() > 100
+    assert sorted(path.name for path in tmp_path.glob("*.mp4")) == ["clip.mp4", "out.mp4"]
+
+
+def test_no_face_in_any_frame(tmp_path, detector, reader):
+    """It says so with its own status, and the lines are written all the same: null, and no faces."""
+    clip = write_clip(tmp_path / "empty.mp4", face=False)
+
+    with pytest.raises(NothingFitsError, match="no face in any of the 10 frames"):
+        capture(str(clip), detector, reader, json_to=str(tmp_path / "out.jsonl"))
+    assert {(line["expression"], len(line["faces"])) for line in _lines(tmp_path / "out.jsonl")} == {(None, 0)}
+
+
+def test_a_folder_goes_on_after_a_bad_picture(tmp_path, detector, reader):
+    """The bad one is named in its line and in the summary; of other sizes a film makes one."""
+    said, pictures = [], tmp_path / "stills"
+    pictures.mkdir()
+    cv2.imwrite(str(pictures / "1.png"), draw_frame(0))
+    (pictures / "2.png").write_bytes(b"no picture")
+    cv2.imwrite(str(pictures / "3.png"), cv2.resize(draw_frame(0), (300, 300)))
+    capture(str(pictures), detector, reader, save=tmp_path / "out.mp4", json_to=str(tmp_path / "o"), say=said.append)
+
+    assert [line.get("error") for line in _lines(tmp_path / "o")] == [None, "cannot be decoded", None]
+    assert "1 pictures could not be read: 2.png" in said[0]
+    assert _film(tmp_path / "out.mp4")[0][-1].shape == (120, 160, 3)
+
+
+def test_only_bad_pictures_is_a_failure(tmp_path, detector, reader):
+    """A folder of text files called .png is not a folder without faces."""
+    (tmp_path / "1.png").write_bytes(b"no picture")
+
+    with pytest.raises(RushesError, match=r"no picture in .* can be read"):
+        capture(str(tmp_path), detector, reader, json_to=str(tmp_path / "out.jsonl"))
+
+
+class Interrupting(BrightSquare):
+    """A detector that is interrupted while it looks at the third frame."""
+
+    seen = 0
+
+    def __init__(self, *numbers):
+        self.numbers = numbers
+
+    def detect(self, frame_bgr):
+        """Finds what is bright, with Ctrl-C in between."""
+        self.seen += 1
+        for number in self.numbers if self.seen == 3 else ():
+            signal.raise_signal(number)
+        return super().detect(frame_bgr)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_the_film_properly(clip, reader, tmp_path, number):
+    """The frame in hand is finished, the film is whole, and the handlers are as before."""
+    before = signal.getsignal(number)
+    with pytest.raises(RushesError, match="stopped after frame 3 of 10"):
+        capture(str(clip), Interrupting(number), reader, save=tmp_path / "out.mp4", json_to=str(tmp_path / "out.jsonl"))
+
+    assert len(_film(tmp_path / "out.mp4")[0]) == len(_lines(tmp_path / "out.jsonl")) == 3
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_ctrl_c_ends_it_at_once(clip, reader, tmp_path):
+    """Who presses twice does not wait for the frame; the film of what came before is whole."""
+    twice = Interrupting(signal.SIGINT, signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        capture(str(clip), twice, reader, save=tmp_path / "out.mp4", json_to=str(tmp_path / "out.jsonl"))
+
+    assert len(_film(tmp_path / "out.mp4")[0]) == 2
+
+
+def test_a_reader_of_the_pipe_that_leaves_ends_it(clip, detector, reader, monkeypatch):
+    """`rushes capture | head -1` is no error."""
+
+    class Head:
+        def write(self, _):
+            raise BrokenPipeError
+
+        def isatty(self):
+            return False
+
+    monkeypatch.setattr(capturing, "_drop_stdout", lambda: None)
+    monkeypatch.setattr(sys, "stdout", Head())
+
+    assert capture(str(clip), detector, reader).frames == 1
+
+
+def test_a_camera_that_stumbles_keeps_its_time(tmp_path):
+    """Frames that come late stand longer, frames that come too fast are left out."""
+    film = Film(tmp_path / "out.mp4", fps=10)
+    for number, time_s in enumerate((0.0, 0.01, 0.1, 0.5)):
+        film.put(Frame(number, time_s, draw_frame(number)), [], draw_frame(number))
+    film.close()
+
+    assert len(_film(tmp_path / "out.mp4")[0]) == 6
+
+
+@pytest.mark.parametrize(
+    ("save", "json_to", "message"),
+    [
+        ("out.avi", "-", "name it .*out.mp4"),
+        ("missing/out.mp4", "-", "the folder .*missing does not exist"),
+        ("clip.mp4", "-", "is the source itself"),
+        ("out.mp4", "missing/out.jsonl", "--json .*missing does not exist"),
+        ("out.mp4", "", "--json .* is a folder"),
+    ],
+)
+def test_outputs_that_cannot_be_written_are_found_first(clip, reader, save, json_to, message):
+    """Before the first frame, not after the last."""
+    folder = clip.parent
+    lines = json_to if json_to == "-" else str(folder / json_to)
+
+    with pytest.raises(MisuseError, match=message):
+        capture(str(clip), BrightSquare(), reader, save=folder / save, json_to=lines)
+    assert not (folder / "out.mp4").exists()
+
+
+def test_a_source_that_fails_keeps_what_was_read(clip, reader, tmp_path):
+    """A fault in the middle leaves a whole film and whole lines."""
+
+    class Failing(BrightSquare):
+        seen = 0
+
+        def detect(self, frame_bgr):
+            self.seen += 1
+            if self.seen == 5:
+                message = "planted"
+                raise RushesError(message)
+            return super().detect(frame_bgr)
+
+    with pytest.raises(RushesError, match="planted"):
+        capture(str(clip), Failing(), reader, save=tmp_path / "out.mp4", json_to=str(tmp_path / "out.jsonl"))
+    assert len(_film(tmp_path / "out.mp4")[0]) == len(_lines(tmp_path / "out.jsonl")) == 4

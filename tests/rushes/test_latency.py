@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from rushes import latency
+from rushes.latency import example_feed, interleaved_latency_ms, open_graph, signature
+
+
+def write_products(path, times, kind=TensorProto.FLOAT, size=200):
+    """A graph that multiplies a matrix with itself a number of times; the first axis may have any length."""
+    nodes = [helper.make_node("MatMul", [f"x{i}", "matrix"], [f"x{i + 1}"]) for i in range(times)]
+    matrix = onnx.numpy_helper.from_array(np.full((size, size), 1e-3, np.float32), "matrix")
+    inputs = [helper.make_tensor_value_info("x0", kind, ["n", size])]
+    outputs = [helper.make_tensor_value_info(f"x{times}", TensorProto.FLOAT, ["n", size])]
+    graph = helper.make_graph(nodes, "products", inputs, outputs, [matrix])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=9), path)
+    return path
+
+
+class Watched:
+    """A session that writes down whose turn it was."""
+
+    def __init__(self, path, turns):
+        self.session, self.name, self.turns = open_graph(path), path.stem, turns
+
+    def get_inputs(self):
+        """What the graph takes."""
+        return self.session.get_inputs()
+
+    def run(self, names, feed):
+        """One call."""
+        self.turns.append(self.name)
+        return self.session.run(names, feed)
+
+
+def test_more_work_takes_longer(tmp_path):
+    """Forty products take longer than two."""
+    paths = {name: write_products(tmp_path / f"{name}.onnx", times) for name, times in (("few", 2), ("many", 40))}
+    taken_ms = interleaved_latency_ms(paths, runs=20)
+
+    assert 0 < taken_ms["few"] < taken_ms["many"] / 3
+
+
+def test_graphs_take_turns(tmp_path, monkeypatch):
+    """A, B, A, B: what slows the machine down slows both."""
+    turns = []
+    monkeypatch.setattr(latency, "open_graph", lambda path: Watched(path, turns))
+    interleaved_latency_ms({name: write_products(tmp_path / f"{name}.onnx", 1) for name in "ab"}, runs=5)
+
+    assert turns == ["a", "b"] * (5 + latency.WARM_UPS)
+
+
+def test_own_feeds_are_used(tmp_path):
+    """A feed that does not fit its graph is refused by it: it was not replaced by an example."""
+    path = write_products(tmp_path / "a.onnx", 1)
+
+    with pytest.raises(Exception, match="x0"):
+        interleaved_latency_ms({"a": path}, {"a": {"x0": np.zeros((1, 3), np.float32)}}, runs=1)
+
+
+def test_example_is_one_sample(tmp_path):
+    """An axis of any length gets length 1, the others theirs; the signature says -1."""
+    session = open_graph(write_products(tmp_path / "a.onnx", 1))
+
+    assert example_feed(session)["x0"].shape == (1, 200)
+    assert signature(session)["inputs"] == [{"name": "x0", "type": "float32", "shape": [-1, 200]}]
+
+
+def test_no_example_for_text(tmp_path):
+    """An input of strings has no example, and the error names it."""
+    text = helper.make_tensor_value_info("text", TensorProto.STRING, ["n"])
+    same = helper.make_tensor_value_info("same", TensorProto.STRING, ["n"])
+    graph = helper.make_graph([helper.make_node("Identity", ["text"], ["same"])], "words", [text], [same])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=9), tmp_path / "a.onnx")
+
+    with pytest.raises(ValueError, match="input 'text'"):
+        example_feed(open_graph(tmp_path / "a.onnx"))

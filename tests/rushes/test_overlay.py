@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from rushes.overlay import Reading, colour_of, draw
+
+LABELS = ("angry", "happy", "sad")
+
+
+def _reading(box, labels=LABELS, best=1):
+    shares = [0.1 / max(1, len(labels) - 1)] * len(labels)
+    shares[best] = 0.9
+    return Reading(box, 0.9, tuple(labels), tuple(shares))
+
+
+def _has(picture, colour):
+    return bool((np.abs(picture.astype(int) - colour).sum(axis=2) < 12).any())
+
+
+def test_the_reading_is_drawn_and_the_frame_left_alone():
+    """The label's colour appears on the copy, near the face; the frame itself is unchanged."""
+    frame = np.full((480, 640, 3), 90, np.uint8)
+    drawn = draw(frame, [_reading((100, 100, 150, 150))])
+
+    assert (frame == 90).all()
+    assert _has(drawn[95:255, 95:255], colour_of(1))
+    assert _has(drawn[90:350, 250:], colour_of(1))
+
+
+def test_without_faces_the_picture_stays():
+    """Nothing found, nothing drawn."""
+    frame = np.full((48, 64, 3), 90, np.uint8)
+
+    assert (draw(frame, []) == frame).all()
+
+
+def test_panels_keep_clear_of_other_faces():
+    """The nearest place for a panel is below the face; a face that is there is not hidden."""
+    frame = np.full((720, 1280, 3), 90, np.uint8)
+    drawn = draw(frame, [_reading((300, 100, 200, 200)), _reading((310, 320, 180, 180))])
+
+    assert (drawn[340:480, 330:470] == 90).all()
+
+
+def test_panels_keep_clear_of_each_other():
+    """The panel of a second face close by leaves that of the first as it is."""
+    frame, first = np.full((720, 1280, 3), 90, np.uint8), _reading((300, 100, 60, 60))
+    alone, both = draw(frame, [first]), draw(frame, [first, _reading((380, 100, 58, 58))])
+    panel = np.s_[172:298, 300:536]
+
+    assert (alone[panel] != 90).any(axis=2).mean() > 0.9
+    assert (alone[panel] == both[panel]).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 900), (40, 60), (120, 160), (2160, 3840)])
+@pytest.mark.parametrize("box", [(-50, -50, 400, 400), (3, 3, 1, 1), (5000, 10, 60, 60)])
+def test_any_size_and_place_can_be_drawn(size, box):
+    """Tiny frames, huge ones, and boxes that hang over the edge."""
+    drawn = draw(np.full((*size, 3), 90, np.uint8), [_reading(box)] * 5)
+
+    assert drawn.shape == (*size, 3)
+
+
+@pytest.mark.parametrize("label", ["怒り", "שמחה", "радость", "Überraschung", "a\nb\tc", "", "x" * 300, "\U0001f600"])
+def test_any_label_can_be_drawn(label):
+    """A taxonomy need not be English, nor short."""
+    frame = np.full((480, 640, 3), 90, np.uint8)
+    drawn = draw(frame, [_reading((100, 100, 150, 150), labels=(label, "b"), best=0)])
+
+    assert (drawn != frame).any()
+
+
+def test_many_labels_keep_to_the_likeliest():
+    """Thirty labels do not make a panel that hides the picture."""
+    frame = np.full((720, 1280, 3), 90, np.uint8)
+    drawn = draw(frame, [_reading((100, 100, 150, 150), labels=[f"label {n}" for n in range(30)], best=29)])
+
+    assert (drawn[500:] == 90).all()

@@ -1,0 +1,176 @@
+import json
+import shutil
+
+import pytest
+
+from rushes.bundle import BundleError, read_bundle
+from rushes.errors import NothingFitsError, RushesError
+from rushes.pull import pull
+from rushes.shelf import find_model
+from tests.support.runtime import write_bundle
+
+
+def _left_behind(shelf):
+    return sorted(str(path.relative_to(shelf)) for path in shelf.rglob("*")) if shelf.exists() else []
+
+
+def test_pull_puts_a_checked_bundle_on_the_shelf(mlflow, tmp_path):
+    """The champion arrives under its version and digest, with its certificate, and becomes the newest."""
+    pulled = pull("expression@champion", mlflow.url, tmp_path / "shelf")
+
+    assert pulled.folder == tmp_path / "shelf/expression" / f"v7-{pulled.digest[:12]}"
+    assert read_bundle(pulled.folder).certificate is not None
+    assert find_model(tmp_path / "shelf", "expression") == pulled.folder
+    assert (tmp_path / "shelf/expression/champion").read_text() == f"{pulled.folder.name}\n"
+
+
+def test_pull_again_fetches_nothing(mlflow, tmp_path):
+    """A bundle that stands is checked and left as it is; only the manifest is asked for."""
+    pull("expression", mlflow.url, tmp_path / "shelf")
+    mlflow.asked.clear()
+
+    assert pull("expression", mlflow.url, tmp_path / "shelf").fetched == 0
+    assert not [path for path in mlflow.asked if path.endswith((".onnx", ".tflite"))]
+
+
+def test_a_broken_bundle_on_the_shelf_is_mended(mlflow, tmp_path):
+    """What was changed on the set's disk is fetched again."""
+    folder = pull("expression", mlflow.url, tmp_path / "shelf").folder
+    (folder / "expression.onnx").write_bytes(b"half")
+
+    assert pull("expression", mlflow.url, tmp_path / "shelf").fetched == 2
+    assert read_bundle(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda data: data[:-1] + b"!", "has the sha256"),
+        (lambda data: data[:-1], "has the sha256"),
+        (lambda data: data + b"more", r"is larger than the \d+ bytes"),
+    ],
+)
+def test_wrong_bytes_are_refused_and_nothing_is_kept(mlflow, tmp_path, change, reason):
+    """A file that was changed, shrank or grew on the server never reaches the shelf."""
+    path = mlflow.versions[7] / "expression.onnx"
+    path.write_bytes(change(path.read_bytes()))
+
+    with pytest.raises(BundleError, match=rf"expression@7 from http.* is refused.*expression\.onnx {reason}"):
+        pull("expression@7", mlflow.url, tmp_path / "shelf")
+    assert _left_behind(tmp_path / "shelf") == []
+
+
+def test_a_refused_bundle_leaves_the_one_in_use(mlflow, tmp_path):
+    """The bundle pulled before still stands, and is still the newest."""
+    before = pull("expression", mlflow.url, tmp_path / "shelf").folder
+    write_bundle(tmp_path / "v8", detector=b"another")
+    (tmp_path / "v8/detector.tflite").write_bytes(b"planted")
+    mlflow.versions[8] = tmp_path / "v8"
+
+    with pytest.raises(BundleError, match="is refused"):
+        pull("expression@8", mlflow.url, tmp_path / "shelf")
+    assert find_model(tmp_path / "shelf", "expression") == before
+    assert not list((tmp_path / "shelf/expression").glob(".*"))
+
+
+def test_a_manifest_other_than_the_registered_one_is_refused(mlflow, tmp_path):
+    """Where the version carries its digest, a manifest changed afterwards is found."""
+    mlflow.tags = {"rushes.digest": "0" * 64}
+
+    with pytest.raises(BundleError, match="registered with the digest 000000000000"):
+        pull("expression", mlflow.url, tmp_path / "shelf")
+    assert _left_behind(tmp_path / "shelf") == []
+
+
+def test_a_manifest_cannot_write_outside(mlflow, tmp_path):
+    """A file name that climbs is refused before anything is fetched."""
+    path = mlflow.versions[7] / "manifest.json"
+    document = json.loads(path.read_text())
+    document["files"]["../../escaped"] = document["files"].pop("detector.tflite")
+    path.write_text(json.dumps(document))
+
+    with pytest.raises(BundleError, match="lies outside the bundle"):
+        pull("expression", mlflow.url, tmp_path / "shelf")
+    assert _left_behind(tmp_path / "shelf") == []
+
+
+def test_another_family_is_refused(mlflow, tmp_path):
+    """A model registered under a wrong name is not taken for an expression model."""
+    path = mlflow.versions[7] / "manifest.json"
+    path.write_text(path.read_text().replace('"family": "expression"', '"family": "scene"'))
+    (mlflow.versions[7] / "certificate.json").unlink()
+
+    with pytest.raises(BundleError, match="of the family 'scene'"):
+        pull("expression", mlflow.url, tmp_path / "shelf")
+
+
+def test_a_cut_connection_is_tried_again(mlflow, tmp_path):
+    """A download that breaks off in the middle starts over by itself."""
+    mlflow.cut, said = 1, []
+
+    assert read_bundle(pull("expression", mlflow.url, tmp_path / "shelf", said.append).folder)
+    assert "the connection broke off; trying again" in said[0]
+
+
+def test_a_pull_that_was_cut_off_goes_on(mlflow, tmp_path):
+    """After the last attempt it fails, nothing half is on the shelf; run again it fetches only what was missing."""
+    mlflow.cut = 3
+    with pytest.raises(RushesError, match="cannot be reached: the connection broke off"):
+        pull("expression", mlflow.url, tmp_path / "shelf")
+    # The order of files is the manifest's: the detector had come before the graph broke off.
+    gathered = [path.name for path in (tmp_path / "shelf/expression").glob(".v7-*/*")]
+    with pytest.raises(NothingFitsError):
+        find_model(tmp_path / "shelf", "expression")
+
+    assert sorted(gathered) == ["detector.tflite", "manifest.json"]
+    assert pull("expression", mlflow.url, tmp_path / "shelf").fetched == 1
+    assert not list((tmp_path / "shelf/expression").glob(".*"))
+
+
+def test_a_killed_pull_leaves_only_what_is_checked_again(mlflow, tmp_path):
+    """Drafts and half files of a pull that was killed do not end up in the bundle."""
+    folder = pull("expression", mlflow.url, tmp_path / "first").folder
+    part = tmp_path / "shelf/expression" / f".{folder.name}.part"
+    shutil.copytree(folder, part)
+    (part / "expression.onnx").write_bytes(b"half")
+    (part / "expression.onnx.99.part").write_bytes(b"draft")
+    pulled = pull("expression", mlflow.url, tmp_path / "shelf")
+
+    assert pulled.fetched == 1
+    assert {path.name for path in pulled.folder.iterdir()} == {path.name for path in folder.iterdir()}
+
+
+def test_a_stick_carries_bundles_on(mlflow, tmp_path):
+    """Pulled onto a stick, the stick is a registry: by alias, by version, and without either."""
+    stick = pull("expression@champion", mlflow.url, tmp_path / "stick").folder
+    for number, wanted in enumerate(("expression", "expression@champion", "expression@7", "expression@newest")):
+        pulled = pull(wanted, str(tmp_path / "stick"), tmp_path / f"set{number}")
+
+        assert (pulled.folder.name, pulled.version) == (stick.name, 7)
+
+
+def test_a_stick_says_what_it_has(mlflow, tmp_path):
+    """A version that is not on the stick is named with those that are."""
+    pull("expression@7", mlflow.url, tmp_path / "stick")
+
+    with pytest.raises(NothingFitsError, match=r"no expression@8\. Versions of expression there: 7\. Take one"):
+        pull("expression@8", str(tmp_path / "stick"), tmp_path / "set")
+    with pytest.raises(NothingFitsError, match="no expression@champion"):
+        pull("expression@champion", str(tmp_path / "stick"), tmp_path / "set")
+
+
+def test_a_bare_bundle_is_a_registry_of_one(bundle_folder, tmp_path):
+    """A bundle's own folder can be pulled from; it has no version to ask for."""
+    pulled = pull("expression", str(bundle_folder), tmp_path / "shelf")
+
+    assert pulled.folder.name == f"bundle-{pulled.digest[:12]}"
+    with pytest.raises(NothingFitsError, match="single expression bundle, without a version"):
+        pull("expression@7", str(bundle_folder), tmp_path / "shelf")
+
+
+def test_a_version_without_a_bundle_is_named(mlflow, tmp_path):
+    """A run that logged something else says what is there."""
+    (mlflow.versions[7] / "manifest.json").unlink()
+
+    with pytest.raises(BundleError, match=r"holds no bundle: .* has certificate\.json, detector\.tflite"):
+        pull("expression", mlflow.url, tmp_path / "shelf")

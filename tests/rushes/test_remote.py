@@ -1,0 +1,137 @@
+import pytest
+
+from rushes import remote
+from rushes.errors import MisuseError, NothingFitsError, RushesError
+from rushes.remote import MlflowRegistry, Wanted, open_registry, parse_wanted
+
+
+def _silent(_):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("expression", Wanted("expression")),
+        ("expression@champion", Wanted("expression", "champion")),
+        ("expression@7", Wanted("expression", "", 7)),
+        ("expression@v7", Wanted("expression", "", 7)),
+    ],
+)
+def test_parse_wanted(text, wanted):
+    """A model is named with an alias, a version, or neither."""
+    assert parse_wanted(text) == wanted
+
+
+@pytest.mark.parametrize("text", ["", "@7", "a b", "expression@", "../x@1", "a@b@c"])
+def test_parse_wanted_refuses(text):
+    """Anything else is misuse, and the message shows how it is written."""
+    with pytest.raises(MisuseError, match="expression@champion"):
+        parse_wanted(text)
+
+
+@pytest.mark.parametrize("registry", ["ftp://host", "/nowhere/at/all", "sqlite:///mlflow.db"])
+def test_a_registry_is_a_url_or_a_folder(registry):
+    """What is neither is misuse."""
+    with pytest.raises(MisuseError, match="neither a folder here nor a URL"):
+        open_registry(registry, _silent)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "mlflow-artifacts:/1/run{version}/artifacts/bundle",
+        "{url}/api/2.0/mlflow-artifacts/artifacts/1/run{version}/artifacts/bundle",
+        "s3://bucket/1/run{version}/artifacts/bundle",  # the server fetches these itself
+    ],
+)
+def test_every_form_of_source_is_found(mlflow, source):
+    """A version's files are reached however MLflow writes where they are."""
+    mlflow.source = source.replace("{url}", mlflow.url)
+    registry = MlflowRegistry(mlflow.url, _silent)
+    offer = registry.find(parse_wanted("expression"))
+
+    assert b"".join(registry.chunks(offer, "detector.tflite")) == b"no network"
+    assert (offer.version, offer.alias) == (7, "champion")
+
+
+def test_a_logged_model_is_resolved(mlflow, monkeypatch):
+    """MLflow 3 writes models:/m-ID: the server is asked where that lies."""
+    answer, uri = mlflow.answer, "mlflow-artifacts:/1/run7/artifacts"
+    found = mlflow._json({"model": {"info": {"artifact_uri": uri}}})
+    monkeypatch.setattr(
+        mlflow,
+        "answer",
+        lambda path, query: found if "logged-models/m-1" in path else answer(path, query),
+    )
+    mlflow.source = "models:/m-1/bundle"
+    registry = MlflowRegistry(mlflow.url, _silent)
+
+    assert registry.find(parse_wanted("expression@7")).place.endswith("artifacts/1/run7/artifacts/bundle")
+
+
+def test_unknown_names_say_what_there_is(mlflow):
+    """An unknown alias or version names the versions that exist; an unknown model says so."""
+    registry = MlflowRegistry(mlflow.url, _silent)
+    for text in ("expression@staging", "expression@9"):
+        with pytest.raises(NothingFitsError, match=r"there: 7\. Take one: rushes pull expression@7 --registry http"):
+            registry.find(parse_wanted(text))
+    mlflow.versions = {}
+
+    with pytest.raises(NothingFitsError, match="has no model 'scene'"):
+        registry.find(parse_wanted("scene"))
+
+
+def test_a_rejected_version_comes_with_a_warning(mlflow):
+    """Who asks for a version that was rolled back gets it, and is told why it was."""
+    mlflow.tags, said = {"rushes.rejected": "2031-05-01", "rushes.rejected_why": "reads every face as sad"}, []
+
+    assert MlflowRegistry(mlflow.url, said.append).find(parse_wanted("expression@7")).version == 7
+    assert said == ["expression version 7 was rolled back: reads every face as sad; take it with care"]
+
+
+def test_a_busy_server_is_asked_again(mlflow):
+    """Two answers of 503 are waited out, and each is told."""
+    mlflow.busy, said = 2, []
+    offer = MlflowRegistry(mlflow.url, said.append).find(parse_wanted("expression"))
+
+    assert offer.version == 7
+    assert len(said) == 2
+    assert "it answers 503" in said[0]
+
+
+def test_a_server_that_stays_away_is_named(monkeypatch):
+    """Nothing listens there: the error says so in words, and what to do."""
+    monkeypatch.setattr(remote, "PAUSES_S", (0,))
+
+    with pytest.raises(RushesError, match=r"127\.0\.0\.1:9 cannot be reached: Connection refused.*make up"):
+        MlflowRegistry("http://127.0.0.1:9", _silent).find(parse_wanted("expression"))
+
+
+def test_credentials_come_from_mlflows_variables(mlflow, monkeypatch):
+    """Without them the error names the variables; with them it works; a password in the URL is never repeated."""
+    mlflow.authorization = "Bearer secret"
+    with pytest.raises(RushesError, match=r"answers 401.*MLFLOW_TRACKING_USERNAME") as caught:
+        MlflowRegistry(mlflow.url.replace("http://", "http://me:hush@"), _silent).find(parse_wanted("expression"))
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "secret")
+
+    assert "hush" not in str(caught.value)
+    assert MlflowRegistry(mlflow.url, _silent).find(parse_wanted("expression")).version == 7
+
+
+def test_credentials_go_to_no_other_host(mlflow, monkeypatch):
+    """A version whose source names another server does not get our token."""
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "secret")
+    registry = MlflowRegistry("http://127.0.0.1:9", _silent)
+    mlflow.authorization = "Bearer"
+
+    with pytest.raises(RushesError, match="answers 401"):
+        registry._answer(f"{mlflow.url}/api/2.0/mlflow/model-versions/get")
+
+
+def test_what_is_not_mlflow_is_told_apart(mlflow, monkeypatch):
+    """A page of HTML is no registry."""
+    monkeypatch.setattr(mlflow, "answer", lambda *_: (200, b"<html>log in</html>"))
+
+    with pytest.raises(RushesError, match="does not answer as MLflow does"):
+        MlflowRegistry(mlflow.url, _silent).find(parse_wanted("expression"))

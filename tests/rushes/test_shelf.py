@@ -1,0 +1,61 @@
+import pytest
+
+from rushes.errors import NothingFitsError
+from rushes.shelf import find_model, folder_name, point, pointed, shelved
+from tests.support.runtime import write_bundle
+
+
+def _put(shelf, version):
+    folder = shelf / "expression" / folder_name(version, f"{version or 0:064x}")
+    write_bundle(folder)
+    return folder
+
+
+def test_newest_is_the_last_pulled_not_the_highest(tmp_path):
+    """After a rollback the registry gives an older version, and that is the one to use."""
+    older, _ = _put(tmp_path, 7), _put(tmp_path, 8)
+    point(tmp_path / "expression", "newest", older)
+
+    assert find_model(tmp_path, "expression") == older
+    assert find_model(tmp_path / "expression", "expression") == older
+
+
+def test_without_a_pointer_the_highest_version_counts(tmp_path):
+    """Versions are numbers: 10 comes after 9."""
+    _put(tmp_path, 9)
+    highest = _put(tmp_path, 10)
+
+    assert find_model(tmp_path, "expression") == highest
+
+
+def test_a_bundle_itself_is_a_model(bundle_folder):
+    """`--model` may name the bundle."""
+    assert find_model(bundle_folder, "expression") == bundle_folder
+
+
+def test_the_default_shelf_comes_from_the_environment(tmp_path, monkeypatch):
+    """RUSHES_MODELS says where models lie."""
+    monkeypatch.setenv("RUSHES_MODELS", str(tmp_path))
+    folder = _put(tmp_path, 3)
+
+    assert find_model(None, "expression") == folder
+
+
+def test_an_empty_shelf_names_the_command(tmp_path):
+    """The error can be pasted, also for a folder with a space."""
+    place = tmp_path / "my models"
+    place.mkdir()
+
+    with pytest.raises(NothingFitsError, match=r'rushes pull expression --registry http\S+ --to ".*my models"'):
+        find_model(place, "expression")
+
+
+def test_strangers_on_the_shelf_are_passed_over(tmp_path):
+    """Half a pull, a stray folder and a pointer to nothing are no bundles."""
+    _put(tmp_path, 1)
+    for stray in (".v2-000000000002.part", "v3", "v4-00000000000g"):
+        write_bundle(tmp_path / "expression" / stray)
+    (tmp_path / "expression" / "champion").write_text("v9-000000000009\n")
+
+    assert [one.version for one in shelved(tmp_path / "expression")] == [1]
+    assert pointed(tmp_path / "expression", "champion") is None

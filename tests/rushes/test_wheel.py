@@ -1,0 +1,94 @@
+"""The wheel alone, in a clean environment: what a laptop on set gets."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.support.runtime import put_head, write_bundle
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).resolve().parents[2]
+FOREIGN = {"PYTHONPATH", "DISPLAY", "WAYLAND_DISPLAY", "RUSHES_MODELS"}
+HEAVY = ("torch", "pytorch_lightning", "mlflow", "prefect", "dvc", "onnx", "pandas", "matplotlib", "flows", "models")
+
+
+def _run(*words, **environment):
+    clean = {
+        name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "DISPLAY", "RUSHES_MODELS"}
+    }
+    return subprocess.run(
+        list(map(str, words)), capture_output=True, text=True, check=False, env=clean | environment, timeout=500
+    )
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """The folder of the programs of a new environment that has the wheel and what it asks for, nothing else."""
+    folder = tmp_path_factory.mktemp("set")
+    built = _run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT)
+    [wheel] = list(folder.glob("rushes-*.whl")) or [pytest.fail(built.stdout + built.stderr)]
+    made = _run(sys.executable, "-m", "venv", folder / "venv")
+    installed = _run(folder / "venv/bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", wheel)
+
+    assert (made.returncode, installed.returncode) == (0, 0), made.stderr + installed.stderr
+    return folder / "venv/bin"
+
+
+@pytest.fixture(scope="module")
+def on_set(blazeface_file, tmp_path_factory):
+    """A folder with a stick, and a clip of a head that moves."""
+    folder = tmp_path_factory.mktemp("work")
+    write_bundle(folder / "stick", blazeface_file.read_bytes())
+    video = cv2.VideoWriter(str(folder / "clip.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 25, (640, 360))
+    for number in range(12):
+        video.write(put_head(np.full((360, 640, 3), (150, 140, 130), np.uint8), 150 + 4 * number, 50, 240))
+    video.release()
+    return folder
+
+
+def test_the_wheel_brings_nothing_heavy(environment):
+    """Only rushes is in it, and nothing that it asks for trains a model."""
+    check = f"import importlib.util as u; print([n for n in {HEAVY} if u.find_spec(n)])"
+
+    assert _run(environment / "python", "-c", check).stdout.strip() == "[]"
+
+
+def test_a_set_pulls_and_captures(environment, on_set):
+    """From the stick to lines of JSON and a film, with the real detector."""
+    home = {"RUSHES_MODELS": str(on_set / "models")}
+    pulled = _run(environment / "rushes", "pull", "expression", "--registry", on_set / "stick", **home)
+    words = ["--source", on_set / "clip.mp4", "--save", on_set / "out.mp4"]
+    captured = _run(environment / "rushes", "capture", *words, **home)
+    lines = [json.loads(line) for line in captured.stdout.splitlines()]
+
+    assert pulled.returncode == 0, pulled.stderr
+    assert captured.returncode == 0, captured.stderr
+    assert [len(line["faces"]) for line in lines] == [1] * 12
+    assert "12 frames, 12 faces" in captured.stderr
+    assert (on_set / "out.mp4").stat().st_size > 1000
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("Xvfb"), reason="wants Debian's xvfb for a screen")
+def test_it_shows_a_window(environment, on_set):
+    """On a real, if invisible, screen the clip plays to its end; without one the error names --save."""
+    words = [environment / "rushes", "capture", "--model", on_set / "stick", "--source", on_set / "clip.mp4", "--show"]
+    screen = subprocess.Popen(
+        ["Xvfb", "-displayfd", "1", "-screen", "0", "1280x800x24"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        shown = _run(*words, DISPLAY=f":{screen.stdout.readline().decode().strip()}")
+    finally:
+        screen.kill()
+        screen.wait()
+    refused = _run(*words)
+
+    assert (shown.returncode, len(shown.stdout.splitlines())) == (0, 12), shown.stderr
+    assert refused.returncode == 1
+    assert "Use --save out.mp4" in refused.stderr
