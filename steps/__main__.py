@@ -1,0 +1,39 @@
+"""Runs one stage on one item, as dvc.yaml does: python -m steps STAGE ITEM.
+
+Exit status: 0 done, 1 failed (build/failures/STAGE@ITEM.json says why), 2 misuse.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from steps.failures import clear_failure, write_failure
+
+STAGES = ("clean", "augment", "train", "compress", "evaluate")
+WORDS = 2
+
+
+def main(words: list[str]) -> int:
+    """Runs the stage; a failure is described in build/failures/, since `dvc repro` exits 255 whatever happened."""
+    if len(words) != WORDS or words[0] not in STAGES:
+        print(f"usage: python -m steps {{{'|'.join(STAGES)}}} ITEM", file=sys.stderr)  # noqa: T201
+        return 2
+    stage, item = words
+    clear_failure(Path(), stage, item)
+    try:
+        importlib.import_module(f"steps.{stage}").run(item)
+    except Exception as error:  # noqa: BLE001  # whatever it was, it is described, and the stage has failed
+        failure = write_failure(Path(), stage, item, error)
+        print(f"{stage} {item}: {failure.message}\n{failure.remedy}", file=sys.stderr)  # noqa: T201
+        if failure.kind == "bug":
+            print(failure.traceback, file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    sys.exit(main(sys.argv[1:]))

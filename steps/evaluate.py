@@ -1,0 +1,77 @@
+"""The exported files against the test split, through ONNX Runtime: scores, pictures and the certificate."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from compression.prove import certificate
+from curation.sampleset import SampleSet
+from models.families import by_name
+from models.load import load_params
+from report.charts import confusion, reliability
+from report.sheets import sheet
+from rushes.bundle import read_bundle, write_certificate
+
+if TYPE_CHECKING:
+    from models.family import Family, Scores
+
+SPLIT = "test"
+
+
+def run(item: str) -> None:
+    """Writes build/F/bundle (the candidate and its certificate) and build/F/scores."""
+    family, build = by_name(item), Path("build") / item
+    collection, _ = load_params(Path("params.yaml"), family)
+    samples = SampleSet(Path("build/clean") / collection)
+    reference, candidate = read_bundle(build / "reference"), read_bundle(build / "candidate")
+    fp32, compressed = (family.score(bundle, samples, SPLIT) for bundle in (reference, candidate))
+    _write_scores(family, fp32, compressed, build / "scores")
+    _draw(family, compressed, samples, build / "scores")
+    shutil.copytree(candidate.folder, build / "bundle", dirs_exist_ok=True)
+    write_certificate(build / "bundle", certificate(family, reference, candidate, fp32, compressed))
+
+
+def _write_scores(family: Family, fp32: Scores, compressed: Scores, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    compressed.rows.to_parquet(folder / "rows.parquet", index=False)
+    by_source = {
+        str(source): {"samples": len(rows), family.objective.name: family.objective(rows)}
+        for source, rows in compressed.rows.groupby("source")
+    }
+    figures: dict[str, Any] = {
+        "objective": family.objective.name,
+        "samples": len(compressed.rows),
+        "fp32": fp32.metrics,
+        "compressed": compressed.metrics,
+        "sources": by_source,
+        "worst": family.objective.worst(compressed.rows),
+    }
+    if "predicted" in compressed.rows:
+        figures |= _confusion(compressed.rows)
+    (folder / "metrics.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def _confusion(rows: pd.DataFrame) -> dict[str, Any]:
+    labels = sorted(set(rows["label"]) | set(rows["predicted"]))
+    table = pd.crosstab(rows["label"], rows["predicted"]).reindex(index=labels, columns=labels, fill_value=0)
+    return {"labels": labels, "confusion": table.to_numpy().tolist()}
+
+
+def _draw(family: Family, scores: Scores, samples: SampleSet, folder: Path) -> None:
+    captions = {}
+    for drawn in family.draw(scores, samples, SPLIT):
+        sheet(drawn.pictures, drawn.captions, folder / f"{drawn.name}.jpg", title=drawn.title)
+        captions[f"{drawn.name}.jpg"] = drawn.title
+    if "predicted" in scores.rows:
+        figures = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        confusion(figures["confusion"], figures["labels"], folder / "confusion.png")
+        reliability(
+            scores.rows["confidence"], scores.rows["predicted"] == scores.rows["label"], folder / "reliability.png"
+        )
+        captions |= {"confusion.png": "Confusion: truth by row", "reliability.png": "Reliability"}
+    (folder / "captions.json").write_text(json.dumps(captions, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,56 @@
+import json
+
+import pytest
+import yaml
+
+from curation.sampleset import SampleSet
+from steps.__main__ import main
+from steps.clean import run
+from tests.support.raw import LABELS, Sample, encode, photo, photos, write_raw
+
+DARK = [Sample(encode(photo(500 + n) // 8)) for n in range(4)]
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A checkout with one collection, and the working folder in it."""
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"collections": {"faces": {"labels": LABELS}}}))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_writes_the_set_and_its_sheets(checkout):
+    """build/clean/C holds all that the report and the next stage read."""
+    write_raw(checkout, [*photos(40), *DARK])
+    run("faces")
+    folder = checkout / "build" / "clean" / "faces"
+    names = {path.name for path in folder.iterdir()}
+
+    assert names >= {"samples.parquet", "set.json", "train.npy", "validation.npy", "test.npy"}
+    assert names >= {"dropped.jpg", "kept.jpg"}
+    assert SampleSet(folder).info["counts"] == {"underexposed": 4}
+
+
+def test_nothing_dropped_leaves_no_sheet_of_it(checkout):
+    """Also none from a run before."""
+    write_raw(checkout, [*photos(40), *DARK])
+    run("faces")
+    write_raw(checkout, photos(40))
+    run("faces")
+
+    assert not (checkout / "build" / "clean" / "faces" / "dropped.jpg").exists()
+
+
+def test_too_many_dropped_names_check_sheet_and_param(checkout):
+    """The failure is the user's to mend, and its remedy names a picture that is there."""
+    write_raw(checkout, [*photos(10), *DARK])
+    status = main(["clean", "faces"])
+    failure = json.loads((checkout / "build" / "failures" / "clean@faces.json").read_text())
+
+    assert status == 1
+    assert failure["kind"] == "user"
+    assert "29%" in failure["message"]
+    assert "underexposed" in failure["message"]
+    assert "collections.faces.clean.min_bright" in failure["remedy"]
+    assert "build/failures/dropped-one.jpg" in failure["remedy"]
+    assert (checkout / "build" / "failures" / "dropped-one.jpg").stat().st_size
