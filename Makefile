@@ -1,0 +1,61 @@
+# Two commands do everything on a fresh machine: make nightly, make test. Both set up .venv first.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help nightly test test-slow lint up down status wheel install
+
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+# `python` and the tools of the environment come first, for whatever the commands below start.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+# An environment whose Python has gone (an update of the system, a moved checkout) is made anew.
+ifneq ($(wildcard $(STAMP)),)
+ifneq ($(shell $(PY) -c 'print("fit")' 2>/dev/null),fit)
+$(shell rm -f $(STAMP))
+endif
+endif
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+nightly: $(STAMP) ## Retrain everything that can be better, prove it, register it, promote it
+	@$(PY) -m flows nightly
+
+test: $(STAMP) ## Every test but the slow ones
+	@$(PY) -m pytest -m "not slow" $(ARGS)
+
+test-slow: $(STAMP) ## The slow tests: real servers, real training, browsers
+	@$(PY) -m pytest -m slow $(ARGS)
+
+lint: $(STAMP) ## ruff, mypy, import-linter
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@$(VENV)/bin/lint-imports
+
+up: $(STAMP) ## Start Prefect, MLflow and the scheduler in the background
+	@$(PY) -m flows up
+
+down: $(STAMP) ## Stop what `make up` has started
+	@$(PY) -m flows down
+
+status: $(STAMP) ## What runs where, the last night, what is in use, what is on hold
+	@$(PY) -m flows status
+
+wheel: $(STAMP) ## Build the capture runtime for a set's laptop
+	@rm -rf dist
+	@$(PY) -m build --wheel --no-isolation --outdir dist . > $(VENV)/wheel.log 2>&1 || { cat $(VENV)/wheel.log; exit 1; }
+	@wheel=$$(ls dist/*.whl) && name=$$(basename $$wheel) && printf '%s\n' \
+		"built    $$wheel" "Copy it to the laptop (Python 3.11 to 3.13), and there:" \
+		"Linux    python3 -m venv rushes && rushes/bin/pip install ./$$name" \
+		"macOS    python3 -m venv rushes && rushes/bin/pip install ./$$name" \
+		"Windows  py -m venv rushes && rushes\\Scripts\\pip install .\\$$name"
+
+install: $(STAMP) ## Set up .venv, and nothing else
+
+# Anew when the lock or the project changes. What was interrupted goes on where it was: pip skips what is there.
+$(STAMP): requirements.lock pyproject.toml .ci/install
+	@bash .ci/install $(VENV)
+	@touch $@

@@ -1,0 +1,181 @@
+"""What the commands of `python -m flows` do; each returns its exit status."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from flows import data, environment, params, publish, servers, stopping
+from flows.console import say
+from flows.night import Order
+from flows.servers import KINDS, MLFLOW, PREFECT, ServerError
+from flows.session import session
+from registry import versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from flows.session import Session
+    from registry.settings import Settings
+
+DONE, FAILED, NOTHING = 0, 1, 3
+
+
+def run_nightly(root: Path, settings: Settings, families: Sequence[str], texts: Sequence[str], *, promote: bool) -> int:
+    """A night from the command line.
+
+    Raises:
+        ParamsError: A family or a param does not exist, or a value has another type.
+        LockHeldError: Another run holds the lock.
+    """
+    environment.settle(root, settings)
+    environment.hush_prefect()
+    order = Order(tuple(families), _patch(root, families, texts), promote)
+    with stopping.explained(order.command()), session(root, settings, order.command()) as now:
+        for process in now.lock.ended:
+            say(f"ended what a run that was killed had left: {process}")
+        try:
+            return _play(now, order)
+        except ServerError as error:
+            publish.stillborn(now, order, "servers", error)
+            return FAILED
+
+
+def _patch(root: Path, families: Sequence[str], texts: Sequence[str]) -> dict[str, Any]:
+    """What --set asks for, checked before anything starts. Without it the check waits: it takes seconds."""
+    if not texts and not families:
+        return {}
+    values = params.read_params(root)
+    params.choose(values, families)
+    patch = params.parse(values, texts)
+    params.lay(values, patch)
+    return patch
+
+
+def _play(now: Session, order: Order) -> int:
+    now.open(KINDS)
+    own = [server.kind.title for server in now.servers if server.keeper == "a run"]
+    if own:
+        say(f"starting {' and '.join(own)} for this run ...")
+    from flows.nightly import flush, nightly  # noqa: PLC0415 - Prefect reads the environment when it is imported
+
+    params.read_params(now.root)
+    now.ready(PREFECT)
+    if own:
+        say(f"  ready after {time.monotonic() - now.began:.0f} s")
+    try:
+        state: Any = nightly(list(order.families), dict(order.patch), order.promote, return_state=True)
+    finally:
+        flush()
+    return DONE if state.is_completed() else FAILED
+
+
+def run_ingest(root: Path, settings: Settings, path: Path, name: str, **how: Any) -> int:  # noqa: ANN401 - ingest's own
+    """Takes data in, and makes a version of it.
+
+    Raises:
+        ParamsError: There is no such collection.
+        DataError: The data cannot be used.
+        VersionError: The data of before cannot be fetched, or the new ones not be versioned.
+        LockHeldError: Another run holds the lock.
+    """
+    from curation.ingest import ingest  # noqa: PLC0415 - pandas
+
+    section = data.load_collection(root, name)
+    with stopping.explained("the same command"), session(root, settings, f"ingest {name}") as now:
+        _bring_present(root, now.settings)
+        result = ingest(path, root, name, section, **how)
+        typer.echo(result.summary())
+        if not result.added and not result.already:
+            return NOTHING
+        md5 = versions.commit(root, now.settings, starter=versions.only_starter(root))
+        typer.echo(f"  version  {md5[:12]}, in {versions.VERSION}; commit that file, and: make nightly")
+        return FAILED if result.problem else DONE
+
+
+def _bring_present(root: Path, settings: Settings) -> None:
+    """The data of before have to lie here: a version made without them would drop them."""
+    state = versions.state(root, settings)
+    if state.problem:
+        raise versions.VersionError(state.problem, state.remedy)
+    if not state.present and not state.wants_starter and state.md5:
+        say(f"fetching version {state.md5[:12]} of the data first ...")
+        versions.pull(root, settings)
+
+
+def run_rollback(root: Path, settings: Settings, family: str, reason: str) -> int:
+    """Rejects the champion and restores the one before.
+
+    Raises:
+        NothingToRestoreError: There is none (exit status 3).
+    """
+    with _registry(root, settings, f"rollback {family}") as api:
+        from registry.history import rollback  # noqa: PLC0415 - MLflow
+        from registry.tracking import client  # noqa: PLC0415
+
+        done = rollback(family, reason, client(api), _state(root, settings))
+        typer.echo(
+            f"{done.family} v{done.restored} is in use again; v{done.rejected} is rejected and never promoted again"
+        )
+        for broken in done.broken:
+            typer.echo(f"  passed over: {broken}")
+        typer.echo(f"  {family} is on hold: nights register, none promotes, until")
+        typer.echo(f"  {environment.python()} -m flows release {family}")
+    return DONE
+
+
+def run_release(root: Path, settings: Settings, family: str) -> int:
+    """Ends the hold of a family.
+
+    Raises:
+        NothingToRestoreError: The registry has no such family (exit status 3).
+    """
+    with _registry(root, settings, f"release {family}") as api:
+        from registry.history import release  # noqa: PLC0415 - MLflow
+        from registry.tracking import client  # noqa: PLC0415
+
+        hold = release(family, client(api))
+    typer.echo(f"{family} is released; it was {hold}" if hold else f"{family} was not on hold")
+    return DONE if hold else NOTHING
+
+
+def run_serve(root: Path, settings: Settings) -> int:
+    """Serves the nightly by the schedule of the settings, until stopped."""
+    state = environment.settle(root, settings)
+    team = servers.team_server(settings, PREFECT) or servers.found(state, PREFECT)
+    api = os.environ.get("PREFECT_API_URL") or (team.api if team else "")
+    if not api:
+        message = "no Prefect server runs here, and none is named"
+        raise ServerError(message, "make up   # or prefect.url in settings.toml")
+    os.environ["PREFECT_API_URL"] = api
+    from flows.schedule import serve  # noqa: PLC0415 - Prefect reads the environment when it is imported
+
+    serve(settings.schedule.cron, settings.schedule.zone)
+    return DONE
+
+
+def _state(root: Path, settings: Settings) -> Path:
+    return (root / settings.state).resolve()
+
+
+@contextmanager
+def _registry(root: Path, settings: Settings, command: str) -> Iterator[str]:
+    """An MLflow server to speak to: the team's, one that runs here, or one started for the time of a command.
+
+    Only the last takes the lock of the tree: going back must not have to wait for a night to end.
+    """
+    state = environment.settle(root, settings)
+    running = servers.team_server(settings, MLFLOW) or servers.found(state, MLFLOW)
+    if running is not None:
+        servers.wait_healthy([running])
+        yield running.api
+        return
+    with session(root, settings, command) as now:
+        now.open([MLFLOW])
+        say("starting MLflow for this command ...")
+        yield now.ready(MLFLOW).api

