@@ -95,7 +95,7 @@ def bare_step_s(samples: SampleSet, params: TrainParams, steps: int) -> float:
         if step == WARM_UP:
             start = time.process_time()
         optimiser.zero_grad(set_to_none=True)
-        _bare_loss(module, network, batch.pictures_nhwc, batch.targets_nl, step, params).backward()
+        _bare_loss(module, network, batch.pictures_nhwc, batch.targets_nl, step, params).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
     return (time.process_time() - start) / steps
@@ -212,7 +212,7 @@ def measure(data: Path | None, scratch: Path, *, quick: bool) -> list[Figure]:
     """All figures."""
     samples = SampleSet(data) if data else made_up_set(scratch / "set", 1024 if quick else 8192)
     small = {"widths": (8, 16), "depths": (1, 1), "batch_size": 64, "norm_samples": 32} if quick else {}
-    params = TrainParams(**small, ema_decay=0.0)  # type: ignore[arg-type]
+    params = TrainParams(**small, ema_decay=0.0)
     steps, rounds = (4, 2) if quick else (20, 7)
     ours, bare = interleave(
         lambda: lightning_step_s(samples, params, steps, scratch / "logs"),

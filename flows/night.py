@@ -291,6 +291,9 @@ def _register(run: Run, family: str) -> Outcome:
     from registry.register import register  # noqa: PLC0415 - MLflow, likewise
 
     assert run.kept is not None  # noqa: S101 - no stage runs before the record
+    message = TRIAL_MESSAGE if run.order.trial else RECORD_MESSAGE
+    run.kept = record.completed(run.tree, run.kept, message)
+    run.night.record = run.kept.commit
     promote = run.order.promote or not run.order.trial
     decision = register(
         run.tree,

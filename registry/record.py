@@ -12,7 +12,7 @@ import shutil
 import socket
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,6 +63,34 @@ def record(root: Path, message: str) -> Record:
     commit = _commit(root, tree, head, message) if dirty else head
     _out(root, "update-ref", f"refs/rushes/records/{commit}", commit)
     return Record(commit, _try(root, "symbolic-ref", "--quiet", "--short", "HEAD"), dirty)
+
+
+def completed(root: Path, kept: Record, message: str, name: str = "dvc.lock") -> Record:
+    """The record with one file as it lies now: dvc.lock, which says what the stages made, is written as they run.
+
+    Everything else is as it was when the run began, whatever has been edited since.
+
+    Args:
+        root: The checkout, or a linked worktree of it.
+        kept: The record of the tree that ran.
+        message: The first line of the commit.
+        name: The file.
+
+    Raises:
+        RecordError: It cannot be written.
+    """
+    if not (root / name).is_file():
+        return kept
+    with tempfile.TemporaryDirectory(prefix="rushes-record-") as folder:
+        env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        _out(root, "read-tree", kept.commit, env=env)
+        _out(root, "add", "--force", "--", name, env=env)
+        tree = _out(root, "write-tree", env=env)
+    if tree == _out(root, "rev-parse", f"{kept.commit}^{{tree}}"):
+        return kept
+    commit = _commit(root, tree, kept.commit, message)
+    _out(root, "update-ref", f"refs/rushes/records/{commit}", commit)
+    return replace(kept, commit=commit, dirty=True)
 
 
 def tag(root: Path, name: str, commit: str, *, move: bool = False) -> None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 from pydantic import BaseModel
 
+from flows.__main__ import app as flows_app
 from models.families import FAMILIES
 from registry.key import resolve
 from registry.settings import Settings
+from rushes.cli import app as capture_app
 from tests.support.closure import closure
 
 ROOT = Path(__file__).parents[1]
@@ -149,3 +153,23 @@ def test_each_room_says_what_it_is_for(room):
     assert head.startswith('"""')
     assert "may" in head.lower()
     assert re.search(r"\b(no|not|never)\b", head.lower())
+
+
+def readme_commands() -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    return [command for block in blocks for line in block.splitlines() for command in line.split(" && ")]
+
+
+@pytest.mark.parametrize("command", readme_commands())
+def test_the_commands_of_the_readme_exist(command):
+    """Each target, command and option that the README says is there."""
+    words = shlex.split(command)
+    if words[0] == "make":
+        assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    elif words[0] == "rushes" or words[:3] == [".venv/bin/python", "-m", "flows"]:
+        app, rest = (capture_app, words[1:]) if words[0] == "rushes" else (flows_app, words[3:])
+        known = typer.main.get_command(app).commands[rest[0]]
+        options = {name for parameter in known.params for name in parameter.opts}
+        assert {word for word in rest if word.startswith("--")} <= options
+    else:
+        assert words[0] in {"git", "cd", "dvc"}

@@ -66,6 +66,10 @@ class History(Callback):
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         self.rows.append({"epoch": trainer.current_epoch, "step": trainer.global_step, "lr": rate, **figures})
+        if trainer.is_global_zero:  # a night's log is read by whoever is paged
+            told = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
+            sys.stdout.write(f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}  {told}\n")
+            sys.stdout.flush()
 
     def state_dict(self) -> dict[str, Any]:
         """For the checkpoint."""

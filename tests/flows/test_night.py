@@ -149,7 +149,8 @@ def test_graph_that_cannot_be_read_is_told_as_a_failure(world, monkeypatch):
     """A broken dvc.yaml fails the night in words, like any act."""
 
     def fail(*_):
-        raise PipelineError("dvc.yaml cannot be read", "git diff dvc.yaml")
+        problem = "dvc.yaml cannot be read"
+        raise PipelineError(problem, "git diff dvc.yaml")
 
     monkeypatch.setattr(night.pipeline, "stages", fail)
     told = world.night()

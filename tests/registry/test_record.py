@@ -7,7 +7,7 @@ import pytest
 
 from registry import record as module
 from registry.command import dvc
-from registry.record import RecordError, record, tag, worktree
+from registry.record import RecordError, completed, record, tag, worktree
 from tests.support.repos import ROOT, code_repo, git, hush, versioned_repo
 
 
@@ -46,6 +46,21 @@ def changed(root):
     (root / "ново имя.py").write_text("new\n")
     (root / "datasets").mkdir()
     (root / "datasets" / "picture.png").write_text("ignored")
+
+
+def test_is_completed_by_what_the_stages_made(repo):
+    """dvc.lock of after the run joins the tree of before it; what was edited meanwhile does not."""
+    kept = record(repo, "night")
+    (repo / "dvc.lock").write_text("made\n")
+    (repo / "params.yaml").write_text("edited while it ran\n")
+    before = untouched(repo)
+
+    whole = completed(repo, kept, "night")
+
+    assert git(repo, "show", f"{whole.commit}:dvc.lock") == "made\n"
+    assert git(repo, "show", f"{whole.commit}:params.yaml") == git(repo, "show", f"{kept.commit}:params.yaml")
+    assert completed(repo, whole, "night") == whole
+    assert untouched(repo) == before
 
 
 def test_holds_the_exact_tree(repo):
