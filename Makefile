@@ -6,6 +6,8 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+# Processes that share the tests; more than two only where there are more cores.
+JOBS ?= 2
 
 # `python` and the tools of the environment come first, for whatever the commands below start.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -24,7 +26,7 @@ nightly: $(STAMP) ## Retrain everything that can be better, prove it, register i
 	@$(PY) -m flows nightly
 
 test: $(STAMP) ## Every test but the slow ones
-	@$(PY) -m pytest -m "not slow" $(ARGS)
+	@$(PY) -m pytest -m "not slow" -n $(JOBS) $(ARGS)
 
 test-slow: $(STAMP) ## The slow tests: real servers, real training, browsers
 	@$(PY) -m pytest -m slow $(ARGS)
