@@ -47,13 +47,13 @@ def balance(clean: SampleSet, params: AugmentParams, folder: Path) -> SampleSet:
 
 
 def rows_to_copy(labels: np.ndarray, params: AugmentParams) -> np.ndarray:
-    """The rows to copy, each as often as it is to be: up to `balance` of the largest label, `max_copies` a picture."""
+    """The rows to copy, each as often as it is to be: up to `balance` of the largest, by `extra` at least."""
     names, counts = np.unique(labels, return_counts=True)
     wanted = int(params.balance * counts.max())
     chosen = []
     for name, count in zip(names, counts, strict=True):
         random = np.random.default_rng(derived_seed(params.seed, str(name), "copies"))
-        missing = min(max(0, wanted - count), params.max_copies * count)
+        missing = min(max(round(params.extra * count), wanted - count), params.max_copies * count)
         order = random.permutation(np.flatnonzero(labels == name))
         chosen.append(np.resize(order, missing))
     return np.concatenate(chosen).astype(int)

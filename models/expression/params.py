@@ -16,6 +16,8 @@ class AugmentParams(Section):
     seed: int = 0
     # Every label is brought up to this share of the largest one ...
     balance: float = Field(0.35, ge=0.0, le=1.0)
+    # ... each at least by this share of its own, for a copy is another sight of a face ...
+    extra: float = Field(0.05, ge=0.0, le=1.0)
     # ... with at most so many copies of one picture.
     max_copies: int = Field(4, ge=0, le=20)
     rotation_deg: float = Field(12.0, ge=0.0, le=45.0)

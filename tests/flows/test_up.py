@@ -51,6 +51,8 @@ def test_team_on_one_machine(flows, tmp_path):
     assert deployment["schedules"][0]["schedule"]["timezone"] == "Europe/Berlin"
     assert "expression" in json.dumps(deployment["parameter_openapi_schema"]["definitions"]["FamilyName"])
     assert requests.get(f"{told['mlflow']['url']}/health", timeout=30).ok
+    pages = requests.get(f"{told['prefect']['url']}/ui-settings", timeout=30).json()
+    assert pages["api_url"] == f"{told['prefect']['url']}/api"
 
     status = flows("status").stdout
     assert status.count("answers") == 2

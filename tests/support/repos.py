@@ -89,6 +89,7 @@ def code_repo(root: Path) -> Path:
     """A repository with one commit: our DVC config and .gitignore, a graph of stages, no data."""
     (root / ".dvc").mkdir(parents=True)
     (root / "steps").mkdir()
+    (root / "steps" / "__init__.py").touch()  # a package, or an installed `steps` would go before it
     for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"):
         shutil.copyfile(ROOT / name, root / name)
     for name, text in {"params.yaml": PARAMS, "dvc.yaml": GRAPH, "steps/__main__.py": STEP}.items():

@@ -9,7 +9,7 @@ from models.expression.copies import altered, balance, rows_to_copy
 from models.expression.params import AugmentParams
 from tests.support.sets import LABELS, small_set
 
-PARAMS = AugmentParams(balance=1.0, max_copies=3)
+PARAMS = AugmentParams(balance=1.0, extra=0.0, max_copies=3)
 
 
 @pytest.fixture
@@ -54,6 +54,15 @@ def test_balanced_labels_need_no_copy(tmp_path):
     assert np.array_equal(made.array("train"), even.array("train"))
 
 
+def test_every_label_gets_its_extra_copies():
+    """Even labels too, by their own share."""
+    labels = np.repeat(["a", "b"], 40)
+
+    rows = rows_to_copy(labels, AugmentParams(extra=0.1))
+
+    assert list(np.unique(labels[rows], return_counts=True)[1]) == [4, 4]
+
+
 def test_the_same_seed_draws_the_same_copies(uneven, tmp_path):
     """And another seed others."""
     first, again, other = (
@@ -69,7 +78,7 @@ def test_copies_never_exceed_their_limit():
     """A single picture is not copied a hundred times."""
     labels = np.array(["rare"] + ["common"] * 100)
 
-    rows = rows_to_copy(labels, AugmentParams(balance=1.0, max_copies=3))
+    rows = rows_to_copy(labels, PARAMS)
 
     assert list(rows) == [0, 0, 0]
 
