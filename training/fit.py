@@ -59,11 +59,26 @@ class History(Callback):
 
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
+        self._losses: list[torch.Tensor] = []
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,  # noqa: ANN401  # Lightning's own
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
+    ) -> None:
+        """Keeps the loss where it lies; a figure of one batch would be too noisy for a curve."""
+        del trainer, pl_module, batch, batch_idx
+        self._losses.append(outputs["loss"].detach())
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Takes the epoch's figures; validation has run by now."""
         del pl_module
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        figures["train/loss"] = float(torch.stack(self._losses).mean())
+        self._losses.clear()
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         self.rows.append({"epoch": trainer.current_epoch, "step": trainer.global_step, "lr": rate, **figures})
         if trainer.is_global_zero:  # a night's log is read by whoever is paged

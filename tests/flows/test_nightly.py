@@ -51,7 +51,7 @@ def task_runs(server, state):
     """Name -> (state's name, its message), as Prefect knows them in the end."""
     asked = {"flow_runs": {"id": {"any_": [str(state.state_details.flow_run_id)]}}}
     found = requests.post(f"{server.api}/task_runs/filter", json=asked, timeout=30).json()
-    return {run["name"]: (run["state_name"], run["state"]["message"]) for run in found}
+    return {run["name"]: (run["state_name"], (run["state"] or {}).get("message")) for run in found}
 
 
 def test_transient_fault_is_retried_and_passes(server, world, night):

@@ -69,6 +69,17 @@ def test_it_learns(samples, tmp_path):
     assert fitted.history[-1]["val/macro_f1"] > 0.8
 
 
+def test_the_curve_of_the_loss_is_its_mean_over_the_epoch(samples, tmp_path):
+    """Not that of whichever batch came last: where nothing is learned, all epochs are alike but for noise."""
+    params = TrainParams(**SMALL | {"learning_rate": 1e-9, "dropout": 0.0})
+
+    rows = fit(family, params, samples, tmp_path / "ck", devices=CPU).history
+
+    losses = [row["train/loss"] for row in rows]
+    assert len(losses) == 3
+    assert max(losses) - min(losses) < 0.1
+
+
 def test_same_seed_same_weights_other_seed_other_weights(samples, tmp_path):
     """All randomness comes from the seed, and from nothing else."""
     first, again, other = (
