@@ -2,3 +2,7 @@
 
 May import every room but flows. No figure here is a test: a benchmark prints, and exits with 1 if a goal is missed.
 """
+
+import os
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
