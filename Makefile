@@ -1,7 +1,7 @@
 # Two commands do everything on a fresh machine: make nightly, make test. Both set up .venv first.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help nightly test test-slow lint up down status wheel install
+.PHONY: help nightly test test-slow lint up down status wheel install lock
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -54,6 +54,15 @@ wheel: $(STAMP) ## Build the capture runtime for a set's laptop
 		"Linux    python3 -m venv rushes && rushes/bin/pip install ./$$name" \
 		"macOS    python3 -m venv rushes && rushes/bin/pip install ./$$name" \
 		"Windows  py -m venv rushes && rushes\\Scripts\\pip install .\\$$name"
+
+# PyTorch and its CUDA libraries differ by machine, and OpenCV's two builds own the same folder: neither is emitted.
+lock: ## Remake requirements.lock within pyproject.toml's ranges; wants uv on PATH
+	@echo "torch==2.13.0" > .ci/torch.constraint
+	@echo "opencv-python-headless>=5" | uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+		--group night --group dev --constraint .ci/torch.constraint --no-emit-package opencv-python \
+		--no-emit-package torch --no-emit-package triton --output-file requirements.lock pyproject.toml - > /dev/null
+	@sed -i -E '/^(nvidia-|cuda-|# )/d' requirements.lock
+	@rm .ci/torch.constraint
 
 install: $(STAMP) ## Set up .venv, and nothing else
 
