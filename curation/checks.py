@@ -20,6 +20,8 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
+from curation.consent import WITHHELD
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 # Every reason to drop a sample, in the order of the checks, and the param to look at when it hits too many.
 REASONS = {
+    **dict.fromkeys(WITHHELD, "max_dropped_share"),
     "unreadable": "max_dropped_share",
     "too small": "min_size_px",
     "too narrow": "max_aspect",

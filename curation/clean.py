@@ -2,10 +2,11 @@
 
     build/clean/C/samples.parquet   every sample; `reason` is one of checks.REASONS, `why` says it with figures
     build/clean/C/SPLIT.npy         the kept pictures, uint8 N,H,W,C; RGB where C is 3
+    build/clean/C/test-dropped.npy  the test pictures that were dropped, for a score over all that was given
     build/clean/C/set.json          labels, size, counts by reason, source and split
 
 Raw data is not touched: a sample is marked, never moved. The test split goes through the same checks by the same
-rules; a broken picture says nothing about a network.
+rules; a broken picture says nothing about a network. What consent keeps back is marked first, unread.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curation.checks import REASONS, Looks, look_at_all, mark_blurred, mark_outliers, mark_pictures
+from curation.checks import REASONS, Looks, look_at_all, mark, mark_blurred, mark_outliers, mark_pictures
+from curation.consent import ENDED, NOT_FOR_TRAINING, WITHHELD, may_train, read_expired
 from curation.duplicates import mark_copies
 from curation.errors import DataError, TooManyDropped
 from curation.index import read_bytes, read_index
 from curation.packing import pack
-from curation.sampleset import COLUMNS, SPLITS, SampleSet
+from curation.sampleset import COLUMNS, SPLITS, TEST, SampleSet, array_names
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import pandas as pd
@@ -45,9 +48,14 @@ class Examined:
     left_out: dict[str, int]
 
     @property
+    def shown(self) -> pd.DataFrame:
+        """The samples that may be looked at, index 0..N-1: all but those that consent keeps back."""
+        return self.table[~self.table["reason"].isin(WITHHELD)].reset_index(drop=True)
+
+    @property
     def dropped(self) -> pd.DataFrame:
-        """The samples that are not kept, in the order of the checks."""
-        rows = self.table[~self.table["kept"]]
+        """Those of the shown that are not kept, in the order of the checks."""
+        rows = self.shown[~self.shown["kept"]]
         return rows.iloc[np.argsort(rows["reason"].map(list(REASONS).index).to_numpy(), kind="stable")]
 
 
@@ -73,12 +81,19 @@ def examine(root: Path, collection: str, params: CollectionParams) -> Examined:
     """Runs all checks over all samples, in the order of REASONS."""
     rows = read_index(root, collection, params)
     table = rows.sort_values(["id", "source"], ignore_index=True).drop(columns=["width", "height"])
-    looks = look_at_all(read_bytes(root, collection, table), table.index, "clean: look")
-    table = table.join(looks.columns).assign(reason="", why="", copy_of=None)
+    table = table.assign(reason="", why="", copy_of=None)
+    _withhold(table, read_expired(root, collection))
+    looks = look_at_all(read_bytes(root, collection, table[table["reason"] == ""]), table.index, "clean: look")
+    table = table.join(looks.columns)
     not_judged = _check(table, looks, params)
     table["kept"] = table["reason"] == ""
-    table["row"] = table.groupby(["split", "kept"]).cumcount().where(table["kept"], -1)
+    table["row"] = _places(table)
     return Examined(table, not_judged, dict(rows.attrs.get("left_out", {})))
+
+
+def _withhold(table: pd.DataFrame, expired: Mapping[str, str]) -> None:
+    mark(table, table["id"].isin(expired), ENDED, "until " + table["id"].map(expired).astype(str))
+    mark(table, ~table["use"].map(may_train), NOT_FOR_TRAINING, "may be used for " + table["use"].astype(str))
 
 
 def _check(table: pd.DataFrame, looks: Looks, params: CollectionParams) -> list[str]:
@@ -88,16 +103,24 @@ def _check(table: pd.DataFrame, looks: Looks, params: CollectionParams) -> list[
     return not_judged + mark_outliers(table, looks, params.clean)
 
 
+def _places(table: pd.DataFrame) -> pd.Series:
+    """The row of each sample's array: of its split where it is kept, of the dropped ones where it is a test sample."""
+    placed = table["kept"] | ((table["split"] == TEST) & ~table["reason"].isin(["unreadable", *WITHHELD]))
+    return table.groupby(["split", "kept", placed]).cumcount().where(placed, -1)
+
+
 def hold_losses(examined: Examined, collection: str, params: CollectionParams) -> None:
     """Stops where a source loses too many samples.
 
     Raises:
         TooManyDropped: It names the source that loses the largest share, its most frequent reason and the param.
+            What consent keeps back is no loss: a person's word is no fault of the source.
     """
-    lost = (~examined.table["kept"]).groupby(examined.table["source"]).mean()
-    source = str(lost.idxmax())
-    if lost[source] > params.clean.max_dropped_share:
-        reasons = examined.table.loc[examined.table["source"] == source, "reason"]
+    shown = examined.shown
+    lost = (~shown["kept"]).groupby(shown["source"]).mean()
+    source = str(lost.idxmax()) if len(lost) else ""
+    if source and lost[source] > params.clean.max_dropped_share:
+        reasons = shown.loc[shown["source"] == source, "reason"]
         reason = str(reasons[reasons != ""].mode()[0])
         raise TooManyDropped(source, float(lost[source]), reason, f"collections.{collection}.clean.{REASONS[reason]}")
 
@@ -115,7 +138,7 @@ def pack_kept(root: Path, collection: str, examined: Examined, params: Collectio
         raise DataError(message, f"take in more: python -m flows ingest {collection} PATH")
     columns = [*COLUMNS, *EXTRAS, *(name for name in PASSED_ON if name in examined.table.columns)]
     table = examined.table
-    pictures = read_bytes(root, collection, table[table["kept"]])
+    pictures = read_bytes(root, collection, table[array_names(table) != ""])
     return pack(pictures, table, params, out, columns=columns, info=info(collection, examined, params))
 
 

@@ -2,6 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# What a disk refuses, and who can mend it.
+REMEDIES = {
+    errno.EACCES: "allow this user to read it, and to write and remove where that is meant",
+    errno.EPERM: "allow this user to read it, and to write and remove where that is meant",
+    errno.EROFS: "its disk is mounted read-only: mount it to be written to, or take what lies there away",
+    errno.ENOSPC: "make room on that disk, then run again: what is in already is not taken in twice",
+    errno.EDQUOT: "make room in this user's quota, then run again: what is in already is not taken in twice",
+}
+
 
 class DataError(ValueError):
     """Data that cannot be used as it is: the message says what and where, `remedy` what to do about it."""
@@ -24,3 +40,19 @@ class TooManyDropped(DataError):  # noqa: N818  the name is a sentence that call
         self.share = share
         self.check = check
         self.param = param
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Around work on files of other people: what the disk refuses is said as a DataError.
+
+    Raises:
+        DataError: The disk is full, read-only, or closed to this user.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in REMEDIES:
+            raise
+        message = f"{error.filename or 'a file'}: {error.strerror}"
+        raise DataError(message, REMEDIES[error.errno]) from error

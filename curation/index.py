@@ -149,6 +149,28 @@ def read_bytes(root: Path, collection: str, rows: pd.DataFrame) -> Iterator[tupl
         yield from _read_shard(collection_folder(root, collection) / str(source) / str(shard), part)
 
 
+def read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    """A table of the collection that people may edit, all values as text.
+
+    Raises:
+        DataError: It cannot be read, lacks a column, or a line lacks a value.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (ValueError, OSError) as error:
+        message = f"{path} cannot be read: {error}"
+        raise DataError(message, "mend the line, or bring it back: dvc checkout --force datasets.dvc") from error
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        message = f"{path} has no column {', '.join(missing)}"
+        raise DataError(message, f"its first line must be: {','.join(columns)}")
+    short = table.index[(table[list(columns)] == "").any(axis=1)]
+    if len(short):
+        message = f"{path}, line {short[0] + 2}: it needs {' and '.join(columns)}"
+        raise DataError(message, "mend the line, or bring it back: dvc checkout --force datasets.dvc")
+    return table
+
+
 def _read_shard(path: Path, rows: pd.DataFrame) -> Iterator[tuple[Any, bytes]]:
     if not path.is_file():
         message = f"{path} is missing, and the index of {path.parent.name} names it"
@@ -178,7 +200,7 @@ def _correct(rows: pd.DataFrame, root: Path, collection: str, params: Collection
     path = collection_folder(root, collection) / "corrections.csv"
     if not path.is_file():
         return rows
-    table = _read_csv(path, ("id", "label"))
+    table = read_csv(path, ("id", "label"))
     labels = [resolve(name, params.labels) for name in table["label"]]
     if None in labels:
         line = labels.index(None)
@@ -212,21 +234,8 @@ def read_splits(root: Path, collection: str) -> dict[str, str]:
     path = collection_folder(root, collection) / "splits.csv"
     if not path.is_file():
         return {}
-    table = _read_csv(path, ("id", "split"))
+    table = read_csv(path, ("id", "split"))
     return dict(zip(table["id"], table["split"], strict=True))
-
-
-def _read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (ValueError, OSError) as error:
-        message = f"{path} cannot be read: {error}"
-        raise DataError(message, "mend the line, or bring it back: dvc checkout --force datasets.dvc") from error
-    missing = [column for column in columns if column not in table.columns]
-    if missing:
-        message = f"{path} has no column {', '.join(missing)}"
-        raise DataError(message, f"its first line must be: {','.join(columns)}")
-    return table
 
 
 def _with_none(column: pd.Series) -> pd.Series:

@@ -12,8 +12,7 @@ import os
 import shutil
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,119 +20,59 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from curation import splits
+from curation import layouts, splits
 from curation.atomic import replacing
-from curation.errors import DataError
-from curation.index import INDEX, SCHEMA, SOURCE, collection_folder, read_source, read_sources, sources
-from curation.labels import line_to_add, resolve
-from curation.layouts import SAMPLES, SAMPLES_COLUMNS, Candidate, Listing, Stranger, split_of
+from curation.consent import may_train, read_expired
+from curation.errors import DataError, explained
+from curation.index import INDEX, SCHEMA, SOURCE, read_source, read_sources
+from curation.job import IngestResult
 from curation.people import People
 from curation.pictures import Picture, RefusedError, check, png_of, quiet_checks, read_safely
-from curation.quarantine import Quarantine, Refusal
+from curation.quarantine import Refusal
+from curation.refused import Refusals
 from curation.shards import ShardWriter, next_number, sweep
+from curation.starters import check_starter, drop_starters, read_said, real_sources, sweep_collection
 from curation.tables import fault
+from curation.votes import votes_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from curation.params import CollectionParams
+    from curation.job import Job
+    from curation.listing import Candidate, Listing
     from curation.votes import Votes
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-GONE = ".gone-"
 AHEAD = 64  # pictures that are read before they are written; bounds the memory
 BYTES_A_SAMPLE = 1024  # what tar and index add
+TERMS = ("use", "until")
 
 
-@dataclass(frozen=True)
-class IngestResult:
-    """What an ingest did.
+def take_in(
+    job: Job, path: Path, *, layout: str | None, votes: Path | None = None, only: Iterable[str] | None = None
+) -> IngestResult:
+    """Takes what lies at a path into a source.
 
-    Attributes:
-        collection: Where to.
-        source: The folder in datasets/C/ that holds the samples.
-        added: Samples that are new.
-        already: Samples that were there.
-        refused: How many for each reason; they lie in quarantine/C/SOURCE.
-        replaced_starter: The starter set went, since there is real data now.
-        labels: How many of the new ones for each label.
-        splits: The samples of the whole collection in each split.
-        remedies: What to do about each reason.
-        notes: What else is worth knowing.
-        problem: Why nothing was taken in, or why the set is not ready to learn from; empty when all is well.
-        remedy: What to do about the problem.
+    Args:
+        job: Where to.
+        path: A folder or a CSV file.
+        layout: How the files lie; None: found out.
+        votes: A CSV of votes; None: one found in the folder or beside it.
+        only: Names right below the folder; None: all.
+
+    Raises:
+        DataError: Nothing was taken in, or the disk is full or closed to this user.
     """
-
-    collection: str
-    source: str
-    added: int = 0
-    already: int = 0
-    refused: dict[str, int] = field(default_factory=dict)
-    replaced_starter: bool = False
-    labels: dict[str, int] = field(default_factory=dict)
-    splits: dict[str, int] = field(default_factory=dict)
-    remedies: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    problem: str = ""
-    remedy: str = ""
-
-    def summary(self) -> str:
-        """The result in words, one line each."""
-        lines = [f"{self.collection}/{self.source}: {self._counts()}"]
-        lines += [f"  labels   {_counted(self.labels)}"] if self.labels else []
-        for reason, count in self.refused.items():
-            lines += [f"  refused  {count:,}: {reason}", f"           {self.remedies.get(reason, '')}".rstrip()]
-        lines += [f"  kept in  quarantine/{self.collection}/{self.source}"] if self.refused else []
-        lines += [f"  splits   {_counted(self.splits)} (all of {self.collection})"] if self.splits else []
-        lines += ["  starter  its samples are gone: there is real data now"] if self.replaced_starter else []
-        lines += [f"  note     {note}" for note in self.notes]
-        lines += [f"  problem  {self.problem}", f"  remedy   {self.remedy}"] if self.problem else []
-        return "\n".join(line for line in lines if line)
-
-    def _counts(self) -> str:
-        refused = sum(self.refused.values())
-        if self.already and not self.added and not refused:
-            return f"already there, all {self.already:,}"
-        return f"{self.added:,} added, {self.already:,} already there, {refused:,} refused"
-
-
-@dataclass(frozen=True)
-class Job:
-    """Where samples go, and what is said of their source."""
-
-    root: Path
-    collection: str
-    params: CollectionParams
-    source: str
-    starter: bool = False
-    licence: str = ""
-    move: bool = False
-    empties: Path | None = None  # an inbox of which this is the last entry: votes that lie in it are spent
-
-    @property
-    def folder(self) -> Path:
-        """The folder of the source."""
-        return collection_folder(self.root, self.collection) / self.source
-
-    def label_of(self, candidate: Candidate) -> str | None:
-        """The label of the taxonomy that a candidate has."""
-        return resolve(candidate.label, self.params.labels)
-
-    def check_starter(self) -> None:
-        """Sees that starter and real samples are not mixed.
-
-        Raises:
-            DataError: They would be.
-        """
-        real = real_sources(self.root, self.collection)
-        if self.starter and real:
-            message = f"{self.collection} holds real samples ({', '.join(real)}); the starter set is not mixed in"
-            raise DataError(message, "leave the starter out")
-        if not self.starter and read_said(self.folder).get("starter"):
-            message = f"{self.source!r} is the starter set's name"
-            raise DataError(message, "give the source another name: --source NAME")
+    with explained():
+        sweep_collection(job.root, job.collection)
+        check_starter(job)
+        listing = layouts.scan(path, job.params.labels, layout, only)
+        if listing.empty and not job.move:
+            message = f"there is nothing in: {', '.join(listing.empty)}"
+            raise DataError(message, "put pictures there, or remove the empty folders")
+        return Intake(job, listing, votes_for(listing, path, votes, job.params.labels)).run()
 
 
 @dataclass(frozen=True)
@@ -144,14 +83,7 @@ class _Taken:
     sha256: str
     origin: str
     picture: Picture | None
-
-
-@dataclass(frozen=True)
-class _Refused:
-    """A candidate that is none."""
-
-    candidate: Candidate
-    refusal: Refusal
+    written: int = 0  # when its file was, in nanoseconds
 
 
 class Intake:
@@ -162,16 +94,17 @@ class Intake:
         self.listing = listing
         self.votes = votes
         self.people = People.load(job.root, job.collection, invented=job.starter)
-        self.quarantine = Quarantine(job.root / "quarantine" / job.collection / job.source)
-        self.ids = set(read_sources(job.root, job.collection)["id"])
+        self.refusals = Refusals(job, listing, self.people)
+        there = read_sources(job.root, job.collection)
+        self.ids = set(there["id"])
+        self.elsewhere = set(there.loc[there["source"] != job.source, "sha256"])
         self.rows = _rows_of(job.folder)
         self.before = len(self.rows)
         self.places = {(row["sha256"], row["origin"]): number for number, row in enumerate(self.rows)}
         # Out of an inbox, a table may still name files that a killed run took in and removed.
         self.moved = {row["origin"]: row["sha256"] for row in self.rows} if job.move else {}
-        self.refused: list[_Refused] = []
         self.taken: list[_Taken] = []
-        self.already = self.relabelled = self.matched = self.voted = self.new_votes = 0
+        self.already = self.relabelled = self.matched = self.voted = self.new_votes = self.new_terms = 0
 
     def run(self) -> IngestResult:
         """Reads, checks and writes.
@@ -190,14 +123,21 @@ class Intake:
             self._check_votes()
             self.people.save()
             writer.close()
-        if len(self.rows) > self.before or self.new_votes:
+        if len(self.rows) > self.before or self.new_votes or self.new_terms:
             self._write_index()
-        replaced = not self.job.starter and bool(self.rows) and _drop_starters(self.job)
-        result = self._split(self._result(replaced_starter=replaced))
-        self._see_to_refused()
-        if self.job.move:
-            self._empty_the_inbox()
-        return result
+        replaced = not self.job.starter and bool(self.rows) and drop_starters(self.job)
+        self.refusals.advise()
+        return self._put_away(self._split(self._result(replaced_starter=replaced)))
+
+    def _put_away(self, result: IngestResult) -> IngestResult:
+        """The samples are in by now: what the disk refuses from here on is told beside that."""
+        try:
+            with explained():
+                self.refusals.release((one.candidate, one.sha256) for one in self.taken)
+                self.refusals.keep()
+                return self._empty_the_inbox(result) if self.job.move else result
+        except DataError as error:
+            return replace(result, problem=str(error), remedy=error.remedy)
 
     def _check_room(self) -> None:
         files = [one.file for one in self.listing.candidates if one.file] if self.listing.total is not None else []
@@ -207,7 +147,7 @@ class Intake:
             message = f"{need / 2**20:,.0f} MiB of pictures, and the disk has {free / 2**20:,.0f} MiB left"
             raise DataError(message, "make room on the disk that holds datasets/")
 
-    def _outcomes(self) -> Iterator[_Taken | _Refused]:
+    def _outcomes(self) -> Iterator[_Taken | tuple[Candidate, Refusal]]:
         name = f"ingest {self.job.collection}/{self.job.source}"
         bar = tqdm(total=self.listing.total, desc=name, unit="picture", disable=None)
         with bar, quiet_checks(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
@@ -215,39 +155,41 @@ class Intake:
                 bar.update()
                 yield outcome
 
-    def _look_at(self, candidate: Candidate) -> _Taken | _Refused:
+    def _look_at(self, candidate: Candidate) -> _Taken | tuple[Candidate, Refusal]:
         drawn = _drawn(candidate) if candidate.file is None else None
         try:
             return self._check(candidate, drawn)
         except RefusedError as error:
             file = self._ours(candidate.file)
-            refusal = Refusal(candidate.path, error.reason, error.remedy, file, drawn, person=candidate.performer)
-            return _Refused(candidate, refusal)
+            return candidate, Refusal(
+                candidate.path, error.reason, error.remedy, file, drawn, person=candidate.performer
+            )
 
     def _ours(self, file: Path | None) -> Path | None:
         # A table may name any file of this machine; what lies elsewhere is neither copied nor moved.
-        inside = file is not None and file.parent.resolve().is_relative_to(self.listing.folder)
+        inside = file is not None and Path(os.path.realpath(file.parent)).is_relative_to(self.listing.folder)
         return file if inside else None
 
     def _check(self, candidate: Candidate, drawn: bytes | None) -> _Taken:
         if self.job.label_of(candidate) is None:
-            line = line_to_add(self.job.collection, self.job.params.labels, [candidate.label])
             reason = f"has the unknown label {candidate.label!r}"
-            raise RefusedError(reason, line)
+            raise RefusedError(reason, "")  # all unknown labels get one remedy, once they are known
         origin = hashlib.sha256(f"{self.job.source}/{candidate.path}".encode()).hexdigest()[:16]
         if candidate.file is not None and origin in self.moved and not candidate.file.exists():
             return _Taken(candidate, self.moved[origin], origin, None)
+        written = _written(candidate.file)
         data = drawn if candidate.file is None else read_safely(candidate.file, self.listing.folder)
         sha256 = hashlib.sha256(data or b"").hexdigest()
         there = (sha256, origin) in self.places
-        return _Taken(candidate, sha256, origin, None if there else check(data or b"", sha256))
+        return _Taken(candidate, sha256, origin, None if there else check(data or b"", sha256), written)
 
-    def _enter(self, outcome: _Taken | _Refused, writer: ShardWriter) -> None:
-        if isinstance(outcome, _Refused):
-            self.refused.append(outcome)
+    def _enter(self, outcome: _Taken | tuple[Candidate, Refusal], writer: ShardWriter) -> None:
+        if not isinstance(outcome, _Taken):
+            self.refusals.refused.append(outcome)
             return
-        self.taken.append(replace(outcome, picture=None))
-        candidate = outcome.candidate
+        # Without its pixels: those of a whole FER2013 are 300 MB of text.
+        candidate = replace(outcome.candidate, pixels="")
+        self.taken.append(replace(outcome, candidate=candidate, picture=None))
         counts = candidate.votes or (self.votes.of(candidate.path) if self.votes else None)
         self.matched += counts is not None
         self.voted += bool(counts)
@@ -264,6 +206,10 @@ class Intake:
         if counts and row["votes"] is None:
             row["votes"] = counts
             self.new_votes += 1
+        # A consent is given and withdrawn after the picture came in: the last word holds.
+        said = {name: getattr(candidate, name) for name in TERMS if getattr(candidate, name)}
+        self.new_terms += any(row[name] != text for name, text in said.items())
+        row.update(said)
 
     def _row(self, taken: _Taken, picture: Picture, writer: ShardWriter) -> dict[str, Any]:
         candidate = taken.candidate
@@ -298,7 +244,7 @@ class Intake:
         return name
 
     def _check_found(self) -> None:
-        if self.taken or self.refused:
+        if self.taken or self.refusals.refused:
             return
         strangers = self.listing.strangers
         if not strangers:
@@ -331,74 +277,38 @@ class Intake:
         with replacing(self.job.folder / INDEX) as partial:
             pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), partial)
 
-    def _see_to_refused(self) -> None:
-        if self.quarantine.folder.is_dir():
-            taken = [one for one in self.taken if self.quarantine.may_hold(one.candidate.path, one.sha256)]
-            self.quarantine.release(
-                {self.mask(one.candidate.path, one.candidate.performer): one.sha256 for one in taken}
-            )
-        refusals = [replace(one.refusal, path=self.mask(one.refusal.path, one.refusal.person)) for one in self.refused]
-        strangers = [self._of_stranger(stranger) for stranger in self._strangers()]
-        places = self.quarantine.note([*refusals, *strangers])
-        if self.job.move and self.listing.tables:
-            kept = [(one.candidate, places.get(path.path)) for one, path in zip(self.refused, refusals, strict=True)]
-            rows = [self._as_row(candidate, place) for candidate, place in kept if place is not None]
-            self.quarantine.merge(SAMPLES, SAMPLES_COLUMNS, rows)
-        self.quarantine.keep([*refusals, *strangers], places, move=self.job.move)
-
-    @cached_property
-    def mask(self) -> Callable[[str, str], str]:
-        """Puts ids in the place of names; first asked for when all names have been met."""
-        return self.people.masker()
-
-    def _strangers(self) -> list[Stranger]:
-        # Out of an inbox everything has to go somewhere; a folder keeps what was left aside.
-        return [*self.listing.strangers, *(self.listing.others if self.job.move else [])]
-
-    def _of_stranger(self, stranger: Stranger) -> Refusal:
-        path = self.mask(stranger.path, "")
-        if self.listing.hide_paths:
-            path = "/".join(map(self._veiled, path.split("/")))
-        return Refusal(path, stranger.reason, stranger.remedy, stranger.file)
-
-    def _veiled(self, part: str) -> str:
-        # It lies where nobody is named, so any part of its path may be a person's name.
-        if resolve(part, self.job.params.labels) or split_of(part):
-            return part
-        return f"x-{hashlib.sha256(part.encode()).hexdigest()[:8]}{Path(part).suffix}"
-
-    def _as_row(self, candidate: Candidate, place: str) -> dict[str, str]:
-        texts = {name: getattr(candidate, name) for name in ("label", "split", "group", "use", "until", "caption")}
-        votes = json.dumps(dict(candidate.votes), ensure_ascii=False) if candidate.votes else ""
-        return {"path": place, **texts, "performer": self.people.id_of(candidate.performer) or "", "votes": votes}
-
-    def _empty_the_inbox(self) -> None:
+    def _empty_the_inbox(self, result: IngestResult) -> IngestResult:
+        """Removes what is in the index; a file that was written to again since it was read stays."""
+        files = [(one.candidate.file, one.written) for one in self.taken if one.candidate.file is not None]
+        changed = {file for file, written in files if _written(file) not in {0, written}}
         home = self.job.empties or self.listing.folder
-        files = [one.candidate.file for one in self.taken if one.candidate.file is not None]
-        if self.votes is not None and self.votes.file.resolve().is_relative_to(home):
-            files.insert(0, self.votes.file)  # they are in the index; what is left is told by the pictures
-        for file in [*files, *self.listing.tables]:
+        spent = [*(file for file, _ in files if file not in changed), *self.listing.tables]
+        if self.votes is not None and Path(os.path.realpath(self.votes.file)).is_relative_to(home):
+            spent.insert(0, self.votes.file)  # they are in the index; what is left is told by the pictures
+        for file in spent:
             file.unlink(missing_ok=True)
+        note = f"{len(changed):,} were written to while they were read, and stay in the inbox"
+        return replace(result, notes=[*result.notes, note]) if changed else result
 
     def _result(self, *, replaced_starter: bool) -> IngestResult:
-        refusals: list[Refusal | Stranger] = [*(one.refusal for one in self.refused), *self._strangers()]
+        refused, remedies = self.refusals.counted()
         return IngestResult(
             self.job.collection,
             self.job.source,
             added=len(self.rows) - self.before,
             already=self.already,
-            refused=dict(Counter(one.reason for one in refusals).most_common()),
+            refused=refused,
             replaced_starter=replaced_starter,
             labels=dict(sorted(Counter(row["label"] for row in self.rows[self.before :]).items())),
-            remedies={one.reason: one.remedy for one in refusals},
-            notes=list(self._notes()),
+            remedies=remedies,
         )
 
     def _split(self, result: IngestResult) -> IngestResult:
         try:
-            return replace(result, splits=splits.extend(self.job.root, self.job.collection, self.job.params))
+            result = replace(result, splits=splits.extend(self.job.root, self.job.collection, self.job.params))
         except DataError as error:
-            return replace(result, problem=str(error), remedy=error.remedy)
+            result = replace(result, problem=str(error), remedy=error.remedy)
+        return replace(result, notes=[*self._notes(), *self._withheld()])
 
     def _notes(self) -> Iterator[str]:
         yield f"read as {self.listing.layout}"
@@ -407,6 +317,15 @@ class Intake:
             yield f"votes from {self.votes.file.name} for {self.voted:,} of {len(self.taken):,}"
         if self.new_votes:
             yield f"{self.new_votes:,} that were there already got their votes"
+        if self.new_terms:
+            yield f"{self.new_terms:,} that were there already have another use or another last day now"
+        twice = sum(row["sha256"] in self.elsewhere for row in self.rows[self.before :])
+        if twice:
+            place = f"datasets/{self.job.collection}/{self.job.source}"
+            yield (
+                f"{twice:,} of the {len(self.rows) - self.before:,} new ones lie in another source already, byte for "
+                f"byte; clean keeps one of each. If that was not meant, remove {place}"
+            )
         if self.relabelled:
             corrections = f"datasets/{self.job.collection}/corrections.csv"
             yield f"{self.relabelled:,} are there under another label, which stays: relabel in {corrections}"
@@ -422,33 +341,15 @@ class Intake:
                 "of its own: the same people or places may stand in several splits, and scores will flatter"
             )
 
-
-def read_said(folder: Path) -> dict[str, Any]:
-    """What source.json says of a source; empty when there is none."""
-    path = folder / SOURCE
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
-
-
-def real_sources(root: Path, collection: str) -> list[str]:
-    """The sources of a collection that are no starter sets."""
-    folder = collection_folder(root, collection)
-    return [name for name in sources(root, collection) if not read_said(folder / name).get("starter")]
-
-
-def sweep_collection(root: Path, collection: str) -> None:
-    """Finishes what a killed run began to remove."""
-    for path in collection_folder(root, collection).glob(f"{GONE}*"):
-        shutil.rmtree(path)
-
-
-def _drop_starters(job: Job) -> bool:
-    real = real_sources(job.root, job.collection)
-    starters = [job.folder.with_name(name) for name in sources(job.root, job.collection) if name not in real]
-    for starter in starters:
-        gone = starter.with_name(f"{GONE}{starter.name}")
-        starter.rename(gone)  # at once, so that no half of it is ever learned from
-        shutil.rmtree(gone)
-    return bool(starters)
+    def _withheld(self) -> Iterator[str]:
+        """What is in and will not be learned from; the days are compared where the splits are extended."""
+        expired = read_expired(self.job.root, self.job.collection)
+        ended = sum(row["id"] in expired for row in self.rows)
+        if ended:
+            yield f"{ended:,} of {len(self.rows):,} will not be learned from: their consent has ended (until)"
+        uses = Counter(row["use"] for row in self.rows if not may_train(row["use"]))
+        for use, count in uses.most_common(3):
+            yield f"{count:,} of {len(self.rows):,} will not be learned from: their use is {use!r}, without `training`"
 
 
 def _rows_of(folder: Path) -> list[dict[str, Any]]:
@@ -481,5 +382,9 @@ def _size_bytes(file: Path) -> int:
         return 0
 
 
-def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+def _written(file: Path | None) -> int:
+    """When a file was written to, in nanoseconds; 0 where there is none."""
+    try:
+        return file.stat().st_mtime_ns if file is not None else 0
+    except OSError:
+        return 0

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from curation.checks import decode, threaded
-from curation.sampleset import SPLITS, SampleSet, write_set
+from curation.sampleset import DROPPED, SPLITS, SampleSet, array_names, write_set
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,7 +43,7 @@ def pack(
     """Writes the packed set of a cleaned table; what stood in `out` before is gone.
 
     Args:
-        pictures: (label of the row, bytes) of the kept rows, in any order; what `read_bytes` yields.
+        pictures: (label of the row, bytes) of the rows that have a place, in any order; what `read_bytes` yields.
         table: Every sample, with split, kept and row.
         params: Size and channels.
         out: The folder, build/clean/C.
@@ -54,38 +54,40 @@ def pack(
     for folder in (out, scratch):
         shutil.rmtree(folder, ignore_errors=True)
     scratch.mkdir(parents=True)
-    arrays = _arrays(table, params, scratch)
-    _fill(arrays, pictures, table[table["kept"]], params)
+    names = array_names(table)
+    arrays = _arrays(names, params, scratch)
+    _fill(arrays, pictures, names[names != ""], table["row"], params)
     written = write_set(out, table[columns], arrays, info)
     shutil.rmtree(scratch)
     return written
 
 
-def _arrays(table: pd.DataFrame, params: CollectionParams, scratch: Path) -> dict[str, np.ndarray]:
+def _arrays(names: pd.Series, params: CollectionParams, scratch: Path) -> dict[str, np.ndarray]:
     """Memory-mapped, so that a collection may be larger than memory."""
-    counts = table.loc[table["kept"], "split"].value_counts()
+    counts = names.value_counts()
+    side, channels = params.size_px, params.channels
     return {
-        split: np.lib.format.open_memmap(
-            scratch / f"{split}.npy",
-            mode="w+",
-            dtype=np.uint8,
-            shape=(int(counts[split]), params.size_px, params.size_px, params.channels),
-        )
-        for split in SPLITS
+        name: _array(scratch / f"{name}.npy", (int(counts.get(name, 0)), side, side, channels))
+        for name in (*SPLITS, DROPPED)
     }
+
+
+def _array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    if not shape[0]:  # nothing cannot be mapped
+        return np.zeros(shape, np.uint8)
+    return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
 
 
 def _fill(
     arrays: Mapping[str, np.ndarray],
     pictures: Iterable[tuple[Any, bytes]],
-    kept: pd.DataFrame,
+    names: pd.Series,
+    places: pd.Series,
     params: CollectionParams,
 ) -> None:
     work = partial(_decode_and_fit, channels=params.channels, size_px=params.size_px)
-    places = dict(zip(kept.index, zip(kept["split"], kept["row"], strict=True), strict=True))
-    for label, picture_hwc in threaded(work, pictures, len(kept), "clean: pack"):
-        split, row = places[label]
-        arrays[split][row] = picture_hwc
+    for label, picture_hwc in threaded(work, pictures, len(names), "clean: pack"):
+        arrays[names[label]][places[label]] = picture_hwc
 
 
 def _decode_and_fit(data: bytes, *, channels: int, size_px: int) -> np.ndarray:

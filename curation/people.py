@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from curation.atomic import replacing
+from curation.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,11 +35,14 @@ class People:
 
     @classmethod
     def load(cls, root: Path, collection: str, *, invented: bool = False) -> People:
-        """Reads the key file; no names when there is none."""
+        """Reads the key file; no names when there is none.
+
+        Raises:
+            DataError: It is damaged; new ids for people who have one would part them from their own pictures.
+        """
         people = cls(root / "keys" / f"{collection}.csv", invented=invented)
         if people.file.is_file() and not invented:
-            with people.file.open(encoding="utf-8", newline="") as file:
-                people.ids = {row["name"]: row["id"] for row in csv.DictReader(file)}
+            people.ids = _read(people.file)
         return people
 
     def id_of(self, name: str) -> str | None:
@@ -49,9 +53,14 @@ class People:
         if ID.fullmatch(key) and key in self.ids.values():
             return key
         if key not in self.ids:
-            drawn = hashlib.sha256(key.encode()).hexdigest()[:8] if self.invented else secrets.token_hex(4)
-            self.ids[key] = f"p-{drawn}"
+            self.ids[key] = self._drawn(key)
         return self.ids[key]
+
+    def _drawn(self, key: str) -> str:
+        if self.invented:
+            return f"p-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+        taken = set(self.ids.values())
+        return next(one for one in iter(lambda: f"p-{secrets.token_hex(4)}", "") if one not in taken)
 
     def save(self) -> None:
         """Writes the key file, readable by its owner alone, in a folder that git ignores."""
@@ -83,6 +92,18 @@ class People:
             return text if masked == plain else masked
 
         return mask
+
+
+def _read(file: Path) -> dict[str, str]:
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as opened:
+            ids = {row["name"]: row["id"] for row in csv.DictReader(opened)}
+        if all(ids.values()):
+            return ids
+        message = f"{file} has a name without an id"
+    except (KeyError, UnicodeDecodeError, csv.Error) as error:
+        message = f"{file} cannot be read: {type(error).__name__}: {error}"
+    raise DataError(message, "bring it back from a copy: CSV in UTF-8 whose first line is id,name")
 
 
 def _key(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -10,13 +11,13 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isqrt
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image, UnidentifiedImageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".gif"})
 # Pillow's name of each format that OpenCV reads too, and the suffix of its members.
@@ -55,7 +56,8 @@ def read_safely(file: Path, folder: Path) -> bytes:
         RefusedError: It leads out of the folder, is no regular file, is empty, is too large, or cannot be read.
     """
     try:
-        if not file.resolve(strict=True).is_relative_to(folder):
+        # Not Path.resolve: of a link that leads round in a circle it makes a RuntimeError before Python 3.13.
+        if not Path(os.path.realpath(file, strict=True)).is_relative_to(folder):
             reason = "leads out of the folder"
             raise RefusedError(reason, "put the file itself there, or ingest the folder that it lies in")
         with _opened(file) as descriptor, os.fdopen(descriptor, "rb", closefd=False) as opened:
@@ -64,6 +66,9 @@ def read_safely(file: Path, folder: Path) -> bytes:
         reason = "is not there"
         raise RefusedError(reason, "put it there, or take out what points to it") from error
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            reason = "is a link that leads round in a circle"
+            raise RefusedError(reason, "take it out") from error
         reason = f"cannot be read: {error.strerror}"
         raise RefusedError(reason, "allow this user to read it") from error
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 REASONS = "reasons.csv"
 SAMPLES = "samples.csv"
 COLUMNS = ("file", "reason", "remedy")
+NAME_BYTES = 230  # of the 255 that a disk allows; a part of them is for what is added to tell files apart
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,7 @@ class Quarantine:
         """Adds rows to a table, each in the place of the one with the same first column."""
         table = self._read(name) | {row[columns[0]]: dict(row) for row in rows}
         if table:
-            with replacing(self.folder / name) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, columns, lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(table.values())
+            self._write(name, columns, table.values())
 
     def may_hold(self, path: str, sha256: str) -> bool:
         """Whether a file of that path or that content is here; much quicker than masking names in every path."""
@@ -92,25 +91,36 @@ class Quarantine:
 
     def release(self, taken: Mapping[str, str]) -> None:
         """Forgets files that have been taken in since, path to sha256; another file of that name stays."""
-        reasons = self._read(REASONS)
-        gone = [path for path in reasons if path in taken and self._drop(path, taken[path])]
-        if not gone:
-            return
-        (self.folder / REASONS).unlink()
-        self.merge(REASONS, COLUMNS, [row for path, row in reasons.items() if path not in gone])
+        gone = {path for path in self._read(REASONS) if path in taken and self._drop(path, taken[path])}
+        for name, columns in ((SAMPLES, None), (REASONS, COLUMNS)) if gone else ():
+            table = self._read(name)
+            left = [row for path, row in table.items() if path not in gone]
+            if left:
+                self._write(name, columns or [name for name in left[0] if name], left)
+            else:
+                (self.folder / name).unlink(missing_ok=True)
         remove_empty(self.folder)
 
     def _read(self, name: str) -> dict[str, dict[str, str]]:
         path = self.folder / name
         if not path.is_file():
             return {}
-        with path.open(encoding="utf-8", newline="") as file:
+        # People look at these tables and save them again, in whatever encoding their program likes.
+        with path.open(encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
             return {next(iter(row.values())): row for row in csv.DictReader(file)}
 
+    def _write(self, name: str, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
+        with replacing(self.folder / name) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, columns, lineterminator="\n", extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
+
     def _place(self, refusal: Refusal) -> Path:
-        parts = [part for part in PurePosixPath(refusal.path).parts if part not in {"/", ".."}]
+        parts = [_fitting(part) for part in PurePosixPath(refusal.path).parts if part not in {"/", ".."}]
         own = parts in ([REASONS], [SAMPLES])  # these names are taken here
         place = self.folder.joinpath(*parts[:-1], f"_{parts[-1]}" if own else parts[-1]) if parts else self.folder
+        if not place.exists():
+            return place
         if refusal.data is not None:
             return _free(place, hashlib.sha256(refusal.data).hexdigest())
         there = refusal.file is not None and (refusal.file.is_symlink() or refusal.file.is_file())
@@ -143,11 +153,10 @@ class Quarantine:
 
 def remove_empty(folder: Path) -> None:
     """Removes a folder and those in it, as far as they hold no file."""
-    for below in sorted(folder.rglob("*"), reverse=True):
-        if below.is_dir() and not below.is_symlink() and not any(below.iterdir()):
-            below.rmdir()
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+    for below in [*sorted(folder.rglob("*"), reverse=True), folder]:
+        if below.is_dir() and not below.is_symlink():
+            with suppress(OSError):  # it holds a file, perhaps one that has just come
+                below.rmdir()
 
 
 def _copyable(file: Path) -> bool:
@@ -171,6 +180,15 @@ def _hash(file: Path) -> str:
                 return hashlib.file_digest(opened, "sha256").hexdigest()
     text = str(file.readlink()) if file.is_symlink() else file.name
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _fitting(name: str) -> str:
+    """A name that leaves room for an addition: of a long one the beginning, a hash, and the suffix."""
+    if len(os.fsencode(name)) <= NAME_BYTES:
+        return name
+    suffix = PurePosixPath(name).suffix if len(PurePosixPath(name).suffix) <= len(".jpeg.") else ""
+    start = name.encode("utf-8", "surrogateescape")[: NAME_BYTES // 2].decode("utf-8", "ignore")
+    return f"{start}-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}{suffix}"
 
 
 def _free(place: Path, sha256: str) -> Path:

@@ -2,17 +2,18 @@
 
     FOLDER/samples.parquet   every sample, kept or not, and why (columns below)
     FOLDER/SPLIT.npy         pictures uint8 N,H,W,C of the samples kept in SPLIT; `row` points into it
+    FOLDER/test-dropped.npy  those of test samples that clean dropped though they decode; their `row` points into it
     FOLDER/set.json          what a reader must know of the whole: labels, size_px, channels, ...
 
 Columns that are always there: id, source, sha256, label, split (train|validation|test), group, performer (or None),
-kept (bool), reason (empty where kept), row (-1 where dropped), votes (list of one share a label of set.json, or None).
-A medium adds typed extras. A batch is one gather of rows; nothing is done a sample at a time in Python.
+kept (bool), reason (empty where kept), row (-1 where no array has it), votes (list of one share a label of set.json,
+or None). A medium adds typed extras. A batch is one gather of rows; nothing is done a sample at a time in Python.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -24,14 +25,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SPLITS = ("train", "validation", "test")
+TEST = "test"
+DROPPED = "test-dropped"  # the array of test samples that clean dropped
 COLUMNS = ("id", "source", "sha256", "label", "split", "group", "performer", "kept", "reason", "row", "votes")
 
 
 @dataclass(frozen=True)
 class SampleSet:
-    """A packed set on disk, read lazily."""
+    """A packed set on disk, read lazily.
+
+    With `as_given` its test split ends with the samples that clean dropped, so that a score can be set beside one
+    that others have published over the whole of it.
+    """
 
     folder: Path
+    as_given: bool = False
 
     @cached_property
     def info(self) -> dict[str, Any]:
@@ -49,14 +57,23 @@ class SampleSet:
         return pd.read_parquet(self.folder / "samples.parquet")
 
     def kept(self, split: str) -> pd.DataFrame:
-        """The samples kept in a split, in the order of the rows of its array."""
-        rows = self.table[(self.table["split"] == split) & self.table["kept"]]
-        return rows.sort_values("row").reset_index(drop=True)
+        """The samples of a split's array, in the order of its rows."""
+        rows = self.table[array_names(self.table) == split].sort_values("row")
+        if self.as_given and split == TEST:
+            rows = pd.concat([rows, self.table[array_names(self.table) == DROPPED].sort_values("row")])
+        return rows.reset_index(drop=True)
 
     def array(self, split: str) -> np.ndarray:
         """The pictures of a split, uint8 N,H,W,C, memory-mapped and read-only."""
         array: np.ndarray = np.load(self.folder / f"{split}.npy", mmap_mode="r")
+        if self.as_given and split == TEST:
+            return np.concatenate([array, np.load(self.folder / f"{DROPPED}.npy")])
         return array
+
+    @property
+    def whole(self) -> SampleSet:
+        """The set with its test split as it was given."""
+        return replace(self, as_given=True)
 
     def targets(self, split: str) -> np.ndarray:
         """The soft labels of a split, float32 N,L: the votes where there are any, else all on the label."""
@@ -70,6 +87,12 @@ class SampleSet:
         return targets_nl
 
 
+def array_names(table: pd.DataFrame) -> pd.Series:
+    """The array that each row points into: its split's, that of the dropped, or none, which is empty."""
+    names = table["split"].where(table["kept"], np.where(table["split"] == TEST, DROPPED, ""))
+    return names.where(table["row"] >= 0, "")
+
+
 def write_set(
     folder: Path, table: pd.DataFrame, arrays: Mapping[str, np.ndarray], info: Mapping[str, Any]
 ) -> SampleSet:
@@ -78,18 +101,19 @@ def write_set(
     Args:
         folder: Where; made if it is not there.
         table: One row a sample, with at least COLUMNS.
-        arrays: For each split its pictures, uint8 N,H,W,C.
+        arrays: For each split its pictures, uint8 N,H,W,C; those of dropped test samples under DROPPED.
         info: For set.json; holds at least `labels`.
 
     Raises:
-        ValueError: A column is missing, or the rows kept in a split are not 0..N-1 of its array.
+        ValueError: A column is missing, or the rows that point into an array are not its 0..N-1.
     """
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
         message = f"the table lacks the columns {missing}"
         raise ValueError(message)
+    names = array_names(table)
     for split, array in arrays.items():
-        rows = np.sort(table.loc[(table["split"] == split) & table["kept"], "row"].to_numpy())
+        rows = np.sort(table.loc[names == split, "row"].to_numpy())
         if not np.array_equal(rows, np.arange(len(array))):
             message = f"{split}: the rows of the table are not those of the array"
             raise ValueError(message)

@@ -2,6 +2,8 @@
 
     datasets/C/splits.csv   id,split
 
+Whoever extends it has looked at every sample, so it also lists those whose consent has ended (curation.consent).
+
 What was given is kept. Where a source gives train and one more, that one is the test split, and a tenth of train stops
 the training early. The rest is dealt out a source at a time, whole groups together (the group, else the performer,
 else the picture's hash), by label. scikit-learn's StratifiedGroupKFold makes equal folds from nothing; here shares
@@ -10,18 +12,21 @@ differ and most samples may have their split already, so a group goes where its 
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from curation.atomic import replacing
+from curation.consent import write_expired
 from curation.errors import DataError
 from curation.index import collection_folder, groups, learned_from, read_sources, read_splits
 from curation.sampleset import SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import date
     from pathlib import Path
 
     from curation.params import CollectionParams, SplitParams
@@ -29,8 +34,14 @@ if TYPE_CHECKING:
 TRAIN, VALIDATION, TEST = SPLITS
 
 
-def extend(root: Path, collection: str, params: CollectionParams) -> dict[str, int]:
+def extend(root: Path, collection: str, params: CollectionParams, today: date | None = None) -> dict[str, int]:
     """Gives every sample without a split one, drops the rows of samples that are gone, and writes splits.csv.
+
+    Args:
+        root: The checkout.
+        collection: The collection.
+        params: Its section of params.yaml.
+        today: The day with which the last days of consent are compared; None: today, where this machine stands.
 
     Returns:
         The samples in each split, of the sources that params.yaml names.
@@ -39,6 +50,7 @@ def extend(root: Path, collection: str, params: CollectionParams) -> dict[str, i
         DataError: A split stays empty (what could be dealt out is written all the same).
     """
     table = read_sources(root, collection)
+    write_expired(root, collection, table, today or datetime.now().astimezone().date())
     rows = table[["id", "source", "label"]].assign(given=table["split"], group=groups(table))
     before = read_splits(root, collection)
     rows["split"] = rows["id"].map(before).astype(object).where(rows["id"].isin(before), None)

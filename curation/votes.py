@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -10,12 +11,15 @@ from math import inf
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from curation.errors import DataError
 from curation.labels import resolve
 from curation.tables import Row, fault, header_of, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from curation.listing import Listing
 
 IMAGE_COLUMNS = ("image", "image name", "path", "file", "filename")
 TAILS = (2, 1)  # how many parts of a path may stand for it
@@ -55,6 +59,24 @@ def find_votes(places: Sequence[Path], beside: Path, labels: Sequence[str]) -> P
     inside = [file for folder in places for file in sorted(folder.glob("*.csv"))]
     outside = [file for pattern in BESIDE for file in sorted(beside.glob(pattern))]
     return next((file for file in [*inside, *outside] if is_votes(header_of(file), labels)), None)
+
+
+def votes_for(listing: Listing, path: Path, asked_for: Path | None, labels: Sequence[str]) -> Votes | None:
+    """The votes on what a listing holds: those asked for, else those found; their file is no stray any more.
+
+    Raises:
+        DataError: Those asked for are not there, or a line of them is wrong.
+    """
+    if asked_for is not None and not asked_for.is_file():
+        message = f"{asked_for} does not exist"
+        raise DataError(message, "give the CSV of votes: --votes FILE")
+    inside = [path, listing.folder] if path.is_dir() else [path.parent]
+    file = asked_for or find_votes(list(dict.fromkeys(inside)), path.parent, labels)
+    if file is None:
+        return None
+    listing.others = [other for other in listing.others if os.path.realpath(other.file) != os.path.realpath(file)]
+    known = listing.total is not None  # the rows of FER2013 each have a name of their own
+    return read_votes(file, [one.path for one in listing.candidates] if known else [], asked_for=asked_for is not None)
 
 
 def read_votes(file: Path, paths: Iterable[str] = (), *, asked_for: bool = False) -> Votes:

@@ -26,11 +26,11 @@ def run(item: str) -> None:
         raise
     made = pack_kept(root, item, examined, params, root / "build" / "clean" / item)
     if not examined.dropped.empty:
-        dropped_sheet(root, item, examined.table, made.folder / "dropped.jpg")
+        dropped_sheet(root, item, examined.shown, made.folder / "dropped.jpg")
     kept_sheet(root, item, examined.table, made.folder / "kept.jpg")
 
 
 def _show(error: TooManyDropped, root: Path, item: str, examined: Examined) -> None:
     path = root / "build" / "failures" / f"dropped-{error.source}.jpg"
-    dropped_sheet(root, item, examined.table, path, error.source)
+    dropped_sheet(root, item, examined.shown, path, error.source)
     error.remedy = error.remedy.replace("the sheet of the dropped ones", path.as_posix())

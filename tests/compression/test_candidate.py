@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from dataclasses import replace
 
-import numpy as np
 import onnx
 import pytest
 import torch
 from onnx import numpy_helper
 
-from compression.candidate import compress, reference, seal
+from compression.candidate import seal
 from compression.prove import certificate, parity
 from curation.sampleset import SampleSet
 from models.expression import family
-from models.expression.params import CompressParams
-from models.family import Asset
 from rushes.bundle import BundleError, read_bundle
+from tests.support.exported import SMALL, export_all, shuffle_convolutions
 from tests.support.sets import small_set
 from tests.support.trained import quickly_trained
-
-DETECTOR = b"not a real detector"
-SMALL = replace(
-    family,
-    assets=(Asset("detector", "p", "m", "detector.tflite", hashlib.sha256(DETECTOR).hexdigest(), "Apache-2.0"),),
-)
-PARAMS = CompressParams(calibration_samples=48)
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +25,8 @@ def built(tmp_path_factory):
     """A set, and the reference and candidate of a network that learned it."""
     folder = tmp_path_factory.mktemp("compress")
     samples = small_set(folder / "set", {"train": 64, "validation": 32, "test": 32})
-    make(samples, folder)
+    export_all(samples, folder)
     return samples, folder
-
-
-def make(samples, folder) -> None:
-    graphs = reference(SMALL, quickly_trained(samples), samples, PARAMS, folder / "reference")
-    compress(SMALL, samples, PARAMS, folder / "reference", folder / "candidate")
-    seal(SMALL, samples.info, graphs, lambda _: DETECTOR, folder / "candidate")
 
 
 def test_the_files_answer_as_the_network_did(built):
@@ -60,12 +44,7 @@ def test_shuffled_weights_show_in_the_parity(built, tmp_path):
     _, folder = built
     shutil.copytree(folder / "reference", tmp_path / "reference")
     path = tmp_path / "reference" / "expression.onnx"
-    model = onnx.load(path)
-    for weight in [tensor for tensor in model.graph.initializer if len(tensor.dims) == 4]:
-        values = numpy_helper.to_array(weight)
-        shuffled = np.random.default_rng(0).permutation(values.ravel()).reshape(values.shape)
-        weight.CopyFrom(numpy_helper.from_array(shuffled, weight.name))
-    onnx.save(model, path)
+    shuffle_convolutions(path)
 
     with pytest.raises(BundleError, match="sha256"):
         read_bundle(tmp_path / "reference")
@@ -89,7 +68,7 @@ def test_int8_is_really_int8_and_smaller(built):
 def test_the_digest_is_a_function_of_its_inputs(built, tmp_path):
     """Made again from the same data, params and code, the candidate has the same digest."""
     samples, folder = built
-    make(samples, tmp_path)
+    export_all(samples, tmp_path)
 
     assert read_bundle(tmp_path / "candidate").digest == read_bundle(folder / "candidate").digest
 
@@ -110,7 +89,7 @@ def test_the_test_split_stays_shut(built, tmp_path):
     blind = small_set(tmp_path / "set", {"train": 64, "validation": 32, "test": 32})
     (blind.folder / "test.npy").unlink()
 
-    make(blind, tmp_path)
+    export_all(blind, tmp_path)
 
     assert read_bundle(tmp_path / "candidate").manifest.labels == samples.labels
 

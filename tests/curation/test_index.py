@@ -169,3 +169,12 @@ def test_an_empty_collection_says_what_to_do(tmp_path):
     with pytest.raises(DataError, match="no samples") as caught:
         read_index(tmp_path, "faces", PARAMS)
     assert "python -m flows ingest faces" in caught.value.remedy
+
+
+def test_a_split_that_is_cut_off_is_an_error(root):
+    """A short row, told by its line: with no split a sample would be in none."""
+    whole = (root / "datasets/faces/splits.csv").read_text(encoding="utf-8")
+    write(root, "splits.csv", whole.replace(",train", "", 1))
+
+    with pytest.raises(DataError, match=r"splits.csv, line \d+: it needs id and split"):
+        read_index(root, "faces", PARAMS)

@@ -1,13 +1,9 @@
 """Samples come in once, whole and safely; what is refused says why."""
 
-import csv
-import hashlib
+import errno
 import io
 import itertools
-import os
-import shutil
 import stat
-import sys
 
 import numpy as np
 import pytest
@@ -15,44 +11,9 @@ from PIL import Image
 
 from curation.errors import DataError
 from curation.index import read_bytes, read_index
-from curation.ingest import inbox, ingest
-from curation.params import CollectionParams
-
-PARAMS = CollectionParams(labels=["angry", "happy", "neutral", "sad"])
-
-
-def picture(file, seed, side_px=12):
-    """A noisy picture; the same seed gives the same bytes."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    pixels_hw = np.random.default_rng(seed).integers(0, 256, (side_px, side_px), np.uint8)
-    Image.fromarray(pixels_hw).save(file, quality=90)
-    return file
-
-
-def plant(folder, count=6, labels=("happy", "sad"), seed=0):
-    """Class folders."""
-    for number, label in itertools.product(range(count), labels):
-        picture(folder / label / f"{number:02d}.jpg", seed + 100 * number + labels.index(label))
-    return folder
-
-
-@pytest.fixture
-def root(tmp_path):
-    """An empty checkout."""
-    (tmp_path / "checkout").mkdir()
-    return tmp_path / "checkout"
-
-
-def reasons(root, source):
-    """What the quarantine says, file to reason."""
-    with (root / "quarantine" / "faces" / source / "reasons.csv").open(encoding="utf-8") as file:
-        return {row["file"]: row["reason"] for row in csv.DictReader(file)}
-
-
-def state(*folders):
-    """Every file in folders, by its place."""
-    files = sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
-    return {str(file): sorted(file.read_bytes().splitlines()) for file in files}
+from curation.ingest import ingest
+from curation.intake import Intake
+from tests.curation.planted import PARAMS, picture, plant, reasons, state
 
 
 def test_samples_come_in_once(root, tmp_path):
@@ -89,12 +50,14 @@ def test_copies_are_kept_for_clean_to_find(root, tmp_path):
     for place in ("happy/copy.jpg", "sad/copy.jpg"):
         picture(folder / place, 0)
     ingest(folder, root, "faces", PARAMS)
-    ingest(folder, root, "faces", PARAMS, source="second")
+    again = ingest(folder, root, "faces", PARAMS, source="second")
     rows = read_index(root, "faces", PARAMS)
 
     assert len(rows) == 28
     assert rows["id"].is_unique
     assert rows["sha256"].nunique() == 12
+    assert "14 of the 14 new ones lie in another source already" in again.summary()
+    assert "remove datasets/faces/second" in again.summary()
 
 
 def test_faults_are_refused_with_their_reasons(root, tmp_path):
@@ -315,199 +278,59 @@ def test_a_full_disk_is_told_before_anything_is_written(root, tmp_path, monkeypa
     assert not state(root)
 
 
-def fill_inbox(root):
-    """Loose class folders, a set with a table and a performer, junk, faults, and something that is no set."""
-    box = root / "inbox" / "faces"
-    plant(box, 3)
-    picture(box / "bored" / "1.jpg", 1)
-    picture(box / "no folder.png", 2)
-    (box / "happy" / ".DS_Store").touch()
-    (box / "happy" / "notes.txt").write_text("notes", encoding="utf-8")
-    (box / "angry").mkdir()
-    picture(box / "Shoot 7" / "a.png", 3)
-    picture(box / "Shoot 7" / "b.png", 4)
-    (box / "Shoot 7" / "c.png").write_text("no picture", encoding="utf-8")
-    picture(box / "Shoot 7" / "unnamed.png", 5)
-    picture(box / "Shoot 7" / "d.png", 6)
-    rows = "a.png,happy,Ann\nb.png,neutral,Bob\nd.png,sad,Dee\nc.png,sad,Cid\n"
-    (box / "Shoot 7" / "samples.csv").write_text(f"path,label,performer\n{rows}", encoding="utf-8")
-    (box / "set.zip").write_bytes(b"PK")
-    return box
-
-
-def test_the_inbox_is_emptied(root):
-    """What came in is removed, what was refused is moved, and nothing is lost."""
-    box = fill_inbox(root)
-    results = inbox(root, "faces", PARAMS)
-    shoot = root / "quarantine" / "faces" / "shoot-7"
-
-    assert {result.source: result.added for result in results if result.added} == {"shoot-7": 3, "inbox": 6}
-    assert [file.name for file in box.rglob("*")] == ["set.zip"]
-    assert [result.problem for result in results if result.problem] == [
-        "inbox/faces/set.zip is no folder and no table of samples"
-    ]
-    assert set(reasons(root, "inbox")) == {"bored/1.jpg", "happy/notes.txt", "no folder.png"}
-    assert reasons(root, "shoot-7") == {
-        "c.png": "is no picture",
-        "x-" + hashed("unnamed.png"): "does not stand in samples.csv",
-    }
-    assert "c.png,sad" in (shoot / "samples.csv").read_text(encoding="utf-8")
-    assert "cid" not in (shoot / "samples.csv").read_text(encoding="utf-8").casefold()
-
-
-def hashed(name):
-    """How a path that may hold a person's name is shown."""
-    return f"{hashlib.sha256(name.encode()).hexdigest()[:8]}.png"
-
-
-def test_a_table_cannot_reach_out_of_its_folder(root, tmp_path):
-    """Neither by climbing nor by name nor by a link: such files are not taken in, not copied, not moved."""
-    secret = picture(tmp_path / "elsewhere" / "secret.png", 1)
-    folder = plant(root / "inbox" / "faces" / "set").parent / "set"
-    (folder / "link").symlink_to(secret.parent)
-    rows = ["happy/00.jpg,happy", "sad/00.jpg,sad", "link/secret.png,sad", f"{secret},sad"]
-    rows.append(f"{os.path.relpath(secret, folder)},sad")
-    (folder / "samples.csv").write_text("\n".join(["path,label", *rows]), encoding="utf-8")
-    (result,) = inbox(root, "faces", PARAMS)
-
-    assert result.added == 2
-    assert result.refused["leads out of the folder"] == 4
-    assert secret.exists()
-    assert not list((root / "quarantine").rglob("secret.png"))
-    assert not list((root / "inbox" / "faces").iterdir())
-
-
-def test_the_inbox_again_adds_nothing(root):
-    """And the same picture, sent in again under the same name, is already there and goes."""
-    box = fill_inbox(root)
-    inbox(root, "faces", PARAMS)
-    (box / "set.zip").unlink()
-    assert inbox(root, "faces", PARAMS) == []
-
-    plant(box, 3)
-    (result,) = inbox(root, "faces", PARAMS)
-    assert (result.added, result.already) == (0, 6)
-    assert not list(box.iterdir())
-
-
-def test_votes_in_the_inbox_serve_all_and_go_last(root):
-    """They lie beside two sources, and would speak of other pictures the night after."""
-    box = root / "inbox" / "faces"
-    for name, seed in (("one", 1), ("two", 2)):
-        plant(box / name, seed=seed)
-        picture(box / name / "sad" / f"{name}.jpg", 50 + seed)
-    (box / "votes.csv").write_text("image,happiness,sadness\none.jpg,1,9\ntwo.jpg,9,1\n", encoding="utf-8")
-    inbox(root, "faces", PARAMS)
-
-    assert read_index(root, "faces", PARAMS)["votes"].notna().sum() == 2
-    assert not list(box.iterdir())
-
-
-def test_a_file_of_the_same_name_is_not_written_over_in_quarantine(root):
-    """Two nights, two refused pictures of one name."""
-    box = root / "inbox" / "faces"
-    for seed in (1, 2):
-        picture(box / "bored" / "1.jpg", seed)
-        inbox(root, "faces", PARAMS)
-
-    assert len(list((root / "quarantine").rglob("*.jpg"))) == 2
-    assert len(reasons(root, "inbox")) == 2
-
-
-def test_what_a_link_in_the_inbox_points_to_is_left_alone(root, tmp_path):
-    """Neither taken in nor removed."""
+def test_unknown_labels_have_one_remedy(root, tmp_path):
+    """A line for each would leave the others out again; the one line stands in the quarantine, too."""
     folder = plant(tmp_path / "set")
-    before = state(folder)
-    (root / "inbox" / "faces").mkdir(parents=True)
-    (root / "inbox" / "faces" / "set").symlink_to(folder)
-    (result,) = inbox(root, "faces", PARAMS)
+    for label in ("bored", "calm"):
+        picture(folder / label / "1.jpg", 5)
+    result = ingest(folder, root, "faces", PARAMS)
+    line = "labels: [angry, happy, neutral, sad, bored, calm]"
 
-    assert result.refused == {"leads out of the folder": 1}
-    assert state(folder) == before
-    assert not list((root / "inbox" / "faces").iterdir())
-
-
-def test_an_entry_that_is_no_set_does_not_stop_the_others(root):
-    """It stays, with its problem; the others come in."""
-    box = root / "inbox" / "faces"
-    plant(box / "good")
-    picture(box / "bad" / "1.jpg", 1)
-    (box / "bad" / "samples.csv").write_text("path,label\n1.jpg\n", encoding="utf-8")
-    before = state(box / "bad")
-    results = {result.source: result for result in inbox(root, "faces", PARAMS)}
-
-    assert results["good"].added == 12
-    assert "line 2" in results["bad"].problem
-    assert results["bad"].remedy
-    assert state(box) == before
+    assert result.summary().count("labels: [") == 1
+    assert line in result.summary()
+    assert (root / "quarantine/faces/set/reasons.csv").read_text(encoding="utf-8").count(line) == 2
 
 
-CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir")
+def test_what_are_no_labels_at_all_is_said_in_few_lines(root, tmp_path):
+    """Folders by person: the hint is the layout."""
+    folder = plant(tmp_path / "cast", 1, labels=[f"Person {number}" for number in range(40)])
+    said = ingest(folder, root, "faces", PARAMS).summary()
+
+    assert "--layout" in said
+    assert "28 more reasons" in said
+    assert len(said.splitlines()) < 20
 
 
-def die_before(step):
-    """Has this process end, as if killed, right before the step-th change to the disk."""
-    steps = itertools.count(1)
+def test_a_disk_that_fills_up_is_said_in_words(root, tmp_path, monkeypatch):
+    """With what to do, and nothing half done is left."""
 
-    def hook(event, _):
-        if event in CHANGES and next(steps) == step:
-            os._exit(9)
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "shard")
 
-    sys.addaudithook(hook)
-
-
-def run(act, step):
-    """Runs an act in a process of its own that dies before a step; says whether it came to the end."""
-    child = os.fork()
-    if child == 0:
-        die_before(step)
-        try:
-            act()
-        finally:
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    monkeypatch.setattr("curation.shards.settle", full)
+    with pytest.raises(DataError, match="No space left") as caught:
+        ingest(plant(tmp_path / "set"), root, "faces", PARAMS)
+    assert "make room" in caught.value.remedy
+    assert not state(root)
 
 
-def act_on(root, folder, kind):
-    """An ingest with names and faults over a starter, or an inbox."""
-    if kind == "inbox":
-        return lambda: inbox(root, "faces", PARAMS)
-    return lambda: ingest(folder, root, "faces", PARAMS, layout="{label}/{performer}/*")
+def test_pixels_of_a_table_are_let_go(root, tmp_path, monkeypatch):
+    """Those of a whole FER2013 are 300 MB of text."""
+    seen, found = [], Intake._check_found
+    monkeypatch.setattr(Intake, "_check_found", lambda self: seen.extend(self.taken) or found(self))
+    rows = [f"{number % 2 + 3},{' '.join([str(number)] * 16)},Training" for number in range(20)]
+    (tmp_path / "fer.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]), encoding="utf-8")
+    ingest(tmp_path / "fer.csv", root, "faces", PARAMS)
+
+    assert len(seen) == 20
+    assert not any(one.candidate.pixels for one in seen)
 
 
-def make(place, kind):
-    """A checkout before the act, and a folder to take in."""
-    root, folder = place / "checkout", place / "cast"
-    root.mkdir(parents=True)
-    for label, name in itertools.product(("happy", "sad"), ("Ann", "Bob", "Cid")):
-        picture(folder / label / name / "1.png", len(label) * 10 + ord(name[0]))
-    (folder / "sad" / "Ann" / "bad.png").write_text("no picture", encoding="utf-8")
-    ingest(plant(place / "drawn", 3), root, "faces", PARAMS, source="starter", starter=True)
-    if kind == "inbox":
-        fill_inbox(root)
+def test_a_damaged_source_json_is_an_error(root, tmp_path):
+    """It says how to bring it back."""
+    ingest(plant(tmp_path / "set"), root, "faces", PARAMS)
+    (root / "datasets/faces/set/source.json").write_text("{", encoding="utf-8")
 
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["path", "inbox"])
-def test_killed_anywhere_and_run_again_ends_in_the_same_state(tmp_path, monkeypatch, kind):
-    """Before each single change to the disk, one after another."""
-    monkeypatch.setattr("os.fsync", lambda _: None)  # a kill leaves the disk's cache alone
-    ids = {"ann": "p-1", "bob": "p-2", "cid": "p-3", "dee": "p-4"}
-    monkeypatch.setattr(
-        "curation.people.People.id_of",
-        lambda self, name: name and self.ids.setdefault(name.casefold(), ids[name.casefold()]),
-    )
-    make(tmp_path / "before", kind)
-    ends = []
-    for step in itertools.count(1):
-        place = shutil.copytree(tmp_path / "before", tmp_path / str(step))
-        act = act_on(place / "checkout", place / "cast", kind)
-        finished = run(act, step)
-        act()
-        ends.append({file.removeprefix(str(place)): lines for file, lines in state(place).items()})
-        if finished:
-            break
-
-    assert len(ends) > 20
-    for number, end in enumerate(ends, 1):
-        assert end == ends[-1], f"killed before change {number}"
+    with pytest.raises(DataError, match=r"source.json cannot be read") as caught:
+        ingest(tmp_path / "set", root, "faces", PARAMS)
+    assert "dvc checkout" in caught.value.remedy

@@ -1,9 +1,13 @@
 """How samples lie is found out, or told."""
 
+import unicodedata
+
 import pytest
 
 from curation.errors import DataError
-from curation.layouts import compile_layout, scan, split_of
+from curation.layouts import scan
+from curation.listing import split_of
+from curation.patterns import compile_layout
 
 LABELS = ["happy", "sad", "neutral"]
 
@@ -185,3 +189,47 @@ def test_an_unknown_split_is_none():
     """None given is not the same as one that nobody knows."""
     assert split_of("") == ""
     assert split_of("holdout") is None
+
+
+def test_a_table_finds_its_files_however_they_are_written(tmp_path):
+    """By a detour, by an absolute path through a link, in the other spelling of an accent: none is left aside."""
+    plant(tmp_path, "set/happy/a.jpg", "set/sad/b.jpg", f"set/sad/{unicodedata.normalize('NFD', 'é')}.jpg")
+    (tmp_path / "way").symlink_to(tmp_path / "set")
+    rows = ["happy/../sad/b.jpg,sad", f"{tmp_path}/way/happy/a.jpg,happy", "sad/é.jpg,sad"]
+    (tmp_path / "set" / "samples.csv").write_text("\n".join(["path,label", *rows]), encoding="utf-8")
+    listing = scan(tmp_path / "way", LABELS)
+
+    assert [one.path for one in listing.candidates] == ["sad/b.jpg", "happy/a.jpg", "sad/é.jpg"]
+    assert all(one.file.is_file() for one in listing.candidates)
+    assert listing.others == []
+
+
+def test_an_archive_is_not_printed(tmp_path):
+    """It is told what it is not, without its bytes."""
+    (tmp_path / "set.zip").write_bytes(b"PK\x03\x04\x1b[2J,a,b\n")
+
+    with pytest.raises(DataError, match=r"^set.zip is no folder and no CSV$") as caught:
+        scan(tmp_path / "set.zip", LABELS)
+    assert "unpack" in caught.value.remedy
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(tmp_path, monkeypatch):
+    """Right at the top as further below; root may read all, so it is played."""
+
+    def refuse(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr("pathlib.Path.iterdir", refuse)
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        scan(tmp_path, LABELS)
+    assert "allow" in caught.value.remedy
+
+
+def test_a_table_that_is_closed_is_not_called_empty(tmp_path, monkeypatch):
+    """What lacks is the permission; root has it, so it is played."""
+    (tmp_path / "samples.csv").write_text("path,label\n", encoding="utf-8")
+    monkeypatch.setattr("os.access", lambda *_: False)
+
+    with pytest.raises(DataError, match=r"samples.csv cannot be read") as caught:
+        scan(tmp_path, LABELS)
+    assert "allow" in caught.value.remedy

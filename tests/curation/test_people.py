@@ -2,6 +2,9 @@
 
 import stat
 
+import pytest
+
+from curation.errors import DataError
 from curation.people import People
 
 
@@ -46,3 +49,24 @@ def test_names_are_masked(tmp_path):
     assert mask("sad/myannlee.jpg", "Ann Lee") == f"sad/my{ann}.jpg"
     assert mask("sad/STRAUSS/1.jpg", "") == f"sad/{strauss}/1.jpg"
     assert mask("sad/Annleena.jpg", "") == "sad/Annleena.jpg"
+
+
+@pytest.mark.parametrize("text", ["id;name\np-1;ann\n", "id,name\n,ann\n", "id,name\np-00000001,zo\xeb\n"])
+def test_a_damaged_key_file_is_an_error(tmp_path, text):
+    """New ids would part people from their own pictures; nothing is written over it."""
+    (tmp_path / "keys").mkdir()
+    file = tmp_path / "keys" / "faces.csv"
+    file.write_bytes(text.encode("latin-1"))
+
+    with pytest.raises(DataError, match=r"faces\.csv") as caught:
+        People.load(tmp_path, "faces")
+    assert "id,name" in caught.value.remedy
+
+
+def test_no_two_people_share_an_id(tmp_path, monkeypatch):
+    """Of ten thousand two would, now and then."""
+    drawn = iter(["00000001", "00000001", "00000002"])
+    monkeypatch.setattr("curation.people.secrets.token_hex", lambda _: next(drawn))
+    people = People.load(tmp_path, "faces")
+
+    assert [people.id_of("Ann"), people.id_of("Bob")] == ["p-00000001", "p-00000002"]

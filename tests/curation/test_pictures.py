@@ -107,3 +107,12 @@ def test_what_are_no_pixels_is_an_error(pixels):
     """Too few, too bright, no number."""
     with pytest.raises(ValueError, match=r".+"):
         png_of(pixels)
+
+
+def test_a_link_in_a_circle_is_refused(tmp_path):
+    """Not a stack trace: it is one file of thousands."""
+    link = tmp_path / "a.jpg"
+    link.symlink_to(link)
+
+    with pytest.raises(RefusedError, match="in a circle"):
+        read_safely(link, tmp_path)

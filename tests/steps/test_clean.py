@@ -1,5 +1,6 @@
 import json
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -54,3 +55,17 @@ def test_too_many_dropped_names_check_sheet_and_param(checkout):
     assert "collections.faces.clean.min_bright" in failure["remedy"]
     assert "build/failures/dropped-one.jpg" in failure["remedy"]
     assert (checkout / "build" / "failures" / "dropped-one.jpg").stat().st_size
+
+
+def test_what_consent_keeps_back_is_on_no_sheet(checkout):
+    """Of six pictures for the archive alone none is drawn; there is a row for each that says why."""
+    write_raw(checkout, photos(40))
+    index = checkout / "datasets" / "faces" / "one" / "index.parquet"
+    rows = pd.read_parquet(index)
+    rows.loc[:5, "use"] = "archive"
+    rows.to_parquet(index)
+    run("faces")
+    folder = checkout / "build" / "clean" / "faces"
+
+    assert SampleSet(folder).info["counts"] == {"not for training": 6}
+    assert not (folder / "dropped.jpg").exists()

@@ -54,9 +54,11 @@ class Accuracy:
         labels = set(first["label"]) & set(second["label"])
         return first[first["label"].isin(labels)], second[second["label"].isin(labels)]
 
-    def worst(self, rows):
-        """The figure of each label."""
-        return {str(label): self(part) for label, part in rows.groupby("label")}
+    def worst(self, rows, weights=None):
+        """The figure of each label that is drawn at all."""
+        weights = np.ones(len(rows)) if weights is None else weights
+        drawn = {str(label): (rows["label"] == label).to_numpy() * weights for label in rows["label"].unique()}
+        return {label: self(rows, own) for label, own in drawn.items() if own.any()}
 
 
 def _score(bundle: Bundle, clean: SampleSet, split: str) -> Scores:

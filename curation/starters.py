@@ -1,0 +1,69 @@
+"""Starter samples and real ones: what source.json says of a source, and how the starter goes when real data come."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from curation.errors import DataError
+from curation.index import SOURCE, collection_folder, sources
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from curation.job import Job
+
+GONE = ".gone-"
+
+
+def read_said(folder: Path) -> dict[str, Any]:
+    """What source.json says of a source; empty when there is none.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    path = folder / SOURCE
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    except (ValueError, TypeError) as error:
+        message = f"{path} cannot be read: {error}"
+        raise DataError(message, "bring it back: dvc checkout --force datasets.dvc") from error
+
+
+def real_sources(root: Path, collection: str) -> list[str]:
+    """The sources of a collection that are no starter sets."""
+    folder = collection_folder(root, collection)
+    return [name for name in sources(root, collection) if not read_said(folder / name).get("starter")]
+
+
+def check_starter(job: Job) -> None:
+    """Sees that starter and real samples are not mixed.
+
+    Raises:
+        DataError: They would be.
+    """
+    real = real_sources(job.root, job.collection)
+    if job.starter and real:
+        message = f"{job.collection} holds real samples ({', '.join(real)}); the starter set is not mixed in"
+        raise DataError(message, "leave the starter out")
+    if not job.starter and read_said(job.folder).get("starter"):
+        message = f"{job.source!r} is the starter set's name"
+        raise DataError(message, "give the source another name: --source NAME")
+
+
+def drop_starters(job: Job) -> bool:
+    """Removes the starter sets of a collection; says whether there were any."""
+    real = real_sources(job.root, job.collection)
+    starters = [job.folder.with_name(name) for name in sources(job.root, job.collection) if name not in real]
+    for starter in starters:
+        gone = starter.with_name(f"{GONE}{starter.name}")
+        starter.rename(gone)  # at once, so that no half of it is ever learned from
+        shutil.rmtree(gone)
+    return bool(starters)
+
+
+def sweep_collection(root: Path, collection: str) -> None:
+    """Finishes what a killed run began to remove."""
+    for path in collection_folder(root, collection).glob(f"{GONE}*"):
+        shutil.rmtree(path)

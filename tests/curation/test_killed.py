@@ -1,0 +1,81 @@
+"""An ingest that is killed anywhere is run again, and ends in the same state."""
+
+import itertools
+import os
+import shutil
+import sys
+
+import pytest
+
+from curation.ingest import inbox, ingest
+from tests.curation.planted import LATER, PARAMS, fill_inbox, picture, plant, state
+
+CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir")
+
+
+def die_before(step):
+    """Has this process end, as if killed, right before the step-th change to the disk."""
+    steps = itertools.count(1)
+
+    def hook(event, _):
+        if event in CHANGES and next(steps) == step:
+            os._exit(9)
+
+    sys.addaudithook(hook)
+
+
+def run(act, step):
+    """Runs an act in a process of its own that dies before a step; says whether it came to the end."""
+    child = os.fork()
+    if child == 0:
+        die_before(step)
+        try:
+            act()
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def act_on(root, folder, kind):
+    """An ingest with names and faults over a starter, or an inbox."""
+    if kind == "inbox":
+        return lambda: inbox(root, "faces", PARAMS, now=LATER)
+    return lambda: ingest(folder, root, "faces", PARAMS, layout="{label}/{performer}/*")
+
+
+def make(place, kind):
+    """A checkout before the act, and a folder to take in."""
+    root, folder = place / "checkout", place / "cast"
+    root.mkdir(parents=True)
+    for label, name in itertools.product(("happy", "sad"), ("Ann", "Bob", "Cid")):
+        picture(folder / label / name / "1.png", len(label) * 10 + ord(name[0]))
+    (folder / "sad" / "Ann" / "bad.png").write_text("no picture", encoding="utf-8")
+    ingest(plant(place / "drawn", 3), root, "faces", PARAMS, source="starter", starter=True)
+    if kind == "inbox":
+        fill_inbox(root)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["path", "inbox"])
+def test_killed_anywhere_and_run_again_ends_in_the_same_state(tmp_path, monkeypatch, kind):
+    """Before each single change to the disk, one after another."""
+    monkeypatch.setattr("os.fsync", lambda _: None)  # a kill leaves the disk's cache alone
+    ids = {"ann": "p-1", "bob": "p-2", "cid": "p-3", "dee": "p-4"}
+    monkeypatch.setattr(
+        "curation.people.People.id_of",
+        lambda self, name: name and self.ids.setdefault(name.casefold(), ids[name.casefold()]),
+    )
+    make(tmp_path / "before", kind)
+    ends = []
+    for step in itertools.count(1):
+        place = shutil.copytree(tmp_path / "before", tmp_path / str(step))
+        act = act_on(place / "checkout", place / "cast", kind)
+        finished = run(act, step)
+        act()
+        ends.append({file.removeprefix(str(place)): lines for file, lines in state(place).items()})
+        if finished:
+            break
+
+    assert len(ends) > 20
+    for number, end in enumerate(ends, 1):
+        assert end == ends[-1], f"killed before change {number}"

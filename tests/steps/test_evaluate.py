@@ -1,0 +1,80 @@
+"""Evaluate judges the exported files, and nothing but them."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from curation.sampleset import DROPPED, write_set
+from rushes.bundle import read_bundle, read_manifest, sha256_file, write_manifest
+from steps import evaluate
+from tests.support.exported import export_all, shuffle_convolutions
+from tests.support.sets import small_set
+
+ROOT = Path(__file__).parents[2]
+COUNTS = {"train": 64, "validation": 32, "test": 32}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """What the stages before have left, and one test sample that clean has dropped."""
+    root = tmp_path_factory.mktemp("tree")
+    shutil.copy(ROOT / "params.yaml", root)
+    samples = small_set(root / "build" / "clean" / "faces", COUNTS)
+    table, pictures = samples.table, {split: samples.array(split).copy() for split in COUNTS}
+    extra = table[table["split"] == "test"].head(1).assign(id="dropped", kept=False, reason="constant", row=0)
+    pictures[DROPPED] = pictures["test"][:1]
+    table = type(table)(table.to_dict("records") + extra.to_dict("records"))
+    write_set(samples.folder, table, pictures, samples.info)
+    export_all(samples, root / "build" / "expression")
+    return root
+
+
+@pytest.fixture
+def evaluated(tree, tmp_path, monkeypatch):
+    """Runs the step in a copy of the tree, and gives its figures."""
+    shutil.copytree(tree, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+
+    def run():
+        evaluate.run("expression")
+        return json.loads(Path("build/expression/scores/metrics.json").read_text())
+
+    return run
+
+
+def test_every_figure_is_over_the_samples_that_it_says(evaluated):
+    """The confusion is over those that were kept, `as_given` over those that were dropped as well."""
+    figures = evaluated()
+
+    assert figures["samples"] == sum(map(sum, figures["confusion"])) == 96
+    assert figures["as_given"]["samples"] == 97
+    assert {name: part["samples"] for name, part in figures["sources"].items()} == {"one": 64, "two": 32}
+    assert figures["fp32"]["accuracy"] > 0.9
+
+
+def test_bundle_is_the_candidate_with_its_certificate(evaluated):
+    """And pictures of the confusion and of the surest mistakes."""
+    evaluated()
+    bundle = read_bundle(Path("build/expression/bundle"))
+
+    assert bundle.digest == read_bundle(Path("build/expression/candidate")).digest == bundle.certificate.digest
+    drawn = {path.name for path in Path("build/expression/scores").iterdir()}
+    assert {"confusion.png", "reliability.png", "surest_mistakes.jpg", "readings.jpg"} <= drawn
+
+
+def test_a_broken_file_shows_in_its_own_figures_alone(evaluated):
+    """Shuffled weights in the compressed file: its accuracy goes, the reference keeps its own, parity tells."""
+    folder = Path("build/expression/candidate")
+    shuffle_convolutions(folder / "expression.onnx")
+    manifest = read_manifest(folder)
+    changed = manifest.files["expression.onnx"].model_copy(update={"sha256": sha256_file(folder / "expression.onnx")})
+    files = {**manifest.files, "expression.onnx": changed}
+    write_manifest(folder, manifest.model_copy(update={"files": files}))
+    figures = evaluated()
+    parity = read_bundle(Path("build/expression/bundle")).certificate.parity
+
+    assert figures["compressed"]["accuracy"] < figures["fp32"]["accuracy"] - 0.2
+    assert parity["compressed_agreement"] < 0.8
+    assert parity["fp32_max"] < 1e-4
