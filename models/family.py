@@ -90,7 +90,7 @@ class Objective(Protocol):
         """Both tables cut down to what their taxonomies share."""
         ...
 
-    def worst(self, rows: pd.DataFrame) -> dict[str, float]:
+    def worst(self, rows: pd.DataFrame, weights: np.ndarray | None = None) -> dict[str, float]:
         """The figure of each part that must not fall behind, by name (for a classifier: F1 of each label)."""
         ...
 

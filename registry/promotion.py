@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -36,6 +36,9 @@ class _Table(BaseModel):
 
 class Guards(_Table):
     """What a challenger may not lose on the way to a better objective.
+
+    A part (a label, a group, a source) that falls further than it may blocks, unless the fall may be the luck of few
+    samples: where the interval of the fall reaches below zero, a rare label would decide by the toss of a coin.
 
     Attributes:
         label_drop: How far the figure of any one label may fall.
@@ -196,20 +199,30 @@ def _aligned(objective: Objective, challenger: Side, champion: Side) -> tuple[pd
 
 def _compare(rules: Rules, objective: Objective, new: pd.DataFrame, old: pd.DataFrame) -> tuple[Gain, str]:
     """The gain with its interval, and what was resampled for it."""
-    groups = group_codes(new)
+    groups, basis = _drawn_whole(new)
+    low, high = _interval(rules, objective, new, old, groups)
+    score, other = objective(new), objective(old)
+    gain = Gain(name=objective.name, challenger=score, champion=other, gain=score - other, low=low, high=high)
+    return gain, basis
+
+
+def _drawn_whole(rows: pd.DataFrame) -> tuple[np.ndarray, str]:
+    """What is drawn as one, as a number a row, and what that is in words."""
+    groups = group_codes(rows)
     count = int(groups.max()) + 1
-    basis = f"{count:,} groups"
-    if count < FEW_GROUPS:
-        groups = np.arange(len(new))
-        basis = f"{len(new):,} single samples, as there are only {count} groups (the interval flatters)"
+    if count >= FEW_GROUPS:
+        return groups, f"{count:,} groups"
+    words = f"{len(rows):,} single samples, as there are only {count} groups (the interval flatters)"
+    return np.arange(len(rows)), words
+
+
+def _interval(
+    rules: Rules, objective: Objective, new: pd.DataFrame, old: pd.DataFrame, groups: np.ndarray
+) -> tuple[float, float]:
     gains = paired_gains(objective, new, old, groups, resamples=rules.resamples, seed=rules.seed)
     tail = (1.0 - rules.confidence) / 2.0
     low, high = np.nanquantile(gains, [tail, 1.0 - tail])
-    score, other = objective(new), objective(old)
-    gain = Gain(
-        name=objective.name, challenger=score, champion=other, gain=score - other, low=float(low), high=float(high)
-    )
-    return gain, basis
+    return float(low), float(high)
 
 
 def group_codes(rows: pd.DataFrame) -> np.ndarray:
@@ -229,14 +242,16 @@ def paired_gains(
     Returns:
         One gain a resample.
     """
+    drawn = _resampled(groups, resamples, seed)
+    return np.array([objective(new, weights) - objective(old, weights) for weights in drawn])
+
+
+def _resampled(groups: np.ndarray, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each row counts in each resample."""
     count = int(groups.max()) + 1
     random = np.random.default_rng(seed)
-    gains = np.empty(resamples)
-    for i in range(resamples):
-        drawn = np.bincount(random.integers(count, size=count), minlength=count).astype(np.float64)
-        weights = drawn[groups]
-        gains[i] = objective(new, weights) - objective(old, weights)
-    return gains
+    for _ in range(resamples):
+        yield np.bincount(random.integers(count, size=count), minlength=count).astype(np.float64)[groups]
 
 
 def _gained(rules: Rules, score: Gain, basis: str, champion: str) -> _Finding:
@@ -252,8 +267,21 @@ def _gained(rules: Rules, score: Gain, basis: str, champion: str) -> _Finding:
 
 def _labels(rules: Rules, objective: Objective, new: pd.DataFrame, old: pd.DataFrame) -> Iterator[_Finding]:
     after, before = objective.worst(new), objective.worst(old)
-    falls = {part: (before[part], after[part]) for part in before if part in after}
-    yield from _fall("label", falls, rules.guards.label_drop)
+    falls = {part: _Fall(before[part], after[part]) for part in before if part in after}
+    if any(fall.depth > rules.guards.label_drop for fall in falls.values()):
+        least = _least_falls(rules, objective, new, old)
+        falls = {part: replace(fall, least=least[part]) for part, fall in falls.items()}
+    yield from _deepest("label", falls, rules.guards.label_drop)
+
+
+def _least_falls(rules: Rules, objective: Objective, new: pd.DataFrame, old: pd.DataFrame) -> dict[str, float]:
+    """The lower end of the interval of each label's fall."""
+    parts, tail = list(objective.worst(old)), (1.0 - rules.confidence) / 2.0
+    falls = np.full((rules.resamples, len(parts)), np.nan)
+    for i, weights in enumerate(_resampled(_drawn_whole(new)[0], rules.resamples, rules.seed)):
+        after, before = objective.worst(new, weights), objective.worst(old, weights)
+        falls[i] = [before.get(part, math.nan) - after.get(part, math.nan) for part in parts]
+    return dict(zip(parts, np.nanquantile(falls, tail, axis=0).tolist(), strict=True))
 
 
 def _groups(rules: Rules, objective: Objective, new: pd.DataFrame, old: pd.DataFrame) -> Iterator[_Finding]:
@@ -265,23 +293,53 @@ def _groups(rules: Rules, objective: Objective, new: pd.DataFrame, old: pd.DataF
         if len(judged) < 2:  # noqa: PLR2004  one alone is the whole set over again
             continue
         of_row = new[column].astype(str)
-        falls = {name: (objective(old[of_row == name]), objective(new[of_row == name])) for name in judged}
-        yield from _fall(column, falls, rules.guards.group_drop)
+        falls = {name: _fall(rules, objective, new[of_row == name], old[of_row == name]) for name in judged}
+        yield from _deepest(column, falls, rules.guards.group_drop)
 
 
-def _fall(kind: str, falls: Mapping[str, tuple[float, float]], limit: float) -> Iterator[_Finding]:
-    """The deepest fall among the parts, given as (before, after)."""
-    real = {part: pair for part, pair in falls.items() if all(map(math.isfinite, pair))}
+@dataclass(frozen=True)
+class _Fall:
+    """The figure of a part before and after; `least`: the lower end of the fall's interval, where that was asked."""
+
+    before: float
+    after: float
+    least: float = math.inf
+
+    @property
+    def depth(self) -> float:
+        return self.before - self.after
+
+    def blocks(self, limit: float) -> bool:
+        return self.depth > limit and self.least > 0.0
+
+
+def _fall(rules: Rules, objective: Objective, new: pd.DataFrame, old: pd.DataFrame) -> _Fall:
+    """Of one group or source."""
+    fall = _Fall(objective(old), objective(new))
+    if not fall.depth > rules.guards.group_drop:
+        return fall
+    _, high = _interval(rules, objective, new, old, _drawn_whole(new)[0])
+    return replace(fall, least=-high)
+
+
+def _deepest(kind: str, falls: Mapping[str, _Fall], limit: float) -> Iterator[_Finding]:
+    """The deepest fall among the parts; of those that block, if any does."""
+    real = {part: fall for part, fall in falls.items() if math.isfinite(fall.depth)}
     if not real:
         return
-    part, (before, after) = max(real.items(), key=lambda item: item[1][0] - item[1][1])
-    holds = before - after <= limit
-    if before <= after:
-        text = f"no {kind} falls"
-    else:
-        text = f"the deepest fall of a {kind} is {part}, {before:.3f} to {after:.3f}"
-        text += f", {'within' if holds else 'more than'} {limit:g}"
-    yield _Finding(holds, text)
+    part, fall = max(real.items(), key=lambda item: (item[1].blocks(limit), item[1].depth))
+    yield _Finding(not fall.blocks(limit), _spell_fall(kind, part, fall, limit))
+
+
+def _spell_fall(kind: str, part: str, fall: _Fall, limit: float) -> str:
+    if fall.depth <= 0:
+        return f"no {kind} falls"
+    text = f"the deepest fall of a {kind} is {part}, {fall.before:.3f} to {fall.after:.3f}"
+    if fall.depth <= limit:
+        return f"{text}, within {limit:g}"
+    if fall.blocks(limit):
+        return f"{text}, more than {limit:g}"
+    return f"{text}: more than {limit:g}, but with so few samples it may be chance"
 
 
 def _latency(rules: Rules, challenger: Side, champion: Side) -> Iterator[_Finding]:

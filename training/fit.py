@@ -96,12 +96,15 @@ class History(Callback):
 
 
 def precision_for(wanted: str, accelerator: str) -> Literal["32-true", "bf16-mixed"]:
-    """The precision that `auto` stands for on this machine: bf16 where the hardware multiplies in it."""
+    """The precision that `auto` stands for on this machine: bf16 where the hardware multiplies matrices in it.
+
+    Of processors that is AMX. AVX-512's bf16 alone made a step a third slower than float32 (measured).
+    """
     if wanted != "auto":
         return wanted  # type: ignore[return-value]
     if accelerator != "cpu" and torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"  # noqa: SLF001  # no public name
+    return "bf16-mixed" if torch.cpu._is_amx_tile_supported() else "32-true"  # noqa: SLF001  # no public name
 
 
 def fit(

@@ -97,9 +97,9 @@ class MacroF1:
         """The figure over rows, each counted `weights` times."""
         return float(np.mean(list(self._by_label(rows, weights).values()) or [0.0]))
 
-    def worst(self, rows: pd.DataFrame) -> dict[str, float]:
+    def worst(self, rows: pd.DataFrame, weights: np.ndarray | None = None) -> dict[str, float]:
         """F1 of each label."""
-        return self._by_label(rows, None)
+        return self._by_label(rows, weights)
 
     def shared(self, first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Both tables with the labels that both models know: other samples go, and each reads among the shared."""

@@ -130,7 +130,15 @@ def test_history_travels_in_the_checkpoint():
 def test_precision_asked_for_is_kept():
     """Only `auto` looks at the machine."""
     assert precision_for("32-true", "cpu") == "32-true"
-    assert precision_for("auto", "cpu") in ("32-true", "bf16-mixed")
+
+
+@pytest.mark.parametrize(("amx", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_bf16_where_it_is_faster(monkeypatch, amx, precision):
+    """A processor that only has AVX-512's bf16 trains in float32."""
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+
+    assert precision_for("auto", "cpu") == precision
 
 
 @pytest.mark.slow
