@@ -51,24 +51,6 @@ def reliability(confidence: np.ndarray | pd.Series, correct: np.ndarray | pd.Ser
     return save(reliability_figure(confidence, correct), path)
 
 
-def curves(history: pd.DataFrame, path: Path) -> Path:
-    """Draws the training curves of a history.csv (one row an epoch), a panel a figure, to a .png or .svg.
-
-    Raises:
-        ValueError: There is nothing to draw: no row, or no numeric column.
-    """
-    panels = curve_panels(history)
-    if not panels:
-        message = f"nothing to draw: {len(history)} rows, columns {list(history.columns)}"
-        raise ValueError(message)
-    columns = min(2, len(panels))
-    rows = -(-len(panels) // columns)
-    figure = _figure(390 * columns, 215 * rows)
-    for i, (name, series) in enumerate(panels.items()):
-        _draw_curve(figure.add_subplot(rows, columns, i + 1), name, series)
-    return save(figure, path)
-
-
 def confusion_figure(matrix: Sequence[Sequence[float]] | np.ndarray, labels: Sequence[str]) -> Figure:
     """The figure of `confusion`."""
     counts_ll = np.asarray(matrix, float)
@@ -133,14 +115,15 @@ def reliability_figure(confidence: np.ndarray | pd.Series, correct: np.ndarray |
     axes.set(xlim=(0, 1), ylim=(0, 1))
     below.bar(middle, counts, width=0.085, color=SOFT, alpha=0.6, linewidth=0)
     _dress(below, x_label="how sure the model says it is", y_label="samples")
-    below.yaxis.set_major_locator(MaxNLocator(2, integer=True))
+    below.yaxis.set_major_locator(MaxNLocator(2, integer=True, prune="lower"))  # its 0 stands on that of the other axis
     return figure
 
 
 def curve_panels(history: pd.DataFrame) -> dict[str, dict[str, pd.Series]]:
-    """The curves that belong in one panel: `train/loss` and `val/loss` share `loss`. Indexed by epoch or by row."""
+    """The curves that belong in one panel: `train/loss` and `val/loss` share `loss`. By epoch or row, from 1."""
     numeric = history.select_dtypes("number")
-    epochs = numeric["epoch"] if "epoch" in numeric else pd.Series(np.arange(len(numeric)), index=numeric.index)
+    # Lightning counts from 0, a person, the log of the training and the pager from 1.
+    epochs = numeric["epoch"] + 1 if "epoch" in numeric else pd.Series(np.arange(len(numeric)) + 1, numeric.index)
     panels: dict[str, dict[str, pd.Series]] = {}
     for column in [column for column in numeric if column not in AXIS_COLUMNS]:
         series = numeric[column].set_axis(epochs).dropna()

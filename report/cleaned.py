@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CELL_PX = 112
-COLUMNS = 12
+COLUMNS = 7  # as wide as the column of the page, so that captions are not shrunk
 EACH = 36  # pictures of one reason, at most; spread evenly over all that have it
 KEPT_ROWS = 8  # of the sheet of kept ones, at least one a label
 RULE_PX = 4  # between a copy and its original

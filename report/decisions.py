@@ -51,6 +51,11 @@ class Decision(BaseModel):
     held: str | None = None
     run_url: str | None = None
 
+    @property
+    def is_champion(self) -> bool:
+        """Whether the bundle was the champion already when the night began: the same came out again."""
+        return self.version is not None and self.version == self.champion_before
+
 
 def read_decisions(root: Path, families: list[str]) -> Decisions:
     """The decisions that lie under root/build; a family without one, or with one that can't be read, is left out."""

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from report.collection_view import collection_view
 from report.decisions import read_decisions
 from report.facts import Collection, FamilyFacts, read_params
+from report.family_view import family_view
 from report.since import GROUPS, compare
-from report.views import collection_view, family_view
-from report.words import failure_text, figure_text, headline, metric_name, seconds_text, verdict_text, why_text
+from report.words import failure_text, figure_text, headline, metric_name, seconds_text, why_text
 
 if TYPE_CHECKING:
+    from report.collection_view import CollectionView
+    from report.family_view import FamilyView
     from report.night import Night
-    from report.views import CollectionView, FamilyView
 
 HERE = Path(__file__).parent
 PAGE, LAST = "index.html", "last.json"
@@ -88,7 +90,6 @@ def _environment() -> Environment:
     environment.filters |= {"figure": figure_text, "seconds": seconds_text, "metric": metric_name}
     environment.globals |= {
         "failure_text": failure_text,
-        "verdict_text": verdict_text,
         "groups": GROUPS,
         "shown_changes": SHOWN_CHANGES,
     }
@@ -144,4 +145,5 @@ def _notices(night: Night, collections: list[CollectionView], families: list[Fam
         starter = night.starter or any(source.starter for source in view.sources)
         notices += [STARTER_NOTICES[view.name]] if starter and view.name in STARTER_NOTICES else []
         notices += [f"{view.name}, {source.name}: {source.licence}." for source in view.sources if source.licence]
-    return notices + [notice for family in families for notice in family.licences]
+    # Families may carry the same file.
+    return list(dict.fromkeys(notices + [notice for family in families for notice in family.licences]))

@@ -58,7 +58,7 @@ def picture(path: Path, caption: str = "") -> Picture | None:
 def drawn_sheet(pictures_hwc: Sequence[np.ndarray], captions: Sequence[str], name: str) -> Picture | None:
     """A sheet that no stage left behind, drawn for the page alone."""
     with tempfile.TemporaryDirectory() as folder:
-        path = sheet(pictures_hwc, captions, Path(folder) / f"{name}.jpg", columns=12, cell_px=72)
+        path = sheet(pictures_hwc, captions, Path(folder) / f"{name}.jpg")
         return picture(path)
 
 

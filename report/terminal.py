@@ -91,6 +91,8 @@ def _scores(night: Night, decisions: Mapping[str, Decision]) -> Table:
     for family, d in decisions.items():
         title = family if night.decided(family) else f"{family} (of an earlier night)"
         for row, (name, values, text) in enumerate(_figures(d)):
+            if d.is_champion:
+                values["champion"] = values.get("compressed")
             cells = [text(values[column]) if values.get(column) is not None else NONE for column in COLUMNS]
             table.add_row(Text("" if row else title), Text(name), *cells)
     return table
@@ -106,8 +108,8 @@ def _figures(d: Decision) -> list[tuple[str, dict[str, Any], Callable[[float], s
 
 
 def _named(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The challenger is the compressed model of tonight, under whichever of the two names it is given."""
-    return {"compressed": values.get("challenger"), **values}
+    """The challenger is the compressed model of tonight: as measured in turns with the champion, where it was."""
+    return {**values, "compressed": values.get("challenger", values.get("compressed"))}
 
 
 def _where(night: Night, page: Path) -> Text:
@@ -122,8 +124,9 @@ def pager_text(night: Night) -> str:
     """What wakes somebody: the reason first, what is in use, where the log is, the command that runs it again."""
     failures = night.failures
     first = failure_text(failures[0]) if failures else headline(night, {}).text.removeprefix("FAILED: ")
-    lines = [f"{night.mode.upper()} FAILED {night.ended:%H:%M}  {first}"]
-    lines += [f"{'also':<24}{failure_text(failure)}" for failure in failures[1:]]
+    head = f"{night.mode.upper()} FAILED {night.ended:%H:%M}  "
+    lines = [head + first]
+    lines += [f"{'also':<{len(head)}}{failure_text(failure)}" for failure in failures[1:]]
     lines.append(in_use(night))
     for failure in failures[:1]:
         lines += [f"mend   {failure.remedy}"] if failure.remedy else []

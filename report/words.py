@@ -18,7 +18,7 @@ Tone = Literal["good", "plain", "bad"]
 # What the flow does around the stages; that these ran does not mean that anything changed.
 ACTS = ("servers", "fetch", "ingest", "version", "record", "worktree", "register", "report")
 MINUTE_S, HOUR_S = 60, 3600
-KIB, LARGE_FIGURE, SMALL_FIGURE = 1024, 100, 0.001
+KIB, LARGE_FIGURE, MIDDLE_FIGURE, SMALL_FIGURE = 1024, 100, 10, 0.001
 NONE, MINUS, TIMES = "\u2013", "\u2212", "\u00d7"  # as typeset: a dash, a minus as wide as the plus, a times sign
 NAMES = {
     "macro_f1": "macro F1",
@@ -26,7 +26,9 @@ NAMES = {
     "lr": "learning rate",
     "nll": "log loss",
     "f1": "F1",
-    "fp32": "fp32",
+    "fp32_max": "fp32, largest difference",
+    "compressed_mean": "compressed, mean difference",
+    "compressed_agreement": "compressed, share of the same answers",
 }
 
 
@@ -86,13 +88,20 @@ def _registered(family: str, decision: Decision) -> str:
 
 def verdict_text(family: str, decision: Decision) -> str:
     """What became of a family, in a sentence with its first reason."""
-    reason = f": {decision.reasons[0]}" if decision.reasons else ""
+    reason = decision.reasons[0] if decision.reasons else ""
+    # A hold that kept a challenger out is the first reason already.
+    held = f" ({decision.held})" if decision.held and decision.held not in reason else ""
+    return f"{outcome_text(family, decision)}{held}{f': {reason}' if reason else ''}"
+
+
+def outcome_text(family: str, decision: Decision, *, tonight: bool = True) -> str:
+    """What became of a family; what an earlier night decided may not hold any more, so it is told as past."""
     if decision.promoted:
         before = f" in place of v{decision.champion_before}" if decision.champion_before else ""
-        return f"{family} v{decision.version} is in use{before}{reason}"
-    stays = f"{family} v{decision.champion_after} stays in use" if decision.champion_after else f"{family}: none in use"
-    held = f" (on hold: {decision.held})" if decision.held else ""
-    return f"{stays}{held}{reason}"
+        return f"{family} v{decision.version} {'is in' if tonight else 'came into'} use{before}"
+    if decision.champion_after:
+        return f"{family} v{decision.champion_after} {'stays' if tonight else 'stayed'} in use"
+    return f"{family}: none {'is' if tonight else 'was'} in use"
 
 
 def failure_text(failure: Failure) -> str:
@@ -160,7 +169,7 @@ def bytes_text(size_bytes: float) -> str:
 
 
 def figure_text(value: Any, *, signed: bool = False) -> str:  # noqa: ANN401  figures come out of JSON
-    """A figure at a precision that can be read: 0.8462, 1,204, 12.31; a dash for none."""
+    """A figure at a precision that can be read: 0.8462, 12.31, 1,204; a dash for none."""
     if value is None or value != value:  # noqa: PLR0124  NaN
         return NONE
     if isinstance(value, bool | str):
@@ -171,7 +180,8 @@ def figure_text(value: Any, *, signed: bool = False) -> str:  # noqa: ANN401  fi
         return f"{value:,}"
     if value and abs(value) < SMALL_FIGURE:
         return f"{value:.1e}"
-    return f"{value:,.1f}" if abs(value) >= LARGE_FIGURE else f"{value:.4f}"
+    digits = 1 if abs(value) >= LARGE_FIGURE else 2 if abs(value) >= MIDDLE_FIGURE else 4
+    return f"{value:,.{digits}f}"
 
 
 def metric_name(name: str) -> str:

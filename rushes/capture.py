@@ -19,8 +19,8 @@ from tqdm import tqdm
 
 from rushes.errors import MisuseError, NothingFitsError, RushesError
 from rushes.expression import crop_face
-from rushes.overlay import Reading, draw
-from rushes.source import open_source
+from rushes.overlay import Overlay, Reading
+from rushes.source import cut_short, open_source
 from rushes.window import Window, check_window
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Summary:
     faces: int = 0
     frames_with_face: int = 0
     unreadable: list[str] = field(default_factory=list)
+    left: bool = False  # whether whoever looked or listened had enough before the end
     detect_ms: list[float] = field(default_factory=list)
     read_ms: list[float] = field(default_factory=list)
     wall_s: float = 0.0
@@ -69,12 +70,17 @@ class Summary:
         fps = self.frames / self.wall_s if self.wall_s else 0.0
         detect, read = (statistics.median(times) if times else 0.0 for times in (self.detect_ms, self.read_ms))
         line = (
-            f"{self.frames} frames, {self.faces} faces, a face in {self.frames_with_face} frames; {fps:.1f} frames/s, "
+            f"{_counted(self.frames, 'frame')}, {_counted(self.faces, 'face')}, "
+            f"a face in {_counted(self.frames_with_face, 'frame')}; {fps:.1f} frames/s, "
             f"{1000 / fps if fps else 0:.1f} ms a frame (median: detect {detect:.1f} ms, read {read:.1f} ms)"
         )
         if self.unreadable:
-            line += f"\n{len(self.unreadable)} pictures could not be read: {', '.join(self.unreadable[:3])}"
+            line += f"\n{_counted(len(self.unreadable), 'picture')} could not be read: {', '.join(self.unreadable[:3])}"
         return line
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def capture(
@@ -110,7 +116,8 @@ def capture(
         stack.callback(pictures.close)
         stopped = stack.enter_context(_stop_on_signal())
         sinks = _open_sinks(stack, pictures, show=show, save=save, json_to=json_to)
-        frames = _until(stopped, _with_progress(pictures, stack))
+        lines_seen = json_to == STDOUT and sys.stdout.isatty()  # a bar between lines of JSON is neither
+        frames = _until(stopped, pictures.frames() if lines_seen else _with_progress(pictures, stack))
         stack.callback(lambda: say(summary.text()))
         _loop(frames, detector, reader, sinks, summary, drawn=show or save is not None)
     _check_summary(summary, pictures, stopped)
@@ -120,13 +127,14 @@ def capture(
 def _loop(
     frames: Iterator[Frame], detector: Detector, reader: Reader, sinks: list[Sink], summary: Summary, *, drawn: bool
 ) -> None:
-    begun_s = time.perf_counter()
+    begun_s, overlay = time.perf_counter(), Overlay()
     try:
         for frame in frames:
             readings = _read(frame, detector, reader, summary)
-            picture = draw(frame.picture_bgr, readings) if drawn and frame.picture_bgr is not None else None
+            picture = overlay.draw(frame.picture_bgr, readings) if drawn and frame.picture_bgr is not None else None
             go_on = [sink.put(frame, readings, picture) for sink in sinks]  # each gets the frame, whatever one says
             if not all(go_on):
+                summary.left = True
                 return
     finally:
         summary.wall_s = time.perf_counter() - begun_s
@@ -235,6 +243,10 @@ class Film:
             self._put_up()
 
     def _put_up(self) -> None:
+        if cut_short(self._draft):  # OpenCV says nothing of what it could not write
+            self._draft.unlink(missing_ok=True)
+            message = f"{self._path} could not be written whole, so nothing of it was kept: is the disk full?"
+            raise RushesError(message)
         try:
             self._draft.replace(self._path)
         except OSError as error:
@@ -299,7 +311,7 @@ def _open_sinks(
 
 
 def _with_progress(pictures: Source, stack: contextlib.ExitStack) -> Iterator[Frame]:
-    if pictures.live or sys.stdout.isatty():  # a bar between lines of JSON is neither
+    if pictures.live:
         return pictures.frames()
     return iter(stack.enter_context(tqdm(pictures.frames(), total=pictures.total, unit=" frames", disable=None)))
 
@@ -346,9 +358,9 @@ def _check_summary(summary: Summary, pictures: Source, stop: _Stop) -> None:
     if summary.unreadable and len(summary.unreadable) == summary.frames:
         message = f"no picture in {pictures.name} can be read: are they pictures, and whole?"
         raise RushesError(message)
-    if not summary.frames_with_face:
+    if not summary.frames_with_face and not summary.left:
         message = (
-            f"no face in any of the {summary.frames} frames of {pictures.name}: "
+            f"no face in any of the {_counted(summary.frames, 'frame')} of {pictures.name}: "
             "a face should be higher than a fifth of the frame, and look at the camera"
         )
         raise NothingFitsError(message)

@@ -6,12 +6,15 @@ import contextlib
 import os
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads the annotations when it runs
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rushes import __version__
-from rushes.errors import FAILED, RushesError
+from rushes.errors import FAILED, NothingFitsError, RushesError
+
+if TYPE_CHECKING:
+    from rushes.bundle import Bundle
 
 app = typer.Typer(
     name="rushes",
@@ -23,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 FAMILY = "expression"
+TYPER_INTERRUPTED = 130  # what it makes of Ctrl-C, without a word
 
 PULL_EXAMPLES = """\b
 Examples:
@@ -78,7 +82,7 @@ def pull_command(
 
     pulled = pull(name, registry or usual_registry(), to or default_shelf(), _say)
     version = f"version {pulled.version}" if pulled.version is not None else "without a version"
-    how = f"{pulled.fetched} files fetched" if pulled.fetched else "was there already"
+    how = f"{pulled.fetched} file{'s' if pulled.fetched > 1 else ''} fetched" if pulled.fetched else "was there already"
     typer.echo(f"{pulled.family} {version}, digest {pulled.digest[:12]}: {how}, every hash is right")
     typer.echo(pulled.folder)
     _say(f"use it: rushes capture --show{'' if to is None else f' --model {quoted(to)}'}")
@@ -101,7 +105,7 @@ def capture_command(
     ] = None,
     json: Annotated[str, typer.Option("--json", metavar="FILE|-", help="Where the lines of JSON go.")] = "-",
 ) -> None:
-    """Find the faces in a camera, clip or folder, and read what they wear."""
+    """Read the expression of each face in a camera, clip or folder."""
     _quiet_libraries()
     from rushes.bundle import read_bundle  # noqa: PLC0415
     from rushes.capture import capture  # noqa: PLC0415
@@ -110,8 +114,16 @@ def capture_command(
     from rushes.shelf import find_model  # noqa: PLC0415
 
     bundle = read_bundle(find_model(model, FAMILY))
+    _check_family(bundle)
     detector, reader = BlazeFace(bundle.path("detector")), FaceReader.from_bundle(bundle)
     capture(source, detector, reader, show=show, save=save, json_to=json, say=_say)
+
+
+def _check_family(bundle: Bundle) -> None:
+    """A folder given as --model may hold a bundle of another family, whose graph reads no faces."""
+    if bundle.manifest.family != FAMILY:
+        message = f"{bundle.folder} is a bundle of the family {bundle.manifest.family!r}; capture reads with {FAMILY!r}"
+        raise NothingFitsError(message)
 
 
 def main() -> None:
@@ -120,9 +132,13 @@ def main() -> None:
         app()
     except RushesError as error:
         _end(error, error.status)
-    except KeyboardInterrupt:
-        _end("stopped", FAILED)
-    except (OSError, ValueError) as error:  # a full disk, a folder without permission; BundleError is a ValueError
+    except SystemExit as leaving:
+        if leaving.code == TYPER_INTERRUPTED:
+            _end("stopped", FAILED)
+        raise
+    except OSError as error:  # a full disk, a folder without permission
+        _end(": ".join(str(part) for part in (error.filename, error.strerror) if part) or error, FAILED)
+    except ValueError as error:  # BundleError is one
         _end(error, FAILED)
     except Exception as error:  # noqa: BLE001 - the last resort: a person on set can do nothing with a traceback
         _end(f"this is a fault of rushes {__version__}, please report it: {type(error).__name__}: {error}", FAILED)

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
+import onnxruntime
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rushes.bundle import BundleError
+from rushes.latency import open_graph
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,15 +138,8 @@ def open_session(graph: Path, threads: int) -> Any:  # noqa: ANN401 - onnxruntim
     Raises:
         BundleError: ONNX Runtime cannot read the graph.
     """
-    import onnxruntime  # noqa: PLC0415 - heavy, and only here
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    onnxruntime.disable_telemetry_events()
     try:
-        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+        return open_graph(graph, threads)
     except Exception as error:  # ONNX Runtime's errors share no base class
         message = (
             f"{graph} is no graph that ONNX Runtime {onnxruntime.__version__} can run: update rushes, or fetch again"

@@ -25,10 +25,11 @@ _TYPES = {
 }
 
 
-def open_graph(path: Path) -> onnxruntime.InferenceSession:
-    """A graph on one thread of the CPU."""
+def open_graph(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
+    """A graph on the CPU, on one thread unless told otherwise."""
+    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,8 @@ PANEL_ALPHA = 0.78
 MAX_PANELS = 3  # of the largest faces; more would hide the picture
 MAX_HIDDEN = 0.2  # share of a panel that may lie on faces and other panels
 MAX_ROWS = 10
+CORNERS = ("top left", "bottom left", "top right", "bottom right")
+Box = tuple[float, float, float, float]  # left, top, width, height in pixels
 DESIGN_PX = 720  # short edge at which one unit is one pixel
 
 
@@ -45,7 +49,7 @@ def _bold(size_px: float, colour: tuple[int, int, int] = INK) -> Style:
 class Reading:
     """What was read in one face."""
 
-    box_xywh_px: tuple[float, float, float, float]
+    box_xywh_px: Box
     score: float
     labels: tuple[str, ...]
     probabilities: tuple[float, ...]
@@ -61,22 +65,46 @@ class Reading:
         return self.labels[self.best]
 
 
+class Overlay:
+    """Draws frame after frame, and remembers where each panel stood: one that takes the best place anew hops about."""
+
+    def __init__(self) -> None:
+        self._stood: list[tuple[Box, str]] = []  # the head, and on which side of it
+
+    def draw(self, picture_bgr: np.ndarray, readings: Sequence[Reading]) -> np.ndarray:
+        """A copy of the picture with every reading on it. Panels keep clear of heads and of each other."""
+        canvas = picture_bgr.copy()
+        unit = float(np.clip(min(canvas.shape[:2]) / DESIGN_PX, 0.5, 4.0))
+        for reading in reversed(readings):
+            _draw_brackets(canvas, reading, unit)
+        panels = self._panels(canvas, readings[:MAX_PANELS], [_head(reading) for reading in readings], unit)
+        for rank, reading in enumerate(readings):
+            if place_xywh := panels.get(rank):
+                _draw_panel(canvas, reading, place_xywh, unit)
+            else:
+                _draw_tag(canvas, reading, unit)
+        return canvas
+
+    def _panels(
+        self, canvas: np.ndarray, readings: Sequence[Reading], heads: list[Box], unit: float
+    ) -> dict[int, tuple[int, int, int, int]]:
+        """The panels by the rank of their faces; a face whose panel would hide too much has none."""
+        before, self._stood = self._stood, []
+        taken, panels = list(heads), {}
+        for rank, reading in enumerate(readings):
+            size = _panel_size(reading, unit)
+            found = _place(canvas, heads[rank], size, taken, round(12 * unit), _side_of(heads[rank], before))
+            if found:
+                side, corner = found
+                self._stood.append((heads[rank], "" if side in CORNERS else side))
+                panels[rank] = (*corner, *size)
+                taken.append(panels[rank])
+        return panels
+
+
 def draw(picture_bgr: np.ndarray, readings: Sequence[Reading]) -> np.ndarray:
-    """A copy of the picture with every reading on it. Panels keep clear of faces and of each other."""
-    canvas = picture_bgr.copy()
-    unit = float(np.clip(min(canvas.shape[:2]) / DESIGN_PX, 0.5, 4.0))
-    taken = [reading.box_xywh_px for reading in readings]
-    for reading in reversed(readings):
-        _draw_brackets(canvas, reading, unit)
-    for rank, reading in enumerate(readings):
-        size = _panel_size(reading, unit)
-        corner = _place(canvas, reading, size, taken, round(12 * unit)) if rank < MAX_PANELS else None
-        if corner is None:
-            _draw_tag(canvas, reading, unit)
-        else:
-            taken.append((*corner, *size))
-            _draw_panel(canvas, reading, (*corner, *size), unit)
-    return canvas
+    """The same for a picture that stands alone."""
+    return Overlay().draw(picture_bgr, readings)
 
 
 def colour_of(index: int) -> tuple[int, int, int]:
@@ -115,7 +143,7 @@ def _draw_panel(canvas: np.ndarray, reading: Reading, place_xywh: tuple[int, int
 def _draw_row(canvas: np.ndarray, reading: Reading, index: int, place_xyw: tuple[int, int, int], unit: float) -> None:
     left, middle, width = place_xyw
     style = Style(15 * unit, INK if index == reading.best else FAINT)
-    names, numbers, base = round(84 * unit), round(46 * unit), middle + round(5 * unit)
+    names, numbers, base = round(84 * unit), round(54 * unit), middle + round(5 * unit)
     _text(canvas, _fit(reading.labels[index], names - 6 * unit, style), (left, base), style)
     start, end, thick = left + names, left + width - numbers, max(2, round(6 * unit))
     filled = start + round((end - start) * float(np.clip(reading.probabilities[index], 0, 1)))
@@ -132,31 +160,59 @@ def _rows(reading: Reading) -> list[int]:
 
 
 def _place(
-    canvas: np.ndarray,
-    reading: Reading,
-    size: tuple[int, int],
-    taken: Sequence[tuple[float, float, float, float]],
-    gap: int,
-) -> tuple[int, int] | None:
-    """Where the panel hides least, and of such places the nearest to the face; None where it would hide too much."""
-    (width, height), (frame_h, frame_w) = size, canvas.shape[:2]
-    x, y, w, h = (round(value) for value in reading.box_xywh_px)
-    most_left, most_top = frame_w - width - gap, frame_h - height - gap
-    around = [(x + w + gap, y), (x - gap - width, y), (x, y + h + gap), (x, y - gap - height)]
-    corners = [(left, top) for left in (gap, most_left) for top in (gap, most_top)]
-    candidates = [(left, min(max(top, gap), most_top)) for left, top in around + corners if gap <= left <= most_left]
-    if not candidates or most_top < gap:
+    canvas: np.ndarray, head: Box, size: tuple[int, int], taken: Sequence[Box], gap: int, before: str
+) -> tuple[str, tuple[int, int]] | None:
+    """Where the panel hides least: the side and the corner; None where it would hide too much.
+
+    Of places that hide as little the first is taken. Where it stood `before` a tenth of it may lie on something, and
+    beside the head rather than in a corner of the frame, where nobody knows whose it is.
+    """
+    height, width = canvas.shape[:2]
+    most_left, most_top = width - size[0] - gap, height - size[1] - gap
+    if min(most_left, most_top) < gap:
         return None
+    places = {
+        side: (min(max(left, gap), most_left), min(max(top, gap), most_top))
+        for side, (left, top) in _sides(head, size, gap, (most_left, most_top)).items()
+    }
 
-    def cost(corner: tuple[int, int]) -> tuple[float, float]:
-        away = np.hypot(corner[0] + width / 2 - x - w / 2, corner[1] + height / 2 - y - h / 2)
-        return sum(_shared(corner, size, other) for other in taken), float(away)
+    def hidden(side: str) -> float:
+        tenths = 10 * sum(_shared(places[side], size, other) for other in taken) / (size[0] * size[1])
+        return (math.ceil(tenths) - (side == before) + (side in CORNERS)) / 10
 
-    best = min(candidates, key=cost)
-    return best if cost(best)[0] <= MAX_HIDDEN * width * height else None
+    side = min(places, key=hidden)
+    return (side, places[side]) if hidden(side) <= MAX_HIDDEN else None
 
 
-def _shared(corner: tuple[int, int], size: tuple[int, int], other: tuple[float, float, float, float]) -> float:
+def _sides(head: Box, size: tuple[int, int], gap: int, most: tuple[int, int]) -> dict[str, tuple[int, int]]:
+    """Beside the head first, then below and above it, then the corners of the frame, the nearest first."""
+    x, y, w, h = (round(value) for value in head)
+    around = {
+        "right": (x + w + gap, y),
+        "left": (x - gap - size[0], y),
+        "below": (x, y + h + gap),
+        "above": (x, y - gap - size[1]),
+    }
+    corners = dict(zip(CORNERS, itertools.product((gap, most[0]), (gap, most[1])), strict=True))
+    middle = (x + (w - size[0]) / 2, y + (h - size[1]) / 2)
+    return around | dict(sorted(corners.items(), key=lambda item: math.dist(item[1], middle)))
+
+
+def _head(reading: Reading) -> Box:
+    """The whole head: BlazeFace's box ends at the brows and the cheeks."""
+    x, y, w, h = reading.box_xywh_px
+    return x - 0.1 * w, y - 0.35 * h, 1.2 * w, 1.4 * h
+
+
+def _side_of(head: Box, stood: Sequence[tuple[Box, str]]) -> str:
+    """On which side the panel of this head stood in the frame before; "" if it is new."""
+    for other, side in stood:
+        if _shared(head[:2], (other[2], other[3]), other) > 0.5 * other[2] * other[3]:
+            return side
+    return ""
+
+
+def _shared(corner: tuple[float, float], size: tuple[float, float], other: Box) -> float:
     """The area that a panel at a corner shares with a rectangle."""
     width = min(corner[0] + size[0], other[0] + other[2]) - max(corner[0], other[0])
     height = min(corner[1] + size[1], other[1] + other[3]) - max(corner[1], other[1])

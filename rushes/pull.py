@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from rushes.bundle import CERTIFICATE, MANIFEST, BundleError, Manifest, read_bundle, read_manifest, sha256_file
 from rushes.errors import RushesError
-from rushes.remote import Offer, Registry, Wanted, attempts, open_registry, parse_wanted
+from rushes.network import attempts
+from rushes.remote import Offer, Registry, Wanted, open_registry, parse_wanted
 from rushes.shelf import NEWEST, folder_name, point
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def pull(wanted: str, registry: str, shelf: Path, say: Callable[[str], None] = l
     Raises:
         MisuseError: The name or the registry makes no sense.
         NothingFitsError: The registry has no such bundle.
-        RushesError: The registry cannot be reached, or refuses.
+        RushesError: The registry cannot be reached, or refuses; or the shelf cannot be written.
         BundleError: What came is not what was registered. Nothing of it is kept.
     """
     asked = parse_wanted(wanted)
@@ -65,9 +66,13 @@ def pull(wanted: str, registry: str, shelf: Path, say: Callable[[str], None] = l
     digest = hashlib.sha256(text).hexdigest()
     _check_digest(fetch, asked, digest)
     folder = shelf / asked.name / folder_name(fetch.offer.version, digest)
-    fetched = 0 if _stands(folder) else _gather(fetch, asked, text, folder)
-    for pointer in {NEWEST, fetch.offer.alias or NEWEST}:
-        point(folder.parent, pointer, folder)
+    try:
+        fetched = 0 if _stands(folder) else _gather(fetch, asked, text, folder)
+        for pointer in {NEWEST, fetch.offer.alias or NEWEST}:
+            point(folder.parent, pointer, folder)
+    except OSError as error:
+        message = f"{asked} was not put into {shelf}: {error.strerror or error}. Another folder: --to DIR"
+        raise RushesError(message) from error
     return Pulled(folder, asked.name, fetch.offer.version, digest, fetched)
 
 
@@ -95,7 +100,7 @@ def _all_bytes(fetch: _Fetch, name: str) -> bytes:
 
 
 def _check_digest(fetch: _Fetch, asked: Wanted, digest: str) -> None:
-    if fetch.offer.digest and fetch.offer.digest != digest:
+    if not digest.startswith(fetch.offer.digest):
         message = (
             f"{asked} at {fetch.where} was registered with the digest {fetch.offer.digest[:12]}, "
             f"but its manifest has {digest[:12]}: it was changed afterwards. Nothing was kept; register it again"

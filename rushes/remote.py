@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlsplit
 
 import requests
 
 from rushes.bundle import MANIFEST, read_manifest
 from rushes.errors import MisuseError, NothingFitsError, RushesError
+from rushes.network import BusyError, attempts
 from rushes.shelf import CHAMPION, NEWEST, pointed, pull_hint, shelved
 
 if TYPE_CHECKING:
@@ -27,21 +27,10 @@ API = "/api/2.0/mlflow"
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 CHUNK_BYTES = 1 << 16
 TIMEOUT_S = (5.0, 60.0)  # to connect, between two bytes
-PAUSES_S = (0.5, 1.0, 2.0, 4.0)  # between attempts; one attempt more than pauses
-T = TypeVar("T")
-_BROKEN = (
-    requests.ConnectionError,
-    requests.Timeout,
-    requests.exceptions.ChunkedEncodingError,
-    requests.exceptions.ContentDecodingError,
-)
 _BUSY = {429, 500, 502, 503, 504}
 _REFUSED = {401, 403}
+_NO_PAGE = 404
 _NOT_FOUND = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}  # MLflow uses the latter for unknown aliases
-
-
-class _BusyError(requests.ConnectionError):
-    """The server answered that it cannot answer now."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +55,7 @@ class Offer:
     version: int | None
     place: str
     alias: str = ""  # under which it was found
-    digest: str = ""  # where the registry knows it
+    digest: str = ""  # or its start, where the registry knows it
 
 
 class Registry(Protocol):
@@ -128,16 +117,19 @@ class FolderRegistry:
         """
         if (self.folder / MANIFEST).is_file():
             return self._bare(wanted)
-        there = shelved(self.folder / wanted.name)
+        family_folder = self.folder / wanted.name
+        if not family_folder.is_dir():
+            family_folder = self.folder  # the family's own folder on a shelf
+        there = shelved(family_folder)
         if wanted.version is not None:
             found = [("", one) for one in there if one.version == wanted.version]
         else:
             aliases = [wanted.alias] if wanted.alias else [NEWEST, CHAMPION]
-            found = [(alias, one) for alias in aliases if (one := pointed(self.folder / wanted.name, alias))]
+            found = [(alias, one) for alias in aliases if (one := pointed(family_folder, alias))]
         if not found:
             raise _nothing_fits(wanted, str(self.folder), [one.version for one in there])
         alias, last = found[-1]
-        return Offer(last.version, str(last.folder), alias)
+        return Offer(last.version, str(last.folder), alias, last.digest)
 
     def _bare(self, wanted: Wanted) -> Offer:
         family = read_manifest(self.folder).family
@@ -153,10 +145,19 @@ class FolderRegistry:
         return {path.name for path in Path(offer.place).iterdir()}
 
     def chunks(self, offer: Offer, name: str) -> Iterator[bytes]:
-        """The bytes of one file."""
-        with (Path(offer.place) / name).open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                yield chunk
+        """The bytes of one file.
+
+        Raises:
+            RushesError: It cannot be read, as when the stick was pulled out.
+        """
+        path = Path(offer.place) / name
+        try:
+            with path.open("rb") as file:
+                while chunk := file.read(CHUNK_BYTES):
+                    yield chunk
+        except OSError as error:
+            message = f"{path} cannot be read: {error.strerror or error}"
+            raise RushesError(message) from error
 
 
 class MlflowRegistry:
@@ -262,8 +263,10 @@ class MlflowRegistry:
             document = None
         if isinstance(document, dict):
             return document
-        message = f"{self.where} does not answer as MLflow does: is the URL that of the MLflow server?"
-        raise RushesError(message)
+        raise self._stranger()
+
+    def _stranger(self) -> RushesError:
+        return RushesError(f"{self.where} does not answer as MLflow does: is the URL that of the MLflow server?")
 
     def _answer(
         self, url: str, query: Mapping[str, str] | None = None, *, missing_ok: bool = False
@@ -271,6 +274,8 @@ class MlflowRegistry:
         answer = attempts(lambda: self._get(url, query, stream=False), self.where, self._say)
         if answer.ok or (missing_ok and _error_code(answer) in _NOT_FOUND):
             return answer
+        if answer.status_code == _NO_PAGE and not _error_code(answer):  # MLflow's own 404 has a code
+            raise self._stranger()
         raise self._refusal(answer)
 
     def _get(self, url: str, query: Mapping[str, str] | None, *, stream: bool) -> requests.Response:
@@ -280,7 +285,7 @@ class MlflowRegistry:
         )
         if answer.status_code in _BUSY:
             message = f"it answers {answer.status_code}{_error_text(answer)}"
-            raise _BusyError(message)
+            raise BusyError(message)
         return answer
 
     def _auth(self, url: str) -> Callable[[requests.PreparedRequest], requests.PreparedRequest] | None:
@@ -313,47 +318,6 @@ class _Token(requests.auth.AuthBase):
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Keeps requests from looking into .netrc for a host that the registry's data named."""
     return request
-
-
-def attempts(act: Callable[[], T], where: str, say: Callable[[str], None]) -> T:
-    """Does something over the network, again after a pause when the connection fails.
-
-    Raises:
-        RushesError: Every attempt failed, or one failed in a way that trying again does not mend.
-    """
-    for pause_s in (*PAUSES_S, None):
-        try:
-            return act()
-        except requests.exceptions.SSLError as error:
-            message = f"{where} has a certificate that is not trusted here: name it in MLFLOW_TRACKING_SERVER_CERT_PATH"
-            raise RushesError(message) from error
-        except _BROKEN as error:
-            if pause_s is None:
-                message = f"{where} cannot be reached: {_reason(error)}. Is the server up? On its machine: make up. "
-                message += "Or name a folder as --registry, such as a stick that was pulled onto"
-                raise RushesError(message) from error
-            say(f"{where}: {_reason(error)}; trying again in {pause_s:g} s")
-            time.sleep(pause_s)
-        except requests.RequestException as error:
-            message = f"{where} cannot be asked: {_reason(error)}"
-            raise RushesError(message) from error
-    raise AssertionError
-
-
-def _reason(error: BaseException) -> str:
-    """Why, in the system's words; the text of requests repeats pools, addresses and Python objects."""
-    if isinstance(error, _BusyError):
-        return str(error)
-    if isinstance(error, requests.Timeout):
-        return "it does not answer in time"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the connection broke off"
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-        cause = cause.__cause__ or cause.__context__
-    return "no connection" if isinstance(error, requests.ConnectionError) else " ".join(str(error).split())[:200]
 
 
 def _verify() -> bool | str:

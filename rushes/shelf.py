@@ -29,6 +29,7 @@ class Shelved:
 
     folder: Path
     version: int | None
+    digest: str  # its start
 
 
 def default_shelf() -> Path:
@@ -49,7 +50,7 @@ def shelved(family_folder: Path) -> list[Shelved]:
         match = _FOLDER.fullmatch(folder.name)
         if match and (folder / MANIFEST).is_file():
             version = match["version"]
-            found.append(Shelved(folder, None if version is None else int(version)))
+            found.append(Shelved(folder, None if version is None else int(version), match["digest"]))
     return sorted(found, key=lambda one: (-1 if one.version is None else one.version, one.folder.stat().st_mtime))
 
 
@@ -99,4 +100,4 @@ def pull_hint(wanted: str, registry: str | Path | None = None, to: Path | None =
 
 def quoted(text: str | Path) -> str:
     """A word of a command; double quotes are what all three systems' shells know."""
-    return f'"{text}"' if " " in str(text) else str(text)
+    return str(text) if re.fullmatch(r"[\w@%+=:,./\\~-]+", str(text)) else f'"{text}"'

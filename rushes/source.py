@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import cv2
 import numpy as np
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 PICTURES = {".bmp", ".jpeg", ".jpg", ".jp2", ".png", ".tif", ".tiff", ".webp"}
 FPS = 24.0  # of a folder of pictures, and of a camera or clip that does not say
 MAX_FPS = 1000.0
+LONGEST_S = 10.0  # that a frame of a clip may stand
+_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"  # that Matroska and WebM begin with, and where all lies
 _BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"}  # that an MP4 or MOV may begin with
 
 
@@ -119,7 +122,7 @@ class Clip:
         self._path = path
         self._video = cv2.VideoCapture(str(path))
         if not self._video.isOpened():
-            why = _cut_short(path) or "it is no film, or in a format that OpenCV does not read"
+            why = cut_short(path) or "it is no film, or in a format that OpenCV does not read"
             message = f"{path} cannot be opened: {why}"
             raise RushesError(message)
         self.fps = _fps(self._video)
@@ -132,13 +135,20 @@ class Clip:
         Raises:
             RushesError: After the last frame that can be read, if the file promises more.
         """
-        number = -1
+        number, time_s = -1, 0.0
         for number, picture_bgr in enumerate(_pictures(self._video)):
-            yield Frame(number, number / self.fps, picture_bgr)
+            time_s = self._time_s(number, time_s)
+            yield Frame(number, time_s, picture_bgr)
         self._check_end(number + 1)
 
+    def _time_s(self, number: int, before_s: float) -> float:
+        """When the frame stands in the film by its own clock: phones film at no fixed rate."""
+        told_s = self._video.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        is_likely = before_s < told_s < before_s + LONGEST_S  # a clock may also stand still, or leap
+        return told_s if is_likely else max(before_s, number / self.fps)
+
     def _check_end(self, read: int) -> None:
-        why = _cut_short(self._path)
+        why = cut_short(self._path)
         if read == 0:
             message = f"{self._path} has no frame that can be read: {why or 'copy it again'}"
             raise RushesError(message)
@@ -163,6 +173,8 @@ class Camera:
         self._video = cv2.VideoCapture(place)
         if not self._video.isOpened():
             message = f"{self.name} cannot be opened: is it plugged in, free and allowed? Others: --source 1, or a file"
+            if Path(str(place)).exists():  # a day's folder is often called by its date
+                message += f". For what is called so in this folder: --source ./{place}"
             raise RushesError(message)
         self.fps = _fps(self._video)
 
@@ -209,18 +221,20 @@ def _counting(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name.casefold())]
 
 
-def _cut_short(path: Path) -> str:
+def cut_short(path: Path) -> str:
     """Why a file is known to be cut short, or "". Its own sizes say so; frame counts are estimates in many formats."""
     size_bytes = path.stat().st_size
     if size_bytes == 0:
         return "it is empty; copy it again"
     with path.open("rb") as file:
         head = file.read(12)
-        promised = int.from_bytes(head[4:8], "little") + 8 if head[:4] == b"RIFF" else 0
-        if head[4:8] in _BOXES:
-            promised, index = _mp4_bytes(path, size_bytes)
-            if not index and promised <= size_bytes:
-                return "it has no index, as when a recording was not ended properly; copy it again, or repair it"
+    promised = int.from_bytes(head[4:8], "little") + 8 if head[:4] == b"RIFF" else 0
+    if head[:4] == _EBML:
+        promised = _matroska_bytes(path)
+    if head[4:8] in _BOXES:
+        promised, index = _mp4_bytes(path, size_bytes)
+        if not index and promised <= size_bytes:
+            return "it has no index, as when a recording was not ended properly; copy it again, or repair it"
     if promised > size_bytes:
         return f"it is cut short ({size_bytes:,} of {promised:,} bytes); copy it again"
     return ""
@@ -240,3 +254,22 @@ def _mp4_bytes(path: Path, size_bytes: int) -> tuple[int, bool]:
                 break
             offset += length
     return offset, index
+
+
+def _matroska_bytes(path: Path) -> int:
+    """How many bytes a Matroska file promises; 0 where it was written without knowing. RFC 8794, 4 to 6."""
+    with path.open("rb") as file:
+        file.seek(len(_EBML))
+        file.seek(_ebml_size(file) or 0, os.SEEK_CUR)
+        if file.read(len(_SEGMENT)) != _SEGMENT:
+            return 0
+        size_bytes = _ebml_size(file)
+        return 0 if size_bytes is None else file.tell() + size_bytes
+
+
+def _ebml_size(file: IO[bytes]) -> int | None:
+    """A number whose first byte says by its leading zeros how long it is; None for `unknown`, all ones."""
+    first = file.read(1)
+    length = 9 - (first[0] if first else 0).bit_length()
+    value = int.from_bytes(first + file.read(length - 1), "big") & ((1 << 7 * length) - 1)
+    return None if value == (1 << 7 * length) - 1 else value

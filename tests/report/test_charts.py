@@ -2,7 +2,6 @@ import cv2
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import pytest
 
 from report import charts
 
@@ -34,11 +33,14 @@ def test_a_label_that_never_occurs_divides_nothing_by_zero(tmp_path):
 
 def test_the_same_data_give_the_same_bytes(tmp_path):
     """Otherwise DVC would take an unchanged picture for a new one."""
-    first, second = (charts.curves(HISTORY, tmp_path / name) for name in ("a.svg", "b.svg"))
-    pictures = [charts.curves(HISTORY, tmp_path / name).read_bytes() for name in ("a.png", "b.png")]
+    losses = charts.curve_panels(HISTORY)["loss"]
+    a_svg, b_svg, a_png, b_png = (
+        charts.save(charts.curve_figure("loss", losses), tmp_path / name).read_bytes()
+        for name in ("a.svg", "b.svg", "a.png", "b.png")
+    )
 
-    assert first.read_bytes() == second.read_bytes()
-    assert pictures[0] == pictures[1]
+    assert a_svg == b_svg
+    assert a_png == b_png
 
 
 def test_curves_of_one_figure_share_a_panel():
@@ -49,18 +51,29 @@ def test_curves_of_one_figure_share_a_panel():
     assert set(panels["loss"]) == {"train", "val"}
 
 
-def test_curves_of_one_epoch_and_of_none(tmp_path):
-    """A run killed after an epoch still has a dot; nothing at all is refused."""
-    assert charts.curves(HISTORY[:1], tmp_path / "one.png").stat().st_size > 1000
-    with pytest.raises(ValueError, match="nothing to draw"):
-        charts.curves(HISTORY[:0], tmp_path / "none.png")
+def test_epochs_count_from_one():
+    """As in the log of the training, and in the pager's `resumes at epoch 12`; Lightning's own count from 0."""
+    panels = charts.curve_panels(HISTORY)
+    axes = charts.curve_figure("loss", panels["loss"]).axes[0]
+
+    assert list(panels["loss"]["val"].index) == [1, 2, 3]
+    assert axes.get_title(loc="right") == "best 1.200, epoch 2"
+    assert list(charts.curve_panels(HISTORY.drop(columns="epoch"))["lr"][""].index) == [1, 2, 3]
+
+
+def test_curves_of_one_epoch_and_of_none():
+    """A run killed after an epoch still has a dot; of nothing at all there is no panel."""
+    panels = charts.curve_panels(HISTORY[:1])
+
+    assert charts.curve_figure("lr", panels["lr"]).axes[0].lines[0].get_marker() == "o"
+    assert charts.curve_panels(HISTORY[:0]) == {}
 
 
 def test_gaps_in_a_curve_are_left_out():
     """A figure that is not measured every epoch keeps its epochs."""
     history = HISTORY.assign(**{"val/fid": [np.nan, 4.0, np.nan]})
 
-    assert list(charts.curve_panels(history)["fid"]["val"].index) == [1]
+    assert list(charts.curve_panels(history)["fid"]["val"].index) == [2]
 
 
 def test_reliability_counts_every_sample(tmp_path):
@@ -95,7 +108,7 @@ def test_dollars_in_a_label_are_no_mathematics(tmp_path):
 def test_drawing_leaves_matplotlib_as_it_was(tmp_path):
     """No global setting outlives a chart, and no figure is kept by pyplot."""
     before = dict(mpl.rcParams)
-    charts.curves(HISTORY, tmp_path / "a.svg")
+    charts.save(charts.curve_figure("loss", charts.curve_panels(HISTORY)["loss"]), tmp_path / "a.svg")
     charts.save(charts.interval_figure(0.02, 0.01, 0.03, 0.005), tmp_path / "i.png")
 
     assert dict(mpl.rcParams) == before

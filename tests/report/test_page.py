@@ -77,7 +77,7 @@ def test_the_page_tells_the_whole_night_in_order(drawn, night):
     text = Page(drawn(night)).text
     parts = [
         "expression v12 promoted", "train@expression", "This is the first report", "samples are fit to learn from",
-        "Dropped, and why", "Augmented for expression", "best of them 14", "By label", "By source",
+        "Dropped, and why", "Augmented for expression", "best of them 15", "By label", "By source",
         "Parity with the trained network", "Latency: median", "no label falls behind",
         "key of data, params and code", "MakeHuman",
     ]  # fmt: skip
@@ -122,7 +122,8 @@ def test_a_failed_night_says_what_to_do(drawn, failed_night):
     for part in ("set a smaller expression.train.batch", "build/expression/train.log", "MemoryError", "make nightly"):
         assert part in text
     assert "From an earlier night: tonight evaluate was not reached." in text
-    assert "tonight nothing was decided" in text
+    assert "tonight nothing was decided. expression v12 came into use in place of v11" in text
+    assert "Key, bundle and seed are of an earlier night; the record and the data are tonight's." in text
     assert "v11 in use" in text
 
 
@@ -197,6 +198,51 @@ def test_two_families_share_a_page(drawn, night, tree):
     assert page.elements.count("img") == 4 + 2
     assert page.text.count("samples are fit to learn from") == 1
     assert page.text.count("Parity with the trained network") == 2
+    assert page.text.count("In the bundle, detector.tflite") == 1
+
+
+def test_challenger_and_champion_stand_side_by_side(drawn, night):
+    """Objective, bytes and latency of each, as the registry writes them."""
+    text = Page(drawn(night)).text
+
+    assert "challenger v12 champion v11 macro F1 0.8466 0.8253 size 919.8 KB 1.0 MB latency 0.42 ms 0.42 ms" in text
+
+
+def test_a_champion_that_came_out_again_is_called_so(drawn, night, decide):
+    """It has itself for a rival; what it once had to beat is not said to be in use."""
+    decide(promoted=False, registered=False, champion_before=12, champion_after=12)
+
+    text = Page(drawn(night)).text
+
+    assert "0.8466 the champion itself" in text
+    assert "challenger v12 champion then" in text
+
+
+@pytest.mark.parametrize(
+    ("after", "held", "title"),
+    [
+        (None, None, "Decision expression expression: none is in use"),
+        (11, "on hold since 2026-03-01: dark takes", "Decision expression expression v11 stays in use"),
+    ],
+)
+def test_the_decision_is_told_whole(drawn, night, decide, after, held, title):
+    """Whatever signs a reason holds, the title is neither cut nor left open."""
+    decide(promoted=False, champion_after=after, held=held, reasons=["no: it is worse"])
+
+    assert f"{title} no: it is worse" in Page(drawn(night)).text.replace("\u2013 ", "")
+
+
+def test_what_was_looked_for_and_not_found_is_a_line(drawn, night):
+    """A clean set does not fill the page with zeros; and that none leaks across splits is not lost."""
+    text = Page(drawn(night)).text
+
+    assert "exact duplicate, within splits 3" in text
+    assert "Looked for and not found: exact duplicate, across splits." in text
+
+
+def test_the_machine_is_told_by_name(drawn, night):
+    """`1` and `1.32.0` alone say nothing."""
+    assert "one thread; cpu a laptop of eight cores, system Linux." in Page(drawn(night)).text
 
 
 def test_the_next_night_shows_what_changed(drawn, night, tree):

@@ -39,6 +39,22 @@ def test_the_table_names_how_to_see_stopped_servers(night, decision):
     assert "make up" in night_table(night.model_copy(update={"urls": {}}), decision)
 
 
+def test_the_champion_is_set_beside_what_was_measured_with_it(night, decision):
+    """Latencies of two machines or hours say nothing of each other: those taken in turns come first."""
+    decision["expression"]["latency_ms"] |= {"compressed": 9.99, "challenger": 0.55, "champion": 0.44}
+
+    [latency] = [line.split() for line in night_table(night, decision).splitlines() if "latency" in line]
+    assert latency == ["latency", "1.21", "ms", "0.55", "ms", "0.44", "ms"]
+
+
+def test_a_champion_that_came_out_again_stands_in_its_column(quiet_night, decision):
+    """There is a champion, and these are its figures."""
+    decision["expression"] |= {"promoted": False, "registered": False, "champion_before": 12}
+
+    [score] = [line.split() for line in night_table(quiet_night, decision).splitlines() if "macro F1  " in line]
+    assert score[-3:] == ["0.8479", "0.8466", "0.8466"]
+
+
 def test_the_table_of_a_failed_night_marks_an_old_decision(failed_night, decision):
     """The figures of last night are not tonight's."""
     text = night_table(failed_night, decision)
@@ -73,5 +89,8 @@ def test_the_pager_text_of_two_failures_names_both(failed_night):
 
     text = pager_text(failed_night.model_copy(update={"failures": [*failed_night.failures, other]}))
 
-    assert "also                    scene: train, the disk is full" in text
+    first, second = text.splitlines()[:2]
+
+    assert second.startswith("also  ")
+    assert second.index("scene: train, the disk is full") == first.index("expression: train")
     assert text.count("again") == 1

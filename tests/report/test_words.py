@@ -3,6 +3,8 @@ import pytest
 from report.night import StageRun
 from report.words import bytes_text, failure_text, figure_text, headline, in_use, markdown, seconds_text
 
+HOLD = "on hold since 2026-03-01: wrong on night shots"
+
 
 def test_the_verdict_of_a_promotion(night, decision):
     """The version stands first, and the first reason follows."""
@@ -30,12 +32,26 @@ def test_a_stage_that_ran_to_the_same_model_is_not_nothing_changed(night, decisi
     assert headline(night, decision).text == "Nothing new: the same model came out"
 
 
-@pytest.mark.parametrize(("held", "why"), [(None, "not promoted"), ("wrong on night shots", "on hold")])
+@pytest.mark.parametrize(("held", "why"), [(None, "not promoted"), (HOLD, "on hold")])
 def test_the_verdict_of_a_tie_and_of_a_hold(night, decision, held, why):
     """A version that was registered only is never called promoted."""
     decision["expression"] |= {"promoted": False, "champion_after": 11, "held": held}
 
     assert headline(night, decision).text == f"expression v12 registered, {why}"
+
+
+@pytest.mark.parametrize(
+    ("reason", "line"),
+    [
+        ("v12 is this very bundle", f"expression v11 stays in use ({HOLD}): v12 is this very bundle"),
+        (f"expression is {HOLD}. It would win", f"expression v11 stays in use: expression is {HOLD}. It would win"),
+    ],
+)
+def test_a_hold_is_told_once(night, decision, reason, line):
+    """In the registry's words, which begin with `on hold`."""
+    decision["expression"] |= {"promoted": False, "champion_after": 11, "held": HOLD, "reasons": [reason]}
+
+    assert headline(night, decision).lines == (line,)
 
 
 def test_the_verdict_of_a_failure_ignores_the_old_decision(failed_night, decision):
@@ -82,7 +98,7 @@ def test_bytes_and_figures():
     """Sizes in steps of 1024; figures at a precision that can be read."""
     assert [bytes_text(size) for size in (812, 98_816, 3_561_200)] == ["812 B", "96.5 KB", "3.4 MB"]
     assert [figure_text(value) for value in (0.84662, 1204, 12.3, 0.0000021, None)] == [
-        "0.8466", "1,204", "12.3000", "2.1e-06", "\u2013",
+        "0.8466", "1,204", "12.30", "2.1e-06", "\u2013",
     ]  # fmt: skip
     assert [figure_text(value, signed=True) for value in (-0.0013, 4)] == ["\u22120.0013", "+4"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rushes import remote
+from rushes import network
 from rushes.expression import FaceReader
 from tests.support.fake_mlflow import FakeMlflow, serving
 from tests.support.runtime import LABELS, SIZE_PX, BrightSquare, write_bundle, write_clip
@@ -42,7 +42,7 @@ def mlflow(tmp_path, monkeypatch):
     """A local server that speaks MLflow's REST paths, with version 7 as champion."""
     for name in ("USERNAME", "PASSWORD", "TOKEN"):
         monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
-    monkeypatch.setattr(remote, "PAUSES_S", (0, 0))
+    monkeypatch.setattr(network, "PAUSES_S", (0, 0))
     write_bundle(tmp_path / "v7")
     with serving(FakeMlflow({7: tmp_path / "v7"}, {"champion": 7})) as fake:
         yield fake

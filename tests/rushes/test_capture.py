@@ -1,4 +1,6 @@
+import contextlib
 import json
+import os
 import signal
 import sys
 
@@ -76,7 +78,7 @@ def test_a_folder_goes_on_after_a_bad_picture(tmp_path, detector, reader):
     capture(str(pictures), detector, reader, save=tmp_path / "out.mp4", json_to=str(tmp_path / "o"), say=said.append)
 
     assert [line.get("error") for line in _lines(tmp_path / "o")] == [None, "cannot be decoded", None]
-    assert "1 pictures could not be read: 2.png" in said[0]
+    assert "1 picture could not be read: 2.png" in said[0]
     assert _film(tmp_path / "out.mp4")[0][-1].shape == (120, 160, 3)
 
 
@@ -124,7 +126,7 @@ def test_a_second_ctrl_c_ends_it_at_once(clip, reader, tmp_path):
     assert len(_film(tmp_path / "out.mp4")[0]) == 2
 
 
-def test_a_reader_of_the_pipe_that_leaves_ends_it(clip, detector, reader, monkeypatch):
+def test_a_reader_of_the_pipe_that_leaves_ends_it(clip, detector, reader, monkeypatch, tmp_path):
     """`rushes capture | head -1` is no error."""
 
     class Head:
@@ -138,6 +140,20 @@ def test_a_reader_of_the_pipe_that_leaves_ends_it(clip, detector, reader, monkey
     monkeypatch.setattr(sys, "stdout", Head())
 
     assert capture(str(clip), detector, reader).frames == 1
+    # Nor does it say of the whole clip what was seen of a frame.
+    assert capture(str(write_clip(tmp_path / "empty.mp4", face=False)), detector, reader).faces == 0
+
+
+@pytest.mark.parametrize(("json_to", "bars"), [("-", 0), ("out.jsonl", 1)])
+def test_a_bar_shows_how_far_it_is(clip, detector, reader, tmp_path, monkeypatch, json_to, bars):
+    """In a terminal, unless the lines of JSON run through it."""
+    seen = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(capturing, "tqdm", lambda frames, **_: seen.append(1) or contextlib.nullcontext(frames))
+    capture(str(clip), detector, reader, json_to=json_to)
+
+    assert len(seen) == bars
 
 
 def test_a_camera_that_stumbles_keeps_its_time(tmp_path):
@@ -148,6 +164,19 @@ def test_a_camera_that_stumbles_keeps_its_time(tmp_path):
     film.close()
 
     assert len(_film(tmp_path / "out.mp4")[0]) == 6
+
+
+def test_a_film_that_was_not_written_whole_replaces_nothing(tmp_path):
+    """OpenCV says nothing of a full disk: the film is looked at before it gets its name."""
+    (tmp_path / "out.mp4").write_bytes(b"the take before")
+    film = Film(tmp_path / "out.mp4", fps=10)
+    film.put(Frame(0, 0.0, draw_frame(0)), [], draw_frame(0))
+    film._video.release()
+    os.truncate(film._draft, 200)
+
+    with pytest.raises(RushesError, match=r"out\.mp4 could not be written whole.*is the disk full"):
+        film.close()
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"the take before"]
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,37 @@ def test_a_failure_is_one_line(rushes, bundle_folder, clip, spoil, words):
     assert len(err.splitlines()) == 1
 
 
+def test_a_bundle_of_another_family_is_named(rushes, bundle_folder, clip):
+    """Also where its graph would run."""
+    manifest = bundle_folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"family": "expression"', '"family": "scene"'))
+    (bundle_folder / "certificate.json").unlink()
+    status, _, err = rushes("capture", "--model", bundle_folder, "--source", clip)
+
+    assert status == 3
+    assert "is a bundle of the family 'scene'; capture reads with 'expression'" in err
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (KeyboardInterrupt(), "rushes: stopped"),
+        (OSError(28, "No space left on device"), "rushes: No space left on device"),
+        (OSError(13, "Permission denied", "lines.jsonl"), "rushes: lines.jsonl: Permission denied"),
+    ],
+)
+def test_what_the_system_says_is_one_line(rushes, bundle_folder, clip, monkeypatch, error, line):
+    """Ctrl-C while the model loads, a full disk, a file that is not ours: status 1, in words."""
+
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr(detector, "BlazeFace", fail)
+    status, _, err = rushes("capture", "--model", bundle_folder, "--source", clip)
+
+    assert (status, err) == (1, f"{line}\n")
+
+
 def test_a_fault_of_ours_is_one_line_too(rushes, bundle_folder, clip, monkeypatch):
     """Also what nobody thought of ends without a traceback; RUSHES_DEBUG shows it."""
     monkeypatch.setattr(detector, "BlazeFace", lambda _: 1 / 0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rushes import remote
+from rushes import network, remote
 from rushes.errors import NothingFitsError, RushesError
 from rushes.pull import pull
 from tests.support.mlflow_server import serve
@@ -65,7 +65,7 @@ def test_a_real_server_without_it(registered, tmp_path, wanted):
 
 def test_a_real_server_that_lost_a_file(registered, tmp_path, monkeypatch):
     """A file deleted behind the registry's back is a failure with the file's name, and nothing is left on the shelf."""
-    monkeypatch.setattr(remote, "PAUSES_S", ())
+    monkeypatch.setattr(network, "PAUSES_S", ())
     monkeypatch.setattr(remote.MlflowRegistry, "files", lambda *_: {"manifest.json", "lost.json"})
     real = remote.MlflowRegistry.chunks
     monkeypatch.setattr(

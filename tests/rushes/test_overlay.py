@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rushes.overlay import Reading, colour_of, draw
+from rushes.overlay import INK, Overlay, Reading, colour_of, draw
 
 LABELS = ("angry", "happy", "sad")
 
@@ -34,21 +34,51 @@ def test_without_faces_the_picture_stays():
 
 
 def test_panels_keep_clear_of_other_faces():
-    """The nearest place for a panel is below the face; a face that is there is not hidden."""
+    """The first place for a panel is on the right of the face; a face that is there is not hidden."""
     frame = np.full((720, 1280, 3), 90, np.uint8)
-    drawn = draw(frame, [_reading((300, 100, 200, 200)), _reading((310, 320, 180, 180))])
+    drawn = draw(frame, [_reading((300, 150, 200, 200)), _reading((560, 160, 180, 180))])
 
-    assert (drawn[340:480, 330:470] == 90).all()
+    assert (drawn[180:320, 580:720] == 90).all()
+
+
+def test_panels_keep_clear_of_the_head():
+    """The detector's box ends at the brows: neither the hair above it nor the chin below it is hidden."""
+    frame = np.full((720, 1280, 3), 90, np.uint8)
+    drawn = draw(frame, [_reading((540, 250, 200, 200))])
+
+    assert (drawn[180:245, 525:755] == 90).all()
+    assert (drawn[456:470, 525:755] == 90).all()
 
 
 def test_panels_keep_clear_of_each_other():
     """The panel of a second face close by leaves that of the first as it is."""
-    frame, first = np.full((720, 1280, 3), 90, np.uint8), _reading((300, 100, 60, 60))
-    alone, both = draw(frame, [first]), draw(frame, [first, _reading((380, 100, 58, 58))])
-    panel = np.s_[172:298, 300:536]
+    frame, first = np.full((720, 1280, 3), 90, np.uint8), _reading((300, 300, 60, 60))
+    alone, both = draw(frame, [first]), draw(frame, [first, _reading((300, 400, 58, 58))])
+    panel = np.s_[280:404, 379:613]
 
     assert (alone[panel] != 90).any(axis=2).mean() > 0.9
     assert (alone[panel] == both[panel]).all()
+
+
+def test_a_panel_does_not_hop_round_a_face_that_moves():
+    """Where it no longer fits on the right by a pixel it goes to the left once, and not back at the next pixel."""
+    frame, overlay, sides = np.full((720, 1280, 3), 90, np.uint8), Overlay(), []
+    for x in (700, 800, 815, 810, 815, 834, 840, 834, 815, 805):
+        overlay.draw(frame, [_reading((x, 200, 200, 200))])
+        sides += [side for _, side in overlay._stood]
+
+    assert sides == ["right"] * 6 + ["left"] * 4
+
+
+def test_a_certain_reading_keeps_its_number_clear_of_its_bar():
+    """`100 %` is the widest number there is."""
+    frame = np.full((720, 1280, 3), 90, np.uint8)
+    drawn = draw(frame, [Reading((100, 300, 150, 150), 0.9, ("sad", "happy"), (0.0, 1.0))]).astype(int)
+    row = drawn[313:333, 277:513]
+    bar = np.nonzero((np.abs(row - colour_of(1)).sum(axis=2) < 12).any(axis=0))[0]
+    ink = np.nonzero((np.abs(row - INK).sum(axis=2) < 60).any(axis=0))[0]
+
+    assert ink[ink > bar.min()].min() > bar.max() + 2
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 900), (40, 60), (120, 160), (2160, 3840)])

@@ -149,6 +149,41 @@ def test_a_stick_carries_bundles_on(mlflow, tmp_path):
         assert (pulled.folder.name, pulled.version) == (stick.name, 7)
 
 
+def test_the_folder_of_a_family_is_a_registry_too(mlflow, tmp_path):
+    """Who has found expression/ on the stick need not know that the folder above was meant."""
+    pull("expression@champion", mlflow.url, tmp_path / "stick")
+
+    assert pull("expression@7", str(tmp_path / "stick/expression"), tmp_path / "set").version == 7
+
+
+def test_a_manifest_that_was_changed_on_the_stick_is_refused(mlflow, tmp_path):
+    """The folder is called by the start of the digest, so it tells also where the certificate has gone."""
+    folder = pull("expression", mlflow.url, tmp_path / "stick").folder
+    (folder / "manifest.json").write_text((folder / "manifest.json").read_text().replace("angry", "happy!"))
+    (folder / "certificate.json").unlink()
+
+    with pytest.raises(BundleError, match=rf"with the digest {folder.name[3:]}, but its manifest has"):
+        pull("expression", str(tmp_path / "stick"), tmp_path / "set")
+    assert _left_behind(tmp_path / "set") == []
+
+
+def test_a_stick_that_lost_a_file_is_named(mlflow, tmp_path):
+    """What cannot be read lies there, and what came before it is kept for the next time."""
+    folder = pull("expression", mlflow.url, tmp_path / "stick").folder
+    (folder / "expression.onnx").unlink()
+
+    with pytest.raises(RushesError, match=r"stick/.*/expression\.onnx cannot be read: No such file"):
+        pull("expression", str(tmp_path / "stick"), tmp_path / "set")
+
+
+def test_a_shelf_that_cannot_be_written_is_named(bundle_folder, tmp_path):
+    """A full disk, a folder without permission: what failed, where, and what else to say."""
+    (tmp_path / "file").write_text("no folder")
+
+    with pytest.raises(RushesError, match=r"was not put into .*file/shelf: Not a directory\. Another folder: --to"):
+        pull("expression", str(bundle_folder), tmp_path / "file/shelf")
+
+
 def test_a_stick_says_what_it_has(mlflow, tmp_path):
     """A version that is not on the stick is named with those that are."""
     pull("expression@7", mlflow.url, tmp_path / "stick")

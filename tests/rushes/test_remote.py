@@ -1,6 +1,6 @@
 import pytest
 
-from rushes import remote
+from rushes import network
 from rushes.errors import MisuseError, NothingFitsError, RushesError
 from rushes.remote import MlflowRegistry, Wanted, open_registry, parse_wanted
 
@@ -102,7 +102,7 @@ def test_a_busy_server_is_asked_again(mlflow):
 
 def test_a_server_that_stays_away_is_named(monkeypatch):
     """Nothing listens there: the error says so in words, and what to do."""
-    monkeypatch.setattr(remote, "PAUSES_S", (0,))
+    monkeypatch.setattr(network, "PAUSES_S", (0,))
 
     with pytest.raises(RushesError, match=r"127\.0\.0\.1:9 cannot be reached: Connection refused.*make up"):
         MlflowRegistry("http://127.0.0.1:9", _silent).find(parse_wanted("expression"))
@@ -129,9 +129,10 @@ def test_credentials_go_to_no_other_host(mlflow, monkeypatch):
         registry._answer(f"{mlflow.url}/api/2.0/mlflow/model-versions/get")
 
 
-def test_what_is_not_mlflow_is_told_apart(mlflow, monkeypatch):
-    """A page of HTML is no registry."""
-    monkeypatch.setattr(mlflow, "answer", lambda *_: (200, b"<html>log in</html>"))
+@pytest.mark.parametrize("answer", [(200, b"<html>log in</html>"), (404, b'{"detail": "Not Found"}')])
+def test_what_is_not_mlflow_is_told_apart(mlflow, monkeypatch, answer):
+    """A page of HTML is no registry, nor is the address of Prefect, which answers in JSON."""
+    monkeypatch.setattr(mlflow, "answer", lambda *_: answer)
 
     with pytest.raises(RushesError, match="does not answer as MLflow does"):
         MlflowRegistry(mlflow.url, _silent).find(parse_wanted("expression"))

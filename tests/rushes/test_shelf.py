@@ -1,7 +1,7 @@
 import pytest
 
 from rushes.errors import NothingFitsError
-from rushes.shelf import find_model, folder_name, point, pointed, shelved
+from rushes.shelf import find_model, folder_name, point, pointed, quoted, shelved
 from tests.support.runtime import write_bundle
 
 
@@ -48,6 +48,18 @@ def test_an_empty_shelf_names_the_command(tmp_path):
 
     with pytest.raises(NothingFitsError, match=r'rushes pull expression --registry http\S+ --to ".*my models"'):
         find_model(place, "expression")
+
+
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        ("models", "models"), ("/media/stick/a-b_1.0", "/media/stick/a-b_1.0"), ("C:\\models", "C:\\models"),
+        ("my models", '"my models"'), ("day1&2", '"day1&2"'), ("take(3)", '"take(3)"'),
+    ],
+)  # fmt: skip
+def test_a_word_of_a_hint_can_be_pasted(path, word):
+    """What a shell would read as more than a word is quoted."""
+    assert quoted(path) == word
 
 
 def test_strangers_on_the_shelf_are_passed_over(tmp_path):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from rushes.errors import MisuseError, RushesError
-from rushes.source import Camera, open_source
+from rushes.source import Camera, Clip, cut_short, open_source
 from tests.support.runtime import draw_frame, write_clip
 
 
@@ -91,7 +91,7 @@ def test_a_clip_that_ends_early_gives_what_it_has(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".avi", ".mkv"])
 def test_other_containers(tmp_path, suffix):
-    """AVI and Matroska play; a cut AVI is told by its own size."""
+    """AVI and Matroska play; a cut one is told by its own size."""
     clip = tmp_path / f"clip{suffix}"
     video = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 25, (160, 120))
     for number in range(20):
@@ -99,16 +99,67 @@ def test_other_containers(tmp_path, suffix):
     video.release()
 
     assert len(list(open_source(str(clip)).frames())) == 20
-    if suffix == ".avi":
-        os.truncate(clip, clip.stat().st_size // 2)
-        with pytest.raises(RushesError, match=r"ends at frame \d+.*cut short"):
-            list(open_source(str(clip)).frames())
+    os.truncate(clip, clip.stat().st_size // 2)
+    with pytest.raises(RushesError, match=r"ends at frame \d+.*cut short"):
+        list(open_source(str(clip)).frames())
+
+
+def test_a_recording_that_does_not_know_its_size_is_whole(tmp_path):
+    """Matroska that was streamed says `unknown`: all ones."""
+    (tmp_path / "live.mkv").write_bytes(b"\x1a\x45\xdf\xa3\x81\x00\x18\x53\x80\x67\x01" + b"\xff" * 7 + b"pictures")
+
+    assert cut_short(tmp_path / "live.mkv") == ""
+
+
+class Phone:
+    """A film whose clock says what it is told to."""
+
+    def __init__(self, times_s):
+        self.times_s, self.at = times_s, -1
+
+    def isOpened(self):  # noqa: N802 - cv2's name
+        """It is a film."""
+        return True
+
+    def get(self, what):
+        """Ten frames a second, they say; and the time of the last one."""
+        return {cv2.CAP_PROP_FPS: 10.0, cv2.CAP_PROP_POS_MSEC: 1000 * self.times_s[self.at]}.get(what, 0.0)
+
+    def read(self):
+        """Black pictures, one a time."""
+        self.at += 1
+        return self.at < len(self.times_s), np.zeros((4, 4, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("told_s", "expected_s"),
+    [
+        ((0.0, 0.04, 0.3, 0.34), (0.0, 0.04, 0.3, 0.34)),
+        ((0.0, 0.0, 0.0, 0.0), (0.0, 0.1, 0.2, 0.3)),
+        ((0.0, 95443.7, 95443.8, 95443.9), (0.0, 0.1, 0.2, 0.3)),
+    ],
+)
+def test_a_frame_stands_where_the_clock_of_the_film_says(monkeypatch, tmp_path, told_s, expected_s):
+    """Phones film at no fixed rate; a clock that stands still or leaps is not believed."""
+    monkeypatch.setattr(cv2, "VideoCapture", lambda _: Phone(told_s))
+    (tmp_path / "clip.mp4").write_bytes(b"pictures")
+
+    assert [frame.time_s for frame in Clip(tmp_path / "clip.mp4").frames()] == pytest.approx(expected_s)
 
 
 def test_a_missing_camera_says_what_to_look_at():
     """A number that no camera has."""
     with pytest.raises(RushesError, match="camera 97 cannot be opened: is it plugged in"):
         open_source("97")
+
+
+def test_a_folder_called_by_a_number_is_named(tmp_path, monkeypatch):
+    """The takes of a day often lie in a folder that is called by its date."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "20260304").mkdir()
+
+    with pytest.raises(RushesError, match=r"camera 20260304 cannot be opened.*--source \./20260304"):
+        open_source("20260304")
 
 
 class Unplugged:

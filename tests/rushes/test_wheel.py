@@ -20,9 +20,7 @@ HEAVY = ("torch", "pytorch_lightning", "mlflow", "prefect", "dvc", "onnx", "pand
 
 
 def _run(*words, **environment):
-    clean = {
-        name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "DISPLAY", "RUSHES_MODELS"}
-    }
+    clean = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     return subprocess.run(
         list(map(str, words)), capture_output=True, text=True, check=False, env=clean | environment, timeout=500
     )
