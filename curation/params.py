@@ -14,9 +14,12 @@ Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class Section(BaseModel):
-    """A section of params.yaml: frozen, and a key that it does not know is refused."""
+    """A section of params.yaml: frozen, and a key that it does not know is refused.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    What stands below a param says what it does, in Prefect's form as well.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class SplitParams(Section):

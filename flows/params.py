@@ -16,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from curation.params import CollectionParams, Section
@@ -125,8 +125,10 @@ def lay(values: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
 @cache
 def overrides() -> type[BaseModel]:
     """The type of a patch, for Prefect's form: every param there is, none of them required."""
-    fields: dict[str, Any] = {"families": (dict[str, str], {})}
-    fields["collections"] = (dict[str, _optional(CollectionParams)], {})  # type: ignore[misc]
+    of_families = Field({}, title="Collection of each family", description='Such as {"expression": "faces"}.')
+    of_collections = Field({}, description='Such as {"faces": {"clean": {"min_sharpness": 0.3}}}.')
+    fields: dict[str, Any] = {"families": (dict[str, str], of_families)}
+    fields["collections"] = (dict[str, _optional(CollectionParams)], of_collections)  # type: ignore[misc]
     for name, field in model().model_fields.items():
         if name not in fields:
             section = _optional(field.annotation)
@@ -243,8 +245,22 @@ def _optional(section: Any) -> type[BaseModel]:  # noqa: ANN401 - a type
             fields[name] = (section_below, section_below())
         else:
             kind = field.annotation | None
-            fields[name] = (kind, FieldInfo.merge_field_infos(field, annotation=kind, default=None))
+            told = {"default": None, "description": _describe(field)}
+            fields[name] = (kind, FieldInfo.merge_field_infos(field, annotation=kind, **told))
     return create_model(f"{section.__name__}Override", __config__=ConfigDict(extra="forbid"), **fields)
+
+
+def _describe(field: FieldInfo) -> str:
+    """What a param does, what it is where params.yaml says nothing, and its bounds: a form shows none of that."""
+    signs = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+    bounds = [
+        f"{words} {getattr(bound, sign):g}"
+        for bound in field.metadata
+        for sign, words in signs.items()
+        if getattr(bound, sign, None) is not None
+    ]
+    default = [] if field.is_required() else [f"{field.default} unless params.yaml says otherwise"]
+    return f"{field.description or ''} ({', '.join([*default, *bounds])})".removesuffix(" ()").strip()
 
 
 def _section_of(annotation: Any) -> type[Section] | None:  # noqa: ANN401 - a type

@@ -75,6 +75,7 @@ class FamilyView:
     labels: list[LabelRow] = field(default_factory=list)
     parts: list[Bar] = field(default_factory=list)
     source_columns: list[str] = field(default_factory=list)
+    as_given: str = ""
     sources: list[tuple[str, list[str]]] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
     pairs_note: str = ""
@@ -153,6 +154,17 @@ def _scores(view: FamilyView, facts: FamilyFacts, night: Night) -> None:
         lowest = min(worst, key=lambda part: worst[part])
         view.parts = [Bar(part, (), (max(0.0, min(1.0, v)) * 100, v), mark=part == lowest) for part, v in worst.items()]
     _score_sources(view, metrics.get("sources"))
+    view.as_given = _as_given_text(metrics)
+
+
+def _as_given_text(metrics: dict[str, Any]) -> str:
+    """The figures over the whole of the test split, where clean has dropped some of it."""
+    given = dict(scalars(metrics.get("as_given")))
+    number, kept = given.pop("samples", 0), metrics.get("samples", 0)
+    if not isinstance(number, int) or not isinstance(kept, int) or number <= kept:
+        return ""
+    told = ", ".join(f"{metric_name(name)} {figure_text(value)}" for name, value in given.items())
+    return f"Over all {number:,} test samples, those {number - kept:,} too that clean dropped: {told}."
 
 
 def _score_sources(view: FamilyView, sources: Any) -> None:  # noqa: ANN401  any JSON

@@ -14,57 +14,88 @@ class AugmentParams(Section):
     """Balanced copies, made once, of the training split alone."""
 
     seed: int = 0
-    # Every label is brought up to this share of the largest one ...
+    """Of which pictures are copied, and how each copy is altered."""
     balance: float = Field(0.35, ge=0.0, le=1.0)
-    # ... each at least by this share of its own, for a copy is another sight of a face ...
+    """Every label is brought up to this share of the largest one."""
     extra: float = Field(0.05, ge=0.0, le=1.0)
-    # ... with at most so many copies of one picture.
+    """Each label grows at least by this share of its own, for a copy is another sight of a face."""
     max_copies: int = Field(4, ge=0, le=20)
+    """The most copies of one picture."""
     rotation_deg: float = Field(12.0, ge=0.0, le=45.0)
+    """A copy is turned by up to so many degrees."""
     scale: float = Field(0.12, ge=0.0, le=0.5)
+    """It is larger or smaller by up to this share."""
     crop: float = Field(0.08, ge=0.0, le=0.3)
+    """Up to this share is cut off at an edge."""
     brightness: float = Field(0.2, ge=0.0, le=0.8)
+    """It is lighter or darker by up to this share."""
     noise: float = Field(0.02, ge=0.0, le=0.2)
+    """Noise of up to this deviation, white being 1."""
     blur_px: float = Field(0.7, ge=0.0, le=3.0)
+    """Blur of up to this radius."""
     jpeg_quality: int = Field(45, ge=5, le=100)
+    """It is saved as a JPEG of this quality at worst."""
     occlusion: float = Field(0.3, ge=0.0, le=0.6)
+    """Something as wide as up to this share covers a part."""
 
 
 class TrainParams(Section):
     """The network, the recipe, and the augmentation of whole batches while training."""
 
     seed: int = 0
+    """Of the first weights, the order of samples, augmentation and dropout."""
     epochs: int = Field(24, ge=1)
+    """Passes over the training split, at most."""
     patience: int = Field(8, ge=1)
+    """Epochs without a better validation macro F1 after which training stops."""
     batch_size: int = Field(128, ge=2)
-    # Batch statistics are taken over so many samples, however many processes share a batch.
+    """Samples of a step, of all processes together."""
     norm_samples: int = Field(64, ge=2)
+    """Batch statistics are taken over so many samples, however many processes share a batch."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    """`auto` is bf16 where the hardware is faster in it."""
 
     widths: tuple[int, ...] = (32, 64, 128, 256)
+    """Channels at each resolution; each is half as wide and high as the one before."""
     depths: tuple[int, ...] = (1, 2, 2, 1)
+    """Blocks at each resolution."""
     dropout: float = Field(0.2, ge=0.0, lt=1.0)
+    """Share of the features that is dropped before the last layer."""
 
     learning_rate: float = Field(0.05, gt=0.0)
+    """At its peak."""
     weight_decay: float = Field(5e-4, ge=0.0)
+    """Of weights that are matrices; norms and biases have none."""
     warmup_epochs: float = Field(1.0, ge=0.0)
+    """Until the learning rate is at its peak; then it falls along a cosine."""
     label_smoothing: float = Field(0.1, ge=0.0, lt=1.0)
+    """Share of the target that is spread over all labels."""
     mixup: float = Field(0.2, ge=0.0, le=1.0)
+    """Alpha of the Beta distribution that two pictures are blended by; 0: none are."""
     ema_decay: float = Field(0.995, ge=0.0, lt=1.0)
+    """Of the moving average of the weights, which is what is kept; 0: none is made."""
 
     rotation_deg: float = Field(12.0, ge=0.0, le=45.0)
+    """A picture is turned by up to so many degrees."""
     scale: float = Field(0.15, ge=0.0, le=0.5)
+    """It is larger or smaller by up to this share."""
     shift: float = Field(0.08, ge=0.0, le=0.5)
+    """It is moved by up to this share of half its side."""
     contrast: float = Field(0.25, ge=0.0, le=0.9)
+    """Its contrast and its brightness change by up to this share of a deviation."""
     noise: float = Field(0.02, ge=0.0, le=0.2)
+    """A quarter of the deviation of the strongest noise, in deviations of the pictures."""
     occlusion: float = Field(0.4, ge=0.0, le=0.9)
+    """A square as wide as up to this share covers a part of every second picture."""
 
 
 class CompressParams(Section):
     """How the trained network is made small."""
 
     seed: int = 0
+    """Of which samples are calibrated on."""
     calibration_samples: int = Field(512, ge=16)
+    """Validation samples that the ranges of activations are measured on."""
 
 
 class ExpressionParams(FamilyParams):

@@ -76,6 +76,15 @@ def test_params_that_do_not_fit_are_named(tmp_path, values):
         read_params(tmp_path)
 
 
+def test_form_says_what_each_param_does():
+    """What it is for, what it is otherwise, and its bounds: a bare name and `None` help nobody."""
+    fields = params.overrides().model_json_schema()["$defs"]["TrainParamsOverride"]["properties"]
+    told = fields["epochs"]["description"]
+
+    assert told == "Passes over the training split, at most. (24 unless params.yaml says otherwise, at least 1)"
+    assert all(len(field["description"]) > 30 for field in fields.values())
+
+
 def test_form_holds_only_what_was_filled_in():
     """Prefect's form: every field may stay empty, and bounds hold."""
     form = params.overrides()
