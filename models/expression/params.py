@@ -44,13 +44,13 @@ class TrainParams(Section):
 
     seed: int = 0
     """Of the first weights, the order of samples, augmentation and dropout."""
-    epochs: int = Field(24, ge=1)
+    epochs: int = Field(32, ge=1)
     """Passes over the training split, at most."""
     patience: int = Field(8, ge=1)
     """Epochs without a better validation macro F1 after which training stops."""
-    batch_size: int = Field(128, ge=2)
+    batch_size: int = Field(64, ge=2)
     """Samples of a step, of all processes together."""
-    norm_samples: int = Field(64, ge=2)
+    norm_samples: int = Field(32, ge=2)
     """Batch statistics are taken over so many samples, however many processes share a batch."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     """`auto` is bf16 where the hardware is faster in it."""
@@ -59,10 +59,10 @@ class TrainParams(Section):
     """Channels at each resolution; each is half as wide and high as the one before."""
     depths: tuple[int, ...] = (1, 2, 2, 1)
     """Blocks at each resolution."""
-    dropout: float = Field(0.2, ge=0.0, lt=1.0)
+    dropout: float = Field(0.1, ge=0.0, lt=1.0)
     """Share of the features that is dropped before the last layer."""
 
-    learning_rate: float = Field(0.05, gt=0.0)
+    learning_rate: float = Field(0.1, gt=0.0)
     """At its peak."""
     weight_decay: float = Field(5e-4, ge=0.0)
     """Of weights that are matrices; norms and biases have none."""
@@ -70,22 +70,22 @@ class TrainParams(Section):
     """Until the learning rate is at its peak; then it falls along a cosine."""
     label_smoothing: float = Field(0.1, ge=0.0, lt=1.0)
     """Share of the target that is spread over all labels."""
-    mixup: float = Field(0.2, ge=0.0, le=1.0)
+    mixup: float = Field(0.0, ge=0.0, le=1.0)
     """Alpha of the Beta distribution that two pictures are blended by; 0: none are."""
     ema_decay: float = Field(0.995, ge=0.0, lt=1.0)
     """Of the moving average of the weights, which is what is kept; 0: none is made."""
 
-    rotation_deg: float = Field(12.0, ge=0.0, le=45.0)
+    rotation_deg: float = Field(10.0, ge=0.0, le=45.0)
     """A picture is turned by up to so many degrees."""
-    scale: float = Field(0.15, ge=0.0, le=0.5)
+    scale: float = Field(0.12, ge=0.0, le=0.5)
     """It is larger or smaller by up to this share."""
     shift: float = Field(0.08, ge=0.0, le=0.5)
     """It is moved by up to this share of half its side."""
-    contrast: float = Field(0.25, ge=0.0, le=0.9)
+    contrast: float = Field(0.2, ge=0.0, le=0.9)
     """Its contrast and its brightness change by up to this share of a deviation."""
-    noise: float = Field(0.02, ge=0.0, le=0.2)
+    noise: float = Field(0.01, ge=0.0, le=0.2)
     """A quarter of the deviation of the strongest noise, in deviations of the pictures."""
-    occlusion: float = Field(0.4, ge=0.0, le=0.9)
+    occlusion: float = Field(0.2, ge=0.0, le=0.9)
     """A square as wide as up to this share covers a part of every second picture."""
 
 

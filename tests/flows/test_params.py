@@ -81,7 +81,7 @@ def test_form_says_what_each_param_does():
     fields = params.overrides().model_json_schema()["$defs"]["TrainParamsOverride"]["properties"]
     told = fields["epochs"]["description"]
 
-    assert told == "Passes over the training split, at most. (24 unless params.yaml says otherwise, at least 1)"
+    assert told == "Passes over the training split, at most. (32 unless params.yaml says otherwise, at least 1)"
     assert all(len(field["description"]) > 30 for field in fields.values())
 
 
