@@ -5,6 +5,7 @@ Exit status: 0 done, 1 failed, 2 misuse, 3 ran but nothing fits what was asked, 
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tomllib
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from flows import environment
 from flows.lock import LockHeldError
@@ -50,6 +52,13 @@ ROLLBACK_EXAMPLES = """Examples:
     python -m flows rollback expression --reason "calls every beard angry"
     python -m flows release expression
 """
+
+
+def _words(text: str) -> str:
+    if not text.strip():
+        message = "say why: those who read the registry later have nothing else"
+        raise typer.BadParameter(message)
+    return text
 
 
 @app.command(epilog=f"{NIGHTLY_EXAMPLES}\n{STATUSES}")
@@ -97,7 +106,7 @@ def ingest(
 @app.command(epilog=f"{ROLLBACK_EXAMPLES}\n{STATUSES}")
 def rollback(
     family: Annotated[str, typer.Argument(help="A family, such as expression.")],
-    reason: Annotated[str, typer.Option(help="Why, for those who read the registry later.")],
+    reason: Annotated[str, typer.Option(callback=_words, help="Why, for those who read the registry later.")],
 ) -> None:
     """Bring back the champion before this one, reject this one for good, and put the family on hold."""
     from flows.commands import run_rollback  # noqa: PLC0415
@@ -169,6 +178,8 @@ def _settings() -> Settings:
         return load_settings()
     except tomllib.TOMLDecodeError as error:
         typer.echo(f"settings.toml is no TOML: {error}", err=True)
+    except SettingsError as error:
+        typer.echo(f"settings: {error}", err=True)
     except ValidationError as error:
         for fault in error.errors():
             name = ".".join(str(part) for part in fault["loc"])
@@ -190,6 +201,11 @@ def _explain(error: Exception, status: int) -> int:
     return status
 
 
+def _is_told_enough(error: Exception) -> bool:
+    """A disk that is full, a server that went away: nobody wants a traceback of those."""
+    return isinstance(error, ConnectionError) or (isinstance(error, OSError) and error.errno == errno.ENOSPC)
+
+
 def main() -> int:
     """Runs a command; what goes wrong is said in words, with what to do about it."""
     try:
@@ -197,7 +213,7 @@ def main() -> int:
     except LockHeldError as error:
         return _explain(error, HELD)
     except Exception as error:
-        if not hasattr(error, "remedy"):
+        if not hasattr(error, "remedy") and not _is_told_enough(error):
             raise
         return _explain(error, getattr(error, "status", FAILED))
     return 0

@@ -11,7 +11,7 @@ import typer
 
 from flows import data, environment, params, publish, servers, stopping
 from flows.console import say
-from flows.night import Order
+from flows.run import Order
 from flows.servers import KINDS, MLFLOW, PREFECT, ServerError
 from flows.session import session
 from registry import versions
@@ -69,10 +69,28 @@ def _play(now: Session, order: Order) -> int:
     if own:
         say(f"  ready after {time.monotonic() - now.began:.0f} s")
     try:
-        state: Any = nightly(list(order.families), dict(order.patch), order.promote, return_state=True)
+        state: Any = nightly(list(order.families), order.promote, dict(order.patch), return_state=True)
+    except Exception as error:  # noqa: BLE001 - raised again unless Prefect is gone
+        return _without_prefect(now, error)
     finally:
         flush()
     return DONE if state.is_completed() else FAILED
+
+
+def _without_prefect(now: Session, error: Exception) -> int:
+    """What a night came to whose flow run broke off: it may be that Prefect alone is gone.
+
+    Raises:
+        ServerError: It is, and the night has not ended.
+    """
+    server = now.server(PREFECT)
+    if server is None or server.healthy():
+        raise error
+    if now.ended is None:
+        message = f"the Prefect server went away: {error}"
+        raise ServerError(message, f"see {server.log or server.url}, then run again: what is done is not done twice")
+    say("the Prefect server went away, so its pages do not tell how this night ended")
+    return DONE if now.ended else FAILED
 
 
 def run_ingest(root: Path, settings: Settings, path: Path, name: str, **how: Any) -> int:  # noqa: ANN401 - ingest's own
@@ -86,6 +104,7 @@ def run_ingest(root: Path, settings: Settings, path: Path, name: str, **how: Any
     """
     from curation.ingest import ingest  # noqa: PLC0415 - pandas
 
+    environment.settle(root, settings)  # before the families are imported: matplotlib writes where it is told to
     section = data.load_collection(root, name)
     with stopping.explained("the same command"), session(root, settings, f"ingest {name}") as now:
         _bring_present(root, now.settings)
@@ -147,8 +166,10 @@ def run_release(root: Path, settings: Settings, family: str) -> int:
 def run_serve(root: Path, settings: Settings) -> int:
     """Serves the nightly by the schedule of the settings, until stopped."""
     state = environment.settle(root, settings)
-    team = servers.team_server(settings, PREFECT) or servers.found(state, PREFECT)
-    api = os.environ.get("PREFECT_API_URL") or (team.api if team else "")
+    known = servers.team_server(settings, PREFECT) or servers.found(state, PREFECT)
+    # That of a run goes with the run, and the schedule with it.
+    lasting = known.api if known is not None and known.keeper != "a run" else ""
+    api = os.environ.get("PREFECT_API_URL") or lasting
     if not api:
         message = "no Prefect server runs here, and none is named"
         raise ServerError(message, "make up   # or prefect.url in settings.toml")

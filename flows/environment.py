@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from registry.command import python as python  # noqa: PLC0414 - whoever prints a hint looks for it here
+
 if TYPE_CHECKING:
     from registry.settings import Settings
 
@@ -38,7 +40,7 @@ def settle(root: Path, settings: Settings) -> Path:
     os.environ.update(
         {
             # A bare machine has no `python`, and dvc.yaml calls one.
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+            "PATH": _with_ours_first(os.environ.get("PATH", os.defpath)),
             "RUSHES_STATE": str(state),
             # HOME may be missing, empty or read-only.
             "MPLCONFIGDIR": str(state / "matplotlib"),
@@ -51,13 +53,12 @@ def settle(root: Path, settings: Settings) -> Path:
     return state
 
 
+def _with_ours_first(path: str) -> str:
+    ours = str(Path(sys.executable).parent)
+    return os.pathsep.join([ours, *(folder for folder in path.split(os.pathsep) if folder != ours)])
+
+
 def hush_prefect() -> None:
     """Keeps Prefect's own lines off the terminal; its server gets them all the same."""
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-
-
-def python() -> str:
-    """This interpreter as a person in the checkout types it: `.venv/bin/python`."""
-    path = Path(sys.executable)
-    return str(path.relative_to(checkout())) if path.is_relative_to(checkout()) else str(path)

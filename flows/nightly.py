@@ -20,11 +20,12 @@ from prefect.tasks import exponential_backoff
 
 from flows import environment, failures, params, publish
 from flows.failures import ActError
-from flows.night import Order, Outcome, Run, conduct, prepare
+from flows.night import conduct, prepare
+from flows.run import Order, Outcome, Run
 from flows.session import session
 from models.families import FAMILIES
 from registry.settings import load_settings
-from report.words import headline, markdown
+from report.words import headline, markdown, why_text
 
 FLUSH_S = 10
 
@@ -40,15 +41,15 @@ def _flow_run_name() -> str:
 @flow(name="nightly", flow_run_name=_flow_run_name, log_prints=False, validate_parameters=True)
 def nightly(
     families: list[FamilyName] = [],  # noqa: B006 - Prefect's form wants the default itself
-    overrides: Overrides = Overrides(),  # type: ignore[valid-type]  # noqa: B008
     promote: bool = False,
+    overrides: Overrides = Overrides(),  # type: ignore[valid-type]  # noqa: B008
 ) -> Any:  # noqa: ANN401 - Prefect's State
     """Retrains the families on the data as they are now, and promotes what is proved to be better.
 
     Args:
         families: Which ones; none means all.
-        overrides: Params to change. With any, it is a trial in a tree of its own.
         promote: Whether a trial may be promoted; a night without overrides always may.
+        overrides: Params to change. With any, it is a trial in a tree of its own.
     """
     order = Order(tuple(str(family) for family in families), params.patch_of(overrides), promote)
     root = environment.checkout()
@@ -78,7 +79,7 @@ def _as_task(name: str, work: Callable[[], Outcome]) -> Outcome:
             get_run_logger().warning("%s: %s", error.fault.kind, error.fault.message)
             raise
         state, why = outcomes[-1]
-        get_run_logger().info("%s: %s", state, why)
+        get_run_logger().info("%s: %s", state, why_text(why))
         return Completed(name="Skipped" if state == "skipped" else None, message=why)
 
     task(
@@ -104,6 +105,7 @@ def _conclude(run: Run) -> State[Any]:
         link = address or (run.out / "index.html").as_uri()
         create_link_artifact(link, link_text="report", key="report", description=run.shown(run.out / "index.html"))
     publish.show(run)
+    run.session.ended = not run.night.failed
     if run.night.failed:
         return Failed(message=headline(run.night, run.decisions).text.removeprefix("FAILED: "))
     return Completed(message=headline(run.night, run.decisions).text)

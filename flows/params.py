@@ -125,8 +125,8 @@ def lay(values: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
 @cache
 def overrides() -> type[BaseModel]:
     """The type of a patch, for Prefect's form: every param there is, none of them required."""
-    of_families = Field({}, title="Collection of each family", description='Such as {"expression": "faces"}.')
-    of_collections = Field({}, description='Such as {"faces": {"clean": {"min_sharpness": 0.3}}}.')
+    of_families: Any = Field({}, title="Collection of each family", description='Such as {"expression": "faces"}.')
+    of_collections: Any = Field({}, description='Such as {"faces": {"clean": {"min_sharpness": 0.3}}}.')
     fields: dict[str, Any] = {"families": (dict[str, str], of_families)}
     fields["collections"] = (dict[str, _optional(CollectionParams)], of_collections)  # type: ignore[misc]
     for name, field in model().model_fields.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +13,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from flows import console
-from flows.night import worked, write_down
+from flows.run import worked, write_down
 from flows.servers import MLFLOW
 from report.night import Failure, Night
 from report.terminal import night_table, pager_text
 
 if TYPE_CHECKING:
-    from flows.night import Order, Run
+    from flows.run import Order, Run
     from flows.session import Session
 
 NOTIFY_TIMEOUT_S = 60
@@ -44,7 +45,8 @@ def stillborn(now: Session, order: Order, stage: str, error: Exception) -> str:
     failure = Failure(stage=stage, message=str(error), remedy=remedy, again=order.command())
     at = datetime.now(UTC).astimezone()
     night = Night(started=at, finished=at, failures=[failure], champions=None, mode=order.mode)
-    write_down(night, now.state)
+    with suppress(OSError):  # a full disk must not keep the pager silent
+        write_down(night, now.state)
     cry(night, now.settings.notify.command)
     return failure.message
 
@@ -84,12 +86,16 @@ def _log_page(run: Run) -> str:
     from registry import tracking  # noqa: PLC0415 - MLflow
 
     mlflow = tracking.client(run.session.ready(MLFLOW).api)
-    experiment = tracking.experiment(mlflow, EXPERIMENT)
-    name = f"{run.night.mode} {run.night.started:%Y-%m-%d %H:%M}"
-    logged = mlflow.create_run(experiment, tags=_tags(run.night), run_name=name)
-    mlflow.log_artifact(logged.info.run_id, str(run.out / "index.html"))
-    mlflow.set_terminated(logged.info.run_id, "FAILED" if run.night.failed else "FINISHED")
-    return f"{run.session.ready(MLFLOW).url}/#/experiments/{experiment}/runs/{logged.info.run_id}/artifacts"
+    tracking.end_abandoned(mlflow, EXPERIMENT)
+    title = f"{run.night.mode} {run.night.started:%Y-%m-%d %H:%M}"
+    logged = tracking.open_run(mlflow, EXPERIMENT, title, _tags(run.night)).info
+    status = "FAILED"
+    try:
+        mlflow.log_artifact(logged.run_id, str(run.out / "index.html"))
+        status = "FAILED" if run.night.failed else "FINISHED"
+    finally:
+        mlflow.set_terminated(logged.run_id, status)
+    return f"{run.session.ready(MLFLOW).url}/#/experiments/{logged.experiment_id}/runs/{logged.run_id}/artifacts"
 
 
 def _tags(night: Night) -> dict[str, str]:

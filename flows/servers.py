@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from registry.settings import Settings
 
 HOST = "127.0.0.1"
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - for whoever asks for it in settings.toml
 DEADLINE_S = 120.0
 POLL_S = 0.1
 GRACE_S = 10.0
@@ -60,16 +61,16 @@ class Kind:
         title: As a person knows it.
         setting: The table of settings.toml that holds its url and port.
         health: Path that answers 200 as soon as it can be used.
-        command: (state, port) -> how it is started.
-        variables: (state, port) -> what its environment holds beside ours.
+        command: (state, port, host) -> how it is started.
+        variables: (state, port, host) -> what its environment holds beside ours.
     """
 
     name: str
     title: str
     setting: str
     health: str
-    command: Callable[[Path, int], list[str]]
-    variables: Callable[[Path, int], dict[str, str]]
+    command: Callable[[Path, int, str], list[str]]
+    variables: Callable[[Path, int, str], dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Server:
         return False
 
 
-def _mlflow_command(state: Path, port: int) -> list[str]:
+def _mlflow_command(state: Path, port: int, host: str) -> list[str]:
     folder = state / "mlflow"
     stores = [
         "--backend-store-uri",
@@ -113,25 +114,48 @@ def _mlflow_command(state: Path, port: int) -> list[str]:
         "--artifacts-destination",
         str(folder / "artifacts"),
     ]
-    where = ["--host", HOST, "--port", str(port), "--workers", "1"]
+    where = ["--host", host, "--port", str(port), "--workers", "1"]
     return [sys.executable, "-m", "mlflow", "server", "--serve-artifacts", *stores, *where]
 
 
-def _prefect_command(_state: Path, port: int) -> list[str]:
+def _prefect_command(_state: Path, port: int, _host: str) -> list[str]:
     return [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port), "--analytics-off"]
 
 
-def _mlflow_variables(_state: Path, _port: int) -> dict[str, str]:
-    # Without it MLflow starts seven more processes for jobs that we never give it.
-    return {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+def _mlflow_variables(_state: Path, _port: int, host: str) -> dict[str, str]:
+    # Without the first MLflow starts seven more processes for jobs that we never give it.
+    return {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **_names_taken(host)}
 
 
-def _prefect_variables(state: Path, port: int) -> dict[str, str]:
+def _names_taken(host: str) -> dict[str, str]:
+    """MLflow refuses requests under a name that it does not know; its own list has private addresses but no names."""
+    if host == HOST:
+        return {}
+    names = sorted({"localhost", HOST, host, *names_here()})
+    private = ["192.168.*", "10.*", *(f"172.{second}.*" for second in range(16, 32)), "fc00:*", "fd00:*"]
+    return {"MLFLOW_SERVER_ALLOWED_HOSTS": ",".join([*names, *(f"{name}:*" for name in names), *private])}
+
+
+def names_here() -> list[str]:
+    """What other machines may call this one; the first is what to tell them."""
+    short = socket.gethostname()
+    return list(dict.fromkeys([short, socket.getfqdn(), f"{short.split('.')[0]}.local"]))
+
+
+def reached_at(host: str) -> str:
+    """The address under which this machine itself reaches a server that listens on `host`."""
+    return HOST if host in EVERYWHERE else host
+
+
+def _prefect_variables(state: Path, port: int, _host: str) -> dict[str, str]:
     api = f"http://{HOST}:{port}/api"
     return {
         "PREFECT_HOME": str(state / "prefect"),
         "PREFECT_API_URL": api,
         "PREFECT_UI_API_URL": api,  # what the pages in the browser call
+        # A night that is under way holds a slot, so that no other begins. Kept in memory, as is Prefect's default, the
+        # word of it dies with the server, the slot does not: no night would ever begin again.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PREFECT_SERVER_API_PORT": str(port),
     }
 
@@ -178,6 +202,11 @@ def who_listens(port: int) -> str:
     return ""
 
 
+def host_of(settings: Settings, kind: Kind) -> str:
+    """Where a server of `make up` is to listen; Prefect's, by which anybody could start anything, on this machine."""
+    return str(getattr(getattr(settings, kind.setting), "host", HOST))
+
+
 def table_of(settings: Settings, kind: Kind) -> tuple[str, int]:
     """(url, port) that the settings give for a server."""
     table = getattr(settings, kind.setting)
@@ -220,15 +249,16 @@ def found(state: Path, kind: Kind) -> Server | None:
     return None
 
 
-def start(state: Path, kind: Kind, port: int, keeper: Keeper, *, pass_fds: Sequence[int] = ()) -> Server:
+def start(
+    state: Path, kind: Kind, port: int, keeper: Keeper, *, host: str = HOST, pass_fds: Sequence[int] = ()
+) -> Server:
     """Starts a server without waiting for it. Those of `make up` get a session of their own and outlive us."""
     (state / kind.name).mkdir(parents=True, exist_ok=True)
     log = state / "logs" / f"{kind.name}.log"
-    process = spawn(
-        kind.command(state, port), log, kind.variables(state, port), detached=keeper == "make up", pass_fds=pass_fds
-    )
+    command, variables = kind.command(state, port, host), kind.variables(state, port, host)
+    process = spawn(command, log, variables, detached=keeper == "make up", pass_fds=pass_fds)
     created = psutil.Process(process.pid).create_time()
-    server = Server(kind, f"http://{HOST}:{port}", keeper, process.pid, created, log, process)
+    server = Server(kind, f"http://{reached_at(host)}:{port}", keeper, process.pid, created, log, process)
     remember(state, server)
     return server
 

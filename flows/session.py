@@ -10,6 +10,7 @@ import os
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows import environment, servers
@@ -18,7 +19,6 @@ from flows.stopping import undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from flows.lock import RunLock
     from flows.servers import Kind, Server
@@ -35,25 +35,32 @@ class Session:
     lock: RunLock
     servers: list[Server] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
+    ended: bool | None = None  # whether the night ended well, once it has ended and was told
 
     def server(self, kind: Kind) -> Server | None:
         """The server of a kind, if this session has one."""
         return next((server for server in self.servers if server.kind is kind), None)
 
     def ready(self, kind: Kind) -> Server:
-        """The server of a kind, as soon as it answers.
+        """The server of a kind, as soon as it answers; one that has died since it was opened is started again.
 
         Raises:
             ServerError: It does not answer in time.
         """
-        server = self.server(kind) or self._open(kind)
+        server = self.server(kind)
+        if server is not None and not server.alive():
+            servers.stop(self.state, server)  # what it has left of itself
+            self.servers.remove(server)
+            server = None
+        server = server or self._open(kind)
         servers.wait_healthy([server])
         return server
 
     def open(self, kinds: Sequence[Kind]) -> None:
         """Begins to start the servers that are not there yet; waits for none, and names them to our children."""
-        missing = [kind for kind in kinds if self.server(kind) is None]
-        self.servers += servers.open_servers(self.settings, self.state, missing, pass_fds=(self.lock.fd,))
+        for kind in kinds:
+            if self.server(kind) is None:  # one by one, so that what is started is ended, should the next one fail
+                self.servers += servers.open_servers(self.settings, self.state, [kind], pass_fds=(self.lock.fd,))
         for server in self.servers:
             os.environ["MLFLOW_TRACKING_URI" if server.kind is servers.MLFLOW else "PREFECT_API_URL"] = server.api
 
@@ -84,11 +91,19 @@ def session(root: Path, settings: Settings, command: str) -> Iterator[Session]:
     state = environment.settle(root, settings)
     with ExitStack() as stack:
         lock = stack.enter_context(run_lock(state, command))
-        now = Session(root, settings.model_copy(update={"state": state}), state, lock)
+        now = Session(root, _anchored(settings, root, state), state, lock)
         _open.append(now)
         stack.callback(_open.remove, now)
         stack.callback(_stop_servers, now)
         yield now
+
+
+def _anchored(settings: Settings, root: Path, state: Path) -> Settings:
+    """The settings with folders made absolute: a trial runs in another tree, and means the same ones."""
+    url = settings.remote.url
+    if url and "://" not in url:
+        url = os.path.normpath(root / Path(url).expanduser())
+    return settings.model_copy(update={"state": state, "remote": settings.remote.model_copy(update={"url": url})})
 
 
 def _stop_servers(now: Session) -> None:

@@ -9,13 +9,12 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import psutil
 import requests
 
-from flows import lock, servers
+from flows import environment, lock, servers
 from flows.servers import KINDS, MLFLOW, PREFECT, PortTakenError, Server, ServerError
 from report.night import Night
 from report.words import failure_text, seconds_text
@@ -65,7 +64,7 @@ def up(settings: Settings, state: Path) -> list[Row]:
         with servers.deciding(state):
             local = [_open(settings, state, kind, started) for kind in KINDS]
         servers.wait_healthy(local)
-        _schedule(settings, state, next(server for server in local if server.kind is PREFECT))
+        _schedule(settings, state, next(server for server in local if server.kind is PREFECT), started)
     except BaseException:
         servers.stop(state, *started)
         raise
@@ -84,7 +83,7 @@ def _open(settings: Settings, state: Path, kind: Kind, started: list[Server]) ->
         who = servers.who_listens(port)
         message = f"port {port}, which {kind.title} is to have, is taken{f' by {who}' if who else ''}"
         raise PortTakenError(message, f"end that, or give {kind.title} another: {kind.setting}.port in settings.toml")
-    started.append(servers.start(state, kind, port, "make up"))
+    started.append(servers.start(state, kind, port, "make up", host=servers.host_of(settings, kind)))
     return started[-1]
 
 
@@ -97,38 +96,50 @@ def _make_way(state: Path, running: Server) -> None:
     servers.stop(state, running)
 
 
-def _schedule(settings: Settings, state: Path, prefect: Server) -> None:
+def _schedule(settings: Settings, state: Path, prefect: Server, started: list[Server]) -> None:
     """Starts the scheduler unless it runs, and waits until Prefect knows its deployment."""
-    if _scheduler(state) is not None:
-        return
-    log, began = state / "logs" / f"{SCHEDULER}.log", time.time()
+    with servers.deciding(state):
+        if _scheduler(state) is not None:
+            return
+        before = _deployed(prefect)
+        scheduler = _start_scheduler(state, prefect)
+        started.append(scheduler)
+    until = time.monotonic() + servers.DEADLINE_S
+    while _deployed(prefect) in ("", before):
+        if not scheduler.alive() or time.monotonic() > until:
+            raise _no_scheduler(settings, state)
+        time.sleep(LOOK_S)
+
+
+def _start_scheduler(state: Path, prefect: Server) -> Server:
+    log = _scheduler_log(state)
     command = [sys.executable, "-m", "flows", "serve"]
     process = servers.spawn(command, log, {"PREFECT_API_URL": prefect.api}, detached=True)
     created = psutil.Process(process.pid).create_time()
     scheduler = Server(_AS_KIND, prefect.url, "make up", process.pid, created, log, process)
     servers.remember(state, scheduler)
-    until = time.monotonic() + servers.DEADLINE_S
-    while not _served(prefect, since=began):
-        if process.poll() is not None or time.monotonic() > until:
-            servers.stop(state, scheduler)
-            raise _no_scheduler(settings, log)
-        time.sleep(LOOK_S)
+    return scheduler
 
 
-def _no_scheduler(settings: Settings, log: Path) -> ServerError:
+def _scheduler_log(state: Path) -> Path:
+    return state / "logs" / f"{SCHEDULER}.log"
+
+
+def _no_scheduler(settings: Settings, state: Path) -> ServerError:
+    log = _scheduler_log(state)
     asked = f"schedule.cron {settings.schedule.cron!r}, schedule.zone {settings.schedule.zone!r}"
     tail = "\n".join(f"  {line}" for line in servers.tail_of(log))
     message = f"the scheduler did not come up ({asked})\n{tail}"
     return ServerError(message, f"its whole log is {log}; mend it, or schedule in settings.toml, then: make up")
 
 
-def _served(prefect: Server, since: float) -> bool:
-    """Whether Prefect knows the deployment, and it was written since the scheduler was started."""
+def _deployed(prefect: Server) -> str:
+    """When the deployment was last written, by Prefect's clock; empty where it does not know it."""
     with suppress(requests.RequestException, ValueError, KeyError):
         answer = requests.get(f"{prefect.api}/deployments/name/{DEPLOYMENT}", timeout=5)
         if answer.ok:
-            return datetime.fromisoformat(answer.json()["updated"]).timestamp() >= since - 1
-    return False
+            return str(answer.json()["updated"])
+    return ""
 
 
 def _scheduler(state: Path) -> Server | None:
@@ -149,7 +160,7 @@ def down(state: Path, *, force: bool = False) -> list[str]:
     owner = lock.holder(state)
     if ours and owner is not None and not force:
         message = f"a run is under way: {owner.command}, process {owner.pid}; without its servers it would fail"
-        raise BusyError(message, "wait for its end, or stop it too: .venv/bin/python -m flows down --force")
+        raise BusyError(message, f"wait for its end, or stop it too: {environment.python()} -m flows down --force")
     if ours and owner is not None:
         _end_run(owner)
     servers.stop(state, *ours)
@@ -182,9 +193,15 @@ def _look_at(settings: Settings, state: Path, kind: Kind) -> Row:
         taken = servers.listening(port)
         return Row(kind.title, "stopped", note=f"port {port} is taken by something else" if taken else "make up")
     word = "answers" if server.healthy() else "does not answer"
-    return Row(
-        kind.title, word, server.url, server.pid, {"team": "the team's", "make up": ""}.get(server.keeper, "of a run")
-    )
+    return Row(kind.title, word, server.url, server.pid, _spell_keeper(settings, server))
+
+
+def _spell_keeper(settings: Settings, server: Server) -> str:
+    if server.keeper != "make up":
+        return "the team's" if server.keeper == "team" else "of a run"
+    if servers.host_of(settings, server.kind) not in servers.EVERYWHERE:
+        return ""
+    return f"from other machines: http://{servers.names_here()[0]}:{server.port}"
 
 
 def last_night(state: Path, name: str = "last.json") -> Night | None:

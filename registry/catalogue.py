@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from registry.command import python
 from registry.evidence import graphs
 from registry.tracking import DIGEST, FAMILY, RegistryError, transient
 from rushes.bundle import BundleError, read_bundle
@@ -104,13 +105,12 @@ def families(mlflow: MlflowClient) -> list[str]:
     """The names of the models that we registered, sorted; a team's registry may hold others."""
     names: list[str] = []
     token = None
-    while token or not names:
+    while True:
         page = mlflow.search_registered_models(max_results=PAGE, page_token=token)
         names += [model.name for model in page if FAMILY in model.tags]
         token = page.token
         if not token:
-            break
-    return sorted(names)
+            return sorted(names)
 
 
 def ensure_model(mlflow: MlflowClient, family: str) -> None:
@@ -171,7 +171,11 @@ def fetch(mlflow: MlflowClient, version: Version, state: Path) -> Bundle:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as draft:
         bundle = _checked(version, _download(mlflow, version, Path(draft)))
-        bundle.folder.rename(folder)
+        try:
+            bundle.folder.rename(folder)
+        except OSError:  # a night and a rollback at once: the other one was faster
+            if _kept(folder) is None:
+                raise
     return read_bundle(folder)
 
 
@@ -212,7 +216,7 @@ def _checked(version: Version, folder: Path) -> Bundle:
 
 
 def _way_back(version: Version) -> str:
-    return f'python -m flows rollback {version.family} --reason "its files are damaged"'
+    return f'{python()} -m flows rollback {version.family} --reason "its files are damaged"'
 
 
 def prove(bundle: Bundle) -> None:

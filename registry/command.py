@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
 # A tree that belongs to another user is read all the same; hooks of the checkout have no say in a record.
 CONFIG = {"safe.directory": "*", "core.hooksPath": os.devnull}
+# What DVC tells a person to type after a stage: nobody has to, the record holds dvc.lock.
+HINTS = re.compile(
+    rb"\r?\n?To track the changes with git, run:\s+git add [^\r\n]*\r?\n"
+    rb"|\r?\n?To enable auto staging, run:\s+dvc config core\.autostage true\r?\n"
+    rb"|Use `dvc push` to send your updates to remote storage\.\r?\n"
+)
 ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
@@ -41,6 +47,12 @@ class Result:
         lines = [line.strip() for line in f"{self.text}\n{self.error}".splitlines() if line.strip()]
         named = [number for number, line in enumerate(lines) if line.startswith(("ERROR:", "WARNING:"))]
         return " ".join(lines[named[0] :] if named else lines[-3:])[:1000]
+
+
+def python() -> str:
+    """This interpreter as a person in the checkout types it: `.venv/bin/python`; a bare machine has no `python`."""
+    path, root = Path(sys.executable), Path(__file__).resolve().parents[1]
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
 
 def git(
@@ -93,6 +105,11 @@ def dvc_environment(env: Mapping[str, str]) -> dict[str, str]:
     folders = [str(Path(sys.executable).parent), env.get("PATH", os.defpath)]
     kept = {name: value for name, value in env.items() if name != "PYTHONSAFEPATH" and name not in ELSEWHERE}
     return kept | {"PATH": os.pathsep.join(folders), "DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def without_hints(said: bytes) -> bytes:
+    """What DVC said, less what it would have a person type next."""
+    return HINTS.sub(b"", said)
 
 
 def terminal() -> TextIO | None:
@@ -191,7 +208,7 @@ def _copy(source: int, log: BinaryIO, echo: TextIO) -> None:
     line, text_of = b"", codecs.getincrementaldecoder("utf-8")("replace")
     try:
         while chunk := _read(source):
-            echo.write(text_of.decode(chunk))
+            echo.write(text_of.decode(without_hints(chunk)))
             echo.flush()
             *whole, line = (line + chunk).split(b"\n")
             log.writelines(_last_state(text) + b"\n" for text in whole)

@@ -138,11 +138,11 @@ def _finished(mlflow: MlflowClient, standing: Standing) -> Rollback | None:
     """Ends a rollback that was killed after it had moved the alias."""
     if not standing.tags.get(ROLLBACK) or standing.champion is None:
         return None
-    rejected = int(json.loads(standing.tags[ROLLBACK])["rejected"])
-    if standing.champion.number == rejected:
-        return None  # killed before: do it all again
+    begun = json.loads(standing.tags[ROLLBACK])
+    if standing.champion.number != begun.get("restored"):
+        return None  # killed before it moved the alias: do it all again; or others have moved it since: a new one
     mlflow.delete_registered_model_tag(standing.family, ROLLBACK)
-    return Rollback(standing.family, rejected, standing.champion.number, [])
+    return Rollback(standing.family, int(begun["rejected"]), standing.champion.number, [])
 
 
 def _earlier(mlflow: MlflowClient, champion: Version, state: Path) -> tuple[Version, list[str]]:
@@ -178,7 +178,8 @@ def _past(mlflow: MlflowClient, champion: Version) -> list[Version]:
 def _write(mlflow: MlflowClient, champion: Version, target: Version, reason: str) -> None:
     """The acts, in an order in which a kill between any two is mended by the next rollback."""
     family, at = champion.family, catalogue.now()
-    mlflow.set_registered_model_tag(family, ROLLBACK, json.dumps({"rejected": champion.number, "at": at}))
+    begun = {"rejected": champion.number, "restored": target.number, "at": at}
+    mlflow.set_registered_model_tag(family, ROLLBACK, json.dumps(begun))
     hold = Hold(reason, at, champion.number)
     mlflow.set_registered_model_tag(family, HOLD, json.dumps(asdict(hold), ensure_ascii=False))
     catalogue.tag_version(mlflow, champion, {REJECTED_WHY: reason, REJECTED: at})

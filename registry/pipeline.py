@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from registry.command import Result, dvc, dvc_command, dvc_environment, follow, terminal
+from registry.command import Result, dvc, dvc_command, dvc_environment, follow, terminal, without_hints
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 EDGE = re.compile(r'^"(?P<first>[^"]+)"(?: -> "(?P<then>[^"]+)")?;$', re.MULTILINE)
 DATA = ("datasets", "build")  # what lies elsewhere is code
+CACHED = re.compile(r"^Stage '[^']+' is cached - skipping run, checking out outputs", re.MULTILINE)
 SAME = "skipped: same data, params and code"
+OUTS = {"deleted": "is not here", "modified": "was changed by hand"}  # what DVC calls it, and what it means
 
 
 class PipelineError(RuntimeError):
@@ -124,7 +126,14 @@ def reproduce(
     log.parent.mkdir(parents=True, exist_ok=True)
     words = dvc_command("repro", "--single-item", node.name)
     with log.open("wb") as file:
-        return follow(words, root, file, env=dvc_environment(env), echo=terminal(), pass_fds=pass_fds)
+        status = follow(words, root, file, env=dvc_environment(env), echo=terminal(), pass_fds=pass_fds)
+    log.write_bytes(without_hints(log.read_bytes()))
+    return status
+
+
+def is_from_cache(log: Path) -> bool:
+    """Whether DVC had the outs of the stage in its cache and ran nothing, as it says in the log."""
+    return CACHED.search(log.read_text(encoding="utf-8", errors="replace")) is not None
 
 
 def _graph(root: Path) -> dict[str, list[str]]:
@@ -160,7 +169,7 @@ def _change(found: Sequence[Any], *, first: bool) -> Change:
     inputs = [path for path, _ in _paths(deps) if _is_data(path)]
     code += [path for path, _ in _paths(deps) if not _is_data(path)]
     kinds = {"data": inputs, "params": params, "code": code}
-    missing = [f"{path} is {'gone' if how == 'deleted' else how}" for path, how in outs.items()]
+    missing = [f"{path} {OUTS.get(how, f'is {how}')}" for path, how in outs.items()]
     return Change(
         data=bool(inputs),
         params=bool(params),
@@ -174,7 +183,8 @@ def _text(kinds: Mapping[str, Sequence[str]], missing: Sequence[str], *, first: 
     if first:
         return "first run"
     said = [f"{kind} changed: {', '.join(names)}" for kind, names in kinds.items() if names]
-    return "; ".join([*said, *missing]) or SAME
+    # Where the stage has to run anyway, what lies in the place of its outs is of no interest.
+    return "; ".join(said or missing) or SAME
 
 
 def _params(deps: Mapping[str, Any]) -> Iterator[str]:

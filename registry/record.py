@@ -19,9 +19,12 @@ from typing import TYPE_CHECKING
 import psutil
 
 from registry.command import dvc, git
+from registry.dataset import read_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from registry.command import Result
 
 NAME, EMAIL = "Rushes", "rushes@localhost"
 OWNED = "rushes"  # the first word of why a worktree is locked
@@ -211,9 +214,18 @@ def _share_cache(root: Path, path: Path) -> None:
         shutil.copy2(local, path / ".dvc" / "config.local")
     where = dvc(root, "cache", "dir")
     done = where if where.returncode else dvc(path, "cache", "dir", "--local", where.text.strip())
+    done = done if done.returncode else _share_remote(root, path) or done
     if done.returncode:
-        message = f"the worktree at {path} cannot share DVC's cache: {done.reason}"
+        message = f"the worktree at {path} cannot share DVC's cache and remote: {done.reason}"
         raise RecordError(message, "git checkout HEAD -- .dvc/config")
+
+
+def _share_remote(root: Path, path: Path) -> Result | None:
+    """A remote that is given relative to the checkout's .dvc/ would be looked for beside the worktree's."""
+    ours, theirs = read_config(root), read_config(path)
+    if not ours.remote or (ours.remote, ours.url) == (theirs.remote, theirs.url):
+        return None
+    return dvc(path, "remote", "modify", "--local", ours.remote, "url", ours.url)
 
 
 def _owner() -> str:

@@ -18,6 +18,7 @@ from curation.sampleset import SampleSet
 from registry import catalogue, mlmodel, tracking
 from registry import evidence as ev
 from registry.catalogue import CHAMPION, CHAMPION_SINCE, REJECTED, REJECTED_WHY
+from registry.command import python
 from registry.decision import Decision
 from registry.promotion import Gain, Side, Verdict, decide, load_rules
 from registry.record import tag as git_tag
@@ -97,6 +98,7 @@ def register(
 
 
 def _register(job: _Job) -> Decision:
+    tracking.end_abandoned(job.mlflow, job.family.name)
     before = catalogue.standing(job.mlflow, job.family.name)
     same = catalogue.versions(job.mlflow, job.family.name, job.evidence.bundle.digest)
     rejected = next((version for version in same if REJECTED in version.tags), None)
@@ -106,7 +108,6 @@ def _register(job: _Job) -> Decision:
     version = same[-1] if same else None
     if version is not None and _is_settled(job, version, before):
         return _nothing_new(job, version, before, *_recorded_reasons(version))
-    tracking.end_abandoned(job.mlflow, job.family.name)
     registered = version is None or SETTLED not in version.tags
     return _settle(job, version or _publish(job), registered=registered)
 
@@ -132,7 +133,7 @@ def _obstacle(job: _Job, standing: Standing) -> tuple[Outcome | None, str]:
     """What keeps the alias where it is, however good the challenger."""
     name = job.family.name
     if standing.hold is not None:
-        return "held", f"{name} is {standing.hold}. python -m flows release {name} ends it"
+        return "held", f"{name} is {standing.hold}. {python()} -m flows release {name} ends it"
     if job.team and job.record.branch != job.rules.branch:
         here = job.record.branch or "a detached HEAD"
         return "other branch", f"this ran on {here}; the team's champion moves from {job.rules.branch} alone"

@@ -1,6 +1,6 @@
 """The Lightning logger of a training: MLFlowLogger, on a run that exists, deaf to what the run has already.
 
-Apart from tracking.py because it needs PyTorch, which what registers and rolls back does not.
+Apart from tracking.py, which hands it out, because it needs PyTorch; what registers and rolls back does not.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 from mlflow.exceptions import MlflowException
 from pytorch_lightning.loggers import MLFlowLogger
 from pytorch_lightning.utilities import rank_zero_only
-
-from registry.tracking import metric_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,7 +67,8 @@ class RunLogger(MLFlowLogger):
         if not self._resumed:
             return False
         if name not in self._seen:
-            self._seen[name] = metric_steps(self.experiment, str(self.run_id), name)
+            points = self.experiment.get_metric_history(str(self.run_id), name)
+            self._seen[name] = {point.step for point in points}
         return step in self._seen[name]
 
     def _try(self, act: Callable[[], None]) -> None:

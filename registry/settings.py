@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 
 class _Table(BaseModel):
@@ -14,10 +20,14 @@ class _Table(BaseModel):
 
 
 class RegistrySettings(_Table):
-    """`url` empty: the MLflow server of `make up`, or one started for the run and stopped after it."""
+    """`url` empty: the MLflow server of `make up`, or one started for the run and stopped after it.
+
+    `host`: the address at which that of `make up` answers; 0.0.0.0 for all of this machine's. It asks for no password.
+    """
 
     url: str = ""
     port: int = Field(5000, ge=1, le=65535)
+    host: str = Field("127.0.0.1", min_length=1)
 
 
 class PrefectSettings(_Table):
@@ -80,6 +90,9 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment goes before the file, and there is no other source."""
+        assert isinstance(env_settings, EnvSettingsSource)  # noqa: S101 - pydantic's own
+        # The wheel's, where `rushes pull` fetches from; here it is RUSHES_REGISTRY__URL that counts.
+        env_settings.env_vars = {key: value for key, value in env_settings.env_vars.items() if key != "rushes_registry"}
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 

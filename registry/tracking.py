@@ -157,8 +157,12 @@ def by_key(mlflow: MlflowClient, family: str, key: str) -> list[Run]:
 
 def create_run(mlflow: MlflowClient, family: str, key: str, tags: Mapping[str, str] | None = None) -> Run:
     """A new run of that key, RUNNING and owned by this process."""
-    own = {FAMILY: family, KEY: key, OWNER: _me(), **(tags or {})}
-    return mlflow.create_run(experiment(mlflow, family), tags=own, run_name=f"{family} {key[:8]}")
+    return open_run(mlflow, family, f"{family} {key[:8]}", {FAMILY: family, KEY: key, **(tags or {})})
+
+
+def open_run(mlflow: MlflowClient, where: str, title: str, tags: Mapping[str, str]) -> Run:
+    """A new run in the experiment `where`, RUNNING; owned by this process, so that it is ended if we are killed."""
+    return mlflow.create_run(experiment(mlflow, where), tags={OWNER: _me(), **tags}, run_name=title)
 
 
 def log_params(mlflow: MlflowClient, run: Run, params: Mapping[str, str]) -> None:
@@ -209,7 +213,7 @@ def finish(logger: RunLogger | None, *, failed: bool = False) -> None:
 
 
 def end_abandoned(mlflow: MlflowClient, family: str) -> list[str]:
-    """Ends the runs that processes of this machine left RUNNING when they died.
+    """Ends the runs of an experiment that processes of this machine left RUNNING when they died.
 
     Runs of other machines are theirs to end: whether those still live cannot be seen from here.
 

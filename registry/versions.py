@@ -6,36 +6,43 @@ A remote that a team has put into .dvc/config itself counts where the settings n
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
-from registry.command import Result, dvc
+from registry.command import Result, dvc, python
+from registry.dataset import (
+    DATA,
+    VERSION,
+    Config,
+    VersionError,
+    has_files,
+    has_real_sources,
+    is_cached,
+    listing_of,
+    md5_of,
+    missing_of,
+    object_path,
+    read_config,
+    read_text,
+    read_version,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from registry.settings import Settings
 
-DATA, VERSION = "datasets", "datasets.dvc"
+__all__ = ["DATA", "VERSION", "DataState", "VersionError", "commit", "only_starter", "pull", "state"]
+
+PLUGIN = re.compile(r"requires '(dvc-[\w-]+)'")  # what DVC needs for a kind of remote, as it says
 REMOTE = "rushes"  # our remote's name in .dvc/config.local
-INGEST = "python -m flows ingest faces PATH"
-
-
-class VersionError(RuntimeError):
-    """The data cannot be versioned or fetched; `remedy` is a command that mends it. `transient`: worth a retry."""
-
-    def __init__(self, message: str, remedy: str, *, transient: bool = False) -> None:
-        super().__init__(message)
-        self.remedy = remedy
-        self.transient = transient
+INGEST = f"{python()} -m flows ingest faces PATH"
 
 
 @dataclass(frozen=True)
@@ -60,30 +67,13 @@ class DataState:
         return self.starter and not self.present and not self.remote and not self.problem
 
 
-@dataclass(frozen=True)
-class _Version:
-    md5: str = ""
-    size_bytes: int = 0
-    files: int = 0
-    starter: bool = False
-
-
-@dataclass(frozen=True)
-class _Config:
-    """What DVC's merged configuration says."""
-
-    cache: Path  # the folder of the cache's objects
-    remote: str  # name of the default remote, "" where there is none
-    url: str
-
-
 def state(root: Path, settings: Settings) -> DataState:
     """Looks at datasets/ without changing it and without the network.
 
     Files of the version are looked for by name; whether their content has changed is for `commit` to see.
     """
     try:
-        version, config = _read_version(root), _config(root)
+        version, config = read_version(root), read_config(root)
     except VersionError as error:
         return DataState(
             present=False, starter=False, md5="", remote=settings.remote.url, problem=str(error), remedy=error.remedy
@@ -91,9 +81,9 @@ def state(root: Path, settings: Settings) -> DataState:
     remote = _wanted_url(root, settings) or ("" if config.remote == REMOTE else config.url)
     if not version.md5:
         return _unversioned(root, remote)
-    listing = _listing(config.cache, version.md5)
-    missing = _missing(root, version, listing)
-    starter = version.starter and not _has_real_sources(root)
+    listing = listing_of(config.cache, version.md5)
+    missing = missing_of(root, version, listing)
+    starter = version.starter and not has_real_sources(root)
     found = DataState(
         present=not missing or version.starter != starter,
         starter=starter,
@@ -101,14 +91,14 @@ def state(root: Path, settings: Settings) -> DataState:
         remote=remote,
         missing=len(missing),
     )
-    if found.present or found.remote or found.starter or _cached(config.cache, listing, missing):
+    if found.present or found.remote or found.starter or is_cached(config.cache, listing, missing):
         return found
     return _lost(found)
 
 
 def only_starter(root: Path) -> bool:
     """Whether every source in datasets/ says of itself that it is the starter's (source.json)."""
-    return _has_files(root) and not _has_real_sources(root)
+    return has_files(root) and not has_real_sources(root)
 
 
 def pull(root: Path, settings: Settings) -> None:
@@ -120,16 +110,16 @@ def pull(root: Path, settings: Settings) -> None:
         VersionError: There is no version, its files lie neither here nor in the remote, the remote cannot be reached
             (`transient`), or the cache is damaged.
     """
-    version = _read_version(root)
+    version = read_version(root)
     if not version.md5:
         message = f"{VERSION} is not there, so there is no version of {DATA}/ to fetch"
         raise VersionError(message, f"git checkout HEAD -- {VERSION}")
-    config = _config(root)
+    config = read_config(root)
     cache, url = config.cache, _set_remote(root, settings, config)
-    if not _cached(cache, listing := _listing(cache, version.md5), listing or ()):
+    if not is_cached(cache, listing := listing_of(cache, version.md5), listing or ()):
         _fetch(root, url, cache, version.md5)
-        listing = _listing(cache, version.md5)
-    if _has_files(root):
+        listing = listing_of(cache, version.md5)
+    if has_files(root):
         _fill(root, cache, listing or {})
     else:
         _checkout(root)
@@ -150,110 +140,26 @@ def commit(root: Path, settings: Settings, *, starter: bool) -> str:
         VersionError: datasets/ is empty, DVC refuses it, the disk is full, a file of the version before was edited in
             place through a hard link, or the remote cannot be reached (`transient`; the version is there by then).
     """
-    if not _has_files(root):
+    if not has_files(root):
         message = f"{DATA}/ holds no file, so there is nothing to make a version of"
         raise VersionError(message, INGEST)
-    config = _config(root)
-    before, text_before = _read_version(root).md5, _text(root)
+    config = read_config(root)
+    before, text_before = read_version(root).md5, read_text(root)
     done = dvc(root, "add", "--quiet", DATA, bars=True)
     if done.returncode:
         raise _refused(done)
     try:
-        _check_kept(config.cache, before, _read_version(root).md5)
+        _check_kept(config.cache, before, read_version(root).md5)
     except VersionError:
         (root / VERSION).write_text(text_before, encoding="utf-8")
         raise
     _mark(root, starter=starter)
     _push(root, _set_remote(root, settings, config))
-    return _read_version(root).md5
-
-
-def _read_version(root: Path) -> _Version:
-    if not (root / VERSION).exists():
-        return _Version()
-    try:
-        document = yaml.safe_load(_text(root))
-        out = document["outs"][0]
-        meta = document.get("meta") or {}
-        return _Version(out["md5"], out.get("size", 0), out.get("nfiles", 0), bool(meta.get("starter")))
-    except (yaml.YAMLError, KeyError, IndexError, TypeError, AttributeError) as error:
-        message = f"{VERSION} cannot be read (a merge that was not finished?)"
-        raise VersionError(message, f"git checkout HEAD -- {VERSION}") from error
-
-
-def _text(root: Path) -> str:
-    path = root / VERSION
-    return path.read_text(encoding="utf-8") if path.exists() else ""
-
-
-def _config(root: Path) -> _Config:
-    """Reads DVC's configuration of all levels; asking the command line would cost 0.6 s each time."""
-    from dvc.config import Config, ConfigError  # noqa: PLC0415 - not needed to start
-
-    if not (root / ".git").exists():
-        message = f"{root} is no git repository, and without one DVC keeps no versions"
-        raise VersionError(message, "git init")
-    try:
-        found = Config(str(root / ".dvc"))
-    except ConfigError as error:
-        raise VersionError(str(error), "git checkout HEAD -- .dvc/config") from error
-    name = found["core"].get("remote", "")
-    cache = root / ".dvc" / found["cache"].get("dir", "cache") / "files" / "md5"
-    return _Config(cache, name, found["remote"].get(name, {}).get("url", ""))
-
-
-def _object(cache: Path, md5: str) -> Path:
-    return cache / md5[:2] / md5[2:]
-
-
-def _listing(cache: Path, md5: str) -> dict[str, str] | None:
-    """Path -> md5 of every file of a version; None where the cache does not hold the list."""
-    try:
-        entries = json.loads(_object(cache, md5).read_text(encoding="utf-8"))
-        return {entry["relpath"]: entry["md5"] for entry in entries}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _missing(root: Path, version: _Version, listing: dict[str, str] | None) -> list[str]:
-    """Files of the version that do not lie in datasets/; by their number and bytes where the list is not known."""
-    if listing is not None:
-        return [name for name in listing if not (root / DATA / name).is_file()]
-    sizes = [path.stat().st_size for path in _files(root)]
-    complete = len(sizes) >= version.files and sum(sizes) >= version.size_bytes
-    return [] if complete and sizes else ["?"] * max(version.files - len(sizes), 1)
-
-
-def _cached(cache: Path, listing: dict[str, str] | None, names: Iterable[str]) -> bool:
-    return listing is not None and all(_object(cache, listing[name]).is_file() for name in names)
-
-
-def _files(root: Path) -> list[Path]:
-    folders = os.walk(root / DATA)
-    return [Path(folder) / name for folder, _, names in folders for name in names if (Path(folder) / name).is_file()]
-
-
-def _has_files(root: Path) -> bool:
-    return any(names for _, _, names in os.walk(root / DATA))
-
-
-def _has_real_sources(root: Path) -> bool:
-    """Some data in datasets/ is not the starter's: a source says so, or says nothing."""
-    sources = {path.parent for path in _files(root) if len(path.relative_to(root / DATA).parts) > 2}  # noqa: PLR2004
-    tops = {root / DATA / Path(*path.relative_to(root / DATA).parts[:2]) for path in sources}
-    return any(not _says_starter(folder) for folder in tops)
-
-
-def _says_starter(source: Path) -> bool:
-    try:
-        said: Any = json.loads((source / "source.json").read_text(encoding="utf-8"))
-        return bool(said["starter"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    return read_version(root).md5
 
 
 def _unversioned(root: Path, remote: str) -> DataState:
-    if _has_files(root) and _has_real_sources(root):
+    if has_files(root) and has_real_sources(root):
         return DataState(present=True, starter=False, md5="", remote=remote)
     nothing = DataState(present=False, starter=not remote, md5="", remote=remote)
     if not remote:
@@ -286,7 +192,7 @@ def _wanted_url(root: Path, settings: Settings) -> str:
     return url if "://" in url or not url else os.path.normpath(root / Path(url).expanduser())
 
 
-def _set_remote(root: Path, settings: Settings, config: _Config) -> str:
+def _set_remote(root: Path, settings: Settings, config: Config) -> str:
     """Brings .dvc/config.local in line with the settings and returns the url to use."""
     wanted = _wanted_url(root, settings)
     _check_folder(wanted)
@@ -313,11 +219,11 @@ def _fetch(root: Path, url: str, cache: Path, md5: str) -> None:
         message = f"files of this version of {DATA}/ are not in the cache, and no remote is configured"
         raise VersionError(message, "export RUSHES_REMOTE__URL=URL   # or remote.url in settings.toml")
     done = dvc(root, "fetch", VERSION, bars=True)
-    listing = _listing(cache, md5)
-    if done.returncode or not _cached(cache, listing, listing or ()):
+    listing = listing_of(cache, md5)
+    if done.returncode or not is_cached(cache, listing, listing or ()):
         # DVC says the same of a remote that is down and of one that lacks the files, and may call it a success.
         message = f"{DATA}/ cannot be fetched from {url}: the remote is down, or lacks this version. {done.reason}"
-        raise VersionError(message, f"python -m dvc fetch -v {VERSION}", transient="://" in url)
+        raise _unreached(url, done, message, f"{python()} -m dvc fetch -v {VERSION}")
 
 
 def _push(root: Path, url: str) -> None:
@@ -326,7 +232,16 @@ def _push(root: Path, url: str) -> None:
     done = dvc(root, "push", VERSION, bars=True)
     if done.returncode:
         message = f"{DATA}/ cannot be pushed to {url}: {done.reason}"
-        raise VersionError(message, f"python -m dvc push -v {VERSION}", transient="://" in url)
+        raise _unreached(url, done, message, f"{python()} -m dvc push -v {VERSION}")
+
+
+def _unreached(url: str, done: Result, message: str, remedy: str) -> VersionError:
+    """Of a remote that is down another try may be worth it; of a package that DVC lacks for it, none is."""
+    lacks = PLUGIN.search(done.reason)
+    if lacks is None:
+        return VersionError(message, remedy, transient="://" in url)
+    message = f"DVC speaks to {url} through the package {lacks[1]}, which is not installed here"
+    return VersionError(message, f"{python()} -m pip install {lacks[1]}")
 
 
 def _checkout(root: Path) -> None:
@@ -347,10 +262,10 @@ def _fill(root: Path, cache: Path, listing: dict[str, str]) -> None:
         path = root / DATA / name
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.tmp")  # .dvcignore knows these
-        shutil.copyfile(_object(cache, listing[name]), partial)
-        if _md5(partial) != listing[name]:
+        shutil.copyfile(object_path(cache, listing[name]), partial)
+        if md5_of(partial) != listing[name]:
             partial.unlink()
-            raise _damaged(_object(cache, listing[name]))
+            raise _damaged(object_path(cache, listing[name]))
         partial.replace(path)
 
 
@@ -365,25 +280,20 @@ def _check_kept(cache: Path, before: str, after: str) -> None:
     `dvc checkout` may hard-link datasets/ to the cache. Who then writes into such a file (read-only to all but root)
     writes into the cache, and the version before is lost with nothing said.
     """
-    old, new = (_listing(cache, before) or {}, _listing(cache, after) or {}) if before != after else ({}, {})
+    old, new = (listing_of(cache, before) or {}, listing_of(cache, after) or {}) if before != after else ({}, {})
     for name in [name for name in old if new.get(name, old[name]) != old[name]]:
-        kept = _object(cache, old[name])
-        if kept.is_file() and _md5(kept) != old[name]:
+        kept = object_path(cache, old[name])
+        if kept.is_file() and md5_of(kept) != old[name]:
             message = (
                 f"{DATA}/{name} was edited in place, and with it the cache's copy in version {before[:12]}. "
                 "Put the old file back, or give up that version of it"
             )
-            raise VersionError(message, f"rm -f {shlex.quote(str(kept))} && python -m dvc add {DATA}")
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+            raise VersionError(message, f"rm -f {shlex.quote(str(kept))} && {python()} -m dvc add {DATA}")
 
 
 def _mark(root: Path, *, starter: bool) -> None:
     """Sets or takes away meta.starter; the rest of datasets.dvc stays."""
-    document = yaml.safe_load(_text(root))
+    document = yaml.safe_load(read_text(root))
     meta = dict(document.get("meta") or {})
     if bool(meta.get("starter")) == starter:
         return
@@ -404,4 +314,4 @@ def _refused(done: Result) -> VersionError:
         return VersionError(f"the disk is full: {reason}", "df -h . .dvc/cache")
     if "Unable to acquire lock" in reason or "is busy" in reason:
         return VersionError(f"another DVC is at work in this checkout: {reason}", "ps aux | grep dvc", transient=True)
-    return VersionError(f"DVC refused: {reason}", "python -m dvc doctor")
+    return VersionError(f"DVC refused: {reason}", f"{python()} -m dvc doctor")

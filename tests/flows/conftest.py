@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from flows import data, night, servers
+from flows import acts, data, night, servers
 from flows.session import Session
 from registry.record import Record
 from tests.support.night import VALUES, World
@@ -21,13 +21,13 @@ def world(tmp_path, monkeypatch):
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(VALUES), encoding="utf-8")
     world = World(tmp_path)
     monkeypatch.setattr(night.params, "check", lambda _values: None)
-    monkeypatch.setattr(night, "versions", world.versions())
+    monkeypatch.setattr(acts, "versions", world.versions())
     monkeypatch.setattr(
-        night, "record", SimpleNamespace(record=lambda _root, _text: Record("c" * 40, "main", dirty=False))
+        acts, "records", SimpleNamespace(record=lambda _root, _text: Record("c" * 40, "main", dirty=False))
     )
     monkeypatch.setattr(night, "pipeline", world.pipeline())
-    monkeypatch.setattr(night, "_register", world.decide)
-    monkeypatch.setattr(night, "_report", lambda run: ("ran", str(run.out)))
+    monkeypatch.setattr(acts, "register", world.decide)
+    monkeypatch.setattr(acts, "report", lambda run: ("ran", str(run.out)))
     monkeypatch.setattr(Session, "open", lambda _self, _kinds: None)
     monkeypatch.setattr(data, "fetch_assets", lambda _root, _state: False)
     monkeypatch.setattr(data, "take_inbox", lambda _root, _values: [])
@@ -44,13 +44,13 @@ def kind(monkeypatch):
         "class Handler(http.server.BaseHTTPRequestHandler):\n"
         "    def do_GET(self): self.send_response(200); self.end_headers()\n"
         "    def log_message(self, *_): pass\n"
-        "http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Handler).serve_forever()\n"
+        "http.server.HTTPServer((sys.argv[2], int(sys.argv[1])), Handler).serve_forever()\n"
     )
 
-    def command(_state, port):
-        return [sys.executable, "-c", code, str(port)]
+    def command(_state, port, host):
+        return [sys.executable, "-c", code, str(port), host]
 
-    planted = servers.Kind("mlflow", "MLflow", "registry", "/health", command, lambda _state, _port: {})
+    planted = servers.Kind("mlflow", "MLflow", "registry", "/health", command, lambda _state, _port, _host: {})
     monkeypatch.setattr(servers, "MLFLOW", planted)
     return planted
 

@@ -1,9 +1,12 @@
+import errno
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -11,6 +14,7 @@ from flows import __main__ as cli
 from flows import commands, environment, servers
 from flows.lock import run_lock
 from flows.servers import ServerError
+from flows.session import session
 from registry.settings import Settings
 
 COMMANDS = ("nightly", "ingest", "rollback", "release", "up", "down", "status", "serve")
@@ -66,6 +70,7 @@ def run(monkeypatch, *words):
         ("nightly", "--families", "expresion"),
         ("ingest", "facs", "."),
         ("nightly", "--no-such-option"),
+        ("rollback", "expression", "--reason", " "),
     ],
 )
 def test_misuse_is_refused_before_anything_starts(here, monkeypatch, capsys, words):
@@ -104,6 +109,32 @@ def test_team_server_that_is_down_fails_the_night_and_pages(here, monkeypatch, c
     assert "does not answer" in (here / ".state" / "last.json").read_text()
 
 
+@pytest.mark.parametrize(
+    ("ended", "status", "told"),
+    [(None, 1, "NIGHTLY FAILED"), (True, 0, "do not tell how this night ended"), (False, 1, "do not tell")],
+)
+def test_prefect_that_dies_amid_a_night(here, monkeypatch, capsys, ended, status, told):
+    """It takes no result away that is there; without one the night has failed, in words, and somebody is woken."""
+
+    def broken_off(*_, **__):
+        now.ended = ended
+        message = "Failed to reach API"
+        raise RuntimeError(message)
+
+    planted = SimpleNamespace(nightly=broken_off, flush=lambda: None)
+    monkeypatch.setitem(sys.modules, "flows.nightly", planted)
+    monkeypatch.setattr(commands.params, "read_params", lambda _root: {})
+    dead = servers.Server(servers.PREFECT, "http://127.0.0.1:9", "a run", log=here / "prefect.log")
+    with session(here, Settings(state=here / ".state"), "nightly") as now:
+        monkeypatch.setattr(now, "open", lambda _kinds: now.servers.append(dead))
+        monkeypatch.setattr(now, "ready", lambda _kind: dead)
+        found = run(monkeypatch, "nightly")
+        now.servers.clear()
+
+    assert found == status
+    assert told in capsys.readouterr().err
+
+
 def test_broken_settings_are_told(monkeypatch, tmp_path, capsys):
     """A key that no setting has is named, and the file that has them all."""
     (tmp_path / "settings.toml").write_text("[registry]\nprot = 5001\n")
@@ -115,6 +146,57 @@ def test_broken_settings_are_told(monkeypatch, tmp_path, capsys):
     assert status == 2
     assert "registry.prot" in told
     assert "settings.example.toml" in told
+
+
+def test_variable_that_is_no_setting_is_told(monkeypatch, tmp_path, capsys):
+    """A table of settings cannot be one word."""
+    monkeypatch.setattr(environment, "checkout", lambda: tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RUSHES_REMOTE", "s3://bucket")
+
+    assert run(monkeypatch, "status") == 2
+    assert "remote" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), ConnectionError("MLflow does not answer")]
+)
+def test_what_the_world_does_is_told_without_a_traceback(here, monkeypatch, capsys, error):
+    """A full disk, a server that went away: one line, exit status 1."""
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(commands, "run_release", fail)
+
+    assert here
+    assert run(monkeypatch, "release", "expression") == 1
+    assert str(error) in capsys.readouterr().err
+
+
+def test_ingest_leaves_the_home_alone(here, monkeypatch):
+    """matplotlib, which comes with the families, is told where to write before it is imported."""
+    seen = []
+    monkeypatch.setattr(commands.data, "load_collection", lambda *_: seen.append(os.environ["MPLCONFIGDIR"]) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        commands.run_ingest(here, Settings(state=here / ".state"), here, "faces")
+
+    assert seen == [str(here / ".state" / "matplotlib")]
+
+
+def test_schedule_is_not_hung_on_the_server_of_a_run(here, monkeypatch, capsys):
+    """That one goes with its run; the scheduler wants one that stays."""
+    state = here / ".state"
+    (state / "servers").mkdir(parents=True)
+    monkeypatch.setenv("PREFECT_API_URL", "")
+    servers.remember(state, servers.Server(servers.PREFECT, "http://x", "a run", os.getpid(), _began()))
+
+    assert run(monkeypatch, "serve") == 1
+    assert "make up" in capsys.readouterr().err
+
+
+def _began():
+    return psutil.Process().create_time()
 
 
 def test_data_of_before_are_fetched_before_new_ones_come(here, monkeypatch):

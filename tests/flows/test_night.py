@@ -3,8 +3,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from flows import data, disk, night
-from flows.night import Order, conduct, worked
+from flows import acts, data, disk, night
+from flows.night import conduct
+from flows.run import Order, worked
 from registry.pipeline import PipelineError
 from registry.versions import DataState
 from tests.support.night import NODES, SAME
@@ -27,12 +28,11 @@ def test_acts_follow_each_other(world):
     assert not told.failed
 
 
-def test_unchanged_stage_is_skipped_and_says_so(world):
+def test_unchanged_stage_is_skipped_and_says_so(world, monkeypatch):
     """Nothing is reproduced where data, params and code are the same, and the night did not work."""
     world.changes = dict.fromkeys(world.changes, SAME)
-    night._register, before = lambda _run, _family: ("skipped", "v1 holds this model already"), night._register
+    monkeypatch.setattr(acts, "register", lambda _run, _family: ("skipped", "v1 holds this model already"))
     told = world.night()
-    night._register = before
 
     assert world.asked == []
     assert {stage.why for stage in told.stages if stage.name.startswith("train")} == {SAME.text}
@@ -45,6 +45,19 @@ def test_stage_is_asked_for_again_once_what_it_reads_has_run(world):
     world.night(order=Order(("expression",)))
 
     assert world.asked == ["clean@faces", "train@expression", "register@expression"]
+
+
+def test_stage_that_comes_from_the_cache_is_skipped(world):
+    """It did not run, and says where its outs come from; what reads them is asked for again all the same."""
+    world.cached = {"clean@faces"}
+    asked, status = [], night.pipeline.status
+    night.pipeline.status = lambda tree, node: asked.append(node.name) or status(tree, node)
+    told = world.night(order=Order(("expression",)))
+
+    assert states(told)["clean@faces"] == "skipped"
+    assert "from DVC's cache" in told.stages[4].why
+    assert asked == ["augment@expression", "train@expression"]
+    assert states(told)["augment@expression"] == "ran"
 
 
 def test_failed_family_does_not_stop_the_others(world):
@@ -136,6 +149,16 @@ def test_inbox_that_cannot_be_used_keeps_no_family_from_its_night(world, monkeyp
     assert told.failed
 
 
+def test_folder_of_no_collection_in_the_inbox_is_told(world, capsys):
+    """Else a person waits for faces that lie one letter beside."""
+    (world.root / "inbox" / "face").mkdir(parents=True)
+    (world.root / "inbox" / "faces").mkdir()
+    world.night()
+
+    told = [line for line in capsys.readouterr().err.splitlines() if "stays where it is" in line]
+    assert told == ["inbox/face stays where it is: no collection is called so; there are inbox/faces/"]
+
+
 def test_bug_in_an_act_is_kept_with_its_traceback(world):
     """Who is paged gets the name of the error and a log that says where."""
     world.breaks["register@scene"] = KeyError("alias")
@@ -192,7 +215,7 @@ def test_trial_leaves_the_inbox_and_the_checkout_alone(world, monkeypatch, tmp_p
     """It runs in a tree of its own with the other params; params.yaml of the checkout stays as it is."""
     tree = tmp_path / "tree"
     before = (world.root / "params.yaml").read_text()
-    monkeypatch.setattr(night.record, "worktree", lambda *_: _worktree(tree), raising=False)
+    monkeypatch.setattr(acts.records, "worktree", lambda *_: _worktree(tree), raising=False)
     told = world.night(order=Order(("expression",), {"expression": {"train": {"epochs": 3}}}))
 
     assert (world.root / "params.yaml").read_text() == before

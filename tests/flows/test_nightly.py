@@ -106,6 +106,26 @@ def test_parameters_are_typed(night):
             state.result()
 
 
+def test_slot_of_a_night_is_known_to_the_next_server(tmp_path):
+    """A machine that loses its power amid a scheduled night: the slot's lease is still there to run out.
+
+    In memory alone it would be lost and the slot stay taken, so that Prefect cancels every night to come.
+    """
+    first = start(tmp_path, PREFECT, free_port(), "a run")
+    wait_healthy([first])
+    limits = f"{first.api}/v2/concurrency_limits"
+    requests.post(f"{limits}/", json={"name": "nights", "limit": 1}, timeout=30).raise_for_status()
+    taken = requests.post(f"{limits}/increment-with-lease", json={"slots": 1, "names": ["nights"]}, timeout=30).json()
+    first.process.kill()
+    stop_own(tmp_path, [first])
+    second = start(tmp_path, PREFECT, free_port(), "a run")
+    wait_healthy([second])
+    renewed = requests.post(f"{second.api}/v2/concurrency_limits/leases/{taken['lease_id']}/renew", json={}, timeout=30)
+    stop_own(tmp_path, [second])
+
+    assert renewed.status_code == 204
+
+
 def _eventually(holds, deadline_s=20.0):
     """Prefect writes task runs down from events, a moment later."""
     until = servers.time.monotonic() + deadline_s

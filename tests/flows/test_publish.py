@@ -1,8 +1,12 @@
+import errno
 import sys
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
 from flows import publish
+from flows.run import Order
+from registry import tracking
+from registry.settings import Settings
 from report.night import Failure, Night, StageRun
 
 FAILED = Night(
@@ -45,6 +49,34 @@ def test_night_that_only_looked_is_not_logged():
     looked = Night(started=FAILED.started, stages=[StageRun(name="train@expression", state="skipped")])
 
     assert publish.to_mlflow(SimpleNamespace(night=looked)) == ""
+
+
+def test_run_that_cannot_take_the_page_is_ended(monkeypatch, tmp_path, capsys):
+    """No run is left RUNNING, also where the upload fails; one that a killed night has left is ended first."""
+    asked = []
+    ended = SimpleNamespace(set_terminated=lambda *how: asked.append(how), log_artifact=lambda *_: 1 / 0)
+    monkeypatch.setattr(tracking, "client", lambda _uri: ended)
+    monkeypatch.setattr(tracking, "end_abandoned", lambda _mlflow, where: asked.append(where))
+    opened = SimpleNamespace(info=SimpleNamespace(run_id="r1", experiment_id="1"))
+    monkeypatch.setattr(tracking, "open_run", lambda *_: opened)
+    session = SimpleNamespace(ready=lambda _kind: SimpleNamespace(api="http://x", url="http://x"))
+
+    assert publish.to_mlflow(SimpleNamespace(night=FAILED, session=session, out=tmp_path)) == ""
+    assert asked == ["nightly", ("r1", "FAILED")]
+    assert "not in MLflow" in capsys.readouterr().err
+
+
+def test_full_disk_does_not_silence_the_pager(monkeypatch, tmp_path, capsys):
+    """A night that could not begin cannot be written down either; somebody is woken all the same."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(publish, "write_down", full)
+    now = SimpleNamespace(state=tmp_path, settings=Settings())
+    publish.stillborn(now, Order(), "servers", ValueError("the database is full"))
+
+    assert "the database is full" in capsys.readouterr().err
 
 
 def test_registry_that_is_down_does_not_undo_the_night(capsys):

@@ -33,3 +33,12 @@ def test_environment_goes_before_the_file(tmp_path, monkeypatch):
     settings = load_settings()
 
     assert (settings.registry.port, settings.prefect.port) == (5002, 4201)
+
+
+@pytest.mark.parametrize("place", ["http://night.example:5000", "/media/stick"])
+def test_registry_of_the_wheel_is_no_setting(monkeypatch, place):
+    """RUSHES_REGISTRY says where `rushes pull` fetches from, on a machine that may have a checkout too."""
+    monkeypatch.setenv("RUSHES_REGISTRY", place)
+    monkeypatch.setenv("RUSHES_REGISTRY__PORT", "5002")
+
+    assert load_settings().registry == Settings(registry={"port": 5002}).registry

@@ -1,4 +1,5 @@
 import os
+import sys
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from registry.settings import Settings
 from report.night import Failure, Night
 
 pytestmark = pytest.mark.usefixtures("planted")
+SCHEDULE = team._schedule  # the real one
 
 
 @pytest.fixture
@@ -46,6 +48,19 @@ def test_server_of_make_up_outlives_its_terminal(tmp_path):
     team.down(tmp_path)
 
     assert session == row.pid
+
+
+def test_other_machines_are_told_the_address(tmp_path):
+    """Where the settings let them in, and only there."""
+    port = free_port()
+    open_to_all = Settings(registry={"port": port, "host": "0.0.0.0"})  # noqa: S104 - what is asked for
+    (row, _) = team.up(open_to_all, tmp_path)
+    (closed, _) = team.look(settings_of(port), tmp_path)
+    team.down(tmp_path)
+
+    assert row.url == f"http://127.0.0.1:{port}"
+    assert row.note == f"from other machines: http://{servers.names_here()[0]}:{port}"
+    assert closed.note == ""
 
 
 def test_taken_port_is_named_with_who_has_it_and_the_setting(tmp_path, stranger):
@@ -90,6 +105,40 @@ def test_half_an_up_is_taken_back(tmp_path, planted, monkeypatch):
         team.up(settings_of(free_port()), tmp_path)
 
     assert found(tmp_path, planted) is None
+
+
+def test_scheduler_goes_with_an_up_that_is_broken_off(tmp_path, monkeypatch):
+    """Ctrl-C while the scheduler comes up: it, too, is ended, or it would go on without its server."""
+    begun, real = [], servers.spawn
+
+    def spawn(_command, log, variables, **how):
+        begun.append(real([sys.executable, "-c", "import time; time.sleep(60)"], log, variables, **how))
+        return begun[0]
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(servers, "spawn", spawn)
+    monkeypatch.setattr(team, "_deployed", lambda _prefect: interrupted() if begun else "")
+    started = []
+    with pytest.raises(KeyboardInterrupt):
+        SCHEDULE(settings_of(1), tmp_path, SimpleNamespace(api="http://x", url="http://x"), started)
+
+    assert [server.pid for server in started] == [begun[0].pid]
+    servers.stop(tmp_path, *started)
+
+
+def test_scheduler_is_up_once_it_has_written_its_deployment(tmp_path, planted, monkeypatch):
+    """That of an earlier one does not count; and no clock but the server's has a say."""
+    written = iter(["yesterday", "", "yesterday", "yesterday", "today", "nobody asks"])
+    monkeypatch.setattr(team, "_deployed", lambda _prefect: next(written))
+    monkeypatch.setattr(team, "LOOK_S", 0.01)
+    monkeypatch.setattr(team, "_start_scheduler", lambda *_: servers.start(tmp_path, planted, free_port(), "make up"))
+    started = []
+    SCHEDULE(settings_of(1), tmp_path, SimpleNamespace(api="http://x"), started)
+    servers.stop(tmp_path, *started)
+
+    assert list(written) == ["nobody asks"]
 
 
 def test_news_tell_of_the_last_night(tmp_path):

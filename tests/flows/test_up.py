@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from flows.servers import free_port
+from flows.servers import free_port, names_here
 from tests.support.processes import runs
 
 pytestmark = pytest.mark.slow
@@ -26,6 +26,7 @@ def flows(tmp_path):
         "HOME": str(home),
         "RUSHES_STATE": str(tmp_path / "state"),
         "RUSHES_REGISTRY__PORT": str(free_port()),
+        "RUSHES_REGISTRY__HOST": "0.0.0.0",  # noqa: S104 - as a team with a laptop on set has it
         "RUSHES_PREFECT__PORT": str(free_port()),
         "RUSHES_SCHEDULE__CRON": "30 3 * * *",
         "RUSHES_SCHEDULE__ZONE": "Europe/Berlin",
@@ -51,6 +52,8 @@ def test_team_on_one_machine(flows, tmp_path):
     assert deployment["schedules"][0]["schedule"]["timezone"] == "Europe/Berlin"
     assert "expression" in json.dumps(deployment["parameter_openapi_schema"]["definitions"]["FamilyName"])
     assert requests.get(f"{told['mlflow']['url']}/health", timeout=30).ok
+    assert _as_others_ask(told["mlflow"]["url"], names_here()[0]) == 200
+    assert _as_others_ask(told["mlflow"]["url"], "evil.example") == 403
     pages = requests.get(f"{told['prefect']['url']}/ui-settings", timeout=30).json()
     assert pages["api_url"] == f"{told['prefect']['url']}/api"
 
@@ -61,3 +64,11 @@ def test_team_on_one_machine(flows, tmp_path):
     assert flows("down").stdout.strip() == "stopped: scheduler, Prefect, MLflow"
     assert not any(runs(entry["pid"]) for entry in told.values())
     assert not any((tmp_path / "home").iterdir())
+
+
+def _as_others_ask(url, name):
+    """The status that a laptop gets which knows this machine by a name."""
+    headers = {"Host": f"{name}:{url.rpartition(':')[2]}"}
+    asked = {"max_results": 1}
+    path = "api/2.0/mlflow/registered-models/search"
+    return requests.get(f"{url}/{path}", params=asked, headers=headers, timeout=30).status_code

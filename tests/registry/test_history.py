@@ -155,6 +155,20 @@ def test_killed_rollback_is_finished(mlflow, two):
     assert last > 5
 
 
+def test_killed_rollback_is_not_taken_for_another(mlflow, two):
+    """Begun and killed, then left: once others have moved the champion on, a rollback rejects that one."""
+    history.rollback(two.family.name, "sees ghosts", None, two.state)
+    begun = '{"rejected": 2, "restored": 1, "at": "2026-03-04T04:41:00"}'
+    mlflow.set_registered_model_tag(two.family.name, "rushes.rollback", begun)
+    history.release(two.family.name)
+    two.nightly(POOR)
+    before = champion(mlflow, two)
+    done = back(two)
+
+    assert before == 3
+    assert (done.rejected, done.restored, champion(mlflow, two)) == (3, 1, 1)
+
+
 def _as_before(mlflow, name):
     """Takes a rollback back: v2 is champion, nothing rejected, nothing held."""
     assert history.on_hold(name) is not None

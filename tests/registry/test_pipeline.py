@@ -82,10 +82,22 @@ def test_outs_that_are_gone(ran):
 
     assert (found["train@expression"].missing, found["train@expression"].text) == (
         True,
-        "build/expression/train is gone",
+        "build/expression/train is not here",
     )
     assert found["evaluate@expression"].data
     assert not found["clean@faces"].any
+
+
+def test_outs_come_back_from_the_cache(ran, tmp_path):
+    """What has run before with the same data, params and code is fetched, not run, and the log says so."""
+    shutil.rmtree(ran / "build/expression/train")
+    (tmp_path / "other.log").write_text("ran train expression\n")
+    code = pipeline.reproduce(ran, TRAIN, os.environ, tmp_path / "train.log")
+
+    assert code == 0
+    assert (ran / "build/expression/train/result").is_file()
+    assert pipeline.is_from_cache(tmp_path / "train.log")
+    assert not pipeline.is_from_cache(tmp_path / "other.log")
 
 
 def test_first_run(ran):
@@ -110,6 +122,8 @@ def test_reproduce(ran, tmp_path):
 
     assert code == 0
     assert "ran train expression" in log.read_text()
+    assert "git add" not in log.read_text()  # what DVC would have a person type
+    assert "dvc push" not in log.read_text()
     assert not pipeline.status(ran, TRAIN).any
     assert git(ran, "status", "--short") == " M dvc.lock\n"
 

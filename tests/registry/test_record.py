@@ -7,6 +7,7 @@ import pytest
 
 from registry import record as module
 from registry.command import dvc
+from registry.dataset import read_config
 from registry.record import RecordError, completed, record, tag, worktree
 from tests.support.repos import ROOT, code_repo, git, hush, versioned_repo
 
@@ -216,6 +217,19 @@ def test_worktree(versioned):
 def quick(monkeypatch):
     """Worktrees without DVC, for what is git's alone."""
     monkeypatch.setattr(module, "_share_cache", lambda *_: None)
+
+
+def test_worktree_shares_a_remote_beside_the_checkout(versioned, tmp_path):
+    """What .dvc/config gives relative to the checkout means the same folder in the worktree; the checkout stays."""
+    (tmp_path / "team").mkdir()
+    assert dvc(versioned, "remote", "add", "--default", "team", "../team").returncode == 0
+    git(versioned, "commit", "--quiet", "--all", "--message", "a remote")
+    before = untouched(versioned)
+    with worktree(versioned, "HEAD", versioned / ".state" / "tree") as tree:
+        found = read_config(tree)
+
+    assert (found.remote, found.url) == ("team", str(tmp_path / "team"))
+    assert untouched(versioned) == before
 
 
 @pytest.mark.usefixtures("quick")

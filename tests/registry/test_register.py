@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from itertools import count
 
 import pytest
@@ -105,6 +106,17 @@ def test_same_bundle_is_not_registered_again(watched, studio):
     assert watched.acts == []
     assert (decision.registered, decision.promoted, decision.version) == (False, False, 1)
     assert "this very bundle and the champion; nothing was registered" in decision.reasons[0]
+
+
+def test_run_of_a_dead_training_is_ended_though_nothing_is_new(mlflow, studio, monkeypatch):
+    """Killed in training, then params taken back: the night finds its old bundle, and no run stays RUNNING."""
+    studio.nightly(POOR)
+    dead = tracking.create_run(mlflow, studio.family.name, "killed").info.run_id
+    monkeypatch.setattr(tracking, "_is_dead", lambda _owner: True)
+    decision = studio.nightly(POOR)
+
+    assert not decision.registered
+    assert mlflow.get_run(dead).info.status == "KILLED"
 
 
 def test_better_replaces_worse_does_not(mlflow, studio):
@@ -223,6 +235,21 @@ def test_damaged_copy_is_fetched_again(mlflow, studio):
     studio.nightly(POOR)
     found = version(mlflow, studio, 1)
     (catalogue.fetch(mlflow, found, studio.state).folder / "dots.onnx").write_bytes(b"damaged")
+
+    assert catalogue.fetch(mlflow, found, studio.state).digest == found.digest
+
+
+def test_two_fetch_at_once(mlflow, studio, monkeypatch):
+    """A rollback amid a night: whoever comes second takes what the first has laid down."""
+    studio.nightly(POOR)
+    download = catalogue._download
+
+    def beaten(client, wanted, draft):
+        shutil.copytree(studio.build / "bundle", studio.state / "champions" / wanted.family / wanted.digest)
+        return download(client, wanted, draft)
+
+    monkeypatch.setattr(catalogue, "_download", beaten)
+    found = version(mlflow, studio, 1)
 
     assert catalogue.fetch(mlflow, found, studio.state).digest == found.digest
 

@@ -3,7 +3,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 
+import grimp
 import pytest
 
 from registry import tracking
@@ -42,6 +44,14 @@ def test_import_is_light():
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
 
     assert found.stdout.strip() == "[]"
+
+
+def test_imports_go_one_way():
+    """No two files of the room import each other, however late in a function."""
+    graph = grimp.build_graph("registry", cache_dir=None)
+    found = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+
+    assert "registry.run_logger" in list(TopologicalSorter(found).static_order())  # a circle is a CycleError
 
 
 def test_no_server_no_logger(monkeypatch):

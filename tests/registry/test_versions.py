@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from registry import versions
+from registry import dataset, versions
 from registry.settings import RemoteSettings, Settings
 from registry.versions import VersionError
 from tests.support.repos import code_repo, git, hush, lay_source, versioned_repo
@@ -132,8 +132,8 @@ def test_missing_data_comes_back_from_the_cache(versioned):
 
 def test_damaged_cache_is_not_laid_out(versioned):
     """An object of the cache that is not what its name says is found before it becomes data."""
-    listing = versions._listing(versioned / ".dvc/cache/files/md5", versions.state(versioned, ALONE).md5)
-    kept = versions._object(versioned / ".dvc/cache/files/md5", listing["faces/studio/shard-000000.tar"])
+    listing = dataset.listing_of(versioned / ".dvc/cache/files/md5", versions.state(versioned, ALONE).md5)
+    kept = dataset.object_path(versioned / ".dvc/cache/files/md5", listing["faces/studio/shard-000000.tar"])
     kept.chmod(0o644)
     kept.write_text("rot")
     kept.chmod(0o444)
@@ -199,9 +199,9 @@ def test_commit_of_nothing(repo):
 def test_edit_through_a_hard_link(versioned):
     """A file edited in place together with the cache's copy stops the run, and the version before stays named."""
     cache = versioned / ".dvc/cache/files/md5"
-    md5 = versions._listing(cache, versions.state(versioned, ALONE).md5)["faces/studio/shard-000000.tar"]
+    md5 = dataset.listing_of(cache, versions.state(versioned, ALONE).md5)["faces/studio/shard-000000.tar"]
     (versioned / SHARD).unlink()
-    os.link(versions._object(cache, md5), versioned / SHARD)
+    os.link(dataset.object_path(cache, md5), versioned / SHARD)
     (versioned / SHARD).chmod(0o644)
     (versioned / SHARD).write_text("edited")
     (versioned / SHARD).chmod(0o444)
@@ -256,6 +256,17 @@ def test_remote_on_a_disk_that_is_not_in(versioned, tmp_path):
 
 
 @pytest.mark.slow
+def test_remote_that_dvc_lacks_a_package_for(versioned):
+    """The package is named as a command; trying again would not bring it."""
+    bucket = Settings(remote=RemoteSettings(url="s3://bucket/data"))
+    with pytest.raises(VersionError, match="through the package dvc-s3") as refused:
+        versions.commit(versioned, bucket, starter=False)
+
+    assert refused.value.remedy.endswith("-m pip install dvc-s3")
+    assert not refused.value.transient
+
+
+@pytest.mark.slow
 def test_remote_that_is_down(versioned):
     """A server that does not answer is worth a retry; the version is there by then."""
     down = Settings(remote=RemoteSettings(url="http://127.0.0.1:9/data"))
@@ -269,9 +280,9 @@ def test_remote_that_is_down(versioned):
 def test_remote_taken_out_of_the_settings(versioned, remote):
     """Settings without a remote take ours out of DVC's local config again; what a person put there stays."""
     (versioned / ".dvc" / "config.local").write_text("['remote \"mine\"']\n    url = /mine\n")
-    versions._set_remote(versioned, remote, versions._config(versioned))
+    versions._set_remote(versioned, remote, dataset.read_config(versioned))
     with_remote = (versioned / ".dvc" / "config.local").read_text()
-    versions._set_remote(versioned, ALONE, versions._config(versioned))
+    versions._set_remote(versioned, ALONE, dataset.read_config(versioned))
     without = (versioned / ".dvc" / "config.local").read_text()
 
     assert remote.remote.url in with_remote

@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 from flows.failures import Fault
 from flows.lock import Owner, RunLock
-from flows.night import Order, conduct, prepare
+from flows.night import conduct, prepare
+from flows.run import Order
 from flows.session import Session
 from registry.pipeline import Change, StageNode
 from registry.settings import Settings
@@ -33,6 +34,7 @@ class World:
         self.root = root
         self.asked = []
         self.changes = dict.fromkeys((node.name for node in NODES), CHANGED)
+        self.cached = set()  # stages whose outs DVC has in its cache
         self.breaks = {}  # act -> what happens when it is asked for
         self.state = DataState(present=True, starter=False, md5="abc.dir", remote="")
 
@@ -90,4 +92,5 @@ class World:
             statuses=lambda _root, nodes: {node.name: self.changes[node.name] for node in nodes},
             status=lambda _root, node: self.changes[node.name],
             reproduce=self.reproduce,
+            is_from_cache=lambda _log: self.asked[-1] in self.cached,
         )

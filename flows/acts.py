@@ -1,0 +1,121 @@
+"""What each act of a night does; when, and what if it fails, stands in flows/night.py.
+
+Every act takes the night under way and returns `ran` or `skipped`, and why. What it raises is put into words by the
+caller.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flows import data, disk, failures, params
+from flows.console import say
+from flows.servers import MLFLOW
+from registry import record as records
+from registry import versions
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from flows.run import Outcome, Run
+
+RECORD_MESSAGE = "The tree of a night"
+TRIAL_MESSAGE = "The tree of a trial"
+
+
+def fetch(run: Run) -> Outcome:
+    """The data and the assets; the starter where nothing else is there. Looks at the disk first."""
+    state = versions.state(run.root, run.session.settings)
+    if state.problem:
+        raise failures.user_error(state.problem, state.remedy, "fetch")
+    need = disk.estimate(run.root, run.values, run.night.families, starter=state.wants_starter)
+    disk.check(need, run.root)
+    assets = data.fetch_assets(run.root, run.session.state)
+    if state.wants_starter:
+        return "ran", data.render_starter(run.root, run.session.state, run.values)
+    if not state.present:
+        versions.pull(run.root, run.session.settings)
+        return "ran", f"pulled version {state.md5[:12]} of the data"
+    return ("ran", "fetched the assets") if assets else ("skipped", "data and assets are here")
+
+
+def ingest(run: Run) -> Outcome:
+    """What lies in inbox/."""
+    for name in data.strangers(run.root, run.values):
+        there = ", ".join(f"inbox/{collection}/" for collection in run.values["collections"])
+        say(f"inbox/{name} stays where it is: no collection is called so; there are {there}")
+    data.await_copies(run.root, run.values)
+    results = data.take_inbox(run.root, run.values)
+    for result in results:
+        say(result.summary())
+    for result in results:
+        if result.problem:
+            problem = f"{result.collection}/{result.source}: {result.problem}"
+            raise failures.user_error(problem, result.remedy, "ingest")
+    words = [result.summary().splitlines()[0] for result in results]
+    return ("ran", "; ".join(words)) if results else ("skipped", "nothing in inbox/")
+
+
+def version(run: Run) -> Outcome:
+    """Splits for what is new, and the version of the data that is learned from."""
+    settings = run.session.settings
+    before = versions.state(run.root, settings).md5
+    data.extend_splits(run.root, run.values, run.night.families)
+    run.night.starter = versions.only_starter(run.root)
+    run.night.data_md5 = versions.commit(run.root, settings, starter=run.night.starter)
+    short = run.night.data_md5[:12]
+    return ("skipped", f"still {short}") if before == run.night.data_md5 else ("ran", f"now {short}")
+
+
+def record(run: Run) -> Outcome:
+    """The tree that runs, as a commit."""
+    run.kept = records.record(run.root, RECORD_MESSAGE)
+    run.night.record = run.kept.commit
+    return "ran", f"{run.kept.commit[:12]}{', with changes that are not committed' if run.kept.dirty else ''}"
+
+
+def worktree(run: Run, stack: ExitStack) -> Outcome:
+    """A tree of its own for a trial: that of the record, with the other params; the checkout's stay as they are."""
+    path = run.session.state / "trials" / run.out.name
+    tree = stack.enter_context(records.worktree(run.root, run.night.record, path))
+    (tree / params.NAME).write_text(params.dump(run.values), encoding="utf-8")
+    if (run.root / "settings.toml").is_file():
+        (tree / "settings.toml").write_bytes((run.root / "settings.toml").read_bytes())
+    versions.pull(tree, run.session.settings)
+    run.kept = records.record(tree, TRIAL_MESSAGE)
+    run.tree, run.night.record = tree, run.kept.commit
+    return "ran", f"{run.kept.commit[:12]} with {', '.join(f'{k}={v}' for k, v in run.night.overrides.items())}"
+
+
+def register(run: Run, family: str) -> Outcome:
+    """What came of a family's stages, and whether it is to be used."""
+    run.session.ready(MLFLOW)
+    from models.families import by_name  # noqa: PLC0415 - PyTorch, not before it is needed
+    from registry.register import register as enter  # noqa: PLC0415 - MLflow, likewise
+
+    assert run.kept is not None  # noqa: S101 - no stage runs before the record
+    message = TRIAL_MESSAGE if run.order.trial else RECORD_MESSAGE
+    run.kept = records.completed(run.tree, run.kept, message)
+    run.night.record = run.kept.commit
+    promote = run.order.promote or not run.order.trial
+    decision = enter(
+        run.tree,
+        by_name(family),
+        record=run.kept,
+        promote=promote,
+        trial=run.order.trial,
+        settings=run.session.settings,
+    )
+    run.decisions[family] = decision
+    path = run.tree / "build" / family / "decision.json"
+    path.write_text(decision.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    moved = decision.registered or decision.promoted
+    return ("ran" if moved else "skipped"), decision.reasons[0] if decision.reasons else f"version {decision.version}"
+
+
+def report(run: Run) -> Outcome:
+    """The page."""
+    from report.page import build  # noqa: PLC0415 - matplotlib
+
+    page = build(run.tree, run.out, run.night, last=run.root / "build" / "report" / "last.json")
+    return "ran", run.shown(page)

@@ -1,0 +1,210 @@
+"""A night under way: what was asked for, what has happened so far, and how one act of it is run and written down."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+
+from flows import data, environment, failures, params
+from flows.console import tell
+from flows.failures import ActError
+from report.night import Failure, Night, StageRun, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from flows.session import Session
+    from registry.pipeline import StageNode
+    from registry.record import Record
+
+Outcome = tuple[Literal["ran", "skipped"], str]  # and why
+
+T = TypeVar("T")
+
+
+class Do(Protocol):
+    """Runs an act, again where its failure is transient; raises ActError when it has failed for good."""
+
+    def __call__(self, name: str, work: Callable[[], Outcome]) -> Outcome:
+        """The outcome of the act."""
+        ...
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for: the families (none: all), what to change in the params, whether a trial may be promoted."""
+
+    families: tuple[str, ...] = ()
+    patch: Mapping[str, Any] = field(default_factory=dict)
+    promote: bool = False
+
+    @property
+    def trial(self) -> bool:
+        """With other params it is a trial: it runs in a tree of its own."""
+        return bool(self.patch)
+
+    @property
+    def mode(self) -> Literal["nightly", "trial"]:
+        """As a Night has it."""
+        return "trial" if self.trial else "nightly"
+
+    def command(self) -> str:
+        """What a person types to have it again."""
+        words = [f"--families {family}" for family in self.families]
+        words += [
+            f"--set {shlex.quote(f'{path}={json.dumps(value)}')}" for path, value in params.flatten(self.patch).items()
+        ]
+        words += ["--promote"] if self.promote else []
+        return " ".join([f"{environment.python()} -m flows nightly", *words]) if words else "make nightly"
+
+
+@dataclass
+class Run:
+    """A night under way.
+
+    Attributes:
+        session: The lock and the servers.
+        order: What was asked for.
+        do: How an act is run.
+        values: The params, those of the order laid over them.
+        tree: Where the stages run: the checkout, or the worktree of a trial.
+        night: What has happened so far.
+        decisions: Of registry.register, by family.
+        kept: The record of the tree.
+    """
+
+    session: Session
+    order: Order
+    do: Do
+    values: dict[str, Any]
+    tree: Path
+    night: Night
+    decisions: dict[str, Any] = field(default_factory=dict)
+    kept: Record | None = None
+
+    @property
+    def root(self) -> Path:
+        """The checkout."""
+        return self.session.root
+
+    @property
+    def out(self) -> Path:
+        """Where the report goes: build/report, or a trial's own folder, since its tree does not stay."""
+        if not self.order.trial:
+            return self.root / "build" / "report"
+        return self.root / "build" / "trials" / f"{self.night.started:%Y%m%d-%H%M%S}"
+
+    def log(self, node: StageNode) -> Path:
+        """Where a stage's output is kept: build/expression/train.log, build/clean/faces.log."""
+        name = f"{node.stage}/{node.item}.log" if node.family is None else f"{node.item}/{node.stage}.log"
+        return (self.out if self.order.trial else self.root / "build") / name
+
+    def shown(self, path: Path) -> str:
+        """A path as a person in the checkout types it."""
+        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+
+def worked(night: Night) -> bool:
+    """Whether the night did or tried anything but look."""
+    return any(stage.state in ("ran", "failed") and stage.stage not in ("record", "report") for stage in night.stages)
+
+
+def clock(run: Run) -> None:
+    """Writes down the time."""
+    run.night.finished = datetime.now(UTC).astimezone()
+    run.night.seconds = time.monotonic() - run.session.began
+
+
+def write_down(night: Night, state: Path) -> None:
+    """For `make status`: STATE/last.json is the last nightly, last-trial.json the last trial."""
+    path = state / ("last.json" if night.mode == "nightly" else "last-trial.json")
+    part = path.with_suffix(".part")
+    part.write_text(night.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def quiet(run: Run, name: str, work: Callable[[], T]) -> T:
+    """What a night needs and nobody wants a row for, unless it fails.
+
+    Raises:
+        ActError: It failed.
+    """
+    try:
+        return work()
+    except Exception as error:
+        failed = failures.act_error(name, error, run.session.state / "logs")
+        _Act(name).fail(run, failed)
+        raise failed from error
+
+
+@dataclass(frozen=True)
+class _Act:
+    """One act under way: its name, whose it is, when it began."""
+
+    name: str
+    family: str | None = None
+    began: float = field(default_factory=time.monotonic)
+
+    def note(self, run: Run, state: State, why: str) -> None:
+        """Writes down and tells what became of it."""
+        seconds = time.monotonic() - self.began
+        run.night.stages.append(StageRun(name=self.name, family=self.family, state=state, why=why, seconds=seconds))
+        tell(self.name, state, why, seconds)
+
+    def fail(self, run: Run, error: ActError) -> None:
+        """Likewise, of its failure."""
+        self.note(run, "failed", error.fault.message)
+        failure = Failure(
+            family=self.family,
+            stage=self.name.partition("@")[0],
+            message=error.fault.message,
+            remedy=error.fault.remedy,
+            log=run.shown(error.log) if error.log else "",
+            log_tail=error.tail(),
+            resumes=data.resumes(run.tree, run.session.state, self.name),
+            again=run.order.command(),
+        )
+        run.night.failures.append(failure)
+
+
+def pass_over(run: Run, name: str, family: str | None, missing: str) -> str:
+    """Writes down an act that was not reached, and which one before it is missing."""
+    _Act(name, family).note(run, "not reached", f"{missing} did not get through")
+    return "not reached"
+
+
+def attempt(run: Run, name: str, work: Callable[[], Outcome], family: str | None = None) -> str:
+    """Runs one act; its failure is written down, and the night goes on."""
+    with suppress(ActError):
+        act(run, name, work, family)
+    return run.night.stages[-1].state
+
+
+def act(run: Run, name: str, work: Callable[[], Outcome], family: str | None = None) -> None:
+    """Runs one act and writes down what became of it.
+
+    Raises:
+        ActError: It failed for good.
+    """
+    under_way = _Act(name, family)
+    try:
+        outcome = run.do(name, lambda: _guarded(run, name, work))
+    except ActError as error:
+        under_way.fail(run, error)
+        raise
+    under_way.note(run, *outcome)
+
+
+def _guarded(run: Run, name: str, work: Callable[[], Outcome]) -> Outcome:
+    try:
+        return work()
+    except ActError:
+        raise
+    except Exception as error:
+        raise failures.act_error(name, error, run.session.state / "logs") from error

