@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import tomllib
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
@@ -52,6 +53,20 @@ ROLLBACK_EXAMPLES = """Examples:
     python -m flows rollback expression --reason "calls every beard angry"
     python -m flows release expression
 """
+
+
+CHECKOUT_EXAMPLES = """Examples:
+
+    python -m flows checkout expression@3
+    python -m flows checkout expression@3 --to /tmp/v3
+"""
+
+
+def _wanted(text: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*@[1-9][0-9]*", text):
+        message = f"{text!r} is no FAMILY@VERSION; for example: expression@3"
+        raise typer.BadParameter(message)
+    return text
 
 
 def _words(text: str) -> str:
@@ -120,6 +135,19 @@ def release(family: Annotated[str, typer.Argument(help="A family, such as expres
     from flows.commands import run_release  # noqa: PLC0415
 
     raise typer.Exit(run_release(_enter(), _settings(), family))
+
+
+@app.command(epilog=f"{CHECKOUT_EXAMPLES}\n{STATUSES}")
+def checkout(
+    wanted: Annotated[str, typer.Argument(metavar="FAMILY@VERSION", callback=_wanted, help="Such as expression@3.")],
+    to: Annotated[Path | None, typer.Option(help="The folder; beside the checkout, if left out.")] = None,
+) -> None:
+    """Lay out the exact code, params and data that a registered version came from, in a worktree of its own."""
+    from flows.commands import run_checkout  # noqa: PLC0415
+
+    family, _, version = wanted.partition("@")
+    there = to.absolute() if to else None
+    raise typer.Exit(run_checkout(_enter(), _settings(), family, int(version), there))
 
 
 @app.command(epilog="Example:\n\n    python -m flows up\n")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -14,11 +17,10 @@ from flows.console import say
 from flows.run import Order
 from flows.servers import KINDS, MLFLOW, PREFECT, ServerError
 from flows.session import session
-from registry import versions
+from registry import record, versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from flows.session import Session
     from registry.settings import Settings
@@ -161,6 +163,27 @@ def run_release(root: Path, settings: Settings, family: str) -> int:
         hold = release(family, client(api))
     typer.echo(f"{family} is released; it was {hold}" if hold else f"{family} was not on hold")
     return DONE if hold else NOTHING
+
+
+def run_checkout(root: Path, settings: Settings, family: str, version: int, to: Path | None) -> int:
+    """Lays out the exact code, params and data of a version beside the checkout.
+
+    Raises:
+        NoSuchTagError: Git has no such version (exit status 3).
+        RecordError: Something lies in the way.
+        VersionError: Its data lie neither in the cache nor in the remote.
+    """
+    environment.settle(root, settings)
+    commit = record.tagged(root, f"{family}/v{version}")
+    tree = record.lay_out(root, commit, to or root.parent / f"{family}-v{version}")
+    versions.pull(tree, settings)
+    shown, ours = shlex.quote(str(tree)), shlex.quote(str(Path(sys.executable).parent))
+    inside = f"cd {shown} && PATH={ours}:$PATH dvc"
+    typer.echo(f"{family} v{version} lies in {tree}: code, params.yaml and datasets/ of commit {commit[:12]}")
+    typer.echo(f"  what it made, from DVC's cache  {inside} checkout --allow-missing")
+    typer.echo(f"  made once more                  {inside} repro --force evaluate@{family}")
+    typer.echo(f"  take it away                    git worktree remove --force {shown}")
+    return DONE
 
 
 def run_serve(root: Path, settings: Settings) -> int:

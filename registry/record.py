@@ -39,6 +39,12 @@ class RecordError(RuntimeError):
         self.remedy = remedy
 
 
+class NoSuchTagError(RecordError):
+    """Nothing is tagged so here."""
+
+    status = 3
+
+
 @dataclass(frozen=True)
 class Record:
     """A commit that holds the exact tree that ran."""
@@ -135,15 +141,55 @@ def worktree(root: Path, commit: str, path: Path) -> Iterator[Path]:
     """
     path = path.absolute()
     _remove_left(root)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        message = f"{path} is in the way: a worktree of a run that goes on, or no worktree at all"
-        raise RecordError(message, f"mv {shlex.quote(str(path))} {shlex.quote(f'{path}.away')}")
+    _check_free(path)
     _out(root, "worktree", "add", "--quiet", "--detach", "--lock", "--reason", _owner(), str(path), commit)
     try:
         _share_cache(root, path)
         yield path
     finally:
         _remove(root, path)
+
+
+def lay_out(root: Path, commit: str, path: Path) -> Path:
+    """A linked worktree of a commit, with the checkout's DVC cache and remote, that stays.
+
+    Args:
+        root: The checkout.
+        commit: What lies in it.
+        path: Where; an empty folder or none.
+
+    Raises:
+        RecordError: Something else lies at `path`, or git refuses it.
+    """
+    path = path.absolute()
+    _check_free(path)
+    git(root, "worktree", "prune")  # of one whose folder somebody has removed by hand
+    _out(root, "worktree", "add", "--quiet", "--detach", str(path), commit)
+    _share_cache(root, path)
+    return path
+
+
+def tagged(root: Path, name: str) -> str:
+    """The commit that a tag names.
+
+    Raises:
+        NoSuchTagError: There is none here; the message says which there are of the family.
+    """
+    _check_repository(root)
+    commit = _try(root, "rev-parse", "--verify", "--quiet", f"refs/tags/{name}^{{commit}}")
+    if not commit:
+        there = _try(root, "tag", "--list", f"{name.partition('/')[0]}/v*", "--sort=-version:refname").split()
+        message = (
+            f"there is no tag {name} in this checkout; there are: {', '.join(there[:10]) or 'none of its family'}"
+        )
+        raise NoSuchTagError(message, "git fetch --tags   # brings those of the machine that registered it")
+    return commit
+
+
+def _check_free(path: Path) -> None:
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        message = f"{path} is in the way: a worktree of a run that goes on, or no worktree at all"
+        raise RecordError(message, f"mv {shlex.quote(str(path))} {shlex.quote(f'{path}.away')}")
 
 
 def _check_repository(root: Path) -> None:

@@ -17,7 +17,7 @@ from flows.servers import ServerError
 from flows.session import session
 from registry.settings import Settings
 
-COMMANDS = ("nightly", "ingest", "rollback", "release", "up", "down", "status", "serve")
+COMMANDS = ("nightly", "ingest", "rollback", "release", "checkout", "up", "down", "status", "serve")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -70,6 +70,7 @@ def run(monkeypatch, *words):
         ("nightly", "--families", "expresion"),
         ("ingest", "facs", "."),
         ("nightly", "--no-such-option"),
+        ("checkout", "expression"),
         ("rollback", "expression", "--reason", " "),
     ],
 )

@@ -5,8 +5,10 @@ The tests tell one story in order; each goes on where the one before it ended.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+import subprocess
 import time
 from itertools import product
 
@@ -123,6 +125,23 @@ def test_registry_has_it(project, mlflow):
     assert tags(mlflow, 1)["rushes.record"] == git(project.root, "rev-parse", "expression/v1").strip()
     assert params["expression"]["train"]["learning_rate"] == WEAK
     assert running(mlflow) == []
+
+
+def test_way_back_from_a_version(project, mlflow, tmp_path):
+    """Its code, params and data lie in a folder, and the line that is printed brings what it made; others are told."""
+    told = project.flows("checkout", "expression@1", "--to", str(tmp_path / "v1"))
+    lines = [line.split("  ")[-1] for line in told.stdout.splitlines()]
+    brought = subprocess.run(lines[1], shell=True, check=False, env=dict(project.env))  # noqa: S602 - as a person pastes
+    none = project.flows("checkout", "expression@9")
+
+    assert told.returncode == 0, told.stderr
+    assert (tmp_path / "v1/datasets/faces/day-1/index.parquet").is_file()
+    assert (tmp_path / "v1/params.yaml").read_text() == git(project.root, "show", "expression/v1:params.yaml")
+    assert brought.returncode == 0
+    digest = hashlib.sha256((tmp_path / "v1/build/expression/bundle/manifest.json").read_bytes()).hexdigest()
+    assert digest == tags(mlflow, 1)["rushes.digest"]
+    subprocess.run(lines[3], shell=True, check=True, cwd=project.root)  # noqa: S602
+    assert (none.returncode, "there are: expression/v1" in none.stderr) == (3, True)
 
 
 def test_same_again(project, mlflow):

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import pytest
 from registry import record as module
 from registry.command import dvc
 from registry.dataset import read_config
-from registry.record import RecordError, completed, record, tag, worktree
+from registry.record import NoSuchTagError, RecordError, completed, lay_out, record, tag, tagged, worktree
 from tests.support.repos import ROOT, code_repo, git, hush, versioned_repo
 
 
@@ -211,6 +212,31 @@ def test_worktree(versioned):
     assert untouched(versioned) == before
     assert not tree.exists()
     assert len(git(versioned, "worktree", "list").splitlines()) == 1
+
+
+def test_laid_out_tree_stays_with_its_data(versioned, tmp_path):
+    """The commit that a tag names, beside the checkout; taken away and laid out again, also where a hand removed it."""
+    tag(versioned, "expression/v1", record(versioned, "night").commit)
+    commit, path = tagged(versioned, "expression/v1"), tmp_path / "v1"
+    tree = lay_out(versioned, commit, path)
+
+    assert dvc(tree, "checkout", "datasets.dvc").returncode == 0
+    assert (tree / "datasets/faces/studio/shard-000000.tar").is_file()
+    with pytest.raises(RecordError, match="in the way"):
+        lay_out(versioned, commit, path)
+    shutil.rmtree(path)
+    assert lay_out(versioned, commit, path) == path
+
+
+def test_unknown_tag_is_told_with_those_that_there_are(repo):
+    """Exit status 3, the newest first; another family's are none of ours."""
+    head = git(repo, "rev-parse", "HEAD").strip()
+    for name in ("expression/v9", "expression/v10", "scene/v1"):
+        tag(repo, name, head)
+
+    with pytest.raises(NoSuchTagError, match=r"there are: expression/v10, expression/v9$") as caught:
+        tagged(repo, "expression/v11")
+    assert caught.value.status == 3
 
 
 @pytest.fixture

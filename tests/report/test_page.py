@@ -269,7 +269,9 @@ def test_notices_of_studio_data_do_not_speak_of_rendered_faces(drawn, night, tre
 
 def test_the_whole_split_is_told_where_some_of_it_was_dropped(drawn, night, tree):
     """A figure to set beside published ones; a clean that dropped nothing has no such line."""
-    assert "Over all 361 test samples, those 5 too that clean dropped: accuracy 0.8421, macro F1 0.8402." in drawn(night)
+    assert "Over all 361 test samples, those 5 too that clean dropped: accuracy 0.8421, macro F1 0.8402." in drawn(
+        night
+    )
     scores = tree / "build/expression/scores/metrics.json"
     scores.write_text(scores.read_text().replace('"samples": 361', '"samples": 356'))
 
