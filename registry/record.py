@@ -179,9 +179,7 @@ def tagged(root: Path, name: str) -> str:
     commit = _try(root, "rev-parse", "--verify", "--quiet", f"refs/tags/{name}^{{commit}}")
     if not commit:
         there = _try(root, "tag", "--list", f"{name.partition('/')[0]}/v*", "--sort=-version:refname").split()
-        message = (
-            f"there is no tag {name} in this checkout; there are: {', '.join(there[:10]) or 'none of its family'}"
-        )
+        message = f"there is no tag {name} in this checkout; there are: {', '.join(there[:10]) or 'none of its family'}"
         raise NoSuchTagError(message, "git fetch --tags   # brings those of the machine that registered it")
     return commit
 
