@@ -144,7 +144,7 @@ def decide(rules: Rules, challenger: Side, champion: Side | None, objective: Obj
     costs = [*_floors(rules, challenger), *_sizes(rules, challenger)]
     if champion is None:
         score = Gain(name=objective.name, challenger=objective(challenger.rows))
-        text = f"there is no champion yet; {objective.name} is {score.challenger:.3f}"
+        text = f"no champion before it; {objective.name} is {score.challenger:.3f}"
         return _verdict([_Finding(holds=True, text=text), *costs], score)
     new, old = _aligned(objective, challenger, champion)
     if new.empty:
