@@ -111,19 +111,36 @@ def test_slot_of_a_night_is_known_to_the_next_server(tmp_path):
 
     In memory alone it would be lost and the slot stay taken, so that Prefect cancels every night to come.
     """
-    first = start(tmp_path, PREFECT, free_port(), "a run")
-    wait_healthy([first])
-    limits = f"{first.api}/v2/concurrency_limits"
-    requests.post(f"{limits}/", json={"name": "nights", "limit": 1}, timeout=30).raise_for_status()
-    taken = requests.post(f"{limits}/increment-with-lease", json={"slots": 1, "names": ["nights"]}, timeout=30).json()
-    first.process.kill()
-    stop_own(tmp_path, [first])
-    second = start(tmp_path, PREFECT, free_port(), "a run")
-    wait_healthy([second])
-    renewed = requests.post(f"{second.api}/v2/concurrency_limits/leases/{taken['lease_id']}/renew", json={}, timeout=30)
-    stop_own(tmp_path, [second])
+    with _prefect(tmp_path) as first:
+        limits = f"{first.api}/v2/concurrency_limits"
+        _answer(f"{limits}/", {"name": "nights", "limit": 1})
+        taken = _answer(f"{limits}/increment-with-lease", {"slots": 1, "names": ["nights"]}).json()
+        first.process.kill()
+    with _prefect(tmp_path) as second:
+        renewed = _answer(f"{second.api}/v2/concurrency_limits/leases/{taken['lease_id']}/renew", {})
 
     assert renewed.status_code == 204
+
+
+@contextmanager
+def _prefect(state):
+    """A Prefect server on that state, gone with the block."""
+    server = start(state, PREFECT, free_port(), "a run")
+    try:
+        wait_healthy([server])
+        yield server
+    finally:
+        stop_own(state, [server])
+
+
+def _answer(url, asked):
+    """What the server answers, as soon as it is not busy: just started, its database may be locked for a moment."""
+    until = servers.time.monotonic() + servers.DEADLINE_S
+    while (answer := requests.post(url, json=asked, timeout=30)).status_code >= 500:
+        assert servers.time.monotonic() < until, answer.text
+        servers.time.sleep(0.2)
+    assert answer.ok, answer.text
+    return answer
 
 
 def _eventually(holds, deadline_s=20.0):

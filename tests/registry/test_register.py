@@ -63,7 +63,7 @@ def test_version_says_where_it_comes_from(mlflow, studio, monkeypatch):
     assert (found.tags["rushes.seed"], found.tags["rushes.key"], found.tags["rushes.trial"]) == ("7", "key20", "true")
     assert json.loads(found.tags["rushes.packages"]) == {"torch": "2.13.0"}
     assert json.loads(found.tags["rushes.signature"])["dots.onnx"]["inputs"][0]["shape"] == [-1, 16, 16, 1]
-    assert "no champion yet" in found.tags["rushes.reasons"]
+    assert "no champion before it" in found.tags["rushes.reasons"]
     assert run.data.params["dots.size_px"] == "16"
     assert [(one.dataset.name, one.dataset.digest) for one in run.inputs.dataset_inputs] == [
         ("dots", "ab" * 16 + ".dir")
