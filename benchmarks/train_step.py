@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import argparse
 import copy
+import logging
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -207,6 +209,8 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="a packed set, such as build/expression/set; made up otherwise")
     choices = parser.parse_args(words)
     torch.set_num_threads(1)
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")  # its tips are not for figures
     with tempfile.TemporaryDirectory() as scratch:
         return report(measure(choices.data, Path(scratch), quick=choices.quick))
 
