@@ -158,7 +158,7 @@ def extend_splits(root: Path, values: Mapping[str, Any], families: Sequence[str]
 
 def champions(session: Session, families: Sequence[str]) -> dict[str, int | None] | None:
     """The version in use of each family; None if the registry cannot be asked."""
-    with suppress(Exception):
+    with suppress(Exception):  # the night's last words: what cannot be asked is told as not known, and fails nothing
         from flows.servers import MLFLOW  # noqa: PLC0415
         from registry.history import champions as in_use  # noqa: PLC0415
         from registry.tracking import client  # noqa: PLC0415
@@ -174,7 +174,7 @@ def resumes(tree: Path, state: Path, act: str) -> str:
     checkpoint = _checkpoint(tree, state, family) if stage == "train" else None
     if checkpoint is None:
         return ""
-    with suppress(Exception):
+    with suppress(Exception):  # a damaged checkpoint: training itself says so; this is but a hint
         import torch  # noqa: PLC0415
 
         # Lightning counts from 0, and the checkpoint's epoch is done: the next, for a person, is two further.

@@ -216,7 +216,7 @@ def standing(settings: Settings, state: Path) -> list[str] | None:
     row = _look_at(settings, state, MLFLOW)
     if row.state != "answers":
         return None
-    with suppress(Exception):
+    with suppress(Exception):  # whatever it is, `status` tells the rest and says that this is not known
         from registry.history import champions  # noqa: PLC0415 - MLflow
         from registry.tracking import client  # noqa: PLC0415
 

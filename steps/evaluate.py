@@ -30,7 +30,8 @@ def run(item: str) -> None:
     samples = SampleSet(Path("build/clean") / collection)
     reference, candidate = read_bundle(build / "reference"), read_bundle(build / "candidate")
     fp32, compressed = (family.score(bundle, samples, SPLIT) for bundle in (reference, candidate))
-    as_given = family.score(candidate, samples.whole, SPLIT)
+    dropped = len(samples.whole.kept(SPLIT)) - len(samples.kept(SPLIT))
+    as_given = family.score(candidate, samples.whole, SPLIT) if dropped else compressed
     _write_scores(family, fp32, compressed, as_given, build / "scores")
     _draw(family, compressed, samples, build / "scores")
     shutil.copytree(candidate.folder, build / "bundle", dirs_exist_ok=True)
