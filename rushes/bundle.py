@@ -78,6 +78,12 @@ class Bundle:
     digest: str
     certificate: Certificate | None
 
+    @property
+    def graphs(self) -> dict[str, Path]:
+        """The ONNX graphs that were learned, by file name: what travels along has a licence, and they have none."""
+        files = self.manifest.files.items()
+        return {name: self.folder / name for name, file in files if name.endswith(".onnx") and not file.licence}
+
     def path(self, role: str) -> Path:
         """The file that plays a role.
 

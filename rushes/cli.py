@@ -6,15 +6,12 @@ import contextlib
 import os
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads the annotations when it runs
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from rushes import __version__
-from rushes.errors import FAILED, NothingFitsError, RushesError
-
-if TYPE_CHECKING:
-    from rushes.bundle import Bundle
+from rushes import __version__, cli_scene
+from rushes.errors import FAILED, RushesError
 
 app = typer.Typer(
     name="rushes",
@@ -26,6 +23,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 FAMILY = "expression"
+# What a model is good for, once it is here: the command that pull names.
+USES = {FAMILY: "rushes capture --show"} | cli_scene.USES
 TYPER_INTERRUPTED = 130  # what it makes of Ctrl-C, without a word
 
 PULL_EXAMPLES = """\b
@@ -85,7 +84,8 @@ def pull_command(
     how = f"{pulled.fetched} file{'s' if pulled.fetched > 1 else ''} fetched" if pulled.fetched else "was there already"
     typer.echo(f"{pulled.family} {version}, digest {pulled.digest[:12]}: {how}, every hash is right")
     typer.echo(pulled.folder)
-    _say(f"use it: rushes capture --show{'' if to is None else f' --model {quoted(to)}'}")
+    if pulled.family in USES:
+        _say(f"use it: {USES[pulled.family]}{'' if to is None else f' --model {quoted(to)}'}")
 
 
 @app.command("capture", epilog=CAPTURE_EXAMPLES)
@@ -107,23 +107,18 @@ def capture_command(
 ) -> None:
     """Read the expression of each face in a camera, clip or folder."""
     _quiet_libraries()
-    from rushes.bundle import read_bundle  # noqa: PLC0415
     from rushes.capture import capture  # noqa: PLC0415
     from rushes.detector import BlazeFace  # noqa: PLC0415
     from rushes.expression import FaceReader  # noqa: PLC0415
-    from rushes.shelf import find_model  # noqa: PLC0415
+    from rushes.shelf import use_model  # noqa: PLC0415
 
-    bundle = read_bundle(find_model(model, FAMILY))
-    _check_family(bundle)
+    bundle = use_model(model, FAMILY, "capture reads with")
     detector, reader = BlazeFace(bundle.path("detector")), FaceReader.from_bundle(bundle)
     capture(source, detector, reader, show=show, save=save, json_to=json, say=_say)
 
 
-def _check_family(bundle: Bundle) -> None:
-    """A folder given as --model may hold a bundle of another family, whose graph reads no faces."""
-    if bundle.manifest.family != FAMILY:
-        message = f"{bundle.folder} is a bundle of the family {bundle.manifest.family!r}; capture reads with {FAMILY!r}"
-        raise NothingFitsError(message)
+app.command("scene", epilog=cli_scene.SCENE_EXAMPLES)(cli_scene.scene_command)
+app.command("storyboard", epilog=cli_scene.STORYBOARD_EXAMPLES)(cli_scene.storyboard_command)
 
 
 def main() -> None:

@@ -133,7 +133,7 @@ def _draw_panel(canvas: np.ndarray, reading: Reading, place_xywh: tuple[int, int
     _card(canvas, place_xywh, round(10 * unit))
     ends = (left + margin, left + width - margin)
     title, base = _bold(23 * unit, colour_of(reading.best)), top + round(30 * unit)
-    _text(canvas, _fit(reading.label, ends[1] - ends[0] - 62 * unit, title), (ends[0], base), title)
+    put_text(canvas, _fit(reading.label, ends[1] - ends[0] - 62 * unit, title), (ends[0], base), title)
     _text_right(canvas, _percent(reading, reading.best), (ends[1], base), _bold(23 * unit))
     for number, index in enumerate(_rows(reading)):
         middle = top + head + round((number + 0.5) * row)
@@ -144,7 +144,7 @@ def _draw_row(canvas: np.ndarray, reading: Reading, index: int, place_xyw: tuple
     left, middle, width = place_xyw
     style = Style(15 * unit, INK if index == reading.best else FAINT)
     names, numbers, base = round(84 * unit), round(54 * unit), middle + round(5 * unit)
-    _text(canvas, _fit(reading.labels[index], names - 6 * unit, style), (left, base), style)
+    put_text(canvas, _fit(reading.labels[index], names - 6 * unit, style), (left, base), style)
     start, end, thick = left + names, left + width - numbers, max(2, round(6 * unit))
     filled = start + round((end - start) * float(np.clip(reading.probabilities[index], 0, 1)))
     cv2.line(canvas, (start, middle), (end, middle), TRACK, thick, cv2.LINE_AA)
@@ -223,12 +223,12 @@ def _draw_tag(canvas: np.ndarray, reading: Reading, unit: float) -> None:
     """The expression alone, above the face, or in it where there is no room above."""
     style, pad = _bold(max(11.0, 19 * unit), colour_of(reading.best)), max(3, round(7 * unit))
     text = _fit(f"{reading.label}  {_percent(reading, reading.best)}", canvas.shape[1] - 4 * pad, style)
-    width, height = _width(text, style) + 2 * pad, round(style.size_px) + 2 * pad
+    width, height = text_width(text, style) + 2 * pad, round(style.size_px) + 2 * pad
     x, y = round(reading.box_xywh_px[0]), round(reading.box_xywh_px[1]) - height - pad
     left = int(np.clip(x, 0, max(0, canvas.shape[1] - width)))
     top = y if y >= 0 else max(0, round(reading.box_xywh_px[1]) + pad)
     _card(canvas, (left, top, width, height), pad)
-    _text(canvas, text, (left + pad, top + pad + round(0.82 * style.size_px)), style)
+    put_text(canvas, text, (left + pad, top + pad + round(0.82 * style.size_px)), style)
 
 
 def _card(canvas: np.ndarray, place_xywh: tuple[int, int, int, int], radius: int) -> None:
@@ -266,16 +266,18 @@ def _font() -> cv2.FontFace:
     return cv2.FontFace("sans")
 
 
-def _text(canvas: np.ndarray, text: str, origin: tuple[int, int], style: Style) -> None:
+def put_text(canvas: np.ndarray, text: str, origin: tuple[int, int], style: Style) -> None:
+    """Writes a line, its base line starting at a point."""
     cv2.putText(canvas, _printable(text), origin, style.colour, _font(), round(style.size_px), style.weight)
 
 
 def _text_right(canvas: np.ndarray, text: str, end: tuple[int, int], style: Style) -> None:
-    _text(canvas, text, (end[0] - _width(text, style), end[1]), style)
+    put_text(canvas, text, (end[0] - text_width(text, style), end[1]), style)
 
 
 @functools.lru_cache(4096)  # the same few words, every frame
-def _width(text: str, style: Style) -> int:
+def text_width(text: str, style: Style) -> int:
+    """How wide a line would be, in pixels."""
     # The size of the canvas only matters to text that wraps.
     size, canvas = round(style.size_px), (1 << 14, 1 << 14)
     return int(cv2.getTextSize(canvas, _printable(text), (0, 0), _font(), size, style.weight)[2])
@@ -284,11 +286,11 @@ def _width(text: str, style: Style) -> int:
 @functools.lru_cache(4096)
 def _fit(text: str, width_px: float, style: Style) -> str:
     """The text, its end left out where it is too long."""
-    if _width(text, style) <= width_px:
+    if text_width(text, style) <= width_px:
         return text
     for kept in range(len(text) - 1, 0, -1):
         shorter = text[:kept].rstrip() + "\u2026"
-        if _width(shorter, style) <= width_px:
+        if text_width(shorter, style) <= width_px:
             return shorter
     return text[:1]
 

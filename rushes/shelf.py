@@ -14,7 +14,7 @@ from pathlib import Path
 
 import platformdirs
 
-from rushes.bundle import MANIFEST
+from rushes.bundle import MANIFEST, Bundle, read_bundle
 from rushes.errors import NothingFitsError
 
 NEWEST = "newest"
@@ -84,6 +84,28 @@ def find_model(place: Path | None, family: str) -> Path:
             return candidates[-1].folder
     message = f"no {family} model in {shelf}: fetch one with: {pull_hint(family, to=place)}"
     raise NothingFitsError(message)
+
+
+def use_model(place: Path | None, family: str, command: str) -> Bundle:
+    """The bundle that a command works with, its hashes checked.
+
+    Raises:
+        NothingFitsError: There is none, or `place` is a bundle of another family.
+        BundleError: It cannot be trusted.
+    """
+    bundle = read_bundle(find_model(place, family))
+    if bundle.manifest.family != family:
+        message = f"{bundle.folder} is a bundle of the family {bundle.manifest.family!r}; {command} {family!r}"
+        raise NothingFitsError(message)
+    return bundle
+
+
+def model_name(bundle: Bundle) -> str:
+    """A model as people call it: `scene v3`, or by the start of its digest where it came from no registry."""
+    match = _FOLDER.fullmatch(bundle.folder.resolve().name)
+    if match and match["version"] and bundle.digest.startswith(match["digest"]):
+        return f"{bundle.manifest.family} v{match['version']}"
+    return f"{bundle.manifest.family} {bundle.digest[:DIGEST_CHARS]}"
 
 
 def usual_registry() -> str:

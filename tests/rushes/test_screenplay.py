@@ -1,0 +1,179 @@
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rushes.errors import NothingFitsError, RushesError
+from rushes.screenplay import PAGE_LINES, pages, read_script
+
+FERRY = Path(__file__).with_name("ferry.fountain")
+# What a script is made of, and what may break a parser of it.
+PIECES = st.sampled_from(
+    ["INT. HALL - DAY", "EXT. SEA", ".FORCED", "..", "BOB", "BOB ^", "@Bo", "(aside)", "Hello.", "[[", "]]", "/*", "*/",
+     "*", "**", "_", "\\", "~la", "!", "# One", "= syn", "===", "> X <", "> CUT:", "CUT TO:", "#1#", "#", "Title: X",
+     "\t", "  ", "\ufeff", "\ue700", "\0", "é", "海", "\x85", "😀", ":"]
+)  # fmt: skip
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Reads a script that is given as text or bytes."""
+
+    def act(content, say=lambda _: None):
+        path = tmp_path / "script.fountain"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return read_script(path, say)
+
+    return act
+
+
+def test_a_script_with_everything_in_it():
+    """Numbers, headings of every form, who speaks and what is seen first; never a note or what was struck."""
+    script = read_script(FERRY)
+    rows = [(scene.number, scene.heading, scene.speakers) for scene in script.scenes]
+
+    assert (script.title, script.byline) == (("THE LAST FERRY", "a short film"), "written by Inès Årud")
+    assert rows == [
+        ("1", "EXT. HARBOUR - DAWN", ("MARA", "SKIPPER")),
+        ("2", "EXT. PINE WOODS - DAY", ()),
+        ("2A", "INT./EXT. TRUCK - MOVING - DAY", ("TOMÁŠ", "MARA")),
+        ("3", "EXT. MOUNTAIN PASS - SUNSET", ("McAllister",)),
+        ("4", "A DREAM OF ICE", ("MARA",)),
+        ("5", "INT. MOUNTAIN HUT - NIGHT", ("MCALLISTER", "MARA")),
+        ("6", "EXT. HARBOUR - NIGHT", ("SKIPPER", "MARA")),
+        ("7", "EXT. HARBOUR - CONTINUOUS", ()),
+    ]
+    assert script.scenes[0].action == "Fog on the water. A ferry, small and white, pulls at its ropes."
+    assert script.scenes[4].action == "THE SHIP"
+    assert script.scenes[7].action.endswith("as if \u2026")
+
+
+@pytest.mark.parametrize(
+    ("heading", "is_one"),
+    [
+        ("INT. HALL", True), ("ext hall", True), ("I/E HALL", True), ("EST. HALL", True), ("EXT/INT. HALL", True),
+        (".HALL", True), ("INT. HALL\nNo empty line.", True), ("..HALL", False), ("Interior", False),
+        ("EXTRA! HALL", False), ("HALL - DAY", False), ("# INT. HALL", False), ("!INT. HALL", False),
+    ],
+)  # fmt: skip
+def test_what_is_a_heading(read, heading, is_one):
+    """Forced, without its full stop, in small letters, over a line: all of them, and nothing else."""
+    script = read(f"EXT. FIRST\n\nAction.\n\n{heading}\n\nBOB\nHello.\n")
+
+    assert len(script.scenes) == 1 + is_one
+    assert script.scenes[-1].speakers == ("BOB",)
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "[[SECRET]]", "[[one\nSECRET]]", "[[one\n\nSECRET]]", "[[SECRET", "/* SECRET */", "/*\n\nINT. SECRET\n\n*/",
+        "# SECRET", "= SECRET", "= one\n= SECRET", "# one\n= SECRET",
+    ],
+)  # fmt: skip
+def test_what_is_hidden_stays_hidden(read, hidden):
+    """Notes, boneyard, sections and synopses are for the writer."""
+    scenes = read(f"EXT. SEA\n\n{hidden}\n\nINT. HALL\n\nSeen.\n").scenes
+
+    assert "SECRET" not in repr(scenes)
+    assert [(scene.heading, scene.action) for scene in scenes][-1] == ("INT. HALL", "Seen.")
+
+
+@pytest.mark.parametrize(
+    ("cue", "name"),
+    [("BOB (V.O.)", "BOB"), ("BOB (O.S.) (CONT'D)", "BOB"), ("BOB ^", "BOB"), ("@McBob", "McBob"), ("ÉMILE", "ÉMILE"),
+     ("R2D2 (beeping", "R2D2")],
+)  # fmt: skip
+def test_who_speaks(read, cue, name):
+    """The name alone."""
+    assert read(f"EXT. SEA\n\n{cue}\nHello.\n").scenes[0].speakers == (name,)
+
+
+def test_a_transition_over_a_line_does_not_speak(read):
+    """Nor does lyrics' sign show."""
+    [scene] = read("EXT. SEA\n\nCUT TO:\nBlack.\n\n~La la.\n").scenes
+
+    assert scene.speakers == ()
+    assert scene.action == "La la."
+
+
+def test_numbers_go_on_from_those_given(read):
+    """A number that the script gives to a later scene is left free."""
+    script = read("EXT. A\n\nINT. B #7A#\n\nEXT. C\n\nINT. D #8#\n\nEXT. E\n\nINT. F #x#\n")
+
+    assert [scene.number for scene in script.scenes] == ["1", "7A", "9", "8", "10", "X"]
+
+
+def test_length_in_eighths(read):
+    """A page is fifty-five lines: 18 short dialogues and the heading fill one. Dual dialogue stands side by side."""
+    dialogue = "BOB\n{}\n\n"
+    page = read("EXT. SEA\n\n" + dialogue.format("Hello.") * 18).scenes[0]
+    twice = read("EXT. SEA\n\n" + dialogue.format("word " * 80) * 6).scenes[0]
+    dual = read("EXT. SEA\n\n" + (dialogue.format("word " * 80) + "ANN ^\n" + "word " * 80 + "\n\n") * 3).scenes[0]
+
+    assert (page.eighths, read("EXT. SEA\n").scenes[0].eighths) == (round(8 * 57 / PAGE_LINES), 1)
+    assert twice.eighths > dual.eighths > twice.eighths / 2
+    assert [pages(number) for number in (1, 8, 11, 16)] == ["1/8", "1", "1 3/8", "2"]
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("line", ["\n", "\r\n", "\r"])
+def test_codings_and_line_ends(read, coding, line):
+    """As any program writes them; what is guessed is said."""
+    said = []
+    text = "Title: Café\n\nEXT. CAFÉ - DAY\n\nRené waits.\n\nRENÉ\nOui.\n".replace("\n", line)
+    script = read(text.encode(coding), said.append)
+
+    assert (script.title, script.scenes[0].heading) == (("Café",), "EXT. CAFÉ - DAY")
+    assert script.scenes[0].speakers == ("RENÉ",)
+    assert len(said) == (coding == "cp1252")
+
+
+def test_title_pages(read):
+    """Values beside and below their key; and a first line with a colon that is none."""
+    assert read("Title: One\n   two\nAuthor: A\nAuthors: B\n\nEXT. SEA\n").title == ("One", "two")
+    assert read("Title: One\nAuthor: A\nAuthors: B\n\nEXT. SEA\n").byline == "by A, B"
+    assert read("INT. HOUSE: HALL - DAY\n\nA door.\n").scenes[0].heading == "INT. HOUSE: HALL - DAY"
+    assert read("FADE IN: slowly\n\nEXT. SEA\n").title == ("script",)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "fault"),
+    [
+        ("", NothingFitsError, "is empty"), ("\n \n", NothingFitsError, "is empty"),
+        ("Two men talk.\n", NothingFitsError, r"no scene heading.*\.THE CAVE"),
+        ("Title: X\n", NothingFitsError, "no scene heading"),
+        ("EXT. SEA\n\n" + "/*" * 50_000, RushesError, "line 3: this /\\* is never closed"),
+        (b"%PDF-1.7", RushesError, "export it as Fountain"), (b"<?xml?>", RushesError, "export it as Fountain"),
+        (b"EXT. SEA\n\0\0", RushesError, "is no text"), (b"\xff\xfeE", RushesError, "is no text"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_says_why(read, content, kind, fault):
+    """One line, and what to do."""
+    with pytest.raises(kind, match=fault):
+        read(content)
+
+
+def test_a_missing_package_is_named(read, monkeypatch):
+    """The wheel does without it until it is wanted."""
+    monkeypatch.setitem(sys.modules, "screenplain.parsers", None)
+
+    with pytest.raises(RushesError, match="pip install screenplain"):
+        read("EXT. SEA\n")
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.one_of(st.binary(max_size=200), st.lists(st.tuples(PIECES, st.sampled_from(["", " ", "\n", "\n\n"])))))
+def test_any_file_is_read_or_refused(read, pieces):
+    """Never another error; and what is read can be printed."""
+    content = pieces if isinstance(pieces, bytes) else "".join(a + b for a, b in pieces)
+    try:
+        script = read(content)
+    except RushesError:
+        return
+    for scene in script.scenes:
+        assert scene.heading.isprintable()
+        assert scene.number
+        assert scene.eighths >= 1
