@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 REASONS = {
     **dict.fromkeys(WITHHELD, "max_dropped_share"),
     "unreadable": "max_dropped_share",
+    "black": "frames.max_black",
+    "title card": "frames.min_letters",
+    "frozen": "frames.min_motion",
+    "transition": "frames.max_fade_residual",
     "too small": "min_size_px",
     "too narrow": "max_aspect",
     "constant": "min_contrast",
@@ -41,6 +45,7 @@ REASONS = {
     "exact duplicate": "max_dropped_share",
     "near duplicate": "near_distance",
     "outlier": "max_outlier",
+    "no train sample": "max_dropped_share",
 }
 
 SMALL_PX = 32  # the side at which perceptual hashes and outliers are made; imagehash's
@@ -72,6 +77,9 @@ class Look(NamedTuple):
     tones_c: np.ndarray  # float32: square roots of the shares of TONES cells
 
 
+LOOK_COLUMNS = Look._fields[:-2]
+
+
 @dataclass(frozen=True)
 class Looks:
     """The looks at all samples: columns for the table, and arrays beside it, row for row."""
@@ -84,9 +92,11 @@ class Looks:
 def look(data: bytes) -> Look | None:
     """Decodes a picture and looks at it; None when it does not decode."""
     grey_hw = decode(data, 1)
-    if grey_hw is None:
-        return None
-    grey_hw = grey_hw[..., 0]
+    return None if grey_hw is None else look_at(grey_hw[..., 0])
+
+
+def look_at(grey_hw: np.ndarray) -> Look:
+    """Looks at a decoded picture, uint8 H,W."""
     height, width = grey_hw.shape
     mean, deviation = cv2.meanStdDev(grey_hw)
     _, laplacian = cv2.meanStdDev(cv2.Laplacian(grey_hw, cv2.CV_16S))
@@ -137,8 +147,7 @@ def look_at_all(pictures: Iterable[tuple[Any, bytes]], index: pd.Index, title: s
             place = index.get_loc(row)
             columns[row] = seen[:-2]
             smalls_nhw[place], tones_nc[place] = seen.small_hw, seen.tones_c
-    names = Look._fields[:-2]
-    frame = pd.DataFrame.from_dict(columns, orient="index", columns=list(names)).reindex(index)
+    frame = pd.DataFrame.from_dict(columns, orient="index", columns=list(LOOK_COLUMNS)).reindex(index)
     return Looks(frame.fillna({"width": 0, "height": 0, "pixels": ""}), smalls_nhw, tones_nc)
 
 

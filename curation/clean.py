@@ -11,7 +11,7 @@ rules; a broken picture says nothing about a network. What consent keeps back is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from curation.duplicates import mark_copies
 from curation.errors import DataError, TooManyDropped
 from curation.index import read_bytes, read_index
 from curation.packing import pack
+from curation.reading import RawReader
 from curation.sampleset import COLUMNS, SPLITS, TEST, SampleSet, array_names
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from curation.params import CollectionParams
+    from curation.reading import Reader
 
 EXTRAS = ("why", "copy_of", "width", "height", "blur", "sharpness", "brightness", "contrast", "outlier")
 PASSED_ON = ("use", "until", "caption", "grouped")
@@ -40,12 +42,16 @@ PASSED_ON = ("use", "until", "caption", "grouped")
 class Examined:
     """What was found: one row a sample with kept, reason, why, row and the figures; where to read it stands there too.
 
-    `not_judged` says in words which checks a source was too small for.
+    `not_judged` says in words which checks a source was too small for, `reader` gives the pictures, `extras` are the
+    columns of its medium that are packed, and `said` goes into set.json.
     """
 
     table: pd.DataFrame
     not_judged: list[str]
     left_out: dict[str, int]
+    reader: Reader
+    extras: tuple[str, ...] = ()
+    said: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def shown(self) -> pd.DataFrame:
@@ -74,7 +80,7 @@ def clean(root: Path, collection: str, params: CollectionParams, out: Path) -> S
     """
     examined = examine(root, collection, params)
     hold_losses(examined, collection, params)
-    return pack_kept(root, collection, examined, params, out)
+    return pack_kept(collection, examined, params, out)
 
 
 def examine(root: Path, collection: str, params: CollectionParams) -> Examined:
@@ -82,17 +88,25 @@ def examine(root: Path, collection: str, params: CollectionParams) -> Examined:
     rows = read_index(root, collection, params)
     table = rows.sort_values(["id", "source"], ignore_index=True).drop(columns=["width", "height"])
     table = table.assign(reason="", why="", copy_of=None)
-    _withhold(table, read_expired(root, collection))
+    withhold(table, table["id"], read_expired(root, collection))
     looks = look_at_all(read_bytes(root, collection, table[table["reason"] == ""]), table.index, "clean: look")
     table = table.join(looks.columns)
     not_judged = _check(table, looks, params)
     table["kept"] = table["reason"] == ""
-    table["row"] = _places(table)
-    return Examined(table, not_judged, dict(rows.attrs.get("left_out", {})))
+    table["row"] = places(table)
+    reader = RawReader(root, collection, params)
+    return Examined(table, not_judged, dict(rows.attrs.get("left_out", {})), reader)
 
 
-def _withhold(table: pd.DataFrame, expired: Mapping[str, str]) -> None:
-    mark(table, table["id"].isin(expired), ENDED, "until " + table["id"].map(expired).astype(str))
+def withhold(table: pd.DataFrame, ids: pd.Series, expired: Mapping[str, str]) -> None:
+    """Marks what consent keeps back, before anything is looked at.
+
+    Args:
+        table: With the column `use`.
+        ids: For each row the id under which its consent stands.
+        expired: Those whose consent has ended, and its last day.
+    """
+    mark(table, ids.isin(expired), ENDED, "until " + ids.map(expired).astype(str))
     mark(table, ~table["use"].map(may_train), NOT_FOR_TRAINING, "may be used for " + table["use"].astype(str))
 
 
@@ -103,7 +117,7 @@ def _check(table: pd.DataFrame, looks: Looks, params: CollectionParams) -> list[
     return not_judged + mark_outliers(table, looks, params.clean)
 
 
-def _places(table: pd.DataFrame) -> pd.Series:
+def places(table: pd.DataFrame) -> pd.Series:
     """The row of each sample's array: of its split where it is kept, of the dropped ones where it is a test sample."""
     placed = table["kept"] | ((table["split"] == TEST) & ~table["reason"].isin(["unreadable", *WITHHELD]))
     return table.groupby(["split", "kept", placed]).cumcount().where(placed, -1)
@@ -122,10 +136,11 @@ def hold_losses(examined: Examined, collection: str, params: CollectionParams) -
     if source and lost[source] > params.clean.max_dropped_share:
         reasons = shown.loc[shown["source"] == source, "reason"]
         reason = str(reasons[reasons != ""].mode()[0])
-        raise TooManyDropped(source, float(lost[source]), reason, f"collections.{collection}.clean.{REASONS[reason]}")
+        param = REASONS[reason] if "." in REASONS[reason] else f"clean.{REASONS[reason]}"
+        raise TooManyDropped(source, float(lost[source]), reason, f"collections.{collection}.{param}")
 
 
-def pack_kept(root: Path, collection: str, examined: Examined, params: CollectionParams, out: Path) -> SampleSet:
+def pack_kept(collection: str, examined: Examined, params: CollectionParams, out: Path) -> SampleSet:
     """Packs the kept samples.
 
     Raises:
@@ -136,9 +151,10 @@ def pack_kept(root: Path, collection: str, examined: Examined, params: Collectio
     if empty:
         message = f"no sample of {collection} is left in {' and '.join(empty)} after the checks"
         raise DataError(message, f"take in more: python -m flows ingest {collection} PATH")
-    columns = [*COLUMNS, *EXTRAS, *(name for name in PASSED_ON if name in examined.table.columns)]
+    columns = [*COLUMNS, *EXTRAS, *examined.extras]
+    columns += [name for name in PASSED_ON if name in examined.table.columns]
     table = examined.table
-    pictures = read_bytes(root, collection, table[array_names(table) != ""])
+    pictures = examined.reader.fitted(table[array_names(table) != ""])
     return pack(pictures, table, params, out, columns=columns, info=info(collection, examined, params))
 
 
@@ -160,6 +176,7 @@ def info(collection: str, examined: Examined, params: CollectionParams) -> dict[
         "not_judged": examined.not_judged,
         "left_out": examined.left_out,
         "thresholds": params.clean.model_dump(),
+        **examined.said,
     }
 
 

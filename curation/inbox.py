@@ -7,11 +7,12 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from curation.captions import CAPTIONS
 from curation.errors import DataError, explained
-from curation.intake import take_in
 from curation.job import IngestResult, Job, name_of, slug
 from curation.labels import resolve
 from curation.layouts import CLASS_FOLDERS
+from curation.media import take_in
 from curation.quarantine import Quarantine, Refusal, remove_empty
 from curation.sample_tables import SAMPLES, is_table
 from curation.settling import still_written
@@ -129,7 +130,10 @@ class Inbox:
                 yield IngestResult(self.job.collection, INBOX, problem=message, remedy="unpack it, or take it out")
 
     def _is_votes(self, entry: Path) -> bool:
-        return entry.suffix.lower() == ".csv" and is_votes(header_of(entry), self.job.params.labels)
+        # Captions are read with the pictures that they are of, and go with them.
+        return entry.name == CAPTIONS or (
+            entry.suffix.lower() == ".csv" and is_votes(header_of(entry), self.job.params.labels)
+        )
 
 
 def _loose(entry: Path) -> Refusal | None:

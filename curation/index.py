@@ -1,6 +1,7 @@
 """The index of a collection's raw samples, as the stages read it.
 
     datasets/C/SOURCE/index.parquet   one row a sample; where its bytes lie in SOURCE/shard-NNNNNN.tar
+                                      films: one row a shot; its film lies in SOURCE/SHA256.mp4 or the like
     datasets/C/splits.csv             id,split: made once, extended, never redrawn
     datasets/C/corrections.csv        id,label,reason: what people found to be labelled wrongly
 
@@ -48,9 +49,15 @@ SCHEMA = pa.schema(
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("origin", pa.string()),
+        # Of a film: a row is a shot, its frames are `first` up to but without `end`, `shard` is the file of the film.
+        ("film", pa.string()),
+        ("first", pa.int64()),
+        ("end", pa.int64()),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
     ]
 )
-OPTIONAL = ("performer", "use", "until", "caption")
+OPTIONAL = ("performer", "use", "until", "caption", "film", "first", "end", "start_s", "end_s")
 
 
 def collection_folder(root: Path, collection: str) -> Path:
@@ -214,7 +221,8 @@ def _correct(rows: pd.DataFrame, root: Path, collection: str, params: Collection
 
 
 def _in_taxonomy(rows: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
-    meant = rows["label"].map({name: resolve(name, labels) for name in rows["label"].unique()})
+    # Of a shot nobody may have said what it shows.
+    meant = rows["label"].map({name: name and resolve(name, labels) for name in rows["label"].unique()})
     left_out = rows.loc[meant.isna(), "label"].value_counts().to_dict()
     rows = rows.assign(label=meant)[meant.notna()].reset_index(drop=True)
     rows.attrs["left_out"] = {str(label): int(count) for label, count in left_out.items()}

@@ -1,4 +1,4 @@
-"""Raw pictures in: from a folder, a table or the inbox into datasets/C/SOURCE, or into quarantine with a reason.
+"""Raw samples in: from a folder, a table or the inbox into datasets/C/SOURCE, or into quarantine with a reason.
 
 The source is never touched. The inbox is emptied: what was taken in is removed from it, what was refused is moved.
 """
@@ -9,9 +9,10 @@ import time
 from typing import TYPE_CHECKING
 
 from curation.errors import DataError, explained
+from curation.film_inbox import FilmInbox
 from curation.inbox import INBOX, Inbox
-from curation.intake import take_in
 from curation.job import IngestResult, Job, name_of, slug
+from curation.media import take_in
 from curation.starters import sweep_collection
 
 if TYPE_CHECKING:
@@ -34,11 +35,12 @@ def ingest(
     starter: bool = False,
     move: bool = False,
     licence: str = "",
+    credit: str = "",
 ) -> IngestResult:
-    """Takes pictures into a collection; safe to repeat.
+    """Takes pictures or films into a collection; safe to repeat.
 
     Args:
-        path: A folder or a CSV file; never touched, unless `move`.
+        path: A folder, a CSV file or a film; never touched, unless `move`.
         root: The checkout.
         collection: The collection's name.
         params: Its section of params.yaml.
@@ -48,6 +50,7 @@ def ingest(
         starter: This is the starter set, which the first real samples replace.
         move: Take files out of where they are, as from the inbox.
         licence: For source.json.
+        credit: Who must be named wherever a picture made from it is shown; for source.json.
 
     Raises:
         DataError: Nothing was taken in, and the message says why.
@@ -55,7 +58,7 @@ def ingest(
     with explained():
         real = _checked(path, root)
     name = slug(source if source is not None else name_of(real))
-    job = Job(root, collection, params, name, starter=starter, licence=licence, move=move)
+    job = Job(root, collection, params, name, starter=starter, licence=licence, credit=credit, move=move)
     return take_in(job, real, layout=layout, votes=votes)
 
 
@@ -77,13 +80,14 @@ def inbox(root: Path, collection: str, params: CollectionParams, *, now: float |
         return []
     sweep_collection(root, collection)
     job = Job(root, collection, params, INBOX, move=True)
-    return list(Inbox(folder.resolve(), job, time.time() if now is None else now).run())
+    kind = Inbox if params.medium == "image" else FilmInbox
+    return list(kind(folder.resolve(), job, time.time() if now is None else now).run())
 
 
 def _checked(path: Path, root: Path) -> Path:
     if not path.exists():
         message = f"{path} does not exist"
-        raise DataError(message, "check the path; a folder or a CSV file is wanted")
+        raise DataError(message, "check the path; a folder, a CSV file or a film is wanted")
     real, datasets = path.resolve(), (root / "datasets").resolve()
     if real.is_relative_to(datasets):
         message = f"{path} lies in datasets/, which is what ingest writes"

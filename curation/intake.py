@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections import Counter, deque
@@ -16,22 +15,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from curation import layouts, splits
-from curation.atomic import replacing
-from curation.consent import may_train, read_expired
+from curation.captions import with_captions
 from curation.errors import DataError, explained
-from curation.index import INDEX, SCHEMA, SOURCE, read_source, read_sources
+from curation.index import read_source, read_sources
 from curation.job import IngestResult
 from curation.people import People
 from curation.pictures import Picture, RefusedError, check, png_of, quiet_checks, read_safely
 from curation.quarantine import Refusal
 from curation.refused import Refusals
+from curation.said import real_sources
 from curation.shards import ShardWriter, next_number, sweep
-from curation.starters import check_starter, drop_starters, read_said, real_sources, sweep_collection
+from curation.source_index import TERMS, rows_of, withheld, write_index
+from curation.starters import check_starter, drop_starters, sweep_collection
 from curation.tables import fault
 from curation.votes import votes_for
 
@@ -47,7 +45,6 @@ R = TypeVar("R")
 
 AHEAD = 64  # pictures that are read before they are written; bounds the memory
 BYTES_A_SAMPLE = 1024  # what tar and index add
-TERMS = ("use", "until")
 
 
 def take_in(
@@ -72,6 +69,7 @@ def take_in(
         if listing.empty and not job.move:
             message = f"there is nothing in: {', '.join(listing.empty)}"
             raise DataError(message, "put pictures there, or remove the empty folders")
+        listing = with_captions(listing, path)
         return Intake(job, listing, votes_for(listing, path, votes, job.params.labels)).run()
 
 
@@ -98,7 +96,7 @@ class Intake:
         there = read_sources(job.root, job.collection)
         self.ids = set(there["id"])
         self.elsewhere = set(there.loc[there["source"] != job.source, "sha256"])
-        self.rows = _rows_of(job.folder)
+        self.rows = rows_of(job.folder)
         self.before = len(self.rows)
         self.places = {(row["sha256"], row["origin"]): number for number, row in enumerate(self.rows)}
         # Out of an inbox, a table may still name files that a killed run took in and removed.
@@ -124,7 +122,7 @@ class Intake:
             self.people.save()
             writer.close()
         if len(self.rows) > self.before or self.new_votes or self.new_terms:
-            self._write_index()
+            write_index(self.job, self.listing.layout, self.rows)
         replaced = not self.job.starter and bool(self.rows) and drop_starters(self.job)
         self.refusals.advise()
         return self._put_away(self._split(self._result(replaced_starter=replaced)))
@@ -267,16 +265,6 @@ class Intake:
             message = f"{self.votes.file.name} names none of {len(self.taken):,} pictures"
             raise DataError(message, "its first column must hold their file names, or their paths below the folder")
 
-    def _write_index(self) -> None:
-        licence = self.job.licence or read_said(self.job.folder).get("licence", "")
-        said = {"starter": self.job.starter, "licence": licence}
-        said |= {"layout": self.listing.layout, "medium": self.job.params.medium}
-        with replacing(self.job.folder / SOURCE) as partial:
-            partial.write_text(json.dumps(said, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        rows = [row | {"votes": list(row["votes"].items()) if row["votes"] else None} for row in self.rows]
-        with replacing(self.job.folder / INDEX) as partial:
-            pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), partial)
-
     def _empty_the_inbox(self, result: IngestResult) -> IngestResult:
         """Removes what is in the index; a file that was written to again since it was read stays."""
         files = [(one.candidate.file, one.written) for one in self.taken if one.candidate.file is not None]
@@ -308,7 +296,7 @@ class Intake:
             result = replace(result, splits=splits.extend(self.job.root, self.job.collection, self.job.params))
         except DataError as error:
             result = replace(result, problem=str(error), remedy=error.remedy)
-        return replace(result, notes=[*self._notes(), *self._withheld()])
+        return replace(result, notes=[*self._notes(), *withheld(self.job, self.rows)])
 
     def _notes(self) -> Iterator[str]:
         yield f"read as {self.listing.layout}"
@@ -318,7 +306,7 @@ class Intake:
         if self.new_votes:
             yield f"{self.new_votes:,} that were there already got their votes"
         if self.new_terms:
-            yield f"{self.new_terms:,} that were there already have another use or another last day now"
+            yield f"{self.new_terms:,} that were there already have another use, last day or caption now"
         twice = sum(row["sha256"] in self.elsewhere for row in self.rows[self.before :])
         if twice:
             place = f"datasets/{self.job.collection}/{self.job.source}"
@@ -340,22 +328,6 @@ class Intake:
                 f"{alone:,} of {len(self.rows):,} samples name no performer and no group, so each picture is a group "
                 "of its own: the same people or places may stand in several splits, and scores will flatter"
             )
-
-    def _withheld(self) -> Iterator[str]:
-        """What is in and will not be learned from; the days are compared where the splits are extended."""
-        expired = read_expired(self.job.root, self.job.collection)
-        ended = sum(row["id"] in expired for row in self.rows)
-        if ended:
-            yield f"{ended:,} of {len(self.rows):,} will not be learned from: their consent has ended (until)"
-        uses = Counter(row["use"] for row in self.rows if not may_train(row["use"]))
-        for use, count in uses.most_common(3):
-            yield f"{count:,} of {len(self.rows):,} will not be learned from: their use is {use!r}, without `training`"
-
-
-def _rows_of(folder: Path) -> list[dict[str, Any]]:
-    if not (folder / INDEX).is_file():
-        return []
-    return [{str(name): value for name, value in row.items()} for row in read_source(folder).to_dict("records")]
 
 
 def _drawn(candidate: Candidate) -> bytes:

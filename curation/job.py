@@ -30,6 +30,7 @@ class Job:
     source: str
     starter: bool = False
     licence: str = ""
+    credit: str = ""  # who must be named wherever a picture made from it is shown
     move: bool = False
     empties: Path | None = None  # an inbox of which this is the last entry: votes that lie in it are spent
 
@@ -40,6 +41,8 @@ class Job:
 
     def label_of(self, candidate: Candidate) -> str | None:
         """The label of the taxonomy that a candidate has."""
+        if self.params.medium == "film" and not candidate.label:
+            return ""  # nobody has to say what a film shows
         return resolve(candidate.label, self.params.labels)
 
 
@@ -60,6 +63,7 @@ class IngestResult:
         notes: What else is worth knowing.
         problem: Why nothing was taken in, or why the set is not ready to learn from; empty when all is well.
         remedy: What to do about the problem.
+        units: What is counted where it is added, and where it is refused: shots, and films.
     """
 
     collection: str
@@ -74,6 +78,7 @@ class IngestResult:
     notes: list[str] = field(default_factory=list)
     problem: str = ""
     remedy: str = ""
+    units: tuple[str, str] = ("", "")
 
     def summary(self) -> str:
         """The result in words, one line each."""
@@ -95,9 +100,11 @@ class IngestResult:
         if self._idle:
             return self.notes[0]
         refused = sum(self.refused.values())
+        unit = f" {self.units[0]}" if self.units[0] else ""
+        refused_unit = f" {self.units[1].removesuffix('s') if refused == 1 else self.units[1]}" if self.units[1] else ""
         if self.already and not self.added and not refused:
-            return f"already there, all {self.already:,}"
-        return f"{self.added:,} added, {self.already:,} already there, {refused:,} refused"
+            return f"already there, all {self.already:,}{unit}"
+        return f"{self.added:,}{unit} added, {self.already:,} already there, {refused:,}{refused_unit} refused"
 
     def _refusals(self) -> list[str]:
         if not self.refused:

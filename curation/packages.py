@@ -7,6 +7,7 @@ comes is held against the hashes of a requirements file, and is never installed.
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 import shlex
 import subprocess
@@ -96,6 +97,20 @@ def read_member(archive: Path, member: str) -> bytes:
             return wheel.read(member)
     except (KeyError, OSError, EOFError, tarfile.TarError, zipfile.BadZipFile) as error:
         message = f"{archive} holds no {member} that can be read ({error}): delete the archive and run again"
+        raise PackageError(message) from error
+
+
+def read_nested(archive: Path, inner: str, member: str) -> bytes:
+    """Reads a file out of a zip file that lies in a package.
+
+    Raises:
+        PackageError: One of them is not there, or does not read.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(read_member(archive, inner))) as opened:
+            return opened.read(member)
+    except (KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        message = f"{inner} in {archive} holds no {member} that can be read ({error}): delete the archive and run again"
         raise PackageError(message) from error
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
-from curation.checks import decode, threaded
 from curation.sampleset import DROPPED, SPLITS, SampleSet, array_names, write_set
 
 if TYPE_CHECKING:
@@ -21,18 +18,8 @@ if TYPE_CHECKING:
     from curation.params import CollectionParams
 
 
-def fit(picture_hwc: np.ndarray, size_px: int) -> np.ndarray:
-    """The centre square of a picture, scaled; never stretched."""
-    side = min(picture_hwc.shape[:2])
-    top, left = ((length - side) // 2 for length in picture_hwc.shape[:2])
-    square_hwc = picture_hwc[top : top + side, left : left + side]
-    method = cv2.INTER_AREA if side > size_px else cv2.INTER_CUBIC
-    fitted = cv2.resize(square_hwc, (size_px, size_px), interpolation=method)
-    return fitted.reshape(size_px, size_px, picture_hwc.shape[2])
-
-
 def pack(
-    pictures: Iterable[tuple[Any, bytes]],
+    pictures: Iterable[tuple[Any, np.ndarray]],
     table: pd.DataFrame,
     params: CollectionParams,
     out: Path,
@@ -43,7 +30,7 @@ def pack(
     """Writes the packed set of a cleaned table; what stood in `out` before is gone.
 
     Args:
-        pictures: (label of the row, bytes) of the rows that have a place, in any order; what `read_bytes` yields.
+        pictures: (label of the row, uint8 size,size,C) of the rows that have a place, in any order.
         table: Every sample, with split, kept and row.
         params: Size and channels.
         out: The folder, build/clean/C.
@@ -56,7 +43,7 @@ def pack(
     scratch.mkdir(parents=True)
     names = array_names(table)
     arrays = _arrays(names, params, scratch)
-    _fill(arrays, pictures, names[names != ""], table["row"], params)
+    _fill(arrays, pictures, names, table["row"])
     written = write_set(out, table[columns], arrays, info)
     shutil.rmtree(scratch)
     return written
@@ -80,19 +67,9 @@ def _array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 
 def _fill(
     arrays: Mapping[str, np.ndarray],
-    pictures: Iterable[tuple[Any, bytes]],
+    pictures: Iterable[tuple[Any, np.ndarray]],
     names: pd.Series,
     places: pd.Series,
-    params: CollectionParams,
 ) -> None:
-    work = partial(_decode_and_fit, channels=params.channels, size_px=params.size_px)
-    for label, picture_hwc in threaded(work, pictures, len(names), "clean: pack"):
+    for label, picture_hwc in pictures:
         arrays[names[label]][places[label]] = picture_hwc
-
-
-def _decode_and_fit(data: bytes, *, channels: int, size_px: int) -> np.ndarray:
-    picture_hwc = decode(data, channels)
-    if picture_hwc is None:
-        message = "a picture that decoded as grey does not decode in colour"
-        raise ValueError(message)
-    return fit(picture_hwc, size_px)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+Medium = Literal["image", "film"]
+Crop = Literal["centre", "attention"]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
@@ -67,17 +69,100 @@ class CleanParams(Section):
     max_outlier: float = Field(default=4.5, gt=0.0)
 
 
-class CollectionParams(Section):
-    """One collection: its medium, its sources, its taxonomy, its size."""
+class ShotParams(Section):
+    """How a film is cut into shots, and which of their frames are looked at.
 
-    medium: Literal["image"] = "image"
+    Attributes:
+        cut: How many times as much as its neighbours a frame must differ from the one before to be a cut.
+        min_change: How much it must differ at least, in levels of hue, saturation and value, 0 to 255.
+        min_s: A shot is at least so long, in seconds; what is shorter belongs to the one before.
+        every_s: A frame is looked at each so many seconds.
+        most: Frames of one shot, at most; of a longer one they lie further apart.
+        margin_s: So far away from both ends of a shot, in seconds: cuts are often a frame or two soft.
+    """
+
+    cut: float = Field(default=3.0, gt=1.0)
+    min_change: float = Field(default=15.0, gt=0.0, le=255.0)
+    min_s: float = Field(default=0.6, ge=0.0)
+    every_s: float = Field(default=0.5, gt=0.0)
+    most: int = Field(default=12, ge=1, le=10_000)
+    margin_s: float = Field(default=0.25, ge=0.0)
+
+
+class FrameParams(Section):
+    """Thresholds of the checks that only frames of a film go through; grey levels are 0 to 255.
+
+    Attributes:
+        max_black: The 95th percentile of the grey levels, at most, of a black frame.
+        min_motion: Mean difference from the frame looked at before in the same shot, in grey levels, at least;
+            below it the film stands still, and the frame is frozen.
+        min_letters: Letters in lines, at least, of a title card.
+        min_ground: The share of a frame that is plain, at least, where half as many letters make a title card.
+        min_fade: Mean change over half a second, in grey levels, at least, of a fade or a dissolve.
+        max_fade_residual: What the mean of both ends of that half second leaves unexplained of its middle, as a share
+            of the change, at most, of a fade or a dissolve: it is a mixture of two pictures, and motion is none.
+    """
+
+    max_black: float = Field(default=24.0, ge=0.0, le=255.0)
+    min_motion: float = Field(default=0.5, ge=0.0, le=255.0)
+    min_ground: Share = 0.8
+    min_letters: int = Field(default=18, ge=1)
+    min_fade: float = Field(default=8.0, ge=0.0, le=255.0)
+    max_fade_residual: Share = 0.15
+
+
+class LookParams(Section):
+    """The looks by which pictures without a category are told apart.
+
+    Attributes:
+        count: How many, at most; 0: pictures without a category are left out.
+        seed: Of the clustering.
+    """
+
+    count: int = Field(default=6, ge=0, le=100)
+    seed: int = 0
+
+
+class CollectionParams(Section):
+    """One collection: its medium, its sources, its taxonomy, its size.
+
+    Attributes:
+        medium: What lies in it: pictures, or films.
+        parent: Another collection whose kept samples are taken over.
+        needs: What clean reads first, and DVC has to know: `datasets/C`, or `build/clean/PARENT` where there is one.
+        sources: Patterns of the sources that are learned from.
+        labels: The taxonomy; ingest refuses a label that is not in it.
+        size_px: The side of the squares that are learned from.
+        channels: 1 for grey, 3 for colours.
+        crop: Which square of a picture: its centre, or where its edges are.
+        split: How samples that came without a split are dealt out.
+        clean: The checks that every picture and frame goes through.
+        shots: Films alone: their shots.
+        frames: Films alone: the checks of their frames.
+        looks: Collections with a parent alone: categories for what has none.
+    """
+
+    medium: Medium = "image"
     parent: str | None = None
+    needs: str | None = None
     sources: list[str] = ["*"]
     labels: list[str]
     size_px: int = Field(48, ge=16, le=1024)
     channels: Literal[1, 3] = 1
+    crop: Crop = "centre"
     split: SplitParams = SplitParams()
     clean: CleanParams = CleanParams()
+    shots: ShotParams = ShotParams()
+    frames: FrameParams = FrameParams()
+    looks: LookParams = LookParams()
+
+    @model_validator(mode="after")
+    def _names_its_parent(self) -> Self:
+        """DVC reads `needs`, and knows nothing of parents: they have to say the same."""
+        if self.parent is not None and self.needs != f"build/clean/{self.parent}":
+            message = f"a collection with parent: {self.parent} needs: build/clean/{self.parent}, not {self.needs}"
+            raise ValueError(message)
+        return self
 
 
 def load_collection(path: Path, name: str) -> CollectionParams:

@@ -1,5 +1,6 @@
 """Tables of samples, read line by line.
 
+films.csv               path and, where wanted, label and the others of samples.csv; a line a film
 samples.csv             path,label and, where wanted, split, group, performer, use, until, caption, votes
 emotion,pixels,Usage    FER2013 as one CSV
 
@@ -24,10 +25,24 @@ from curation.votes import parse_votes
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-SAMPLES = "samples.csv"
+SAMPLES, FILMS = "samples.csv", "films.csv"
 SAMPLES_COLUMNS = ("path", "label", "split", "group", "performer", "use", "until", "caption", "votes")
 FER_CSV = "emotion,pixels,Usage"
 FER_LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")  # by FER2013's index
+
+
+def read_films(file: Path) -> list[Candidate]:
+    """What a table beside films says of them; all but `path` may be left out or empty.
+
+    Raises:
+        DataError: It names no path, or a line of it is wrong.
+    """
+    header = header_of(file)
+    if "path" not in header:
+        names = ", ".join(header[:8]) or "nothing"
+        message = f"{file.name} is no table of films: its first line names {names}"
+        raise DataError(message, "give it a column path, and where wanted label, split, performer, use, until, caption")
+    return list(_samples_rows(file, file.parent.resolve(), labelled=False))
 
 
 def is_table(file: Path) -> bool:
@@ -80,10 +95,10 @@ def _is_samples(header: Sequence[str]) -> bool:
     return {"path", "label"} <= set(header)
 
 
-def _samples_rows(file: Path, folder: Path) -> Iterator[Candidate]:
+def _samples_rows(file: Path, folder: Path, *, labelled: bool = True) -> Iterator[Candidate]:
     lines: dict[str, tuple[int, str]] = {}
     for line, row in rows_of(file):
-        candidate = _sample(file, folder, line, row)
+        candidate = _sample(file, folder, line, row, labelled=labelled)
         first, label = lines.setdefault(candidate.path, (line, candidate.label))
         if label != candidate.label:
             raise fault(file, line, f"this picture stands in line {first} with another label")
@@ -91,10 +106,11 @@ def _samples_rows(file: Path, folder: Path) -> Iterator[Candidate]:
             yield candidate
 
 
-def _sample(file: Path, folder: Path, line: int, row: Row) -> Candidate:
+def _sample(file: Path, folder: Path, line: int, row: Row, *, labelled: bool) -> Candidate:
     split = split_of(row.get("split", ""))
-    if not row["path"] or "\0" in row["path"] or not row["label"]:
-        raise fault(file, line, "it needs a path and a label")
+    label = row.get("label", "")
+    if not row["path"] or "\0" in row["path"] or (labelled and not label):
+        raise fault(file, line, f"it needs a path{' and a label' * labelled}")
     if split is None:
         raise fault(file, line, f"no split {row['split']!r}: train, validation or test")
     try:
@@ -104,7 +120,7 @@ def _sample(file: Path, folder: Path, line: int, row: Row) -> Candidate:
         raise fault(file, line, str(error)) from error
     path, place = _placed(row["path"], folder)
     texts = {name: row.get(name, "") for name in ("group", "performer", "use", "caption")}
-    return Candidate(path, row["label"], place, table=file, line=line, split=split, until=until, votes=votes, **texts)
+    return Candidate(path, label, place, table=file, line=line, split=split, until=until, votes=votes, **texts)
 
 
 def _placed(text: str, folder: Path) -> tuple[str, Path]:

@@ -59,7 +59,9 @@ def extend(root: Path, collection: str, params: CollectionParams, today: date | 
     for source in sorted(rows["source"].unique()):
         _deal_source(rows, str(source), params.split)
     after = dict(zip(rows["id"], rows["split"], strict=True))
-    if list(after.items()) != list(before.items()):
+    # The pictures of a collection with a parent may all be the parent's; what DVC is told to look at has to be there.
+    lonely = params.parent is not None and not (collection_folder(root, collection) / "splits.csv").is_file()
+    if lonely or list(after.items()) != list(before.items()):
         _write(root, collection, _in_order(before, after))
     learned = rows[learned_from(rows["source"], params)]
     counts = {split: int((learned["split"] == split).sum()) for split in SPLITS}

@@ -1,13 +1,13 @@
-"""Starter samples and real ones: what source.json says of a source, and how the starter goes when real data come."""
+"""Starter samples and real ones: they are not mixed, and the starter goes when real data come."""
 
 from __future__ import annotations
 
-import json
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from curation.errors import DataError
-from curation.index import SOURCE, collection_folder, sources
+from curation.index import collection_folder, sources
+from curation.said import read_said, real_sources
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,26 +15,6 @@ if TYPE_CHECKING:
     from curation.job import Job
 
 GONE = ".gone-"
-
-
-def read_said(folder: Path) -> dict[str, Any]:
-    """What source.json says of a source; empty when there is none.
-
-    Raises:
-        DataError: The file is damaged.
-    """
-    path = folder / SOURCE
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
-    except (ValueError, TypeError) as error:
-        message = f"{path} cannot be read: {error}"
-        raise DataError(message, "bring it back: dvc checkout --force datasets.dvc") from error
-
-
-def real_sources(root: Path, collection: str) -> list[str]:
-    """The sources of a collection that are no starter sets."""
-    folder = collection_folder(root, collection)
-    return [name for name in sources(root, collection) if not read_said(folder / name).get("starter")]
 
 
 def check_starter(job: Job) -> None:

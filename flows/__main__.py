@@ -47,6 +47,8 @@ INGEST_EXAMPLES = """Examples:
     python -m flows ingest faces ~/rushes/day-12
     python -m flows ingest faces ~/shoot --layout '{label}/{performer}/*' --source day-12
     python -m flows ingest faces fer2013.csv --votes fer2013new.csv
+    python -m flows ingest films ~/rushes/day-12.mov --licence "studio, internal"
+    python -m flows ingest scenes ~/location-photos
 """
 ROLLBACK_EXAMPLES = """Examples:
 
@@ -101,7 +103,7 @@ def nightly(
 @app.command(epilog=f"{INGEST_EXAMPLES}\n{STATUSES}")
 def ingest(
     collection: Annotated[str, typer.Argument(help="A collection of params.yaml, such as faces.")],
-    path: Annotated[Path, typer.Argument(exists=True, help="A folder or a .csv file; it is read, never touched.")],
+    path: Annotated[Path, typer.Argument(exists=True, help="A folder, a .csv or a film; it is read, never touched.")],
     *,
     source: Annotated[str | None, typer.Option(help="The name of the source; that of the folder, if left out.")] = None,
     layout: Annotated[str | None, typer.Option(help="How the files lie; found out, if left out.")] = None,

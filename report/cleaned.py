@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from curation.checks import REASONS, decode
-from curation.index import read_bytes
-from curation.packing import fit
+from curation.checks import REASONS
+from curation.crop import fit
 from report.sheets import sheet
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from curation.reading import Reader
 
 CELL_PX = 112
 COLUMNS = 7  # as wide as the column of the page, so that captions are not shrunk
@@ -22,11 +23,11 @@ KEPT_ROWS = 8  # of the sheet of kept ones, at least one a label
 RULE_PX = 4  # between a copy and its original
 
 
-def dropped_sheet(root: Path, collection: str, table: pd.DataFrame, path: Path, source: str = "") -> Path:
+def dropped_sheet(reader: Reader, collection: str, table: pd.DataFrame, path: Path, source: str = "") -> Path:
     """Draws the dropped samples in the order of the checks, each with its reason; a copy beside the one it copies.
 
     Args:
-        root: The checkout.
+        reader: Where the pictures are.
         collection: The collection.
         table: Every sample, as `examine` gives it, index 0..N-1.
         path: Where.
@@ -38,7 +39,7 @@ def dropped_sheet(root: Path, collection: str, table: pd.DataFrame, path: Path, 
     numbers = [int(number) for number in shown.index]
     named = dict(zip(table["id"], range(len(table)), strict=True))
     originals = [named.get(name, -1) for name in shown["copy_of"]]
-    pictures = _read(root, collection, table.iloc[sorted({*numbers, *originals} - {-1})])
+    pictures = _read(reader, table.iloc[sorted({*numbers, *originals} - {-1})])
     cells = [_beside(pictures[number], pictures.get(other)) for number, other in zip(numbers, originals, strict=True)]
     title = f"{source or collection}: {len(dropped):,} of {len(looked_at):,} samples dropped"
     if len(shown) < len(dropped):
@@ -46,11 +47,11 @@ def dropped_sheet(root: Path, collection: str, table: pd.DataFrame, path: Path, 
     return sheet(cells, _captions(shown, table, originals), path, title=title, columns=COLUMNS, cell_px=CELL_PX)
 
 
-def kept_sheet(root: Path, collection: str, table: pd.DataFrame, path: Path) -> Path:
+def kept_sheet(reader: Reader, collection: str, table: pd.DataFrame, path: Path) -> Path:
     """Draws kept samples of train and validation, as many of each label; the test split stays shut.
 
     Args:
-        root: The checkout.
+        reader: Where the pictures are.
         collection: The collection.
         table: Every sample, as `examine` gives it, index 0..N-1.
         path: Where.
@@ -58,7 +59,7 @@ def kept_sheet(root: Path, collection: str, table: pd.DataFrame, path: Path) -> 
     kept = table[table["kept"] & (table["split"] != "test")]
     each = COLUMNS * max(1, KEPT_ROWS // kept["label"].nunique())
     shown = pd.concat([_spread(rows, each) for _label, rows in kept.groupby("label")])
-    pictures = _read(root, collection, shown)
+    pictures = _read(reader, shown)
     captions = list(shown["label"] + "\n" + shown["source"] + ", " + shown["split"])
     title = f"{collection}: {int(table['kept'].sum()):,} of {len(table):,} samples kept; up to {each} of each label"
     return sheet([pictures[row] for row in shown.index], captions, path, title=title, columns=COLUMNS, cell_px=CELL_PX)
@@ -76,12 +77,8 @@ def _spread(rows: pd.DataFrame, most: int) -> pd.DataFrame:
     return rows.iloc[np.linspace(0, len(rows) - 1, most).round().astype(int)]
 
 
-def _read(root: Path, collection: str, rows: pd.DataFrame) -> dict[int, np.ndarray]:
-    return {row: _readable(decode(data, 3)) for row, data in read_bytes(root, collection, rows)}
-
-
-def _readable(picture: np.ndarray | None) -> np.ndarray:
-    return np.zeros((CELL_PX, CELL_PX, 3), np.uint8) if picture is None else picture
+def _read(reader: Reader, rows: pd.DataFrame) -> dict[int, np.ndarray]:
+    return dict(reader.shown(rows))
 
 
 def _beside(copy_hwc: np.ndarray, original_hwc: np.ndarray | None) -> np.ndarray:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from curation.clean import Examined, examine, hold_losses, pack_kept
+from curation.clean import Examined, hold_losses, pack_kept
 from curation.errors import TooManyDropped
+from curation.examine import examine
 from curation.params import load_collection
 from report.cleaned import dropped_sheet, kept_sheet
 
@@ -22,15 +23,15 @@ def run(item: str) -> None:
     try:
         hold_losses(examined, item, params)
     except TooManyDropped as error:
-        _show(error, root, item, examined)
+        _show(error, item, examined)
         raise
-    made = pack_kept(root, item, examined, params, root / "build" / "clean" / item)
+    made = pack_kept(item, examined, params, root / "build" / "clean" / item)
     if not examined.dropped.empty:
-        dropped_sheet(root, item, examined.shown, made.folder / "dropped.jpg")
-    kept_sheet(root, item, examined.table, made.folder / "kept.jpg")
+        dropped_sheet(examined.reader, item, examined.shown, made.folder / "dropped.jpg")
+    kept_sheet(examined.reader, item, examined.table, made.folder / "kept.jpg")
 
 
-def _show(error: TooManyDropped, root: Path, item: str, examined: Examined) -> None:
-    path = root / "build" / "failures" / f"dropped-{error.source}.jpg"
-    dropped_sheet(root, item, examined.shown, path, error.source)
+def _show(error: TooManyDropped, item: str, examined: Examined) -> None:
+    path = Path("build") / "failures" / f"dropped-{error.source}.jpg"
+    dropped_sheet(examined.reader, item, examined.shown, path, error.source)
     error.remedy = error.remedy.replace("the sheet of the dropped ones", path.as_posix())

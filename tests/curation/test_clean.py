@@ -7,8 +7,8 @@ import pytest
 
 from curation.checks import REASONS
 from curation.clean import clean, examine
+from curation.crop import fit
 from curation.errors import DataError, TooManyDropped
-from curation.packing import fit
 from tests.support.raw import Sample, collection_params, encode, photo, photos, write_raw
 
 PARAMS = collection_params()

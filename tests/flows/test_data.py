@@ -1,10 +1,27 @@
+import io
 import os
+import tarfile
+import zipfile
 
 import pytest
 import torch
 
-from flows.data import PATIENCE_S, await_copies, resumes
+from curation.errors import DataError
+from curation.said import read_said
+from flows import data
+from flows.data import (
+    FILM,
+    FILM_ARCHIVE,
+    PATIENCE_S,
+    await_copies,
+    extend_splits,
+    make_starters,
+    needed,
+    resumes,
+    starters,
+)
 from registry.key import stage_key
+from tests.support.films import film_params, shots, write_film
 from tests.support.repos import code_repo
 
 
@@ -42,3 +59,71 @@ def test_copy_under_way_is_waited_for(tmp_path, endless, seconds):
 
     os.utime(file, (1, 1))
     await_copies(tmp_path, {"collections": {"faces": {}}}, lambda: clock[0], pytest.fail)
+
+
+FILMS = film_params().model_dump()
+SCENES = {"labels": ["sea"], "parent": "films", "needs": "build/clean/films", "channels": 3}
+VALUES = {
+    "families": {"expression": "faces", "scene": "scenes"},
+    "collections": {"faces": {"labels": ["happy"]}, "films": FILMS, "scenes": SCENES},
+}
+
+
+def test_a_parent_is_needed_before_its_child():
+    """And what no family needs is not."""
+    assert needed(VALUES, ["expression", "scene"]) == ["faces", "films", "scenes"]
+    assert needed(VALUES, ["scene"]) == ["films", "scenes"]
+    assert needed(VALUES, ["expression"]) == ["faces"]
+
+
+def sdist(place, film):
+    """The package that the film lies in, as an index would serve it."""
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as packed:
+        packed.writestr(FILM, film.read_bytes())
+    with tarfile.open(place, "w:gz") as archive:
+        member = tarfile.TarInfo(f"moviepy-2.2.1/{FILM_ARCHIVE}")
+        member.size = len(inner.getvalue())
+        archive.addfile(member, io.BytesIO(inner.getvalue()))
+    return place
+
+
+def test_only_the_starters_that_are_needed_are_made(tmp_path, monkeypatch):
+    """The film comes out of its package with the words that must be said of it; then nothing is left to do."""
+    package = sdist(tmp_path / "moviepy-2.2.1.tar.gz", write_film(tmp_path / "bunny.mp4", shots(6)))
+    (tmp_path / "starter.txt").write_text("moviepy==2.2.1 --hash=sha256:00\nanny==0.6.2 --hash=sha256:00\n")
+    asked = []
+    monkeypatch.setattr(data, "fetch", lambda path, _state: asked.append(path.read_text()) or {"moviepy": package})
+    names = starters(tmp_path, VALUES, ["scene"], lacking=True)
+    said = make_starters(tmp_path, tmp_path / ".state", VALUES, names)
+    source = read_said(tmp_path / "datasets/films/starter")
+
+    assert (names, said) == (["films"], "cut the starter film: 6 shots")
+    assert asked == ["moviepy==2.2.1 --hash=sha256:00\n"]
+    assert (source["starter"], source["licence"]) == (True, "CC BY 3.0")
+    assert "Blender Foundation" in source["credit"]
+    assert starters(tmp_path, VALUES, ["scene"], lacking=True) == []
+    assert starters(tmp_path, VALUES, ["scene"], lacking=False) == ["films"]
+    assert list((tmp_path / ".state/starter").rglob("*.mp4")) == []
+
+
+def test_splits_are_dealt_to_parents_and_a_child_without_pictures_has_its_file(tmp_path):
+    """DVC has to find what the child's stage looks at; what has no samples and no parent says so later."""
+    write_film(tmp_path / "inbox/films/bunny.mp4", shots(6))
+    os.utime(tmp_path / "inbox/films/bunny.mp4", (1, 1))
+    [result] = data.take_inbox(tmp_path, VALUES)
+    extend_splits(tmp_path, VALUES, ["scene"])
+
+    assert result.added == 6
+    assert (tmp_path / "datasets/films/splits.csv").is_file()
+    assert (tmp_path / "datasets/scenes/splits.csv").read_text() == "id,split\n"
+
+
+def test_a_starter_that_cannot_be_taken_in_stops_the_night(tmp_path, monkeypatch):
+    """One shot makes no three splits, and that is said."""
+    package = sdist(tmp_path / "moviepy-2.2.1.tar.gz", write_film(tmp_path / "bunny.mp4", shots(1)))
+    (tmp_path / "starter.txt").write_text("moviepy==2.2.1 --hash=sha256:00\n")
+    monkeypatch.setattr(data, "fetch", lambda _path, _state: {"moviepy": package})
+
+    with pytest.raises(DataError, match="has no sample in the split"):
+        make_starters(tmp_path, tmp_path / ".state", VALUES, ["films"])

@@ -115,7 +115,8 @@ def test_data_that_are_missing_stop_the_night(world):
 def test_starter_is_rendered_only_where_nothing_is(world, monkeypatch):
     """The starter comes where it is wanted, and a version that is elsewhere is pulled."""
     rendered = []
-    monkeypatch.setattr(data, "render_starter", lambda *_: rendered.append(1) or "rendered")
+    monkeypatch.setattr(data, "starters", lambda *_, **__: ["faces"])
+    monkeypatch.setattr(data, "make_starters", lambda *_: rendered.append(1) or "rendered")
     world.state = DataState(present=False, starter=True, md5="", remote="")
     world.night()
     assert rendered == [1]

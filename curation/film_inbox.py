@@ -1,0 +1,67 @@
+"""What lies in inbox/C where C holds films: each folder is a source, loose films together are `inbox`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from curation.containers import is_film
+from curation.errors import DataError, explained
+from curation.job import IngestResult, Job, slug
+from curation.media import take_in
+from curation.quarantine import remove_empty
+from curation.sample_tables import FILMS, SAMPLES
+from curation.settling import still_written
+from curation.walk import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass
+class FilmInbox:
+    """The inbox of one collection of films.
+
+    Attributes:
+        folder: inbox/C.
+        job: Where its films go; its source is that of loose ones.
+        now: Seconds since 1970, for what is still being written to.
+    """
+
+    folder: Path
+    job: Job
+    now: float
+
+    def run(self) -> Iterator[IngestResult]:
+        """Takes in each folder that is still, then the loose films; a film that is still being copied waits."""
+        entries = visible(self.folder)
+        held = [entry for entry in entries if still_written(entry, self.now)]
+        if held:
+            names = ", ".join(entry.name for entry in held)
+            note = f"still being written to, so left in inbox/{self.job.collection} until the next night: {names}"
+            yield IngestResult(self.job.collection, self.job.source, notes=[note])
+        ready = [entry for entry in entries if entry not in held]
+        for folder in (entry for entry in ready if entry.is_dir() and not entry.is_symlink()):
+            yield from self._take(replace(self.job, source=slug(folder.name)), folder, None)
+            remove_empty(folder)
+        loose = [entry for entry in ready if not entry.is_dir() or entry.is_symlink()]
+        # What a table says of films that are still coming, it says when they have come.
+        wait = any(entry.name in {FILMS, SAMPLES} for entry in entries) and bool(held)
+        if any(map(is_film, loose)) and not wait:
+            yield from self._take(self.job, self.folder, [entry.name for entry in loose])
+        elif loose and not wait:
+            yield from self._strange(loose)
+
+    def _take(self, job: Job, path: Path, only: list[str] | None) -> Iterator[IngestResult]:
+        try:
+            with explained():
+                result = take_in(job, path, layout=None, only=only)
+        except DataError as error:
+            result = IngestResult(job.collection, job.source, problem=str(error), remedy=error.remedy)
+        yield from [result] if result.problem or result.notes or result.added or result.refused else []
+
+    def _strange(self, entries: list[Path]) -> Iterator[IngestResult]:
+        for entry in entries:
+            message = f"inbox/{self.job.collection}/{entry.name} is no film and no folder of films"
+            yield IngestResult(self.job.collection, self.job.source, problem=message, remedy="take it out")
