@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import sys
 from dataclasses import dataclass
@@ -34,7 +35,13 @@ class Figure:
     @property
     def ratio(self) -> float:
         """The median of the rounds' own ratios: what slows a whole round down slows both."""
-        return statistics.median(a / b for a, b in zip(self.ours, self.peer, strict=True))
+        return statistics.median(self.ratios)
+
+    @property
+    def ratios(self) -> list[float]:
+        """Of each round; of two counts of nothing it is 0, since nothing is the best there is."""
+        pairs = zip(self.ours, self.peer, strict=True)
+        return [a / b if b else (math.inf if a else 0.0) for a, b in pairs]
 
     @property
     def held(self) -> bool:
@@ -49,7 +56,7 @@ class Figure:
 
     def spread(self) -> str:
         """The lowest and highest ratio of a round."""
-        ratios = [a / b for a, b in zip(self.ours, self.peer, strict=True)]
+        ratios = self.ratios
         return f"# {self.name}: ratios of {len(ratios)} rounds from {min(ratios):.3f} to {max(ratios):.3f}"
 
 

@@ -10,25 +10,38 @@ import torch
 
 from compression.export import export
 from compression.quantise import quantise_dynamic, quantise_static
-from rushes.bundle import BundledFile, BundleError, Manifest, sha256_file, write_manifest
+from rushes.bundle import BundledFile, BundleError, Manifest, read_bundle, sha256_file, write_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from curation.sampleset import SampleSet
-    from models.family import Asset, Family, Graph
+    from models.family import Family, Graph, Read
 
 PARITY = "parity.npz"
 
 
-def reference(family: Family, network: torch.nn.Module, samples: SampleSet, params: Any, folder: Path) -> list[Graph]:  # noqa: ANN401
-    """Exports the float graphs as a bundle of their own, with what the trained network itself answers (parity.npz)."""
+def reference(
+    family: Family,
+    network: torch.nn.Module,
+    samples: SampleSet,
+    params: Any,  # noqa: ANN401  # each family has its own
+    folder: Path,
+    read: Read,
+) -> list[Graph]:
+    """Exports the float graphs as a bundle of their own, with what the trained network itself answers (parity.npz).
+
+    The assets lie beside them as they do in a candidate, so that both are scored in one and the same way.
+
+    Raises:
+        BundleError: An asset has another hash than the family says.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     graphs = family.graphs(network, samples)
     for graph in graphs:
         export(graph, folder)
-    _seal(family, samples.info, folder, {graph.name: (graph.role, "") for graph in graphs})
+    seal(family, samples.info, graphs, read, folder)
     np.savez(
         folder / PARITY,
         allow_pickle=False,
@@ -38,19 +51,17 @@ def reference(family: Family, network: torch.nn.Module, samples: SampleSet, para
 
 
 def compress(family: Family, samples: SampleSet, params: Any, source: Path, folder: Path) -> None:  # noqa: ANN401
-    """Quantises the graphs of a reference into a candidate; `add_assets` completes it."""
+    """Quantises the graphs of a reference into a candidate; `seal` completes it."""
     folder.mkdir(parents=True, exist_ok=True)
     feeds = family.calibration(samples, params.calibration_samples, params.seed)
-    for path in sorted(source.glob("*.onnx")):
+    for name, path in read_bundle(source).graphs.items():
         if family.quantisation == "static":
-            quantise_static(path, folder / path.name, feeds)
+            quantise_static(path, folder / name, feeds, family.kept_float)
         else:
-            quantise_dynamic(path, folder / path.name)
+            quantise_dynamic(path, folder / name)
 
 
-def seal(
-    family: Family, info: Mapping[str, Any], graphs: list[Graph], read: Callable[[Asset], bytes], folder: Path
-) -> str:
+def seal(family: Family, info: Mapping[str, Any], graphs: list[Graph], read: Read, folder: Path) -> str:
     """Adds the assets and writes the manifest; returns the digest.
 
     Args:
@@ -58,7 +69,7 @@ def seal(
         info: Of the set.
         graphs: Those that lie in the folder.
         read: Brings the bytes of an asset.
-        folder: The candidate.
+        folder: The reference or the candidate.
 
     Raises:
         BundleError: An asset has another hash than the family says.

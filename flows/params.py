@@ -131,7 +131,7 @@ def overrides() -> type[BaseModel]:
     fields["collections"] = (dict[str, _optional(CollectionParams)], of_collections)  # type: ignore[misc]
     for name, field in model().model_fields.items():
         if name not in fields:
-            section = _optional(field.annotation)
+            section = _optional(field.annotation, name.capitalize())
             fields[name] = (section, section())
     return create_model("Overrides", __config__=ConfigDict(extra="forbid"), **fields)
 
@@ -236,18 +236,19 @@ def _walk(section: type[Any], prefix: str) -> Iterator[str]:
             yield f"{prefix}{name}"
 
 
-def _optional(section: Any) -> type[BaseModel]:  # noqa: ANN401 - a type
+def _optional(section: Any, family: str = "") -> type[BaseModel]:  # noqa: ANN401 - a type
+    """A section none of whose params is required; named after its family, for every family has a TrainParams."""
     fields: dict[str, Any] = {}
     for name, field in section.model_fields.items():
         inner = _section_of(field.annotation)
         if inner is not None:
-            section_below = _optional(inner)
+            section_below = _optional(inner, family)
             fields[name] = (section_below, section_below())
         else:
             kind = field.annotation | None
             told = {"default": None, "description": _describe(field)}
             fields[name] = (kind, FieldInfo.merge_field_infos(field, annotation=kind, **told))
-    return create_model(f"{section.__name__}Override", __config__=ConfigDict(extra="forbid"), **fields)
+    return create_model(f"{family}{section.__name__}Override", __config__=ConfigDict(extra="forbid"), **fields)
 
 
 def _describe(field: FieldInfo) -> str:

@@ -26,12 +26,16 @@ VALIDATION_BATCH = 512
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures uint8 N,H,W,C and soft labels float32 N,L; `first_chunk` places it in its global batch."""
+    """Pictures uint8 N,H,W,C and soft labels float32 N,L; `first_chunk` places it in its global batch.
+
+    `extra` is what else a family learns from, its first axis the samples: texts as numbers, for a family that draws.
+    """
 
     pictures_nhwc: torch.Tensor
     targets_nl: torch.Tensor
     first_chunk: int
     step: int
+    extra: torch.Tensor | None = None
 
     def to(self, device: torch.device, *, non_blocking: bool = False) -> Batch:
         """The batch on another device; Lightning calls this."""
@@ -40,6 +44,7 @@ class Batch:
             self.targets_nl.to(device, non_blocking=non_blocking),
             self.first_chunk,
             self.step,
+            None if self.extra is None else self.extra.to(device, non_blocking=non_blocking),
         )
 
 
@@ -56,6 +61,8 @@ class Shuffled:
         rank: This process.
         world_size: How many there are.
         epoch: Asked at the start of each pass, for which one it is.
+        samples: How many an epoch shows; 0: each once.
+        extra: What else goes with each sample.
 
     Raises:
         ValueError: The global batch does not divide into chunks for each process.
@@ -69,6 +76,8 @@ class Shuffled:
     rank: int = 0
     world_size: int = 1
     epoch: Callable[[], int] = int
+    samples: int = 0
+    extra: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size % (self.chunk * self.world_size):
@@ -79,7 +88,7 @@ class Shuffled:
             raise ValueError(message)
 
     def __len__(self) -> int:
-        return max(1, len(self.pictures_nhwc) // self.batch_size)
+        return max(1, (self.samples or len(self.pictures_nhwc)) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         order = self._order()
@@ -88,14 +97,19 @@ class Shuffled:
             start = step * self.batch_size + self.rank * share
             rows = order[start : start + share]
             yield Batch(
-                gather(self.pictures_nhwc, rows), gather(self.targets_nl, rows), self.rank * share // self.chunk, step
+                gather(self.pictures_nhwc, rows),
+                gather(self.targets_nl, rows),
+                self.rank * share // self.chunk,
+                step,
+                None if self.extra is None else gather(self.extra, rows),
             )
 
     def _order(self) -> torch.Tensor:
         random = np.random.default_rng(derived_seed(self.seed, self.epoch(), "order"))
-        order = random.permutation(len(self.pictures_nhwc))
-        # A set smaller than a batch is gone through more than once.
-        return torch.from_numpy(np.resize(order, len(self) * self.batch_size))
+        count, wanted = len(self.pictures_nhwc), len(self) * self.batch_size
+        # A set smaller than a batch, or than what an epoch shows, is gone through more than once.
+        orders = [random.permutation(count) for _ in range(max(1, math.ceil(wanted / count)))]
+        return torch.from_numpy(np.concatenate(orders)[:wanted])
 
 
 def gather(source: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
@@ -111,6 +125,7 @@ class InOrder:
     targets_nl: torch.Tensor
     rank: int = 0
     world_size: int = 1
+    extra: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return math.ceil(len(self.pictures_nhwc) / VALIDATION_BATCH)
@@ -119,7 +134,8 @@ class InOrder:
         for start in range(0, len(self.pictures_nhwc), VALIDATION_BATCH):
             stop = min(start + VALIDATION_BATCH, len(self.pictures_nhwc))
             mine = slice(start + self.rank, stop, self.world_size)
-            yield Batch(self.pictures_nhwc[mine], self.targets_nl[mine], 0, 0)
+            extra = None if self.extra is None else self.extra[mine]
+            yield Batch(self.pictures_nhwc[mine], self.targets_nl[mine], 0, 0, extra)
 
 
 class PackedPictures(LightningDataModule):
@@ -141,11 +157,20 @@ class PackedPictures(LightningDataModule):
             self.params.seed,
             *self._place(),
             epoch=lambda: self.trainer.current_epoch if self.trainer else 0,
+            samples=getattr(self.params, "epoch_samples", 0),
+            extra=self.extras_of("train", pictures_nhwc.device),
         )
 
     def val_dataloader(self) -> InOrder:
         """The validation split."""
-        return InOrder(*self._tensors("validation"), *self._place())
+        pictures_nhwc, targets_nl = self._tensors("validation")
+        extra = self.extras_of("validation", pictures_nhwc.device)
+        return InOrder(pictures_nhwc, targets_nl, *self._place(), extra=extra)
+
+    def extras_of(self, split: str, device: torch.device) -> torch.Tensor | None:
+        """What else goes with each sample of a split, on a device; None here, a family may have some."""
+        del split, device
+        return None
 
     def _place(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

@@ -2,8 +2,9 @@
 
 from models.expression import family as expression
 from models.family import Family
+from models.scene import family as scene
 
-FAMILIES: tuple[Family, ...] = (expression,)
+FAMILIES: tuple[Family, ...] = (expression, scene)
 
 
 def by_name(name: str) -> Family:

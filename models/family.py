@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
 
 from curation.params import Section
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-    import numpy as np
     import pandas as pd
     import torch
     from pytorch_lightning import LightningDataModule, LightningModule
@@ -30,7 +32,7 @@ class FamilyParams(Section):
 
 @dataclass(frozen=True)
 class Asset:
-    """A file that travels in the bundle: a member of a package that assets.txt pins."""
+    """A file out of a package that assets.txt pins: it travels in the bundle, or a step learns or measures with it."""
 
     role: str
     package: str  # normalised name, as in assets.txt
@@ -38,6 +40,9 @@ class Asset:
     name: str  # file name in the bundle
     sha256: str
     licence: str
+
+
+Read = Callable[[Asset], bytes]  # brings an asset's bytes; a step passes it in, since packages lie where settings say
 
 
 @dataclass(frozen=True)
@@ -60,21 +65,32 @@ class Scores:
     """What the score of a bundle on one split is made of.
 
     `rows`: one row a sample with id, group, source and whatever the objective needs (for a classifier: label,
-    predicted, confidence and one column `p:LABEL` a label). `metrics`: named figures of the whole split.
+    predicted, confidence and one column `p:LABEL` a label). `metrics`: named figures of the whole split. `arrays`:
+    what `draw` shows beside the split's own pictures, such as those that a generator drew; uint8 N,H,W,C each.
     """
 
     rows: pd.DataFrame
     metrics: dict[str, float]
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """The figure of validation by which training keeps its best epoch and stops early; a key of what is logged."""
+
+    name: str
+    mode: Literal["min", "max"]
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A sheet of pictures, yet to be drawn: uint8 H,W,C each, with a caption."""
+    """A sheet of pictures, yet to be drawn: uint8 H,W,C each, with a caption; `columns` 0 means as fits."""
 
     name: str
     title: str
     pictures: list[np.ndarray]
     captions: list[str]
+    columns: int = 0
 
 
 class Objective(Protocol):
@@ -95,6 +111,23 @@ class Objective(Protocol):
         ...
 
 
+def agreement_of_labels(truth: np.ndarray, compressed: np.ndarray) -> dict[str, float]:
+    """How far a compressed classifier is from the trained one.
+
+    Args:
+        truth: What the trained network answers, N,L.
+        compressed: What the compressed graph answers, N,L.
+
+    Returns:
+        compressed_mean: Mean difference.
+        compressed_agreement: Share of samples whose largest output is the same.
+    """
+    return {
+        "compressed_mean": float(np.abs(compressed - truth).mean()),
+        "compressed_agreement": float((compressed.argmax(-1) == truth.argmax(-1)).mean()),
+    }
+
+
 @dataclass(frozen=True)
 class Family:
     """A family: its params, its data, its network, its exports, its score.
@@ -102,23 +135,31 @@ class Family:
     Attributes:
         name: The folder in models/ and the section in params.yaml.
         params: The typed section; refuses unknown keys.
-        augment: (clean set, params, folder) -> packed set of train and validation; the test split stays shut.
+        augment: (clean set, params, folder, read) -> packed set of train and validation; the test split stays shut.
         data: (set, params) -> batches.
         module: (set info, params) -> what Lightning trains; the network is passed in inside.
         network: module -> what is exported and compressed.
         graphs: (network, set) -> the graphs to export, pre- and post-processing inside; may calibrate on validation.
         calibration: (set, count, seed) -> feeds for static quantisation, from the validation split.
-        assets: Files that travel along.
+        assets: Files that travel along, also beside the float reference.
+        instruments: Files that the score measures with; they do not travel.
         settings: set info -> what the manifest tells the runtime (input, labels, crop).
         quantisation: `static` for convolutions, `dynamic` for recurrent layers.
-        score: (bundle or folder of the fp32 graphs, clean set, split) -> Scores, through the bundle's own graph.
+        score: (bundle or folder of the fp32 graphs, clean set, split, read) -> Scores, through the bundle's own graph.
         draw: (scores, clean set, split) -> picture sheets for the report.
         objective: The figure that promotion compares.
+        monitor: The figure that training keeps its best epoch by.
+        agreement: (answers of the trained network, of the compressed graph) -> how far they are apart.
+        kept_float: What the name of a node that stays float begins with, in the exported graphs.
+        scores_as_given: Whether test samples that clean dropped say something: they do where others have published
+            figures over all of them, and not where the split is what a drawn picture is held against.
+        progress: module -> the pictures that show how far training is, uint8 H,W,C each, the same places every epoch;
+            None where there is nothing to look at.
     """
 
     name: str
     params: type[FamilyParams]
-    augment: Callable[[SampleSet, Any, Path], SampleSet]
+    augment: Callable[[SampleSet, Any, Path, Read], SampleSet]
     data: Callable[[SampleSet, Any], LightningDataModule]
     module: Callable[[Mapping[str, Any], Any], LightningModule]
     network: Callable[[LightningModule], torch.nn.Module]
@@ -127,6 +168,12 @@ class Family:
     assets: tuple[Asset, ...]
     settings: Callable[[Mapping[str, Any]], dict[str, Any]]
     quantisation: Literal["static", "dynamic"]
-    score: Callable[[Bundle, SampleSet, str], Scores]
+    score: Callable[[Bundle, SampleSet, str, Read], Scores]
     draw: Callable[[Scores, SampleSet, str], list[Sheet]]
     objective: Objective
+    monitor: Monitor
+    instruments: tuple[Asset, ...] = ()
+    agreement: Callable[[np.ndarray, np.ndarray], dict[str, float]] = agreement_of_labels
+    kept_float: tuple[str, ...] = ()
+    scores_as_given: bool = True
+    progress: Callable[[LightningModule], list[np.ndarray]] | None = None

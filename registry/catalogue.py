@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registry.command import python
-from registry.evidence import graphs
 from registry.tracking import DIGEST, FAMILY, RegistryError, transient
 from rushes.bundle import BundleError, read_bundle
 from rushes.latency import example_feed, open_graph
@@ -225,7 +224,7 @@ def prove(bundle: Bundle) -> None:
     Raises:
         RegistryError: One does not load or run.
     """
-    for name, path in graphs(bundle).items():
+    for name, path in bundle.graphs.items():
         try:
             session = open_graph(path)
             session.run(None, example_feed(session))

@@ -152,7 +152,7 @@ def log_evidence(mlflow: MlflowClient, run: Run, evidence: Evidence) -> None:
     for path in _files(evidence):
         mlflow.log_artifact(run.info.run_id, str(path), "files")
     mlflow.log_artifacts(run.info.run_id, str(evidence.bundle.folder), BUNDLE)
-    if text := mlmodel.ml_model(run.info.run_id, graphs(evidence.bundle)):
+    if text := mlmodel.ml_model(run.info.run_id, evidence.bundle.graphs):
         mlflow.log_text(run.info.run_id, text, f"{BUNDLE}/{mlmodel.NAME}")
     tracking.close(mlflow, run.info.run_id)
 
@@ -215,7 +215,7 @@ def _log_dataset(mlflow: MlflowClient, run_id: str, evidence: Evidence) -> None:
 
 
 def _pictures(evidence: Evidence) -> Iterator[Path]:
-    for folder in (evidence.build / "scores", evidence.build / "set", evidence.clean):
+    for folder in (evidence.build / "scores", evidence.build / "train", evidence.build / "set", evidence.clean):
         found = sorted(folder.iterdir()) if folder.is_dir() else ()
         yield from (path for path in found if path.suffix.lower() in PICTURES)
 
@@ -233,12 +233,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
-def graphs(bundle: Bundle) -> dict[str, Path]:
-    """The ONNX graphs that the family learned, by file name; a detector that travels along is none of them."""
-    files = bundle.manifest.files.items()
-    return {name: bundle.folder / name for name, file in files if name.endswith(".onnx") and file.role != "detector"}
-
-
 def size_bytes(bundle: Bundle) -> int:
     """What all files of the bundle weigh on the set's laptop."""
     return sum(file.size_bytes for file in bundle.manifest.files.values())
@@ -246,4 +240,4 @@ def size_bytes(bundle: Bundle) -> int:
 
 def graph_bytes(bundle: Bundle) -> int:
     """What its graphs alone weigh, as the certificate counts."""
-    return sum(bundle.manifest.files[name].size_bytes for name in graphs(bundle))
+    return sum(bundle.manifest.files[name].size_bytes for name in bundle.graphs)

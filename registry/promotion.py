@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # Below it a resample of groups repeats the same few, and its interval is narrower than the truth.
 FEW_GROUPS = 10
+SMALL = 0.1  # below it three decimals would be fewer than three digits
 
 
 class RulesError(ValueError):
@@ -37,11 +38,12 @@ class _Table(BaseModel):
 class Guards(_Table):
     """What a challenger may not lose on the way to a better objective.
 
-    A part (a label, a group, a source) that falls further than it may blocks, unless the fall may be the luck of few
-    samples: where the interval of the fall reaches below zero, a rare label would decide by the toss of a coin.
+    A part (a label or another figure that the family watches, a group, a source) that falls further than it may
+    blocks, unless the fall may be the luck of few samples: where the interval of the fall reaches below zero, a rare
+    label would decide by the toss of a coin.
 
     Attributes:
-        label_drop: How far the figure of any one label may fall.
+        label_drop: How far the figure of any one label, or of another part that the objective names, may fall.
         group_drop: How far the objective may fall on any one group or source.
         group_rows: A group or source with fewer samples is not judged: its figure is noise.
         size_bytes: The most that all files of a bundle may weigh.
@@ -144,7 +146,7 @@ def decide(rules: Rules, challenger: Side, champion: Side | None, objective: Obj
     costs = [*_floors(rules, challenger), *_sizes(rules, challenger)]
     if champion is None:
         score = Gain(name=objective.name, challenger=objective(challenger.rows))
-        text = f"no champion before it; {objective.name} is {score.challenger:.3f}"
+        text = f"no champion before it; {objective.name} is {_figure(score.challenger)}"
         return _verdict([_Finding(holds=True, text=text), *costs], score)
     new, old = _aligned(objective, challenger, champion)
     if new.empty:
@@ -173,8 +175,8 @@ def _floors(rules: Rules, challenger: Side) -> Iterator[_Finding]:
             message = f"mlflow/promotion.yaml has a floor for {metric!r}, which the score does not know"
             raise RulesError(message, f"take one of: {', '.join(sorted(challenger.metrics))}")
         value = challenger.metrics[metric]
-        holds = value >= floor
-        yield _Finding(holds, f"{metric} {value:.3f} is {'not below' if holds else 'below'} the floor {floor:g}")
+        holds = value >= floor  # never of NaN
+        yield _Finding(holds, f"{metric} {_figure(value)} is {'not below' if holds else 'below'} the floor {floor:g}")
 
 
 def _sizes(rules: Rules, challenger: Side) -> Iterator[_Finding]:
@@ -182,6 +184,13 @@ def _sizes(rules: Rules, challenger: Side) -> Iterator[_Finding]:
     holds = challenger.size_bytes <= limit
     text = f"the bundle weighs {_megabytes(challenger.size_bytes)}, {'within' if holds else 'over'} {_megabytes(limit)}"
     yield _Finding(holds, text)
+
+
+def _figure(value: float | None, sign: str = "") -> str:
+    """Three digits that count: 0.812, -0.0123, +0.00412."""
+    if value is None:
+        return "none"
+    return f"{value:{sign}.3f}" if value == 0 or abs(value) >= SMALL else f"{value:{sign}#.3g}"
 
 
 def _megabytes(size_bytes: int) -> str:
@@ -221,6 +230,8 @@ def _interval(
 ) -> tuple[float, float]:
     gains = paired_gains(objective, new, old, groups, resamples=rules.resamples, seed=rules.seed)
     tail = (1.0 - rules.confidence) / 2.0
+    if not np.isfinite(gains).any():
+        return math.nan, math.nan  # which is above nothing
     low, high = np.nanquantile(gains, [tail, 1.0 - tail])
     return float(low), float(high)
 
@@ -258,8 +269,9 @@ def _gained(rules: Rules, score: Gain, basis: str, champion: str) -> _Finding:
     low = score.low if score.low is not None else -math.inf
     holds = low > rules.min_gain
     text = (
-        f"{score.name} {score.challenger:.3f} against {score.champion:.3f} of {champion}: gain {score.gain:+.3f}, "
-        f"{rules.confidence:.0%} interval {low:+.3f} to {score.high:+.3f} over {rules.resamples:,} resamples of "
+        f"{score.name} {_figure(score.challenger)} against {_figure(score.champion)} of {champion}: gain "
+        f"{_figure(score.gain, '+')}, {rules.confidence:.0%} interval {_figure(low, '+')} to "
+        f"{_figure(score.high, '+')} over {rules.resamples:,} resamples of "
         f"{basis}; its lower end is {'above' if holds else 'not above'} {rules.min_gain:g}"
     )
     return _Finding(holds, text)
@@ -271,7 +283,8 @@ def _labels(rules: Rules, objective: Objective, new: pd.DataFrame, old: pd.DataF
     if any(fall.depth > rules.guards.label_drop for fall in falls.values()):
         least = _least_falls(rules, objective, new, old)
         falls = {part: replace(fall, least=least[part]) for part, fall in falls.items()}
-    yield from _deepest("label", falls, rules.guards.label_drop)
+    kind = "label" if "label" in new and set(falls) <= set(new["label"].astype(str)) else "part"
+    yield from _deepest(kind, falls, rules.guards.label_drop)
 
 
 def _least_falls(rules: Rules, objective: Objective, new: pd.DataFrame, old: pd.DataFrame) -> dict[str, float]:
@@ -334,7 +347,7 @@ def _deepest(kind: str, falls: Mapping[str, _Fall], limit: float) -> Iterator[_F
 def _spell_fall(kind: str, part: str, fall: _Fall, limit: float) -> str:
     if fall.depth <= 0:
         return f"no {kind} falls"
-    text = f"the deepest fall of a {kind} is {part}, {fall.before:.3f} to {fall.after:.3f}"
+    text = f"the deepest fall of a {kind} is {part}, {_figure(fall.before)} to {_figure(fall.after)}"
     if fall.depth <= limit:
         return f"{text}, within {limit:g}"
     if fall.blocks(limit):

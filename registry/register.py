@@ -17,6 +17,7 @@ from urllib.parse import quote
 from curation.sampleset import SampleSet
 from registry import catalogue, mlmodel, tracking
 from registry import evidence as ev
+from registry.assets import asset_reader
 from registry.catalogue import CHAMPION, CHAMPION_SINCE, REJECTED, REJECTED_WHY
 from registry.command import python
 from registry.decision import Decision
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from mlflow import MlflowClient
 
-    from models.family import Family
+    from models.family import Family, Read
     from registry.catalogue import Standing, Version
     from registry.decision import Outcome
     from registry.evidence import Evidence
@@ -65,6 +66,7 @@ class _Job:
     trial: bool
     team: bool
     state: Path
+    read: Read
 
     @property
     def family(self) -> Family:
@@ -94,7 +96,8 @@ def register(
     rules = load_rules(root / "mlflow" / "promotion.yaml", family.name)
     mlflow = tracking.client(tracking.address() or settings.registry.url)
     state, team = root / settings.state, bool(settings.registry.url)
-    return _register(_Job(mlflow, evidence, record, rules, promote, trial, team, state))
+    read = asset_reader(root, settings)
+    return _register(_Job(mlflow, evidence, record, rules, promote, trial, team, state, read))
 
 
 def _register(job: _Job) -> Decision:
@@ -169,7 +172,7 @@ def _version_tags(job: _Job) -> dict[str, str]:
         TRIAL: json.dumps(job.trial),
         DATASET: f"{evidence.collection} {evidence.dataset}".strip(),
         PACKAGES: json.dumps(evidence.summary.get("packages", {}), sort_keys=True),
-        SIGNATURE: mlmodel.as_tag(ev.graphs(evidence.bundle)),
+        SIGNATURE: mlmodel.as_tag(evidence.bundle.graphs),
         CERTIFICATE: evidence.certificate.model_dump_json(),
     }
 
@@ -215,13 +218,13 @@ def _weigh(job: _Job, version: Version, champion: Version | None) -> tuple[Verdi
 
 
 def _side(job: _Job, name: str, bundle: Bundle, clean: SampleSet, latency_ms: float | None = None) -> Side:
-    scores = job.family.score(bundle, clean, "test")
+    scores = job.family.score(bundle, clean, "test", job.read)
     return Side(name, scores.rows, scores.metrics, ev.size_bytes(bundle), latency_ms)
 
 
 def _latencies(challenger: Bundle, champion: Bundle) -> dict[str, float]:
     """Of one sample through all graphs of each."""
-    sides = {"challenger": ev.graphs(challenger), "champion": ev.graphs(champion)}
+    sides = {"challenger": challenger.graphs, "champion": champion.graphs}
     paths = {f"{side}/{name}": path for side, graphs in sides.items() for name, path in graphs.items()}
     taken_ms = interleaved_latency_ms(paths)
     return {side: sum(taken_ms[f"{side}/{name}"] for name in graphs) for side, graphs in sides.items()}

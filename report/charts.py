@@ -20,6 +20,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from report.figures import figure_text, metric_name
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -39,6 +41,8 @@ BINS = 10
 CURVE_ORDER = ("loss", "accuracy", "macro_f1", "lr")
 CURVE_NAMES = {"loss": "Loss", "accuracy": "Accuracy", "macro_f1": "Macro F1", "lr": "Learning rate"}
 AXIS_COLUMNS = ("epoch", "step")
+# Words in the names of figures of which less is better, unless the figure is negated.
+LESS_IS_BETTER = ("loss", "kid", "frechet", "distance", "ece", "nll")
 
 
 def confusion(matrix: Sequence[Sequence[float]] | np.ndarray, labels: Sequence[str], path: Path) -> Path:
@@ -146,17 +150,27 @@ def _draw_curve(axes: Axes, name: str, series: Mapping[str, pd.Series]) -> None:
     for source, values in series.items():
         colour = colours.get(source, INK)
         axes.plot(values.index, values, color=colour, linewidth=1.8, marker=_dot(values), markersize=4, label=source)
-    title = CURVE_NAMES.get(name, name.replace("_", " "))
+    title = curve_name(name)
     axes.set_title(title, loc="left", color=INK, fontsize=11.5, fontweight="bold", parse_math=False)
     if len(series) > 1:
         axes.legend(frameon=False, labelcolor="linecolor", fontsize=10, handlelength=1.2, loc="best")
     if "val" in series:
-        _mark_best(axes, series["val"], lowest="loss" in name)
+        _mark_best(axes, series["val"], lowest=_is_less_better(name))
     _dress(axes, x_label="epoch")
     axes.margins(x=0.02, y=0.12)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+
+
+def curve_name(name: str) -> str:
+    """A curve as a person writes it."""
+    known = metric_name(name)
+    return CURVE_NAMES.get(name, known[:1].upper() + known[1:])
+
+
+def _is_less_better(name: str) -> bool:
+    return not name.startswith("neg_") and any(word in name for word in LESS_IS_BETTER)
 
 
 def _dot(values: pd.Series) -> str:
@@ -185,7 +199,7 @@ def interval_figure(gain: float, low: float, high: float, min_gain: float = 0.0)
     for value, side, rise in ((low, "right", -14), (gain, "center", 13), (high, "left", -14)):
         shift = {"right": 8, "center": 0, "left": -8}[side]
         axes.annotate(
-            f"{value:+.4f}", (value, 0), xytext=(shift, rise), textcoords="offset points",
+            figure_text(value, signed=True), (value, 0), xytext=(shift, rise), textcoords="offset points",
             ha=side, va="center", color=colour, fontsize=12 if side == "center" else 10,
             bbox={"facecolor": PAPER, "linewidth": 0, "pad": 1},
         )  # fmt: skip
@@ -261,4 +275,4 @@ def _dress(axes: Axes, x_label: str = "", y_label: str = "") -> None:
 
 
 def _figure_text(value: float) -> str:
-    return f"{value:.3f}" if abs(value) >= 0.01 else f"{value:.2g}"  # noqa: PLR2004
+    return f"{value:.3f}" if abs(value) >= 0.1 else f"{value:.3g}"  # noqa: PLR2004

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from report.facts import Collection, counts, pictures
+from report.figures import figure_text, metric_name
 from report.parts import Bar, attempt, note, stacked
 from report.pictures import Picture, drawn_sheet, picture
-from report.words import figure_text, metric_name
 
 if TYPE_CHECKING:
     import pandas as pd

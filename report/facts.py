@@ -12,6 +12,7 @@ import pandas as pd
 import yaml
 
 from curation.sampleset import SPLITS, SampleSet
+from report.figures import credits_of
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".svg")
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError)
@@ -76,6 +77,11 @@ class Collection:
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
     @property
+    def credits(self) -> list[str]:
+        """Whom its pictures are owed to."""
+        return credits_of(self.info)
+
+    @property
     def samples(self) -> SampleSet:
         """The packed set, for its pictures."""
         return SampleSet(self.folder)
@@ -134,6 +140,11 @@ class FamilyFacts:
         """What the bundle is made of."""
         folder = "bundle" if (self.folder / "bundle" / "manifest.json").is_file() else "candidate"
         return read_json(self.folder / folder / "manifest.json") or {}
+
+    @property
+    def credits(self) -> list[str]:
+        """Whom what the model draws is owed to."""
+        return credits_of(self.manifest.get("settings"))
 
 
 def pictures(folder: Path) -> list[tuple[Path, str]]:

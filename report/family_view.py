@@ -13,9 +13,10 @@ import yaml
 
 from report import charts
 from report.facts import UNREADABLE, Collection, FamilyFacts, counts, pictures
+from report.figures import NONE, TIMES, bytes_text, credit_line, figure_text, metric_name, part_name
 from report.parts import Bar, Chart, attempt, chart, note, scalars
 from report.pictures import Picture, picture
-from report.words import NONE, TIMES, bytes_text, figure_text, metric_name, outcome_text
+from report.words import outcome_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +71,8 @@ class FamilyView:
     training_note: str = ""
     training: str = ""
     curves: list[Chart] = field(default_factory=list)
+    progress: list[Picture] = field(default_factory=list)
+    owed: str = ""  # whom the pictures are owed to
     scores_note: str = ""
     charts: list[Chart] = field(default_factory=list)
     labels: list[LabelRow] = field(default_factory=list)
@@ -110,6 +113,7 @@ def _in_use(family: str, night: Night, decision: Decision | None) -> int | None:
 
 
 def _augmented(view: FamilyView, facts: FamilyFacts, collection: Collection, night: Night) -> None:
+    view.owed = credit_line(facts.credits or collection.credits)
     view.augmented.note = note(night, "augment", facts.name, there=facts.table is not None)
     view.augmented.pictures = [p for path, caption in pictures(facts.folder / "set") if (p := picture(path, caption))]
     if facts.table is None or collection.table is None:
@@ -130,8 +134,10 @@ def _training(view: FamilyView, facts: FamilyFacts, night: Night) -> None:
         return
     view.training = _training_text(facts.summary, len(history))
     for name, series in charts.curve_panels(history).items():
-        title = f"{charts.CURVE_NAMES.get(name, name)} by epoch"
+        title = f"{charts.curve_name(name)} by epoch"
         view.curves.append(chart(charts.curve_figure(name, series), title))
+    found = [p for path, caption in pictures(facts.folder / "train") if (p := picture(path, caption))]
+    view.progress = sorted(found, key=lambda shown: not shown.moves)
 
 
 def _training_text(summary: dict[str, Any], rows: int) -> str:
@@ -152,7 +158,9 @@ def _scores(view: FamilyView, facts: FamilyFacts, night: Night) -> None:
     worst = dict(scalars(metrics.get("worst")))
     if worst and all(isinstance(value, int | float) for value in worst.values()):
         lowest = min(worst, key=lambda part: worst[part])
-        view.parts = [Bar(part, (), (max(0.0, min(1.0, v)) * 100, v), mark=part == lowest) for part, v in worst.items()]
+        view.parts = [
+            Bar(part_name(part), (), (max(0.0, min(1.0, v)) * 100, v), mark=part == lowest) for part, v in worst.items()
+        ]
     _score_sources(view, metrics.get("sources"))
     view.as_given = _as_given_text(metrics)
 
@@ -233,7 +241,8 @@ def _compared(view: FamilyView, facts: FamilyFacts, night: Night) -> None:
 def _figure_pair(name: str, old: Any, new: Any, *, leads: bool) -> Pair:  # noqa: ANN401  any JSON
     numbers = all(isinstance(value, int | float) for value in (old, new))
     title = f"{metric_name(name)} (objective)" if leads else metric_name(name)
-    return Pair(title, figure_text(old), figure_text(new), figure_text(new - old, signed=True) if numbers else NONE)
+    change = NONE if not numbers else "0" if new == old else figure_text(new - old, signed=True)
+    return Pair(title, figure_text(old), figure_text(new), change)
 
 
 def _ratio_pair(name: str, values: Any, text: Callable[[float], str], less: str, more: str) -> list[Pair]:  # noqa: ANN401
@@ -331,3 +340,6 @@ def _frames(view: FamilyView, _facts: FamilyFacts, _night: Night) -> None:
     if view.labels:
         worst = next(row for row in view.labels if row.worst)
         view.frames.append(("worst label", figure_text(worst.f1), worst.label))
+    elif view.parts:
+        lowest = next(row for row in view.parts if row.mark)
+        view.frames.append(("lowest part", figure_text(lowest.parts[1]), lowest.name))

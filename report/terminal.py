@@ -12,17 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from report.decisions import as_decisions
-from report.words import (
-    NONE,
-    bytes_text,
-    failure_text,
-    figure_text,
-    headline,
-    in_use,
-    metric_name,
-    seconds_text,
-    why_text,
-)
+from report.figures import NONE, bytes_text, figure_text, metric_name
+from report.words import failure_text, headline, in_use, seconds_text, why_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

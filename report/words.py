@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from report.decisions import as_decisions
+from report.figures import reason_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,18 +19,6 @@ Tone = Literal["good", "plain", "bad"]
 # What the flow does around the stages; that these ran does not mean that anything changed.
 ACTS = ("servers", "fetch", "ingest", "version", "record", "worktree", "register", "report")
 MINUTE_S, HOUR_S = 60, 3600
-KIB, LARGE_FIGURE, MIDDLE_FIGURE, SMALL_FIGURE = 1024, 100, 10, 0.001
-NONE, MINUS, TIMES = "\u2013", "\u2212", "\u00d7"  # as typeset: a dash, a minus as wide as the plus, a times sign
-NAMES = {
-    "macro_f1": "macro F1",
-    "ece": "calibration error",
-    "lr": "learning rate",
-    "nll": "log loss",
-    "f1": "F1",
-    "fp32_max": "fp32, largest difference",
-    "compressed_mean": "compressed, mean difference",
-    "compressed_agreement": "compressed, share of the same answers",
-}
 
 
 @dataclass(frozen=True)
@@ -88,7 +77,7 @@ def _registered(family: str, decision: Decision) -> str:
 
 def verdict_text(family: str, decision: Decision) -> str:
     """What became of a family, in a sentence with its first reason."""
-    reason = decision.reasons[0] if decision.reasons else ""
+    reason = reason_text(decision.reasons[0]) if decision.reasons else ""
     # A hold that kept a challenger out is the first reason already.
     held = f" ({decision.held})" if decision.held and decision.held not in reason else ""
     return f"{outcome_text(family, decision)}{held}{f': {reason}' if reason else ''}"
@@ -157,33 +146,3 @@ def seconds_text(seconds: float) -> str:
     if whole < HOUR_S:
         return f"{whole // MINUTE_S} min {whole % MINUTE_S:02d} s"
     return f"{whole // HOUR_S} h {whole % HOUR_S // MINUTE_S:02d} min"
-
-
-def bytes_text(size_bytes: float) -> str:
-    """`812 B`, `96.5 KB`, `3.4 MB`; in steps of 1024."""
-    for unit in ("B", "KB", "MB"):
-        if size_bytes < KIB:
-            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
-        size_bytes /= KIB
-    return f"{size_bytes:.1f} GB"
-
-
-def figure_text(value: Any, *, signed: bool = False) -> str:  # noqa: ANN401  figures come out of JSON
-    """A figure at a precision that can be read: 0.8462, 12.31, 1,204; a dash for none."""
-    if value is None or value != value:  # noqa: PLR0124  NaN
-        return NONE
-    if isinstance(value, bool | str):
-        return str(value)
-    if signed:
-        return f"{'+' if value >= 0 else MINUS}{figure_text(abs(value))}"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if value and abs(value) < SMALL_FIGURE:
-        return f"{value:.1e}"
-    digits = 1 if abs(value) >= LARGE_FIGURE else 2 if abs(value) >= MIDDLE_FIGURE else 4
-    return f"{value:,.{digits}f}"
-
-
-def metric_name(name: str) -> str:
-    """`macro_f1` as a person writes it."""
-    return NAMES.get(name, name.replace("_", " "))

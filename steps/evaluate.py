@@ -13,14 +13,18 @@ from compression.prove import certificate
 from curation.sampleset import SampleSet
 from models.families import by_name
 from models.load import load_params
+from registry.assets import read_asset
 from report.charts import confusion, reliability
+from report.figures import credit_line, credits_of
 from report.sheets import sheet
 from rushes.bundle import read_bundle, write_certificate
 
 if TYPE_CHECKING:
-    from models.family import Family, Scores
+    from models.family import Family, Read, Scores
+    from rushes.bundle import Bundle
 
 SPLIT = "test"
+COLUMNS = 8  # of a sheet that does not say
 
 
 def run(item: str) -> None:
@@ -29,13 +33,18 @@ def run(item: str) -> None:
     collection, _ = load_params(Path("params.yaml"), family)
     samples = SampleSet(Path("build/clean") / collection)
     reference, candidate = read_bundle(build / "reference"), read_bundle(build / "candidate")
-    fp32, compressed = (family.score(bundle, samples, SPLIT) for bundle in (reference, candidate))
-    dropped = len(samples.whole.kept(SPLIT)) - len(samples.kept(SPLIT))
-    as_given = family.score(candidate, samples.whole, SPLIT) if dropped else compressed
+    fp32, compressed = (family.score(bundle, samples, SPLIT, read_asset) for bundle in (reference, candidate))
+    as_given = _as_given(family, candidate, samples, read_asset) or compressed
     _write_scores(family, fp32, compressed, as_given, build / "scores")
-    _draw(family, compressed, samples, build / "scores")
+    _draw(family, compressed, samples, build / "scores", credit_line(credits_of(candidate.manifest.settings)))
     shutil.copytree(candidate.folder, build / "bundle", dirs_exist_ok=True)
     write_certificate(build / "bundle", certificate(family, reference, candidate, fp32, compressed))
+
+
+def _as_given(family: Family, candidate: Bundle, samples: SampleSet, read: Read) -> Scores | None:
+    """The score with the test samples that clean dropped, where there are any and where it says something."""
+    dropped = len(samples.whole.kept(SPLIT)) - len(samples.kept(SPLIT))
+    return family.score(candidate, samples.whole, SPLIT, read) if dropped and family.scores_as_given else None
 
 
 def _write_scores(family: Family, fp32: Scores, compressed: Scores, as_given: Scores, folder: Path) -> None:
@@ -66,10 +75,11 @@ def _confusion(rows: pd.DataFrame) -> dict[str, Any]:
     return {"labels": labels, "confusion": table.to_numpy().tolist()}
 
 
-def _draw(family: Family, scores: Scores, samples: SampleSet, folder: Path) -> None:
+def _draw(family: Family, scores: Scores, samples: SampleSet, folder: Path, owed: str) -> None:
     captions = {}
     for drawn in family.draw(scores, samples, SPLIT):
-        sheet(drawn.pictures, drawn.captions, folder / f"{drawn.name}.jpg", title=drawn.title)
+        path, columns = folder / f"{drawn.name}.jpg", drawn.columns or COLUMNS
+        sheet(drawn.pictures, drawn.captions, path, title=drawn.title, columns=columns, foot=owed)
         captions[f"{drawn.name}.jpg"] = drawn.title
     if "predicted" in scores.rows:
         figures = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))

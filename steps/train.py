@@ -17,6 +17,7 @@ from registry.key import stage_key
 from registry.settings import load_settings
 from registry.tracking import finish, run_logger
 from training.fit import Devices, Fitted, fit
+from training.progress import assemble
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
@@ -43,6 +44,7 @@ def run(item: str) -> None:
         raise
     if fitted.is_first:
         write(family, fitted, params.model_dump(), key, Path("build") / item / "train")
+        assemble(checkpoints, Path("build") / item / "train")
         finish(logger)
 
 

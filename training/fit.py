@@ -17,6 +17,8 @@ from pytorch_lightning.callbacks import (
     WeightAveraging,
 )
 
+from training.progress import Progress
+
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
@@ -25,9 +27,8 @@ if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
     from curation.sampleset import SampleSet
-    from models.family import Family
+    from models.family import Family, Monitor
 
-MONITOR = "val/macro_f1"
 LAST = "last.ckpt"
 LOG_EVERY = 50
 
@@ -137,11 +138,18 @@ def fit(
     torch.manual_seed(params.seed)
     module = family.module(samples.info, params)
     history = History()
-    best = ModelCheckpoint(
-        checkpoints, "best", monitor=MONITOR, mode="max", save_last=True, enable_version_counter=False
+    name, mode = family.monitor.name, family.monitor.mode
+    best = ModelCheckpoint(checkpoints, "best", monitor=name, mode=mode, save_last=True, enable_version_counter=False)
+    stop = EarlyStopping(name, patience=params.patience, mode=mode)
+    # Before the averaging, which puts its weights in at the start of validation and takes them out at its end.
+    watch = [Progress(family.progress, checkpoints)] if family.progress else []
+    trainer = _trainer(
+        params,
+        devices,
+        loggers,
+        [history, stop, *watch, *averaging(params), best, *callbacks],
+        by_hand=not module.automatic_optimization,
     )
-    stop = EarlyStopping(MONITOR, patience=params.patience, mode="max")
-    trainer = _trainer(params, devices, loggers, [history, stop, *_averaging(params), best, *callbacks])
     resume = checkpoints / LAST
     resumed_at = _epoch_of(resume)
     trainer.fit(module, family.data(samples, params), ckpt_path=resume if resume.is_file() else None, weights_only=True)
@@ -149,19 +157,26 @@ def fit(
     return Fitted(
         module,
         history.rows,
-        _best_epoch(history.rows),
+        _best_epoch(history.rows, family.monitor),
         trainer.current_epoch < params.epochs,
         resumed_at,
         trainer.is_global_zero,
     )
 
 
-def _trainer(params: Any, devices: Devices, loggers: Sequence[Logger], callbacks: list[Callback]) -> Trainer:  # noqa: ANN401
+def _trainer(
+    params: Any,  # noqa: ANN401
+    devices: Devices,
+    loggers: Sequence[Logger],
+    callbacks: list[Callback],
+    *,
+    by_hand: bool,
+) -> Trainer:
     bar = [TQDMProgressBar(refresh_rate=5)] if sys.stderr.isatty() else []
     return Trainer(
         accelerator=devices.accelerator,
         devices=devices.devices,
-        strategy=_strategy(devices),
+        strategy=_strategy(devices, by_hand=by_hand),
         precision=precision_for(params.precision, devices.accelerator),
         max_epochs=params.epochs,
         logger=list(loggers),
@@ -174,16 +189,17 @@ def _trainer(params: Any, devices: Devices, loggers: Sequence[Logger], callbacks
     )
 
 
-def _strategy(devices: Devices) -> Any:  # noqa: ANN401  # Lightning takes a name or an object
+def _strategy(devices: Devices, *, by_hand: bool) -> Any:  # noqa: ANN401  # Lightning takes a name or an object
     if devices.strategy == "auto" and devices.devices == 1:
         return "auto"
     from pytorch_lightning.strategies import DDPStrategy  # noqa: PLC0415  # only where it is used
 
     backend = "nccl" if devices.accelerator != "cpu" and torch.cuda.is_available() else "gloo"
-    return DDPStrategy(process_group_backend=backend)
+    # Networks that are trained in turns, by hand, have gradients in turns: those of the other are not waited for.
+    return DDPStrategy(process_group_backend=backend, find_unused_parameters=by_hand)
 
 
-def _averaging(params: Any) -> list[Callback]:  # noqa: ANN401
+def averaging(params: Any) -> list[Callback]:  # noqa: ANN401
     """A moving average of the weights that follows quickly at first: a short run must not end near its start."""
     decay = getattr(params, "ema_decay", 0.0)
 
@@ -207,5 +223,6 @@ def _epoch_of(checkpoint: Path) -> int:
     return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["epoch"]) + 1
 
 
-def _best_epoch(history: Sequence[dict[str, float]]) -> int:
-    return int(max(history, key=lambda row: row[MONITOR])["epoch"]) if history else 0
+def _best_epoch(history: Sequence[dict[str, float]], monitor: Monitor) -> int:
+    best = max if monitor.mode == "max" else min
+    return int(best(history, key=lambda row: row[monitor.name])["epoch"]) if history else 0

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from models.expression.params import AugmentParams
+    from models.family import Read
 
 STATISTICS_SAMPLES = 20_000
 
 
-def balance(clean: SampleSet, params: AugmentParams, folder: Path) -> SampleSet:
+def balance(clean: SampleSet, params: AugmentParams, folder: Path, _read: Read) -> SampleSet:
     """Writes the set that is learned from: train with its copies, and validation as it is.
 
     Args:

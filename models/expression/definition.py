@@ -14,7 +14,7 @@ from models.expression.module import ExpressionModule
 from models.expression.network import Deployed, ExpressionNetwork
 from models.expression.params import ExpressionParams, TrainParams
 from models.expression.score import MacroF1, draw, score
-from models.family import Asset, Family, Graph
+from models.family import Asset, Family, Graph, Monitor
 from models.randomness import derived_seed
 
 if TYPE_CHECKING:
@@ -107,4 +107,5 @@ family = Family(
     score=score,
     draw=draw,
     objective=MacroF1(),
+    monitor=Monitor("val/macro_f1", "max"),
 )

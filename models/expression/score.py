@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from curation.sampleset import SampleSet
+    from models.family import Read
     from rushes.bundle import Bundle
 
 BATCH = 64
@@ -22,7 +23,7 @@ BINS = 15
 SHEET_PICTURES = 32
 
 
-def score(bundle: Bundle, samples: SampleSet, split: str) -> Scores:
+def score(bundle: Bundle, samples: SampleSet, split: str, _read: Read) -> Scores:
     """Scores a bundle on a split, with the bundle's own labels and input size.
 
     Returns:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import onnx
+import onnxruntime
+import pandas as pd
 import pytest
 import torch
 from onnx import numpy_helper
 
-from compression.candidate import seal
+from compression.candidate import PARITY, compress, reference, seal
 from compression.prove import certificate, parity
+from compression.quantise import quantise_static
 from curation.sampleset import SampleSet
 from models.expression import family
+from models.family import Asset, Scores
+from models.scene.measures import agreement_of_pictures
 from rushes.bundle import BundleError, read_bundle
-from tests.support.exported import SMALL, export_all, shuffle_convolutions
+from tests.support.drawn import LATENTS, TEXT, scene_bundle
+from tests.support.exported import PARAMS, SMALL, export_all, no_asset, shuffle_convolutions
 from tests.support.sets import small_set
 from tests.support.trained import quickly_trained
 
@@ -33,7 +41,7 @@ def test_the_files_answer_as_the_network_did(built):
     """Float by rounding alone; int8 reads nearly every sample alike."""
     _, folder = built
 
-    found = parity(read_bundle(folder / "reference"), read_bundle(folder / "candidate"))
+    found = parity(SMALL, read_bundle(folder / "reference"), read_bundle(folder / "candidate"))
 
     assert found["fp32_max"] < 1e-4
     assert found["compressed_agreement"] > 0.9
@@ -49,7 +57,7 @@ def test_shuffled_weights_show_in_the_parity(built, tmp_path):
     with pytest.raises(BundleError, match="sha256"):
         read_bundle(tmp_path / "reference")
     broken = replace(read_bundle(folder / "reference"), folder=tmp_path / "reference")
-    assert parity(broken, read_bundle(folder / "candidate"))["fp32_max"] > 0.005
+    assert parity(SMALL, broken, read_bundle(folder / "candidate"))["fp32_max"] > 0.005
 
 
 def test_int8_is_really_int8_and_smaller(built):
@@ -63,6 +71,59 @@ def test_int8_is_really_int8_and_smaller(built):
     assert all(len(numpy_helper.to_array(scales[t.name.replace("_quantized", "_scale")])) == t.dims[0] for t in int8)
     sizes = [(folder / name / "expression.onnx").stat().st_size for name in ("candidate", "reference")]
     assert sizes[0] < 0.55 * sizes[1]
+
+
+def test_what_is_kept_float_stays_float(built, tmp_path):
+    """Nodes by the beginning of their names; one that the graph has not is a family that does not know its network."""
+    samples, folder = built
+    source = folder / "reference" / "expression.onnx"
+    feeds = SMALL.calibration(samples, 16, 0)
+    first = next(node.name for node in onnx.load(source).graph.node if node.op_type == "Conv")
+    kept = onnx.load(quantise_static(source, tmp_path / "kept.onnx", feeds, (first,)))
+    all_of_it = onnx.load(quantise_static(source, tmp_path / "all.onnx", feeds))
+    int8 = [
+        sum(t.data_type == onnx.TensorProto.INT8 and len(t.dims) == 4 for t in m.graph.initializer)
+        for m in (kept, all_of_it)
+    ]
+
+    assert int8[0] == int8[1] - 1
+    with pytest.raises(ValueError, match="no such"):
+        quantise_static(source, tmp_path / "x.onnx", feeds, ("/no such",))
+
+
+def test_only_what_was_learned_is_compressed_and_counted(built, tmp_path):
+    """A graph that travels along, such as a text encoder, comes through as it is, and is no part of size or latency."""
+    samples, folder = built
+    encoder = (folder / "reference" / "expression.onnx").read_bytes()
+    asset = Asset("text_encoder", "p", "m", "encoder.onnx", hashlib.sha256(encoder).hexdigest(), "Apache-2.0")
+    travelling = replace(SMALL, assets=(asset,))
+    network = quickly_trained(samples)
+    graphs = reference(travelling, network, samples, PARAMS, tmp_path / "reference", lambda _: encoder)
+    compress(travelling, samples, PARAMS, tmp_path / "reference", tmp_path / "candidate")
+    seal(travelling, samples.info, graphs, lambda _: encoder, tmp_path / "candidate")
+    bundles = [read_bundle(tmp_path / name) for name in ("reference", "candidate")]
+
+    assert (bundles[1].folder / "encoder.onnx").read_bytes() == encoder
+    assert [list(bundle.graphs) for bundle in bundles] == [["expression.onnx"]] * 2
+    scores = Scores(pd.DataFrame(), {})
+    sizes = certificate(travelling, *bundles, scores, scores).size_bytes
+    assert sizes["compressed"] == (folder / "candidate" / "expression.onnx").stat().st_size
+
+
+def test_bytes_are_compared_without_wrapping_around(tmp_path):
+    """A generator's pictures are bytes: 3 less 5 is 2, not 254; and the family says how pictures agree."""
+    bundle = scene_bundle(tmp_path / "bundle")
+    drawer_inputs = {"latents": (8, LATENTS), "texts": (8, TEXT), "categories": (8, 3)}
+    inputs = {name: np.zeros(shape, np.float32) for name, shape in drawer_inputs.items()}
+    session = onnxruntime.InferenceSession(bundle.path("graph"))
+    drawn = session.run(None, inputs)[0]
+    recorded = {f"in:{name}": value for name, value in inputs.items()} | {"out:pictures": drawn + np.uint8(2)}
+    np.savez(bundle.folder / PARITY, **recorded)
+
+    found = parity(replace(SMALL, agreement=agreement_of_pictures), bundle, bundle)
+
+    assert found["fp32_max"] == found["compressed_mean"] == 2.0
+    assert found["psnr_db"] > 40
 
 
 def test_the_digest_is_a_function_of_its_inputs(built, tmp_path):
@@ -99,7 +160,7 @@ def test_the_certificate_speaks_of_this_bundle(built):
     samples, folder = built
     bundles = [read_bundle(folder / name) for name in ("reference", "candidate")]
 
-    proof = certificate(SMALL, *bundles, *(SMALL.score(bundle, samples, "test") for bundle in bundles))
+    proof = certificate(SMALL, *bundles, *(SMALL.score(bundle, samples, "test", no_asset) for bundle in bundles))
 
     assert proof.digest == bundles[1].digest
     assert set(proof.metrics) == set(proof.latency_ms) == set(proof.size_bytes) == {"fp32", "compressed"}

@@ -37,7 +37,7 @@ def test_override_of_a_default_that_params_does_not_spell(values):
     ("text", "told"),
     [
         ("expression.train.epocs=3", "expression.train.epochs"),
-        ("scene.train.epochs=3", "there is no such param"),
+        ("weather.train.epochs=3", "there is no such param"),
         ("collections.face.size_px=48", "collections.faces.size_px"),
         ("expression.train=3", "there is no such param"),
         ("expression.train.epochs", "PATH=VALUE"),
@@ -78,7 +78,7 @@ def test_params_that_do_not_fit_are_named(tmp_path, values):
 
 def test_form_says_what_each_param_does():
     """What it is for, what it is otherwise, and its bounds: a bare name and `None` help nobody."""
-    fields = params.overrides().model_json_schema()["$defs"]["TrainParamsOverride"]["properties"]
+    fields = params.overrides().model_json_schema()["$defs"]["ExpressionTrainParamsOverride"]["properties"]
     told = fields["epochs"]["description"]
 
     assert told == "Passes over the training split, at most. (32 unless params.yaml says otherwise, at least 1)"

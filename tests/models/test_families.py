@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -46,7 +47,7 @@ def test_assets_are_pinned(family):
     """Each file that travels along has a hash, a licence, and its package a pin in assets.txt."""
     pins = (ROOT / "assets.txt").read_text()
 
-    for asset in family.assets:
+    for asset in (*family.assets, *family.instruments):
         assert len(asset.sha256) == 64
         assert asset.licence
         assert f"{asset.package}==" in pins
@@ -54,7 +55,8 @@ def test_assets_are_pinned(family):
 
 def test_the_same_seed_gives_the_same_weights(family):
     """Weights are drawn from params.seed, whatever the global state is."""
-    info = {"labels": ["a", "b"], "size_px": 32, "channels": 1, "mean": 0.5, "std": 0.2}
+    anchors = np.eye(2, 384).tolist()
+    info = {"labels": ["a", "b"], "size_px": 64, "channels": 3, "mean": 0.5, "std": 0.2, "anchors": anchors}
     params = family.params().train
     first = family.network(family.module(info, params)).state_dict()
     torch.rand(3)

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from models.families import FAMILIES
 from registry.promotion import Guards, Rules, RulesError, Side, decide, load_rules
 from tests.support.studio import Accuracy
 
@@ -167,6 +168,65 @@ def test_floor_holds_against_worse_champion():
     assert not verdict.promote
 
 
+def test_a_figure_that_is_no_number_is_below_every_floor():
+    """NaN compares false with everything, so the comparison must be the right way round."""
+    broken = Side("v1", rows("aaab"), {"accuracy": float("nan")}, 1000)
+    verdict = decide(Rules(floors={"accuracy": -1e9}), broken, None, Accuracy())
+
+    assert not verdict.promote
+    assert verdict.reasons[0] == "accuracy nan is below the floor -1e+09"
+
+
+def test_an_objective_that_is_no_number_gains_nothing():
+    """Rows without figures never replace a champion."""
+    good = parts_of([0.01] * 60, 0.9)
+    broken = good.assign(kid=float("nan"))
+    verdict = decide(Rules(), Side("v2", broken, {}, 1), Side("v1", good, {}, 1), Parts())
+
+    assert not verdict.promote
+
+
+def test_small_figures_have_three_digits():
+    """A distance of a few thousandths is told as one."""
+    sides = (Side(name, parts_of([kid] * 60, 0.9), {}, 1) for name, kid in (("v2", 0.00412), ("v1", 0.01234)))
+    text = decide(Rules(min_gain=0.003), *sides, Parts()).reasons[0]
+
+    assert "neg_kid -0.00412 against -0.0123 of v1: gain +0.00822" in text
+
+
+def test_a_part_that_is_no_label_is_called_a_part():
+    """What a generator must not lose is watched as labels are, and named by what it is."""
+    new, old = parts_of([0.0] * 60, 0.5), parts_of([0.5] * 60, 0.9)
+    verdict = decide(Rules(min_gain=0.003), Side("v2", new, {}, 1), Side("v1", old, {}, 1), Parts())
+
+    assert not verdict.promote
+    assert verdict.reasons[0] == "the deepest fall of a part is covered, 0.900 to 0.500, more than 0.1"
+
+
+class Parts:
+    """An objective whose parts are no labels."""
+
+    name = "neg_kid"
+
+    def __call__(self, rows, weights=None):
+        """Its mean."""
+        return -float(np.average(rows["kid"], weights=weights))
+
+    def shared(self, first, second):
+        """All of both."""
+        return first, second
+
+    def worst(self, rows, weights=None):
+        """The one part."""
+        return {"covered": float(np.average(rows["covered"], weights=weights))}
+
+
+def parts_of(kid, covered):
+    """Rows of a generator."""
+    ids = [str(i) for i in range(len(kid))]
+    return pd.DataFrame({"id": ids, "group": ids, "source": "one", "label": "sea", "kid": kid, "covered": covered})
+
+
 def test_unknown_floor_refused():
     """A floor for a metric that the score does not have is an error that names those it has."""
     with pytest.raises(RulesError, match="top5") as error:
@@ -279,3 +339,9 @@ def test_shipped_rules_are_read(pytestconfig):
 
     assert rules.floors["accuracy"] > 1 / 7
     assert rules.min_gain > 0
+
+
+def test_every_family_has_rules_of_its_own(pytestconfig):
+    """Floors first of all: without them whatever comes first is in use."""
+    for family in FAMILIES:
+        assert load_rules(pytestconfig.rootpath / "mlflow" / "promotion.yaml", family.name).floors

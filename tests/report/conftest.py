@@ -14,6 +14,7 @@ from curation.sampleset import write_set
 from report.night import Failure, Night, StageRun
 from report.page import build
 from report.sheets import sheet
+from tests.support.drawn_night import with_family, write_family
 
 LABELS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
 PARAMS = """
@@ -287,12 +288,13 @@ def failed_night():
 
 
 @pytest.fixture(scope="session")
-def pages(whole_tree, tmp_path_factory):
-    """The pages of both, drawn once; not to be changed."""
+def pages(whole_tree, drawing_tree, tmp_path_factory):
+    """The pages of all of them, drawn once; not to be changed."""
     folder = tmp_path_factory.mktemp("pages")
     odd = Path(shutil.copytree(whole_tree, folder / "tree"))
     strain(odd)
     nights = {"good": (whole_tree, good_night()), "failed": (whole_tree, bad_night()), "odd": (odd, odd_night())}
+    nights["drawing"] = (drawing_tree, with_family(good_night()))
     return {name: build(root, folder / name, night) for name, (root, night) in nights.items()}
 
 
@@ -313,6 +315,14 @@ def whole_tree(tmp_path_factory):
     write_train(root)
     write_scores(root, rng)
     write_decision(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def drawing_tree(whole_tree, tmp_path_factory):
+    """A tree after a night of two families, one of which draws; not to be changed."""
+    root = Path(shutil.copytree(whole_tree, tmp_path_factory.mktemp("drawing") / "tree"))
+    write_family(root, np.random.default_rng(1))
     return root
 
 

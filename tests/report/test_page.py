@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from report.page import build
+from tests.support.drawn_night import LABELS, OWED, with_family
 
 VOID = {"meta", "link", "img", "br", "use"}
 REFERENCES = ("src", "href", "srcset", "xlink:href", "data")
@@ -186,6 +187,29 @@ def test_a_chart_of_the_page_replaces_the_picture_of_its_name(drawn, night, tree
     shutil.copy(scores / "mistakes.png", scores / "confusion.png")
 
     assert Page(drawn(night)).elements.count("img") == 4
+
+
+def test_a_family_that_draws_is_told_as_one(drawn, night, drawing_tree):
+    """Its figures by their readable names, small ones with their digits; its parts, its sheets, and how it learned."""
+    page = Page(drawn(with_family(night), drawing_tree))
+
+    for part in (
+        "\u2212KID (EfficientNet-lite0) \u22120.0339 champion v3 \u22120.0422", "lowest part 0.4820 real ones covered",
+        "compressed, signal to noise in dB 36.40", "drawings that are no copies", "As it learned",
+        "The same latents, epoch by epoch", "look: pale green: drawn", "scene v4 is in use in place of v3",
+        "\u2212KID (EfficientNet-lite0) -0.0339 against -0.0422 of v3",
+    ):  # fmt: skip
+        assert part in page.text, part
+    assert "neg_kid" not in page.text
+    assert page.elements.count("img") == 4 + 1 + 2 + len(LABELS) + 2
+
+
+def test_whom_pictures_are_owed_to_stands_wherever_one_is_shown(drawn, night, drawing_tree):
+    """Under the data, the progress and the sheets of what learned from it, and nowhere else."""
+    text = Page(drawn(with_family(night), drawing_tree)).text
+
+    assert text.count(OWED) == 3
+    assert OWED not in Page(drawn(night, drawing_tree)).text
 
 
 def test_two_families_share_a_page(drawn, night, tree):

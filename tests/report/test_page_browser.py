@@ -41,9 +41,9 @@ def browse(tmp_path):
     return run
 
 
-@pytest.fixture(params=["good", "failed", "odd"])
+@pytest.fixture(params=["good", "failed", "odd", "drawing"])
 def page(request, pages):
-    """The page of a good night, of a failed one, and of one that strains the layout."""
+    """The page of a good night, of a failed one, of one that strains the layout, and with a family that draws."""
     return pages[request.param]
 
 

@@ -2,6 +2,7 @@ import base64
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from report.pictures import MOST_BYTES, WIDEST_PX, picture
 
@@ -35,3 +36,15 @@ def test_what_is_no_picture_is_left_out(tmp_path):
     (tmp_path / "text.jpg").write_text("not a picture")
 
     assert [picture(tmp_path / name) for name in ("none.png", "empty.png", "text.jpg")] == [None, None, None]
+
+
+def test_an_animation_is_not_made_to_stand_still(tmp_path):
+    """It is shown as it is, and is said to move, so that a printed page can leave it out."""
+    frames = [Image.fromarray(np.full((8, 8, 3), shade, np.uint8)) for shade in (0, 200)]
+    frames[0].save(tmp_path / "moving.webp", save_all=True, append_images=frames[1:], duration=100)
+    frames[0].save(tmp_path / "still.webp")
+    moving, still = (picture(tmp_path / f"{name}.webp") for name in ("moving", "still"))
+
+    assert (moving.moves, still.moves) == (True, False)
+    assert base64.b64decode(moving.uri.partition(",")[2]) == (tmp_path / "moving.webp").read_bytes()
+    assert (moving.width_px, moving.height_px) == (8, 8)

@@ -82,3 +82,15 @@ def test_same_pictures_same_bytes(tmp_path):
     first, again = (sheet([GREY], ["happy"], tmp_path / name, title="x").read_bytes() for name in ("a.jpg", "b.jpg"))
 
     assert first == again
+
+
+def test_a_foot_stands_under_the_pictures(tmp_path):
+    """Whom they are owed to: the sheet is higher by its lines, and they are not black on black."""
+    pictures = [np.full((9, 9, 3), 90, np.uint8)] * 2
+    bare = cv2.imread(str(sheet(pictures, ["a", "b"], tmp_path / "bare.png")))
+    owed = cv2.imread(str(sheet(pictures, ["a", "b"], tmp_path / "owed.png", foot="Made from: films of others")))
+    lower = owed[bare.shape[0] - 20 :]
+
+    assert owed.shape[1] == bare.shape[1]
+    assert len(lower) > 20
+    assert lower.max() > 120

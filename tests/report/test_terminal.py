@@ -2,7 +2,9 @@ from typing import Any
 
 from pydantic import create_model
 
+from report.decisions import read_decisions
 from report.terminal import night_table, pager_text
+from tests.support.drawn_night import FAMILY, with_family
 
 
 def test_the_table_says_all_that_a_person_asks(night, decision):
@@ -23,6 +25,18 @@ def test_the_table_fits_a_narrow_terminal(night, decision):
 
     assert max(len(line) for line in lines) <= 80
     assert any("train@expression" in line for line in lines)
+
+
+def test_a_small_negative_objective_is_readable(night, drawing_tree):
+    """A generator's distance, by its readable name and with its digits, in 80 columns."""
+    text = night_table(with_family(night), read_decisions(drawing_tree, ["expression", FAMILY]), width=80)
+    row = next(line for line in text.splitlines() if line.split()[:1] == [FAMILY] and "KID" in line)
+
+    assert "\u2212KID (EfficientNet-lite0)" in row
+    assert [word for word in row.split() if word[-1].isdigit() and "." in word] == [
+        "\u22120.0312", "\u22120.0339", "\u22120.0422",
+    ]  # fmt: skip
+    assert max(len(line) for line in text.splitlines()) <= 80
 
 
 def test_the_table_speaks_plain_text_unless_asked(night, decision):

@@ -1,7 +1,8 @@
 import pytest
 
+from report.figures import bytes_text, figure_text
 from report.night import StageRun
-from report.words import bytes_text, failure_text, figure_text, headline, in_use, markdown, seconds_text
+from report.words import failure_text, headline, in_use, markdown, seconds_text
 
 HOLD = "on hold since 2026-03-01: wrong on night shots"
 

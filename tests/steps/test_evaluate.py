@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,25 @@ def test_a_broken_file_shows_in_its_own_figures_alone(evaluated):
     assert figures["compressed"]["accuracy"] < figures["fp32"]["accuracy"] - 0.2
     assert parity["compressed_agreement"] < 0.8
     assert parity["fp32_max"] < 1e-4
+
+
+def test_dropped_samples_are_scored_only_where_they_say_something(evaluated, monkeypatch):
+    """A family whose drawings are held against the split leaves out what clean dropped of it."""
+    family = replace(evaluate.by_name("expression"), scores_as_given=False)
+    monkeypatch.setattr(evaluate, "by_name", lambda _: family)
+
+    figures = evaluated()
+
+    assert figures["as_given"]["samples"] == figures["samples"] == 96
+
+
+def test_whom_pictures_are_owed_to_stands_on_the_sheets(evaluated, monkeypatch):
+    """What the manifest says under `credits` is drawn into each of them."""
+    folder, feet = Path("build/expression/candidate"), []
+    settings = {"credits": {"films": "A film, CC BY 3.0"}}
+    write_manifest(folder, read_manifest(folder).model_copy(update={"settings": settings}))
+    monkeypatch.setattr(evaluate, "sheet", lambda *_, foot, **__: feet.append(foot))
+
+    evaluated()
+
+    assert feet == ["Made from: A film, CC BY 3.0"] * 2

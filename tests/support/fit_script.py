@@ -1,4 +1,7 @@
-"""Fits in a process of its own: SET PARAMS OUT [SLOW_EPOCH] [PROCESSES]. Driven by tests/training/test_fit.py."""
+"""Fits in a process of its own: SET PARAMS OUT [SLOW_EPOCH] [PROCESSES] [FAMILY].
+
+Driven by tests/training.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,7 @@ import torch
 from pytorch_lightning import Callback
 
 from curation.sampleset import SampleSet
-from models.expression import family
-from models.expression.params import TrainParams
+from models.families import by_name
 from training.fit import Devices, fit
 
 
@@ -30,13 +32,15 @@ class Watch(Callback):
 
     def on_before_optimizer_step(self, trainer, pl_module, optimizer) -> None:
         """DDP has averaged by now."""
-        named = pl_module.network.named_parameters()
-        self.gradients.append({name: value.grad.clone() for name, value in named})
+        named = pl_module.named_parameters()
+        self.gradients.append({name: value.grad.clone() for name, value in named if value.grad is not None})
 
 
 def main() -> None:
     """Fits and writes."""
-    folder, params, out = Path(sys.argv[1]), TrainParams(**json.loads(sys.argv[2])), Path(sys.argv[3])
+    family = by_name(sys.argv[6] if len(sys.argv) > 6 else "expression")
+    params = family.params.model_validate({"train": json.loads(sys.argv[2])}).train
+    folder, out = Path(sys.argv[1]), Path(sys.argv[3])
     watch = Watch(int(sys.argv[4]) if len(sys.argv) > 4 else -1)
     devices = Devices("cpu", int(sys.argv[5]) if len(sys.argv) > 5 else 1, "ddp" if len(sys.argv) > 5 else "auto", 1)
     if devices.devices == 1:

@@ -21,6 +21,7 @@ from rushes.bundle import BundledFile, Certificate, Manifest, sha256_file, write
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from models.family import Read
     from rushes.bundle import Bundle
 
 LABELS = ["dark", "grey", "light"]
@@ -61,7 +62,7 @@ class Accuracy:
         return {label: self(rows, own) for label, own in drawn.items() if own.any()}
 
 
-def _score(bundle: Bundle, clean: SampleSet, split: str) -> Scores:
+def _score(bundle: Bundle, clean: SampleSet, split: str, _read: Read) -> Scores:
     import onnxruntime  # noqa: PLC0415
 
     session = onnxruntime.InferenceSession(str(bundle.path("graph")))

@@ -7,6 +7,7 @@ import pytest
 
 from models.expression.copies import altered, balance, rows_to_copy
 from models.expression.params import AugmentParams
+from tests.support.exported import no_asset
 from tests.support.sets import LABELS, small_set
 
 PARAMS = AugmentParams(balance=1.0, extra=0.0, max_copies=3)
@@ -29,14 +30,14 @@ def uneven(tmp_path):
 
 def test_small_labels_are_brought_up(uneven, tmp_path):
     """Two pictures get three copies each: as many as eight others."""
-    made = balance(uneven, PARAMS, tmp_path / "set")
+    made = balance(uneven, PARAMS, tmp_path / "set", no_asset)
 
     assert dict(made.kept("train")["label"].value_counts()) == dict.fromkeys(LABELS, 8)
 
 
 def test_other_splits_are_left_alone(uneven, tmp_path):
     """Validation is the same to the byte, and the test split is not in the set at all."""
-    made = balance(uneven, PARAMS, tmp_path / "set")
+    made = balance(uneven, PARAMS, tmp_path / "set", no_asset)
 
     assert np.array_equal(made.array("validation"), uneven.array("validation"))
     assert not made.kept("validation")["copy"].any()
@@ -48,7 +49,7 @@ def test_balanced_labels_need_no_copy(tmp_path):
     """A set that is even already is taken as it is."""
     even = small_set(tmp_path / "clean", {"train": 6, "validation": 2})
 
-    made = balance(even, PARAMS, tmp_path / "set")
+    made = balance(even, PARAMS, tmp_path / "set", no_asset)
 
     assert made.info["copies"] == 0
     assert np.array_equal(made.array("train"), even.array("train"))
@@ -66,7 +67,7 @@ def test_every_label_gets_its_extra_copies():
 def test_the_same_seed_draws_the_same_copies(uneven, tmp_path):
     """And another seed others."""
     first, again, other = (
-        balance(uneven, PARAMS.model_copy(update={"seed": seed}), tmp_path / name).array("train")
+        balance(uneven, PARAMS.model_copy(update={"seed": seed}), tmp_path / name, no_asset).array("train")
         for seed, name in ((0, "a"), (0, "b"), (1, "c"))
     )
 

@@ -1,0 +1,328 @@
+"""Our recipe for drawing scenes against the classic one, and the compressed generator against PyTorch's.
+
+    python -m benchmarks.scene --data FOLDER_OF_CATEGORY_FOLDERS [--quick] [--seconds 600] [--seeds 3] [--sheet OUT.png]
+
+- KID: of pictures drawn after so many CPU-seconds on one thread, from held-out pictures; ours over DCGAN with binary
+  cross-entropy, whose generator has as many weights. Lower is better.
+- missed modes: of the thousand of a set of stacked shapes, among 25,600 pictures drawn.
+- diverged seeds: trainings that end in numbers that are none, or in one picture whatever is asked.
+- pictures/s: the int8 graph over the PyTorch module in float32, one thread each.
+
+Both recipes train side by side, each in a process of its own, by the same code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import logging
+import multiprocessing
+import sys
+import tempfile
+import time
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from pytorch_lightning import Callback, Trainer
+from tqdm import tqdm
+
+from benchmarks.figures import Figure, interleave, report
+from benchmarks.shapes import SIZE_PX as SHAPE_PX
+from benchmarks.shapes import Reader, missed, stacked
+from compression.candidate import compress, reference
+from curation.crop import fit as square
+from curation.sampleset import SampleSet, write_set
+from models.scene import family
+from models.scene.crops import crop_closer
+from models.scene.data import ScenePictures
+from models.scene.definition import INPUTS, module
+from models.scene.extractor import EXTRACTOR, features_of, load_extractor
+from models.scene.measures import is_blank, kid_parts
+from models.scene.network import LATENTS
+from models.scene.params import AugmentParams, CompressParams, TrainParams
+from registry.assets import asset_reader
+from registry.settings import load_settings
+from rushes.latency import open_graph
+from training.fit import averaging
+from training.progress import tiled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from registry.assets import AssetReader
+
+RECIPES = ("r3", "dcgan")
+SIZE_PX = 64
+HELD_OUT = 0.15
+DRAWN_SHAPES = 25_600  # as is usual for stacked MNIST
+BATCH = 128
+SPEED_BATCH = 16
+FEWEST_MISSED = 10  # by the baseline, for the comparison to say anything
+
+
+def read_asset() -> AssetReader:
+    """Out of the packages that a nightly fetches."""
+    return asset_reader(Path(), load_settings())
+
+
+class Budget(Callback):
+    """Ends a training after so many CPU-seconds of this process."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.start = seconds, 0.0
+
+    def done(self, step: int = 0) -> float:
+        """How much of it is spent, 0 to 1, whatever the step."""
+        del step
+        return (time.process_time() - self.start) / self.seconds
+
+    def on_train_start(self, *_words: Any) -> None:  # noqa: ANN401
+        """Starts the clock: imports and the first weights do not count."""
+        self.start = time.process_time()
+
+    def on_train_batch_end(self, trainer: Trainer, *_words: Any) -> None:  # noqa: ANN401
+        """Stops when it is spent."""
+        trainer.should_stop = self.done() >= 1.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: what, with which seed, for how long, on which set; and what to draw after it."""
+
+    network: str
+    seed: int
+    seconds: float
+    folder: Path
+    params: dict[str, Any]
+    asked: int  # pictures to draw
+
+    @property
+    def out(self) -> Path:
+        """Where its weights and pictures go."""
+        return self.folder / f"{self.network}-{self.seed}"
+
+
+def train(job: Job) -> Path:
+    """Trains and draws, in this process, on one thread; writes weights.pt and drawn.npy."""
+    torch.set_num_threads(1)
+    quiet()
+    samples = SampleSet(job.folder)
+    # The classic recipe keeps its last weights; ours their average.
+    recipe = {"network": job.network, "seed": job.seed} | ({"ema_decay": 0.0} if job.network == "dcgan" else {})
+    params = TrainParams(**{**job.params, **recipe, "precision": "32-true"})
+    learner, budget = module(samples.info, params), Budget(job.seconds)
+    learner.share_done = budget.done  # type: ignore[method-assign]
+    trainer = Trainer(
+        accelerator="cpu", max_epochs=100_000, limit_val_batches=0, logger=False, enable_progress_bar=False,
+        enable_model_summary=False, enable_checkpointing=False, callbacks=[*averaging(params), budget],
+    )  # fmt: skip
+    trainer.fit(learner, ScenePictures(samples, params))
+    job.out.mkdir(parents=True, exist_ok=True)
+    torch.save(learner.network.state_dict(), job.out / "weights.pt")
+    np.save(job.out / "drawn.npy", draw(learner.network.eval(), samples, job.asked))
+    told = f"# {job.out.name}: {trainer.global_step // 2:,} steps in {budget.done() * job.seconds:.0f} CPU-s"
+    print(told, file=sys.stderr, flush=True)
+    return job.out
+
+
+def draw(network: torch.nn.Module, samples: SampleSet, count: int) -> np.ndarray:
+    """Pictures uint8 N,S,S,3 of categories as often as training has them, their seed always the same."""
+    random = np.random.default_rng(7)
+    table = samples.kept("train")
+    rows = random.integers(0, len(table), count)
+    categories_nl = torch.from_numpy(samples.targets("train")[rows])
+    texts_nt = torch.from_numpy(np.load(samples.folder / "text-train.npy", mmap_mode="r")[rows, 0].astype(np.float32))
+    latents_nz = torch.from_numpy(random.standard_normal((count, LATENTS), np.float32))
+    with torch.inference_mode():
+        parts = zip(*(torch.split(of, BATCH) for of in (latents_nz, texts_nt, categories_nl)), strict=True)
+        drawn_nchw = torch.cat([network(*part) for part in parts])
+    levels = torch.nan_to_num((drawn_nchw + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return levels.permute(0, 2, 3, 1).numpy()
+
+
+def picture_set(data: Path, folder: Path, *, most: int) -> SampleSet:
+    """The pictures of category folders: each once, cut to squares, held out in part; packed, with their texts."""
+    paths = sorted(path for path in data.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg", ".png"})
+    np.random.default_rng(0).shuffle(paths)
+    seen: dict[str, tuple[str, np.ndarray]] = {}
+    for path in tqdm(paths[:most], desc="read", disable=None, leave=False):
+        content = path.read_bytes()
+        picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+        if picture is not None:
+            fitted = square(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)), SIZE_PX)
+            seen.setdefault(hashlib.sha256(content).hexdigest(), (path.parent.name, fitted))
+    labels, pictures = zip(*seen.values(), strict=True)
+    return packed(np.stack(pictures), list(labels), folder)
+
+
+def shape_set(folder: Path, count: int) -> SampleSet:
+    """Stacked shapes under one category: nothing tells the modes apart but the pictures."""
+    return packed(stacked(count, 0)[0], ["shapes"] * count, folder)
+
+
+def packed(pictures_nhwc: np.ndarray, labels: Sequence[str], folder: Path) -> SampleSet:
+    """A clean set in FOLDER/clean, and what is learned from in FOLDER/set."""
+    count = len(labels)
+    held = max(2, round(HELD_OUT * count))
+    splits = np.array(["test"] * held + ["validation"] * 2 + ["train"] * (count - held - 2), dtype=object)
+    ids = [f"{place:06d}" for place in range(count)]
+    table = pd.DataFrame({"id": ids, "sha256": ids, "group": ids, "label": labels, "split": splits})
+    table = table.assign(source="benchmark", performer=None, kept=True, reason="", votes=None)
+    table["row"] = table.groupby("split").cumcount()
+    arrays = {str(split): pictures_nhwc[splits == split] for split in ("train", "validation", "test")}
+    info = {"labels": sorted(set(labels)), "size_px": pictures_nhwc.shape[1], "channels": 3}
+    clean = write_set(folder / "clean", table, arrays, info)
+    return crop_closer(clean, AugmentParams(crops=0), folder / "set", read_asset())
+
+
+def trained(
+    samples: SampleSet, choices: argparse.Namespace, asked: int, params: dict[str, Any]
+) -> dict[str, list[Path]]:
+    """Trains every recipe with every seed, the recipes of a seed side by side."""
+    folders: dict[str, list[Path]] = {recipe: [] for recipe in RECIPES}
+    context = multiprocessing.get_context("spawn")
+    for seed in range(choices.seeds):
+        jobs = [Job(recipe, seed, choices.seconds, samples.folder, params, asked) for recipe in RECIPES]
+        with ProcessPoolExecutor(len(RECIPES), mp_context=context) as pool:
+            for recipe, out in zip(RECIPES, pool.map(train, jobs), strict=True):
+                folders[recipe].append(out)
+    return folders
+
+
+def kid(real_nd: np.ndarray, drawn_nhwc: np.ndarray, extractor: Any) -> float:  # noqa: ANN401
+    """The kernel inception distance on our own features (Binkowski et al. 2018)."""
+    return float(kid_parts(real_nd, features_of(extractor, drawn_nhwc)[:, None]).mean())
+
+
+def diverged(out: Path) -> bool:
+    """Whether a training ended in numbers that are none, or draws one thing whatever is asked."""
+    weights = torch.load(out / "weights.pt", weights_only=True)
+    finite = all(bool(torch.isfinite(value).all()) for value in weights.values() if value.is_floating_point())
+    drawn = np.load(out / "drawn.npy")
+    spread = drawn[:256].astype(np.float32).std(0).mean()
+    return not finite or bool(is_blank(drawn).mean() > 0.5) or spread < 2.0  # noqa: PLR2004  # half; two levels
+
+
+def speed_figure(samples: SampleSet, weights: Path, rounds: int, scratch: Path) -> Figure:
+    """The compressed graph over the module that it was made from."""
+    learner = module(samples.info, TrainParams())
+    learner.network.load_state_dict(torch.load(weights, weights_only=True))
+    network = learner.network.eval()
+    compressing = CompressParams()
+    reference(family, network, samples, compressing, scratch / "reference", read_asset())
+    compress(family, samples, compressing, scratch / "reference", scratch / "candidate")
+    session = open_graph(scratch / "candidate" / "scene.onnx")
+    shapes = (LATENTS, samples.info["text"], len(samples.labels))
+    feed = {name: np.zeros((SPEED_BATCH, width), np.float32) for name, width in zip(INPUTS, shapes, strict=True)}
+    tensors = [torch.from_numpy(value) for value in feed.values()]
+
+    def ours() -> float:
+        return _rate(lambda: session.run(None, feed))
+
+    def peer() -> float:
+        with torch.inference_mode():
+            return _rate(lambda: network(*tensors))
+
+    figures = interleave(ours, peer, rounds, "pictures/s")
+    return Figure("pictures/s, int8 graph/PyTorch fp32", *figures, 2.0, at_most=False)
+
+
+def _rate(draw_once: Any, runs: int = 20) -> float:  # noqa: ANN401
+    start = time.perf_counter()
+    for _ in range(runs):
+        draw_once()
+    return runs * SPEED_BATCH / (time.perf_counter() - start)
+
+
+def quiet() -> None:
+    """Lightning's tips are not for figures."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore")
+
+
+def measure(choices: argparse.Namespace, scratch: Path) -> list[Figure]:
+    """All figures; those of pictures only where there are any."""
+    figures, ended = [], []
+    if choices.data:
+        samples = picture_set(choices.data, scratch / "pictures", most=200 if choices.quick else 10**9)
+        real_nhwc = np.array(SampleSet(scratch / "pictures" / "clean").array("test"))
+        folders = trained(samples, choices, len(real_nhwc), {})
+        figures += [kid_figure(real_nhwc, folders)]
+        figures += [speed_figure(samples, folders["r3"][0] / "weights.pt", 2 if choices.quick else 7, scratch)]
+        ended.append(folders)
+        if choices.sheet:
+            show(folders, choices.sheet)
+    samples = shape_set(scratch / "shapes", 256 if choices.quick else 20_000)
+    folders = trained(samples, choices, 256 if choices.quick else DRAWN_SHAPES, shape_params())
+    return [*figures, missed_figure(folders), diverged_figure([*ended, folders])]
+
+
+def kid_figure(real_nhwc: np.ndarray, folders: dict[str, list[Path]]) -> Figure:
+    """KID of each seed, ours over the classic recipe."""
+    extractor = load_extractor(read_asset()(EXTRACTOR))
+    real_nd = features_of(extractor, real_nhwc)
+    kids = [[kid(real_nd, np.load(out / "drawn.npy"), extractor) for out in folders[recipe]] for recipe in RECIPES]
+    return Figure("KID efficientnet_lite0, ours/DCGAN with BCE", kids[0], kids[1], 0.5, at_most=True)
+
+
+def missed_figure(folders: dict[str, list[Path]]) -> Figure:
+    """Modes that no picture shows, of each seed."""
+    reader = Reader()
+    counts = [[missed(reader.modes(np.load(out / "drawn.npy"))) for out in folders[recipe]] for recipe in RECIPES]
+    return Figure(
+        f"missed modes of 1,000 at {SHAPE_PX} px, ours/DCGAN with BCE", counts[0], counts[1], 0.0, at_most=True
+    )
+
+
+def diverged_figure(ended: Sequence[dict[str, list[Path]]]) -> Figure:
+    """Trainings that came to nothing."""
+    counts = [[sum(diverged(out) for folders in ended for out in folders[recipe])] for recipe in RECIPES]
+    return Figure("diverged seeds, ours/DCGAN with BCE", counts[0], counts[1], 0.0, at_most=True)
+
+
+def shape_params() -> dict[str, Any]:
+    """The default networks without their last resolution: shapes are half as large."""
+    usual = TrainParams()
+    return {
+        "widths": usual.widths[:-1],
+        "depths": usual.depths[:-1],
+        "critic_widths": usual.critic_widths[1:],
+        "critic_depths": usual.critic_depths[1:],
+        "flip": False,
+    }
+
+
+def show(folders: dict[str, list[Path]], path: Path) -> None:
+    """A sheet of what both have drawn: ours above."""
+    rows = [tiled(list(np.load(outs[0] / "drawn.npy")[:36])) for outs in folders.values()]
+    sheet = cv2.resize(np.concatenate(rows, 1), None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+
+
+def main(words: list[str] | None = None) -> int:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scene", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("--quick", action="store_true", help="a smoke run: small, and its figures mean little")
+    parser.add_argument("--data", type=Path, help="a folder of category folders of pictures; no KID without")
+    parser.add_argument("--seconds", type=float, default=600.0, help="CPU-seconds of each training")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of each recipe on each set")
+    parser.add_argument("--sheet", type=Path, help="where a sheet of what was drawn goes, ours left")
+    choices = parser.parse_args(words)
+    if choices.quick:
+        choices.seconds, choices.seeds = 4.0, 1
+    torch.set_num_threads(1)
+    quiet()
+    with tempfile.TemporaryDirectory() as scratch:
+        return report(measure(choices, Path(scratch)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""The scene family, put together from its parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+
+from models.family import Family, Graph, Monitor
+from models.randomness import derived_seed
+from models.scene.crops import crop_closer
+from models.scene.data import ScenePictures
+from models.scene.draw import draw
+from models.scene.extractor import EXTRACTOR
+from models.scene.measures import agreement_of_pictures
+from models.scene.module import SceneModule
+from models.scene.network import LATENTS, Deployed, build
+from models.scene.params import SceneParams, TrainParams
+from models.scene.score import NegativeKid, score
+from models.scene.texts import ENCODER, TOKENIZER
+from rushes.text import TEMPLATES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytorch_lightning import LightningModule
+
+    from curation.sampleset import SampleSet
+
+CALIBRATION_BATCH = 16
+INPUTS = ("latents", "texts", "categories")
+
+
+def module(info: Mapping[str, Any], params: TrainParams) -> SceneModule:
+    """New networks in their module, their weights drawn from params.seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derived_seed(params.seed, "weights"))
+        generator, critic = build(info, params)
+    return SceneModule(generator, critic, params, torch.tensor(info["anchors"], dtype=torch.float32))
+
+
+def network(trained: LightningModule) -> torch.nn.Module:
+    """What is exported: the generator; the discriminator stays behind."""
+    return cast("torch.nn.Module", trained.network)
+
+
+def graphs(trained: torch.nn.Module, samples: SampleSet) -> list[Graph]:
+    """One graph: latents N,Z, texts N,T and categories N,L -> pictures uint8 N,H,W,3."""
+    example = (torch.zeros(2, LATENTS), torch.zeros(2, samples.info["text"]), torch.zeros(2, len(samples.labels)))
+    return [Graph("graph", "scene.onnx", Deployed(trained).eval(), example, INPUTS, ("pictures",))]
+
+
+def calibration(samples: SampleSet, count: int, seed: int) -> list[dict[str, np.ndarray]]:
+    """Feeds for static quantisation: what validation samples ask for, so the test split stays shut."""
+    random = np.random.default_rng(derived_seed(seed, "calibration"))
+    texts_nkt = np.load(samples.folder / "text-validation.npy", mmap_mode="r")
+    rows = random.integers(0, len(texts_nkt), count)
+    chosen = random.integers(0, texts_nkt.shape[1], count)
+    told_n1 = random.random((count, 1)) < 0.5  # noqa: PLR2004  # half go by their text alone, as in use
+    feeds = {
+        "latents": random.standard_normal((count, LATENTS), np.float32),
+        "texts": texts_nkt[rows, chosen].astype(np.float32),
+        "categories": (samples.targets("validation")[rows] * told_n1).astype(np.float32),
+    }
+    return [{k: v[i : i + CALIBRATION_BATCH] for k, v in feeds.items()} for i in range(0, count, CALIBRATION_BATCH)]
+
+
+def settings(info: Mapping[str, Any]) -> dict[str, Any]:
+    """What the manifest tells the runtime."""
+    return {
+        "labels": list(info["labels"]),
+        "input": {"size_px": info["size_px"], "channels": info["channels"], "latents": LATENTS, "text": info["text"]},
+        "settings": {"credits": dict(info.get("credits") or {}), "templates": list(TEMPLATES)},
+    }
+
+
+def progress(trained: LightningModule) -> list[np.ndarray]:
+    """A grid of the same latents, a category by column."""
+    return list(cast("SceneModule", trained).progress_pictures().cpu().numpy())
+
+
+family = Family(
+    name="scene",
+    params=SceneParams,
+    augment=crop_closer,
+    data=ScenePictures,
+    module=module,
+    network=network,
+    graphs=graphs,
+    calibration=calibration,
+    assets=(ENCODER, TOKENIZER),
+    settings=settings,
+    quantisation="static",
+    score=score,
+    draw=draw,
+    objective=NegativeKid(),
+    monitor=Monitor("val/distance", "min"),
+    instruments=(EXTRACTOR,),
+    agreement=agreement_of_pictures,
+    kept_float=("/network/condition", "/network/colours"),
+    scores_as_given=False,
+    progress=progress,
+)

@@ -1,0 +1,206 @@
+"""What Lightning trains: generator and discriminator in turns, by hand, the networks passed in."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from pytorch_lightning import LightningModule
+
+from models.randomness import generator_for
+from models.scene.distance import sliced_wasserstein
+from models.scene.losses import (
+    classic_critic_loss,
+    classic_generator_loss,
+    critic_loss,
+    disturbed,
+    relativistic,
+)
+from models.scene.network import LATENTS
+
+if TYPE_CHECKING:
+    from models.batches import Batch
+    from models.scene.params import TrainParams
+
+LOG_EVERY = 50
+WARMUP_STEPS = 50
+CLASSIC_RATE, CLASSIC_BETAS = 2e-4, (0.5, 0.999)  # of DCGAN, as published
+GRID = 8  # pictures a side of what shows progress
+
+
+class Asked:
+    """What is to be drawn for a chunk: texts, what the generator is told of the category, and what is true."""
+
+    def __init__(self, texts_nt: torch.Tensor, told_nl: torch.Tensor, categories_nl: torch.Tensor) -> None:
+        self.texts_nt, self.told_nl, self.categories_nl = texts_nt, told_nl, categories_nl
+
+
+class SceneModule(LightningModule):
+    """Trains a generator against a discriminator; no figure of it decides but the distance on validation.
+
+    Args:
+        network: Latents, texts and categories -> pictures of -1 to 1.
+        critic: Pictures, texts and categories -> how real they look.
+        params: The recipe.
+        anchors_lt: A text for each category, L,T: what is shown as progress.
+    """
+
+    def __init__(
+        self, network: torch.nn.Module, critic: torch.nn.Module, params: TrainParams, anchors_lt: torch.Tensor
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.critic = critic.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.params = params
+        self.register_buffer("anchors_lt", anchors_lt, persistent=False)
+
+    @property
+    def classic(self) -> bool:
+        """Whether this is the baseline."""
+        return self.params.network == "dcgan"
+
+    def share_done(self, step: int) -> float:
+        """How much of the training is done, 0 to 1, at a step of this epoch."""
+        return (self.current_epoch + step / max(1, self.trainer.num_training_batches)) / self.params.epochs
+
+    def training_step(self, batch: Batch, _batch_idx: int = 0) -> torch.Tensor:
+        """One step of the discriminator and one of the generator, each over this process's share of the batch.
+
+        Chunk by chunk, each with a seed of its own, so one process and several with the same global batch compute
+        the same gradients. Both losses know first derivatives alone: distributed data parallel averages all there is.
+        """
+        optimisers = cast("list[Any]", self.optimizers())
+        done = self.share_done(batch.step)
+        self._set_rates(optimisers, done, self.trainer.global_step // 2)
+        losses = []
+        for part, (optimiser, loss_of) in enumerate(
+            zip(optimisers, (self._critic_loss, self._drawn_loss), strict=True)
+        ):
+            # The other network stays as it is, and nothing is spent on its gradients.
+            self.critic.requires_grad_(requires_grad=part == 0)
+            optimiser.zero_grad(set_to_none=True)
+            loss = torch.stack([loss_of(batch, i, done) for i in range(self._chunks(batch))]).mean()
+            self.manual_backward(loss)
+            optimiser.step()
+            losses.append(loss.detach())
+        self.critic.requires_grad_(requires_grad=True)
+        if batch.step % LOG_EVERY == 0:  # self.log costs a step about a millisecond of Python
+            self.log_dict({"train/critic_loss": losses[0], "train/generator_loss": losses[1]})
+        return losses[1]
+
+    def _chunks(self, batch: Batch) -> int:
+        return len(batch.pictures_nhwc) // self.params.norm_samples
+
+    def _set_rates(self, optimisers: list[Any], done: float, step: int) -> None:
+        if self.classic:
+            return
+        rate = self.params.learning_rate * self._falling(self.params.final_rate, done)
+        for optimiser in optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = rate * min(1.0, (step + 1) / WARMUP_STEPS)
+
+    @staticmethod
+    def _falling(end: float, done: float) -> float:
+        """From 1 to `end` along a cosine."""
+        return end + (1.0 - end) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
+
+    def _critic_loss(self, batch: Batch, chunk: int, done: float) -> torch.Tensor:
+        random, real_nchw, asked = self._chunk(batch, chunk, "critic")
+        with torch.no_grad():
+            drawn_nchw = self.draw(asked, random)
+        if self.classic:
+            return classic_critic_loss(self._judged(real_nchw, asked), self._judged(drawn_nchw, asked))
+        real_nchw, drawn_nchw = self._disturbed(real_nchw, drawn_nchw, random)
+        share = max(1, round(self.params.penalty_share * len(real_nchw)))
+        shape = (2 * share, *real_nchw.shape[1:])
+        noise_nchw = self.params.penalty_noise * torch.randn(shape, generator=random, device=self.device)
+
+        def judge(pictures_nchw: torch.Tensor) -> torch.Tensor:
+            parts = [slice(None), slice(None), slice(share), slice(share)]
+            texts, categories = (
+                torch.cat([of[part] for part in parts]) for of in (asked.texts_nt, asked.categories_nl)
+            )
+            return self.critic(pictures_nchw, texts, categories).float()  # type: ignore[no-any-return]
+
+        gamma = self.params.gamma * self._falling(0.1, done)
+        return critic_loss(judge, real_nchw, drawn_nchw, gamma, noise_nchw, share)
+
+    def _drawn_loss(self, batch: Batch, chunk: int, _done: float) -> torch.Tensor:
+        random, real_nchw, asked = self._chunk(batch, chunk, "generator")
+        drawn_nchw = self.draw(asked, random)
+        if self.classic:
+            return classic_generator_loss(self._judged(drawn_nchw, asked))
+        real_nchw, drawn_nchw = self._disturbed(real_nchw, drawn_nchw, random)
+        with torch.no_grad():
+            real_n = self._judged(real_nchw, asked)
+        return relativistic(self._judged(drawn_nchw, asked), real_n)
+
+    def _disturbed(
+        self, real_nchw: torch.Tensor, drawn_nchw: torch.Tensor, random: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        both = disturbed(torch.cat([real_nchw, drawn_nchw]), self.params, random)
+        real_nchw, drawn_nchw = both.contiguous(memory_format=torch.channels_last).chunk(2)
+        return real_nchw, drawn_nchw
+
+    def _judged(self, pictures_nchw: torch.Tensor, asked: Asked) -> torch.Tensor:
+        return self.critic(pictures_nchw, asked.texts_nt, asked.categories_nl).float()  # type: ignore[no-any-return]
+
+    def draw(self, asked: Asked, random: torch.Generator) -> torch.Tensor:
+        """A picture for each of what is asked, N,3,H,W of -1 to 1."""
+        latents_nz = torch.randn(len(asked.texts_nt), LATENTS, generator=random, device=self.device)
+        return self.network(latents_nz, asked.texts_nt, asked.told_nl).float()  # type: ignore[no-any-return]
+
+    def _chunk(self, batch: Batch, chunk: int, turn: str) -> tuple[torch.Generator, torch.Tensor, Asked]:
+        """The random numbers of a chunk and turn, its real pictures, and what is asked for beside them."""
+        size = self.params.norm_samples
+        mine = slice(chunk * size, (chunk + 1) * size)
+        place = (self.params.seed, self.current_epoch, batch.step, batch.first_chunk + chunk, turn)
+        random = generator_for(self.device, *place)
+        real_nchw = scaled(batch.pictures_nhwc[mine])
+        if self.params.flip:
+            turned_n = torch.rand(size, generator=random, device=self.device) < 0.5  # noqa: PLR2004  # half of them
+            real_nchw = torch.where(turned_n[:, None, None, None], real_nchw.flip(3), real_nchw)
+        return random, real_nchw, self._asked(batch, mine, random)
+
+    def _asked(self, batch: Batch, mine: slice, random: torch.Generator) -> Asked:
+        """One of each sample's texts, blurred by noise (Zhang et al. 2017), and its category, told to some."""
+        texts_nkt, categories_nl = batch.extra[mine].float(), batch.targets_nl[mine]  # type: ignore[index]
+        count, choices, width = texts_nkt.shape
+        chosen_n = torch.randint(choices, (count,), generator=random, device=self.device)
+        noise_nt = torch.randn(count, width, generator=random, device=self.device) * (width**-0.5)
+        texts_nt = texts_nkt[torch.arange(count, device=self.device), chosen_n] + self.params.text_noise * noise_nt
+        told_n1 = torch.rand(count, 1, generator=random, device=self.device) >= self.params.category_dropped
+        texts_nt = torch.nn.functional.normalize(texts_nt, dim=1)
+        return Asked(texts_nt, categories_nl * told_n1, categories_nl)
+
+    def validation_step(self, batch: Batch, batch_idx: int = 0) -> None:
+        """Adds a batch to val/distance: of pictures drawn for what the real ones are, from the real ones."""
+        random = generator_for(self.device, self.params.seed, batch_idx, "validation")
+        texts_nt = batch.extra[:, 0].float()  # type: ignore[index]
+        drawn_nchw = self.draw(Asked(texts_nt, batch.targets_nl, batch.targets_nl), random)
+        distance = sliced_wasserstein(scaled(batch.pictures_nhwc), drawn_nchw, random)
+        self.log("val/distance", distance, on_epoch=True, batch_size=len(drawn_nchw), sync_dist=True)
+
+    def progress_pictures(self) -> torch.Tensor:
+        """The same latents every time, a category by column, uint8 N,H,W,3."""
+        random = generator_for(self.device, self.params.seed, "progress")
+        columns = torch.arange(GRID * GRID, device=self.device) % GRID % len(self.anchors_lt)  # type: ignore[arg-type]
+        texts_nt = self.anchors_lt[columns]  # type: ignore[index]
+        told_nl = torch.nn.functional.one_hot(columns, len(self.anchors_lt)).float()  # type: ignore[arg-type]
+        with torch.no_grad():
+            drawn_nchw = self.draw(Asked(texts_nt, told_nl, told_nl), random)
+        return ((drawn_nchw + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401  # one of the many forms that Lightning takes
+        """Adam without a first moment for both; DCGAN's own for the baseline."""
+        rate, betas = self.params.learning_rate, (0.0, self.params.beta2)
+        if self.classic:
+            rate, betas = CLASSIC_RATE, CLASSIC_BETAS
+        return [torch.optim.Adam(part.parameters(), lr=rate, betas=betas) for part in (self.critic, self.network)]
+
+
+def scaled(pictures_nhwc: torch.Tensor) -> torch.Tensor:
+    """Pictures uint8 N,H,W,3 -> float N,3,H,W of -1 to 1, channels last in memory."""
+    return (pictures_nhwc.permute(0, 3, 1, 2).float() / 127.5 - 1.0).contiguous(memory_format=torch.channels_last)

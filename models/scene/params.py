@@ -1,0 +1,95 @@
+"""The typed section `scene` of params.yaml."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from curation.params import Section
+from models.family import FamilyParams
+
+
+class AugmentParams(Section):
+    """Closer crops of the training pictures, made once; what is random in training belongs to `train`."""
+
+    seed: int = 0
+    """Of where the crops lie."""
+    crops: int = Field(1, ge=0, le=8)
+    """Closer crops of each training picture, beside the picture itself."""
+    min_share: float = Field(0.8, gt=0.3, le=1.0)
+    """A crop is at least so wide, as a share of the picture."""
+
+
+class TrainParams(Section):
+    """The two networks and the recipe by which they are trained against each other."""
+
+    seed: int = 0
+    """Of the first weights, the order of samples, the latents and the augmentation."""
+    network: Literal["r3", "dcgan"] = "r3"
+    """`r3` is the relativistic recipe of R3GAN; `dcgan` the classic one, kept as the baseline."""
+    epochs: int = Field(10, ge=1)
+    """How often progress is looked at, a checkpoint written and the learning rate on its way down."""
+    epoch_samples: int = Field(4096, ge=0)
+    """Pictures that are shown in an epoch, however many there are; 0: each once."""
+    patience: int = Field(1000, ge=1)
+    """Epochs without a better validation figure after which training stops."""
+    batch_size: int = Field(16, ge=2)
+    """Samples of a step, of all processes together."""
+    norm_samples: int = Field(16, ge=2)
+    """Random numbers, and batch statistics where a network has any, are taken over so many samples."""
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    """`auto` is bf16 where the hardware is faster in it."""
+
+    widths: tuple[int, ...] = (192, 96, 64, 32)
+    """Channels of the generator at 4 x 4, 8 x 8 and so on; pictures are twice as large as the last. For 128 px, one
+    number more."""
+    depths: tuple[int, ...] = (0, 0, 0, 0)
+    """Residual blocks of the generator at each of these, beside the convolution that each has."""
+    critic_widths: tuple[int, ...] = (32, 64, 128, 256)
+    """Channels of the discriminator, from half of the picture's size down to 4 x 4."""
+    critic_depths: tuple[int, ...] = (0, 0, 0, 0)
+    """Residual blocks of the discriminator at each of these."""
+
+    learning_rate: float = Field(5e-4, gt=0.0)
+    """At the start, of both networks."""
+    final_rate: float = Field(0.2, gt=0.0, le=1.0)
+    """The share of it that is left at the end of a cosine."""
+    beta2: float = Field(0.99, ge=0.0, lt=1.0)
+    """Of Adam; its first moment is off, as in the paper."""
+    gamma: float = Field(0.1, ge=0.0)
+    """Weight of the zero-centred gradient penalties at the start; it falls to a tenth along the same cosine."""
+    penalty_noise: float = Field(0.05, gt=0.0)
+    """Deviation of the noise that approximates a gradient, white to black being 2."""
+    penalty_share: float = Field(0.25, gt=0.0, le=1.0)
+    """Share of each batch that the penalties are taken on."""
+    ema_decay: float = Field(0.998, ge=0.0, lt=1.0)
+    """Of the moving average of the weights, which is what is kept; 0: none is made."""
+
+    flip: bool = True
+    """Whether half of the pictures are mirrored."""
+    colour: float = Field(0.2, ge=0.0, le=1.0)
+    """How far brightness and contrast change, of what is shown to the discriminator, real or drawn alike."""
+    shift: float = Field(0.1, ge=0.0, le=0.5)
+    """How far such a picture is moved, as a share of its side."""
+    category_dropped: float = Field(0.5, ge=0.0, le=1.0)
+    """Share of the samples whose category the generator is not told, so that it learns to go by the text."""
+    text_noise: float = Field(0.3, ge=0.0)
+    """Length of the noise on a text's embedding, whose own length is 1: headings that nobody wrote yet lie near."""
+
+
+class CompressParams(Section):
+    """How the trained generator is made small."""
+
+    seed: int = 0
+    """Of the latents that are calibrated on."""
+    calibration_samples: int = Field(256, ge=16)
+    """Drawings that the ranges of activations are measured on."""
+
+
+class SceneParams(FamilyParams):
+    """All of it."""
+
+    augment: AugmentParams = AugmentParams()
+    train: TrainParams = TrainParams()
+    compress: CompressParams = CompressParams()

@@ -1,0 +1,167 @@
+"""The score of a generator: what its bundle draws for each held-out picture, against those pictures.
+
+Every held-out picture gets drawings of its own, of its category and its caption, drawn through the bundle's own files
+with numbers of a fixed seed: two bundles face the same pictures, and every figure is a mean over rows that a bootstrap
+by group may weigh.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from models.family import Scores
+from models.scene import measures
+from models.scene.draw import SAMPLES, Drawer, rows_shown, shown
+from models.scene.extractor import NAME
+from models.scene.features import Training, features_of_pictures, features_of_split, training
+
+if TYPE_CHECKING:
+    from curation.sampleset import SampleSet
+    from models.family import Read
+    from rushes.bundle import Bundle
+
+DRAWINGS = 1024  # of a split, about: a small one gets several for each of its pictures
+MOST_A_ROW = 8
+LEAST_ROWS = 2
+PARTS = ("inside", "covered", "original", "fits")
+KID, FRECHET = f"kid_{NAME}", f"frechet_{NAME}"
+
+
+class ScoreError(ValueError):
+    """A split on which no generator can be judged; `remedy` says what to do."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Drawings of each row, uint8 N,R,S,S,3, and their features N,R,D."""
+
+    pictures_nrhwc: np.ndarray
+    features_nrd: np.ndarray
+
+    @property
+    def flat_md(self) -> np.ndarray:
+        """All features, N*R,D."""
+        return self.features_nrd.reshape(-1, self.features_nrd.shape[2])
+
+    def by_row(self, values_m: np.ndarray) -> np.ndarray:
+        """The mean of each row's drawings."""
+        return np.asarray(values_m.reshape(self.features_nrd.shape[:2]).mean(1))
+
+
+def score(bundle: Bundle, samples: SampleSet, split: str, read: Read) -> Scores:
+    """Scores a bundle on a split, with the bundle's own size, categories and text encoder.
+
+    Returns:
+        rows: id, group, source, label; `kid`, whose plain mean is the KID; shares of the row's drawings: `inside` the
+            real pictures' manifold, `original` (no near copies of training pictures), `fits` (the classifier gives them
+            the row's category); `covered`: how often one lies near the held-out picture itself; of the first drawing
+            the `nearest` training picture's id, how far it is over what is usual (`apart`), and whether it is `copied`.
+        metrics: of the whole split; those that rest on the extractor's distances alone bear its name.
+        arrays: what `draw` shows.
+
+    Raises:
+        ScoreError: The split has fewer than two pictures.
+    """
+    table = samples.kept(split)
+    if len(table) < LEAST_ROWS:
+        message = f"{samples.folder}: {split} has {len(table)} pictures, too few to compare drawings with"
+        raise ScoreError(message, "add pictures, or raise split.test_share of the collection in params.yaml")
+    drawer, known = Drawer.open(bundle), training(read, samples)
+    drawn = _drawings(drawer, table, read)
+    real_nd = features_of_split(read, samples, split)
+    rows, density = _rows(table, real_nd, drawn, known)
+    metrics = _metrics(rows, real_nd, drawn, known) | {"density": density}
+    examples = drawn.pictures_nrhwc[rows_shown(len(table)), 0]
+    return Scores(rows, metrics, {**shown(drawer), SAMPLES: examples})
+
+
+def drawings_a_row(count: int) -> int:
+    """How many drawings each of `count` held-out pictures gets."""
+    return max(1, min(MOST_A_ROW, round(DRAWINGS / count)))
+
+
+def _drawings(drawer: Drawer, table: pd.DataFrame, read: Read) -> _Drawn:
+    each = drawings_a_row(len(table))
+    captions = table["caption"] if "caption" in table else pd.Series([None] * len(table))
+    labels = [str(label) for label in table["label"] for _ in range(each)]
+    texts = [
+        str(caption) if isinstance(caption, str) and caption.strip() else drawer.text_of(str(label), place)
+        for caption, label in zip(captions, table["label"], strict=True)
+        for place in range(each)
+    ]
+    pictures_mhwc = drawer.draw(drawer.latents_nz(len(labels)), drawer.embed(texts), drawer.one_hot(labels))
+    features_md = features_of_pictures(read, pictures_mhwc)
+    shape = (len(table), each)
+    return _Drawn(pictures_mhwc.reshape(*shape, *pictures_mhwc.shape[1:]), features_md.reshape(*shape, -1))
+
+
+def _rows(table: pd.DataFrame, real_nd: np.ndarray, drawn: _Drawn, known: Training) -> tuple[pd.DataFrame, float]:
+    near = measures.nearest(drawn.flat_md, known.features_nd, known.groups_n)
+    copied_m = known.limits.copies(near)
+    labels_m = np.repeat(table["label"].to_numpy(), drawn.features_nrd.shape[1])
+    among = measures.manifold(real_nd, drawn.features_nrd)
+    first = slice(None, None, drawn.features_nrd.shape[1])
+    rows = table[["id", "group", "source", "label"]].assign(
+        kid=measures.kid_parts(real_nd, drawn.features_nrd),
+        inside=among.inside_nr.mean(1),
+        covered=among.covered_n,
+        original=1.0 - drawn.by_row(copied_m),
+        fits=drawn.by_row(known.fits(drawn.flat_md, labels_m)),
+        nearest=known.ids[near.row_m[first]],
+        apart=near.distance_m[first] / (known.limits.usual or 1.0),
+        copied=copied_m[first],
+    )
+    return rows, among.density
+
+
+def _metrics(rows: pd.DataFrame, real_nd: np.ndarray, drawn: _Drawn, known: Training) -> dict[str, float]:
+    objective = NegativeKid()
+    pictures_mhwc = drawn.pictures_nrhwc.reshape(-1, *drawn.pictures_nrhwc.shape[2:])
+    return {
+        objective.name: objective(rows),
+        KID: float(rows["kid"].mean()),
+        FRECHET: measures.frechet(real_nd, drawn.flat_md),
+        "precision": float(rows["inside"].mean()),
+        "coverage": float(rows["covered"].mean()),
+        "originality": float(rows["original"].mean()),
+        "nearest_ratio": float(rows["apart"].median()),
+        "diversity": measures.diversity(real_nd, drawn.features_nrd),
+        "distinct": measures.distinct(real_nd, drawn.features_nrd),
+        "conditional_accuracy": float(rows["fits"].mean()),
+        "real_accuracy": float(known.fits(real_nd, rows["label"].to_numpy()).mean()),
+        "finite": float(not measures.is_blank(pictures_mhwc).any()),
+    }
+
+
+class NegativeKid:
+    """The kernel distance, negated as scikit-learn does with losses: higher is better, and 0 is as good as real."""
+
+    name = f"neg_{KID}"
+
+    def __call__(self, rows: pd.DataFrame, weights: np.ndarray | None = None) -> float:
+        """The figure over rows, each counted `weights` times."""
+        return -_mean(rows["kid"], weights)
+
+    def worst(self, rows: pd.DataFrame, weights: np.ndarray | None = None) -> dict[str, float]:
+        """What a smaller distance must not be bought with: each a share, higher is better."""
+        return {part: _mean(rows[part], weights) for part in PARTS}
+
+    def shared(self, first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The rows of the pictures that both were scored on.
+
+        A category that a bundle does not know it draws from its text, and that counts: to have learned it is a gain.
+        """
+        ids = set(first["id"]) & set(second["id"])
+        return first[first["id"].isin(ids)], second[second["id"].isin(ids)]
+
+
+def _mean(values: Any, weights: np.ndarray | None) -> float:  # noqa: ANN401  a column
+    return float(np.average(np.asarray(values, float), weights=weights))

