@@ -1,6 +1,7 @@
 """Our recipe for drawing scenes against the classic one, and the compressed generator against PyTorch's.
 
     python -m benchmarks.scene --data FOLDER_OF_CATEGORY_FOLDERS [--quick] [--seconds 600] [--seeds 3] [--sheet OUT.png]
+                                [--only pictures|shapes]
 
 - KID: of pictures drawn after so many CPU-seconds on one thread, from held-out pictures; ours over DCGAN with binary
   cross-entropy, whose generator has as many weights. Lower is better.
@@ -250,7 +251,7 @@ def quiet() -> None:
 def measure(choices: argparse.Namespace, scratch: Path) -> list[Figure]:
     """All figures; those of pictures only where there are any."""
     figures, ended = [], []
-    if choices.data:
+    if choices.data and choices.only != "shapes":
         samples = picture_set(choices.data, scratch / "pictures", most=200 if choices.quick else 10**9)
         real_nhwc = np.array(SampleSet(scratch / "pictures" / "clean").array("test"))
         folders = trained(samples, choices, len(real_nhwc), {})
@@ -259,6 +260,8 @@ def measure(choices: argparse.Namespace, scratch: Path) -> list[Figure]:
         ended.append(folders)
         if choices.sheet:
             show(folders, choices.sheet)
+    if choices.only == "pictures":
+        return [*figures, diverged_figure(ended)]
     samples = shape_set(scratch / "shapes", 256 if choices.quick else 20_000)
     folders = trained(samples, choices, 256 if choices.quick else DRAWN_SHAPES, shape_params())
     return [*figures, missed_figure(folders), diverged_figure([*ended, folders])]
@@ -314,6 +317,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="a folder of category folders of pictures; no KID without")
     parser.add_argument("--seconds", type=float, default=600.0, help="CPU-seconds of each training")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each recipe on each set")
+    parser.add_argument("--only", choices=("pictures", "shapes"), help="one of both sets")
     parser.add_argument("--sheet", type=Path, help="where a sheet of what was drawn goes, ours left")
     choices = parser.parse_args(words)
     if choices.quick:
