@@ -76,10 +76,14 @@ class Scores:
 
 @dataclass(frozen=True)
 class Monitor:
-    """The figure of validation by which training keeps its best epoch and stops early; a key of what is logged."""
+    """The figure of validation by which training keeps its best epoch and stops early; a key of what is logged.
+
+    With `last` the last epoch is kept, and the figure only ends a training that has diverged: for a family whose
+    figures of validation say less than how long it has learned.
+    """
 
     name: str
-    mode: Literal["min", "max"]
+    mode: Literal["min", "max", "last"]
 
 
 @dataclass(frozen=True)

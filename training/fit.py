@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -53,6 +54,14 @@ class Fitted:
     stopped_early: bool
     resumed_at: int = 0
     is_first: bool = field(default=True)  # of several processes, the one that writes
+
+
+class DivergedError(ValueError):
+    """A training has ended in numbers that are none; nothing that comes after it could be used."""
+
+    def __init__(self, figure: str, epoch: int) -> None:
+        super().__init__(f"training diverged: {figure} is no number any more in epoch {epoch + 1}")
+        self.remedy = "lower train.learning_rate of this family in params.yaml, or train in 32-true"
 
 
 class History(Callback):
@@ -131,6 +140,9 @@ def fit(
 
     Returns:
         The module with the weights of the best epoch.
+
+    Raises:
+        DivergedError: The figure that the family watches is no number any more.
     """
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # its tips and device lists are not for a night
     if devices.threads:
@@ -138,9 +150,7 @@ def fit(
     torch.manual_seed(params.seed)
     module = family.module(samples.info, params)
     history = History()
-    name, mode = family.monitor.name, family.monitor.mode
-    best = ModelCheckpoint(checkpoints, "best", monitor=name, mode=mode, save_last=True, enable_version_counter=False)
-    stop = EarlyStopping(name, patience=params.patience, mode=mode)
+    best, stop = _keeping(family.monitor, params, checkpoints)
     # Before the averaging, which puts its weights in at the start of validation and takes them out at its end.
     watch = [Progress(family.progress, checkpoints)] if family.progress else []
     trainer = _trainer(
@@ -153,6 +163,8 @@ def fit(
     resume = checkpoints / LAST
     resumed_at = _epoch_of(resume)
     trainer.fit(module, family.data(samples, params), ckpt_path=resume if resume.is_file() else None, weights_only=True)
+    if history.rows and not math.isfinite(history.rows[-1][family.monitor.name]):
+        raise DivergedError(family.monitor.name, int(history.rows[-1]["epoch"]))
     load_best(module, best.best_model_path)
     return Fitted(
         module,
@@ -162,6 +174,17 @@ def fit(
         resumed_at,
         trainer.is_global_zero,
     )
+
+
+def _keeping(monitor: Monitor, params: Any, checkpoints: Path) -> tuple[ModelCheckpoint, EarlyStopping]:  # noqa: ANN401
+    """What keeps an epoch's weights, and what ends a training: early, or where the figure is no number any more."""
+    if monitor.mode == "last":
+        kept = ModelCheckpoint(checkpoints, "best", save_last=True, enable_version_counter=False)
+        return kept, EarlyStopping(monitor.name, patience=sys.maxsize)
+    kept = ModelCheckpoint(
+        checkpoints, "best", monitor=monitor.name, mode=monitor.mode, save_last=True, enable_version_counter=False
+    )
+    return kept, EarlyStopping(monitor.name, patience=params.patience, mode=monitor.mode)
 
 
 def _trainer(
@@ -224,5 +247,9 @@ def _epoch_of(checkpoint: Path) -> int:
 
 
 def _best_epoch(history: Sequence[dict[str, float]], monitor: Monitor) -> int:
+    if not history:
+        return 0
+    if monitor.mode == "last":
+        return int(history[-1]["epoch"])
     best = max if monitor.mode == "max" else min
-    return int(best(history, key=lambda row: row[monitor.name])["epoch"]) if history else 0
+    return int(best(history, key=lambda row: row[monitor.name])["epoch"])

@@ -32,8 +32,6 @@ class TrainParams(Section):
     """How often progress is looked at, a checkpoint written and the learning rate on its way down."""
     epoch_samples: int = Field(4096, ge=0)
     """Pictures that are shown in an epoch, however many there are; 0: each once."""
-    patience: int = Field(1000, ge=1)
-    """Epochs without a better validation figure after which training stops."""
     batch_size: int = Field(16, ge=2)
     """Samples of a step, of all processes together."""
     norm_samples: int = Field(16, ge=2)

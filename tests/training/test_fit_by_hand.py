@@ -14,10 +14,11 @@ import torch
 from PIL import Image
 
 from models.scene import family
+from models.scene.module import SceneModule
 from models.scene.params import AugmentParams, TrainParams
 from tests.support.places import TRAIN, place_set
 from tests.training.test_fit import CPU, DieAt, KilledError, same, weights
-from training.fit import fit
+from training.fit import DivergedError, fit
 from training.progress import assemble, tiled
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +66,26 @@ def test_a_run_that_died_in_mid_epoch_ends_with_the_same_weights(samples, tmp_pa
 
     assert resumed.resumed_at == 2
     assert same(weights(undisturbed), weights(resumed))
+
+
+def test_a_training_that_diverges_says_so(samples, tmp_path, monkeypatch):
+    """Numbers that are none end it in words: which figure, in which epoch, and what to change."""
+    params = TrainParams(**TRAIN | {"epochs": 3})
+    drawn = SceneModule.draw
+    monkeypatch.setattr(SceneModule, "draw", lambda *words: drawn(*words) * float("nan"))
+
+    with pytest.raises(DivergedError, match="in epoch 1") as caught:
+        fit(family, params, samples, tmp_path / "ck", devices=CPU)
+
+    assert "learning_rate" in caught.value.remedy
+
+
+def test_the_last_epoch_is_kept(samples, tmp_path):
+    """Whatever the figure of validation says of it."""
+    fitted = fit(family, TrainParams(**TRAIN | {"epochs": 3}), samples, tmp_path / "ck", devices=CPU)
+
+    assert fitted.best_epoch == 2
+    assert not fitted.stopped_early
 
 
 def test_every_epoch_is_drawn_and_animated(samples, tmp_path):
