@@ -104,12 +104,15 @@ def _environment() -> Environment:
 
 
 def _collections(root: Path, night: Night) -> dict[str, list[str]]:
-    """The collections that the night's families learn from, and which of them do."""
-    chosen = read_params(root).get("families")
-    chosen = chosen if isinstance(chosen, dict) else {}
+    """The collections that the night's families learn from, and which of them do; a parent first, with none."""
+    params = read_params(root)
+    chosen, known = (found if isinstance(found, dict) else {} for found in map(params.get, ("families", "collections")))
     learned: dict[str, list[str]] = {}
     for family in night.families:
         if family in chosen:
+            parent = (known.get(chosen[family]) or {}).get("parent")
+            if parent:
+                learned.setdefault(str(parent), [])
             learned.setdefault(str(chosen[family]), []).append(family)
     return learned
 

@@ -1,11 +1,13 @@
 import json
 import shutil
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
 
+from report import page
+from report.night import Night
 from report.page import build
 from tests.support.drawn_night import LABELS, OWED, with_family
 
@@ -300,3 +302,13 @@ def test_the_whole_split_is_told_where_some_of_it_was_dropped(drawn, night, tree
     scores.write_text(scores.read_text().replace('"samples": 361', '"samples": 356'))
 
     assert "that clean dropped" not in drawn(night)
+
+
+def test_a_parent_stands_before_what_takes_from_it(tmp_path):
+    """The frames of films are looked at where they were judged, though no family learns from films itself."""
+    params = {"families": {"scene": "scenes"}, "collections": {"films": {}, "scenes": {"parent": "films"}}}
+    (tmp_path / "params.yaml").write_text(json.dumps(params))
+
+    learned = page._collections(tmp_path, Night(started=datetime(2026, 1, 1, tzinfo=UTC), families=["scene"]))
+
+    assert list(learned.items()) == [("films", []), ("scenes", ["scene"])]
