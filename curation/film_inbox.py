@@ -42,10 +42,12 @@ class FilmInbox:
             note = f"still being written to, so left in inbox/{self.job.collection} until the next night: {names}"
             yield IngestResult(self.job.collection, self.job.source, notes=[note])
         ready = [entry for entry in entries if entry not in held]
-        for folder in (entry for entry in ready if entry.is_dir() and not entry.is_symlink()):
+        # Looked at before any is taken in: those that are then empty are removed, and no folders any more.
+        folders = [entry for entry in ready if entry.is_dir() and not entry.is_symlink()]
+        for folder in folders:
             yield from self._take(replace(self.job, source=slug(folder.name)), folder, None)
             remove_empty(folder)
-        loose = [entry for entry in ready if not entry.is_dir() or entry.is_symlink()]
+        loose = [entry for entry in ready if entry not in folders]
         # What a table says of films that are still coming, it says when they have come.
         wait = any(entry.name in {FILMS, SAMPLES} for entry in entries) and bool(held)
         if any(map(is_film, loose)) and not wait:

@@ -63,7 +63,7 @@ def version(run: Run) -> Outcome:
     """Splits for what is new, and the version of the data that is learned from."""
     settings = run.session.settings
     before = versions.state(run.root, settings).md5
-    data.extend_splits(run.root, run.values, run.night.families)
+    data.extend_splits(run.root, run.values, run.fed)
     run.night.starter = versions.only_starter(run.root)
     run.night.data_md5 = versions.commit(run.root, settings, starter=run.night.starter)
     short = run.night.data_md5[:12]

@@ -112,6 +112,29 @@ def starters(root: Path, values: Mapping[str, Any], families: Iterable[str], *, 
     return [name for name in needed(values, families) if name in STARTERS and not (lacking and sources(root, name))]
 
 
+class UnfedError(DataError):
+    """A family has nothing to learn from; `partly`: it has some data, but not what that rests on."""
+
+    def __init__(self, message: str, remedy: str, *, partly: bool) -> None:
+        super().__init__(message, remedy)
+        self.partly = partly
+
+
+def unfed(root: Path, values: Mapping[str, Any], family: str) -> UnfedError | None:
+    """Why a family cannot learn tonight: nothing lies in its collections, or nothing in the one they take from."""
+    from curation.index import sources  # noqa: PLC0415 - pandas
+
+    line = needed(values, [family])
+    ingest = f"{environment.python()} -m flows ingest {line[0]} PATH"
+    if sources(root, line[0]):
+        return None
+    if not any(sources(root, name) for name in line):
+        return UnfedError(f"{' and '.join(line)} hold{'s' * (len(line) == 1)} no samples yet", ingest, partly=False)
+    message = f"{line[0]} holds no samples, and {line[-1]} takes from it"
+    alone = f"or, in {params.NAME}, give collections.{line[-1]} no parent and `needs: datasets/{line[-1]}`"
+    return UnfedError(message, f"{ingest}   # {alone}", partly=True)
+
+
 def make_starters(root: Path, state: Path, values: Mapping[str, Any], names: Iterable[str]) -> str:
     """Gets the packages of starters and takes them in; returns what came of it.
 

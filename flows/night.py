@@ -24,6 +24,7 @@ from report.night import Failure, Night, StageRun
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from curation.errors import DataError
     from flows.run import Do, Order, Outcome
     from flows.session import Session
     from registry.pipeline import Change, StageNode
@@ -68,20 +69,44 @@ def _set_the_stage(run: Run, stack: ExitStack) -> None:
     act(run, "fetch", lambda: acts.fetch(run))
     if not run.order.trial:
         attempt(run, "ingest", lambda: acts.ingest(run))  # what is wrong with the inbox keeps no family from its night
+    _pass_over_unfed(run)
     act(run, "version", lambda: acts.version(run))
     act(run, "record", lambda: acts.record(run))
     if run.order.trial:
         act(run, "worktree", lambda: acts.worktree(run, stack))
 
 
+def _pass_over_unfed(run: Run) -> None:
+    """A family that nobody has given data to keeps no other from its night, and fails none: it is told, and waits.
+
+    Where no family has any, all of them go on, and the version act says what is missing.
+    """
+    told = {family: data.unfed(run.root, run.values, family) for family in run.night.families}
+    if all(told.values()):
+        return
+    for family, error in told.items():
+        if error is not None:
+            run.unfed.add(family)
+            name = f"data@{family}"
+            if error.partly:
+                attempt(run, name, lambda error=error: _refuse(error), family)  # type: ignore[misc]
+            else:
+                why = f"{error}: {error.remedy}"
+                run.night.stages.append(StageRun(name=name, family=family, state="not reached", why=why))
+
+
+def _refuse(error: DataError) -> Outcome:
+    raise error
+
+
 def _play(run: Run) -> None:
     """The stages in their order, and each family's registration as soon as its last stage is through."""
-    nodes = quiet(run, "stages", lambda: pipeline.stages(run.tree, run.night.families))
+    nodes = quiet(run, "stages", lambda: pipeline.stages(run.tree, run.fed))
     changes = quiet(run, "stages", lambda: pipeline.statuses(run.tree, nodes))
     states: dict[str, str] = {}
     for number, node in enumerate(nodes, 1):
         states[node.name] = _stage(run, node, changes, states, f"[{number}/{len(nodes)}]")
-        for family in run.night.families:
+        for family in run.fed:
             own = [other.name for other in nodes if other.family == family]
             if own and own[-1] == node.name:
                 _settle(run, family, [name for name in own if states[name] not in THROUGH])

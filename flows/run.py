@@ -77,6 +77,7 @@ class Run:
         night: What has happened so far.
         decisions: Of registry.register, by family.
         kept: The record of the tree.
+        unfed: Families whose collections hold nothing to learn from; their night is over before it begins.
     """
 
     session: Session
@@ -87,6 +88,12 @@ class Run:
     night: Night
     decisions: dict[str, Any] = field(default_factory=dict)
     kept: Record | None = None
+    unfed: set[str] = field(default_factory=set)
+
+    @property
+    def fed(self) -> list[str]:
+        """The families that have something to learn from."""
+        return [family for family in self.night.families if family not in self.unfed]
 
     @property
     def root(self) -> Path:

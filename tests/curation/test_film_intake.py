@@ -177,6 +177,15 @@ def test_a_changed_shot_list_never_parts_a_shot(root, tmp_path):
     assert after[before.index].equals(before)
 
 
+def test_a_folder_alone_leaves_nothing_behind(root):
+    """Once its films are in, the folder is gone, and nobody asks what it was."""
+    reel(root / "inbox" / "films" / "Day 3", 1)
+    results = inbox(root, "films", PARAMS, now=LATER)
+
+    assert [(result.source, result.added, result.problem) for result in results] == [("day-3", 5, "")]
+    assert list((root / "inbox" / "films").iterdir()) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["path", "inbox"])
 def test_killed_anywhere_and_run_again_ends_in_the_same_state(tmp_path, monkeypatch, kind):

@@ -127,3 +127,21 @@ def test_a_starter_that_cannot_be_taken_in_stops_the_night(tmp_path, monkeypatch
 
     with pytest.raises(DataError, match="has no sample in the split"):
         make_starters(tmp_path, tmp_path / ".state", VALUES, ["films"])
+
+
+@pytest.mark.parametrize(
+    ("there", "partly"), [((), False), (("scenes",), True), (("films",), None), (("films", "scenes"), None)]
+)
+def test_a_family_without_data_says_what_to_take_in(tmp_path, there, partly):
+    """Nothing at all is waited for; pictures without the films that they rest on are a fault to be mended."""
+    sections = {"films": {"needs": "datasets/films", "medium": "film"}, "scenes": {"needs": "x", "parent": "films"}}
+    values = {"families": {"scene": "scenes"}, "collections": {k: v | {"labels": []} for k, v in sections.items()}}
+    values["collections"]["scenes"]["needs"] = "build/clean/films"
+    for name in there:
+        (tmp_path / "datasets" / name / "one").mkdir(parents=True)
+        (tmp_path / "datasets" / name / "one" / "index.parquet").touch()
+
+    found = data.unfed(tmp_path, values, "scene")
+
+    assert (found.partly if found else None) is partly
+    assert found is None or "ingest films PATH" in found.remedy

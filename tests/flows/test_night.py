@@ -236,3 +236,19 @@ class _worktree:  # noqa: N801 - stands for a function
 
     def __exit__(self, *_):
         return None
+
+
+@pytest.mark.parametrize("partly", [False, True])
+def test_a_family_without_data_keeps_no_other_from_its_night(world, monkeypatch, partly):
+    """Its stages are not tried; where it has half of what it needs, the night fails with what to take in."""
+    error = data.UnfedError("films hold no samples yet", "ingest films PATH", partly=partly)
+    monkeypatch.setattr(data, "unfed", lambda _root, _values, family: None if family == "expression" else error)
+
+    told = world.night()
+
+    others = [family for family in told.families if family != "expression"]
+    assert others
+    assert all(states(told)[f"data@{family}"] == ("failed" if partly else "not reached") for family in others)
+    assert states(told)["register@expression"] == "ran"
+    assert not any(stage.name == f"train@{others[0]}" for stage in told.stages)
+    assert told.failed is partly

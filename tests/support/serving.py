@@ -1,0 +1,60 @@
+"""What a tiny project's registry says, and what goes on in the project."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import requests
+
+if TYPE_CHECKING:
+    from tests.support.project import Project
+
+
+def served(project: Project) -> str:
+    """MLflow's address, from `up`, which does nothing where the servers run already."""
+    servers = project.root / ".state/servers/mlflow.json"
+    told = json.loads(servers.read_text()) if servers.exists() else {}
+    if told.get("keeper") != "make up":
+        up = project.flows("up")
+        assert up.returncode == 0, up.stderr
+        told = json.loads(servers.read_text())
+    return str(told["url"])
+
+
+def left_behind(project: Project) -> list[psutil.Process]:
+    """Processes that work in the copy."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            found += [process] if process.cwd().startswith(str(project.root)) else []
+        except psutil.Error:
+            continue
+    return found
+
+
+def end(project: Project) -> None:
+    """Whatever a test left running there is ended."""
+    project.flows("down", "--force")
+    for process in left_behind(project):
+        process.kill()
+
+
+def ask(mlflow: str, path: str, **what: Any) -> dict[str, Any]:
+    """MLflow's answer to a search, or to a question about one thing."""
+    if path in ("runs/search", "experiments/search"):
+        return requests.post(f"{mlflow}/api/2.0/mlflow/{path}", json=what, timeout=30).json()
+    return requests.get(f"{mlflow}/api/2.0/mlflow/{path}", params=what, timeout=30).json()
+
+
+def champion(mlflow: str, family: str) -> int:
+    """The version that sets pull."""
+    version = ask(mlflow, "registered-models/alias", name=family, alias="champion")["model_version"]
+    return int(version["version"])
+
+
+def tags(mlflow: str, family: str, version: int) -> dict[str, str]:
+    """What stands on a version."""
+    found = ask(mlflow, "model-versions/get", name=family, version=version)["model_version"]
+    return {tag["key"]: tag["value"] for tag in found["tags"]}
