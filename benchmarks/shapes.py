@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 SHAPES = 10
 SIZE_PX = 32
 FINE = 4  # drawn so many times larger, then averaged: edges are smooth
-LEAST_SURE = 0.8  # a channel that is read less surely shows no shape
+LEAST_SURE = 0.8  # a channel that is read less surely shows no shape,
+LEAST_LIKE = 0.3  # nor does one that correlates less with the mean of the shape that is read
 
 
 def draw_shape(shape: int, random: np.random.Generator) -> np.ndarray:
@@ -45,18 +46,31 @@ class Reader:
         shapes_n = np.arange(3000) % SHAPES
         drawn = np.stack([draw_shape(int(shape), random) for shape in shapes_n])
         self.model = LogisticRegression(max_iter=500).fit(_small(drawn), shapes_n)
+        means = np.stack([_small(drawn[shapes_n == shape]).mean(0) for shape in range(SHAPES)])
+        self.means = _centred(means)
 
     def modes(self, pictures_nhwc: np.ndarray) -> np.ndarray:
         """The mode of each picture; -1 where a channel shows no shape surely."""
-        shares = [self.model.predict_proba(_small(pictures_nhwc[..., channel])) for channel in range(3)]
-        sure_n = np.min([share.max(1) for share in shares], axis=0) >= LEAST_SURE
-        found_n = np.stack([share.argmax(1) for share in shares], 1) @ np.array([100, 10, 1])
-        return np.where(sure_n, found_n, -1)
+        shapes_n3 = np.stack([self._shapes(pictures_nhwc[..., channel]) for channel in range(3)], 1)
+        return np.where((shapes_n3 >= 0).all(1), shapes_n3 @ np.array([100, 10, 1]), -1)
+
+    def _shapes(self, channels_nhw: np.ndarray) -> np.ndarray:
+        small = _small(channels_nhw)
+        shares = self.model.predict_proba(small)
+        found_n = shares.argmax(1)
+        like_n = (_centred(small) * self.means[found_n]).sum(1)
+        return np.where((shares.max(1) >= LEAST_SURE) & (like_n >= LEAST_LIKE), found_n, -1)
 
 
 def missed(modes_n: np.ndarray) -> int:
     """How many of the thousand modes no picture shows."""
     return SHAPES**3 - len(set(modes_n[modes_n >= 0].tolist()))
+
+
+def _centred(rows: np.ndarray) -> np.ndarray:
+    """Of mean 0 and length 1: the product of two is their correlation."""
+    rows = rows - rows.mean(1, keepdims=True)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-9))
 
 
 def _small(channels_nhw: np.ndarray) -> np.ndarray:

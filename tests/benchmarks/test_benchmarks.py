@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from benchmarks import train_step
+from benchmarks import scene, train_step
 from benchmarks.figures import Figure, report
+from benchmarks.shapes import Reader, missed, stacked
+from tests.support.places import WordEncoder
 
 
 def test_a_missed_goal_is_said_and_fails(capsys):
@@ -27,3 +30,33 @@ def test_train_step_runs(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert all(len(line.split("\t")) == 6 for line in lines)
+
+
+def test_counts_of_nothing_hold():
+    """Where neither misses a thing there is nothing to divide by, and nothing is the best there is."""
+    assert Figure("missed", [0.0], [0.0], 0.0, at_most=True).held
+    assert not Figure("missed", [1.0], [0.0], 0.0, at_most=True).held
+
+
+def test_modes_are_read_from_pictures():
+    """What was drawn is what is read; grey noise shows no mode, and of one picture all other modes are missed."""
+    pictures, modes = stacked(400, seed=3)
+    reader = Reader()
+    found = reader.modes(pictures)
+
+    assert (found == modes).mean() > 0.98
+    assert missed(np.arange(1000)) == 0
+    assert missed(reader.modes(pictures[:1])) == 999
+    assert (reader.modes(np.full_like(pictures[:5], 128)) == -1).all()
+
+
+@pytest.mark.slow
+def test_scene_runs(capsys, monkeypatch):
+    """Both recipes train on shapes, in processes of their own, and every figure has its line."""
+    monkeypatch.setattr("models.scene.crops.open_encoder", lambda _read: WordEncoder())
+    scene.main(["--quick"])
+
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [len(line) for line in lines] == [6, 6]
+    assert lines[0][0].startswith("missed modes")
+    assert 0 < float(lines[0][1]) <= 1000
