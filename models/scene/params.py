@@ -28,7 +28,7 @@ class TrainParams(Section):
     """Of the first weights, the order of samples, the latents and the augmentation."""
     network: Literal["r3", "dcgan"] = "r3"
     """`r3` is the relativistic recipe of R3GAN; `dcgan` the classic one, kept as the baseline."""
-    epochs: int = Field(10, ge=1)
+    epochs: int = Field(8, ge=1)
     """How often progress is looked at, a checkpoint written and the learning rate on its way down."""
     epoch_samples: int = Field(4096, ge=0)
     """Pictures that are shown in an epoch, however many there are; 0: each once."""
