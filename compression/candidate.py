@@ -50,7 +50,7 @@ def reference(
     return graphs
 
 
-def compress(family: Family, samples: SampleSet, params: Any, source: Path, folder: Path) -> None:  # noqa: ANN401
+def compress(family: Family, samples: SampleSet, params: Any, source: Path, folder: Path) -> None:  # noqa: ANN401  # each family has its own
     """Quantises the graphs of a reference into a candidate; `seal` completes it."""
     folder.mkdir(parents=True, exist_ok=True)
     feeds = family.calibration(samples, params.calibration_samples, params.seed)

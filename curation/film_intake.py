@@ -36,7 +36,7 @@ from curation.source_index import TERMS, rows_of, withheld, write_index
 from curation.starters import drop_starters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from curation.job import Job
     from curation.listing import Candidate, Listing
@@ -280,7 +280,7 @@ def _reflink(file: Path, to: Path) -> bool:
 
 def _sweep(folder: Path, files: set[str]) -> None:
     """Removes what a killed ingest left: files that are not whole, and films that the index does not name."""
-    kept: Callable[[Path], bool] = lambda path: path.suffix in {".json", ".parquet"} or path.name in files  # noqa: E731
     for path in folder.glob("*"):
-        if path.name.endswith(PARTIAL) or not kept(path):
+        kept = path.suffix in {".json", ".parquet"} or path.name in files
+        if path.name.endswith(PARTIAL) or not kept:
             path.unlink()

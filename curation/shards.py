@@ -68,7 +68,7 @@ class ShardWriter:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._names.append(f"shard-{self.number:06d}.tar")
         self.number += 1
-        self._tar = tarfile.open(self._partial(self._names[-1]), "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
+        self._tar = tarfile.open(self._partial(self._names[-1]), "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115  # closed with the next one, or at the end
 
     def _opened(self) -> tarfile.TarFile:
         if self._tar is None:

@@ -111,7 +111,7 @@ def ingest(
     licence: Annotated[str, typer.Option(help="The licence of the data, for those who come later.")] = "",
 ) -> None:
     """Take data into a collection, give every sample its split, and make a version of it."""
-    from flows.commands import run_ingest  # noqa: PLC0415
+    from flows.commands import run_ingest  # noqa: PLC0415  # heavy, and --help is not
 
     here, there = path.resolve(), votes.resolve() if votes else None
     root = _enter()
@@ -126,7 +126,7 @@ def rollback(
     reason: Annotated[str, typer.Option(callback=_words, help="Why, for those who read the registry later.")],
 ) -> None:
     """Bring back the champion before this one, reject this one for good, and put the family on hold."""
-    from flows.commands import run_rollback  # noqa: PLC0415
+    from flows.commands import run_rollback  # noqa: PLC0415  # heavy, and --help is not
 
     raise typer.Exit(run_rollback(_enter(), _settings(), family, reason))
 
@@ -134,7 +134,7 @@ def rollback(
 @app.command(epilog=f"{ROLLBACK_EXAMPLES}\n{STATUSES}")
 def release(family: Annotated[str, typer.Argument(help="A family, such as expression.")]) -> None:
     """End the hold of a family: the next night may move its champion again."""
-    from flows.commands import run_release  # noqa: PLC0415
+    from flows.commands import run_release  # noqa: PLC0415  # heavy, and --help is not
 
     raise typer.Exit(run_release(_enter(), _settings(), family))
 
@@ -145,7 +145,7 @@ def checkout(
     to: Annotated[Path | None, typer.Option(help="The folder; beside the checkout, if left out.")] = None,
 ) -> None:
     """Lay out the exact code, params and data that a registered version came from, in a worktree of its own."""
-    from flows.commands import run_checkout  # noqa: PLC0415
+    from flows.commands import run_checkout  # noqa: PLC0415  # heavy, and --help is not
 
     family, _, version = wanted.partition("@")
     there = to.absolute() if to else None
@@ -155,7 +155,7 @@ def checkout(
 @app.command(epilog="Example:\n\n    python -m flows up\n")
 def up() -> None:
     """Start Prefect, MLflow and the scheduler in the background, and wait until they answer. May be said twice."""
-    from flows import team  # noqa: PLC0415
+    from flows import team  # noqa: PLC0415  # heavy, and --help is not
 
     root, settings = _enter(), _settings()
     state = environment.settle(root, settings)
@@ -169,7 +169,7 @@ def down(
     force: Annotated[bool, typer.Option("--force", help="Stop a night that is under way as well.")] = False,
 ) -> None:
     """Stop what `up` has started, and only that."""
-    from flows import team  # noqa: PLC0415
+    from flows import team  # noqa: PLC0415  # heavy, and --help is not
 
     root, settings = _enter(), _settings()
     stopped = team.down(environment.settle(root, settings), force=force)
@@ -179,7 +179,7 @@ def down(
 @app.command(epilog="Example:\n\n    python -m flows status\n")
 def status() -> None:
     """Tell what runs where, how the last night went, which versions are in use, and what is on hold."""
-    from flows import team  # noqa: PLC0415
+    from flows import team  # noqa: PLC0415  # heavy, and --help is not
 
     root, settings = _enter(), _settings()
     state = environment.settle(root, settings)
@@ -190,7 +190,7 @@ def status() -> None:
 @app.command(epilog="Example:\n\n    PREFECT_API_URL=http://127.0.0.1:4200/api python -m flows serve\n")
 def serve() -> None:
     """Serve the nightly to Prefect by the schedule of the settings, until stopped. `up` does this in the background."""
-    from flows.commands import run_serve  # noqa: PLC0415
+    from flows.commands import run_serve  # noqa: PLC0415  # heavy, and --help is not
 
     raise typer.Exit(run_serve(_enter(), _settings()))
 

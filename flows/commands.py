@@ -137,7 +137,7 @@ def run_rollback(root: Path, settings: Settings, family: str, reason: str) -> in
     """
     with _registry(root, settings, f"rollback {family}") as api:
         from registry.history import rollback  # noqa: PLC0415 - MLflow
-        from registry.tracking import client  # noqa: PLC0415
+        from registry.tracking import client  # noqa: PLC0415  # MLflow
 
         done = rollback(family, reason, client(api), _state(root, settings))
         typer.echo(
@@ -158,7 +158,7 @@ def run_release(root: Path, settings: Settings, family: str) -> int:
     """
     with _registry(root, settings, f"release {family}") as api:
         from registry.history import release  # noqa: PLC0415 - MLflow
-        from registry.tracking import client  # noqa: PLC0415
+        from registry.tracking import client  # noqa: PLC0415  # MLflow
 
         hold = release(family, client(api))
     typer.echo(f"{family} is released; it was {hold}" if hold else f"{family} was not on hold")

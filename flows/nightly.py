@@ -30,7 +30,7 @@ from report.words import headline, markdown, why_text
 FLUSH_S = 10
 
 # For the form in the UI: a list to choose from, and a field a param with its type and bounds.
-FamilyName = StrEnum("FamilyName", {family.name: family.name for family in FAMILIES})  # type: ignore[misc]
+FamilyName = StrEnum("FamilyName", {family.name: family.name for family in FAMILIES})  # type: ignore[misc]  # mypy wants the names spelt out
 Overrides = params.overrides()
 
 
@@ -42,7 +42,7 @@ def _flow_run_name() -> str:
 def nightly(
     families: list[FamilyName] = [],  # noqa: B006 - Prefect's form wants the default itself
     promote: bool = False,
-    overrides: Overrides = Overrides(),  # type: ignore[valid-type]  # noqa: B008
+    overrides: Overrides = Overrides(),  # type: ignore[valid-type]  # noqa: B008  # a type that is made; the form's default
 ) -> Any:  # noqa: ANN401 - Prefect's State
     """Retrains the families on the data as they are now, and promotes what is proved to be better.
 

@@ -80,7 +80,8 @@ def check(values: Mapping[str, Any]) -> None:
     """Checks the whole of the params.
 
     Raises:
-        ParamsError: A key is unknown, a value has another type or is out of range, a family learns from no collection.
+        ParamsError: A key is unknown, a value has another type or is out of range, a family learns from no collection,
+            or something is left out that has a default but that dvc.yaml names.
     """
     try:
         # As JSON, strictly: a list may stand for a tuple, but neither "3" nor true for a number.
@@ -90,6 +91,7 @@ def check(values: Mapping[str, Any]) -> None:
         raise ParamsError(message, "nothing was started; mend the params and run again") from error
     for family, collection in values["families"].items():
         _check_family(family, collection, values)
+    _check_named_by_dvc(values)
 
 
 def parse(values: Mapping[str, Any], texts: Sequence[str]) -> dict[str, Any]:
@@ -128,7 +130,7 @@ def overrides() -> type[BaseModel]:
     of_families: Any = Field({}, title="Collection of each family", description='Such as {"expression": "faces"}.')
     of_collections: Any = Field({}, description='Such as {"faces": {"clean": {"min_sharpness": 0.3}}}.')
     fields: dict[str, Any] = {"families": (dict[str, str], of_families)}
-    fields["collections"] = (dict[str, _optional(CollectionParams)], of_collections)  # type: ignore[misc]
+    fields["collections"] = (dict[str, _optional(CollectionParams)], of_collections)  # type: ignore[misc]  # a type that is made
     for name, field in model().model_fields.items():
         if name not in fields:
             section = _optional(field.annotation, name.capitalize())
@@ -192,6 +194,24 @@ def _check_family(family: str, collection: str, values: Mapping[str, Any]) -> No
             f"{NAME}: families.{family} learns from {collection!r}; collections has {', '.join(values['collections'])}"
         )
         raise ParamsError(message, _nearest(collection, list(values["collections"])))
+
+
+def _check_named_by_dvc(values: Mapping[str, Any]) -> None:
+    """DVC knows no defaults: what dvc.yaml names has to stand in params.yaml, if only as an empty mapping.
+
+    It would refuse the stage when the night has come to it, and say why in the log alone.
+    """
+    from models.family import FamilyParams  # noqa: PLC0415  # as in `model`
+
+    wanted = [(name, values[name], key, "{}") for name in values["families"] for key in FamilyParams.model_fields]
+    for name, section in values["collections"].items():
+        wanted.append((f"collections.{name}", section, "needs", f"datasets/{name}"))
+    lacking = [(path, f"{key}: {text}") for path, section, key, text in wanted if section.get(key) is None]
+    if lacking:
+        lines = "; ".join(f"under {path}: write `{line}`" for path, line in lacking)
+        named = ", ".join(f"{path}.{line.partition(':')[0]}" for path, line in lacking)
+        message = f"{NAME}: {named}: missing; it has a default, but dvc.yaml names it, and DVC knows no defaults"
+        raise ParamsError(message, f"in {NAME}, {lines}")
 
 
 def _parse_value(path: str, text: str) -> Any:  # noqa: ANN401 - a YAML value

@@ -74,8 +74,10 @@ def up(settings: Settings, state: Path) -> list[Row]:
 def _open(settings: Settings, state: Path, kind: Kind, started: list[Server]) -> Server:
     team = servers.team_server(settings, kind)
     running = servers.found(state, kind)
-    if team is not None or (running is not None and running.keeper == "make up"):
-        return team or running  # type: ignore[return-value]
+    if team is not None:
+        return team
+    if running is not None and running.keeper == "make up":
+        return running
     if running is not None:
         _make_way(state, running)
     _, port = servers.table_of(settings, kind)
@@ -218,7 +220,7 @@ def standing(settings: Settings, state: Path) -> list[str] | None:
         return None
     with suppress(Exception):  # whatever it is, `status` tells the rest and says that this is not known
         from registry.history import champions  # noqa: PLC0415 - MLflow
-        from registry.tracking import client  # noqa: PLC0415
+        from registry.tracking import client  # noqa: PLC0415  # MLflow
 
         return [_spell(champion) for champion in champions(client(row.url))]
     return None

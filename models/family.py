@@ -42,7 +42,8 @@ class Asset:
     licence: str
 
 
-Read = Callable[[Asset], bytes]  # brings an asset's bytes; a step passes it in, since packages lie where settings say
+# Brings an asset's bytes, those that its sha256 says; a step passes it in, since packages lie where settings say.
+Read = Callable[[Asset], bytes]
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def now() -> str:
 
 def standing(mlflow: MlflowClient, family: str) -> Standing:
     """The champion of a family and its hold, if any."""
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415  # MLflow takes seconds to import
 
     try:
         model = mlflow.get_registered_model(family)
@@ -114,7 +114,7 @@ def families(mlflow: MlflowClient) -> list[str]:
 
 def ensure_model(mlflow: MlflowClient, family: str) -> None:
     """Makes the registered model of a family unless it is there."""
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415  # MLflow takes seconds to import
 
     try:
         mlflow.create_registered_model(family, {FAMILY: family}, f"The {family} models of Rushes; see mlflow/README.md")
@@ -189,8 +189,8 @@ def _kept(folder: Path) -> Bundle | None:
 
 
 def _download(mlflow: MlflowClient, version: Version, draft: Path) -> Path:
-    from mlflow.artifacts import download_artifacts  # noqa: PLC0415
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+    from mlflow.artifacts import download_artifacts  # noqa: PLC0415  # MLflow takes seconds to import
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415  # MLflow takes seconds to import
 
     try:
         uri = mlflow.tracking_uri

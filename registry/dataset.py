@@ -79,7 +79,7 @@ def read_config(root: Path) -> Config:
         VersionError: There is no git repository here, or DVC cannot read its configuration.
     """
     from dvc.config import Config as Merged  # noqa: PLC0415 - not needed to start
-    from dvc.config import ConfigError  # noqa: PLC0415
+    from dvc.config import ConfigError  # noqa: PLC0415  # not needed to start
 
     if not (root / ".git").exists():
         message = f"{root} is no git repository, and without one DVC keeps no versions"
@@ -134,7 +134,7 @@ def has_files(root: Path) -> bool:
 
 def has_real_sources(root: Path) -> bool:
     """Some data in datasets/ is not the starter's: a source says so, or says nothing."""
-    sources = {path.parent for path in files_of(root) if len(path.relative_to(root / DATA).parts) > 2}  # noqa: PLR2004
+    sources = {path.parent for path in files_of(root) if len(path.relative_to(root / DATA).parts) > 2}  # noqa: PLR2004  # deeper than a collection's own files
     tops = {root / DATA / Path(*path.relative_to(root / DATA).parts[:2]) for path in sources}
     return any(not _says_starter(folder) for folder in tops)
 

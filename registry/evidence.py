@@ -159,7 +159,7 @@ def log_evidence(mlflow: MlflowClient, run: Run, evidence: Evidence) -> None:
 
 def _metrics(run: Run, evidence: Evidence) -> list[Metric]:
     """The scores as metrics. They bear the time at which the run began, so that logging them again adds nothing."""
-    from mlflow.entities import Metric  # noqa: PLC0415
+    from mlflow.entities import Metric  # noqa: PLC0415  # MLflow takes seconds to import
 
     certificate = evidence.certificate
     figures = numbers(_read_json(evidence.build / "scores" / "metrics.json"))
@@ -186,7 +186,7 @@ def metric_name(name: str) -> str:
 
 def _missing_points(mlflow: MlflowClient, run: Run, evidence: Evidence) -> Iterator[Metric]:
     """The points of history.csv that the run lacks: all of them if another machine trained, else mostly none."""
-    from mlflow.entities import Metric  # noqa: PLC0415
+    from mlflow.entities import Metric  # noqa: PLC0415  # MLflow takes seconds to import
 
     path = evidence.build / "train" / "history.csv"
     rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.is_file() else []
@@ -202,7 +202,7 @@ def _missing_points(mlflow: MlflowClient, run: Run, evidence: Evidence) -> Itera
 
 def _log_dataset(mlflow: MlflowClient, run_id: str, evidence: Evidence) -> None:
     """The version of the data as an input of the run. Nothing is uploaded: DVC keeps the data itself."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag  # noqa: PLC0415
+    from mlflow.entities import Dataset, DatasetInput, InputTag  # noqa: PLC0415  # MLflow takes seconds to import
 
     if not evidence.dataset:
         return

@@ -28,7 +28,7 @@ def ml_model(run_id: str, graphs: Mapping[str, Path]) -> str:
     """The text of MLmodel for a bundle of one graph; empty for several, which that format cannot say."""
     if len(graphs) != 1:
         return ""
-    from mlflow.models import Model, ModelSignature  # noqa: PLC0415
+    from mlflow.models import Model, ModelSignature  # noqa: PLC0415  # MLflow takes seconds to import
 
     ((name, tensors),) = signatures(graphs).items()
     model = Model(
@@ -41,7 +41,7 @@ def ml_model(run_id: str, graphs: Mapping[str, Path]) -> str:
 
 
 def _schema(tensors: Mapping[str, Any], side: str) -> Schema:
-    from mlflow.types.schema import Schema, TensorSpec  # noqa: PLC0415
+    from mlflow.types.schema import Schema, TensorSpec  # noqa: PLC0415  # MLflow takes seconds to import
 
     return Schema([TensorSpec(np.dtype(one["type"]), tuple(one["shape"]), one["name"]) for one in tensors[side]])
 

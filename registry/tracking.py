@@ -127,7 +127,7 @@ def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 def experiment(mlflow: MlflowClient, family: str) -> str:
     """The id of the family's experiment; made, or brought back from the bin, if need be."""
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415  # MLflow takes seconds to import
 
     found = mlflow.get_experiment_by_name(family)
     if found is None:
@@ -167,7 +167,7 @@ def open_run(mlflow: MlflowClient, where: str, title: str, tags: Mapping[str, st
 
 def log_params(mlflow: MlflowClient, run: Run, params: Mapping[str, str]) -> None:
     """Logs the params that the run does not have yet; MLflow refuses to change one."""
-    from mlflow.entities import Param  # noqa: PLC0415
+    from mlflow.entities import Param  # noqa: PLC0415  # MLflow takes seconds to import
 
     fresh = [Param(key, value) for key, value in params.items() if key not in run.data.params]
     for batch in batches(fresh, PARAMS_PER_CALL):

@@ -275,4 +275,4 @@ def _dress(axes: Axes, x_label: str = "", y_label: str = "") -> None:
 
 
 def _figure_text(value: float) -> str:
-    return f"{value:.3f}" if abs(value) >= 0.1 else f"{value:.3g}"  # noqa: PLR2004
+    return f"{value:.3f}" if abs(value) >= 0.1 else f"{value:.3g}"  # noqa: PLR2004  # below, three decimals would say little

@@ -245,7 +245,7 @@ def _figure_pair(name: str, old: Any, new: Any, *, leads: bool) -> Pair:  # noqa
     return Pair(title, figure_text(old), figure_text(new), change)
 
 
-def _ratio_pair(name: str, values: Any, text: Callable[[float], str], less: str, more: str) -> list[Pair]:  # noqa: ANN401
+def _ratio_pair(name: str, values: Any, text: Callable[[float], str], less: str, more: str) -> list[Pair]:  # noqa: ANN401  # any JSON
     sides = dict(scalars(values))
     old, new = sides.get("fp32"), sides.get("compressed")
     if not old or not new:

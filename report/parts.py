@@ -43,7 +43,7 @@ class Chart:
     caption: str = ""
 
 
-def attempt(view: View, part: Callable[..., None], *values: Any) -> None:  # noqa: ANN401
+def attempt(view: View, part: Callable[..., None], *values: Any) -> None:  # noqa: ANN401  # whatever the part takes
     """Fills one part of a view; a part that can't be drawn is named in the page.
 
     Whatever goes wrong is caught: a report that died on one odd file would hide why the night went wrong.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from report.sheets import sheet
+from report.sheets import sheet, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,11 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture inside the page. Width and height are 0 where they are not known (SVG); `moves` if it is animated."""
+    """A picture inside the page.
+
+    Width and height are 0 where they are not known (SVG). It `moves` if it is animated; it is `titled` if its caption
+    stands in it already.
+    """
 
     name: str
     uri: str
@@ -40,6 +44,7 @@ class Picture:
     width_px: int = 0
     height_px: int = 0
     moves: bool = False
+    titled: bool = False
 
 
 def picture(path: Path, caption: str = "") -> Picture | None:
@@ -54,10 +59,12 @@ def picture(path: Path, caption: str = "") -> Picture | None:
     decoded_hwc = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if decoded_hwc is None:
         return None
+    title = title_of(data)
     media, moves = MEDIA[path.suffix.lower()], _moves(data)
     if len(data) > (MOST_MOVING_BYTES if moves else MOST_BYTES):
         (decoded_hwc, data, media), moves = _shrunk(decoded_hwc), False
-    return Picture(path.stem, _uri(media, data), caption, decoded_hwc.shape[1], decoded_hwc.shape[0], moves)
+    height_px, width_px = decoded_hwc.shape[:2]
+    return Picture(path.stem, _uri(media, data), title or caption, width_px, height_px, moves, titled=bool(title))
 
 
 def _moves(data: bytes) -> bool:

@@ -5,11 +5,13 @@ Text is drawn with the font inside OpenCV, so that labels in any script are read
 
 from __future__ import annotations
 
+import io
 from functools import cache
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from PIL import Image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +31,7 @@ MARGIN_PX = 20
 GAP_PX = 10
 JPEG_QUALITY = 90
 JPEG_LIMIT_PX = 65_000
+DESCRIPTION = 0x010E  # ImageDescription, as Exif calls it
 
 
 def sheet(
@@ -48,7 +51,7 @@ def sheet(
         captions: One a picture. The first line is bright, the others muted; break lines by "\n", long ones are
             wrapped, and what goes beyond four lines is cut with an ellipsis.
         path: Where; the suffix says the format (.jpg, .png, .webp). Folders are made.
-        title: One line at the top; none if empty.
+        title: One line at the top, and the file's Exif description (see `title_of`); none if empty.
         columns: Pictures in a row, at most; fewer pictures make a narrower sheet.
         cell_px: The square that a picture is fitted into.
         foot: A line under the pictures, such as whom they are owed to; wrapped, none if empty.
@@ -65,8 +68,17 @@ def sheet(
         raise ValueError(message)
     cells = [_Cell(picture, caption, cell_px) for picture, caption in zip(pictures, captions, strict=True)]
     grid = [cells[start : start + columns] for start in range(0, len(cells), columns)]
-    _write(_draw(grid, title, cell_px, foot), path)
+    _write(_draw(grid, title, cell_px, foot), path, title)
     return path
+
+
+def title_of(data: bytes) -> str:
+    """What stands at the top of a sheet, by the bytes of its file; empty where nothing does, or it is no sheet."""
+    try:
+        told = Image.open(io.BytesIO(data)).getexif().get(DESCRIPTION, "")
+        return str(told).encode("latin-1").decode("utf-8")  # Pillow takes every byte of it for a letter
+    except (OSError, SyntaxError, ValueError):  # no picture, Exif that is cut off, letters of another kind
+        return ""
 
 
 class _Cell:
@@ -171,11 +183,20 @@ def _font() -> cv2.FontFace:
     return cv2.FontFace("sans")
 
 
-def _write(canvas_hwc: np.ndarray, path: Path) -> None:
+def _write(canvas_hwc: np.ndarray, path: Path, title: str) -> None:
     if path.suffix.lower() in {".jpg", ".jpeg"} and max(canvas_hwc.shape) > JPEG_LIMIT_PX:
         message = f"{path.name}: {canvas_hwc.shape[0]} px are higher than a JPEG can be; show fewer pictures"
         raise ValueError(message)
     path.parent.mkdir(parents=True, exist_ok=True)
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if path.suffix.lower() in {".jpg", ".jpeg"} else []
-    _done, encoded = cv2.imencode(path.suffix, cv2.cvtColor(canvas_hwc, cv2.COLOR_RGB2BGR), options)
+    kinds, about = ([cv2.IMAGE_METADATA_EXIF], [_about(title)]) if title else ([], [])
+    canvas_bgr = cv2.cvtColor(canvas_hwc, cv2.COLOR_RGB2BGR)
+    _done, encoded = cv2.imencodeWithMetadata(path.suffix, canvas_bgr, kinds, about, options)
     path.write_bytes(encoded.tobytes())
+
+
+def _about(title: str) -> np.ndarray:
+    """The title as Exif, uint8 B: a page that shows the sheet need not say it again."""
+    exif = Image.Exif()
+    exif[DESCRIPTION] = title.encode("utf-8")
+    return np.frombuffer(exif.tobytes().removeprefix(b"Exif\x00\x00"), np.uint8)  # OpenCV writes that head itself

@@ -40,9 +40,8 @@ def night_table(
         width: Columns of the terminal.
         colour: Whether it understands ANSI colours.
     """
-    console = Console(
-        file=io.StringIO(), width=width, force_terminal=colour, color_system="standard" if colour else None
-    )
+    said = io.StringIO()
+    console = Console(file=said, width=width, force_terminal=colour, color_system="standard" if colour else None)
     known = as_decisions(decisions)
     console.print(_stages(night))
     if known:
@@ -53,7 +52,7 @@ def night_table(
     for line in verdict.lines:
         console.print(Text(f"  {line}"))
     console.print(_where(night, page), soft_wrap=True)  # paths and addresses stay whole, so that they can be pasted
-    return str(console.file.getvalue())  # type: ignore[attr-defined]
+    return said.getvalue()
 
 
 def _word(night: Night) -> str:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import base64
 from html import escape
+from itertools import count
 from typing import TYPE_CHECKING
 
 from rushes.screenplay import pages
 from rushes.sheet import best_scale, encoded, enlarge
+from rushes.storyboard import contents
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
 
-    from rushes.storyboard import Board, Card
+    from rushes.storyboard import Board, Card, Entry
 
 STYLE = """
 @page { size: A4; margin: 15mm 15mm 19mm;
@@ -28,6 +32,18 @@ main { max-width: 210mm; margin: 8mm auto; padding: 15mm; background: #fff; box-
 h1 { margin: 0; font-size: 21pt; line-height: 1.15; letter-spacing: -.01em; }
 .by { margin: 1mm 0 0; font-size: 11pt; }
 .about { margin: 1mm 0 5mm; color: #666; font-size: 8.5pt; }
+nav ul { margin: 0 0 6mm; padding: 0; list-style: none; font-size: 9pt; }
+nav li { display: flex; gap: 4mm; justify-content: space-between; padding: .4mm 0; }
+nav a { color: inherit; text-decoration-color: #aaa; text-underline-offset: .7mm; }
+nav span { flex: none; color: #666; font-variant-numeric: tabular-nums; }
+nav .level-1 { font-weight: 700; } nav .level-1 span { font-weight: 400; }
+nav .level-2 { padding-left: 5mm; } nav .level-3 { padding-left: 10mm; } nav .level-4 { padding-left: 15mm; }
+.keep { break-inside: avoid; }
+.chapter { margin: 0; padding: 2mm 0 3mm; line-height: 1.25; text-wrap: balance; }
+article + .keep, .keep + .keep { padding-top: 4mm; }
+.chapter.level-1 { font-size: 15pt; } .chapter.level-2 { font-size: 12.5pt; }
+.chapter.level-3 { font-size: 11pt; } .chapter.level-4 { font-size: 10pt; }
+.chapter + .chapter { padding-top: 0; }
 article { display: grid; grid-template-columns: 12mm auto minmax(0, 1fr); column-gap: 5mm; padding: 4mm 0;
   border-top: .3mm solid #1c1b1a; break-inside: avoid; }
 article.row { grid-template-columns: 12mm minmax(0, 1fr); row-gap: 3mm; }
@@ -38,8 +54,9 @@ article.row .pictures { grid-column: 2; }
 .pictures img { display: block; width: 40mm; max-width: 100%%; aspect-ratio: 1; border-radius: .6mm; }
 article.row img { width: calc((100%% - 6mm) / 3); }
 article.row .four img { width: calc((100%% - 9mm) / 4); }
-h2 { display: flex; gap: 4mm; justify-content: space-between; margin: 0 0 1.5mm; font-size: 11pt; line-height: 1.3; }
-h2 .length { flex: none; font-weight: 400; color: #666; font-variant-numeric: tabular-nums; }
+.heading { display: flex; gap: 4mm; justify-content: space-between; margin: 0 0 1.5mm; font-size: 11pt;
+  line-height: 1.3; }
+.heading .length { flex: none; font-weight: 400; color: #666; font-variant-numeric: tabular-nums; }
 p { margin: 0 0 1.5mm; }
 .who { font-size: 8.5pt; letter-spacing: .03em; }
 .seed { color: #666; font-size: 8.5pt; }
@@ -50,8 +67,10 @@ footer { break-inside: avoid; border-top: .3mm solid #1c1b1a; padding-top: 3mm; 
   article .text, article .pictures { grid-column: 2; } }
 """
 SANS = '"Helvetica Neue", Helvetica, Arial, "Liberation Sans", "DejaVu Sans", sans-serif'
+MANY_CHAPTERS = 2  # from which on they are listed
 BESIDE = 1  # so many pictures stand beside their text; more stand in rows below it
 IN_A_ROW = 4
+MAX_LEVEL = 4  # chapters below look like these; a scene is one of HTML's six levels too
 
 
 def html_of(board: Board) -> str:
@@ -60,7 +79,7 @@ def html_of(board: Board) -> str:
     foot = _css_string("\n".join(lines))
     title = "<br>".join(map(escape, board.title))
     by = f'<p class="by">{escape(board.byline)}</p>' if board.byline else ""
-    cards = "\n".join(_card(card, board.seed) for card in board.cards)
+    cards = "\n".join(_cards(board))
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
@@ -70,26 +89,55 @@ def html_of(board: Board) -> str:
 <style>{STYLE % {"foot": foot, "sans": SANS}}</style></head>
 <body><main>
 <header><h1>{title}</h1>{by}<p class="about">{escape(board.about)}</p></header>
-{cards}
+{_contents(contents(board))}{cards}
 <footer>{"<br>".join(map(escape, lines))}</footer>
 </main></body></html>
 """
 
 
-def _card(card: Card, seed: int) -> str:
-    scene, count = card.scene, len(card.pictures_nhwc)
+def _contents(entries: list[Entry]) -> str:
+    if len(entries) < MANY_CHAPTERS:
+        return ""
+    lines = "\n".join(
+        f'<li class="{_level(entry.chapter.level)}"><a href="#chapter-{number}">{escape(entry.chapter.title)}</a>'
+        f" <span>{escape(entry.about)}</span></li>"
+        for number, entry in enumerate(entries, 1)
+    )
+    return f'<nav aria-label="Chapters"><ul>\n{lines}\n</ul></nav>\n'
+
+
+def _level(level: int) -> str:
+    return f"level-{min(level, MAX_LEVEL)}"
+
+
+def _cards(board: Board) -> Iterator[str]:
+    """Each scene; one that begins a chapter together with its headings, which no page may part from it."""
+    numbers, level = count(1), 0
+    for card in board.cards:
+        above = ""
+        for chapter in card.scene.chapters:
+            level = min(chapter.level, MAX_LEVEL)
+            name = f'class="chapter {_level(level)}" id="chapter-{next(numbers)}"'
+            above += f"<h{level + 1} {name}>{escape(chapter.title)}</h{level + 1}>"
+        scene = _card(card, board.seed, f"h{level + 2}")
+        yield f'<div class="keep">{above}{scene}</div>' if above else scene
+
+
+def _card(card: Card, seed: int, tag: str) -> str:
+    scene, shown = card.scene, len(card.pictures_nhwc)
     pictures = "".join(
         f'<img src="{_data_uri(picture)}" alt="{escape(scene.heading)}, drawn">' for picture in card.pictures_nhwc
     )
-    drawn = f'<div class="pictures{" four" if count >= IN_A_ROW else ""}">{pictures}</div>'
-    parts = [f'<h2><span>{escape(scene.heading)}</span> <span class="length">{pages(scene.eighths)}</span></h2>']
+    drawn = f'<div class="pictures{" four" if shown >= IN_A_ROW else ""}">{pictures}</div>'
+    length = f'<span class="length">{pages(scene.eighths)}</span>'
+    parts = [f'<{tag} class="heading"><span>{escape(scene.heading)}</span> {length}</{tag}>']
     parts += [f"<p>{escape(scene.action)}</p>"] if scene.action else []
     parts += [f'<p class="who">{escape(", ".join(scene.speakers))}</p>'] if scene.speakers else []
     parts += [f'<p class="seed">seed {card.seed}</p>'] if card.seed != seed else []
     text = f'<div class="text">{"".join(parts)}</div>'
-    long = " long" if len(scene.number) > 3 else ""  # noqa: PLR2004 - 12A is large, 22-B is small
+    long = " long" if len(scene.number) > 3 else ""  # noqa: PLR2004  # 12A is large, 22-B is small
     number = f'<div class="number{long}">{escape(scene.number)}</div>'
-    is_beside = count <= BESIDE
+    is_beside = shown <= BESIDE
     inside = f"{number}{drawn}{text}" if is_beside else f"{number}{text}{drawn}"
     return f"<article{'' if is_beside else ' class=row'}>{inside}</article>"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rushes.errors import RushesError
 from rushes.fonts import Fonts, fonts_for
@@ -12,8 +12,12 @@ from rushes.screenplay import pages
 from rushes.sheet import best_scale, encoded, enlarge
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]  # reportlab has no types
+
+    from rushes.screenplay import Chapter
     from rushes.storyboard import Board, Card
 
 MM = 72 / 25.4  # points
@@ -22,6 +26,7 @@ SIDE, TOP, BOTTOM = 15 * MM, 15 * MM, 19 * MM
 NUMBER, GAP, PICTURE = 12 * MM, 5 * MM, 40 * MM
 BETWEEN = 3 * MM  # pictures
 PAD = 4 * MM  # above and below a card
+SIZES = (15, 12.5, 11, 10)  # of chapters' titles, by level; those below look like the last
 INK, FAINT = 0.11, 0.4  # grey
 IN_A_ROW = 4
 LEADING = 1.4
@@ -39,12 +44,18 @@ class _Line:
 
 @dataclass(frozen=True)
 class _Laid:
-    """A card whose lines are broken: how high it is, and how wide each picture."""
+    """A card whose lines are broken: how high it is, and how wide each picture; above it the chapters that begin."""
 
     card: Card
+    chapters: list[tuple[Chapter, list[_Line]]]
     lines: list[_Line]
     side: float
     height: float
+
+    @property
+    def whole_height(self) -> float:
+        """With the titles of the chapters, which no page parts from it."""
+        return self.height + sum(_height(lines) + BETWEEN for _, lines in self.chapters)
 
 
 def pdf_of(board: Board, font: Path | None = None) -> bytes:
@@ -59,19 +70,20 @@ def pdf_of(board: Board, font: Path | None = None) -> bytes:
         RushesError: reportlab is not installed, or no font has every sign of the script.
     """
     try:
-        from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra
+        from reportlab.pdfgen.canvas import Canvas as Writer  # noqa: PLC0415  # an extra
     except ImportError as error:
         message = "a PDF wants the package reportlab: pip install reportlab, or write HTML: --out board.html"
         raise RushesError(message) from error
     fonts = fonts_for(_all_text(board), font)
     content = io.BytesIO()
-    canvas = Canvas(content, pagesize=PAGE, invariant=1)  # the same board gives the same file
+    canvas = Writer(content, pagesize=PAGE, invariant=1)  # the same board gives the same file
     canvas.setTitle(f"{' '.join(board.title)}: storyboard")
     canvas.setAuthor(board.byline)
     head = _head(board, fonts)
     sheets = _sheets([_laid(card, board, fonts) for card in board.cards], _height(head) + 6 * MM)
+    marks = _Bookmarks(canvas)
     for number, sheet in enumerate(sheets, 1):
-        _draw_sheet(canvas, sheet, head if number == 1 else [])
+        _draw_sheet(canvas, sheet, head if number == 1 else [], marks)
         _draw_foot(canvas, board, fonts, f"{number} / {len(sheets)}")
         canvas.showPage()
     canvas.save()
@@ -83,6 +95,7 @@ def _all_text(board: Board) -> str:
     parts = [*board.title, board.byline, board.about, board.credit_line, "0123456789/,"]
     for scene in scenes:
         parts += [scene.number, scene.heading, scene.action, *scene.speakers]
+        parts += [chapter.title for chapter in scene.chapters]
     return " ".join(parts)
 
 
@@ -101,7 +114,18 @@ def _laid(card: Card, board: Board, fonts: Fonts) -> _Laid:
     lines = _wrapped(_lines(card, board, fonts), width - (side + GAP if is_beside else 0))
     rows = -(-count // columns)
     below = 0 if is_beside else rows * (side + BETWEEN) + 2 * MM
-    return _Laid(card, lines, side, 2 * PAD + max(_height(lines), side if is_beside else 0) + below)
+    height = 2 * PAD + max(_height(lines), side if is_beside else 0) + below
+    return _Laid(card, _laid_chapters(card, fonts), lines, side, height)
+
+
+def _laid_chapters(card: Card, fonts: Fonts) -> list[tuple[Chapter, list[_Line]]]:
+    width = PAGE[0] - 2 * SIDE
+    laid = []
+    for number, chapter in enumerate(card.scene.chapters):
+        size = SIZES[min(chapter.level, len(SIZES)) - 1]
+        title = _Line(chapter.title, fonts.bold, size, above=0 if number else PAD)
+        laid.append((chapter, _wrapped([title], width)))
+    return laid
 
 
 def _lines(card: Card, board: Board, fonts: Fonts) -> list[_Line]:
@@ -114,7 +138,7 @@ def _lines(card: Card, board: Board, fonts: Fonts) -> list[_Line]:
 
 
 def _wrapped(lines: list[_Line], width: float) -> list[_Line]:
-    from reportlab.pdfbase.pdfmetrics import stringWidth  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra
+    from reportlab.pdfbase.pdfmetrics import stringWidth  # type: ignore[import-untyped]  # noqa: PLC0415  # an extra, without types
 
     broken: list[_Line] = []
     for line in lines:
@@ -129,7 +153,7 @@ def _wrapped(lines: list[_Line], width: float) -> list[_Line]:
     return broken
 
 
-def _words(line: _Line, width: float, measure: Any) -> list[str]:  # noqa: ANN401
+def _words(line: _Line, width: float, measure: Callable[[str, str, float], float]) -> list[str]:
     """The words; one that is wider than the column is broken."""
     words: list[str] = []
     for word in line.text.split():
@@ -150,19 +174,37 @@ def _sheets(cards: list[_Laid], head: float) -> list[list[_Laid]]:
     sheets: list[list[_Laid]] = [[]]
     left = PAGE[1] - TOP - BOTTOM - head
     for card in cards:
-        if card.height > left and sheets[-1]:
+        if card.whole_height > left and sheets[-1]:
             sheets.append([])
             left = PAGE[1] - TOP - BOTTOM
         sheets[-1].append(card)
-        left -= card.height
+        left -= card.whole_height
     return sheets
 
 
-def _draw_sheet(canvas: Any, sheet: list[_Laid], head: list[_Line]) -> None:  # noqa: ANN401
+class _Bookmarks:
+    """The contents that a viewer shows beside the pages: a line a chapter, those inside it below."""
+
+    def __init__(self, canvas: Canvas) -> None:
+        self._canvas, self._count, self._depth = canvas, 0, -1
+
+    def add(self, chapter: Chapter, y: float) -> None:
+        """Marks a place on the page that is drawn."""
+        self._count += 1
+        self._depth = min(chapter.level - 1, self._depth + 1)  # a step down that leaves one out is refused
+        key = f"chapter-{self._count}"
+        self._canvas.bookmarkHorizontal(key, 0, y)
+        self._canvas.addOutlineEntry(chapter.title, key, self._depth)
+
+
+def _draw_sheet(canvas: Canvas, sheet: list[_Laid], head: list[_Line], marks: _Bookmarks) -> None:
     y = PAGE[1] - TOP
     if head:
         y = _draw_lines(canvas, head, SIDE, y) - 6 * MM
     for laid in sheet:
+        for chapter, lines in laid.chapters:
+            marks.add(chapter, y)
+            y = _draw_lines(canvas, lines, SIDE, y) - BETWEEN
         canvas.setStrokeGray(INK)
         canvas.setLineWidth(0.8)
         canvas.line(SIDE, y, PAGE[0] - SIDE, y)
@@ -170,11 +212,11 @@ def _draw_sheet(canvas: Any, sheet: list[_Laid], head: list[_Line]) -> None:  # 
         y -= laid.height
 
 
-def _draw_card(canvas: Any, laid: _Laid, top: float) -> None:  # noqa: ANN401
+def _draw_card(canvas: Canvas, laid: _Laid, top: float) -> None:
     scene, is_beside = laid.card.scene, len(laid.card.pictures_nhwc) == 1
     left = SIDE + NUMBER + GAP
     heading = laid.lines[0]
-    size = 15 if len(scene.number) <= 3 else 9  # noqa: PLR2004 - 12A is large, 22-B is small
+    size = 15 if len(scene.number) <= 3 else 9  # noqa: PLR2004  # 12A is large, 22-B is small
     for number, line in enumerate(_wrapped([_Line(scene.number, heading.font, size)], NUMBER + 2 * MM)):
         _draw_lines(canvas, [line], SIDE, top + 0.3 * size - 3 - number * LEADING * size)
     text_left = left + (laid.side + GAP if is_beside else 0)
@@ -185,8 +227,8 @@ def _draw_card(canvas: Any, laid: _Laid, top: float) -> None:  # noqa: ANN401
     _draw_pictures(canvas, laid, left, top if is_beside else below - 2 * MM)
 
 
-def _draw_pictures(canvas: Any, laid: _Laid, left: float, top: float) -> None:  # noqa: ANN401
-    from reportlab.lib.utils import ImageReader  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra
+def _draw_pictures(canvas: Canvas, laid: _Laid, left: float, top: float) -> None:
+    from reportlab.lib.utils import ImageReader  # type: ignore[import-untyped]  # noqa: PLC0415  # an extra, without types
 
     pictures_nhwc = laid.card.pictures_nhwc
     columns = IN_A_ROW if len(pictures_nhwc) >= IN_A_ROW else 3
@@ -197,7 +239,7 @@ def _draw_pictures(canvas: Any, laid: _Laid, left: float, top: float) -> None:  
         canvas.drawImage(file, x, y, laid.side, laid.side)
 
 
-def _draw_lines(canvas: Any, lines: list[_Line], left: float, top: float) -> float:  # noqa: ANN401
+def _draw_lines(canvas: Canvas, lines: list[_Line], left: float, top: float) -> float:
     for line in lines:
         canvas.setFillGray(line.grey)
         canvas.setFont(line.font, line.size)
@@ -207,7 +249,7 @@ def _draw_lines(canvas: Any, lines: list[_Line], left: float, top: float) -> flo
     return top
 
 
-def _draw_foot(canvas: Any, board: Board, fonts: Fonts, page: str) -> None:  # noqa: ANN401
+def _draw_foot(canvas: Canvas, board: Board, fonts: Fonts, page: str) -> None:
     lines = [_Line(text, fonts.regular, 7.5, FAINT) for text in (board.made_by, board.credit_line) if text]
     _draw_lines(canvas, _wrapped(lines, 150 * MM), SIDE, BOTTOM - 4 * MM)
     canvas.setFont(fonts.regular, 8)

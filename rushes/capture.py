@@ -194,7 +194,7 @@ class Lines:
     def __init__(self, file: IO[str]) -> None:
         self._file = file
 
-    def put(self, frame: Frame, readings: Sequence[Reading], drawn_bgr: np.ndarray | None) -> bool:  # noqa: ARG002
+    def put(self, frame: Frame, readings: Sequence[Reading], drawn_bgr: np.ndarray | None) -> bool:  # noqa: ARG002  # a sink takes all three
         """Writes the line; a reader that has gone (`| head`) asks to stop."""
         try:
             # Plain ASCII: a Windows console does not know every sign.
@@ -216,7 +216,7 @@ class Film:
         self._size = (0, 0)
         self._written = 0
 
-    def put(self, frame: Frame, readings: Sequence[Reading], drawn_bgr: np.ndarray | None) -> bool:  # noqa: ARG002
+    def put(self, frame: Frame, readings: Sequence[Reading], drawn_bgr: np.ndarray | None) -> bool:  # noqa: ARG002  # a sink takes all three
         """Writes the frame where its time is: a camera that stumbles is neither slowed down nor sped up."""
         if drawn_bgr is None:
             return True

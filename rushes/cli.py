@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from pathlib import Path  # noqa: TC003 - typer reads the annotations when it runs
+from pathlib import Path  # noqa: TC003  # typer reads the annotations when it runs
 from typing import Annotated
 
 import typer
@@ -76,8 +76,8 @@ def pull_command(
     ] = None,
 ) -> None:
     """Fetch a model from the registry, and check every file of it."""
-    from rushes.pull import pull  # noqa: PLC0415 - imported when used, so that --help is quick
-    from rushes.shelf import default_shelf, quoted, usual_registry  # noqa: PLC0415
+    from rushes.pull import pull  # noqa: PLC0415  # imported when used, so that --help is quick
+    from rushes.shelf import default_shelf, quoted, usual_registry  # noqa: PLC0415  # for a quick --help
 
     pulled = pull(name, registry or usual_registry(), to or default_shelf(), _say)
     version = f"version {pulled.version}" if pulled.version is not None else "without a version"
@@ -107,10 +107,10 @@ def capture_command(
 ) -> None:
     """Read the expression of each face in a camera, clip or folder."""
     _quiet_libraries()
-    from rushes.capture import capture  # noqa: PLC0415
-    from rushes.detector import BlazeFace  # noqa: PLC0415
-    from rushes.expression import FaceReader  # noqa: PLC0415
-    from rushes.shelf import use_model  # noqa: PLC0415
+    from rushes.capture import capture  # noqa: PLC0415  # for a quick --help
+    from rushes.detector import BlazeFace  # noqa: PLC0415  # for a quick --help
+    from rushes.expression import FaceReader  # noqa: PLC0415  # for a quick --help
+    from rushes.shelf import use_model  # noqa: PLC0415  # for a quick --help
 
     bundle = use_model(model, FAMILY, "capture reads with")
     detector, reader = BlazeFace(bundle.path("detector")), FaceReader.from_bundle(bundle)
@@ -135,14 +135,14 @@ def main() -> None:
         _end(": ".join(str(part) for part in (error.filename, error.strerror) if part) or error, FAILED)
     except ValueError as error:  # BundleError is one
         _end(error, FAILED)
-    except Exception as error:  # noqa: BLE001 - the last resort: a person on set can do nothing with a traceback
+    except Exception as error:  # noqa: BLE001  # the last resort: a person on set can do nothing with a traceback
         _end(f"this is a fault of rushes {__version__}, please report it: {type(error).__name__}: {error}", FAILED)
 
 
 def _end(reason: object, status: int) -> None:
     """Says why, and leaves; RUSHES_DEBUG=1 shows where it happened."""
     if os.environ.get("RUSHES_DEBUG"):
-        raise  # noqa: PLE0704 - only called while an exception is handled
+        raise  # noqa: PLE0704  # only called while an exception is handled
     _say(f"rushes: {' '.join(str(reason).split())}")
     sys.exit(status)
 

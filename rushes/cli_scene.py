@@ -19,10 +19,16 @@ SCENE_EXAMPLES = """\b
 Examples:
   rushes scene --text "EXT. FOREST - DAY" --count 8 --seed 7 --out sheet.png
   rushes scene --text "EXT. PIER - NIGHT" --category sea
+  rushes scene --text "EXT. PIER - NIGHT" --count 8 --seed 7 --out pier/
   rushes scene --text "a street in the rain" --count 3 --scale 8 --model models
 
 \b
 A text that is no heading is taken as it is. The same text, seed and model give the same pictures.
+A folder (with / at its end, or one that is there) gets each picture as a PNG of its own, named after text, seed and
+number: pier/ext-pier-night-7-0003.png is the third that --seed 7 draws, whatever --count is. Who must be named stands
+in each of them and in CREDITS.txt beside them; show it where you show a picture.
+
+\b
 Exit status: 0 done, 1 failed, 2 misuse, 3 no such model.
 """
 
@@ -54,8 +60,8 @@ def scene_command(
     count: Annotated[int, typer.Option(min=1, max=MAX_PICTURES, metavar="N", help="How many pictures.")] = 8,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Another one gives other pictures.")] = SEED,
     out: Annotated[
-        Path | None, typer.Option(metavar="SHEET.png", help="Where to; named after text and seed if left out.")
-    ] = None,
+        str, typer.Option(metavar="SHEET.png|FOLDER/", help="Where to; named after text and seed if left out.")
+    ] = "",
     category: Annotated[
         str | None, typer.Option(metavar="NAME", help="A category of the model; the text alone decides if left out.")
     ] = None,
@@ -64,24 +70,32 @@ def scene_command(
     ] = 0,
     model: ModelOption = None,
 ) -> None:
-    """Draw pictures of a place, on one sheet."""
-    from rushes.errors import MisuseError  # noqa: PLC0415 - imported when used, so that --help is quick
-    from rushes.scene import FAMILY, SceneDrawer, credit_line, credits_of  # noqa: PLC0415
-    from rushes.sheet import SUFFIXES, check_out, compose, encoded, file_name, save  # noqa: PLC0415
-    from rushes.shelf import model_name, use_model  # noqa: PLC0415
+    """Draw pictures of a place: on one sheet, or each as a file in a folder."""
+    from rushes.errors import MisuseError  # noqa: PLC0415  # imported when used, so that --help is quick
+    from rushes.scene import FAMILY, SceneDrawer, credit_line, credits_of  # noqa: PLC0415  # for a quick --help
+    from rushes.sheet import SUFFIXES, check_out, compose, encoded, file_name, save  # noqa: PLC0415  # for a quick --help
+    from rushes.shelf import model_name, use_model  # noqa: PLC0415  # for a quick --help
+    from rushes.singles import Asked, check_folder, is_folder, save_singles  # noqa: PLC0415  # for a quick --help
 
     if not text.strip():
         message = '--text is empty: say what is to be seen, such as "EXT. FOREST - DAY"'
         raise MisuseError(message)
-    path = (out or Path(file_name(text, seed))).expanduser()
-    check_out(path, SUFFIXES)
+    asked, path = Asked(text, seed, category), Path(out or file_name(text, seed)).expanduser()
+    as_files = is_folder(out)
+    if as_files:
+        check_folder(path, asked, count)
+    else:
+        check_out(path, SUFFIXES, ", or in / for a folder")
     bundle = use_model(model, FAMILY, "scene draws with")
     pictures_nhwc = SceneDrawer.from_bundle(bundle).draw(text, count, seed, category)
-    asked = f", category {category}" if category else ""
-    lines = [f"drawn by rushes {model_name(bundle)}, seed {seed}{asked}"]
-    sheet_bgr = compose(pictures_nhwc, text, lines, [credit_line(credits_of(bundle))], scale)
-    save(path, encoded(sheet_bgr, path.suffix.lower()))
-    typer.echo(path)
+    name, credit, written = model_name(bundle), credit_line(credits_of(bundle)), [path]
+    if as_files:
+        written = save_singles(pictures_nhwc, path, asked, model=name, credit=credit, scale=scale)
+    else:
+        made_by = f"drawn by rushes {name}, {asked.about}"
+        save(path, encoded(compose(pictures_nhwc, text, [made_by], [credit], scale), path.suffix.lower()))
+    for file in written:
+        typer.echo(file)
 
 
 def storyboard_command(
@@ -101,13 +115,14 @@ def storyboard_command(
 ) -> None:
     """Make a storyboard of a script.
 
-    Each scene with its number, heading, pictures, first line of action, who speaks, and its length in pages.
+    Each scene with its number, heading, pictures, first line of action, who speaks, and its length in pages, under
+    the script's sections (# Act One) as chapters.
     """
-    from rushes.scene import FAMILY, SceneDrawer, credits_of  # noqa: PLC0415
-    from rushes.screenplay import read_script  # noqa: PLC0415
-    from rushes.sheet import check_out, save  # noqa: PLC0415
-    from rushes.shelf import model_name, use_model  # noqa: PLC0415
-    from rushes.storyboard import check_redraw, draw_board, parse_redraw  # noqa: PLC0415
+    from rushes.scene import FAMILY, SceneDrawer, credits_of  # noqa: PLC0415  # for a quick --help
+    from rushes.screenplay import read_script  # noqa: PLC0415  # for a quick --help
+    from rushes.sheet import check_out, save  # noqa: PLC0415  # for a quick --help
+    from rushes.shelf import model_name, use_model  # noqa: PLC0415  # for a quick --help
+    from rushes.storyboard import check_redraw, draw_board, parse_redraw  # noqa: PLC0415  # for a quick --help
 
     path = (out or Path(f"{script.stem}.html")).expanduser()
     check_out(path, (".html", ".htm", ".pdf"))
@@ -125,9 +140,9 @@ def storyboard_command(
 
 def _board_bytes(board: Board, path: Path, font: Path | None) -> bytes:
     if path.suffix.lower() == ".pdf":
-        from rushes.board_pdf import pdf_of  # noqa: PLC0415
+        from rushes.board_pdf import pdf_of  # noqa: PLC0415  # for a quick --help
 
         return pdf_of(board, font)
-    from rushes.board_html import html_of  # noqa: PLC0415
+    from rushes.board_html import html_of  # noqa: PLC0415  # for a quick --help
 
     return html_of(board).encode()

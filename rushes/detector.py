@@ -89,7 +89,7 @@ class BlazeFace:
         return boxes_1n16[0], 1 / (1 + np.exp(-logits_n))
 
 
-def _load(model: Path) -> Any:  # noqa: ANN401 - cv2's stubs know no TFLite overload with an engine
+def _load(model: Path) -> Any:  # noqa: ANN401  # cv2's stubs know no TFLite overload with an engine
     """Reads the network with the classic engine.
 
     OpenCV 5's new engine keeps the last output alone (opencv/opencv#29569), and its reader of bytes takes no engine

@@ -132,7 +132,7 @@ class FaceReader:
         return np.asarray(self._session.run([OUTPUT], {INPUT: pictures_nhwc})[0])
 
 
-def open_session(graph: Path, threads: int) -> Any:  # noqa: ANN401 - onnxruntime has no types
+def open_session(graph: Path, threads: int) -> Any:  # noqa: ANN401  # onnxruntime has no types
     """An ONNX Runtime session on the CPU.
 
     Raises:

@@ -87,7 +87,7 @@ def _font_files(names: set[str]) -> dict[str, str]:
 
 def _registered(pair: tuple[str, str], *, is_chosen: bool) -> tuple[Fonts | None, set[int]]:
     """Names for the pair, and the signs that both have; None for a file that is no TrueType font."""
-    from reportlab.pdfbase import pdfmetrics, ttfonts  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra
+    from reportlab.pdfbase import pdfmetrics, ttfonts  # type: ignore[import-untyped]  # noqa: PLC0415  # an extra, without types
 
     try:
         faces = [ttfonts.TTFont(f"{Path(path).stem}-{weight}", path) for path, weight in zip(pair, "rb", strict=True)]

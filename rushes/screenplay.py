@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PAGE_LINES = 55
 MAX_ACTION = 240  # signs; a paragraph of action is one line of Fountain
+MAX_TITLE = 100  # signs of a chapter's
+MAX_LEVEL = 6  # that the parser knows
 EIGHTHS = 8
 MAX_BYTES = 4 << 20  # a whole film is a quarter of one MB
 # Columns of a formatted screenplay in 12-point Courier, ten to the inch.
@@ -35,16 +37,33 @@ _HEADING = re.compile(r"[ \t]*((?:(?:INT|EXT)\.?[ \t]*/[ \t]*(?:INT|EXT)|I/E|INT
 _NOTE = re.compile(r"\[\[(?:(?!\[\[).)*?\]\]|\[\[.*?(?=\n[ \t]*\n|\Z)", re.DOTALL)
 _NUMBER = re.compile(r"\d+")
 
+# Of screenplain, which has no types.
+Screenplay = Any
+Paragraph = Any
+RichText = Any
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A section of the script that has scenes: `Act One`. The script's outermost have level 1, those inside them 2."""
+
+    level: int
+    title: str
+
 
 @dataclass(frozen=True)
 class Scene:
-    """One scene: its number as printed, its heading, its first line of action, who speaks, and how long it is."""
+    """One scene: its number as printed, its heading, its first line of action, who speaks, and how long it is.
+
+    `chapters` are those that begin with it, the outermost first.
+    """
 
     number: str
     heading: str
     action: str
     speakers: tuple[str, ...]
     eighths: int
+    chapters: tuple[Chapter, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,8 +88,12 @@ def read_script(path: Path, say: Callable[[str], None] = lambda _: None) -> Scri
     if not groups:
         message = f"{path} has no scene heading: one starts with INT. or EXT. after an empty line, or with a full stop "
         raise NothingFitsError(message + "where it is another (.THE CAVE)")
-    numbers = _numbers([_text(slug.scene_number) if slug.scene_number else "" for slug, _ in groups])
-    scenes = [_scene(number, slug, inside) for number, (slug, inside) in zip(numbers, groups, strict=True)]
+    numbers = _numbers([_text(slug.scene_number) if slug.scene_number else "" for _, slug, _ in groups])
+    chapters = _chapters([above for above, _, _ in groups])
+    scenes = [
+        _scene(number, slug, inside, opened)
+        for number, (_, slug, inside), opened in zip(numbers, groups, chapters, strict=True)
+    ]
     title = _plain(paragraphs.title_page.get("Title", [])) or [path.stem]
     return Script(tuple(title), _byline(paragraphs.title_page), tuple(scenes))
 
@@ -135,10 +158,12 @@ def _without_boneyard(path: Path, text: str) -> str:
 def _body(body: str) -> str:
     lines = re.sub(r"[ \t]{3,}", "  ", body).split("\n")  # over many blanks its patterns take for ever
     lines = [re.sub(r"^[ \t]*~", "", line) for line in lines]  # it leaves the sign of lyrics in
-    # Sections and synopses are not printed; beside other lines it would print them.
-    lines = ["" if re.match(r"#|=(?!==)", line) else line for line in lines]
+    lines = ["" if re.match(r"=(?!==)", line) else line for line in lines]  # beside other lines it prints synopses
     kept: list[str] = []
     for line in lines:
+        if line.startswith("#"):
+            kept += ["", _section(line), ""]  # beside other lines it is none to it
+            continue
         match = _HEADING.fullmatch(line)
         is_heading = match is not None and not (kept and kept[-1].strip())
         # It knows neither EXT./INT. nor a heading without an empty line below, which it takes for somebody who speaks.
@@ -146,34 +171,64 @@ def _body(body: str) -> str:
     return "\n".join(kept)
 
 
-def _parsed(text: str) -> Any:  # noqa: ANN401 - screenplain has no types
+def _section(line: str) -> str:
+    """A section with the levels that the parser knows; nothing where it has no title."""
+    title = line.lstrip("#")
+    level = min(len(line) - len(title), MAX_LEVEL)
+    return f"{'#' * level} {title.strip()}" if title.strip() else ""
+
+
+def _parsed(text: str) -> Screenplay:
     try:
-        from screenplain.parsers import fountain  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra
+        from screenplain.parsers import fountain  # type: ignore[import-untyped]  # noqa: PLC0415  # an extra, without types
     except ImportError as error:
         message = "reading a script wants the package screenplain: pip install screenplain "
         raise RushesError(message + "(the wheel's extra [scene] brings it)") from error
     return fountain.parse(io.StringIO(text))
 
 
-def _by_scene(paragraphs: Any) -> list[tuple[Any, list[Any]]]:  # noqa: ANN401
-    """Each heading with what follows it. What comes before the first, such as FADE IN:, belongs to no scene."""
-    groups: list[tuple[Any, list[Any]]] = []
+def _by_scene(paragraphs: Screenplay) -> list[tuple[list[Paragraph], Paragraph, list[Paragraph]]]:
+    """The sections that begin with a scene, its heading, and what follows it.
+
+    What comes before the first heading, such as FADE IN:, belongs to no scene.
+    """
+    groups: list[tuple[list[Paragraph], Paragraph, list[Paragraph]]] = []
+    above: list[Paragraph] = []
     for paragraph in paragraphs:
-        if _kind(paragraph) == "Slug" and _text(paragraph.line):
-            groups.append((paragraph, []))
+        if _kind(paragraph) == "Section" and _text(paragraph.text):
+            # One that ends here before it had a scene is no chapter.
+            above = [section for section in above if section.level < paragraph.level] + [paragraph]
+        elif _kind(paragraph) == "Slug" and _text(paragraph.line):
+            groups.append((above, paragraph, []))
+            above = []
         elif groups:
-            groups[-1][1].append(paragraph)
+            groups[-1][2].append(paragraph)
     return groups
 
 
-def _scene(number: str, slug: Any, inside: list[Any]) -> Scene:  # noqa: ANN401
-    lines = 2 + _height(_text(slug.line), ACTION) + sum(_lines(paragraph) for paragraph in inside)
+def _chapters(sections: list[list[Paragraph]]) -> list[tuple[Chapter, ...]]:
+    """The chapters of each scene. A level that no section of the script has is not counted."""
+    levels = sorted({section.level for above in sections for section in above})
+    return [
+        tuple(Chapter(levels.index(section.level) + 1, _shortened(_text(section.text))) for section in above)
+        for above in sections
+    ]
+
+
+def _shortened(title: str) -> str:
+    return title if len(title) <= MAX_TITLE else f"{title[: MAX_TITLE - 1].rstrip()}\u2026"
+
+
+def _scene(number: str, slug: Paragraph, inside: list[Paragraph], chapters: tuple[Chapter, ...]) -> Scene:
+    heading = _text(slug.line)
+    lines = 2 + _height(heading, ACTION) + sum(_lines(paragraph) for paragraph in inside)
     eighths = max(1, round(EIGHTHS * lines / PAGE_LINES))
     names = (_speaker(dialog) for paragraph in inside for dialog in _dialogs(paragraph))
-    return Scene(number, _text(slug.line), _first_action(inside), tuple(dict.fromkeys(filter(None, names))), eighths)
+    speakers = tuple(dict.fromkeys(filter(None, names)))
+    return Scene(number, heading, _first_action(inside), speakers, eighths, chapters)
 
 
-def _first_action(inside: list[Any]) -> str:
+def _first_action(inside: list[Paragraph]) -> str:
     for paragraph in inside:
         if _kind(paragraph) == "Action" and not paragraph.centered:
             for line in paragraph.lines:
@@ -182,21 +237,21 @@ def _first_action(inside: list[Any]) -> str:
     return ""
 
 
-def _speaker(dialog: Any) -> str:  # noqa: ANN401
+def _speaker(dialog: Paragraph) -> str:
     """The name alone: without (V.O.), (CONT'D) and the mark of dual dialogue. `CUT TO:` over a line is no name."""
     name = re.sub(r"\([^)]*\)?", " ", _text(dialog.character)).replace("^", " ")
     name = " ".join(name.split()).lstrip("@ ")
     return "" if name.endswith(":") else name
 
 
-def _dialogs(paragraph: Any) -> Iterator[Any]:  # noqa: ANN401
+def _dialogs(paragraph: Paragraph) -> Iterator[Paragraph]:
     if _kind(paragraph) == "DualDialog":
         yield from (*_dialogs(paragraph.left), *_dialogs(paragraph.right))
     elif _kind(paragraph) == "Dialog":
         yield paragraph
 
 
-def _lines(paragraph: Any) -> int:  # noqa: ANN401
+def _lines(paragraph: Paragraph) -> int:
     """How many lines of a page it takes, the empty one above it counted; a page break takes none of its own."""
     kind = _kind(paragraph)
     if kind == "DualDialog":
@@ -207,7 +262,7 @@ def _lines(paragraph: Any) -> int:  # noqa: ANN401
     return 1 + sum(_height(_text(line), ACTION) for line in paragraph.lines) if kind in {"Action", "Transition"} else 0
 
 
-def _spoken(dialog: Any, width: int, parenthetical: int) -> int:  # noqa: ANN401
+def _spoken(dialog: Paragraph, width: int, parenthetical: int) -> int:
     return 1 + sum(_height(_text(text), parenthetical if aside else width) for aside, text in dialog.blocks)
 
 
@@ -230,18 +285,18 @@ def _numbers(forced: list[str]) -> list[str]:
     return numbers
 
 
-def _kind(paragraph: Any) -> str:  # noqa: ANN401
+def _kind(paragraph: Paragraph) -> str:
     return type(paragraph).__name__
 
 
-def _text(rich: Any) -> str:  # noqa: ANN401
+def _text(rich: RichText) -> str:
     """A line without its emphasis, on one line, without what cannot be printed."""
     return " ".join("".join(char if char.isprintable() else " " for char in str(rich)).split())
 
 
 def _plain(lines: list[str]) -> list[str]:
     """Lines of the title page without their emphasis."""
-    from screenplain.richstring import parse_emphasis  # type: ignore[import-untyped]  # noqa: PLC0415 - there by now
+    from screenplain.richstring import parse_emphasis  # type: ignore[import-untyped]  # noqa: PLC0415  # there by now, without types
 
     return [text for text in (_text(parse_emphasis(line)) for line in lines) if text]
 

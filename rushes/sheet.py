@@ -116,14 +116,19 @@ def _block(lines: Sequence[str], style: Style, width_px: int) -> np.ndarray:
     return block
 
 
-def check_out(path: Path, suffixes: Sequence[str]) -> None:
+def check_out(path: Path, suffixes: Sequence[str], otherwise: str = "") -> None:
     """Finds out before the work what would fail after it.
+
+    Args:
+        path: The file that is to be.
+        suffixes: What its name may end in.
+        otherwise: What else the user may do who gave another name.
 
     Raises:
         MisuseError: The name ends in something else, is a folder's, or lies where nothing can be written.
     """
     if path.suffix.lower() not in suffixes:
-        message = f"--out {path}: the name must end in {' or '.join(suffixes)}"
+        message = f"--out {path}: the name must end in {' or '.join(suffixes)}{otherwise}"
         raise MisuseError(message)
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         why = "cannot be written to" if path.parent.is_dir() else "does not exist"
@@ -158,5 +163,9 @@ def encoded(picture_bgr: np.ndarray, suffix: str) -> bytes:
 
 def file_name(text: str, seed: int) -> str:
     """A name that says what was drawn: the same call writes the same file, another one another."""
-    words = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60].strip("-")
-    return f"{words or 'scene'}-{seed}.png"
+    return f"{slug(text) or 'scene'}-{seed}.png"
+
+
+def slug(text: str) -> str:
+    """The words of a text as a part of a file's name; empty where it has none that every system can write."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60].strip("-")

@@ -196,7 +196,7 @@ class Camera:
         self._video.release()
 
 
-def _pictures(video: Any) -> Iterator[np.ndarray]:  # noqa: ANN401 - cv2's stub of VideoCapture knows no iterator
+def _pictures(video: Any) -> Iterator[np.ndarray]:  # noqa: ANN401  # cv2's stub of VideoCapture knows no iterator
     while True:
         there, picture_bgr = video.read()
         if not there:
@@ -204,7 +204,7 @@ def _pictures(video: Any) -> Iterator[np.ndarray]:  # noqa: ANN401 - cv2's stub 
         yield picture_bgr
 
 
-def _fps(video: Any) -> float:  # noqa: ANN401
+def _fps(video: cv2.VideoCapture) -> float:
     fps = float(video.get(cv2.CAP_PROP_FPS))
     return fps if math.isfinite(fps) and 1 <= fps <= MAX_FPS else FPS
 
@@ -250,7 +250,7 @@ def _mp4_bytes(path: Path, size_bytes: int) -> tuple[int, bool]:
             index |= head[4:8] == b"moov"
             length = int.from_bytes(head[:4], "big")
             length = int.from_bytes(head[8:16], "big") if length == 1 else length or size_bytes - offset
-            if length < 8:  # noqa: PLR2004 - a box is its head at least
+            if length < 8:  # noqa: PLR2004  # a box is its head at least
                 break
             offset += length
     return offset, index

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from rushes.scene import SceneDrawer
-    from rushes.screenplay import Scene, Script
+    from rushes.screenplay import Chapter, Scene, Script
 
 MANY = 24  # scenes, from which on a bar is worth its line
 
@@ -66,6 +67,38 @@ class Board:
         return credit_line(self.credits)
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A line of the contents: a chapter, and its scenes with those of the chapters inside it."""
+
+    chapter: Chapter
+    scenes: tuple[Scene, ...]
+
+    @property
+    def about(self) -> str:
+        """Which scenes, and how long they are."""
+        first, last = self.scenes[0].number, self.scenes[-1].number
+        which = f"scene {first}" if len(self.scenes) == 1 else f"scenes {first} to {last}"
+        return f"{which}, {pages(sum(scene.eighths for scene in self.scenes))} pages"
+
+
+def contents(board: Board) -> list[Entry]:
+    """The chapters of a board as they come; none where the script has no sections."""
+    scenes = [card.scene for card in board.cards]
+    return [
+        Entry(chapter, _inside(chapter, scenes[place:]))
+        for place, scene in enumerate(scenes)
+        for chapter in scene.chapters
+    ]
+
+
+def _inside(chapter: Chapter, scenes: list[Scene]) -> tuple[Scene, ...]:
+    """Those of a chapter that begins with the first scene: up to where another of its level or above begins."""
+    first, *others = scenes
+    after = takewhile(lambda scene: all(other.level > chapter.level for other in scene.chapters), others)
+    return (first, *after)
+
+
 def draw_board(
     script: Script,
     drawer: SceneDrawer,
@@ -74,7 +107,7 @@ def draw_board(
     seed: int,
     redraw: Mapping[str, int],
     model: str,
-    credits: Sequence[str],  # noqa: A002 - the builtin is the interpreter's
+    credits: Sequence[str],  # noqa: A002  # the builtin is the interpreter's
 ) -> Board:
     """Draws every scene of a script.
 
@@ -129,6 +162,6 @@ def check_redraw(script: Script, redraw: Mapping[str, int]) -> None:
     known = {scene.number.upper(): scene.number for scene in script.scenes}
     for number in redraw:
         if number.upper() not in known:
-            listed = ", ".join(list(known.values())[:40]) + (", ..." if len(known) > 40 else "")  # noqa: PLR2004
+            listed = ", ".join(list(known.values())[:40]) + (", ..." if len(known) > 40 else "")  # noqa: PLR2004  # a line holds so many
             message = f"--redraw {number}: the script has no scene of this number; it has {listed}"
             raise MisuseError(message)

@@ -157,13 +157,13 @@ class TextEncoder:
         return np.asarray(sums_nw / np.linalg.norm(sums_nw, axis=1, keepdims=True).clip(1e-9))
 
 
-def _open_tokenizer(path: Path) -> Any:  # noqa: ANN401 - imported when used
+def _open_tokenizer(path: Path) -> Any:  # noqa: ANN401  # imported when used
     """The tokenizer in a file, set to pad to the longest text of a batch; it reads that file and asks no network."""
     os.environ.setdefault(
         "TOKENIZERS_PARALLELISM", "false"
     )  # a thread of its own pool gains nothing for a line of text
     try:
-        from tokenizers import Tokenizer  # noqa: PLC0415 - an extra
+        from tokenizers import Tokenizer  # noqa: PLC0415  # an extra
     except ImportError as error:
         message = (
             "reading text wants the package tokenizers: pip install tokenizers (the wheel's extra [scene] brings it)"

@@ -70,7 +70,7 @@ class Window:
         self._is_sized = False
         cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
 
-    def put(self, frame: Frame, readings: Sequence[Reading], drawn_bgr: np.ndarray | None) -> bool:  # noqa: ARG002
+    def put(self, frame: Frame, readings: Sequence[Reading], drawn_bgr: np.ndarray | None) -> bool:  # noqa: ARG002  # a sink takes all three
         """Shows the frame; False once the user has had enough."""
         if drawn_bgr is not None:
             self._size(drawn_bgr)

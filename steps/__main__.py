@@ -19,7 +19,7 @@ WORDS = 2
 def main(words: list[str]) -> int:
     """Runs the stage; a failure is described in build/failures/, since `dvc repro` exits 255 whatever happened."""
     if len(words) != WORDS or words[0] not in STAGES:
-        print(f"usage: python -m steps {{{'|'.join(STAGES)}}} ITEM", file=sys.stderr)  # noqa: T201
+        print(f"usage: python -m steps {{{'|'.join(STAGES)}}} ITEM", file=sys.stderr)  # noqa: T201  # a stage speaks through its log
         return 2
     stage, item = words
     clear_failure(Path(), stage, item)
@@ -27,9 +27,9 @@ def main(words: list[str]) -> int:
         importlib.import_module(f"steps.{stage}").run(item)
     except Exception as error:  # noqa: BLE001  # whatever it was, it is described, and the stage has failed
         failure = write_failure(Path(), stage, item, error)
-        print(f"{stage} {item}: {failure.message}\n{failure.remedy}", file=sys.stderr)  # noqa: T201
+        print(f"{stage} {item}: {failure.message}\n{failure.remedy}", file=sys.stderr)  # noqa: T201  # a stage speaks through its log
         if failure.kind == "bug":
-            print(failure.traceback, file=sys.stderr)  # noqa: T201
+            print(failure.traceback, file=sys.stderr)  # noqa: T201  # a stage speaks through its log
         return 1
     return 0
 

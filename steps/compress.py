@@ -19,7 +19,7 @@ from registry.settings import load_settings
 if TYPE_CHECKING:
     import torch
 
-    from models.family import Family
+    from models.family import Family, FamilyParams
 
 
 def run(item: str) -> None:
@@ -41,8 +41,8 @@ def forget_checkpoints(item: str) -> None:
     shutil.rmtree(load_settings().state / "checkpoints" / item / summary["key"][:16], ignore_errors=True)
 
 
-def trained(family: Family, samples: SampleSet, params: object, folder: Path) -> torch.nn.Module:
+def trained(family: Family, samples: SampleSet, params: FamilyParams, folder: Path) -> torch.nn.Module:
     """The family's network with the weights of a train stage."""
-    network = family.network(family.module(samples.info, params.train))  # type: ignore[attr-defined]
+    network = family.network(family.module(samples.info, params.train))
     network.load_state_dict(load_file(folder / "weights.safetensors"))
     return network.eval()

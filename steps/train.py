@@ -35,21 +35,25 @@ def run(item: str) -> None:
     checkpoints = settings.state / "checkpoints" / item / key[:16]
     logger = run_logger(item, key, {"train": params.model_dump(mode="json")})
     devices = Devices(**settings.training.model_dump())
+    samples = SampleSet(Path("build") / item / "set")
     try:
-        fitted = fit(
-            family, params, SampleSet(Path("build") / item / "set"), checkpoints, devices=devices, loggers=_list(logger)
-        )
+        fitted = fit(family, params, samples, checkpoints, devices=devices, loggers=_list(logger))
     except BaseException:
         finish(logger, failed=True)
         raise
     if fitted.is_first:
         write(family, fitted, params.model_dump(), key, Path("build") / item / "train")
-        assemble(checkpoints, Path("build") / item / "train")
+        assemble(checkpoints, Path("build") / item / "train", _owed(samples))
         finish(logger)
 
 
 def _list(logger: Logger | None) -> list[Logger]:
     return [logger] if logger is not None else []
+
+
+def _owed(samples: SampleSet) -> list[str]:
+    """Who must be named wherever a picture is shown that was learned from the set; each once."""
+    return list(dict.fromkeys(samples.info.get("credits", {}).values()))
 
 
 def write(family: Family, fitted: Fitted, params: dict[str, Any], key: str, folder: Path) -> None:

@@ -76,7 +76,7 @@ class History(Callback):
         trainer: Trainer,
         pl_module: LightningModule,
         outputs: Any,  # noqa: ANN401  # Lightning's own
-        batch: Any,  # noqa: ANN401
+        batch: Any,  # noqa: ANN401  # each family has its own
         batch_idx: int,
     ) -> None:
         """Keeps the loss where it lies; a figure of one batch would be too noisy for a curve."""
@@ -105,13 +105,15 @@ class History(Callback):
         self.rows = list(state_dict["rows"])
 
 
-def precision_for(wanted: str, accelerator: str) -> Literal["32-true", "bf16-mixed"]:
+def precision_for(
+    wanted: Literal["auto", "32-true", "bf16-mixed"], accelerator: str
+) -> Literal["32-true", "bf16-mixed"]:
     """The precision that `auto` stands for on this machine: bf16 where the hardware multiplies matrices in it.
 
     Of processors that is AMX. AVX-512's bf16 alone made a step a third slower than float32 (measured).
     """
     if wanted != "auto":
-        return wanted  # type: ignore[return-value]
+        return wanted
     if accelerator != "cpu" and torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
     return "bf16-mixed" if torch.cpu._is_amx_tile_supported() else "32-true"  # noqa: SLF001  # no public name
@@ -176,7 +178,7 @@ def fit(
     )
 
 
-def _keeping(monitor: Monitor, params: Any, checkpoints: Path) -> tuple[ModelCheckpoint, EarlyStopping]:  # noqa: ANN401
+def _keeping(monitor: Monitor, params: Any, checkpoints: Path) -> tuple[ModelCheckpoint, EarlyStopping]:  # noqa: ANN401  # each family has its own
     """What keeps an epoch's weights, and what ends a training: early, or where the figure is no number any more."""
     if monitor.mode == "last":
         kept = ModelCheckpoint(checkpoints, "best", save_last=True, enable_version_counter=False)
@@ -188,7 +190,7 @@ def _keeping(monitor: Monitor, params: Any, checkpoints: Path) -> tuple[ModelChe
 
 
 def _trainer(
-    params: Any,  # noqa: ANN401
+    params: Any,  # noqa: ANN401  # each family has its own
     devices: Devices,
     loggers: Sequence[Logger],
     callbacks: list[Callback],
@@ -222,7 +224,7 @@ def _strategy(devices: Devices, *, by_hand: bool) -> Any:  # noqa: ANN401  # Lig
     return DDPStrategy(process_group_backend=backend, find_unused_parameters=by_hand)
 
 
-def averaging(params: Any) -> list[Callback]:  # noqa: ANN401
+def averaging(params: Any) -> list[Callback]:  # noqa: ANN401  # each family has its own
     """A moving average of the weights that follows quickly at first: a short run must not end near its start."""
     decay = getattr(params, "ema_decay", 0.0)
 

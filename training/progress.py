@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import textwrap
+from functools import cache
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 from PIL import Image
 from pytorch_lightning.callbacks import Callback
@@ -22,6 +25,11 @@ STRIP_FRAMES = 4
 QUALITY = 90
 LEAST_PX = 512  # a grid of small pictures is shown larger
 GAP_PX = 8
+# The band below with whom the pictures are owed to; colours are RGB.
+GROUND, INK = (18, 20, 24), (190, 195, 203)
+LETTER_PX, EDGE_PX = 13, 10
+LETTERS = 70  # as wide as high, across a picture so wide that it will be shown smaller, as a strip is on a page
+WEIGHT = 450  # of 100 (thin) to 900 (black)
 
 
 class Progress(Callback):
@@ -46,22 +54,24 @@ def tiled(pictures_hwc: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.concatenate(filled[i : i + across], 1) for i in range(0, len(filled), across)])
 
 
-def assemble(checkpoints: Path, out: Path) -> None:
+def assemble(checkpoints: Path, out: Path, owed: Sequence[str] = ()) -> None:
     """Makes the animation, and the strip that stands for it in print; nothing where no epoch was drawn.
 
     Args:
         checkpoints: Where the callback wrote.
         out: Where progress.webp and progress.jpg go.
+        owed: Who must be named wherever a picture is shown. It is drawn below the pictures, since what stands beside
+            them in a file, as Exif does, is lost on the way through most programs.
     """
     frames = [_enlarged(Image.open(path)) for path in sorted((checkpoints / FOLDER).glob("*.png"))]
     if not frames:
         return
     times = [FRAME_MS] * (len(frames) - 1) + [LAST_MS]
-    frames[0].save(
-        out / ANIMATION, save_all=True, append_images=frames[1:], duration=times, loop=0, quality=QUALITY, method=4
-    )
+    line = f"Learned from: {'; '.join(owed)}" if owed else ""
+    first, *others = (_credited(frame, line) for frame in frames)
+    first.save(out / ANIMATION, save_all=True, append_images=others, duration=times, loop=0, quality=QUALITY, method=4)
     places = np.unique(np.linspace(0, len(frames) - 1, min(STRIP_FRAMES, len(frames))).round().astype(int))
-    _strip([frames[place] for place in places]).save(out / STRIP, quality=QUALITY)
+    _credited(_strip([frames[place] for place in places]), line).save(out / STRIP, quality=QUALITY)
 
 
 def _enlarged(frame: Image.Image) -> Image.Image:
@@ -76,3 +86,34 @@ def _strip(frames: Sequence[Image.Image]) -> Image.Image:
     for place, frame in enumerate(frames):
         strip.paste(frame, (place * (width + GAP_PX), 0))
     return strip
+
+
+def _credited(picture: Image.Image, line: str) -> Image.Image:
+    """The picture, RGB, with a band below that holds the line; as it is where there is none."""
+    if not line:
+        return picture
+    letter_px = max(LETTER_PX, picture.width // LETTERS)
+    lines, line_px = _wrapped(line, picture.width - 2 * EDGE_PX, letter_px), round(1.4 * letter_px)
+    band_hwc = np.full((2 * EDGE_PX + line_px * len(lines), picture.width, 3), GROUND, np.uint8)
+    for number, part in enumerate(lines):
+        cv2.putText(band_hwc, part, (EDGE_PX, EDGE_PX + letter_px + number * line_px), INK, _font(), letter_px, WEIGHT)
+    return Image.fromarray(np.concatenate([np.asarray(picture), band_hwc]))
+
+
+def _wrapped(line: str, width_px: int, letter_px: int) -> list[str]:
+    """The line in as many as it takes, whatever its script: the most letters a line with which all of them fit."""
+    for letters in range(len(line), 1, -1):
+        lines = textwrap.wrap(line, letters)
+        if max(_width_px(part, letter_px) for part in lines) <= width_px:
+            return lines
+    return list(line)
+
+
+def _width_px(text: str, letter_px: int) -> int:
+    _x, _y, width_px, _height = cv2.getTextSize((4096, 64), text, (0, 0), _font(), letter_px, WEIGHT)
+    return int(width_px)
+
+
+@cache
+def _font() -> cv2.FontFace:
+    return cv2.FontFace("sans")  # the one inside OpenCV

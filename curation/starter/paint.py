@@ -287,7 +287,7 @@ def _beard(canvas: Canvas, person: Person, rng: np.random.Generator) -> np.ndarr
     """Stubble to full beard, with a moustache and bare lips."""
     cheek_line_cm = 66.5 + np.float32(0.06) * (np.abs(canvas.across_hw) - 3) ** 2
     jaw_hw = np.clip((cheek_line_cm - canvas.height_hw) / np.float32(1.2), 0, 1)
-    moustache_hw = np.clip(1.6 * _blob(canvas, (0, 67.75), (2.6, 0.75)), 0, 1) * (canvas.height_hw < 68.3)  # noqa: PLR2004
+    moustache_hw = np.clip(1.6 * _blob(canvas, (0, 67.75), (2.6, 0.75)), 0, 1) * (canvas.height_hw < 68.3)  # noqa: PLR2004  # cm, up to the nose
     stubble_hw = np.clip(0.75 + 0.35 * _grain(rng, 1), 0, 1)
     mask_hw = np.maximum(jaw_hw, moustache_hw) * (1 - np.clip(1.6 * canvas.lips_hw, 0, 1)) * stubble_hw
     return (np.float32(0.85 * person.beard) * mask_hw).astype(np.float32)

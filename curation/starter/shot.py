@@ -74,7 +74,7 @@ def draw_shot(size_px: int, rng: np.random.Generator) -> Shot:
         background_hw3=_background(size_px * OVERSAMPLE, rng),
         cloth_rgb=(rng.uniform(0.02, 0.7) * rng.uniform(0.6, 1.0, 3)).astype(np.float32),
         blur_px=rng.uniform(0.3, 1.1) if rng.random() < 0.2 else 0.0,  # noqa: PLR2004  # one in five
-        noise=rng.uniform(0.0, 0.012) + (rng.uniform(0.01, 0.03) if rng.random() < 0.2 else 0.0),  # noqa: PLR2004
+        noise=rng.uniform(0.0, 0.012) + (rng.uniform(0.01, 0.03) if rng.random() < 0.2 else 0.0),  # noqa: PLR2004  # one in five
     )
 
 

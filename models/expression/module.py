@@ -33,7 +33,7 @@ class ExpressionModule(LightningModule):
 
     def __init__(self, network: torch.nn.Module, params: TrainParams, mean: float, std: float, labels: int) -> None:
         super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's stubs lack it for modules
         self.params = params
         self.mean, self.std = mean, std
         # Every rank validates its own share; the states are summed over ranks at the end of the epoch.
@@ -42,7 +42,8 @@ class ExpressionModule(LightningModule):
 
     def forward(self, pictures_nhwc: torch.Tensor) -> torch.Tensor:
         """Pictures uint8 N,H,W,C -> logits N,L, as in use: no augmentation."""
-        return self.network(self.normalised(pictures_nhwc))  # type: ignore[no-any-return]
+        logits_nl: torch.Tensor = self.network(self.normalised(pictures_nhwc))
+        return logits_nl
 
     def normalised(self, pictures_nhwc: torch.Tensor) -> torch.Tensor:
         """Pictures uint8 N,H,W,C -> float N,C,H,W of mean 0 and deviation 1, channels last in memory."""

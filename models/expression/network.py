@@ -75,7 +75,8 @@ class ExpressionNetwork(nn.Module):
     def forward(self, pictures_nchw: torch.Tensor) -> torch.Tensor:
         """Normalised pictures N,C,H,W -> logits N,L."""
         features_nc = self.body(self.stem(pictures_nchw)).mean((2, 3))
-        return self.head(self.dropout(features_nc))  # type: ignore[no-any-return]
+        logits_nl: torch.Tensor = self.head(self.dropout(features_nc))
+        return logits_nl
 
 
 def _blocks(widths: Sequence[int], depths: Sequence[int]) -> list[Block]:

@@ -15,7 +15,7 @@ from models.scene.draw import draw
 from models.scene.extractor import EXTRACTOR
 from models.scene.measures import agreement_of_pictures
 from models.scene.module import SceneModule
-from models.scene.network import LATENTS, Deployed, build
+from models.scene.network import Deployed, build, latents_for
 from models.scene.params import SceneParams, TrainParams
 from models.scene.score import NegativeKid, score
 from models.scene.texts import ENCODER, TOKENIZER
@@ -37,7 +37,8 @@ def module(info: Mapping[str, Any], params: TrainParams) -> SceneModule:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(params.seed, "weights"))
         generator, critic = build(info, params)
-    return SceneModule(generator, critic, params, torch.tensor(info["anchors"], dtype=torch.float32))
+    anchors_lt = torch.tensor(info["anchors"], dtype=torch.float32)
+    return SceneModule(generator, critic, params, anchors_lt, latents_for(info["size_px"]))
 
 
 def network(trained: LightningModule) -> torch.nn.Module:
@@ -47,7 +48,8 @@ def network(trained: LightningModule) -> torch.nn.Module:
 
 def graphs(trained: torch.nn.Module, samples: SampleSet) -> list[Graph]:
     """One graph: latents N,Z, texts N,T and categories N,L -> pictures uint8 N,H,W,3."""
-    example = (torch.zeros(2, LATENTS), torch.zeros(2, samples.info["text"]), torch.zeros(2, len(samples.labels)))
+    widths = (latents_for(samples.info["size_px"]), samples.info["text"], len(samples.labels))
+    example = tuple(torch.zeros(2, width) for width in widths)
     return [Graph("graph", "scene.onnx", Deployed(trained).eval(), example, INPUTS, ("pictures",))]
 
 
@@ -59,7 +61,7 @@ def calibration(samples: SampleSet, count: int, seed: int) -> list[dict[str, np.
     chosen = random.integers(0, texts_nkt.shape[1], count)
     told_n1 = random.random((count, 1)) < 0.5  # noqa: PLR2004  # half go by their text alone, as in use
     feeds = {
-        "latents": random.standard_normal((count, LATENTS), np.float32),
+        "latents": random.standard_normal((count, latents_for(samples.info["size_px"])), np.float32),
         "texts": texts_nkt[rows, chosen].astype(np.float32),
         "categories": (samples.targets("validation")[rows] * told_n1).astype(np.float32),
     }
@@ -70,7 +72,12 @@ def settings(info: Mapping[str, Any]) -> dict[str, Any]:
     """What the manifest tells the runtime."""
     return {
         "labels": list(info["labels"]),
-        "input": {"size_px": info["size_px"], "channels": info["channels"], "latents": LATENTS, "text": info["text"]},
+        "input": {
+            "size_px": info["size_px"],
+            "channels": info["channels"],
+            "latents": latents_for(info["size_px"]),
+            "text": info["text"],
+        },
         "settings": {"credits": dict(info.get("credits") or {}), "templates": list(TEMPLATES)},
     }
 

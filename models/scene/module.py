@@ -17,7 +17,6 @@ from models.scene.losses import (
     disturbed,
     relativistic,
 )
-from models.scene.network import LATENTS
 
 if TYPE_CHECKING:
     from models.batches import Batch
@@ -45,16 +44,22 @@ class SceneModule(LightningModule):
         critic: Pictures, texts and categories -> how real they look.
         params: The recipe.
         anchors_lt: A text for each category, L,T: what is shown as progress.
+        latents: How many random numbers a picture is drawn from.
     """
 
     def __init__(
-        self, network: torch.nn.Module, critic: torch.nn.Module, params: TrainParams, anchors_lt: torch.Tensor
+        self,
+        network: torch.nn.Module,
+        critic: torch.nn.Module,
+        params: TrainParams,
+        anchors_lt: torch.Tensor,
+        latents: int,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.critic = critic.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.params = params
+        self.params, self.latents = params, latents
         self.register_buffer("anchors_lt", anchors_lt, persistent=False)
 
     @property
@@ -150,7 +155,7 @@ class SceneModule(LightningModule):
 
     def draw(self, asked: Asked, random: torch.Generator) -> torch.Tensor:
         """A picture for each of what is asked, N,3,H,W of -1 to 1."""
-        latents_nz = torch.randn(len(asked.texts_nt), LATENTS, generator=random, device=self.device)
+        latents_nz = torch.randn(len(asked.texts_nt), self.latents, generator=random, device=self.device)
         return self.network(latents_nz, asked.texts_nt, asked.told_nl).float()  # type: ignore[no-any-return]
 
     def _chunk(self, batch: Batch, chunk: int, turn: str) -> tuple[torch.Generator, torch.Tensor, Asked]:

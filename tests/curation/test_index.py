@@ -4,15 +4,21 @@ import io
 import tarfile
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from curation.clean import clean
 from curation.errors import DataError
-from curation.index import SCHEMA, read_bytes, read_index
+from curation.index import SCHEMA, read_bytes, read_index, read_source
 from curation.ingest import ingest
-from curation.params import CollectionParams
+from curation.params import CleanParams, CollectionParams
 
 PARAMS = CollectionParams(labels=["happy", "sad"])
+OF_FILMS = ["film", "first", "end", "start_s", "end_s"]
+OF_CONSENT = ["use", "until", "caption"]
 
 
 def plant(folder, count=12, labels=("happy", "sad")):
@@ -178,3 +184,39 @@ def test_a_split_that_is_cut_off_is_an_error(root):
 
     with pytest.raises(DataError, match=r"splits.csv, line \d+: it needs id and split"):
         read_index(root, "faces", PARAMS)
+
+
+def age(root, columns):
+    """Writes the index again as it was before it had these columns; returns its file."""
+    file = root / "datasets/faces/real/index.parquet"
+    older = [field for field in SCHEMA if field.name not in columns]
+    pd.read_parquet(file)[[field.name for field in older]].to_parquet(file, index=False, schema=pa.schema(older))
+    return file
+
+
+@pytest.mark.parametrize("columns", [OF_FILMS, [*OF_FILMS, *OF_CONSENT]])
+def test_an_index_from_before_there_were_films_is_read(root, columns):
+    """What it lacks is None in every row; the samples, their splits and their bytes are the same, and they pack."""
+    before = read_index(root, "faces", PARAMS)
+    file = age(root, columns)
+    after = read_index(root, "faces", PARAMS)
+
+    assert not set(columns) & set(pq.read_schema(file).names)
+    assert all(value is None for name in columns for value in read_source(file.parent)[name])
+    pd.testing.assert_frame_equal(before, after)
+    assert len(dict(read_bytes(root, "faces", after))) == 24
+    lenient = PARAMS.model_copy(update={"clean": CleanParams(min_size_px=1)})
+    assert len(clean(root, "faces", lenient, root / "build").table) == 24
+
+
+def test_more_comes_into_an_index_from_before_there_were_films(root, tmp_path):
+    """The next intake of the source keeps what was in, and writes the index with every column that there is now."""
+    before, file = read_index(root, "faces", PARAMS), age(root, OF_FILMS)
+    plant(tmp_path / "again" / "real", 13)
+    result = ingest(tmp_path / "again" / "real", root, "faces", PARAMS)
+    rows = read_index(root, "faces", PARAMS)
+
+    assert (result.added, result.already) == (14, 12)
+    assert pq.read_schema(file).names == SCHEMA.names
+    assert set(before["id"]) < set(rows["id"])
+    assert len(rows) == 38

@@ -31,7 +31,7 @@ def server(tmp_path_factory):
 def night(server, world, monkeypatch):
     """Runs the flow in the planted world; gives its final state."""
     monkeypatch.setitem(os.environ, "PREFECT_API_URL", server.api)
-    from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415
+    from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415  # after the server's address stands in the environment
 
     from flows import nightly  # noqa: PLC0415 - Prefect reads the environment when it is imported
 
@@ -98,7 +98,7 @@ def test_skipped_stage_says_so_in_prefect(server, world, night):
 
 def test_parameters_are_typed(night):
     """What the UI's form sends is checked before anything starts."""
-    from prefect.exceptions import ParameterTypeError  # noqa: PLC0415
+    from prefect.exceptions import ParameterTypeError  # noqa: PLC0415  # heavy, and only here
 
     for wrong in ({"families": ["expresion"]}, {"overrides": {"expression": {"train": {"epochs": "three"}}}}):
         state = night(**wrong)

@@ -1,3 +1,5 @@
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -6,6 +8,10 @@ from pydantic import ValidationError
 
 from flows import params
 from flows.params import ParamsError, flatten, lay, parse, patch_of, read_params
+from models.family import FamilyParams
+from registry.command import dvc
+from registry.pipeline import StageNode, reproduce
+from tests.support.repos import PARAMS, hush, versioned_repo
 
 ROOT = Path(__file__).parents[2]
 
@@ -97,3 +103,58 @@ def test_form_holds_only_what_was_filled_in():
         form.model_validate({"expression": {"train": {"epochs": 0}}})
     with pytest.raises(ValidationError):
         form.model_validate({"expression": {"train": {"epocs": 3}}})
+
+
+def test_dvc_yaml_names_what_the_check_asks_for(values):
+    """Of each family its three sections, of each collection `needs`: no more stands in dvc.yaml, and no less."""
+    graph = (ROOT / "dvc.yaml").read_text()
+    watched = set(re.findall(r"- \$\{key\}\.(\w+)$", graph, re.MULTILINE))
+
+    assert watched == set(FamilyParams.model_fields)
+    assert set(re.findall(r"\$\{item\.(\w+)\}", graph)) == {"needs"}
+    for family in values["families"]:
+        assert watched <= set(params.model().model_fields[family].annotation.model_fields)
+
+
+@pytest.mark.parametrize("key", ["augment", "train", "compress"])
+def test_section_that_dvc_watches_may_not_be_left_out(tmp_path, values, key):
+    """Its params have defaults, but DVC would refuse the stage late and the night would not say why."""
+    spoilt = lay(values, {})
+    del spoilt["scene"][key]
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(spoilt))
+
+    with pytest.raises(ParamsError, match=rf"params\.yaml: scene\.{key}: missing") as caught:
+        read_params(tmp_path)
+    assert caught.value.remedy == f"in params.yaml, under scene: write `{key}: {{}}`"
+    spoilt["scene"] |= yaml.safe_load(caught.value.remedy.split("`")[1])
+    params.check(spoilt)
+
+
+def test_collection_without_what_it_needs_is_told(values):
+    """All that is missing comes in one message; a family that learns from nothing may leave its sections out."""
+    spoilt = lay(values, {})
+    del spoilt["collections"]["faces"]["needs"], spoilt["families"]["scene"]
+    spoilt["scene"], spoilt["expression"] = {}, {"train": {}}
+
+    named = r"expression\.augment, expression\.compress, collections\.faces\.needs: missing"
+    with pytest.raises(ParamsError, match=named) as caught:
+        params.check(spoilt)
+    assert caught.value.remedy.endswith("under collections.faces: write `needs: datasets/faces`")
+    assert "scene" not in f"{caught.value} {caught.value.remedy}"
+
+
+def test_empty_section_is_enough_for_dvc_and_none_is_not(tmp_path, monkeypatch):
+    """What the check asks for is what DVC itself takes: with `{}` the stage runs, without it DVC refuses."""
+    hush(monkeypatch, tmp_path / "home")
+    root = versioned_repo(tmp_path / "checkout")
+    node = StageNode("train@expression", "train", "expression", "expression", ())
+    said = []
+    assert dvc(root, "repro", "clean@faces").returncode == 0
+    for section in ("{}", "{train: {}}"):
+        (root / "params.yaml").write_text(PARAMS.replace("{train: {epochs: 3}}", section))
+        said.append((reproduce(root, node, os.environ, tmp_path / "log"), (tmp_path / "log").read_text()))
+
+    assert said[0][0] == 255
+    assert "Parameters 'expression.train' are missing" in said[0][1]
+    assert said[1][0] == 0
+    assert "ran train expression" in said[1][1]

@@ -112,7 +112,7 @@ def test_way_back_from_a_version(project, mlflow, tmp_path):
     assert brought.returncode == 0
     digest = hashlib.sha256((tmp_path / "v1/build/expression/bundle/manifest.json").read_bytes()).hexdigest()
     assert digest == tags(mlflow, 1)["rushes.digest"]
-    subprocess.run(lines[3], shell=True, check=True, cwd=project.root)  # noqa: S602
+    subprocess.run(lines[3], shell=True, check=True, cwd=project.root)  # noqa: S602  # as a person pastes
     assert (none.returncode, "there are: expression/v1" in none.stderr) == (3, True)
 
 
@@ -167,7 +167,7 @@ def test_better_replaces_it(project, mlflow):
 def test_set_pulls_it(project, mlflow, tmp_path):
     """`rushes pull` brings the champion, and the runtime reads a face with it."""
     from rushes.bundle import read_bundle  # noqa: PLC0415 - heavy, and only here
-    from rushes.expression import FaceReader  # noqa: PLC0415
+    from rushes.expression import FaceReader  # noqa: PLC0415  # heavy, and only here
 
     words = ["pull", "expression@champion", "--registry", mlflow, "--to", str(tmp_path / "set")]
     told = project.run("rushes.cli", *words)

@@ -88,7 +88,7 @@ def test_run_holds_the_evidence(mlflow, studio):
 
 def test_mlflow_itself_loads_the_champion(mlflow, studio):  # noqa: ARG001  the server
     """MLmodel beside the bundle is right: MLflow's own loader finds the graph and the signature."""
-    import mlflow as package  # noqa: PLC0415
+    import mlflow as package  # noqa: PLC0415  # heavy, and only here
 
     studio.nightly(POOR)
     uri = f"models:/{studio.family.name}@champion"

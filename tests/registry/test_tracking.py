@@ -82,7 +82,7 @@ def test_down_server_is_transient():
 
 def test_refusal_is_not_transient():
     """What the server refuses stays refused; what it fails at may work the next time."""
-    from mlflow.exceptions import RestException  # noqa: PLC0415
+    from mlflow.exceptions import RestException  # noqa: PLC0415  # heavy, and only here
 
     assert not tracking.transient(RestException({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": ""}))
     assert tracking.transient(RestException({"error_code": "INTERNAL_ERROR", "message": ""}))
@@ -99,7 +99,7 @@ def test_params_are_flat():
 @pytest.mark.slow
 def test_other_ranks_are_silent(monkeypatch):
     """A second process of a training gets a logger that never speaks: nothing listens at this address."""
-    from pytorch_lightning.utilities import rank_zero_only  # noqa: PLC0415
+    from pytorch_lightning.utilities import rank_zero_only  # noqa: PLC0415  # heavy, and only here
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", NOBODY)
     monkeypatch.setattr(rank_zero_only, "rank", 1)

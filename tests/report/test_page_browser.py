@@ -1,17 +1,12 @@
-"""The page as a browser shows it. Chromium stands in .ci/debian.txt."""
+"""The page as a browser shows it."""
 
 import re
-import shutil
-import subprocess
 
 import cv2
 import pytest
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-QUIET = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-logging=stderr",
-)  # fmt: skip
+from tests.support.browser import MARKS, browse
+
 DARK = "--blink-settings=preferredColorScheme=0"
 # Runs in a copy of the page, inside a frame as wide as a phone: says how wide it is, and what sticks out of it.
 PROBE = """<script>addEventListener("load", () => {
@@ -25,20 +20,7 @@ FRAME = """<!DOCTYPE html><meta charset="utf-8"><link rel="icon" href="data:,">
 <script>addEventListener("message", (e) => { document.body.dataset.probe = e.data; })</script>
 <body><iframe src="probed.html" style="width: %dpx; height: 900px; border: 0"></iframe></body>"""
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium")]
-
-
-@pytest.fixture
-def browse(tmp_path):
-    """Runs the browser on a file, each time as a new user, and returns what it printed and logged."""
-
-    def run(page, *options):
-        command = [CHROMIUM, *QUIET, f"--user-data-dir={tmp_path / 'user'}", *options, page.as_uri()]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-        shutil.rmtree(tmp_path / "user")
-        return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-
-    return run
+pytestmark = MARKS
 
 
 @pytest.fixture(params=["good", "failed", "odd", "drawing"])
@@ -48,7 +30,7 @@ def page(request, pages):
 
 
 @pytest.mark.parametrize(("width_px", "options"), [(1280, ()), (1280, (DARK,)), (400, ())])
-def test_the_page_shows(browse, page, tmp_path, width_px, options):
+def test_the_page_shows(page, tmp_path, width_px, options):
     """The screenshot is not blank: ink on paper, in light and dark; and the browser has nothing to complain of."""
     shot = tmp_path / "shot.png"
     _, complaints = browse(page, f"--window-size={width_px},1200", f"--screenshot={shot}", *options)
@@ -61,7 +43,7 @@ def test_the_page_shows(browse, page, tmp_path, width_px, options):
 
 
 @pytest.mark.parametrize("width_px", [1280, 760, 360])
-def test_nothing_sticks_out(browse, page, tmp_path, width_px):
+def test_nothing_sticks_out(page, tmp_path, width_px):
     """No line, table or chart is wider than the window; sheets and tables scroll inside their own box."""
     html = page.read_text(encoding="utf-8")
     probed = re.sub(r"<meta http-equiv=[^>]*>", PROBE, html, count=1)
@@ -74,7 +56,7 @@ def test_nothing_sticks_out(browse, page, tmp_path, width_px):
     assert re.search(r'data-probe="([^"]*)"', dom).group(1) == f"{width_px}|{width_px}|"
 
 
-def test_the_browser_refuses_what_is_fetched(browse, pages, tmp_path):
+def test_the_browser_refuses_what_is_fetched(pages, tmp_path):
     """A picture from elsewhere, planted in the page, is blocked by the page's own policy."""
     planted = tmp_path / "planted.html"
     picture = '<img src="http://127.0.0.1:9/x.png" alt="">'

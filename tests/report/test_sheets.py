@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from report.sheets import BRIGHT, GROUND, sheet
+from report.sheets import BRIGHT, GROUND, sheet, title_of
 
 GREY = np.full((48, 48), 200, np.uint8)
 
@@ -94,3 +94,13 @@ def test_a_foot_stands_under_the_pictures(tmp_path):
     assert owed.shape[1] == bare.shape[1]
     assert len(lower) > 20
     assert lower.max() > 120
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("title", ["", "радость: drawn"])
+def test_a_file_tells_the_title_that_is_drawn_in_it(tmp_path, suffix, title):
+    """In every format and script; a sheet without one, and a file that is no picture, tell of none."""
+    data = sheet([GREY], [""], tmp_path / f"a.{suffix}", title=title).read_bytes()
+
+    assert title_of(data) == title
+    assert [title_of(other) for other in (b"", b"text", data[:40])] == ["", "", ""]

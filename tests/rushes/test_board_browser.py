@@ -1,25 +1,21 @@
-"""A board as a browser shows and prints it. Chromium stands in .ci/debian.txt."""
+"""A board as a browser shows and prints it."""
 
 import re
-import shutil
-import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from rushes.board_html import html_of
 from rushes.bundle import read_bundle
 from rushes.scene import SceneDrawer
-from rushes.screenplay import read_script
-from rushes.storyboard import draw_board
+from rushes.screenplay import Chapter, Scene, read_script
+from rushes.storyboard import Board, Card, draw_board
 from tests.support import scenes
+from tests.support.browser import MARKS, browse
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-QUIET = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-logging=stderr",
-)  # fmt: skip
 FERRY = Path(__file__).with_name("ferry.fountain")
 # Runs in a copy of the page: how far down each card and its pictures reach, and whether every picture is whole.
 PROBE = """<script>addEventListener("load", () => {
@@ -29,7 +25,7 @@ PROBE = """<script>addEventListener("load", () => {
   document.body.dataset.probe = [document.images.length, broken.length, out.length].join("|");
 })</script>"""
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium")]
+pytestmark = MARKS
 
 
 @pytest.fixture(params=[1, 12])
@@ -45,21 +41,8 @@ def page(request, tmp_path):
     return tmp_path / "board.html", request.param
 
 
-@pytest.fixture
-def browse(tmp_path):
-    """Runs the browser on a file as a new user; gives what it printed and what it complained of."""
-
-    def run(page, *options):
-        command = [CHROMIUM, *QUIET, f"--user-data-dir={tmp_path / 'user'}", *options, page.as_uri()]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-        shutil.rmtree(tmp_path / "user")
-        return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-
-    return run
-
-
 @pytest.mark.parametrize("width_px", [1100, 520])
-def test_a_board_on_the_screen(browse, page, tmp_path, width_px):
+def test_a_board_on_the_screen(page, tmp_path, width_px):
     """Every picture is there, nothing sticks out, the paper is white also for who likes it dark."""
     file, pictures = page
     html = re.sub(r"<meta http-equiv=[^>]*>", PROBE, file.read_text(encoding="utf-8"), count=1)
@@ -74,7 +57,7 @@ def test_a_board_on_the_screen(browse, page, tmp_path, width_px):
     assert (shot == 255).all(axis=2).mean() > 0.2
 
 
-def test_a_board_on_paper(browse, page, tmp_path):
+def test_a_board_on_paper(page, tmp_path):
     """On A4; no card is split: four or five of one picture stand on a page, and each of twelve has its own."""
     file, pictures = page
     _, complaints = browse(file, "--no-pdf-header-footer", f"--print-to-pdf={tmp_path / 'board.pdf'}")
@@ -84,3 +67,17 @@ def test_a_board_on_paper(browse, page, tmp_path):
     assert complaints == []
     assert set(sizes) == {(b"594", b"841")}
     assert len(sizes) == {1: 2, 12: 8}[pictures]
+
+
+def test_a_chapter_is_never_left_at_the_foot_of_a_page(tmp_path):
+    """Its title stands on the page of its first scene, wherever that comes to lie."""
+    scene = Scene("1", "EXT. SEA", "", (), 1)
+    dark, chapters = np.zeros((1, 16, 16, 3), np.uint8), [()] * 3 + [(Chapter(1, f"C{n}-"),) for n in range(12)]
+    cards = [Card(replace(scene, heading=f"H{n - 3}-", chapters=above), dark, 7) for n, above in enumerate(chapters)]
+    page, printed = tmp_path / "board.html", tmp_path / "board.pdf"
+    page.write_text(html_of(Board(("X",), "", tuple(cards), 7, "scene v3", ())), encoding="utf-8")
+    browse(page, "--no-pdf-header-footer", "--generate-pdf-document-outline", f"--print-to-pdf={printed}")
+    places = dict(re.findall(rb"/Title \(([CH]\d+)-.*?\)\s+/Dest \[(\d+)", printed.read_bytes()))
+
+    assert len(set(places.values())) >= 3
+    assert [places[b"C%d" % n] == places[b"H%d" % n] for n in range(12)] == [True] * 12

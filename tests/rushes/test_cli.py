@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from rushes import cli, detector
+from rushes import detector
+from tests.support.command import command_line
 from tests.support.runtime import BrightSquare, write_clip
 
 HEAVY = {"torch", "pytorch_lightning", "lightning", "prefect", "mlflow", "dvc", "onnx", "pandas", "matplotlib"}
@@ -35,18 +36,7 @@ detector.BlazeFace = Bright
 def rushes(monkeypatch, capsys):
     """Runs the command in this process; gives status, standard output and standard error."""
     monkeypatch.setattr(detector, "BlazeFace", lambda _: BrightSquare())
-    monkeypatch.delenv("RUSHES_DEBUG", raising=False)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["rushes", *map(str, words)])
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as leaving:
-            status = leaving.code or 0
-        return status, *capsys.readouterr()
-
-    return run
+    return command_line(monkeypatch, capsys)
 
 
 def _python(*words, **environment):

@@ -5,8 +5,8 @@ from pathlib import Path
 import cv2
 import pytest
 
-from rushes import cli
 from tests.support import scenes
+from tests.support.command import command_line
 
 FERRY = Path(__file__).with_name("ferry.fountain")
 HEAVY = {"torch", "pytorch_lightning", "prefect", "mlflow", "dvc", "onnx", "pandas", "matplotlib", "huggingface_hub"}
@@ -31,19 +31,8 @@ def models(tmp_path_factory):
 def rushes(models, tmp_path, monkeypatch, capsys):
     """Runs the command in this process, in an empty folder; gives status, standard output and standard error."""
     monkeypatch.setenv("RUSHES_MODELS", str(models))
-    monkeypatch.delenv("RUSHES_DEBUG", raising=False)
     monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["rushes", *map(str, words)])
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as leaving:
-            status = leaving.code or 0
-        return status, *capsys.readouterr()
-
-    return run
+    return command_line(monkeypatch, capsys)
 
 
 def test_a_sheet_of_a_place(rushes, tmp_path):
@@ -65,6 +54,9 @@ def test_a_sheet_of_a_place(rushes, tmp_path):
         (["--text", "sea", "--category", "wood"], 2, "this model knows forest, sea, street"),
         (["--text", "sea", "--out", "x.gif"], 2, "must end in .png"),
         (["--text", "sea", "--out", "no/x.png"], 2, "does not exist"),
+        (["--text", "sea", "--out", "x"], 2, "or in / for a folder"),
+        (["--text", "sea", "--out", f"{FERRY}/x/"], 2, "ferry.fountain is no folder; name"),
+        (["--text", "sea", "--out", "new/", "--category", "wood"], 2, "this model knows forest, sea, street"),
         (["--text", "sea", "--count", "0"], 2, "Invalid value for '--count'"),
         ([], 2, "Missing option '--text'"),
     ],
@@ -76,7 +68,20 @@ def test_what_makes_no_sense(rushes, tmp_path, words, status, said):
     assert (found, out) == (status, "")
     assert said in err
     assert "Traceback" not in err
-    assert list(tmp_path.glob("*.*")) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_each_picture_by_itself(rushes, tmp_path):
+    """In a folder, with its credits; one is drawn again by its seed and number, whatever is drawn with it."""
+    status, out, err = rushes("scene", "--text", "EXT. PIER", "--count", 3, "--seed", 7, "--out", "pier/")
+    third = (tmp_path / "pier/ext-pier-7-0003.png").read_bytes()
+    again = rushes("scene", "--text", "EXT. PIER", "--count", 20, "--seed", 7, "--out", "pier")
+
+    assert (status, out, err) == (0, "".join(f"pier/ext-pier-7-000{number}.png\n" for number in (1, 2, 3)), "")
+    assert scenes.CREDITS["film"].encode() in third
+    assert scenes.CREDITS["film"] in (tmp_path / "pier/CREDITS.txt").read_text(encoding="utf-8")
+    assert (again[0], len(list((tmp_path / "pier").iterdir()))) == (0, 21)
+    assert (tmp_path / "pier/ext-pier-7-0003.png").read_bytes() == third
 
 
 def test_a_storyboard(rushes, tmp_path):

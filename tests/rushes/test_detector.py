@@ -12,7 +12,7 @@ def _candidate(score, x, y, w, h):
 class FakeNet:
     """A network that answers for one anchor: a face of 64 px around the middle of the bright pixels it is shown."""
 
-    def setInput(self, blob_nchw):  # noqa: N802 - cv2's name
+    def setInput(self, blob_nchw):  # noqa: N802  # cv2's name
         """Looks for 200 bright pixels."""
         rows, columns = np.nonzero(blob_nchw[0].mean(axis=0) > 0.5)
         self.middle_px = None if len(rows) < 200 else (columns.mean() + 0.5, rows.mean() + 0.5)

@@ -21,7 +21,7 @@ def server(tmp_path_factory):
 @pytest.fixture(scope="module")
 def registered(server, tmp_path_factory):
     """Two versions: 1 logged with a run, as `register` does; 2 as a logged model of MLflow 3. 1 is the champion."""
-    from mlflow import MlflowClient  # noqa: PLC0415 - takes seconds, and these tests are slow anyway
+    from mlflow import MlflowClient  # noqa: PLC0415  # takes seconds, and these tests are slow anyway
 
     client = MlflowClient(tracking_uri=server)
     client.create_registered_model("expression")

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rushes.errors import NothingFitsError, RushesError
-from rushes.screenplay import PAGE_LINES, pages, read_script
+from rushes.screenplay import MAX_TITLE, PAGE_LINES, pages, read_script
 
 FERRY = Path(__file__).with_name("ferry.fountain")
 # What a script is made of, and what may break a parser of it.
@@ -70,15 +70,57 @@ def test_what_is_a_heading(read, heading, is_one):
     "hidden",
     [
         "[[SECRET]]", "[[one\nSECRET]]", "[[one\n\nSECRET]]", "[[SECRET", "/* SECRET */", "/*\n\nINT. SECRET\n\n*/",
-        "# SECRET", "= SECRET", "= one\n= SECRET", "# one\n= SECRET",
+        "= SECRET", "= one\n= SECRET", "# one\n= SECRET", "# one [[SECRET]]", "# one /* SECRET */", "/* # SECRET */",
+        "[[# SECRET]]",
     ],
 )  # fmt: skip
 def test_what_is_hidden_stays_hidden(read, hidden):
-    """Notes, boneyard, sections and synopses are for the writer."""
+    """Notes, boneyard and synopses are for the writer."""
     scenes = read(f"EXT. SEA\n\n{hidden}\n\nINT. HALL\n\nSeen.\n").scenes
 
     assert "SECRET" not in repr(scenes)
     assert [(scene.heading, scene.action) for scene in scenes][-1] == ("INT. HALL", "Seen.")
+
+
+def _outline(script):
+    return [(scene.heading, [(one.level, one.title) for one in scene.chapters]) for scene in script.scenes]
+
+
+def test_sections_are_chapters(read):
+    """Each stands with the scene that it begins with, under those around it; it ends nothing and is no action."""
+    script = read(
+        "# One\n\n## *Set* out\n\nEXT. A\n\nRain.\n\n## Back\nMore rain.\n\nEXT. B\n# Two\nEXT. C\n\nEXT. D\n"
+    )
+
+    assert _outline(script) == [
+        ("EXT. A", [(1, "One"), (2, "Set out")]), ("EXT. B", [(2, "Back")]), ("EXT. C", [(1, "Two")]), ("EXT. D", []),
+    ]  # fmt: skip
+    assert [scene.action for scene in script.scenes] == ["Rain.", "", "", ""]
+    assert [scene.chapters for scene in read_script(FERRY).scenes if scene.chapters][1][0].title == "Two: The return"
+
+
+@pytest.mark.parametrize(
+    ("sections", "chapters"),
+    [
+        ("# Empty\n\n# Full", [(1, "Full")]), ("## Empty\n\n# Full", [(1, "Full")]),
+        ("# Act\n\n## Empty\n\n### Empty too\n\n## Full", [(1, "Act"), (2, "Full")]),
+        ("#\n\n##   \n\n# [[only a note]]\n\n# Full", [(1, "Full")]), ("# **", [(1, "**")]), ("#Full", [(1, "Full")]),
+        ("# \x01", []), ("### Deep", [(1, "Deep")]), ("# Act\n\n### Deep", [(1, "Act"), (2, "Deep")]),
+        ("######## Eight\n\n", [(1, "Eight")]), ("!# No section", []), (" # No section", []), ("#" * 9, []),
+    ],
+)  # fmt: skip
+def test_a_section_without_a_scene_is_no_chapter(read, sections, chapters):
+    """Nor is one without a title; and levels that the script leaves out are not counted."""
+    script = read(f"EXT. SEA\n\n{sections}\n\nEXT. FULL\n\n# Left over\n\n## This too\n")
+
+    assert _outline(script) == [("EXT. SEA", []), ("EXT. FULL", chapters)]
+
+
+def test_a_long_title_is_cut(read):
+    """It has to fit a page together with its scene."""
+    [scene] = read(f"# {'w' * 300}\n\nEXT. SEA\n").scenes
+
+    assert scene.chapters[0].title == "w" * (MAX_TITLE - 1) + "\u2026"
 
 
 @pytest.mark.parametrize(
@@ -177,3 +219,4 @@ def test_any_file_is_read_or_refused(read, pieces):
         assert scene.heading.isprintable()
         assert scene.number
         assert scene.eighths >= 1
+        assert all(chapter.title.isprintable() and 1 <= chapter.level <= 6 for chapter in scene.chapters)

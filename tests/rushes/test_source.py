@@ -117,7 +117,7 @@ class Phone:
     def __init__(self, times_s):
         self.times_s, self.at = times_s, -1
 
-    def isOpened(self):  # noqa: N802 - cv2's name
+    def isOpened(self):  # noqa: N802  # cv2's name
         """It is a film."""
         return True
 
@@ -167,7 +167,7 @@ class Unplugged:
 
     left = 2
 
-    def isOpened(self):  # noqa: N802 - cv2's name
+    def isOpened(self):  # noqa: N802  # cv2's name
         """It is there at first."""
         return True
 

@@ -101,7 +101,7 @@ def test_the_page_has_all_of_it_and_fetches_nothing(draw):
     assert not re.findall(r"https?://|<script|@import|<link(?! rel=\"icon\")", html)
     for text in ("written by Inès Årud", "INT./EXT. TRUCK", "TOMÁŠ, MARA", "1 7/8 pages", "Snow on the road."):
         assert text in html
-    for hidden in ("the crane there", "OPEN WATER", "may go", "Mara misses", "The crossing"):
+    for hidden in ("the crane there", "OPEN WATER", "may go", "Mara misses"):
         assert hidden not in html
 
 

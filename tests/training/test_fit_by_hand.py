@@ -15,8 +15,10 @@ from PIL import Image
 
 from models.scene import family
 from models.scene.module import SceneModule
+from models.scene.network import latents_for
 from models.scene.params import AugmentParams, TrainParams
-from tests.support.places import TRAIN, place_set
+from tests.support.drawn import COLOURS, LABELS
+from tests.support.places import TRAIN, WordEncoder, place_set
 from tests.training.test_fit import CPU, DieAt, KilledError, same, weights
 from training.fit import DivergedError, fit
 from training.progress import assemble, tiled
@@ -52,6 +54,29 @@ def test_it_gets_nearer_to_what_is_real(samples, tmp_path):
     )
 
     assert after < 0.8 * before
+
+
+def test_a_text_that_nobody_trained_on_is_drawn_as_its_category(samples, tmp_path):
+    """From words alone, none of the training texts among them, a forest is green and a sea blue, and not by chance."""
+    recipe = {"epochs": 6, "epoch_samples": 1024, "learning_rate": 2e-3, "flip": False, "colour": 0.0}
+    fitted = fit(family, TrainParams(**TRAIN | recipe), samples, tmp_path / "run", devices=CPU)
+    network = family.network(fitted.module).eval()
+    texts = ["some deep forest after rain", "some rough sea after rain"]
+
+    assert _nearest_labels(network, texts) == ["forest", "sea"]
+    for asked in (network.condition.texts, network.condition.categories):
+        asked.weight.data.zero_()
+    assert len(set(_nearest_labels(network, texts))) == 1
+
+
+def _nearest_labels(network, texts):
+    """Of each text the label whose colour its drawings are nearest to, on the whole."""
+    texts_nt = torch.from_numpy(WordEncoder().embed(texts)).repeat_interleave(64, 0)
+    latents_nz = torch.randn(len(texts_nt), latents_for(16), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        drawn = network(latents_nz, texts_nt, torch.zeros(len(texts_nt), len(LABELS))).unflatten(0, (len(texts), -1))
+    colours = ((drawn.mean((1, 3, 4)) + 1.0) * 127.5).numpy()
+    return [LABELS[np.linalg.norm(COLOURS - colour, axis=1).argmin()] for colour in colours]
 
 
 def test_a_run_that_died_in_mid_epoch_ends_with_the_same_weights(samples, tmp_path):

@@ -10,7 +10,7 @@ from models.scene.crops import closer
 from models.scene.definition import calibration, module, progress
 from models.scene.distance import sliced_wasserstein
 from models.scene.losses import critic_loss, disturbed
-from models.scene.network import Condition, Deployed, build, size_of
+from models.scene.network import Condition, Deployed, build, latents_for, size_of
 from models.scene.params import AugmentParams, TrainParams
 from models.scene.texts import texts_of
 from tests.support.places import TRAIN, WordEncoder, place_set
@@ -105,7 +105,7 @@ def test_the_exported_graph_gives_bytes():
     """Pictures as a screen wants them, whatever comes out of the network."""
     generator, _ = build(INFO, TrainParams(**TRAIN))
 
-    pictures = Deployed(generator)(100 * torch.randn(4, 64), ANCHORS[[0, 1, 2, 0]], torch.zeros(4, 3))
+    pictures = Deployed(generator)(100 * torch.randn(4, latents_for(16)), ANCHORS[[0, 1, 2, 0]], torch.zeros(4, 3))
 
     assert pictures.dtype == torch.uint8
     assert pictures.shape == (4, 16, 16, 3)
@@ -144,14 +144,14 @@ def test_a_crop_depends_on_its_seed_alone(samples):
 
 def test_a_category_without_training_pictures_cannot_be_asked_for(tmp_path, monkeypatch):
     """It is in no label of the set, and its validation pictures are left out."""
-    from tests.support import drawn  # noqa: PLC0415
+    from tests.support import drawn  # noqa: PLC0415  # heavy, and only here
 
     clean = drawn.scene_set(tmp_path / "clean", {"train": 4, "validation": 4, "test": 4})
     table = clean.table
     table.loc[(table["split"] == "train") & (table["label"] == "sea"), "label"] = "forest"
     table.to_parquet(clean.folder / "samples.parquet")
     monkeypatch.setattr("models.scene.crops.open_encoder", lambda _read: WordEncoder())
-    from models.scene.crops import crop_closer  # noqa: PLC0415
+    from models.scene.crops import crop_closer  # noqa: PLC0415  # after what it calls was replaced
 
     made = crop_closer(type(clean)(clean.folder), AugmentParams(crops=0), tmp_path / "set", lambda _asset: b"")
 

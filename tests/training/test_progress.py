@@ -1,0 +1,61 @@
+"""Whom the pictures of a training are owed to is drawn below them, and so goes wherever the files go."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from curation.sampleset import SampleSet
+from steps.train import _owed
+from training.progress import FOLDER, GROUND, INK, LEAST_PX, _width_px, _wrapped, assemble
+
+LINE = "Big Buck Bunny, (c) 2008 Blender Foundation, www.bigbuckbunny.org, CC BY 3.0"
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    """Checkpoints beside which three epochs were drawn, in three shades that are neither the band's nor its ink."""
+    folder = tmp_path / "ck"
+    (folder / FOLDER).mkdir(parents=True)
+    for epoch in range(3):
+        Image.new("RGB", (LEAST_PX, LEAST_PX), (200, 90, 40 * epoch)).save(folder / FOLDER / f"{epoch:05d}.png")
+    return folder
+
+
+def bands(file):
+    """What lies below the pictures, of each frame of a file: uint8 H,W,3."""
+    with Image.open(file) as picture:
+        return [np.asarray(frame.convert("RGB"))[LEAST_PX:] for frame in ImageSequence.Iterator(picture)]
+
+
+def test_the_credit_stands_in_every_frame_and_in_the_strip(checkpoints, tmp_path):
+    """Ink on a dark band, from edge to edge no letter cut; without anyone to name there is no band."""
+    assemble(checkpoints, tmp_path, [LINE])
+    moving, (strip,) = bands(tmp_path / "progress.webp"), bands(tmp_path / "progress.jpg")
+
+    assert len(moving) == 3
+    for band in (*moving, strip):
+        assert np.abs(band[-4].astype(int) - GROUND).max() < 12
+        assert 0.01 < (band.min(2) > INK[0] // 2).mean() < 0.3
+        assert (band[:, -8:].max(2) < INK[0] // 2).all()
+
+    assemble(checkpoints, tmp_path)
+    assert [band.size for band in (*bands(tmp_path / "progress.webp"), *bands(tmp_path / "progress.jpg"))] == [0] * 4
+
+
+@pytest.mark.parametrize("line", [LINE, "x" * 300, "喜" * 90, " ".join([LINE] * 5)])
+def test_a_credit_of_any_length_and_script_fits(line):
+    """Nothing of it is lost, and no line is wider than the picture."""
+    lines = _wrapped(line, 400, 13)
+
+    assert "".join("".join(lines).split()) == "".join(line.split())
+    assert all(_width_px(part, 13) <= 400 for part in lines)
+
+
+def test_each_is_named_once(tmp_path):
+    """As the set says; a set that says nothing owes nothing."""
+    (tmp_path / "set.json").write_text('{"credits": {"films/a": "A, CC BY", "films/b": "B", "films/c": "A, CC BY"}}')
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/set.json").write_text("{}")
+
+    assert _owed(SampleSet(tmp_path)) == ["A, CC BY", "B"]
+    assert _owed(SampleSet(tmp_path / "other")) == []
