@@ -1,6 +1,7 @@
 """A film is read upright, whole, by its own clock; what is no film or half of one is refused with a reason."""
 
 import struct
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -94,6 +95,17 @@ def test_a_film_of_a_phone_held_upright_stands_upright(tmp_path):
     assert picture[:, -8:].mean() > 200
     assert picture[:, :30].mean() < 100
     assert (shots_of(file, PARAMS).width_px, shots_of(file, PARAMS).height_px) == (48, 64)
+
+
+def test_anamorphic_pixels_are_shown_as_wide_as_they_are():
+    """Stored 90 wide with pixels of 64:45, as PAL's wide pictures are: what is a circle on a screen is one here."""
+    with opened(Path(__file__).parent / "anamorphic.mp4") as capture:
+        picture = next(frames_of(capture)).picture_hwc
+
+    lit = np.argwhere(picture[..., 0] > 128)
+    high, wide = lit.max(0) - lit.min(0) + 1
+    assert picture.shape == (72, 128, 3)
+    assert wide == pytest.approx(high, abs=2)
 
 
 def test_a_variable_frame_rate_keeps_its_own_clock(tmp_path):
