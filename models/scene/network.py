@@ -32,13 +32,9 @@ SHARPNESS = 0.05  # of the choice among categories by a text's nearness to them
 
 
 def latents_for(size_px: int) -> int:
-    """How many random numbers a picture is drawn from: some for the whole, and one for each place at 4, 8 ... px."""
-    return WHOLE + sum(side**2 for side in _sides(size_px))
-
-
-def _sides(size_px: int) -> list[int]:
-    """Of all resolutions that have features: 4, 8 ... to half of the picture's."""
-    return [START_PX * 2**place for place in range(round(math.log2(size_px / START_PX)))]
+    """How many random numbers a picture is drawn from: some for the whole, and one for each place of 4, 8 ... px."""
+    resolutions = round(math.log2(size_px / START_PX))
+    return WHOLE + sum((START_PX << place) ** 2 for place in range(resolutions))
 
 
 class Condition(nn.Module):
@@ -111,37 +107,40 @@ class Generator(nn.Module):
     detail of its own. After 150 CPU-seconds on photographs the kernel distance was 0.54 so; 1.12 where features grow
     bilinearly, which draws ribbons, and 1.42 where the last step is one by sub-pixels, which draws a grid of noise.
 
-    Each place of each resolution has a latent of its own (Karras et al. 2019, StyleGAN). Without them all detail has to
-    come from 64 numbers, and it stands at the same places in every picture; the distance was 0.63 then and 0.46 with.
+    Each place has a latent of its own (Karras et al. 2019, StyleGAN). Without them all detail has to come from 64
+    numbers, and it stands at the same places in every picture; the distance was 0.63 then and 0.46 with.
 
     Args:
         condition: Reads text and category.
         widths: Channels at 4, 8, 16 ... px; a picture is twice as large as the last.
         depths: Blocks at each.
+        places_px: The finest resolution whose places have latents of their own; those of finer ones are not looked at.
     """
 
-    def __init__(self, condition: Condition, widths: Sequence[int], depths: Sequence[int]) -> None:
+    def __init__(self, condition: Condition, widths: Sequence[int], depths: Sequence[int], places_px: int) -> None:
         super().__init__()
         self.condition, self.widths = condition, tuple(widths)
+        self.sides = [START_PX << place for place in range(len(widths))]
         self.mix = _linear(WHOLE + CONDITION, MIXED)
         self.start = _linear(MIXED, widths[0] * START_PX**2, gain=math.sqrt(2.0))
         self.blocks = _blocks(widths, depths)
         # Narrowed first and at half the size, where that is cheap.
         self.narrow = nn.ModuleList(_conv(before, after, size=1) for before, after in pairwise(widths))
         self.ups = nn.ModuleList(_conv(width, width) for width in widths[1:])
-        self.loudness = nn.ParameterList(nn.Parameter(torch.full((1, width, 1, 1), LOUDNESS)) for width in widths)
+        loud = [width for width, side in zip(widths, self.sides, strict=True) if side <= places_px]
+        self.loudness = nn.ParameterList(nn.Parameter(torch.full((1, width, 1, 1), LOUDNESS)) for width in loud)
         self.colours = nn.ModuleList(_colours(width) for width in widths)
 
     def forward(self, latents_nz: torch.Tensor, texts_nt: torch.Tensor, categories_nl: torch.Tensor) -> torch.Tensor:
         """N,Z and N,T and N,L -> pictures N,3,H,W of -1 to 1."""
         asked_nc = self.condition(texts_nt, categories_nl)
-        sides = [START_PX * 2**place for place in range(len(self.widths))]
-        whole_nz, *places = torch.split(latents_nz, [WHOLE, *(side**2 for side in sides)], 1)
+        whole_nz, *places = torch.split(latents_nz, [WHOLE, *(side**2 for side in self.sides)], 1)
         mixed = _act(self.mix(torch.cat([whole_nz, asked_nc], 1)))
         x = self.start(mixed).view(-1, self.widths[0], START_PX, START_PX).contiguous(memory_format=torch.channels_last)
         picture = x.new_zeros(())
         for place, block in enumerate(self.blocks):
-            x = x + self.loudness[place] * places[place].view(-1, 1, sides[place], sides[place])
+            if place < len(self.loudness):
+                x = x + self.loudness[place] * places[place].view(-1, 1, self.sides[place], self.sides[place])
             x = _act(block(x))
             picture = picture + self.colours[place](x)
             picture = functional.interpolate(picture, scale_factor=2.0, mode="bilinear", align_corners=False)
@@ -269,7 +268,7 @@ def build(info: Mapping[str, Any], params: TrainParams) -> tuple[nn.Module, nn.M
                 f"{name}depths, not {len(widths)} and {len(depths)}; sizes are 4 times a power of two"
             )
             raise ValueError(message)
-    generator = Generator(Condition(anchors_lt), params.widths, params.depths)
+    generator = Generator(Condition(anchors_lt), params.widths, params.depths, params.places_px)
     if params.network == "dcgan":
         return _classic(anchors_lt, steps, size_of(generator))
     return generator, Discriminator(Condition(anchors_lt), params.critic_widths, params.critic_depths)

@@ -44,6 +44,10 @@ class TrainParams(Section):
     number more."""
     depths: tuple[int, ...] = (0, 0, 0, 0)
     """Residual blocks of the generator at each of these, beside the convolution that each has."""
+    places_px: int = Field(32, ge=0)
+    """The finest resolution of the generator whose places have a random number of their own each. Half of the picture's
+    size suits photographs, whose grain it draws; a quarter what is rendered smoothly; with 0 detail stands at the same
+    places in every picture."""
     critic_widths: tuple[int, ...] = (32, 64, 128, 256)
     """Channels of the discriminator, from half of the picture's size down to 4 x 4."""
     critic_depths: tuple[int, ...] = (0, 0, 0, 0)

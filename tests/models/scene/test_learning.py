@@ -54,6 +54,23 @@ def test_the_baseline_has_a_generator_of_the_same_size():
     assert size_of(classic) == pytest.approx(size_of(ours), rel=0.1)
 
 
+@pytest.mark.parametrize(("places_px", "changes"), [(0, [False, False]), (4, [True, False]), (8, [True, True])])
+def test_places_have_latents_of_their_own_up_to_a_resolution(places_px, changes):
+    """One of them changes the picture; those of resolutions finer than was asked for change nothing."""
+    generator, _ = build(INFO, TrainParams(**TRAIN, places_px=places_px))
+    latents, asked = torch.randn(1, latents_for(16)), (ANCHORS[:1], torch.zeros(1, 3))
+
+    def changed(place):
+        other = latents.clone()
+        other[0, place] += 3.0
+        with torch.no_grad():
+            return bool((generator(other, *asked) != generator(latents, *asked)).any())
+
+    # 64 for the whole, then 16 places at 4 px and 64 at 8 px.
+    assert latents_for(16) == 64 + 16 + 64
+    assert [changed(64), changed(64 + 16)] == changes
+
+
 def test_widths_that_lead_to_another_size_are_told():
     """The message names the param and how many numbers it wants."""
     with pytest.raises(ValueError, match=r"want 2 numbers in scene\.train\.critic_widths"):
