@@ -58,7 +58,7 @@ from training.fit import averaging
 from training.progress import tiled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from registry.assets import AssetReader
 
@@ -88,11 +88,11 @@ class Budget(Callback):
         del step
         return (time.process_time() - self.start) / self.seconds
 
-    def on_train_start(self, *_words: Any) -> None:  # noqa: ANN401
+    def on_train_start(self, *_words: object) -> None:
         """Starts the clock: imports and the first weights do not count."""
         self.start = time.process_time()
 
-    def on_train_batch_end(self, trainer: Trainer, *_words: Any) -> None:  # noqa: ANN401
+    def on_train_batch_end(self, trainer: Trainer, *_words: object) -> None:
         """Stops when it is spent."""
         trainer.should_stop = self.done() >= 1.0
 
@@ -124,7 +124,7 @@ def train(job: Job) -> Path:
     recipe = {"network": job.network, "seed": job.seed} | (CLASSIC if job.network == "dcgan" else {})
     params = TrainParams(**{**job.params, **recipe, "precision": "32-true"})
     learner, budget = module(samples.info, params), Budget(job.seconds)
-    learner.share_done = budget.done  # type: ignore[method-assign]
+    learner.share_done = budget.done  # type: ignore[method-assign]  # by time, not by epochs
     trainer = Trainer(
         accelerator="cpu", max_epochs=100_000, limit_val_batches=0, logger=False, enable_progress_bar=False,
         enable_model_summary=False, enable_checkpointing=False, callbacks=[*averaging(params), budget],
@@ -196,7 +196,7 @@ def trained(
     return folders
 
 
-def kid(real_nd: np.ndarray, drawn_nhwc: np.ndarray, extractor: Any) -> float:  # noqa: ANN401
+def kid(real_nd: np.ndarray, drawn_nhwc: np.ndarray, extractor: torch.nn.Module) -> float:
     """The kernel inception distance on our own features (Binkowski et al. 2018)."""
     return float(kid_parts(real_nd, features_of(extractor, drawn_nhwc)[:, None]).mean())
 
@@ -252,7 +252,7 @@ def speed_figure(samples: SampleSet, weights: Path, rounds: int, scratch: Path) 
     return Figure("pictures/s, int8 graph/PyTorch fp32", *figures, 2.0, at_most=False)
 
 
-def _rate(draw_once: Any, runs: int = 20) -> float:  # noqa: ANN401
+def _rate(draw_once: Callable[[], object], runs: int = 20) -> float:
     start = time.perf_counter()
     for _ in range(runs):
         draw_once()

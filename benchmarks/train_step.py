@@ -53,12 +53,12 @@ class Clock(Callback):
     def __init__(self) -> None:
         self.start = self.stop = 0.0
 
-    def on_train_batch_start(self, *words: Any) -> None:  # noqa: ANN401
+    def on_train_batch_start(self, *words: object) -> None:
         """Starts at the first step that counts."""
         if words[-1] == WARM_UP:
             self.start = time.process_time()
 
-    def on_train_batch_end(self, *_words: Any) -> None:  # noqa: ANN401
+    def on_train_batch_end(self, *_words: object) -> None:
         """Moves the end on."""
         self.stop = time.process_time()
 
@@ -100,7 +100,7 @@ def bare_step_s(samples: SampleSet, params: TrainParams, steps: int) -> float:
         if step == WARM_UP:
             start = time.process_time()
         optimiser.zero_grad(set_to_none=True)
-        _bare_loss(module, network, batch.pictures_nhwc, batch.targets_nl, step, params).backward()  # type: ignore[no-untyped-call]
+        _bare_loss(module, network, batch.pictures_nhwc, batch.targets_nl, step, params).backward()  # type: ignore[no-untyped-call]  # torch's own
         optimiser.step()
         schedule.step()
     return (time.process_time() - start) / steps

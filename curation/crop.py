@@ -38,7 +38,7 @@ def _busiest(picture_hwc: np.ndarray, spare: int) -> int:
     scale = LOOK_PX / min(height, width)
     size = (max(LOOK_PX, round(width * scale)), max(LOOK_PX, round(height * scale)))
     small_hwc = cv2.resize(picture_hwc, size, interpolation=cv2.INTER_AREA)
-    grey_hw = small_hwc if small_hwc.ndim == 2 else small_hwc.mean(axis=2)  # noqa: PLR2004  H,W
+    grey_hw = small_hwc if small_hwc.ndim == 2 else small_hwc.mean(axis=2)  # noqa: PLR2004  # H,W
     rise_hw, run_hw = np.gradient(grey_hw.astype(np.float32))
     edges_n = np.hypot(rise_hw, run_hw).sum(axis=1 if height > width else 0)
     sums_n = np.concatenate([[0.0], np.cumsum(edges_n)])

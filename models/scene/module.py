@@ -47,6 +47,8 @@ class SceneModule(LightningModule):
         latents: How many random numbers a picture is drawn from.
     """
 
+    anchors_lt: torch.Tensor
+
     def __init__(
         self,
         network: torch.nn.Module,
@@ -57,8 +59,8 @@ class SceneModule(LightningModule):
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.critic = critic.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # of four dimensions
+        self.critic = critic.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # of four dimensions
         self.params, self.latents = params, latents
         self.register_buffer("anchors_lt", anchors_lt, persistent=False)
 
@@ -128,7 +130,7 @@ class SceneModule(LightningModule):
             texts, categories = (
                 torch.cat([of[part] for part in parts]) for of in (asked.texts_nt, asked.categories_nl)
             )
-            return self.critic(pictures_nchw, texts, categories).float()  # type: ignore[no-any-return]
+            return self.critic(pictures_nchw, texts, categories).float()  # type: ignore[no-any-return]  # a module's answer
 
         gamma = self.params.gamma * self._falling(0.1, done)
         return critic_loss(judge, real_nchw, drawn_nchw, gamma, noise_nchw, share)
@@ -151,12 +153,12 @@ class SceneModule(LightningModule):
         return real_nchw, drawn_nchw
 
     def _judged(self, pictures_nchw: torch.Tensor, asked: Asked) -> torch.Tensor:
-        return self.critic(pictures_nchw, asked.texts_nt, asked.categories_nl).float()  # type: ignore[no-any-return]
+        return self.critic(pictures_nchw, asked.texts_nt, asked.categories_nl).float()  # type: ignore[no-any-return]  # a module's answer
 
     def draw(self, asked: Asked, random: torch.Generator) -> torch.Tensor:
         """A picture for each of what is asked, N,3,H,W of -1 to 1."""
         latents_nz = torch.randn(len(asked.texts_nt), self.latents, generator=random, device=self.device)
-        return self.network(latents_nz, asked.texts_nt, asked.told_nl).float()  # type: ignore[no-any-return]
+        return self.network(latents_nz, asked.texts_nt, asked.told_nl).float()  # type: ignore[no-any-return]  # a module's answer
 
     def _chunk(self, batch: Batch, chunk: int, turn: str) -> tuple[torch.Generator, torch.Tensor, Asked]:
         """The random numbers of a chunk and turn, its real pictures, and what is asked for beside them."""
@@ -172,7 +174,7 @@ class SceneModule(LightningModule):
 
     def _asked(self, batch: Batch, mine: slice, random: torch.Generator) -> Asked:
         """One of each sample's texts, blurred by noise (Zhang et al. 2017), and its category, told to some."""
-        texts_nkt, categories_nl = batch.extra[mine].float(), batch.targets_nl[mine]  # type: ignore[index]
+        texts_nkt, categories_nl = batch.extra[mine].float(), batch.targets_nl[mine]  # type: ignore[index]  # texts are there
         count, choices, width = texts_nkt.shape
         chosen_n = torch.randint(choices, (count,), generator=random, device=self.device)
         noise_nt = torch.randn(count, width, generator=random, device=self.device) * (width**-0.5)
@@ -186,7 +188,7 @@ class SceneModule(LightningModule):
         random = generator_for(self.device, self.params.seed, batch_idx, "validation")
         # A few pictures stand for many drawings, or the luck of the latents would choose the epoch.
         rows_m = torch.arange(max(LEAST_DRAWN, len(batch.pictures_nhwc)), device=self.device) % len(batch.pictures_nhwc)
-        texts_mt, categories_ml = batch.extra[rows_m, 0].float(), batch.targets_nl[rows_m]  # type: ignore[index]
+        texts_mt, categories_ml = batch.extra[rows_m, 0].float(), batch.targets_nl[rows_m]  # type: ignore[index]  # texts are there
         drawn_nchw = self.draw(Asked(texts_mt, categories_ml, categories_ml), random)
         distance = sliced_wasserstein(scaled(batch.pictures_nhwc)[rows_m], drawn_nchw, random)
         self.log("val/distance", distance, on_epoch=True, batch_size=len(batch.pictures_nhwc), sync_dist=True)
@@ -194,9 +196,9 @@ class SceneModule(LightningModule):
     def progress_pictures(self) -> torch.Tensor:
         """The same latents every time, a category by column, uint8 N,H,W,3."""
         random = generator_for(self.device, self.params.seed, "progress")
-        columns = torch.arange(GRID * GRID, device=self.device) % GRID % len(self.anchors_lt)  # type: ignore[arg-type]
-        texts_nt = self.anchors_lt[columns]  # type: ignore[index]
-        told_nl = torch.nn.functional.one_hot(columns, len(self.anchors_lt)).float()  # type: ignore[arg-type]
+        columns = torch.arange(GRID * GRID, device=self.device) % GRID % len(self.anchors_lt)
+        texts_nt = self.anchors_lt[columns]
+        told_nl = torch.nn.functional.one_hot(columns, len(self.anchors_lt)).float()
         with torch.no_grad():
             drawn_nchw = self.draw(Asked(texts_nt, told_nl, told_nl), random)
         return ((drawn_nchw + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)

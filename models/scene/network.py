@@ -47,6 +47,8 @@ class Condition(nn.Module):
         anchors_lt: The mean embedding of each category's texts, L,T of unit length.
     """
 
+    anchors_lt: torch.Tensor
+
     def __init__(self, anchors_lt: torch.Tensor) -> None:
         super().__init__()
         count, width = anchors_lt.shape
@@ -58,16 +60,16 @@ class Condition(nn.Module):
 
     def forward(self, texts_nt: torch.Tensor, categories_nl: torch.Tensor) -> torch.Tensor:
         """Embeddings N,T and categories N,L (one-hot, or zeros where not given) -> N,64."""
-        near_nl = torch.softmax(texts_nt @ self.anchors_lt.T / SHARPNESS, dim=1)  # type: ignore[operator]
+        near_nl = torch.softmax(texts_nt @ self.anchors_lt.T / SHARPNESS, dim=1)
         given_n1 = categories_nl.sum(1, keepdim=True).clamp(0.0, 1.0)
         chosen_nl = categories_nl + (1.0 - given_n1) * near_nl
-        return self.categories(chosen_nl) + self.texts(texts_nt)  # type: ignore[no-any-return]
+        return self.categories(chosen_nl) + self.texts(texts_nt)  # type: ignore[no-any-return]  # a module's answer
 
 
 def _conv(inputs: int, outputs: int, gain: float = 1.0, size: int = 3) -> nn.Conv2d:
     conv = nn.Conv2d(inputs, outputs, size, padding=size // 2)
     nn.init.normal_(conv.weight, std=gain * math.sqrt(2.0 / ((1.0 + SLOPE**2) * inputs * size**2)))
-    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]  # it has one
     return conv
 
 
@@ -91,7 +93,7 @@ class Block(nn.Module):
 
     def forward(self, x_nchw: torch.Tensor) -> torch.Tensor:
         """N,C,H,W -> N,C,H,W."""
-        return x_nchw + self.second(_act(self.first(_act(x_nchw))))  # type: ignore[no-any-return]
+        return x_nchw + self.second(_act(self.first(_act(x_nchw))))  # type: ignore[no-any-return]  # a module's answer
 
 
 def _blocks(widths: Sequence[int], depths: Sequence[int]) -> nn.ModuleList:
@@ -152,7 +154,7 @@ class Generator(nn.Module):
 def _colours(width: int) -> nn.Conv2d:
     conv = nn.Conv2d(width, 3, 1)
     nn.init.normal_(conv.weight, std=0.5 * math.sqrt(2.0 / width))
-    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]  # it has one
     return conv
 
 
@@ -184,7 +186,7 @@ class Discriminator(nn.Module):
                 x = self.downs[place](functional.avg_pool2d(_act(x), 2))
         found = _act(self.features(_act(x).flatten(1)))
         asked = self.asked(self.condition(texts_nt, categories_nl))
-        return self.real(found)[:, 0] + (asked * found).sum(1)  # type: ignore[no-any-return]
+        return self.real(found)[:, 0] + (asked * found).sum(1)  # type: ignore[no-any-return]  # a module's answer
 
 
 class ClassicGenerator(nn.Module):
@@ -227,7 +229,7 @@ class ClassicDiscriminator(nn.Module):
         asked = self.asked(self.condition(texts_nt, categories_nl))
         planes = asked[:, :, None, None].expand(-1, -1, *pictures_nchw.shape[2:])
         x = torch.cat([pictures_nchw, planes], 1).contiguous(memory_format=torch.channels_last)
-        return self.layers(x).flatten()  # type: ignore[no-any-return]
+        return self.layers(x).flatten()  # type: ignore[no-any-return]  # a module's answer
 
 
 PLANES = 8

@@ -63,7 +63,7 @@ class Accuracy:
 
 
 def _score(bundle: Bundle, clean: SampleSet, split: str, _read: Read) -> Scores:
-    import onnxruntime  # noqa: PLC0415
+    import onnxruntime  # noqa: PLC0415  # slow to load, and few tests want it
 
     session = onnxruntime.InferenceSession(str(bundle.path("graph")))
     (logits_nl,) = session.run(None, {"pictures": np.asarray(clean.array(split))})
@@ -81,8 +81,8 @@ def dots_family(name: str) -> Family:
 
 def write_graph(path: Path, shift: float) -> None:
     """A graph that takes the label whose brightness, moved by `shift`, is nearest to the picture's."""
-    import onnx  # noqa: PLC0415
-    from onnx import helper  # noqa: PLC0415
+    import onnx  # noqa: PLC0415  # slow to load, and few tests want it
+    from onnx import helper  # noqa: PLC0415  # slow to load, and few tests want it
 
     centres = np.array(CENTRES, np.float32) + np.float32(shift)
     constants = {"slopes": 2 * centres[None], "offsets": -(centres**2), "column": np.array([-1, 1], np.int64)}
