@@ -25,15 +25,16 @@ def run(item: str) -> None:
 
 
 def _draw_before_and_after(made: SampleSet) -> None:
-    """Pairs of an original and its copy; where no label needed copies there is nothing to draw."""
+    """Pairs of an original and its first copy; where there are no copies there is nothing to draw."""
     table, pictures_nhwc = made.kept("train"), made.array("train")
-    copies = table[table["copy"]].drop_duplicates("sha256") if "copy" in table else table.iloc[:0]
-    originals = table[~table["copy"]].set_index("id")["row"] if "copy" in table else None
-    if originals is None or copies.empty:
+    if "copy" not in table or not table["copy"].any():
         return
+    rows = table[~table["copy"]].set_index("id")["row"]
+    copies = table[table["copy"]].assign(original=lambda them: them["id"].str.rpartition("+")[0])
+    copies = copies.drop_duplicates("original")
     chosen = copies.iloc[np.linspace(0, len(copies) - 1, min(PAIRS, len(copies))).astype(int)]
     pictures, captions = [], []
-    for name, label, row in zip(chosen["id"], chosen["label"], chosen["row"], strict=True):
-        pictures += [pictures_nhwc[originals[name.rsplit("+", 1)[0]]], pictures_nhwc[row]]
+    for original, label, row in zip(chosen["original"], chosen["label"], chosen["row"], strict=True):
+        pictures += [pictures_nhwc[rows[original]], pictures_nhwc[row]]
         captions += [label, "copy"]
-    sheet(pictures, captions, made.folder / "before_after.jpg", title="Before and after: balanced copies", columns=8)
+    sheet(pictures, captions, made.folder / "before_after.jpg", title="Before and after augmentation", columns=8)
