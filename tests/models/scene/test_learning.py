@@ -54,6 +54,19 @@ def test_the_baseline_has_a_generator_of_the_same_size():
     assert size_of(classic) == pytest.approx(size_of(ours), rel=0.1)
 
 
+def test_pictures_of_128_px_want_one_number_more():
+    """With five widths both networks do them, and a gradient reaches every weight."""
+    sizes = {"widths": (8, 8, 8, 8, 8), "depths": (0,) * 5, "critic_widths": (8, 8, 8, 8, 8), "critic_depths": (0,) * 5}
+    learner = module(INFO | {"size_px": 128}, TrainParams(**TRAIN | sizes))
+    asked = (ANCHORS[:2], torch.eye(3)[:2])
+
+    drawn = learner.network(torch.randn(2, latents_for(128)), *asked)
+    learner.critic(drawn, *asked).sum().backward()
+
+    assert drawn.shape == (2, 3, 128, 128)
+    assert all(weight.grad is not None for weight in learner.network.parameters())
+
+
 @pytest.mark.parametrize(("places_px", "changes"), [(0, [False, False]), (4, [True, False]), (8, [True, True])])
 def test_places_have_latents_of_their_own_up_to_a_resolution(places_px, changes):
     """One of them changes the picture; those of resolutions finer than was asked for change nothing."""
