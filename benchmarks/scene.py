@@ -309,7 +309,7 @@ def diverged_figure(ended: Sequence[dict[str, list[Path]]]) -> Figure:
 
 
 def shape_params() -> dict[str, Any]:
-    """The default networks without their last resolution: shapes are half as large."""
+    """The default networks without their last resolution: shapes are half as large. So many want no augmentation."""
     usual = TrainParams()
     return {
         "widths": usual.widths[:-1],
@@ -317,6 +317,8 @@ def shape_params() -> dict[str, Any]:
         "critic_widths": usual.critic_widths[1:],
         "critic_depths": usual.critic_depths[1:],
         "flip": False,
+        "colour": 0.0,
+        "shift": 0.0,
     }
 
 
