@@ -341,7 +341,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument(
         "--keep",
         type=Path,
-        help="a folder for sets and trainings: what is trained there is not trained again; one for each recipe",
+        help="a folder for sets and trainings: what is trained there is not trained again; take another for other code",
     )
     parser.add_argument("--sheet", type=Path, help="where a sheet of what was drawn goes, ours left")
     choices = parser.parse_args(words)
