@@ -7,7 +7,8 @@
   cross-entropy, whose generator has as many weights. Lower is better.
 - headings as asked: the share of pictures drawn for a heading that nobody trained on, no category given, that a
   classifier of the real pictures takes for the category it belongs to.
-- missed modes: of the thousand of a set of stacked shapes, among 25,600 pictures drawn.
+- missed modes: of the thousand of a set of stacked shapes, among 25,600 pictures drawn; as published, and by those
+  pictures alone whose shapes the classifier does not doubt.
 - diverged seeds: trainings that end in numbers that are none, or in one picture whatever is asked.
 - pictures/s: the int8 graph over the PyTorch module in float32, one thread each.
 
@@ -39,7 +40,7 @@ from tqdm import tqdm
 from benchmarks.figures import Figure, interleave, report
 from benchmarks.headings import pictures, share_as_asked
 from benchmarks.shapes import SIZE_PX as SHAPE_PX
-from benchmarks.shapes import Reader, missed, stacked
+from benchmarks.shapes import SURE, Reader, missed, stacked
 from compression.candidate import compress, reference
 from curation.crop import fit as square
 from curation.sampleset import SampleSet, write_set
@@ -282,7 +283,7 @@ def measure(choices: argparse.Namespace, scratch: Path) -> list[Figure]:
         return [*figures, diverged_figure(ended)]
     samples = shape_set(scratch / "shapes", 256 if choices.quick else 20_000)
     folders = trained(samples, choices, 256 if choices.quick else DRAWN_SHAPES, shape_params())
-    return [*figures, missed_figure(folders), diverged_figure([*ended, folders])]
+    return [*figures, *missed_figures(folders), diverged_figure([*ended, folders])]
 
 
 def kid_figure(real_nhwc: np.ndarray, folders: dict[str, list[Path]]) -> Figure:
@@ -293,13 +294,15 @@ def kid_figure(real_nhwc: np.ndarray, folders: dict[str, list[Path]]) -> Figure:
     return Figure("KID efficientnet_lite0, ours/DCGAN with BCE", kids[0], kids[1], 0.5, at_most=True)
 
 
-def missed_figure(folders: dict[str, list[Path]]) -> Figure:
-    """Modes that no picture shows, of each seed."""
-    reader = Reader()
-    counts = [[missed(reader.modes(np.load(out / "drawn.npy"))) for out in folders[recipe]] for recipe in RECIPES]
-    return Figure(
-        f"missed modes of 1,000 at {SHAPE_PX} px, ours/DCGAN with BCE", counts[0], counts[1], 0.0, at_most=True
-    )
+def missed_figures(folders: dict[str, list[Path]]) -> list[Figure]:
+    """Modes that no picture shows, of each seed: as a classifier names them, and as it names them without a doubt."""
+    reader, figures = Reader(), []
+    for name, least in ((f"missed modes of 1,000 at {SHAPE_PX} px", 0.0), ("missed modes, read without doubt", SURE)):
+        counts = [
+            [missed(reader.modes(np.load(out / "drawn.npy"), least)) for out in folders[recipe]] for recipe in RECIPES
+        ]
+        figures.append(Figure(f"{name}, ours/DCGAN with BCE", counts[0], counts[1], 0.0, at_most=True))
+    return figures
 
 
 def diverged_figure(ended: Sequence[dict[str, list[Path]]]) -> Figure:
@@ -309,13 +312,21 @@ def diverged_figure(ended: Sequence[dict[str, list[Path]]]) -> Figure:
 
 
 def shape_params() -> dict[str, Any]:
-    """The default networks without their last resolution: shapes are half as large. So many want no augmentation."""
+    """The networks without their last resolution, for shapes are half as large, and what suits plain shapes.
+
+    The discriminator is narrower, which gives twice the steps; the penalty is of the size that such data want; batches
+    are as large as the baseline's. Of so many pictures none need be disturbed, and no place is any noisier than black.
+    """
     usual = TrainParams()
     return {
         "widths": usual.widths[:-1],
         "depths": usual.depths[:-1],
-        "critic_widths": usual.critic_widths[1:],
+        "critic_widths": (16, 32, 64),
         "critic_depths": usual.critic_depths[1:],
+        "places_px": 0,
+        "gamma": 1.0,
+        "batch_size": 64,
+        "norm_samples": 64,
         "flip": False,
         "colour": 0.0,
         "shift": 0.0,
