@@ -235,8 +235,8 @@ def speed_figure(samples: SampleSet, weights: Path, rounds: int, scratch: Path) 
     """The compressed graph over the module that it was made from."""
     network = generator(samples, weights)
     compressing = CompressParams()
-    reference(family, network, samples, compressing, scratch / "reference", read_asset())
-    compress(family, samples, compressing, scratch / "reference", scratch / "candidate")
+    graphs = reference(family, network, samples, compressing, scratch / "reference", read_asset())
+    compress(family, samples, compressing, graphs, scratch / "reference", scratch / "candidate")
     session = open_graph(scratch / "candidate" / "scene.onnx")
     shapes = (latents_for(samples.info["size_px"]), samples.info["text"], len(samples.labels))
     feed = {name: np.zeros((SPEED_BATCH, width), np.float32) for name, width in zip(INPUTS, shapes, strict=True)}

@@ -13,7 +13,7 @@ from compression.quantise import quantise_dynamic, quantise_static
 from rushes.bundle import BundledFile, BundleError, Manifest, read_bundle, sha256_file, write_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from curation.sampleset import SampleSet
@@ -41,32 +41,40 @@ def reference(
     graphs = family.graphs(network, samples)
     for graph in graphs:
         export(graph, folder)
-    seal(family, samples.info, graphs, read, folder)
+    seal(family, samples, graphs, read, folder)
     np.savez(
         folder / PARITY,
         allow_pickle=False,
-        **_answers(graphs[0], family.calibration(samples, params.calibration_samples, 1)),
+        **_answers(graphs[0], family.calibration(samples, params.calibration_samples, 1, graphs[0])),
     )
     return graphs
 
 
-def compress(family: Family, samples: SampleSet, params: Any, source: Path, folder: Path) -> None:  # noqa: ANN401  # each family has its own
+def compress(
+    family: Family,
+    samples: SampleSet,
+    params: Any,  # noqa: ANN401  # each family has its own
+    graphs: Sequence[Graph],
+    source: Path,
+    folder: Path,
+) -> None:
     """Quantises the graphs of a reference into a candidate; `seal` completes it."""
     folder.mkdir(parents=True, exist_ok=True)
-    feeds = family.calibration(samples, params.calibration_samples, params.seed)
-    for name, path in read_bundle(source).graphs.items():
+    paths = read_bundle(source).graphs
+    for graph in graphs:
         if family.quantisation == "static":
-            quantise_static(path, folder / name, feeds, family.kept_float)
+            feeds = family.calibration(samples, params.calibration_samples, params.seed, graph)
+            quantise_static(paths[graph.name], folder / graph.name, feeds, family.kept_float)
         else:
-            quantise_dynamic(path, folder / name)
+            quantise_dynamic(paths[graph.name], folder / graph.name)
 
 
-def seal(family: Family, info: Mapping[str, Any], graphs: list[Graph], read: Read, folder: Path) -> str:
+def seal(family: Family, samples: SampleSet, graphs: Sequence[Graph], read: Read, folder: Path) -> str:
     """Adds the assets and writes the manifest; returns the digest.
 
     Args:
         family: Whose.
-        info: Of the set.
+        samples: What it has learned from.
         graphs: Those that lie in the folder.
         read: Brings the bytes of an asset.
         folder: The reference or the candidate.
@@ -83,10 +91,13 @@ def seal(family: Family, info: Mapping[str, Any], graphs: list[Graph], read: Rea
             raise BundleError(message)
         (folder / asset.name).write_bytes(content)
         files[asset.name] = (asset.role, asset.licence)
-    return _seal(family, info, folder, files)
+    for made in family.made(samples) if family.made else []:
+        (folder / made.name).write_bytes(made.content)
+        files[made.name] = (made.role, "")
+    return _seal(family, family.settings(samples.info, graphs), folder, files)
 
 
-def _seal(family: Family, info: Mapping[str, Any], folder: Path, files: dict[str, tuple[str, str]]) -> str:
+def _seal(family: Family, settings: Mapping[str, Any], folder: Path, files: dict[str, tuple[str, str]]) -> str:
     bundled = {
         name: BundledFile(
             role=role,
@@ -96,7 +107,7 @@ def _seal(family: Family, info: Mapping[str, Any], folder: Path, files: dict[str
         )
         for name, (role, licence) in files.items()
     }
-    return write_manifest(folder, Manifest(family=family.name, files=bundled, **family.settings(info)))
+    return write_manifest(folder, Manifest(family=family.name, files=bundled, **settings))
 
 
 def _answers(graph: Graph, feeds: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -1,8 +1,8 @@
 """Clean: looks at every sample of a collection, says of each why it is kept or not, and packs those that are.
 
     build/clean/C/samples.parquet   every sample; `reason` is one of checks.REASONS, `why` says it with figures
-    build/clean/C/SPLIT.npy         the kept pictures, uint8 N,H,W,C; RGB where C is 3
-    build/clean/C/test-dropped.npy  the test pictures that were dropped, for a score over all that was given
+    build/clean/C/SPLIT.npy         the kept pictures, uint8 N,H,W,C, RGB where C is 3; or texts (curation.sampleset)
+    build/clean/C/test-dropped.npy  the test samples that were dropped, for a score over all that was given
     build/clean/C/set.json          labels, size, counts by reason, source and split
 
 Raw data is not touched: a sample is marked, never moved. The test split goes through the same checks by the same
@@ -21,12 +21,12 @@ from curation.consent import ENDED, NOT_FOR_TRAINING, WITHHELD, may_train, read_
 from curation.duplicates import mark_copies
 from curation.errors import DataError, TooManyDropped
 from curation.index import read_bytes, read_index
-from curation.packing import pack
+from curation.packing import PICTURES, Form
 from curation.reading import RawReader
-from curation.sampleset import COLUMNS, SPLITS, TEST, SampleSet, array_names
+from curation.sampleset import COLUMNS, REASONS_APART, SPLITS, SampleSet, array_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from curation.params import CollectionParams
     from curation.reading import Reader
 
-EXTRAS = ("why", "copy_of", "width", "height", "blur", "sharpness", "brightness", "contrast", "outlier")
 PASSED_ON = ("use", "until", "caption", "grouped")
 
 
@@ -42,8 +41,8 @@ PASSED_ON = ("use", "until", "caption", "grouped")
 class Examined:
     """What was found: one row a sample with kept, reason, why, row and the figures; where to read it stands there too.
 
-    `not_judged` says in words which checks a source was too small for, `reader` gives the pictures, `extras` are the
-    columns of its medium that are packed, and `said` goes into set.json.
+    `not_judged` says in words which checks a source was too small for, `reader` gives the pictures or texts, `extras`
+    are the columns of its medium that are packed, `said` goes into set.json, and `form` is what is packed.
     """
 
     table: pd.DataFrame
@@ -52,6 +51,7 @@ class Examined:
     reader: Reader
     extras: tuple[str, ...] = ()
     said: Mapping[str, Any] = field(default_factory=dict)
+    form: Form = PICTURES
 
     @property
     def shown(self) -> pd.DataFrame:
@@ -60,8 +60,8 @@ class Examined:
 
     @property
     def dropped(self) -> pd.DataFrame:
-        """Those of the shown that are not kept, in the order of the checks."""
-        rows = self.shown[~self.shown["kept"]]
+        """Those of the shown that are neither kept nor kept apart, in the order of the checks."""
+        rows = self.shown[~self.shown["kept"] & ~self.shown["reason"].isin(REASONS_APART)]
         return rows.iloc[np.argsort(rows["reason"].map(list(REASONS).index).to_numpy(), kind="stable")]
 
 
@@ -118,9 +118,10 @@ def _check(table: pd.DataFrame, looks: Looks, params: CollectionParams) -> list[
 
 
 def places(table: pd.DataFrame) -> pd.Series:
-    """The row of each sample's array: of its split where it is kept, of the dropped ones where it is a test sample."""
-    placed = table["kept"] | ((table["split"] == TEST) & ~table["reason"].isin(["unreadable", *WITHHELD]))
-    return table.groupby(["split", "kept", placed]).cumcount().where(placed, -1)
+    """The row of each sample's array: of its split where it is kept, of that apart, or of the dropped test samples."""
+    unread = ~table["kept"] & table["reason"].isin(["unreadable", *WITHHELD])
+    names = array_names(table.assign(row=0)).mask(unread, "")
+    return table.groupby(names).cumcount().where(names != "", -1)
 
 
 def hold_losses(examined: Examined, collection: str, params: CollectionParams) -> None:
@@ -128,15 +129,16 @@ def hold_losses(examined: Examined, collection: str, params: CollectionParams) -
 
     Raises:
         TooManyDropped: It names the source that loses the largest share, its most frequent reason and the param.
-            What consent keeps back is no loss: a person's word is no fault of the source.
+            What consent keeps back is no loss: a person's word is no fault of the source. Nor is what is kept apart.
     """
-    shown = examined.shown
+    shown = examined.shown[~examined.shown["reason"].isin(REASONS_APART)]
     lost = (~shown["kept"]).groupby(shown["source"]).mean()
     source = str(lost.idxmax()) if len(lost) else ""
     if source and lost[source] > params.clean.max_dropped_share:
         reasons = shown.loc[shown["source"] == source, "reason"]
         reason = str(reasons[reasons != ""].mode()[0])
-        param = REASONS[reason] if "." in REASONS[reason] else f"clean.{REASONS[reason]}"
+        param = examined.form.limits.get(reason, REASONS[reason])
+        param = param if "." in param else f"clean.{param}"
         raise TooManyDropped(source, float(lost[source]), reason, f"collections.{collection}.{param}")
 
 
@@ -151,11 +153,11 @@ def pack_kept(collection: str, examined: Examined, params: CollectionParams, out
     if empty:
         message = f"no sample of {collection} is left in {' and '.join(empty)} after the checks"
         raise DataError(message, f"take in more: python -m flows ingest {collection} PATH")
-    columns = [*COLUMNS, *EXTRAS, *examined.extras]
+    columns = [*COLUMNS, *examined.form.extras, *examined.extras]
     columns += [name for name in PASSED_ON if name in examined.table.columns]
     table = examined.table
-    pictures = examined.reader.fitted(table[array_names(table) != ""])
-    return pack(pictures, table, params, out, columns=columns, info=info(collection, examined, params))
+    samples = examined.reader.fitted(table[array_names(table) != ""])
+    return examined.form.pack(samples, table, params, out, columns=columns, info=info(collection, examined, params))
 
 
 def info(collection: str, examined: Examined, params: CollectionParams) -> dict[str, Any]:
@@ -164,9 +166,6 @@ def info(collection: str, examined: Examined, params: CollectionParams) -> dict[
     return {
         "collection": collection,
         "labels": params.labels,
-        "size_px": params.size_px,
-        "channels": params.channels,
-        "colours": "grey" if params.channels == 1 else "rgb",
         "samples": len(table),
         "kept": int(table["kept"].sum()),
         "counts": _reasons(table),
@@ -175,26 +174,33 @@ def info(collection: str, examined: Examined, params: CollectionParams) -> dict[
         "findings": findings(table),
         "not_judged": examined.not_judged,
         "left_out": examined.left_out,
-        "thresholds": params.clean.model_dump(),
+        **examined.form.about(params),
         **examined.said,
     }
 
 
 def findings(table: pd.DataFrame) -> dict[str, dict[str, int]]:
     """Copies, by where the other one lies; and how many conflicts votes have settled."""
-    splits, kept = (dict(zip(table["id"], table[name], strict=True)) for name in ("split", "kept"))
+    found = copies_found(table, ("exact duplicate", "near duplicate", "conflicting labels"))
+    kept = dict(zip(table["id"], table["kept"], strict=True))
+    copies = table[table["copy_of"].notna()]
+    settled = (copies["reason"] == "conflicting labels") & copies["copy_of"].map(kept)
+    found["conflicting labels"]["settled by votes"] = int(settled.sum())
+    return found
+
+
+def copies_found(table: pd.DataFrame, reasons: Sequence[str]) -> dict[str, dict[str, int]]:
+    """The copies of each kind, by where the other one lies."""
+    splits = dict(zip(table["id"], table["split"], strict=True))
     copies = table[table["copy_of"].notna()]
     across = copies["split"] != copies["copy_of"].map(splits)
-    found = {
+    return {
         reason: {
             "within splits": int(((copies["reason"] == reason) & ~across).sum()),
             "across splits": int(((copies["reason"] == reason) & across).sum()),
         }
-        for reason in ("exact duplicate", "near duplicate", "conflicting labels")
+        for reason in reasons
     }
-    settled = (copies["reason"] == "conflicting labels") & copies["copy_of"].map(kept)
-    found["conflicting labels"]["settled by votes"] = int(settled.sum())
-    return found
 
 
 def _account(rows: pd.DataFrame) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from curation import clean
 from curation.clean_films import examine_films
+from curation.clean_scripts import examine_scripts
 from curation.scenes import examine_joined
 
 if TYPE_CHECKING:
@@ -25,4 +26,6 @@ def examine(root: Path, collection: str, params: CollectionParams) -> Examined:
         return examine_joined(root, collection, params)
     if params.medium == "film":
         return examine_films(root, collection, params)
+    if params.medium == "script":
+        return examine_scripts(root, collection, params)
     return clean.examine(root, collection, params)

@@ -2,6 +2,7 @@
 
     datasets/C/SOURCE/index.parquet   one row a sample; where its bytes lie in SOURCE/shard-NNNNNN.tar
                                       films: one row a shot; its film lies in SOURCE/SHA256.mp4 or the like
+                                      scripts: one row a work; it lies in SOURCE/SHA256.fountain or the like
     datasets/C/splits.csv             id,split: made once, extended, never redrawn
     datasets/C/corrections.csv        id,label,reason: what people found to be labelled wrongly
 
@@ -55,9 +56,12 @@ SCHEMA = pa.schema(
         ("end", pa.int64()),
         ("start_s", pa.float64()),
         ("end_s", pa.float64()),
+        # Of a script: a row is a work.
+        ("title", pa.string()),
+        ("licence", pa.string()),
     ]
 )
-OPTIONAL = ("performer", "use", "until", "caption", "film", "first", "end", "start_s", "end_s")
+OPTIONAL = ("performer", "use", "until", "caption", "film", "first", "end", "start_s", "end_s", "title", "licence")
 
 
 def collection_folder(root: Path, collection: str) -> Path:
@@ -189,7 +193,7 @@ def _read_shard(path: Path, rows: pd.DataFrame) -> Iterator[tuple[Any, bytes]]:
             file.seek(offset)
             data = file.read(size_bytes)
             if hashlib.sha256(data).hexdigest() != sha256:
-                message = f"{path} is damaged at byte {offset}: the picture there has another hash"
+                message = f"{path} is damaged at byte {offset}: what is there has another hash"
                 raise DataError(message, "bring it back: dvc checkout --force datasets.dvc")
             yield row, data
 
@@ -221,7 +225,7 @@ def _correct(rows: pd.DataFrame, root: Path, collection: str, params: Collection
 
 
 def _in_taxonomy(rows: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
-    # Of a shot nobody may have said what it shows.
+    # Of a shot or a work nobody may have said what it shows.
     meant = rows["label"].map({name: name and resolve(name, labels) for name in rows["label"].unique()})
     left_out = rows.loc[meant.isna(), "label"].value_counts().to_dict()
     rows = rows.assign(label=meant)[meant.notna()].reset_index(drop=True)

@@ -9,10 +9,10 @@ import time
 from typing import TYPE_CHECKING
 
 from curation.errors import DataError, explained
-from curation.film_inbox import FilmInbox
+from curation.file_inbox import FileInbox
 from curation.inbox import INBOX, Inbox
 from curation.job import IngestResult, Job, name_of, slug
-from curation.media import take_in
+from curation.media import FILE_KINDS, take_in
 from curation.starters import sweep_collection
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ def ingest(
     licence: str = "",
     credit: str = "",
 ) -> IngestResult:
-    """Takes pictures or films into a collection; safe to repeat.
+    """Takes pictures, films or scripts into a collection; safe to repeat.
 
     Args:
-        path: A folder, a CSV file or a film; never touched, unless `move`.
+        path: A folder, a CSV file, a film or a script; never touched, unless `move`.
         root: The checkout.
         collection: The collection's name.
         params: Its section of params.yaml.
@@ -80,14 +80,14 @@ def inbox(root: Path, collection: str, params: CollectionParams, *, now: float |
         return []
     sweep_collection(root, collection)
     job = Job(root, collection, params, INBOX, move=True)
-    kind = Inbox if params.medium == "image" else FilmInbox
+    kind = FileInbox if params.medium in FILE_KINDS else Inbox
     return list(kind(folder.resolve(), job, time.time() if now is None else now).run())
 
 
 def _checked(path: Path, root: Path) -> Path:
     if not path.exists():
         message = f"{path} does not exist"
-        raise DataError(message, "check the path; a folder, a CSV file or a film is wanted")
+        raise DataError(message, "check the path; a folder, a CSV file, a film or a script is wanted")
     real, datasets = path.resolve(), (root / "datasets").resolve()
     if real.is_relative_to(datasets):
         message = f"{path} lies in datasets/, which is what ingest writes"

@@ -41,8 +41,8 @@ class Job:
 
     def label_of(self, candidate: Candidate) -> str | None:
         """The label of the taxonomy that a candidate has."""
-        if self.params.medium == "film" and not candidate.label:
-            return ""  # nobody has to say what a film shows
+        if self.params.medium != "image" and not candidate.label:
+            return ""  # nobody has to say what a film shows, or of which genre a script is
         return resolve(candidate.label, self.params.labels)
 
 

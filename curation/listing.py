@@ -35,6 +35,8 @@ class Candidate:
     use: str = ""
     until: str = ""
     caption: str = ""
+    title: str = ""
+    licence: str = ""
     votes: Mapping[str, float] | None = None
 
 

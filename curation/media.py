@@ -6,15 +6,21 @@ from typing import TYPE_CHECKING
 
 from curation import intake
 from curation.errors import explained
-from curation.film_intake import FilmIntake
-from curation.film_listing import scan_films
+from curation.file_intake import FileIntake
+from curation.file_listing import scan_files
+from curation.film_intake import FILM
+from curation.script_intake import SCRIPT
 from curation.starters import check_starter, sweep_collection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from curation.file_kind import FileKind
     from curation.job import IngestResult, Job
+
+# The media whose files are taken in whole; of pictures there are too many, and they go into shards.
+FILE_KINDS: Mapping[str, FileKind] = {"film": FILM, "script": SCRIPT}
 
 
 def take_in(
@@ -24,7 +30,7 @@ def take_in(
 
     Args:
         job: Where to.
-        path: A folder, a CSV file or a film.
+        path: A folder, a CSV file, a film or a script.
         layout: How pictures lie; None: found out.
         votes: A CSV of votes on pictures; None: one found in the folder or beside it.
         only: Names right below the folder; None: all.
@@ -32,9 +38,10 @@ def take_in(
     Raises:
         DataError: Nothing was taken in, or the disk is full or closed to this user.
     """
-    if job.params.medium == "image":
+    kind = FILE_KINDS.get(job.params.medium)
+    if kind is None:
         return intake.take_in(job, path, layout=layout, votes=votes, only=only)
     with explained():
         sweep_collection(job.root, job.collection)
         check_starter(job)
-        return FilmIntake(job, scan_films(path, only)).run()
+        return FileIntake(job, kind, scan_files(path, kind, job.params.labels, only)).run()

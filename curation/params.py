@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 if TYPE_CHECKING:
     from pathlib import Path
 
-Medium = Literal["image", "film"]
+Medium = Literal["image", "film", "script"]
 Crop = Literal["centre", "attention"]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -111,6 +111,34 @@ class FrameParams(Section):
     max_fade_residual: Share = 0.15
 
 
+class ScriptParams(Section):
+    """Thresholds of the checks that scripts and their scenes go through.
+
+    Attributes:
+        max_size_mb: Of one file, at most; a whole film is a quarter of one MB, and what is larger is not opened.
+        language: Works in another one are kept apart (ISO 639-1); empty: none is.
+        min_headings: Scenes of a work that have a heading, at least; below it the text is no script.
+        min_cues: Speeches of a work, at least.
+        min_characters: People who speak in a work, at least.
+        max_broken_lines: Paragraphs that go on in the next one in the middle of a sentence, as a share, at most; a
+            scan parts lines so.
+        min_signs: Of what is done and said in a scene, at least.
+        near_works: How much two works share, at least, to be two drafts of one: the part of their runs of five words
+            that both have.
+        near_scenes: The same of two scenes that are near copies.
+    """
+
+    max_size_mb: float = Field(default=16.0, gt=0.0, le=1024.0)
+    language: str = Field(default="en", pattern=r"^([a-z]{2,3})?$")
+    min_headings: int = Field(default=3, ge=0)
+    min_cues: int = Field(default=10, ge=0)
+    min_characters: int = Field(default=2, ge=0)
+    max_broken_lines: Share = 0.2
+    min_signs: int = Field(default=20, ge=0)
+    near_works: float = Field(default=0.3, gt=0.0, le=1.0)
+    near_scenes: float = Field(default=0.6, gt=0.0, le=1.0)
+
+
 class LookParams(Section):
     """The looks by which pictures without a category are told apart.
 
@@ -127,18 +155,19 @@ class CollectionParams(Section):
     """One collection: its medium, its sources, its taxonomy, its size.
 
     Attributes:
-        medium: What lies in it: pictures, or films.
+        medium: What lies in it: pictures, films, or scripts.
         parent: Another collection whose kept samples are taken over.
         needs: What clean reads first, and DVC has to know: `datasets/C`, or `build/clean/PARENT` where there is one.
         sources: Patterns of the sources that are learned from.
         labels: The taxonomy; ingest refuses a label that is not in it.
-        size_px: The side of the squares that are learned from.
+        size_px: The side of the squares that are learned from; of no meaning to scripts, as channels and crop are.
         channels: 1 for grey, 3 for colours.
         crop: Which square of a picture: its centre, or where its edges are.
         split: How samples that came without a split are dealt out.
         clean: The checks that every picture and frame goes through.
         shots: Films alone: their shots.
         frames: Films alone: the checks of their frames.
+        script: Scripts alone: the checks of works and scenes.
         looks: Collections with a parent alone: categories for what has none.
     """
 
@@ -154,7 +183,13 @@ class CollectionParams(Section):
     clean: CleanParams = CleanParams()
     shots: ShotParams = ShotParams()
     frames: FrameParams = FrameParams()
+    script: ScriptParams = ScriptParams()
     looks: LookParams = LookParams()
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its samples are texts, and not pictures."""
+        return self.medium == "script"
 
     @model_validator(mode="after")
     def _names_its_parent(self) -> Self:

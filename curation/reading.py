@@ -1,4 +1,4 @@
-"""Where Clean reads pictures: as they came, for a person to look at; and as squares of one size, to be packed."""
+"""Where Clean reads samples: as they came, for a person to look at; and as they are packed."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 class Reader(Protocol):
-    """Gives pictures of a table's rows, in any order: (label of the row, picture)."""
+    """Gives pictures or texts of a table's rows, in any order: (label of the row, picture or text)."""
 
     def shown(self, rows: pd.DataFrame) -> Iterator[tuple[Any, np.ndarray]]:
-        """As they came, RGB uint8 H,W,3 of any size; black where one does not decode."""
+        """As they came, RGB uint8 H,W,3 of any size, black where one does not decode; of texts UTF-8 uint8 B."""
 
     def fitted(self, rows: pd.DataFrame) -> Iterator[tuple[Any, np.ndarray]]:
-        """As they are packed, uint8 size,size,C."""
+        """As they are packed, uint8 size,size,C; of texts UTF-8 uint8 B."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,22 @@ class ArrayReader:
         """At the size that is packed."""
         for row, square_hwc in self.shown(rows):
             yield row, as_channels(fit(square_hwc, self.params.size_px), self.params.channels)
+
+
+@dataclass(frozen=True)
+class TextReader:
+    """Gives texts that stand in a column of the table, as they are shown and packed alike."""
+
+    column: str = "text"
+
+    def shown(self, rows: pd.DataFrame) -> Iterator[tuple[Any, np.ndarray]]:
+        """In UTF-8, uint8 B."""
+        for row, text in rows[self.column].items():
+            yield row, np.frombuffer(text.encode(), np.uint8)
+
+    def fitted(self, rows: pd.DataFrame) -> Iterator[tuple[Any, np.ndarray]]:
+        """Likewise."""
+        return self.shown(rows)
 
 
 def as_channels(picture_hwc: np.ndarray, channels: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Tables of samples, read line by line.
 
-films.csv               path and, where wanted, label and the others of samples.csv; a line a film
+films.csv, scripts.csv  path and, where wanted, title, licence, label and the others of samples.csv; a line a file
 samples.csv             path,label and, where wanted, split, group, performer, use, until, caption, votes
 emotion,pixels,Usage    FER2013 as one CSV
 
@@ -25,14 +25,18 @@ from curation.votes import parse_votes
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-SAMPLES, FILMS = "samples.csv", "films.csv"
+SAMPLES, FILMS, SCRIPTS = "samples.csv", "films.csv", "scripts.csv"
 SAMPLES_COLUMNS = ("path", "label", "split", "group", "performer", "use", "until", "caption", "votes")
 FER_CSV = "emotion,pixels,Usage"
 FER_LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")  # by FER2013's index
 
 
-def read_films(file: Path) -> list[Candidate]:
-    """What a table beside films says of them; all but `path` may be left out or empty.
+def read_beside(file: Path, one: str) -> list[Candidate]:
+    """What a table beside files says of them; all but `path` may be left out or empty.
+
+    Args:
+        file: The table.
+        one: What one of the files is called.
 
     Raises:
         DataError: It names no path, or a line of it is wrong.
@@ -40,7 +44,7 @@ def read_films(file: Path) -> list[Candidate]:
     header = header_of(file)
     if "path" not in header:
         names = ", ".join(header[:8]) or "nothing"
-        message = f"{file.name} is no table of films: its first line names {names}"
+        message = f"{file.name} is no table of {one}s: its first line names {names}"
         raise DataError(message, "give it a column path, and where wanted label, split, performer, use, until, caption")
     return list(_samples_rows(file, file.parent.resolve(), labelled=False))
 
@@ -119,7 +123,7 @@ def _sample(file: Path, folder: Path, line: int, row: Row, *, labelled: bool) ->
     except ValueError as error:
         raise fault(file, line, str(error)) from error
     path, place = _placed(row["path"], folder)
-    texts = {name: row.get(name, "") for name in ("group", "performer", "use", "caption")}
+    texts = {name: row.get(name, "") for name in ("group", "performer", "use", "caption", "title", "licence")}
     return Candidate(path, label, place, table=file, line=line, split=split, until=until, votes=votes, **texts)
 
 

@@ -3,7 +3,11 @@
     FOLDER/samples.parquet   every sample, kept or not, and why (columns below)
     FOLDER/SPLIT.npy         pictures uint8 N,H,W,C of the samples kept in SPLIT; `row` points into it
     FOLDER/test-dropped.npy  those of test samples that clean dropped though they decode; their `row` points into it
+    FOLDER/apart.npy         those that are fit, and are kept apart: of texts, what is in another language
     FOLDER/set.json          what a reader must know of the whole: labels, size_px, channels, ...
+
+A set of texts has, in the place of pictures, UTF-8 uint8 B: all texts of an array one after another in the order of
+their rows; `offset` and `length` say in bytes where each lies.
 
 Columns that are always there: id, source, sha256, label, split (train|validation|test), group, performer (or None),
 kept (bool), reason (empty where kept), row (-1 where no array has it), votes (list of one share a label of set.json,
@@ -21,12 +25,14 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 SPLITS = ("train", "validation", "test")
 TEST = "test"
 DROPPED = "test-dropped"  # the array of test samples that clean dropped
+APART = "apart"  # that of samples which nothing speaks against, and which are not learned from
+REASONS_APART = ("another language",)
 COLUMNS = ("id", "source", "sha256", "label", "split", "group", "performer", "kept", "reason", "row", "votes")
 
 
@@ -60,11 +66,27 @@ class SampleSet:
         """The samples of a split's array, in the order of its rows."""
         rows = self.table[array_names(self.table) == split].sort_values("row")
         if self.as_given and split == TEST:
-            rows = pd.concat([rows, self.table[array_names(self.table) == DROPPED].sort_values("row")])
+            dropped = self.table[array_names(self.table) == DROPPED].sort_values("row")
+            if "offset" in dropped:
+                dropped = dropped.assign(offset=dropped["offset"] + rows["length"].sum())
+            rows = pd.concat([rows, dropped])
         return rows.reset_index(drop=True)
 
+    def text(self, split: str) -> np.ndarray:
+        """The texts of a split one after another, UTF-8 uint8 B, memory-mapped and read-only.
+
+        Where each lies is said by `offset` and `length` of `kept(split)`, in bytes.
+        """
+        return self.array(split)
+
+    def texts(self, split: str) -> Iterator[str]:
+        """The texts of a split, one by one, in the order of `kept(split)`."""
+        rows, text = self.kept(split), self.text(split)
+        for offset, length in zip(rows["offset"], rows["length"], strict=True):
+            yield text[offset : offset + length].tobytes().decode()
+
     def array(self, split: str) -> np.ndarray:
-        """The pictures of a split, uint8 N,H,W,C, memory-mapped and read-only."""
+        """The pictures of a split, uint8 N,H,W,C, or its text, uint8 B; memory-mapped and read-only."""
         array: np.ndarray = np.load(self.folder / f"{split}.npy", mmap_mode="r")
         if self.as_given and split == TEST:
             return np.concatenate([array, np.load(self.folder / f"{DROPPED}.npy")])
@@ -88,15 +110,16 @@ class SampleSet:
 
 
 def array_names(table: pd.DataFrame) -> pd.Series:
-    """The array that each row points into: its split's, that of the dropped, or none, which is empty."""
-    names = table["split"].where(table["kept"], np.where(table["split"] == TEST, DROPPED, ""))
-    return names.where(table["row"] >= 0, "")
+    """The array that each row points into: its split's, that of the dropped, that apart, or none, which is empty."""
+    dropped = np.where(table["split"] == TEST, DROPPED, "")
+    beside = np.where(table["reason"].isin(REASONS_APART), APART, dropped)
+    return table["split"].where(table["kept"], beside).where(table["row"] >= 0, "")
 
 
 def write_set(
     folder: Path, table: pd.DataFrame, arrays: Mapping[str, np.ndarray], info: Mapping[str, Any]
 ) -> SampleSet:
-    """Writes a packed set.
+    """Writes a packed set of pictures.
 
     Args:
         folder: Where; made if it is not there.
@@ -107,16 +130,54 @@ def write_set(
     Raises:
         ValueError: A column is missing, or the rows that point into an array are not its 0..N-1.
     """
-    missing = [column for column in COLUMNS if column not in table.columns]
+    _check_columns(table, COLUMNS)
+    names = array_names(table)
+    for split, array in arrays.items():
+        _check_rows(split, table.loc[names == split, "row"], len(array))
+    return _write(folder, table, arrays, info)
+
+
+def write_text_set(
+    folder: Path, table: pd.DataFrame, arrays: Mapping[str, np.ndarray], info: Mapping[str, Any]
+) -> SampleSet:
+    """Writes a packed set of texts.
+
+    Args:
+        folder: Where; made if it is not there.
+        table: One row a sample, with at least COLUMNS, offset and length.
+        arrays: For each split its texts one after another, UTF-8 uint8 B; also under DROPPED and APART.
+        info: For set.json; holds at least `labels`.
+
+    Raises:
+        ValueError: A column is missing, or an array is not made up of the texts whose rows point into it.
+    """
+    _check_columns(table, (*COLUMNS, "offset", "length"))
+    names = array_names(table)
+    for split, array in arrays.items():
+        rows = table[names == split].sort_values("row")
+        _check_rows(split, rows["row"], len(rows))
+        ends = rows["length"].cumsum().to_numpy()
+        whole = np.array_equal(rows["offset"], ends - rows["length"]) and (ends[-1] if len(ends) else 0) == array.size
+        if array.dtype != np.uint8 or array.ndim != 1 or not whole:
+            message = f"{split}: offset and length of the table are not those of the texts in the array"
+            raise ValueError(message)
+    return _write(folder, table, arrays, info)
+
+
+def _check_columns(table: pd.DataFrame, wanted: Sequence[str]) -> None:
+    missing = [column for column in wanted if column not in table.columns]
     if missing:
         message = f"the table lacks the columns {missing}"
         raise ValueError(message)
-    names = array_names(table)
-    for split, array in arrays.items():
-        rows = np.sort(table.loc[names == split, "row"].to_numpy())
-        if not np.array_equal(rows, np.arange(len(array))):
-            message = f"{split}: the rows of the table are not those of the array"
-            raise ValueError(message)
+
+
+def _check_rows(split: str, rows: pd.Series, count: int) -> None:
+    if not np.array_equal(np.sort(rows.to_numpy()), np.arange(count)):
+        message = f"{split}: the rows of the table are not those of the array"
+        raise ValueError(message)
+
+
+def _write(folder: Path, table: pd.DataFrame, arrays: Mapping[str, np.ndarray], info: Mapping[str, Any]) -> SampleSet:
     folder.mkdir(parents=True, exist_ok=True)
     for split, array in arrays.items():
         np.save(folder / f"{split}.npy", array)

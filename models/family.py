@@ -11,7 +11,7 @@ import numpy as np
 from curation.params import Section
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -42,6 +42,15 @@ class Asset:
     licence: str
 
 
+@dataclass(frozen=True)
+class Made:
+    """A file of the bundle that is made from the set, such as what a writer must know of the text that was learned."""
+
+    role: str
+    name: str  # file name in the bundle
+    content: bytes
+
+
 # Brings an asset's bytes, those that its sha256 says; a step passes it in, since packages lie where settings say.
 Read = Callable[[Asset], bytes]
 
@@ -68,11 +77,13 @@ class Scores:
     `rows`: one row a sample with id, group, source and whatever the objective needs (for a classifier: label,
     predicted, confidence and one column `p:LABEL` a label). `metrics`: named figures of the whole split. `arrays`:
     what `draw` shows beside the split's own pictures, such as those that a generator drew; uint8 N,H,W,C each.
+    `texts`: what was written, by a caption; Fountain.
     """
 
     rows: pd.DataFrame
     metrics: dict[str, float]
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -145,10 +156,12 @@ class Family:
         module: (set info, params) -> what Lightning trains; the network is passed in inside.
         network: module -> what is exported and compressed.
         graphs: (network, set) -> the graphs to export, pre- and post-processing inside; may calibrate on validation.
-        calibration: (set, count, seed) -> feeds for static quantisation, from the validation split.
+        calibration: (set, count, seed, graph) -> feeds for static quantisation and for parity, from the validation
+            split.
         assets: Files that travel along, also beside the float reference.
+        made: set -> files made from it that travel along as well.
         instruments: Files that the score measures with; they do not travel.
-        settings: set info -> what the manifest tells the runtime (input, labels, crop).
+        settings: (set info, graphs) -> what the manifest tells the runtime (input, labels, crop).
         quantisation: `static` for convolutions, `dynamic` for recurrent layers.
         score: (bundle or folder of the fp32 graphs, clean set, split, read) -> Scores, through the bundle's own graph.
         draw: (scores, clean set, split) -> picture sheets for the report.
@@ -169,14 +182,15 @@ class Family:
     module: Callable[[Mapping[str, Any], Any], LightningModule]
     network: Callable[[LightningModule], torch.nn.Module]
     graphs: Callable[[torch.nn.Module, SampleSet], list[Graph]]
-    calibration: Callable[[SampleSet, int, int], list[dict[str, np.ndarray]]]
+    calibration: Callable[[SampleSet, int, int, Graph], list[dict[str, np.ndarray]]]
     assets: tuple[Asset, ...]
-    settings: Callable[[Mapping[str, Any]], dict[str, Any]]
+    settings: Callable[[Mapping[str, Any], Sequence[Graph]], dict[str, Any]]
     quantisation: Literal["static", "dynamic"]
     score: Callable[[Bundle, SampleSet, str, Read], Scores]
     draw: Callable[[Scores, SampleSet, str], list[Sheet]]
     objective: Objective
     monitor: Monitor
+    made: Callable[[SampleSet], list[Made]] | None = None
     instruments: tuple[Asset, ...] = ()
     agreement: Callable[[np.ndarray, np.ndarray], dict[str, float]] = agreement_of_labels
     kept_float: tuple[str, ...] = ()

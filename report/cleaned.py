@@ -35,15 +35,13 @@ def dropped_sheet(reader: Reader, collection: str, table: pd.DataFrame, path: Pa
     """
     looked_at = table[(table["source"] == source) | (source == "")]
     dropped = looked_at[~looked_at["kept"]]
-    shown = pd.concat([_spread(dropped[dropped["reason"] == reason], EACH) for reason in REASONS])
+    shown = pd.concat([spread(dropped[dropped["reason"] == reason], EACH) for reason in REASONS])
     numbers = [int(number) for number in shown.index]
     named = dict(zip(table["id"], range(len(table)), strict=True))
     originals = [named.get(name, -1) for name in shown["copy_of"]]
     pictures = _read(reader, table.iloc[sorted({*numbers, *originals} - {-1})])
     cells = [_beside(pictures[number], pictures.get(other)) for number, other in zip(numbers, originals, strict=True)]
-    title = f"{source or collection}: {len(dropped):,} of {len(looked_at):,} samples dropped"
-    if len(shown) < len(dropped):
-        title += f", {len(shown):,} of them shown"
+    title = dropped_title(source or collection, "samples", len(dropped), len(looked_at), len(shown))
     return sheet(cells, _captions(shown, table, originals), path, title=title, columns=COLUMNS, cell_px=CELL_PX)
 
 
@@ -58,7 +56,7 @@ def kept_sheet(reader: Reader, collection: str, table: pd.DataFrame, path: Path)
     """
     kept = table[table["kept"] & (table["split"] != "test")]
     each = COLUMNS * max(1, KEPT_ROWS // kept["label"].nunique())
-    shown = pd.concat([_spread(rows, each) for _label, rows in kept.groupby("label")])
+    shown = pd.concat([spread(rows, each) for _label, rows in kept.groupby("label")])
     pictures = _read(reader, shown)
     captions = list(shown["label"] + "\n" + shown["source"] + ", " + shown["split"])
     title = f"{collection}: {int(table['kept'].sum()):,} of {len(table):,} samples kept; up to {each} of each label"
@@ -71,7 +69,14 @@ def _captions(shown: pd.DataFrame, table: pd.DataFrame, originals: list[int]) ->
     return [said + (other or why) for said, other, why in zip(seen, others, shown["why"], strict=True)]
 
 
-def _spread(rows: pd.DataFrame, most: int) -> pd.DataFrame:
+def dropped_title(name: str, samples: str, dropped: int, of: int, shown: int) -> str:
+    """What stands over a sheet of dropped ones."""
+    title = f"{name}: {dropped:,} of {of:,} {samples} dropped"
+    return f"{title}, {shown:,} of them shown" if shown < dropped else title
+
+
+def spread(rows: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Some of the rows, evenly spread over all of them."""
     if len(rows) <= most:
         return rows
     return rows.iloc[np.linspace(0, len(rows) - 1, most).round().astype(int)]

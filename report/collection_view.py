@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from curation.sampleset import REASONS_APART
 from report.facts import Collection, counts, pictures
 from report.figures import figure_text, metric_name
 from report.parts import Bar, attempt, note, stacked
@@ -27,11 +28,12 @@ class SourceRow:
     kept: int
     licence: str
     starter: bool
+    apart: int = 0  # that nothing speaks against
 
     @property
     def dropped_share(self) -> float:
         """The part that the checks dropped."""
-        return 1 - self.kept / self.samples if self.samples else 0.0
+        return 1 - (self.kept + self.apart) / self.samples if self.samples else 0.0
 
 
 @dataclass
@@ -85,7 +87,8 @@ def _sources(table: pd.DataFrame, about: dict[str, dict[str, Any]]) -> list[Sour
         known = about.get(str(source), {})
         kept = int(samples["kept"].astype(bool).sum())
         licence, starter = str(known.get("licence") or ""), bool(known.get("starter"))
-        rows.append(SourceRow(str(source), len(samples), kept, licence, starter))
+        apart = int(samples["reason"].isin(REASONS_APART).sum())
+        rows.append(SourceRow(str(source), len(samples), kept, licence, starter, apart))
     return rows
 
 
@@ -98,7 +101,8 @@ def _named(value: Any, prefix: str = "") -> list[tuple[str, Any]]:  # noqa: ANN4
 
 def _kept_sheet(view: CollectionView, facts: Collection) -> None:
     """As many of each label, by the order of their ids: the same data give the same sheet."""
-    if facts.table is None or any("kept" in shown.name for shown in view.pictures):
+    is_text = facts.table is not None and "offset" in facts.table  # of which clean has drawn all that there is to see
+    if facts.table is None or is_text or any("kept" in shown.name for shown in view.pictures):
         return
     rows = facts.samples.kept("train")
     each = max(1, KEPT_SHOWN // max(1, rows["label"].nunique()))

@@ -29,6 +29,16 @@ NAMES = {
     "conditional_accuracy": "drawn as the category asked for",
     "real_accuracy": "the same of real pictures, the ceiling",
     "finite": "finite, no picture of one colour",
+    # Of a writer.
+    "neg_bits_per_character": "\u2212bits a character",
+    "bits_per_character_64": "bits a character, windows of 64 from nothing",
+    "unspelled": "characters that the vocabulary lacks",
+    "valid": "valid scenes",
+    "distinct_2": "distinct pairs of words",
+    "repeated_lines": "repeated lines",
+    "verbatim_share": "words out of the training text, in runs of 8",
+    "verbatim_longest": "longest run out of the training text, in words",
+    "compressed_bits": "compressed, divergence in bits",
 }
 _KEY = re.compile(r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b")
 # Parts that a family watches; labels are parts too, and stand as they are.

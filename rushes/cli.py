@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from rushes import __version__, cli_scene
+from rushes import __version__, cli_scene, cli_write
 from rushes.errors import FAILED, RushesError
 
 app = typer.Typer(
@@ -24,7 +24,7 @@ app = typer.Typer(
 )
 FAMILY = "expression"
 # What a model is good for, once it is here: the command that pull names.
-USES = {FAMILY: "rushes capture --show"} | cli_scene.USES
+USES = {FAMILY: "rushes capture --show"} | cli_scene.USES | cli_write.USES
 TYPER_INTERRUPTED = 130  # what it makes of Ctrl-C, without a word
 
 PULL_EXAMPLES = """\b
@@ -119,6 +119,7 @@ def capture_command(
 
 app.command("scene", epilog=cli_scene.SCENE_EXAMPLES)(cli_scene.scene_command)
 app.command("storyboard", epilog=cli_scene.STORYBOARD_EXAMPLES)(cli_scene.storyboard_command)
+app.command("write", epilog=cli_write.WRITE_EXAMPLES)(cli_write.write_command)
 
 
 def main() -> None:

@@ -82,7 +82,7 @@ def read_script(path: Path, say: Callable[[str], None] = lambda _: None) -> Scri
         NothingFitsError: It is empty, or no scene in it has a heading.
         RushesError: It cannot be read, is no text, or no Fountain.
     """
-    text = _prepared(path, _decoded(path, say))
+    text = _prepared(path, decoded(path, say))
     paragraphs = _parsed(text)
     groups = _by_scene(paragraphs)
     if not groups:
@@ -105,7 +105,13 @@ def _byline(title_page: dict[str, list[str]]) -> str:
     return f"{credit} {', '.join(authors)}" if authors else ""
 
 
-def _decoded(path: Path, say: Callable[[str], None]) -> str:
+def decoded(path: Path, say: Callable[[str], None]) -> str:
+    """The text of a script's file; of one that is not UTF-8 it is said what it was read as.
+
+    Raises:
+        NothingFitsError: It is empty.
+        RushesError: It is too large, of another program, or no text.
+    """
     with path.open("rb") as file:
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES or content.startswith((b"%PDF", b"PK\x03\x04", b"<?xml")):
@@ -133,7 +139,7 @@ def _prepared(path: Path, text: str) -> str:
     """The text as screenplain reads it rightly; what each line here mends is said beside it."""
     text = re.sub("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]", "\n", text)
     text = re.sub("[\ue700-\ue705]", "", text)  # its own signs for styles
-    text = _without_boneyard(path, text)
+    text = without_boneyard(path, text)
     text = _NOTE.sub("", text).strip("\n")  # it knows no note over an empty line, and prints one that is not closed
     head, _, body = text.partition("\n\n") if _KEY.match(text) else ("", "", text)
     # A value beside its key that goes on below would undo the whole title page.
@@ -142,8 +148,12 @@ def _prepared(path: Path, text: str) -> str:
     return f"{head}\n\n{_body(body)}\n"
 
 
-def _without_boneyard(path: Path, text: str) -> str:
-    """The parser would print what is struck by a /* that nothing closes."""
+def without_boneyard(path: Path, text: str) -> str:
+    """The text without what is struck by /* and */; the parser would print what nothing closes.
+
+    Raises:
+        RushesError: A /* is never closed; the line is named.
+    """
     kept, position = [], 0
     while (start := text.find("/*", position)) >= 0:
         end = text.find("*/", start + 2)
@@ -221,7 +231,7 @@ def _shortened(title: str) -> str:
 
 def _scene(number: str, slug: Paragraph, inside: list[Paragraph], chapters: tuple[Chapter, ...]) -> Scene:
     heading = _text(slug.line)
-    lines = 2 + _height(heading, ACTION) + sum(_lines(paragraph) for paragraph in inside)
+    lines = 2 + height(heading, ACTION) + sum(_lines(paragraph) for paragraph in inside)
     eighths = max(1, round(EIGHTHS * lines / PAGE_LINES))
     names = (_speaker(dialog) for paragraph in inside for dialog in _dialogs(paragraph))
     speakers = tuple(dict.fromkeys(filter(None, names)))
@@ -259,14 +269,15 @@ def _lines(paragraph: Paragraph) -> int:
         return 1 + max(_spoken(dialog, DUAL, DUAL_PARENTHETICAL) for side in sides for dialog in _dialogs(side))
     if kind == "Dialog":
         return 1 + _spoken(paragraph, DIALOGUE, PARENTHETICAL)
-    return 1 + sum(_height(_text(line), ACTION) for line in paragraph.lines) if kind in {"Action", "Transition"} else 0
+    return 1 + sum(height(_text(line), ACTION) for line in paragraph.lines) if kind in {"Action", "Transition"} else 0
 
 
 def _spoken(dialog: Paragraph, width: int, parenthetical: int) -> int:
-    return 1 + sum(_height(_text(text), parenthetical if aside else width) for aside, text in dialog.blocks)
+    return 1 + sum(height(_text(text), parenthetical if aside else width) for aside, text in dialog.blocks)
 
 
-def _height(text: str, width: int) -> int:
+def height(text: str, width: int) -> int:
+    """How many lines a text takes in a column that is so many letters wide."""
     return max(1, len(textwrap.wrap(text, width)))
 
 

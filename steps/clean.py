@@ -8,7 +8,10 @@ from curation.clean import Examined, hold_losses, pack_kept
 from curation.errors import TooManyDropped
 from curation.examine import examine
 from curation.params import load_collection
-from report.cleaned import dropped_sheet, kept_sheet
+from report import cleaned, script_pages
+
+_PICTURES = (cleaned.dropped_sheet, cleaned.kept_sheet)
+SHEETS = {"image": _PICTURES, "film": _PICTURES, "script": (script_pages.dropped_sheet, script_pages.kept_sheet)}
 
 
 def run(item: str) -> None:
@@ -23,15 +26,16 @@ def run(item: str) -> None:
     try:
         hold_losses(examined, item, params)
     except TooManyDropped as error:
-        _show(error, item, examined)
+        _show(error, item, examined, params.medium)
         raise
     made = pack_kept(item, examined, params, root / "build" / "clean" / item)
+    dropped_sheet, kept_sheet = SHEETS[params.medium]
     if not examined.dropped.empty:
         dropped_sheet(examined.reader, item, examined.shown, made.folder / "dropped.jpg")
     kept_sheet(examined.reader, item, examined.table, made.folder / "kept.jpg")
 
 
-def _show(error: TooManyDropped, item: str, examined: Examined) -> None:
+def _show(error: TooManyDropped, item: str, examined: Examined, medium: str) -> None:
     path = Path("build") / "failures" / f"dropped-{error.source}.jpg"
-    dropped_sheet(examined.reader, item, examined.shown, path, error.source)
+    SHEETS[medium][0](examined.reader, item, examined.shown, path, error.source)
     error.remedy = error.remedy.replace("the sheet of the dropped ones", path.as_posix())

@@ -30,8 +30,8 @@ def run(item: str) -> None:
     network = trained(family, samples, params, Path("build") / item / "train")
     source, target = Path("build") / item / "reference", Path("build") / item / "candidate"
     graphs = reference(family, network, samples, params.compress, source, read_asset)
-    compress(family, samples, params.compress, source, target)
-    seal(family, samples.info, graphs, read_asset, target)
+    compress(family, samples, params.compress, graphs, source, target)
+    seal(family, samples, graphs, read_asset, target)
     forget_checkpoints(item)
 
 

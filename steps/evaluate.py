@@ -17,6 +17,8 @@ from registry.assets import read_asset
 from report.charts import confusion, reliability
 from report.figures import credit_line, credits_of
 from report.sheets import sheet
+from report.typed_page import COLUMNS as PAGES
+from report.typed_page import PAGE_PX, page_of
 from rushes.bundle import read_bundle, write_certificate
 
 if TYPE_CHECKING:
@@ -81,6 +83,8 @@ def _draw(family: Family, scores: Scores, samples: SampleSet, folder: Path, owed
         path, columns = folder / f"{drawn.name}.jpg", drawn.columns or COLUMNS
         sheet(drawn.pictures, drawn.captions, path, title=drawn.title, columns=columns, foot=owed)
         captions[f"{drawn.name}.jpg"] = drawn.title
+    if scores.texts:
+        captions |= _written(scores, folder)
     if "predicted" in scores.rows:
         figures = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         confusion(figures["confusion"], figures["labels"], folder / "confusion.png")
@@ -89,3 +93,12 @@ def _draw(family: Family, scores: Scores, samples: SampleSet, folder: Path, owed
         )
         captions |= {"confusion.png": "Confusion: truth by row", "reliability.png": "Reliability"}
     (folder / "captions.json").write_text(json.dumps(captions, indent=2) + "\n", encoding="utf-8")
+
+
+def _written(scores: Scores, folder: Path) -> dict[str, str]:
+    """What was written, typed as pages, and as the text it is."""
+    title = "Written for headings and casts that were held out: the beginnings"
+    pages = [page_of(text) for text in scores.texts.values()]
+    sheet(pages, list(scores.texts), folder / "written.jpg", title=title, columns=PAGES, cell_px=PAGE_PX)
+    (folder / "written.fountain").write_text("\n".join(scores.texts.values()), encoding="utf-8")
+    return {"written.jpg": title}

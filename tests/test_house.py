@@ -129,7 +129,8 @@ def test_the_lock_satisfies_pyproject():
     """Every range has its pin, and every pin lies in its range; PyTorch stands in no lock."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     groups = project["dependency-groups"]
-    lines = project["project"]["dependencies"] + project["project"]["optional-dependencies"]["scene"]
+    extras = project["project"]["optional-dependencies"]
+    lines = project["project"]["dependencies"] + extras["scene"] + extras["write"]
     wanted = [Requirement(line) for line in lines + groups["night"] + groups["dev"]]
     pins = locked()
 

@@ -18,7 +18,7 @@ from models.family import Asset, Family, Graph, Monitor
 from models.randomness import derived_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pytorch_lightning import LightningModule
 
@@ -74,7 +74,7 @@ def temperature(deployed: Deployed, samples: SampleSet) -> float:
     return round(float(candidates[int(np.argmin(losses))]), 4)
 
 
-def calibration(samples: SampleSet, count: int, seed: int) -> list[dict[str, np.ndarray]]:
+def calibration(samples: SampleSet, count: int, seed: int, _graph: Graph) -> list[dict[str, np.ndarray]]:
     """Feeds for static quantisation: validation pictures, so the test split stays shut."""
     pictures_nhwc = samples.array("validation")
     random = np.random.default_rng(derived_seed(seed, "calibration"))
@@ -83,7 +83,7 @@ def calibration(samples: SampleSet, count: int, seed: int) -> list[dict[str, np.
     return [{"pictures": np.ascontiguousarray(pictures_nhwc[rows[i : i + CALIBRATION_BATCH]])} for i in starts]
 
 
-def settings(info: Mapping[str, Any]) -> dict[str, Any]:
+def settings(info: Mapping[str, Any], _graphs: Sequence[Graph]) -> dict[str, Any]:
     """What the manifest tells the runtime."""
     return {
         "labels": list(info["labels"]),

@@ -22,7 +22,7 @@ from models.scene.texts import ENCODER, TOKENIZER
 from rushes.text import TEMPLATES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pytorch_lightning import LightningModule
 
@@ -53,7 +53,7 @@ def graphs(trained: torch.nn.Module, samples: SampleSet) -> list[Graph]:
     return [Graph("graph", "scene.onnx", Deployed(trained).eval(), example, INPUTS, ("pictures",))]
 
 
-def calibration(samples: SampleSet, count: int, seed: int) -> list[dict[str, np.ndarray]]:
+def calibration(samples: SampleSet, count: int, seed: int, _graph: Graph) -> list[dict[str, np.ndarray]]:
     """Feeds for static quantisation: what validation samples ask for, so the test split stays shut."""
     random = np.random.default_rng(derived_seed(seed, "calibration"))
     texts_nkt = np.load(samples.folder / "text-validation.npy", mmap_mode="r")
@@ -68,7 +68,7 @@ def calibration(samples: SampleSet, count: int, seed: int) -> list[dict[str, np.
     return [{k: v[i : i + CALIBRATION_BATCH] for k, v in feeds.items()} for i in range(0, count, CALIBRATION_BATCH)]
 
 
-def settings(info: Mapping[str, Any]) -> dict[str, Any]:
+def settings(info: Mapping[str, Any], _graphs: Sequence[Graph]) -> dict[str, Any]:
     """What the manifest tells the runtime."""
     return {
         "labels": list(info["labels"]),

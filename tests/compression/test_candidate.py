@@ -77,7 +77,8 @@ def test_what_is_kept_float_stays_float(built, tmp_path):
     """Nodes by the beginning of their names; one that the graph has not is a family that does not know its network."""
     samples, folder = built
     source = folder / "reference" / "expression.onnx"
-    feeds = SMALL.calibration(samples, 16, 0)
+    graph = SMALL.graphs(quickly_trained(samples), samples)[0]
+    feeds = SMALL.calibration(samples, 16, 0, graph)
     first = next(node.name for node in onnx.load(source).graph.node if node.op_type == "Conv")
     kept = onnx.load(quantise_static(source, tmp_path / "kept.onnx", feeds, (first,)))
     all_of_it = onnx.load(quantise_static(source, tmp_path / "all.onnx", feeds))
@@ -99,8 +100,8 @@ def test_only_what_was_learned_is_compressed_and_counted(built, tmp_path):
     travelling = replace(SMALL, assets=(asset,))
     network = quickly_trained(samples)
     graphs = reference(travelling, network, samples, PARAMS, tmp_path / "reference", lambda _: encoder)
-    compress(travelling, samples, PARAMS, tmp_path / "reference", tmp_path / "candidate")
-    seal(travelling, samples.info, graphs, lambda _: encoder, tmp_path / "candidate")
+    compress(travelling, samples, PARAMS, graphs, tmp_path / "reference", tmp_path / "candidate")
+    seal(travelling, samples, graphs, lambda _: encoder, tmp_path / "candidate")
     bundles = [read_bundle(tmp_path / name) for name in ("reference", "candidate")]
 
     assert (bundles[1].folder / "encoder.onnx").read_bytes() == encoder
@@ -141,7 +142,7 @@ def test_an_asset_with_another_hash_is_refused(built, tmp_path):
     shutil.copytree(folder / "candidate", tmp_path / "candidate")
 
     with pytest.raises(BundleError, match="sha256"):
-        seal(SMALL, samples.info, graphs, lambda _: b"tampered", tmp_path / "candidate")
+        seal(SMALL, samples, graphs, lambda _: b"tampered", tmp_path / "candidate")
 
 
 def test_the_test_split_stays_shut(built, tmp_path):

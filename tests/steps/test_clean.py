@@ -4,10 +4,15 @@ import pandas as pd
 import pytest
 import yaml
 
+from curation.ingest import ingest
+from curation.params import load_collection
 from curation.sampleset import SampleSet
+from rushes.elements import Element
+from rushes.fountain import write
 from steps.__main__ import main
 from steps.clean import run
 from tests.support.raw import LABELS, Sample, encode, photo, photos, write_raw
+from tests.support.scripts import plant, script
 
 DARK = [Sample(encode(photo(500 + n) // 8)) for n in range(4)]
 
@@ -69,3 +74,18 @@ def test_what_consent_keeps_back_is_on_no_sheet(checkout):
 
     assert SampleSet(folder).info["counts"] == {"not for training": 6}
     assert not (folder / "dropped.jpg").exists()
+
+
+def test_scripts_have_sheets_of_pages(checkout):
+    """The set of a collection of scripts lies where that of pictures does, and its sheets are called the same."""
+    section = {"medium": "script", "labels": ["comedies"], "script": {"min_signs": 60}}
+    (checkout / "params.yaml").write_text(yaml.safe_dump({"collections": {"scripts": section}}))
+    folder = plant(checkout / "set", 6)
+    short = [Element("heading", "INT. HALL - DAY"), Element("action", "Dark.")]
+    (folder / "more.fountain").write_text(write([*script(9), *short]), encoding="utf-8")
+    ingest(folder, checkout, "scripts", load_collection(checkout / "params.yaml", "scripts"))
+    run("scripts")
+    made = checkout / "build" / "clean" / "scripts"
+
+    assert {path.name for path in made.iterdir()} >= {"train.npy", "apart.npy", "set.json", "dropped.jpg", "kept.jpg"}
+    assert SampleSet(made).info["counts"] == {"too short": 1}

@@ -37,8 +37,8 @@ def no_asset(_asset: Asset) -> bytes:
 def export_all(samples: SampleSet, folder: Path) -> None:
     """FOLDER/reference and FOLDER/candidate."""
     graphs = reference(SMALL, quickly_trained(samples), samples, PARAMS, folder / "reference", no_asset)
-    compress(SMALL, samples, PARAMS, folder / "reference", folder / "candidate")
-    seal(SMALL, samples.info, graphs, no_asset, folder / "candidate")
+    compress(SMALL, samples, PARAMS, graphs, folder / "reference", folder / "candidate")
+    seal(SMALL, samples, graphs, no_asset, folder / "candidate")
 
 
 def shuffle_convolutions(path: Path) -> None:

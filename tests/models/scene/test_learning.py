@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from models.family import Graph
 from models.scene.crops import closer
-from models.scene.definition import calibration, module, progress
+from models.scene.definition import INPUTS, calibration, module, progress
 from models.scene.distance import sliced_wasserstein
 from models.scene.losses import critic_loss, disturbed
 from models.scene.network import Condition, Deployed, build, latents_for, size_of
@@ -191,7 +192,7 @@ def test_a_category_without_training_pictures_cannot_be_asked_for(tmp_path, monk
 
 def test_calibration_asks_for_what_validation_has(samples):
     """Feeds of the graph's own inputs, some with and some without a category."""
-    feeds = calibration(samples, 40, 0)
+    feeds = calibration(samples, 40, 0, Graph("graph", "scene.onnx", torch.nn.Identity(), (), INPUTS, ("pictures",)))
     told = np.concatenate([feed["categories"] for feed in feeds]).sum(1)
 
     assert set(feeds[0]) == {"latents", "texts", "categories"}

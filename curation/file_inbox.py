@@ -1,16 +1,15 @@
-"""What lies in inbox/C where C holds films: each folder is a source, loose films together are `inbox`."""
+"""What lies in inbox/C where C holds films or scripts: each folder is a source, loose files together are `inbox`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from curation.containers import is_film
 from curation.errors import DataError, explained
 from curation.job import IngestResult, Job, slug
-from curation.media import take_in
+from curation.media import FILE_KINDS, take_in
 from curation.quarantine import remove_empty
-from curation.sample_tables import FILMS, SAMPLES
+from curation.sample_tables import SAMPLES
 from curation.settling import still_written
 from curation.walk import visible
 
@@ -18,14 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from curation.file_kind import FileKind
+
 
 @dataclass
-class FilmInbox:
-    """The inbox of one collection of films.
+class FileInbox:
+    """The inbox of one collection of whole files.
 
     Attributes:
         folder: inbox/C.
-        job: Where its films go; its source is that of loose ones.
+        job: Where its files go; its source is that of loose ones.
         now: Seconds since 1970, for what is still being written to.
     """
 
@@ -33,8 +34,13 @@ class FilmInbox:
     job: Job
     now: float
 
+    @property
+    def kind(self) -> FileKind:
+        """What its files are."""
+        return FILE_KINDS[self.job.params.medium]
+
     def run(self) -> Iterator[IngestResult]:
-        """Takes in each folder that is still, then the loose films; a film that is still being copied waits."""
+        """Takes in each folder that is still, then the loose files; one that is still being copied waits."""
         entries = visible(self.folder)
         held = [entry for entry in entries if still_written(entry, self.now)]
         if held:
@@ -48,9 +54,9 @@ class FilmInbox:
             yield from self._take(replace(self.job, source=slug(folder.name)), folder, None)
             remove_empty(folder)
         loose = [entry for entry in ready if entry not in folders]
-        # What a table says of films that are still coming, it says when they have come.
-        wait = any(entry.name in {FILMS, SAMPLES} for entry in entries) and bool(held)
-        if any(map(is_film, loose)) and not wait:
+        # What a table says of files that are still coming, it says when they have come.
+        wait = any(entry.name in {self.kind.table, SAMPLES} for entry in entries) and bool(held)
+        if any(map(self.kind.has, loose)) and not wait:
             yield from self._take(self.job, self.folder, [entry.name for entry in loose])
         elif loose and not wait:
             yield from self._strange(loose)
@@ -64,6 +70,7 @@ class FilmInbox:
         yield from [result] if result.problem or result.notes or result.added or result.refused else []
 
     def _strange(self, entries: list[Path]) -> Iterator[IngestResult]:
+        one = self.kind.one
         for entry in entries:
-            message = f"inbox/{self.job.collection}/{entry.name} is no film and no folder of films"
+            message = f"inbox/{self.job.collection}/{entry.name} is no {one} and no folder of {one}s"
             yield IngestResult(self.job.collection, self.job.source, problem=message, remedy="take it out")

@@ -1,0 +1,225 @@
+"""Our recurrent network against nanoGPT's recipe for a processor, and the compressed writer against PyTorch.
+
+    python -m benchmarks.script --data TEXT.txt [--quick] [--seeds 3] [--bundle DIR]
+
+- loss: nats a character on the last tenth of the text after the same CPU-seconds on one thread, those that the peer's
+  2,000 steps take; ours with its state carried through the text, and in windows of 64 characters from nothing, each
+  over the peer's in such windows.
+- characters/s: `rushes write` from the compressed bundle over the PyTorch module in float32, one thread each.
+- bits lost: what compression costs, bits a character on the same text.
+
+Both train in turns, batch by batch, in one process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from pytorch_lightning import Callback, Trainer
+from torch.nn import functional
+
+from benchmarks.figures import Figure, interleave, report
+from benchmarks.nanogpt import STEPS, Peer
+from compression.export import export
+from compression.quantise import quantise_dynamic
+from models.script.data import Contiguous, batches, lanes
+from models.script.definition import graphs, module
+from models.script.encode import ALWAYS
+from models.script.params import TrainParams
+from models.script.score import Reader, Work
+from rushes.length import Length
+from rushes.marks import ALL
+from rushes.verbatim import Verbatim, build
+from rushes.writer import Network, Request, ScriptWriter
+from training.fit import precision_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from models.script.module import ScriptModule
+    from models.script.network import ScriptNetwork
+
+TRAIN, WINDOW = 0.9, 64
+CHARACTERS = 400  # that are written to see how fast
+
+
+class InTurns(Callback):
+    """After each of our batches the peer goes on until it has spent as much; when it is done, so are we."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer, self.spent, self._since = peer, 0.0, 0.0
+
+    def done(self, step: int = 0) -> float:
+        """The share of the training that is over, whatever the step."""
+        del step
+        return self.peer.done
+
+    def on_train_start(self, *_words: object) -> None:
+        """Starts the clock: imports and the first weights do not count."""
+        self._since = time.process_time()
+
+    def on_train_batch_end(self, trainer: Trainer, *_words: object) -> None:
+        """The peer's turn."""
+        self.spent += time.process_time() - self._since
+        while self.peer.spent < self.spent and self.peer.done < 1.0:
+            self.peer.go_on()
+        trainer.should_stop = self.peer.done >= 1.0
+        self._since = time.process_time()
+
+
+def train(tokens: np.ndarray, vocabulary: list[str], seed: int, steps: int) -> tuple[ScriptModule, Peer]:
+    """Both, with as many CPU-seconds each."""
+    params = TrainParams(seed=seed)
+    learner, peer = module({"vocabulary": vocabulary}, params), Peer(tokens, len(vocabulary), seed, steps)
+    turns = InTurns(peer)
+    learner.share_done = turns.done  # type: ignore[method-assign]  # by the peer's steps, not by epochs
+    before = max(params.grams, params.grams_out) - 1
+    epoch = lambda: learner.current_epoch  # noqa: E731  # asked at the start of each pass
+    text = Contiguous((tokens,), params.batch_size, params.steps, before, seed, epoch=epoch)
+    trainer = Trainer(
+        accelerator="cpu", max_epochs=100_000, logger=False, enable_progress_bar=False, enable_model_summary=False,
+        enable_checkpointing=False, precision=precision_for(params.precision, "cpu"), callbacks=[turns],
+    )  # fmt: skip
+    trainer.fit(learner, text)
+    read = trainer.global_step * params.batch_size * params.steps
+    told = f"# seed {seed}: ours {read:,} characters in {turns.spent:.0f} CPU-s, nanoGPT {peer.step:,} steps in"
+    print(f"{told} {peer.spent:.0f}", file=sys.stderr, flush=True)
+    return learner.eval(), peer
+
+
+@torch.no_grad()
+def carried(network: ScriptNetwork, text: np.ndarray) -> float:
+    """Nats a character, the state carried from the beginning of the text to its end."""
+    ids_1l = lanes(text.astype(np.int64), 1, network.window - 1)
+    state, total = network.start(1), 0.0
+    for ids_1x, targets_1t in batches(ids_1l, 2048, network.window - 1):
+        logits_1tv, state = network(torch.from_numpy(ids_1x), state)
+        total += float(functional.cross_entropy(logits_1tv[0], torch.from_numpy(targets_1t[0]), reduction="sum"))
+    return total / (len(text) - 1)
+
+
+@torch.no_grad()
+def windows(network: ScriptNetwork, text: np.ndarray) -> float:
+    """Nats a character in windows of 64, each from nothing."""
+    count = (len(text) - 1) // WINDOW
+    ids = torch.from_numpy(text.astype(np.int64))
+    inputs_nt = ids[: count * WINDOW].view(count, WINDOW)
+    targets_nt = ids[1 : count * WINDOW + 1].view(count, WINDOW)
+    total = 0.0
+    for some_nt, then_nt in zip(torch.split(inputs_nt, 256), torch.split(targets_nt, 256), strict=True):
+        nothing = torch.zeros(len(some_nt), network.window - 1, dtype=torch.int64)
+        logits_ntv, _ = network(torch.cat([nothing, some_nt], 1), network.start(len(some_nt)))
+        total += float(functional.cross_entropy(logits_ntv.flatten(0, 1), then_nt.flatten(), reduction="sum"))
+    return total / (count * WINDOW)
+
+
+def loss_figures(text: str, seeds: int, steps: int) -> tuple[list[Figure], ScriptModule, list[str]]:
+    """Both columns over the peer's."""
+    vocabulary = ["", *sorted(set(text) | set(ALL) | set(ALWAYS))]
+    index = {sign: number for number, sign in enumerate(vocabulary)}
+    tokens = np.array([index[sign] for sign in text], np.uint8)
+    cut = int(TRAIN * len(tokens))
+    held, ours, peers = tokens[cut:], [], []
+    for seed in range(seeds):
+        learner, peer = train(tokens[:cut], vocabulary, seed, steps)
+        ours.append((carried(learner.network, held), windows(learner.network, held)))
+        peers.append(peer.loss(held))
+        told = f"# seed {seed}: carried {ours[-1][0]:.4f}, windows {ours[-1][1]:.4f}, nanoGPT {peers[-1]:.4f}"
+        print(told, file=sys.stderr, flush=True)
+    columns = zip(*ours, strict=True)
+    names = (("state carried", 0.74), ("windows of 64", 0.80))
+    figures = [
+        Figure(f"loss, {name}, ours/nanoGPT in windows", column, peers, goal, at_most=True)
+        for (name, goal), column in zip(names, columns, strict=True)
+    ]
+    return figures, learner, vocabulary
+
+
+def speed_figures(learner: ScriptModule, vocabulary: list[str], text: str, rounds: int, scratch: Path) -> list[Figure]:
+    """The compressed step with grammar and guard, as `rushes write` runs it, over the module in float32."""
+    graph = graphs(learner.network.float().eval(), None)[0]  # type: ignore[arg-type]  # the set is not looked at
+    fp32 = export(graph, scratch)
+    int8 = quantise_dynamic(fp32, scratch / "int8.onnx")
+    writer = _writer(int8, graph.example, vocabulary)
+
+    def ours() -> float:
+        start, written = time.perf_counter(), writer()
+        return written / (time.perf_counter() - start)
+
+    def peer() -> float:
+        window, state = (part[:1] for part in graph.example)
+        random, start = np.random.default_rng(1), time.perf_counter()
+        with torch.inference_mode():
+            for _ in range(CHARACTERS):
+                logits, state = graph.module(window, state)
+                shares = torch.softmax(logits[0].double(), 0).numpy()
+                token = random.choice(len(shares), p=shares / shares.sum())
+                window = torch.cat([window[:, 1:], torch.tensor([[token]])], 1)
+        return CHARACTERS / (time.perf_counter() - start)
+
+    speeds = interleave(ours, peer, rounds, "characters/s")
+    figures = [Figure("characters/s, rushes write int8/PyTorch fp32", *speeds, 3.0, at_most=False)]
+    small, large = (path.stat().st_size / 1e6 for path in (int8, fp32))
+    lost = [_bits(path, graph.example, vocabulary, text[int(TRAIN * len(text)) :]) for path in (int8, fp32)]
+    print(f"# bits a character: int8 {lost[0]:.4f}, fp32 {lost[1]:.4f}, lost {lost[0] - lost[1]:.4f}", file=sys.stderr)
+    return [
+        *figures,
+        Figure("MB of the graph, int8/fp32", [small], [large], 0.3, at_most=True),
+        Figure("bits lost over the 0.01 allowed", [max(0.0, lost[0] - lost[1])], [0.01], 1.0, at_most=True),
+    ]
+
+
+def _given(example: Sequence[torch.Tensor], vocabulary: list[str]) -> dict[str, Any]:
+    return {"window": example[0].shape[1], "state": example[1].shape[1], "vocabulary": vocabulary}
+
+
+def _bits(path: Path, example: Sequence[torch.Tensor], vocabulary: list[str], text: str) -> float:
+    rows = Reader(path, _given(example, vocabulary)).carried([Work("held out", "", "", text)])
+    return float(rows["bits"].sum() / rows["characters"].sum())
+
+
+def _writer(path: Path, example: Sequence[torch.Tensor], vocabulary: list[str]) -> Callable[[], int]:
+    """Writes a scene and says how many characters that were."""
+    given = _given(example, vocabulary)
+    network = Network(path, window=given["window"], state=given["state"], vocabulary=len(vocabulary))
+    writer = ScriptWriter(network, vocabulary, Verbatim(build("")))
+
+    def write() -> int:
+        writing = writer.write(Request(heading="A STREET", length=Length(CHARACTERS / 5, "words")))
+        for _ in writing:
+            pass
+        return writing.signs
+
+    return write
+
+
+def main(words: list[str] | None = None) -> int:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.script", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("--data", type=Path, required=True, help="a text: the first 90 % are learned from")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of each recipe")
+    parser.add_argument("--quick", action="store_true", help="a smoke run: small, and its figures mean little")
+    choices = parser.parse_args(words)
+    torch.set_num_threads(1)
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore")
+    text = choices.data.read_text(encoding="utf-8")
+    seeds, steps, rounds = (1, 20, 2) if choices.quick else (choices.seeds, STEPS, 7)
+    figures, learner, vocabulary = loss_figures(text, seeds, steps)
+    with tempfile.TemporaryDirectory() as scratch:
+        figures += speed_figures(learner, vocabulary, text, rounds, Path(scratch))
+    return report(figures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

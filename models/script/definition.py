@@ -1,0 +1,95 @@
+"""The script family, put together from its parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+
+from models.family import Family, Graph, Made, Monitor
+from models.randomness import derived_seed
+from models.script.data import ScriptTokens, tokens_of
+from models.script.encode import encode
+from models.script.module import ScriptModule
+from models.script.network import Deployed, ScriptNetwork, build
+from models.script.params import ScriptParams, TrainParams
+from models.script.score import BitsSaved, agreement_of_next, draw, score
+from rushes.verbatim import build as verbatim_filter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pytorch_lightning import LightningModule
+
+    from curation.sampleset import SampleSet
+
+LEARNED = "train"  # the split whose passages a writer must not be given as new
+
+
+def module(info: Mapping[str, Any], params: TrainParams) -> ScriptModule:
+    """A new network in its module, its weights drawn from params.seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derived_seed(params.seed, "weights"))
+        return ScriptModule(build(info, params), params)
+
+
+def network(trained: LightningModule) -> torch.nn.Module:
+    """What is exported."""
+    return cast("torch.nn.Module", trained.network)
+
+
+def graphs(trained: torch.nn.Module, _samples: SampleSet) -> list[Graph]:
+    """One graph, a step: the last K ids int64 N,K and a state N,S -> logits N,V and the state after it."""
+    learned = cast("ScriptNetwork", trained)
+    example = (torch.zeros(2, learned.window, dtype=torch.int64), torch.zeros(2, learned.state_size))
+    return [Graph("graph", "script.onnx", Deployed(learned), example, ("window", "state"), ("logits", "next_state"))]
+
+
+def calibration(samples: SampleSet, count: int, seed: int, graph: Graph) -> list[dict[str, np.ndarray]]:
+    """Windows of the validation split and states such as a reader may have: what parity is measured on."""
+    window, state = (int(example.shape[1]) for example in graph.example)
+    tokens = tokens_of(samples, "validation")
+    random = np.random.default_rng(derived_seed(seed, "calibration"))
+    starts = random.integers(0, len(tokens) - window, count)
+    windows_nk = np.stack([tokens[start : start + window] for start in starts]).astype(np.int64)
+    states_ns = np.tanh(0.5 * random.standard_normal((count, state))).astype(np.float32)
+    return [{"window": windows_nk, "state": states_ns}]
+
+
+def made(samples: SampleSet) -> list[Made]:
+    """What a writer must know of the training text, without the text: which runs of words stand in it."""
+    texts = "\n".join(samples.texts(LEARNED))
+    return [Made("verbatim", "verbatim.bin", verbatim_filter(texts))]
+
+
+def settings(info: Mapping[str, Any], graphs: Sequence[Graph]) -> dict[str, Any]:
+    """What the manifest tells the runtime."""
+    window, state = (int(example.shape[1]) for example in graphs[0].example)
+    return {
+        "labels": list(info["labels"]),
+        "input": {"window": window, "state": state, "vocabulary": list(info["vocabulary"])},
+        "settings": {"credits": dict(info.get("credits") or {})},
+    }
+
+
+family = Family(
+    name="script",
+    params=ScriptParams,
+    augment=encode,
+    data=ScriptTokens,
+    module=module,
+    network=network,
+    graphs=graphs,
+    calibration=calibration,
+    assets=(),
+    made=made,
+    settings=settings,
+    quantisation="dynamic",
+    score=score,
+    draw=draw,
+    objective=BitsSaved(),
+    monitor=Monitor("val/bits", "min"),
+    agreement=agreement_of_next,
+    scores_as_given=False,
+)

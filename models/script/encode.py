@@ -1,0 +1,99 @@
+"""Clean scenes to tokens: the set that is learned from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from curation.sampleset import SampleSet, write_text_set
+from models.script.texts import Themes, Told, outlines, profiles, scene_text, told
+from rushes.marks import ALL
+from rushes.spelling import Spelling
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from models.family import Read
+    from models.script.params import AugmentParams
+
+SPLITS = ("train", "validation")
+ALWAYS = "\n .,ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'-!?:;()"
+
+
+def encode(clean: SampleSet, params: AugmentParams, folder: Path, _read: Read) -> SampleSet:
+    """Writes the set that is learned from: texts with their control text, and tokens beside them.
+
+    Args:
+        clean: The clean set; its test split stays shut.
+        params: What stands in front of a scene, and what is learned beside scenes.
+        folder: Where the set goes.
+
+    Returns:
+        A text set; tokens-SPLIT.npy holds the tokens of a split, uint8, and the column `tokens` how many are each
+        text's.
+    """
+    scenes = {split: told(clean.kept(split), clean.texts(split)) for split in SPLITS}
+    themes = Themes(scenes["train"])
+    made = {split: list(_documents(scenes[split], themes, params, split)) for split in SPLITS}
+    vocabulary = vocabulary_of((text for _, _, text in made["train"]), params.vocabulary)
+    spelling = Spelling(vocabulary)
+    tables, arrays = [], {}
+    folder.mkdir(parents=True, exist_ok=True)
+    for split in SPLITS:
+        ids = [np.array(spelling.tokens(text), np.uint8) for _, _, text in made[split]]
+        np.save(folder / f"tokens-{split}.npy", np.concatenate(ids))
+        content = [text.encode() for _, _, text in made[split]]
+        tables.append(_table(clean.kept(split), made[split], content, ids))
+        arrays[split] = np.frombuffer(b"".join(content), np.uint8)
+    info = clean.info | {"vocabulary": vocabulary, "documents": _counted(made["train"])}
+    return write_text_set(folder, pd.concat(tables, ignore_index=True), arrays, info)
+
+
+def _documents(
+    scenes: Sequence[Told], themes: Themes, params: AugmentParams, split: str
+) -> Iterator[tuple[Told, str, str]]:
+    """Each text with the scene that its row is made from, and what it is."""
+    works = [list(some) for _, some in groupby(scenes, key=lambda scene: scene.work)]
+    for work in tqdm(works, desc=f"encode: {split}", unit="work", disable=None, leave=False):
+        for scene in work:
+            yield scene, "scene", scene_text(scene, themes, params)
+        if params.outlines:
+            yield from ((work[0], "outline", text) for text in outlines(work, themes, params))
+            yield from ((work[0], "profile", text) for text in profiles(work, themes, params))
+
+
+def vocabulary_of(texts: Iterable[str], most: int) -> list[str]:
+    """The signs that are known, first that for nothing: those of marks and plain writing, then the most frequent."""
+    counts = Counter[str]()
+    for text in texts:
+        counts.update(text)
+    fixed = dict.fromkeys([*ALL, *ALWAYS])
+    frequent = [sign for sign, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0])) if sign not in fixed]
+    return ["", *[*fixed, *frequent][: most - 1]]
+
+
+def _table(
+    rows: pd.DataFrame, made: Sequence[tuple[Told, str, str]], content: Sequence[bytes], ids: Sequence[np.ndarray]
+) -> pd.DataFrame:
+    lengths = np.array([len(one) for one in content])
+    table = rows.set_index("id").loc[[scene.id for scene, _, _ in made]].reset_index()
+    kinds = [kind for _, kind, _ in made]
+    names = [f"{scene.id}+{kind}{i}" if kind != "scene" else scene.id for i, (scene, kind, _) in enumerate(made)]
+    return table.assign(
+        id=names,
+        document=kinds,
+        row=np.arange(len(made)),
+        offset=lengths.cumsum() - lengths,
+        length=lengths,
+        tokens=[len(one) for one in ids],
+    )
+
+
+def _counted(made: Sequence[tuple[Told, str, str]]) -> dict[str, int]:
+    return dict(Counter(kind for _, kind, _ in made))

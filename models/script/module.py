@@ -1,0 +1,104 @@
+"""What Lightning trains: the loss of the next character, the state carried from batch to batch."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch.nn import functional
+
+from models.randomness import derived_seed, generator_for
+
+if TYPE_CHECKING:
+    from models.script.data import TokenBatch
+    from models.script.network import ScriptNetwork, State
+    from models.script.params import TrainParams
+
+LOG_EVERY = 50
+NO_TARGET = -1
+
+
+class ScriptModule(LightningModule):
+    """Trains a network to foretell the next character.
+
+    Args:
+        network: Ids and a state -> logits and a state.
+        params: The recipe.
+    """
+
+    def __init__(self, network: ScriptNetwork, params: TrainParams) -> None:
+        super().__init__()
+        self.network, self.params = network, params
+        self._states: dict[str, State] = {}
+
+    def share_done(self, step: int) -> float:
+        """How much of the training is done, 0 to 1, at a step of this epoch."""
+        return (self.current_epoch + step / max(1, self.trainer.num_training_batches)) / self.params.epochs
+
+    def model_step(self, batch: TokenBatch, phase: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """The step that all phases share: the summed loss in nats, and of how many characters."""
+        logits_ntv, state = self.network(batch.ids_nx, self._state(batch, phase))
+        hidden, cell = state
+        self._states[phase] = (hidden.detach(), cell.detach())
+        loss = functional.cross_entropy(
+            logits_ntv.float().flatten(0, 1), batch.targets_nt.flatten(), ignore_index=NO_TARGET, reduction="sum"
+        )
+        return loss, (batch.targets_nt != NO_TARGET).sum()
+
+    def _state(self, batch: TokenBatch, phase: str) -> State:
+        if batch.step == 0 or phase not in self._states:
+            return self.network.start(len(batch.ids_nx), self.device)
+        return self._states[phase]
+
+    def training_step(self, batch: TokenBatch, _batch_idx: int = 0) -> torch.Tensor:
+        """The mean loss of this process's places; at some of them the state begins anew."""
+        self._set_rate(self.share_done(batch.step))
+        if batch.step and self.params.state_dropped:
+            self._forget(batch)
+        torch.manual_seed(derived_seed(self.params.seed, self.current_epoch, batch.step, "dropout", batch.first_place))
+        loss, count = self.model_step(batch, "train")
+        loss = loss / count
+        if batch.step % LOG_EVERY == 0:  # self.log costs a step about a millisecond of Python
+            self.log("train/loss", loss.detach())
+        return loss
+
+    def _forget(self, batch: TokenBatch) -> None:
+        """Takes the state from some places, as if a text began there. Which ones follows from the seed and the step."""
+        place = (self.params.seed, self.current_epoch, batch.step, batch.first_place, "state")
+        random = generator_for(self.device, *place)
+        kept_n = torch.rand(len(batch.ids_nx), generator=random, device=self.device) >= self.params.state_dropped
+        hidden, cell = self._states["train"]
+        mask_1n1 = kept_n.to(hidden.dtype)[None, :, None]
+        self._states["train"] = (hidden * mask_1n1, cell * mask_1n1)
+        batch.ids_nx[~kept_n, : self.network.window - 1] = 0
+
+    def _set_rate(self, done: float) -> None:
+        """Up linearly, then down along a cosine (Loshchilov and Hutter 2017)."""
+        low = self.params.final_rate
+        falling = low + (1.0 - low) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
+        rising = min(1.0, (self.global_step + 1) / self.params.warmup_steps)
+        for group in self.optimizers().param_groups:  # type: ignore[union-attr]  # there is one
+            group["lr"] = self.params.learning_rate * falling * rising
+
+    def validation_step(self, batch: TokenBatch, _batch_idx: int = 0) -> None:
+        """Adds a batch to val/bits: bits a character, carried state."""
+        loss, count = self.model_step(batch, "validation")
+        bits = loss / count.clamp_min(1) / math.log(2.0)
+        self.log("val/bits", bits, on_epoch=True, batch_size=int(count.clamp_min(1)), sync_dist=True)
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401  # one of the many forms that Lightning takes
+        """AdamW, fused; its weight decay leaves biases alone."""
+        matrices = [parameter for parameter in self.network.parameters() if parameter.ndim > 1]
+        vectors = [parameter for parameter in self.network.parameters() if parameter.ndim <= 1]
+        groups = [
+            {"params": matrices, "weight_decay": self.params.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ]
+        betas = (0.9, self.params.beta2)
+        return torch.optim.AdamW(groups, lr=self.params.learning_rate, betas=betas, fused=True)
+
+    def on_before_optimizer_step(self, _optimiser: Any) -> None:  # noqa: ANN401  # Lightning's own
+        """Clips the gradient by hand: Lightning refuses to where the optimiser is fused, for the sake of fp16 alone."""
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.params.clip)

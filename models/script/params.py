@@ -1,0 +1,97 @@
+"""The typed section `script` of params.yaml."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from curation.params import Section
+from models.family import FamilyParams
+
+
+class AugmentParams(Section):
+    """Scenes as the network reads them, with control text in front; what is random in training belongs to `train`."""
+
+    seed: int = 0
+    """Of what is left out of the control text, and of the order of the outlines."""
+    vocabulary: int = Field(120, ge=32, le=250)
+    """Characters that the network knows, at most, the most frequent first; what is rarer is written without accents,
+    or left out."""
+    theme_words: int = Field(3, ge=1, le=8)
+    """Words of a theme, at most: those that a scene has more of than others have."""
+    left_out: float = Field(0.3, ge=0.0, lt=1.0)
+    """How often each part of the control text is left out, so that the network can do without."""
+    places: float = Field(0.5, ge=0.0, le=1.0)
+    """Share of the headings that get INT. or EXT. and a time of day in front and behind, where the text gives neither:
+    plays do not."""
+    outlines: bool = True
+    """Whether outlines and characters are learned too, from headings, first directions and who speaks."""
+
+
+class TrainParams(Section):
+    """The network and how it is trained."""
+
+    seed: int = 0
+    """Of the first weights, the order of the works and dropout."""
+    epochs: int = Field(6, ge=1)
+    """How often it is validated and a checkpoint is written."""
+    epoch_characters: int = Field(1_500_000, ge=0)
+    """Characters that are read in an epoch; 0: all of them."""
+    patience: int = Field(3, ge=1)
+    """Epochs without a better figure, after which training ends."""
+    batch_size: int = Field(128, ge=1)
+    """Places in the text that are read at the same time, of all processes together."""
+    steps: int = Field(16, ge=2)
+    """Characters of each that are read before weights change; the state is carried on, gradients end there
+    (truncated back-propagation, Williams and Peng 1990)."""
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    """`auto` is bf16 where the hardware is faster in it."""
+
+    width: int = Field(512, ge=8)
+    """Numbers of the recurrent state."""
+    layers: int = Field(1, ge=1, le=4)
+    """Recurrent layers."""
+    embedding: int = Field(128, ge=4)
+    """Numbers of a character, going in and coming out: the same weights (tied)."""
+    grams: int = Field(4, ge=1, le=8)
+    """The longest run of last characters that has numbers of its own going in."""
+    grams_out: int = Field(3, ge=1, le=8)
+    """The longest run of last characters that has a say of its own in what comes next."""
+    buckets: int = Field(4096, ge=64)
+    """Rows of each table of runs; several runs share one (hashing)."""
+
+    learning_rate: float = Field(8e-3, gt=0.0)
+    """At its peak."""
+    warmup_steps: int = Field(50, ge=1)
+    """Steps in which it rises."""
+    final_rate: float = Field(0.02, gt=0.0, le=1.0)
+    """The share of it that is left at the end of a cosine."""
+    weight_decay: float = Field(0.05, ge=0.0)
+    """Of AdamW."""
+    beta2: float = Field(0.99, ge=0.0, lt=1.0)
+    """Of AdamW's second moment."""
+    clip: float = Field(1.0, gt=0.0)
+    """The norm of the gradient, at most."""
+    dropout: float = Field(0.2, ge=0.0, lt=1.0)
+    """Share of the numbers going in and coming out that are dropped, the same ones over all steps of a batch (AWD-LSTM,
+    Merity et al. 2017)."""
+    state_dropped: float = Field(0.01, ge=0.0, le=1.0)
+    """Share of the places whose state begins anew at a batch, so that the network can start from nothing."""
+
+
+class CompressParams(Section):
+    """How the trained network is made small."""
+
+    seed: int = 0
+    """Of the places in the text that parity is measured on."""
+    calibration_samples: int = Field(256, ge=16)
+    """How many these are."""
+
+
+class ScriptParams(FamilyParams):
+    """All of it."""
+
+    augment: AugmentParams = AugmentParams()
+    train: TrainParams = TrainParams()
+    compress: CompressParams = CompressParams()

@@ -1,0 +1,219 @@
+"""What the network reads: scenes with control text in front, outlines and characters, all of it out of the scripts.
+
+Nobody has written themes or outlines for these scripts. The supervision is what they give themselves:
+
+    theme       the words that a scene has more of than others have (tf-idf over the training scenes)
+    mood        the label of its work, such as a genre
+    characters  who speaks
+    place       INT. or EXT. and the time of day, where a heading has none: by the words of the heading and the first
+                page, for plays
+    outline     of up to eight scenes in a row: heading, the first direction or else the first sentence, who speaks
+    profile     of who speaks often: with whom, where, which words are theirs, and the first thing that they say
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from models.randomness import derived_seed
+from rushes.fountain import Element, parse
+from rushes.marks import ACTION, CHARACTER, END, HEADING, control, encoded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import pandas as pd
+
+    from models.script.params import AugmentParams
+
+BEATS = 8  # scenes of an outline, at most
+CUES = 12  # of a character who has a profile, at least
+MOST_NAMED = 6  # characters in a control text or a beat
+DEFAULT = "no genre"  # the label of a work that has none
+FIRST_PAGE = 1500  # characters
+_PLACED = re.compile(r"(?:INT|EXT|I/E|EST)[. /]")
+_INDOORS = re.compile(
+    r"\b(?:room|hall|palace|castle|house|chamber|court|prison|tavern|cell|church|tent|cave|cabin|kitchen|inn|abbey"
+    r"|chapel|parlour|closet|lodging|apartment|shop|council|theatre|office)\b"
+)
+_OUTDOORS = re.compile(
+    r"\b(?:street|field|forest|wood|heath|camp|garden|coast|before|park|sea|ship|road|plain|battle|platform|orchard"
+    r"|island|near|walls|gates|shore|hill|square|highway|churchyard|beach|deck|market|grove|pass)\b"
+)
+_NIGHT = re.compile(r"\b(?:night|midnight|moon|torch|torches|candle|stars|asleep)\b")
+_SENTENCE = re.compile(r"[^.?!]*[.?!]")
+
+
+@dataclass(frozen=True)
+class Told:
+    """One scene: what it says of itself."""
+
+    id: str
+    work: str
+    label: str
+    elements: list[Element]
+
+    @property
+    def heading(self) -> str:
+        """In capitals; empty where it has none."""
+        return next((one.text.upper() for one in self.elements if one.kind == "heading"), "")
+
+    @property
+    def speakers(self) -> list[str]:
+        """Who speaks, in order of their first words, without (V.O.) and the like."""
+        return list(dict.fromkeys(name for one in self.elements if (name := speaker(one))))
+
+    @property
+    def text(self) -> str:
+        """What is said and done, without names and heading."""
+        return "\n".join(one.text for one in self.elements if one.kind in {"action", "dialogue"})
+
+
+def speaker(element: Element) -> str:
+    """The name of a cue, empty for another element."""
+    return re.sub(r"\s*\(.*", "", element.text).strip() if element.kind == "character" else ""
+
+
+def told(rows: pd.DataFrame, texts: Iterable[str]) -> list[Told]:
+    """The scenes of a split."""
+    columns = zip(rows["id"], rows["group"], rows["label"], texts, strict=True)
+    return [Told(name, work, label, parse(text)) for name, work, label, text in columns]
+
+
+class Themes:
+    """The words that tell scenes apart, learned from training scenes alone."""
+
+    def __init__(self, scenes: Sequence[Told]) -> None:
+        names = {word for scene in scenes for name in scene.speakers for word in re.findall(r"[a-z']+", name.lower())}
+        # What only a few works say is a name of theirs, as a rule, and what most say is no theme.
+        self._words: TfidfVectorizer | None = TfidfVectorizer(
+            stop_words="english",
+            min_df=min(5, len(scenes)),
+            max_df=0.2,
+            token_pattern=r"[a-z]{4,}",  # noqa: S106  # of words
+            sublinear_tf=True,
+        )
+        try:
+            self._words.fit(scene.text for scene in scenes)
+        except ValueError:  # so few scenes that no word is left
+            self._words = None
+            return
+        self._names = names
+        self._vocabulary = self._words.get_feature_names_out()
+
+    def of(self, text: str, count: int) -> list[str]:
+        """The words of a text that it has more of than others have, the strongest first."""
+        if self._words is None:
+            return []
+        row = self._words.transform([text])
+        order = np.argsort(-row.data, kind="stable")
+        found = (str(self._vocabulary[row.indices[place]]) for place in order)
+        return [word for word in found if word not in self._names][:count]
+
+
+def scene_text(scene: Told, themes: Themes, params: AugmentParams, *, whole: bool = False) -> str:
+    """A scene as the network reads it: control text, heading, elements.
+
+    With `whole` nothing of the control text is left out at random and no heading is changed.
+    """
+    random = np.random.default_rng(derived_seed(params.seed, scene.id, "control"))
+    kept = [whole or random.random() >= params.left_out for _ in range(3)]
+    placed = not whole and random.random() < params.places
+    asked = control(
+        theme=themes.of(scene.text, params.theme_words) if kept[0] else (),
+        mood=mood(scene) if kept[1] else "",
+        characters=scene.speakers[: 2 * MOST_NAMED] if kept[2] else (),
+    )
+    heading = place(scene) if placed else scene.heading
+    others = [one for one in scene.elements if one.kind != "heading"]
+    return asked + encoded([Element("heading", heading or "SOMEWHERE"), *others])
+
+
+def mood(scene: Told) -> str:
+    """The label of the work, where it has one."""
+    return "" if scene.label == DEFAULT else scene.label
+
+
+def place(scene: Told) -> str:
+    """The heading with INT. or EXT. and a time of day, where it has neither and its words tell."""
+    heading = scene.heading
+    words = heading.lower()
+    if not heading or _PLACED.match(heading):
+        return heading
+    outdoors, indoors = _OUTDOORS.search(words), _INDOORS.search(words)
+    if not outdoors and not indoors:
+        return heading
+    time = "NIGHT" if _NIGHT.search(f"{words} {scene.text[:FIRST_PAGE].lower()}") else "DAY"
+    return f"{'EXT' if outdoors else 'INT'}. {heading.rstrip('. ')} - {time}"
+
+
+def outlines(scenes: Sequence[Told], themes: Themes, params: AugmentParams) -> Iterator[str]:
+    """Outlines of a work: some scenes in a row each, as beats."""
+    for start in range(0, len(scenes), BEATS):
+        some = scenes[start : start + BEATS]
+        names = Counter(name for scene in some for name in scene.speakers).most_common(MOST_NAMED)
+        asked = control(
+            mode="outline",
+            theme=themes.of("\n".join(scene.text for scene in some), params.theme_words),
+            mood=mood(some[0]),
+            characters=[name for name, _ in names],
+        )
+        yield asked + "".join(_beat(scene) for scene in some) + END
+
+
+def _beat(scene: Told) -> str:
+    named = f"{CHARACTER}{', '.join(scene.speakers[:MOST_NAMED])}" if scene.speakers else ""
+    return f"{HEADING}{scene.heading or 'SOMEWHERE'}{ACTION}{_happens(scene)}{named}"
+
+
+def _happens(scene: Told) -> str:
+    """The first direction, or the first sentence that is said."""
+    directions = (one.text for one in scene.elements if one.kind == "action")
+    spoken = (one.text for one in scene.elements if one.kind == "dialogue")
+    first = " ".join(next(directions, next(spoken, "Nothing is said.")).split())
+    return (_SENTENCE.match(first + ".") or [first])[0].strip() or first
+
+
+def profiles(scenes: Sequence[Told], themes: Themes, params: AugmentParams) -> Iterator[str]:
+    """Who speaks often in a work: with whom, where, in which words."""
+    speeches: dict[str, list[str]] = {}
+    for scene in scenes:
+        for name, said in _speeches(scene.elements):
+            speeches.setdefault(name, []).append(said)
+    for name, own in speeches.items():
+        if len(own) >= CUES:
+            among = [scene for scene in scenes if name in scene.speakers]
+            asked = control(mode="profile", characters=[name], mood=mood(scenes[0]))
+            lines = _described(name, own, among, themes, params)
+            yield asked + CHARACTER + name + "".join(ACTION + line for line in lines) + END
+
+
+def _speeches(elements: Sequence[Element]) -> Iterator[tuple[str, str]]:
+    name = ""
+    for element in elements:
+        if element.kind == "character":
+            name = speaker(element)
+        elif element.kind == "dialogue" and name:
+            yield name, element.text
+
+
+def _described(
+    name: str, said: Sequence[str], among: Sequence[Told], themes: Themes, params: AugmentParams
+) -> Iterator[str]:
+    others = Counter(other for scene in among for other in scene.speakers if other != name).most_common(3)
+    if others:
+        yield f"Speaks with {', '.join(other for other, _ in others)}."
+    places = list(dict.fromkeys(scene.heading.rstrip(".") for scene in among if scene.heading))[:2]
+    if places:
+        yield f"Seen in: {'; '.join(places)}."
+    words = themes.of("\n".join(said), params.theme_words)
+    if words:
+        yield f"Speaks of {', '.join(words)}."
+    first = " ".join(said[0].split())
+    yield f"First words: {(_SENTENCE.match(first + '.') or [first])[0].strip() or first}"

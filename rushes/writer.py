@@ -1,0 +1,151 @@
+"""Writing a scene: what is asked in, Fountain out, from the bundle alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rushes.bundle import BundleError
+from rushes.expression import open_session
+from rushes.length import Length
+from rushes.screenplay import PAGE_LINES
+from rushes.spelling import Spelling
+from rushes.verbatim import Verbatim
+from rushes.writing import Writing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from rushes.bundle import Bundle
+    from rushes.elements import Element
+    from rushes.marks import Mode
+
+FAMILY = "script"
+INPUTS, OUTPUTS = ("window", "state"), ("logits", "next_state")
+TEMPERATURE, TOP_P = 0.8, 0.95
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be written.
+
+    Attributes:
+        theme: Words that say what it is about.
+        mood: A word, such as `dark`.
+        characters: Who may speak, as printed; anybody where it is empty. Of a profile, whose it is.
+        heading: Where it plays; the network finds a place where it is empty.
+        mode: A scene, an outline or a profile.
+        length: Of each scene, at most; it does not end before half of that.
+        scenes: How many.
+        seed: The same seed, request and bundle give the same text on one machine.
+        temperature: Of the logits; 0 always takes the likeliest sign.
+        top_p: The likeliest signs are drawn from that have this share of all together (Holtzman et al. 2020).
+        before: What the draft holds so far. Without a heading the last scene of it goes on.
+    """
+
+    theme: str = ""
+    mood: str = ""
+    characters: tuple[str, ...] = ()
+    heading: str = ""
+    mode: Mode = "scene"
+    length: Length = field(default_factory=lambda: Length(PAGE_LINES, "lines"))
+    scenes: int = 1
+    seed: int = 1
+    temperature: float = TEMPERATURE
+    top_p: float = TOP_P
+    before: tuple[Element, ...] = ()
+
+
+class Network:
+    """The graph of a bundle, fed one token after the other. One thread: a step is too short to be shared."""
+
+    def __init__(self, graph: Path, *, window: int, state: int, vocabulary: int) -> None:
+        self._session = open_session(graph, threads=1)
+        self._window_1k, self._state_1s = np.zeros((1, window), np.int64), np.zeros((1, state), np.float32)
+        self._check(graph, vocabulary)
+
+    def reset(self) -> None:
+        """Forgets all that it has been fed."""
+        self._window_1k[:] = 0
+        self._state_1s = np.zeros_like(self._state_1s)
+
+    def feed(self, token: int) -> np.ndarray:
+        """The logits of what comes after one more token, float32 V."""
+        self._window_1k[0, :-1] = self._window_1k[0, 1:]
+        self._window_1k[0, -1] = token
+        return np.asarray(self._run()[0])
+
+    def _run(self) -> np.ndarray:
+        feed = {"window": self._window_1k, "state": self._state_1s}
+        logits_1v, self._state_1s = self._session.run(list(OUTPUTS), feed)
+        return np.asarray(logits_1v)
+
+    def _check(self, graph: Path, vocabulary: int) -> None:
+        inputs = {one.name for one in self._session.get_inputs()}
+        outputs = {one.name for one in self._session.get_outputs()}
+        if inputs != set(INPUTS) or not outputs.issuperset(OUTPUTS):
+            message = f"{graph} takes {', '.join(sorted(inputs))} and gives {', '.join(sorted(outputs))}, "
+            raise BundleError(message + f"not {' and '.join(INPUTS)}, and {' and '.join(OUTPUTS)}")
+        shape = self._state_1s.shape
+        try:
+            logits_1v = self._run()
+        except Exception as error:  # ONNX Runtime's errors share no base class
+            message = f"{graph} does not take what the manifest says: {' '.join(str(error).split())[:200]}"
+            raise BundleError(message) from error
+        if logits_1v.shape != (1, vocabulary) or self._state_1s.shape != shape or not np.isfinite(logits_1v).all():
+            message = f"{graph} gives logits of {logits_1v.shape[1:]} and a state of {self._state_1s.shape[1:]}, "
+            raise BundleError(message + f"not numbers for {vocabulary} tokens and a state of {shape[1]}")
+
+
+class ScriptWriter:
+    """The network of a bundle and what it knows of words, ready to write."""
+
+    def __init__(self, network: Network, vocabulary: Sequence[str], verbatim: Verbatim) -> None:
+        self.spelling, self.verbatim, self._network = Spelling(vocabulary), verbatim, network
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle) -> ScriptWriter:
+        """The writer that a bundle's manifest describes.
+
+        Raises:
+            BundleError: The manifest lacks the input, a file lacks, or one is another than it says.
+        """
+        given = bundle.manifest.input
+        try:
+            window, state, vocabulary = int(given["window"]), int(given["state"]), _signs(given["vocabulary"])
+        except (KeyError, TypeError, ValueError) as error:
+            message = f"{bundle.folder}: the manifest lacks a usable input ({error})"
+            raise BundleError(message) from error
+        if window < 1 or state < 1:
+            message = f"{bundle.folder}: the manifest has a window of {window} and a state of {state}"
+            raise BundleError(message)
+        path = bundle.path("verbatim")
+        try:
+            verbatim = Verbatim(path.read_bytes())
+        except ValueError as error:
+            message = f"{path} cannot be read: {error}"
+            raise BundleError(message) from error
+        network = Network(bundle.path("graph"), window=window, state=state, vocabulary=len(vocabulary))
+        return cls(network, vocabulary, verbatim)
+
+    def write(self, request: Request, say: Callable[[str], None] = lambda _: None) -> Writing:
+        """The text as it is written: iterate over it.
+
+        Raises:
+            MisuseError: A name that is asked for cannot be written.
+            BundleError: With the vocabulary no such text can be written.
+        """
+        return Writing(self._network, self.spelling, request, say)
+
+
+def _signs(given: Any) -> list[str]:  # noqa: ANN401  # of a manifest
+    if not isinstance(given, list) or not all(isinstance(sign, str) for sign in given):
+        message = "the vocabulary is no list of signs"
+        raise TypeError(message)
+    if any(len(sign) != 1 for sign in given[1:]) or len(set(given)) != len(given):
+        message = "the vocabulary is no list of different signs"
+        raise ValueError(message)
+    return given
