@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks import scene, train_step
+from benchmarks import scene, script, train_step
 from benchmarks.figures import Figure, report
 from benchmarks.shapes import Reader, missed, stacked
 from tests.support.places import WordEncoder
@@ -57,6 +57,20 @@ def test_scene_runs(capsys, monkeypatch):
     scene.main(["--quick"])
 
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
-    assert [len(line) for line in lines] == [6, 6]
+    assert [len(line) for line in lines] == [6, 6, 6]
     assert lines[0][0].startswith("missed modes")
-    assert 0 < float(lines[0][1]) <= 1000
+    assert 0 < float(lines[0][1]) <= float(lines[1][1]) <= 1000
+
+
+@pytest.mark.slow
+def test_script_runs(capsys, tmp_path):
+    """Both recipes learn a text in turns, the writer writes from the int8 graph, and every figure has its line."""
+    text = "".join(
+        f"{number} times the {name} went out.\n" for number in range(400) for name in ("wolf", "moon", "sea")
+    )
+    (tmp_path / "text.txt").write_text(text)
+    script.main(["--data", str(tmp_path / "text.txt"), "--quick"])
+
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [len(line) for line in lines] == [6] * 5
+    assert all(0 < float(line[1]) < 6 for line in lines[:2])

@@ -1,0 +1,100 @@
+"""The score: bits that a known network must have, scenes that are none are seen, and a shuffled weight costs."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from compression.candidate import compress, reference, seal
+from models.script import family
+from models.script.params import CompressParams, TrainParams
+from models.script.score import BitsSaved, Reader, Work, agreement_of_next, is_scene, score
+from rushes.bundle import read_bundle
+from training.fit import fit
+
+SMALL = TrainParams(
+    width=32,
+    embedding=16,
+    buckets=256,
+    epochs=2,
+    epoch_characters=16_000,
+    batch_size=8,
+    learning_rate=2e-2,
+    warmup_steps=5,
+)
+
+
+def nothing(_asset):
+    """No asset travels along."""
+    return b""
+
+
+def bundles(samples, folder, module):
+    """FOLDER/reference and FOLDER/candidate of a trained module."""
+    params, network = CompressParams(calibration_samples=16), family.network(module).eval()
+    graphs = reference(family, network, samples, params, folder / "reference", nothing)
+    compress(family, samples, params, graphs, folder / "reference", folder / "candidate")
+    seal(family, samples, graphs, nothing, folder / "candidate")
+    return read_bundle(folder / "reference"), read_bundle(folder / "candidate")
+
+
+@pytest.fixture
+def trained(samples, tmp_path):
+    """A module that was trained for seconds."""
+    return fit(family, SMALL, samples, tmp_path / "checkpoints").module
+
+
+def test_a_bundle_is_scored_and_its_scenes_are_scenes(clean, samples, trained, tmp_path):
+    """Better than chance after seconds; int8 is near; what is written is valid; shuffled weights are seen."""
+    fp32, int8 = (score(one, clean, "test", nothing) for one in bundles(samples, tmp_path, trained))
+    with torch.no_grad():
+        weight = trained.network.narrow.weight
+        weight.copy_(weight.flatten()[torch.randperm(weight.numel())].view_as(weight))
+    shuffled = score(bundles(samples, tmp_path / "shuffled", trained)[0], clean, "test", nothing)
+    bits = [-one.metrics[BitsSaved.name] for one in (fp32, int8, shuffled)]
+
+    assert bits[0] < math.log2(len(samples.info["vocabulary"])) - 1
+    assert abs(bits[0] - bits[1]) < 0.1
+    assert bits[2] > bits[0] + 0.2
+    assert fp32.metrics["valid"] == int8.metrics["valid"] == 1.0
+    assert set(fp32.rows["group"]) == {"tower", "quay"}
+    assert fp32.texts
+
+
+def test_a_network_that_knows_nothing_costs_the_vocabulary(samples, tmp_path):
+    """All weights nothing: each character costs log2 of the vocabulary, one that it lacks 8 bits."""
+    module = family.module(samples.info, SMALL)
+    for weight in module.parameters():
+        torch.nn.init.zeros_(weight)
+    bundle = bundles(samples, tmp_path, module)[0]
+    reader = Reader(bundle.path("graph"), bundle.manifest.input)
+    works = [Work("a", "own", "comedies", "Anna went out. " * 200)]
+    usual = math.log2(len(samples.info["vocabulary"]))
+    bits, count = reader.windows(works)
+    strange = reader.carried([Work("b", "own", "comedies", "\u6d77" * 8 + "Anna went out. " * 200)])
+
+    assert -BitsSaved()(reader.carried(works)) == pytest.approx(usual, abs=1e-4)
+    assert bits / count == pytest.approx(usual, abs=1e-4)
+    assert strange["unspelled"].sum() == 8
+
+
+def test_what_is_no_scene_is_seen():
+    """Planted: a cue without words, no heading, two headings, a note, and text that is written otherwise."""
+    good = "INT. HALL - DAY\n\nANNA\nGo.\n"
+    bad = ["ANNA\nGo.\n", f"{good}\nEXT. SEA - DAY\n\nWind.\n", f"{good}\n[[a note]]\n", f"{good}\n\n\n", ""]
+
+    assert is_scene(good)
+    assert not any(is_scene(text) for text in bad)
+
+
+def test_agreement_sees_another_answer():
+    """The same logits agree in all; other ones diverge by so many bits."""
+    logits = np.random.default_rng(0).standard_normal((40, 9)).astype(np.float32)
+
+    same, other = agreement_of_next(logits, logits), agreement_of_next(logits, logits[:, ::-1])
+    assert same == {"compressed_bits": pytest.approx(0.0, abs=1e-6), "compressed_agreement": 1.0}
+    assert other["compressed_bits"] > 0.5
+    assert other["compressed_agreement"] < 0.5

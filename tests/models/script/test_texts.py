@@ -1,0 +1,79 @@
+"""What is learned from: control text that the scripts give themselves, tokens that say the text, no held-out work."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.script.data import tokens_of, works_of
+from models.script.encode import encode
+from models.script.params import AugmentParams
+from models.script.texts import Themes, Told, place, profiles, scene_text, told
+from rushes.fountain import Element
+from rushes.marks import CONTROL, END, HEADING, decoded
+from rushes.spelling import Spelling
+
+
+def test_tokens_say_what_the_text_says(samples):
+    """Each text's tokens, put together again, are the text in signs of the vocabulary."""
+    spelling, signs = Spelling(samples.info["vocabulary"]), samples.info["vocabulary"]
+    tokens, rows = tokens_of(samples, "train"), samples.kept("train")
+    ends = rows["tokens"].cumsum()
+
+    for text, end, count in zip(samples.texts("train"), ends, rows["tokens"], strict=True):
+        assert "".join(signs[token] for token in tokens[end - count : end]) == spelling.spelled(text)
+    assert (tokens > 0).all()
+    assert sum(len(work) for work in works_of(samples, "train")) == len(tokens)
+
+
+def test_no_held_out_work_is_learned_from(clean, samples):
+    """The test split stays shut, and no text of validation stands in training."""
+    assert set(samples.table["group"]) == {"ferry", "well", "mill"}
+    assert set(samples.kept("train")["group"]) == {"ferry", "well"}
+    held = {text.partition("\n\n")[2] for split in ("validation", "test") for text in clean.texts(split)}
+    assert not any(text[:80] in learned for learned in samples.texts("train") for text in held)
+
+
+def test_a_scene_is_its_elements_after_what_is_asked(clean):
+    """All of the control text, then the scene as it was; left out at random it is another one each time a seed says."""
+    [scene, *others] = told(clean.kept("train"), clean.texts("train"))
+    themes = Themes([scene, *others])
+    whole = scene_text(scene, themes, AugmentParams(), whole=True)
+    drawn = {scene_text(scene, themes, AugmentParams(seed=seed)).partition(HEADING)[0] for seed in range(20)}
+
+    assert whole.startswith(CONTROL)
+    assert whole.endswith(END)
+    assert decoded(whole) == scene.elements
+    assert f"characters: {', '.join(scene.speakers)}" in whole
+    assert len(drawn) > 2
+
+
+def test_a_heading_gets_a_place_only_where_its_words_tell():
+    """Plays do not say INT. or EXT.; what is there already stays."""
+
+    def placed(heading: str, said: str = "Well met.") -> str:
+        return place(Told("a", "a", "", [Element("heading", heading), Element("action", said)]))
+
+    assert placed("A room in the castle.") == "INT. A ROOM IN THE CASTLE - DAY"
+    assert placed("A heath", "The moon is up.") == "EXT. A HEATH - NIGHT"
+    assert placed("INT. ROOM - DUSK") == "INT. ROOM - DUSK"
+    assert placed("Elsewhere") == "ELSEWHERE"
+
+
+def test_who_speaks_often_has_a_profile(clean):
+    """With whom, and the first words; who speaks seldom has none."""
+    scenes = told(clean.kept("train"), clean.texts("train"))[:4]
+    elements = [Element("character", "ANNA"), Element("dialogue", "Well.")] * 12 + [
+        Element("character", "MARK (V.O.)"),
+        Element("dialogue", "Go."),
+    ]
+    scene = Told("x", "x", "", [Element("heading", "INT. A - DAY"), *elements])
+    [profile] = profiles([scene], Themes(scenes), AugmentParams())
+
+    assert "Speaks with MARK." in profile
+    assert "First words: Well." in profile
+
+
+def test_the_same_seed_gives_the_same_set(clean, tmp_path):
+    """Nothing in it depends on when or where it was made."""
+    made = [encode(clean, AugmentParams(), tmp_path / name, lambda _asset: b"") for name in "ab"]
+    assert np.array_equal(tokens_of(made[0], "train"), tokens_of(made[1], "train"))
