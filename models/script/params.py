@@ -34,17 +34,18 @@ class TrainParams(Section):
 
     seed: int = 0
     """Of the first weights, the order of the works and dropout."""
-    epochs: int = Field(6, ge=1)
+    epochs: int = Field(8, ge=1)
     """How often it is validated and a checkpoint is written."""
     epoch_characters: int = Field(1_500_000, ge=0)
     """Characters that are read in an epoch; 0: all of them."""
     patience: int = Field(3, ge=1)
     """Epochs without a better figure, after which training ends."""
-    batch_size: int = Field(128, ge=1)
+    batch_size: int = Field(64, ge=1)
     """Places in the text that are read at the same time, of all processes together."""
-    steps: int = Field(16, ge=2)
+    steps: int = Field(64, ge=2)
     """Characters of each that are read before weights change; the state is carried on, gradients end there
-    (truncated back-propagation, Williams and Peng 1990)."""
+    (truncated back-propagation, Williams and Peng 1990). With 16 a scene forgot that it was one, and went on as the
+    profile of somebody."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     """`auto` is bf16 where the hardware is faster in it."""
 
@@ -61,7 +62,7 @@ class TrainParams(Section):
     buckets: int = Field(4096, ge=64)
     """Rows of each table of runs; several runs share one (hashing)."""
 
-    learning_rate: float = Field(8e-3, gt=0.0)
+    learning_rate: float = Field(6e-3, gt=0.0)
     """At its peak."""
     warmup_steps: int = Field(50, ge=1)
     """Steps in which it rises."""
