@@ -53,6 +53,7 @@ PARAMS = {
     },
     "expression": {"augment": {"balance": 1.0}, "train": TRAIN, "compress": {"calibration_samples": 32}},
     "scene": {},
+    "script": {},
 }
 # What is measured in microseconds beside other tests is noise.
 RULES = {"min_gain": 0.01, "resamples": 200, "guards": {"latency_ratio": 1000.0}}

@@ -56,6 +56,7 @@ def make_scene_project(folder: Path) -> Project:
         "families": {"scene": "scenes"},
         "collections": {**PARAMS["collections"], "films": FILMS, "scenes": SCENES},
         "expression": {},
+        "script": {},
         "scene": {"augment": {"crops": 1}, "train": train, "compress": {"calibration_samples": 32}},
     }
     return make_project(folder, params, easy_rules(), scene_contents(scratch))
