@@ -34,7 +34,7 @@ class TrainParams(Section):
 
     seed: int = 0
     """Of the first weights, the order of the works and dropout."""
-    epochs: int = Field(8, ge=1)
+    epochs: int = Field(7, ge=1)
     """How often it is validated and a checkpoint is written."""
     epoch_characters: int = Field(1_500_000, ge=0)
     """Characters that are read in an epoch; 0: all of them."""
