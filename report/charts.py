@@ -42,7 +42,7 @@ CURVE_ORDER = ("loss", "accuracy", "macro_f1", "lr")
 CURVE_NAMES = {"loss": "Loss", "accuracy": "Accuracy", "macro_f1": "Macro F1", "lr": "Learning rate"}
 AXIS_COLUMNS = ("epoch", "step")
 # Words in the names of figures of which less is better, unless the figure is negated.
-LESS_IS_BETTER = ("loss", "kid", "frechet", "distance", "ece", "nll")
+LESS_IS_BETTER = ("loss", "bits", "kid", "frechet", "distance", "ece", "nll")
 
 
 def confusion(matrix: Sequence[Sequence[float]] | np.ndarray, labels: Sequence[str], path: Path) -> Path:

@@ -51,6 +51,15 @@ def test_curves_of_one_figure_share_a_panel():
     assert set(panels["loss"]) == {"train", "val"}
 
 
+def test_the_best_epoch_of_a_writer_has_the_fewest_bits():
+    """Of bits a character less is better; of the same negated, more."""
+    falling = pd.Series([2.4, 2.0], index=[1, 2])
+
+    for name, best in (("bits", "best 2.000, epoch 2"), ("neg_bits_per_character", "best 2.400, epoch 1")):
+        axes = charts.curve_figure(name, {"val": falling}).axes[0]
+        assert axes.get_title(loc="right") == best
+
+
 def test_epochs_count_from_one():
     """As in the log of the training, and in the pager's `resumes at epoch 12`; Lightning's own count from 0."""
     panels = charts.curve_panels(HISTORY)

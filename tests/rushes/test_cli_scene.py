@@ -6,10 +6,9 @@ import cv2
 import pytest
 
 from tests.support import scenes
-from tests.support.command import command_line
+from tests.support.command import HEAVY, command_line, shelf_with
 
 FERRY = Path(__file__).with_name("ferry.fountain")
-HEAVY = {"torch", "pytorch_lightning", "prefect", "mlflow", "dvc", "onnx", "pandas", "matplotlib", "huggingface_hub"}
 RUN = """
 import sys
 from rushes.cli import app
@@ -21,10 +20,7 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}))
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     """A shelf with version 3 of the tiny model."""
-    shelf = tmp_path_factory.mktemp("models")
-    digest = scenes.write_bundle(shelf / "scene/new")
-    (shelf / "scene/new").rename(shelf / f"scene/v3-{digest[:12]}")
-    return shelf
+    return shelf_with(tmp_path_factory.mktemp("models"), "scene", scenes.write_bundle)
 
 
 @pytest.fixture

@@ -13,11 +13,10 @@ from rushes.fountain import Element, parse, write
 from rushes.length import parse_length
 from rushes.writer import TEMPERATURE, TOP_P, Request
 from tests.support import written
-from tests.support.command import command_line
+from tests.support.command import HEAVY, command_line, shelf_with
 from tests.support.written import faults
 
 FERRY = Path(__file__).with_name("ferry.fountain")
-HEAVY = {"torch", "pytorch_lightning", "prefect", "mlflow", "dvc", "onnx", "pandas", "matplotlib", "huggingface_hub"}
 RUN = """
 import sys
 from rushes.cli import app
@@ -29,10 +28,7 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     """A shelf with version 3 of the tiny model."""
-    shelf = tmp_path_factory.mktemp("models")
-    digest = written.write_bundle(shelf / "script/new")
-    (shelf / "script/new").rename(shelf / f"script/v3-{digest[:12]}")
-    return shelf
+    return shelf_with(tmp_path_factory.mktemp("models"), "script", written.write_bundle)
 
 
 @pytest.fixture

@@ -9,8 +9,12 @@ from rushes import cli
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import pytest
+
+# What a laptop on set does not have, and no --help may wait for.
+HEAVY = {"torch", "pytorch_lightning", "prefect", "mlflow", "dvc", "onnx", "pandas", "matplotlib", "huggingface_hub"}
 
 
 def command_line(
@@ -29,3 +33,10 @@ def command_line(
         return status, *capsys.readouterr()
 
     return run
+
+
+def shelf_with(folder: Path, family: str, write_bundle: Callable[[Path], str]) -> Path:
+    """A shelf with version 3 of a tiny model."""
+    digest = write_bundle(folder / family / "new")
+    (folder / family / "new").rename(folder / family / f"v3-{digest[:12]}")
+    return folder
