@@ -158,8 +158,11 @@ def _scores(view: FamilyView, facts: FamilyFacts, night: Night) -> None:
     worst = dict(scalars(metrics.get("worst")))
     if worst and all(isinstance(value, int | float) for value in worst.values()):
         lowest = min(worst, key=lambda part: worst[part])
+        # Shares fill a bar by themselves; negated figures, such as bits, by the largest: the longer, the worse.
+        whole = max(1.0, max(abs(v) for v in worst.values())) if min(worst.values()) < 0 else 1.0
         view.parts = [
-            Bar(part_name(part), (), (max(0.0, min(1.0, v)) * 100, v), mark=part == lowest) for part, v in worst.items()
+            Bar(part_name(part), (), (min(1.0, abs(v) / whole) * 100, v), mark=part == lowest)
+            for part, v in worst.items()
         ]
     _score_sources(view, metrics.get("sources"))
     view.as_given = _as_given_text(metrics)

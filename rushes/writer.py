@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rushes.bundle import BundleError
+from rushes.draft import last_scene
 from rushes.expression import open_session
 from rushes.length import Length
+from rushes.marks import encoded, learned
+from rushes.run_cache import CacheRules, Remembering, RunCache
 from rushes.screenplay import PAGE_LINES
 from rushes.spelling import Spelling
 from rushes.verbatim import Verbatim
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 FAMILY = "script"
 INPUTS, OUTPUTS = ("window", "state"), ("logits", "next_state")
 TEMPERATURE, TOP_P = 0.8, 0.95
+REMEMBERED = 65_536  # signs of a draft that the cache is fed, at most: some forty pages
 
 
 @dataclass(frozen=True)
@@ -101,10 +105,19 @@ class Network:
 
 
 class ScriptWriter:
-    """The network of a bundle and what it knows of words, ready to write."""
+    """The network of a bundle and what it knows of words, ready to write.
 
-    def __init__(self, network: Network, vocabulary: Sequence[str], verbatim: Verbatim) -> None:
-        self.spelling, self.verbatim, self._network = Spelling(vocabulary), verbatim, network
+    Args:
+        network: That of the bundle.
+        vocabulary: What its tokens are, first that for nothing.
+        verbatim: What it has been given to learn from.
+        cache: How much what a draft has said so far has a say in what comes next; None: not at all.
+    """
+
+    def __init__(
+        self, network: Network, vocabulary: Sequence[str], verbatim: Verbatim, cache: CacheRules | None = None
+    ) -> None:
+        self.spelling, self.verbatim, self._network, self._cache = Spelling(vocabulary), verbatim, network, cache
 
     @classmethod
     def from_bundle(cls, bundle: Bundle) -> ScriptWriter:
@@ -116,6 +129,7 @@ class ScriptWriter:
         given = bundle.manifest.input
         try:
             window, state, vocabulary = int(given["window"]), int(given["state"]), _signs(given["vocabulary"])
+            cache = CacheRules.read(given["cache"]) if "cache" in given else None
         except (KeyError, TypeError, ValueError) as error:
             message = f"{bundle.folder}: the manifest lacks a usable input ({error})"
             raise BundleError(message) from error
@@ -129,7 +143,7 @@ class ScriptWriter:
             message = f"{path} cannot be read: {error}"
             raise BundleError(message) from error
         network = Network(bundle.path("graph"), window=window, state=state, vocabulary=len(vocabulary))
-        return cls(network, vocabulary, verbatim)
+        return cls(network, vocabulary, verbatim, cache)
 
     def write(self, request: Request, say: Callable[[str], None] = lambda _: None) -> Writing:
         """The text as it is written: iterate over it.
@@ -138,7 +152,18 @@ class ScriptWriter:
             MisuseError: A name that is asked for cannot be written.
             BundleError: With the vocabulary no such text can be written.
         """
-        return Writing(self._network, self.spelling, request, say)
+        return Writing(self.network_for(request), self.spelling, request, say)
+
+    def network_for(self, request: Request) -> Network | Remembering:
+        """What a draft is written by: the network, with a cache of what the draft holds so far."""
+        if self._cache is None:
+            return self._network
+        cache = RunCache(len(self.spelling.vocabulary), self._cache)
+        known = learned(request.before)
+        read = 0 if request.heading.strip() else len(last_scene(request.before))  # by the network, and so by the cache
+        if before := known[: len(known) - read]:
+            cache.extend(self.spelling.tokens(encoded(before))[-REMEMBERED:])
+        return Remembering(self._network, cache)
 
 
 def _signs(given: Any) -> list[str]:  # noqa: ANN401  # of a manifest

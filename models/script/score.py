@@ -20,6 +20,7 @@ from rushes.expression import open_session
 from rushes.fountain import parse, write
 from rushes.length import Length
 from rushes.marks import control, encoded, learned
+from rushes.run_cache import CacheRules, RunCache
 from rushes.spelling import Spelling
 from rushes.writer import Request, ScriptWriter
 
@@ -91,21 +92,28 @@ class Reader:
 
     Args:
         graph: One step of the network.
-        given: The input of its manifest: window, state and vocabulary.
+        given: The input of its manifest: window, state, vocabulary, and how much a cache has to say.
     """
 
     def __init__(self, graph: Path, given: Mapping[str, Any]) -> None:
         self.window, self.state = int(given["window"]), int(given["state"])
+        self.cache = CacheRules.read(given["cache"]) if "cache" in given else None
         self.spelling = Spelling(given["vocabulary"])
         self.session = open_session(graph, 0)
 
     def carried(self, works: Sequence[Work]) -> pd.DataFrame:
-        """A row for each piece of 1,024 characters, read from 256 characters before it on: up to 256 of all works."""
+        """A row for each piece of 1,024 characters: up to 256 of all works.
+
+        The network reads from 256 characters before a piece on, the cache from the beginning of its work.
+        """
         parts = []
         for work, ids, costs in self._all(works):
             parts += [(work, ids, costs, start) for start in range(0, max(1, len(ids)), PIECE)]
         parts = [parts[place] for place in _spread(len(parts), MOST_PIECES)]
-        bits_n, counts_n = self._read([(ids, start) for _, ids, _, start in parts], PIECE, WARM_UP)
+        places = [(ids, start) for _, ids, _, start in parts]
+        bits_nt, counted_nt = self._read(places, PIECE, WARM_UP)
+        self._remember(places, bits_nt, from_start=True)
+        counts_n = counted_nt.sum(1)
         lost = np.array([costs[start : start + PIECE].sum() for _, _, costs, start in parts])
         return pd.DataFrame(
             {
@@ -113,7 +121,7 @@ class Reader:
                 "group": [work.name for work, *_ in parts],
                 "source": [work.source for work, *_ in parts],
                 "label": [work.label for work, *_ in parts],
-                "bits": bits_n + UNSPELLED_BITS * lost,
+                "bits": bits_nt.sum(1) + UNSPELLED_BITS * lost,
                 "characters": counts_n + lost,
                 "unspelled": lost,
             }
@@ -125,9 +133,11 @@ class Reader:
             (ids, costs, start) for _, ids, costs in self._all(works) for start in range(0, len(ids) - WINDOW, WINDOW)
         ]
         parts = [parts[place] for place in _spread(len(parts), MOST_WINDOWS)]
-        bits_n, counts_n = self._read([(ids, start) for ids, _, start in parts], WINDOW, 0)
+        places = [(ids, start) for ids, _, start in parts]
+        bits_nt, counted_nt = self._read(places, WINDOW, 0)
+        self._remember(places, bits_nt, from_start=False)
         lost = sum(int(costs[start : start + WINDOW].sum()) for _, costs, start in parts)
-        return float(bits_n.sum()) + UNSPELLED_BITS * lost, int(counts_n.sum()) + lost
+        return float(bits_nt.sum()) + UNSPELLED_BITS * lost, int(counted_nt.sum()) + lost
 
     def _all(self, works: Sequence[Work]) -> list[tuple[Work, np.ndarray, np.ndarray]]:
         return [(work, *self._spelled(work.text)) for work in works]
@@ -145,7 +155,7 @@ class Reader:
         return np.array(ids, np.int64), np.array(costs, np.int64)
 
     def _read(self, parts: Sequence[tuple[np.ndarray, int]], size: int, warm_up: int) -> tuple[np.ndarray, np.ndarray]:
-        """Bits of the `size` characters from each start on but the first, and how many they are.
+        """Bits N,size of the characters that follow those from each start on, and which of them there are.
 
         What stands up to `warm_up` characters before is read first; without, nothing before is seen.
         """
@@ -153,17 +163,34 @@ class Reader:
         before_nk = np.zeros((len(parts), self.window - 1), np.int64)
         ids_nx = np.concatenate([before_nk, ids_nx], 1)
         state_ns = np.zeros((len(parts), self.state), np.float32)
-        bits_n, counts_n = np.zeros(len(parts)), np.zeros(len(parts), np.int64)
+        bits_nt, counted_nt = np.zeros((len(parts), size)), np.zeros((len(parts), size), bool)
         for step in range(warm_up + size):
             window_nk = np.ascontiguousarray(ids_nx[:, step : step + self.window])
             logits_nv, state_ns = self.session.run(None, {"window": window_nk, "state": state_ns})
             state_ns[window_nk[:, -1] == NOTHING] = 0.0  # where the text has not begun nothing was read
             after_n = ids_nx[:, step + self.window]
             if step >= warm_up:
-                counted_n = after_n != NOTHING
-                bits_n += np.where(counted_n, _surprise(logits_nv, after_n), 0.0)
-                counts_n += counted_n
-        return bits_n, counts_n
+                counted_nt[:, step - warm_up] = after_n != NOTHING
+                bits_nt[:, step - warm_up] = np.where(after_n != NOTHING, _surprise(logits_nv, after_n), 0.0)
+        return bits_nt, counted_nt
+
+    def _remember(self, parts: Sequence[tuple[np.ndarray, int]], bits_nt: np.ndarray, *, from_start: bool) -> None:
+        """Mixes what the cache foretells into the bits of parts of texts, in the order of the texts.
+
+        With `from_start` it has read a text from its beginning, otherwise only the part.
+        """
+        if self.cache is None:
+            return
+        cache, text, at = RunCache(0, self.cache), None, 0
+        for (ids, start), bits_t in zip(parts, bits_nt, strict=True):
+            if ids is not text or not from_start:
+                cache, text, at = RunCache(len(self.spelling.vocabulary), self.cache), ids, 0 if from_start else start
+            cache.extend(ids[at : start + 1].tolist())
+            at = min(start + 1 + len(bits_t), len(ids))
+            for place, token in enumerate(ids[start + 1 : at].tolist()):
+                weight, share = cache.share_of(token)
+                bits_t[place] = -math.log2((1.0 - weight) * 2.0 ** -bits_t[place] + weight * share)
+                cache.push(token)
 
 
 def _cut(ids: np.ndarray, start: int, count: int) -> np.ndarray:

@@ -206,6 +206,16 @@ def test_a_family_that_draws_is_told_as_one(drawn, night, drawing_tree):
     assert page.elements.count("img") == 4 + 1 + 2 + len(LABELS) + 2
 
 
+def test_parts_that_are_negated_have_bars(drawn, night, drawing_tree):
+    """Bits a character are told below zero: the worst part fills its bar, half as many bits fill half of it."""
+    scores = drawing_tree / "build/scene/scores/metrics.json"
+    figures = json.loads(scores.read_text()) | {"worst": {"comedies": -1.2, "tragedies": -2.4}}
+    scores.write_text(json.dumps(figures))
+    html = drawn(with_family(night), drawing_tree)
+
+    assert [html.count(f'style="width:{percent}%"') for percent in (50.0, 100.0)] == [1, 3]
+
+
 def test_a_title_stands_once(drawn, night, drawing_tree):
     """A sheet that bears its title has no caption that says it again, but an alt text; what bears none has both."""
     plain = "Sure and wrong: the 16 worst"

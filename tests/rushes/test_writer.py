@@ -118,6 +118,22 @@ def test_the_same_seed_gives_the_same_draft(writer):
     assert "".join(writer.write(request)) == first
 
 
+def test_what_a_draft_has_said_is_found_again(writer, tmp_path):
+    """The names of its people, in a new scene and in one that goes on; not where the bundle knows no cache."""
+    write_bundle(tmp_path, cache={"weights": [0.0], "discount": 0.5})
+    plain = ScriptWriter.from_bundle(read_bundle(tmp_path))
+    begun, letter = [SPELLING.tokens(sign)[0] for sign in f"{CHARACTER}SKIPP"], VOCABULARY.index("E")
+
+    def share(one, **request):
+        network = one.network_for(Request(**request))
+        network.reset()
+        logits_v = [network.feed(token) for token in begun][-1]
+        return float(np.exp(logits_v - np.logaddexp.reduce(logits_v))[letter])
+
+    assert share(writer, before=FERRY, heading="SEA") > 0.7 > share(plain, before=FERRY, heading="SEA")
+    assert share(writer, before=FERRY) > 0.7 > 10 * share(writer)
+
+
 def test_what_the_network_reads():
     """What is asked, the heading, and signs that it does not have as others that come near."""
     network = Told(f"{ACTION}Go on. Now. ")
@@ -302,6 +318,8 @@ def test_what_is_no_name(writer, name):
         ({"vocabulary": [*VOCABULARY[:-1], "ab"]}, "no list of different signs"),
         ({"vocabulary": [*VOCABULARY[:-1], "a"]}, "no list of different signs"),
         ({"vocabulary": "abc"}, "no list of signs"),
+        ({"cache": None}, "usable input"),
+        ({"cache": {"weights": [1.5], "discount": 0.5}}, "usable input .*shares below 1"),
         ({"vocabulary": [*VOCABULARY[:3], *map(chr, range(500, 500 + len(VOCABULARY) - 3))]}, "can write no scene"),
     ],
 )

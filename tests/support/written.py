@@ -169,5 +169,6 @@ def seal(folder: Path, **changes: object) -> str:
         name: BundledFile(role=role, sha256=sha256_file(folder / name), size_bytes=(folder / name).stat().st_size)
         for name, role in {"script.onnx": "graph", "verbatim.bin": "verbatim"}.items()
     }
-    given = {"window": WINDOW, "state": STATE, "vocabulary": VOCABULARY} | changes
+    cache = {"weights": [0.1, 0.2, 0.4, 0.8], "discount": 0.5}
+    given = {"window": WINDOW, "state": STATE, "vocabulary": VOCABULARY, "cache": cache} | changes
     return write_manifest(folder, Manifest(family="script", files=files, input=given))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from models.script import family
 from models.script.params import CompressParams, TrainParams
 from models.script.score import BitsSaved, Reader, Work, agreement_of_next, is_scene, score
 from rushes.bundle import read_bundle
+from rushes.writer import Request, ScriptWriter
 from training.fit import fit
 
 SMALL = TrainParams(
@@ -47,6 +49,12 @@ def trained(samples, tmp_path):
     return fit(family, SMALL, samples, tmp_path / "checkpoints").module
 
 
+@pytest.fixture
+def bundle(samples, tmp_path):
+    """The float graph of weights that have learned nothing, in a bundle."""
+    return bundles(samples, tmp_path, family.module(samples.info, SMALL))[0]
+
+
 def test_a_bundle_is_scored_and_its_scenes_are_scenes(clean, samples, trained, tmp_path):
     """Better than chance after seconds; int8 is near; what is written is valid; shuffled weights are seen."""
     fp32, int8 = (score(one, clean, "test", nothing) for one in bundles(samples, tmp_path, trained))
@@ -70,7 +78,8 @@ def test_a_network_that_knows_nothing_costs_the_vocabulary(samples, tmp_path):
     for weight in module.parameters():
         torch.nn.init.zeros_(weight)
     bundle = bundles(samples, tmp_path, module)[0]
-    reader = Reader(bundle.path("graph"), bundle.manifest.input)
+    given = {name: value for name, value in bundle.manifest.input.items() if name != "cache"}
+    reader = Reader(bundle.path("graph"), given)
     works = [Work("a", "own", "comedies", "Anna went out. " * 200)]
     usual = math.log2(len(samples.info["vocabulary"]))
     bits, count = reader.windows(works)
@@ -79,6 +88,33 @@ def test_a_network_that_knows_nothing_costs_the_vocabulary(samples, tmp_path):
     assert -BitsSaved()(reader.carried(works)) == pytest.approx(usual, abs=1e-4)
     assert bits / count == pytest.approx(usual, abs=1e-4)
     assert strange["unspelled"].sum() == 8
+
+
+def test_bits_are_those_that_the_writer_draws_by(bundle):
+    """Fed a work token by token, network and cache of the writer give each next one the share that is scored."""
+    text = "ANNA and MARK go out. ANNA comes back, MARK does not. " * 4
+    writer = ScriptWriter.from_bundle(bundle)
+    network, tokens = writer.network_for(Request(heading="SEA")), writer.spelling.tokens(text)
+    network.reset()
+    bits = []
+    for token, after in pairwise(tokens):
+        logits_v = network.feed(token).astype(np.float64)
+        bits.append((np.logaddexp.reduce(logits_v) - logits_v[after]) / math.log(2))
+    rows = Reader(bundle.path("graph"), bundle.manifest.input).carried([Work("a", "own", "comedies", text)])
+
+    assert rows["characters"].sum() == len(bits)
+    assert rows["bits"].sum() == pytest.approx(sum(bits), rel=1e-4)
+
+
+def test_what_a_work_has_said_costs_less(bundle):
+    """A text that says the same again costs less than half with its cache; the windows see none of what was before."""
+    works = [Work("a", "own", "comedies", "Quoth ZEBULON: vex not my lynx. " * 60)]
+    given = bundle.manifest.input
+    plain = Reader(bundle.path("graph"), {name: value for name, value in given.items() if name != "cache"})
+    reader = Reader(bundle.path("graph"), given)
+
+    assert reader.carried(works)["bits"].sum() < 0.5 * plain.carried(works)["bits"].sum()
+    assert reader.windows(works)[0] > 0.6 * plain.windows(works)[0]
 
 
 def test_what_is_no_scene_is_seen():

@@ -1,0 +1,88 @@
+"""The tiny project again, with a family that writes: works by lot in two genres, and a small network to read them."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import time
+from typing import TYPE_CHECKING
+
+from rushes.fountain import write
+from tests.support.project import PARAMS, make_project
+from tests.support.scene_project import real_rules
+from tests.support.scripts import scene, script
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.project import Project
+
+GENRES = ("comedies", "tragedies")
+WORKS = 12  # of both genres together
+SCENES = 6  # of a work
+NEW, SECOND = f"script {WORKS}", "second draft"  # what comes in later
+SCRIPTS = {
+    "medium": "script",
+    "needs": "datasets/scripts",
+    "labels": list(GENRES),
+    "split": {"validation_share": 0.2, "test_share": 0.3},
+    "clean": {"max_dropped_share": 0.9},
+}
+LEARNING = {
+    "epochs": 5,
+    "epoch_characters": 20_000,
+    "batch_size": 16,
+    "steps": 32,
+    "precision": "32-true",
+    "width": 48,
+    "embedding": 32,
+    "buckets": 1024,
+    "learning_rate": 2e-2,
+    "warmup_steps": 10,
+    "dropout": 0.0,
+}
+
+
+def make_script_project(folder: Path) -> Project:
+    """The checkout, of which one family learns: `script`. It has to reach what mlflow/promotion.yaml asks for."""
+    params = {
+        "families": {"script": "scripts"},
+        "collections": {**PARAMS["collections"], "scripts": SCRIPTS},
+        "expression": {},
+        "scene": {},
+        "script": {"augment": {}, "train": LEARNING, "compress": {"calibration_samples": 32}},
+    }
+    return make_project(folder, params, real_rules())
+
+
+def work(seed: int) -> str:
+    """A work in Fountain; the same seed gives the same."""
+    return write(script(seed, scenes=SCENES))
+
+
+def write_works(folder: Path) -> None:
+    """Works, each in the folder of its genre."""
+    for seed in range(WORKS):
+        path = folder / GENRES[seed % len(GENRES)] / f"script {seed}.fountain"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(work(seed), encoding="utf-8")
+
+
+def write_inbox(root: Path) -> None:
+    """A work that is new, and another draft of one that is tested on: all scenes but the last are the same."""
+    second = write([*script(held_out(root)[0], scenes=SCENES - 1), *scene(seed=9999)])
+    hour_ago = time.time() - 3600  # what was written just now is left in the inbox
+    for name, text in ((NEW, work(WORKS)), (SECOND, second)):
+        path = root / "inbox/scripts" / f"{name}.fountain"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        os.utime(path, (hour_ago, hour_ago))
+
+
+def held_out(root: Path) -> list[int]:
+    """The seeds of the works that the test split was dealt."""
+    with (root / "datasets/scripts/splits.csv").open(newline="") as file:
+        splits = {row["id"]: row["split"] for row in csv.DictReader(file)}
+    ids = [hashlib.sha256(work(seed).encode()).hexdigest()[:12] for seed in range(WORKS + 1)]
+    return [seed for seed, name in enumerate(ids) if splits.get(name) == "test"]
