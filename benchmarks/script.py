@@ -1,10 +1,11 @@
 """Our recurrent network against nanoGPT's recipe for a processor, and the compressed writer against PyTorch.
 
-    python -m benchmarks.script --data TEXT.txt [--quick] [--seeds 3] [--bundle DIR]
+    python -m benchmarks.script --data TEXT.txt [--quick] [--seeds 3]
 
 - loss: nats a character on the last tenth of the text after the same CPU-seconds on one thread, those that the peer's
-  2,000 steps take; ours with its state carried through the text, and in windows of 64 characters from nothing, each
-  over the peer's in such windows.
+  2,000 steps take; ours as `rushes write` foretells, with its state and its cache carried through the text, and in
+  windows of 64 characters from nothing, each over the peer's in such windows. What the network does alone, without
+  the cache, is told beside it.
 - characters/s: `rushes write` from the compressed bundle over the PyTorch module in float32, one thread each.
 - bits lost: what compression costs, bits a character on the same text.
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import sys
 import tempfile
 import time
@@ -32,15 +34,16 @@ from benchmarks.nanogpt import STEPS, Peer
 from compression.export import export
 from compression.quantise import quantise_dynamic
 from models.script.data import Contiguous, batches, lanes
-from models.script.definition import graphs, module
+from models.script.definition import CACHE, graphs, module
 from models.script.encode import ALWAYS
 from models.script.params import TrainParams
-from models.script.score import Reader, Work
+from models.script.score import Reader, Work, remembered
 from rushes.length import Length
 from rushes.marks import ALL
+from rushes.run_cache import RunCache
 from rushes.verbatim import Verbatim, build
 from rushes.writer import Network, Request, ScriptWriter
-from training.fit import precision_for
+from training.fit import averaging, precision_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,12 +85,12 @@ def train(tokens: np.ndarray, vocabulary: list[str], seed: int, steps: int) -> t
     learner, peer = module({"vocabulary": vocabulary}, params), Peer(tokens, len(vocabulary), seed, steps)
     turns = InTurns(peer)
     learner.share_done = turns.done  # type: ignore[method-assign]  # by the peer's steps, not by epochs
-    before = max(params.grams, params.grams_out) - 1
     epoch = lambda: learner.current_epoch  # noqa: E731  # asked at the start of each pass
-    text = Contiguous((tokens,), params.batch_size, params.steps, before, seed, epoch=epoch)
+    text = Contiguous((tokens,), params.batch_size, params.steps, seed, epoch=epoch)
     trainer = Trainer(
         accelerator="cpu", max_epochs=100_000, logger=False, enable_progress_bar=False, enable_model_summary=False,
-        enable_checkpointing=False, precision=precision_for(params.precision, "cpu"), callbacks=[turns],
+        enable_checkpointing=False, precision=precision_for(params.precision, "cpu"),
+        callbacks=[turns, *averaging(params)],
     )  # fmt: skip
     trainer.fit(learner, text)
     read = trainer.global_step * params.batch_size * params.steps
@@ -97,29 +100,41 @@ def train(tokens: np.ndarray, vocabulary: list[str], seed: int, steps: int) -> t
 
 
 @torch.no_grad()
-def carried(network: ScriptNetwork, text: np.ndarray) -> float:
-    """Nats a character, the state carried from the beginning of the text to its end."""
-    ids_1l = lanes(text.astype(np.int64), 1, network.window - 1)
-    state, total = network.start(1), 0.0
-    for ids_1x, targets_1t in batches(ids_1l, 2048, network.window - 1):
-        logits_1tv, state = network(torch.from_numpy(ids_1x), state)
-        total += float(functional.cross_entropy(logits_1tv[0], torch.from_numpy(targets_1t[0]), reduction="sum"))
-    return total / (len(text) - 1)
+def carried(network: ScriptNetwork, text: np.ndarray) -> tuple[float, float]:
+    """Nats a character, carried from the beginning of the text to its end: with the cache, and of the network alone."""
+    ids_1l = lanes(text.astype(np.int64), 1)
+    state, parts = network.start(1), []
+    for ids_1t, targets_1t in batches(ids_1l, 2048):
+        logits_1tv, state = network(torch.from_numpy(ids_1t), state)
+        parts.append(functional.cross_entropy(logits_1tv[0], torch.from_numpy(targets_1t[0]), reduction="none"))
+    bits_t = torch.cat(parts).double().numpy() / math.log(2.0)
+    return _both(bits_t[None], text[None], network)
 
 
 @torch.no_grad()
-def windows(network: ScriptNetwork, text: np.ndarray) -> float:
-    """Nats a character in windows of 64, each from nothing."""
+def windows(network: ScriptNetwork, text: np.ndarray) -> tuple[float, float]:
+    """The same in windows of 64, network and cache from nothing in each."""
     count = (len(text) - 1) // WINDOW
     ids = torch.from_numpy(text.astype(np.int64))
     inputs_nt = ids[: count * WINDOW].view(count, WINDOW)
     targets_nt = ids[1 : count * WINDOW + 1].view(count, WINDOW)
-    total = 0.0
+    parts = []
     for some_nt, then_nt in zip(torch.split(inputs_nt, 256), torch.split(targets_nt, 256), strict=True):
-        nothing = torch.zeros(len(some_nt), network.window - 1, dtype=torch.int64)
-        logits_ntv, _ = network(torch.cat([nothing, some_nt], 1), network.start(len(some_nt)))
-        total += float(functional.cross_entropy(logits_ntv.flatten(0, 1), then_nt.flatten(), reduction="sum"))
-    return total / (count * WINDOW)
+        logits_ntv, _ = network(some_nt, network.start(len(some_nt)))
+        parts.append(functional.cross_entropy(logits_ntv.transpose(1, 2), then_nt, reduction="none"))
+    bits_nt = torch.cat(parts).double().numpy() / math.log(2.0)
+    read_nx = torch.cat([inputs_nt, targets_nt[:, -1:]], 1).numpy()
+    return _both(bits_nt, read_nx, network)
+
+
+def _both(bits_nt: np.ndarray, ids_nx: np.ndarray, network: ScriptNetwork) -> tuple[float, float]:
+    """Nats a character of texts N,T+1, with a cache for each, and without."""
+    mixed = []
+    for bits_t, ids_x in zip(bits_nt, ids_nx, strict=True):
+        cache = RunCache(len(network.bias), CACHE)
+        cache.push(int(ids_x[0]))
+        mixed += remembered(cache, ids_x[1:], bits_t)
+    return float(np.mean(mixed)) * math.log(2.0), float(bits_nt.mean()) * math.log(2.0)
 
 
 def loss_figures(text: str, seeds: int, steps: int) -> tuple[list[Figure], ScriptModule, list[str]]:
@@ -133,13 +148,13 @@ def loss_figures(text: str, seeds: int, steps: int) -> tuple[list[Figure], Scrip
         learner, peer = train(tokens[:cut], vocabulary, seed, steps)
         ours.append((carried(learner.network, held), windows(learner.network, held)))
         peers.append(peer.loss(held))
-        told = f"# seed {seed}: carried {ours[-1][0]:.4f}, windows {ours[-1][1]:.4f}, nanoGPT {peers[-1]:.4f}"
-        print(told, file=sys.stderr, flush=True)
-    columns = zip(*ours, strict=True)
-    names = (("state carried", 0.74), ("windows of 64", 0.80))
+        columns = zip(("carried", "windows"), ours[-1], strict=True)
+        told = ", ".join(f"{name} {mixed:.4f} (without the cache {alone:.4f})" for name, (mixed, alone) in columns)
+        print(f"# seed {seed}: {told}, nanoGPT {peers[-1]:.4f}", file=sys.stderr, flush=True)
+    goals = (("carried", 0.74), ("windows of 64", 0.80))
     figures = [
-        Figure(f"loss, {name}, ours/nanoGPT in windows", column, peers, goal, at_most=True)
-        for (name, goal), column in zip(names, columns, strict=True)
+        Figure(f"loss, {name}, ours/nanoGPT in windows", [seed[i][0] for seed in ours], peers, goal, at_most=True)
+        for i, (name, goal) in enumerate(goals)
     ]
     return figures, learner, vocabulary
 
@@ -179,7 +194,8 @@ def speed_figures(learner: ScriptModule, vocabulary: list[str], text: str, round
 
 
 def _given(example: Sequence[torch.Tensor], vocabulary: list[str]) -> dict[str, Any]:
-    return {"window": example[0].shape[1], "state": example[1].shape[1], "vocabulary": vocabulary}
+    cache = {"weights": CACHE.weights, "discount": CACHE.discount}
+    return {"window": example[0].shape[1], "state": example[1].shape[1], "vocabulary": vocabulary, "cache": cache}
 
 
 def _bits(path: Path, example: Sequence[torch.Tensor], vocabulary: list[str], text: str) -> float:
@@ -191,7 +207,7 @@ def _writer(path: Path, example: Sequence[torch.Tensor], vocabulary: list[str]) 
     """Writes a scene and says how many characters that were."""
     given = _given(example, vocabulary)
     network = Network(path, window=given["window"], state=given["state"], vocabulary=len(vocabulary))
-    writer = ScriptWriter(network, vocabulary, Verbatim(build("")))
+    writer = ScriptWriter(network, vocabulary, Verbatim(build("")), CACHE)
 
     def write() -> int:
         writing = writer.write(Request(heading="A STREET", length=Length(CHARACTERS / 5, "words")))

@@ -129,10 +129,12 @@ def hold_losses(examined: Examined, collection: str, params: CollectionParams) -
 
     Raises:
         TooManyDropped: It names the source that loses the largest share, its most frequent reason and the param.
-            What consent keeps back is no loss: a person's word is no fault of the source. Nor is what is kept apart.
+            What consent keeps back is no loss: a person's word is no fault of the source. Nor is what is kept apart,
+            or what another source has already: a rewritten draft that comes alone is dropped, and the night goes on.
     """
     shown = examined.shown[~examined.shown["reason"].isin(REASONS_APART)]
-    lost = (~shown["kept"]).groupby(shown["source"]).mean()
+    first = shown["copy_of"].map(shown.set_index("id")["source"])
+    lost = (~shown["kept"] & (first.isna() | (first == shown["source"]))).groupby(shown["source"]).mean()
     source = str(lost.idxmax()) if len(lost) else ""
     if source and lost[source] > params.clean.max_dropped_share:
         reasons = shown.loc[shown["source"] == source, "reason"]

@@ -1,6 +1,6 @@
 """Tokens in the order of the text: many places are read at the same time, each goes on where it was.
 
-Legend: N places in the text, T steps, K characters of a window.
+Legend: N places in the text, T steps.
 """
 
 from __future__ import annotations
@@ -26,43 +26,40 @@ VALIDATION_LANES, VALIDATION_STEPS = 64, 128
 
 @dataclass(frozen=True)
 class TokenBatch:
-    """Ids N,(K-1)+T, what comes after each of the T, and the number of the batch in its pass; 0: states begin anew.
+    """Ids N,T, what comes after each, and the number of the batch in its pass; 0: states begin anew.
 
     In `targets_nt` -1 stands where there is nothing to foretell. `first_place` is that of the first of these places
     among those of all processes.
     """
 
-    ids_nx: torch.Tensor
+    ids_nt: torch.Tensor
     targets_nt: torch.Tensor
     step: int
     first_place: int = 0
 
     def to(self, device: torch.device, *, non_blocking: bool = False) -> TokenBatch:
         """The batch on another device; Lightning calls this."""
-        ids_nx, targets_nt = (part.to(device, non_blocking=non_blocking) for part in (self.ids_nx, self.targets_nt))
-        return TokenBatch(ids_nx, targets_nt, self.step, self.first_place)
+        ids_nt, targets_nt = (part.to(device, non_blocking=non_blocking) for part in (self.ids_nt, self.targets_nt))
+        return TokenBatch(ids_nt, targets_nt, self.step, self.first_place)
 
 
-def lanes(tokens: np.ndarray, count: int, before: int) -> np.ndarray:
-    """A text cut into `count` pieces of one length, each with the `before` characters that stand before it.
+def lanes(tokens: np.ndarray, count: int) -> np.ndarray:
+    """A text cut into `count` pieces of one length.
 
     Returns:
-        Ids int64 count,before+length+1: the last is the one to foretell. What is left over at the end is -1.
+        Ids int64 count,length+1: the last is the one to foretell. What is left over at the end is -1.
     """
     length = math.ceil(max(1, len(tokens) - 1) / count)
-    padded = np.concatenate(
-        [np.zeros(before, np.int64), tokens, np.full(count * length + 1 - len(tokens), -1, np.int64)]
-    )
-    return np.stack([padded[i * length : i * length + before + length + 1] for i in range(count)])
+    padded = np.concatenate([tokens.astype(np.int64), np.full(count * length + 1 - len(tokens), -1, np.int64)])
+    return np.stack([padded[i * length : (i + 1) * length + 1] for i in range(count)])
 
 
-def batches(lanes_nl: np.ndarray, steps: int, before: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Ids N,before+T and targets N,T, piece after piece to the end of the lanes; the last may be shorter."""
-    length = lanes_nl.shape[1] - before - 1
+def batches(lanes_nl: np.ndarray, steps: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Ids N,T and targets N,T, piece after piece to the end of the lanes; the last may be shorter."""
+    length = lanes_nl.shape[1] - 1
     for start in range(0, length, steps):
         stop = min(start + steps, length)
-        ids_nx = lanes_nl[:, start : before + stop].clip(0)
-        yield ids_nx, lanes_nl[:, before + start + 1 : before + stop + 1]
+        yield lanes_nl[:, start:stop].clip(0), lanes_nl[:, start + 1 : stop + 1]
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,6 @@ class Contiguous:
         works: The tokens of each work.
         batch_size: Lanes of all processes.
         steps: Of a batch.
-        before: Characters that are seen before a step.
         seed: With the epoch, decides the order.
         characters: How many an epoch reads; 0: all.
         rank: This process.
@@ -87,7 +83,6 @@ class Contiguous:
     works: tuple[np.ndarray, ...]
     batch_size: int
     steps: int
-    before: int
     seed: int
     characters: int = 0
     rank: int = 0
@@ -109,12 +104,12 @@ class Contiguous:
 
     def __iter__(self) -> Iterator[TokenBatch]:
         read = len(self) * self.batch_size * self.steps
-        lanes_nl = lanes(self._text(read + 1), self.batch_size, self.before)
+        lanes_nl = lanes(self._text(read + 1), self.batch_size)
         share = self.batch_size // self.world_size
         mine = slice(self.rank * share, (self.rank + 1) * share)
-        pieces = batches(lanes_nl[mine], self.steps, self.before)
-        for step, (ids_nx, targets_nt) in zip(range(len(self)), pieces, strict=False):
-            yield TokenBatch(torch.from_numpy(ids_nx), torch.from_numpy(targets_nt), step, self.rank * share)
+        pieces = batches(lanes_nl[mine], self.steps)
+        for step, (ids_nt, targets_nt) in zip(range(len(self)), pieces, strict=False):
+            yield TokenBatch(torch.from_numpy(ids_nt), torch.from_numpy(targets_nt), step, self.rank * share)
 
     def _text(self, count: int) -> np.ndarray:
         """So many characters: an epoch's share of all works in a shuffled order; the next epoch goes on with it."""
@@ -133,7 +128,6 @@ class InTurn:
     """The validation split, read through once with carried state; of the lanes a process has its share."""
 
     tokens: np.ndarray
-    before: int
     rank: int = 0
     world_size: int = 1
 
@@ -142,9 +136,9 @@ class InTurn:
         return math.ceil(length / VALIDATION_STEPS)
 
     def __iter__(self) -> Iterator[TokenBatch]:
-        mine = lanes(self.tokens, VALIDATION_LANES, self.before)[self.rank :: self.world_size]
-        for step, (ids_nx, targets_nt) in enumerate(batches(mine, VALIDATION_STEPS, self.before)):
-            yield TokenBatch(torch.from_numpy(ids_nx), torch.from_numpy(targets_nt), step)
+        mine = lanes(self.tokens, VALIDATION_LANES)[self.rank :: self.world_size]
+        for step, (ids_nt, targets_nt) in enumerate(batches(mine, VALIDATION_STEPS)):
+            yield TokenBatch(torch.from_numpy(ids_nt), torch.from_numpy(targets_nt), step)
 
 
 class ScriptTokens(LightningDataModule):
@@ -158,7 +152,6 @@ class ScriptTokens(LightningDataModule):
     def __init__(self, samples: SampleSet, params: TrainParams) -> None:
         super().__init__()
         self.samples, self.params = samples, params
-        self.before = max(params.grams, params.grams_out) - 1
 
     def train_dataloader(self) -> Contiguous:
         """The training split, work by work, in a new order each epoch."""
@@ -166,7 +159,6 @@ class ScriptTokens(LightningDataModule):
             tuple(works_of(self.samples, "train")),
             self.params.batch_size,
             self.params.steps,
-            self.before,
             self.params.seed,
             self.params.epoch_characters,
             *self._place(),
@@ -175,7 +167,7 @@ class ScriptTokens(LightningDataModule):
 
     def val_dataloader(self) -> InTurn:
         """The validation split."""
-        return InTurn(tokens_of(self.samples, "validation").astype(np.int64), self.before, *self._place())
+        return InTurn(tokens_of(self.samples, "validation").astype(np.int64), *self._place())
 
     def _place(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

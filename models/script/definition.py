@@ -44,9 +44,9 @@ def network(trained: LightningModule) -> torch.nn.Module:
 
 
 def graphs(trained: torch.nn.Module, _samples: SampleSet) -> list[Graph]:
-    """One graph, a step: the last K ids int64 N,K and a state N,S -> logits N,V and the state after it."""
+    """One graph, a step: the last id int64 N,1 and a state N,S -> logits N,V and the state after it."""
     learned = cast("ScriptNetwork", trained)
-    example = (torch.zeros(2, learned.window, dtype=torch.int64), torch.zeros(2, learned.state_size))
+    example = (torch.zeros(2, 1, dtype=torch.int64), torch.zeros(2, learned.state_size))
     return [Graph("graph", "script.onnx", Deployed(learned), example, ("window", "state"), ("logits", "next_state"))]
 
 

@@ -39,7 +39,7 @@ class ScriptModule(LightningModule):
 
     def model_step(self, batch: TokenBatch, phase: str) -> tuple[torch.Tensor, torch.Tensor]:
         """The step that all phases share: the summed loss in nats, and of how many characters."""
-        logits_ntv, state = self.network(batch.ids_nx, self._state(batch, phase))
+        logits_ntv, state = self.network(batch.ids_nt, self._state(batch, phase))
         hidden, cell = state
         self._states[phase] = (hidden.detach(), cell.detach())
         loss = functional.cross_entropy(
@@ -49,7 +49,7 @@ class ScriptModule(LightningModule):
 
     def _state(self, batch: TokenBatch, phase: str) -> State:
         if batch.step == 0 or phase not in self._states:
-            return self.network.start(len(batch.ids_nx), self.device)
+            return self.network.start(len(batch.ids_nt), self.device)
         return self._states[phase]
 
     def training_step(self, batch: TokenBatch, _batch_idx: int = 0) -> torch.Tensor:
@@ -68,11 +68,10 @@ class ScriptModule(LightningModule):
         """Takes the state from some places, as if a text began there. Which ones follows from the seed and the step."""
         place = (self.params.seed, self.current_epoch, batch.step, batch.first_place, "state")
         random = generator_for(self.device, *place)
-        kept_n = torch.rand(len(batch.ids_nx), generator=random, device=self.device) >= self.params.state_dropped
+        kept_n = torch.rand(len(batch.ids_nt), generator=random, device=self.device) >= self.params.state_dropped
         hidden, cell = self._states["train"]
         mask_1n1 = kept_n.to(hidden.dtype)[None, :, None]
         self._states["train"] = (hidden * mask_1n1, cell * mask_1n1)
-        batch.ids_nx[~kept_n, : self.network.window - 1] = 0
 
     def _set_rate(self, done: float) -> None:
         """Up linearly, then down along a cosine (Loshchilov and Hutter 2017)."""

@@ -40,12 +40,11 @@ class TrainParams(Section):
     """Characters that are read in an epoch; 0: all of them."""
     patience: int = Field(3, ge=1)
     """Epochs without a better figure, after which training ends."""
-    batch_size: int = Field(64, ge=1)
+    batch_size: int = Field(128, ge=1)
     """Places in the text that are read at the same time, of all processes together."""
-    steps: int = Field(64, ge=2)
+    steps: int = Field(32, ge=2)
     """Characters of each that are read before weights change; the state is carried on, gradients end there
-    (truncated back-propagation, Williams and Peng 1990). With 16 a scene forgot that it was one, and went on as the
-    profile of somebody."""
+    (truncated back-propagation, Williams and Peng 1990)."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     """`auto` is bf16 where the hardware is faster in it."""
 
@@ -55,30 +54,26 @@ class TrainParams(Section):
     """Recurrent layers."""
     embedding: int = Field(128, ge=4)
     """Numbers of a character, going in and coming out: the same weights (tied)."""
-    grams: int = Field(4, ge=1, le=8)
-    """The longest run of last characters that has numbers of its own going in."""
-    grams_out: int = Field(3, ge=1, le=8)
-    """The longest run of last characters that has a say of its own in what comes next."""
-    buckets: int = Field(4096, ge=64)
-    """Rows of each table of runs; several runs share one (hashing)."""
 
-    learning_rate: float = Field(6e-3, gt=0.0)
+    learning_rate: float = Field(8e-3, gt=0.0)
     """At its peak."""
     warmup_steps: int = Field(50, ge=1)
     """Steps in which it rises."""
-    final_rate: float = Field(0.02, gt=0.0, le=1.0)
+    final_rate: float = Field(0.1, gt=0.0, le=1.0)
     """The share of it that is left at the end of a cosine."""
-    weight_decay: float = Field(0.05, ge=0.0)
+    weight_decay: float = Field(0.01, ge=0.0)
     """Of AdamW."""
     beta2: float = Field(0.99, ge=0.0, lt=1.0)
     """Of AdamW's second moment."""
     clip: float = Field(1.0, gt=0.0)
     """The norm of the gradient, at most."""
-    dropout: float = Field(0.2, ge=0.0, lt=1.0)
+    dropout: float = Field(0.1, ge=0.0, lt=1.0)
     """Share of the numbers going in and coming out that are dropped, the same ones over all steps of a batch (AWD-LSTM,
     Merity et al. 2017)."""
-    state_dropped: float = Field(0.01, ge=0.0, le=1.0)
+    state_dropped: float = Field(0.1, ge=0.0, le=1.0)
     """Share of the places whose state begins anew at a batch, so that the network can start from nothing."""
+    ema_decay: float = Field(0.99, ge=0.0, lt=1.0)
+    """Of the moving average of the weights, which is what is kept; 0: none is made."""
 
 
 class CompressParams(Section):

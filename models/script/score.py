@@ -187,10 +187,17 @@ class Reader:
                 cache, text, at = RunCache(len(self.spelling.vocabulary), self.cache), ids, 0 if from_start else start
             cache.extend(ids[at : start + 1].tolist())
             at = min(start + 1 + len(bits_t), len(ids))
-            for place, token in enumerate(ids[start + 1 : at].tolist()):
-                weight, share = cache.share_of(token)
-                bits_t[place] = -math.log2((1.0 - weight) * 2.0 ** -bits_t[place] + weight * share)
-                cache.push(token)
+            bits_t[: at - start - 1] = remembered(cache, ids[start + 1 : at], bits_t)
+
+
+def remembered(cache: RunCache, ids: np.ndarray, bits_t: np.ndarray) -> list[float]:
+    """The bits of some characters when a cache has a say in them; it takes each of them after it was foretold."""
+    mixed = []
+    for token, bits in zip(ids.tolist(), bits_t.tolist(), strict=False):
+        weight, share = cache.share_of(token)
+        mixed.append(-math.log2((1.0 - weight) * 2.0**-bits + weight * share))
+        cache.push(token)
+    return mixed
 
 
 def _cut(ids: np.ndarray, start: int, count: int) -> np.ndarray:
@@ -228,7 +235,9 @@ def write_scenes(bundle: Bundle, scenes: Sequence[Told]) -> dict[str, str]:
             length=Length(WORDS, "words"),
             seed=SEED + number,
         )
-        written[f"{scene.heading}; {', '.join(request.characters)}"] = "".join(writer.write(request))
+        asked = f"{scene.heading}; {', '.join(request.characters)}"
+        again = f" ({number + 1})" if asked in written else ""  # a scene of the same people at the same place
+        written[asked + again] = "".join(writer.write(request))
     return written
 
 

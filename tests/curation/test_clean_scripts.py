@@ -177,6 +177,21 @@ def test_too_much_lost_names_what_to_change(folder, cleaned):
     assert "collections.scripts.script.near_works" in caught.value.remedy
 
 
+def test_a_draft_that_comes_alone_stops_nothing(root, folder, cleaned):
+    """A source of its own, all of which another source has already, loses nothing that was there."""
+    rewritten, params = folder.parent / "rewritten", script_params(clean={"max_dropped_share": 0.2})
+    rewritten.mkdir()
+    for number in range(4):  # of some of them the new draft stays and the old one goes
+        add(rewritten, f"draft {number}.fountain", [*script(number)[: 3 * len(scene(0))], *script(95, scenes=1)])
+    ingest(rewritten, root, "scripts", params)
+    found = cleaned(params)
+    dropped = found.shown[~found.shown["kept"]]
+
+    assert set(dropped["reason"]) == {"another draft"}
+    assert dropped.groupby("source").size().max() > 0.2 * found.shown.groupby("source").size().min()
+    hold_losses(found, "scripts", params)
+
+
 def test_consent_keeps_a_work_back_unread(folder, cleaned):
     """There is a row that says why, and no text of it."""
     (folder / "scripts.csv").write_text("path,use\nscript 3.fountain,archive\n", encoding="utf-8")

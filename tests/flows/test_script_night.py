@@ -15,6 +15,7 @@ from rushes.fountain import parse
 from tests.support.project import acts
 from tests.support.repos import git
 from tests.support.script_project import GENRES, NEW, SECOND, held_out, make_script_project, write_inbox, write_works
+from tests.support.scripts import NAMES
 from tests.support.serving import ask, champion, end, left_behind, served, tags
 from tests.support.written import faults
 
@@ -131,28 +132,28 @@ def test_what_it_made(project):
 
 
 def test_what_it_scored(project):
-    """Compressing costs next to nothing, and all that it wrote are scenes of their own."""
+    """It knows the words, compressing costs next to nothing, and all that it wrote are scenes with nobody else."""
     metrics = made(project, "scores", "metrics.json")
     written = scenes(parse((project.root / "build/script/scores/written.fountain").read_text()))
     first, second = (metrics[side]["neg_bits_per_character"] for side in ("fp32", "compressed"))
 
     assert metrics["objective"] == "neg_bits_per_character"
-    assert -3.0 < second < 0.0
+    assert -2.0 < second < 0.0  # letters by how frequent they are: 4
     assert abs(first - second) < 0.05
     assert (metrics["fp32"]["valid"], metrics["compressed"]["valid"]) == (1.0, 1.0)
     assert metrics["worst"].keys() == {*GENRES, "no genre"}
-    assert len(written) == 4
-    assert [faults(scene) for scene in written] == [[]] * 4
+    assert 2 <= len(written) <= 4
+    assert [faults(scene, NAMES) for scene in written] == [[]] * len(written)
 
 
 def test_report_shows_it(project):
-    """The page names the version, and holds what was written and the scripts that were kept."""
+    """The page names the version, holds what was written, and says what was kept out."""
     text, captions = page(project), made(project, "scores", "captions.json")
 
     assert "script v1" in text
     assert captions.keys() == {"written.jpg"}
     assert f'alt="{captions["written.jpg"]}"' in text
-    assert "second draft" not in text
+    assert "another draft, across splits" in text
 
 
 def test_same_again(project, mlflow):

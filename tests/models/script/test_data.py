@@ -14,33 +14,29 @@ WORKS = (np.arange(1, 101, dtype=np.uint8), np.arange(101, 251, dtype=np.uint8))
 
 def contiguous(**changes):
     """A small epoch."""
-    return Contiguous(**({"works": WORKS, "batch_size": 4, "steps": 5, "before": 3, "seed": 0} | changes))
+    return Contiguous(**({"works": WORKS, "batch_size": 4, "steps": 5, "seed": 0} | changes))
 
 
 def test_a_place_goes_on_where_it_was():
-    """What was to be foretold last is read first, with the characters before it."""
-    batches = list(contiguous())
-
-    for first, second in pairwise(batches):
-        assert (second.ids_nx[:, 3] == first.targets_nt[:, -1]).all()
-        assert (second.ids_nx[:, :3] == first.ids_nx[:, -3:]).all()
+    """What was to be foretold last is read first."""
+    for first, second in pairwise(contiguous()):
+        assert (second.ids_nt[:, 0] == first.targets_nt[:, -1]).all()
 
 
 def test_what_is_foretold_is_what_comes_next():
     """Planted: in a text that counts up, a target is one more than what is read."""
     batch = next(iter(contiguous(works=(np.arange(1, 250, dtype=np.uint8),))))
 
-    assert (batch.targets_nt == batch.ids_nx[:, 3:] + 1).all()
-    assert batch.ids_nx[0, :3].tolist() == [0, 0, 0]
+    assert (batch.targets_nt == batch.ids_nt + 1).all()
     assert batch.step == 0
 
 
 def test_an_epoch_has_another_order_and_the_same_seed_the_same():
     """Works come in an order that seed and epoch decide, and no global state."""
-    first = [batch.ids_nx.tolist() for batch in contiguous(epoch=lambda: 0)]
+    first = [batch.ids_nt.tolist() for batch in contiguous(epoch=lambda: 0)]
     np.random.default_rng(5).random()
-    again = [batch.ids_nx.tolist() for batch in contiguous(epoch=lambda: 0)]
-    other = [batch.ids_nx.tolist() for batch in contiguous(epoch=lambda: 3)]
+    again = [batch.ids_nt.tolist() for batch in contiguous(epoch=lambda: 0)]
+    other = [batch.ids_nt.tolist() for batch in contiguous(epoch=lambda: 3)]
 
     assert first == again
     assert first != other
@@ -52,7 +48,7 @@ def test_processes_share_the_places():
     parts = [list(contiguous(rank=rank, world_size=2)) for rank in range(2)]
 
     for one, *halves in zip(whole, *parts, strict=True):
-        assert one.ids_nx.tolist() == [row for half in halves for row in half.ids_nx.tolist()]
+        assert one.ids_nt.tolist() == [row for half in halves for row in half.ids_nt.tolist()]
     with pytest.raises(ValueError, match="batch_size"):
         contiguous(batch_size=3, world_size=2)
 
@@ -60,6 +56,6 @@ def test_processes_share_the_places():
 def test_validation_foretells_each_character_once():
     """All but the first of the text, and nothing of the padding."""
     text = np.arange(1, 200, dtype=np.int64)
-    targets = np.concatenate([batch.targets_nt.numpy().ravel() for batch in InTurn(text, 3)])
+    targets = np.concatenate([batch.targets_nt.numpy().ravel() for batch in InTurn(text)])
 
     assert sorted(targets[targets >= 0].tolist()) == text[1:].tolist()

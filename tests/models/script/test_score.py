@@ -20,7 +20,6 @@ from training.fit import fit
 SMALL = TrainParams(
     width=32,
     embedding=16,
-    buckets=256,
     epochs=2,
     epoch_characters=16_000,
     batch_size=8,
