@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from curation.sampleset import SampleSet
-    from models.family import Family, Graph, Read
+    from models.family import Calibration, Family, Graph, Read
 
 PARITY = "parity.npz"
 
@@ -57,6 +57,7 @@ def compress(
     graphs: Sequence[Graph],
     source: Path,
     folder: Path,
+    calibration: Calibration = "minmax",
 ) -> None:
     """Quantises the graphs of a reference into a candidate; `seal` completes it."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,7 +65,7 @@ def compress(
     for graph in graphs:
         if family.quantisation == "static":
             feeds = family.calibration(samples, params.calibration_samples, params.seed, graph)
-            quantise_static(paths[graph.name], folder / graph.name, feeds, family.kept_float)
+            quantise_static(paths[graph.name], folder / graph.name, feeds, family.kept_float, calibration)
         else:
             quantise_dynamic(paths[graph.name], folder / graph.name)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import platform
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
 
 from compression.candidate import PARITY
+from compression.machine import machine
 from rushes.bundle import Bundle, Certificate
 from rushes.latency import interleaved_latency_ms
 
@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from models.family import Family, Scores
+
+
+# Rounding alone, of outputs around 1; of pictures, which are bytes, a level.
+ROUNDING, LEVEL = 1e-3, 1.0
+
+
+class ParityError(ValueError):
+    """Exported files that answer otherwise than the network that they were made from."""
+
+    remedy = "an export that changes answers is a fault of this code or of a library: look at what changed in either"
 
 
 def parity(family: Family, reference: Bundle, candidate: Bundle) -> dict[str, float]:
@@ -42,12 +52,27 @@ def latency_ms(reference: Bundle, candidate: Bundle) -> dict[str, float]:
     return interleaved_latency_ms(paths, dict.fromkeys(paths, feed))
 
 
-def certificate(family: Family, reference: Bundle, candidate: Bundle, fp32: Scores, compressed: Scores) -> Certificate:
-    """What was measured of the candidate, and where."""
+def certificate(  # all of it is in a certificate
+    family: Family, reference: Bundle, source: Bundle, candidate: Bundle, fp32: Scores, compressed: Scores
+) -> Certificate:
+    """What was measured of the candidate, and where.
+
+    Args:
+        family: Whose.
+        reference: The trained network in float, which figures are held against.
+        source: The float graphs that the candidate was made from, with what their own network answers: a student's,
+            where a student was picked.
+        candidate: The compressed one.
+        fp32: Scores of the reference on the test split.
+        compressed: Those of the candidate.
+
+    Raises:
+        ParityError: The files of the candidate are not the network that they were made from.
+    """
     return Certificate(
         digest=candidate.digest,
         objective=family.objective.name,
-        parity=parity(family, reference, candidate),
+        parity=_held(parity(family, source, candidate), source),
         metrics={"fp32": fp32.metrics, "compressed": compressed.metrics},
         size_bytes={"fp32": _graph_bytes(reference), "compressed": _graph_bytes(candidate)},
         latency_ms=latency_ms(reference, candidate),
@@ -55,23 +80,14 @@ def certificate(family: Family, reference: Bundle, candidate: Bundle, fp32: Scor
     )
 
 
-def machine() -> dict[str, str]:
-    """The machine that latencies were measured on."""
-    return {
-        "processor": _processor(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "onnxruntime": onnxruntime.__version__,
-        "threads": "1",
-    }
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123  # a kernel's file
-            names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor() or "unknown"
+def _held(found: dict[str, float], source: Bundle) -> dict[str, float]:
+    truth = _recorded(source.folder / PARITY)[1][0]
+    most = LEVEL if np.issubdtype(truth.dtype, np.integer) else ROUNDING * max(1.0, float(np.abs(truth).max()))
+    if not found["fp32_max"] <= most:
+        gap = f"{found['fp32_max']:.3g}, where rounding gives {most:.3g} at most"
+        message = f"{source.folder}: the exported graph differs from its network by {gap}"
+        raise ParityError(message)
+    return found
 
 
 def _graph_bytes(bundle: Bundle) -> int:

@@ -1,4 +1,4 @@
-"""What an engineer types: python -m flows nightly, ingest, rollback, release, up, down, status, serve.
+"""What an engineer types: python -m flows nightly, ingest, ladder, rollback, release, up, down, status, serve.
 
 Exit status: 0 done, 1 failed, 2 misuse, 3 ran but nothing fits what was asked, 4 another run holds the lock.
 """
@@ -50,6 +50,11 @@ INGEST_EXAMPLES = """Examples:
     python -m flows ingest films ~/rushes/day-12.mov --licence "studio, internal"
     python -m flows ingest scenes ~/location-photos
     python -m flows ingest scripts ~/scripts/the-ferry.fdx
+"""
+LADDER_EXAMPLES = """Examples:
+
+    python -m flows ladder expression
+    python -m flows ladder expression --set expression.budget.max_latency_ms=0.5
 """
 ROLLBACK_EXAMPLES = """Examples:
 
@@ -119,6 +124,23 @@ def ingest(
     raise typer.Exit(
         run_ingest(root, _settings(), here, collection, source=source, layout=layout, votes=there, licence=licence)
     )
+
+
+@app.command(epilog=f"{LADDER_EXAMPLES}\n{STATUSES}")
+def ladder(
+    family: Annotated[str, typer.Argument(help="A family, such as expression.")],
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Another budget to ask for; may be repeated."),
+    ] = None,
+) -> None:
+    """Tell what the last training can give for a budget: every compressed form of it, and which would be shipped.
+
+    Nothing is trained or written. Exit status 3 where nothing holds the budget.
+    """
+    from flows.ladder import run_ladder  # noqa: PLC0415 - heavy, and --help is not
+
+    raise typer.Exit(run_ladder(_enter(), family, change or []))
 
 
 @app.command(epilog=f"{ROLLBACK_EXAMPLES}\n{STATUSES}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
+from pydantic import Field
 
 from curation.params import Section
 
@@ -22,12 +23,27 @@ if TYPE_CHECKING:
     from rushes.bundle import Bundle
 
 
+Calibration = Literal["minmax", "entropy", "percentile"]  # how static quantisation finds the ranges of activations
+
+
+class Budget(Section):
+    """What a compressed model may cost; where a limit is left out, it holds no one back."""
+
+    max_objective_drop: float = Field(default=0.02, ge=0.0)
+    """How far the family's objective may fall below that of the trained network in float, on the validation split."""
+    max_latency_ms: float | None = Field(default=None, gt=0.0)
+    """The 95th percentile of one sample on one thread, on the machine that compresses."""
+    max_bytes: int | None = Field(default=None, ge=1)
+    """Of the graphs; what travels along is not counted."""
+
+
 class FamilyParams(Section):
-    """The section of a family in params.yaml; every family has these three parts, each a Section of its own."""
+    """The section of a family in params.yaml; every family has these parts, each a Section of its own."""
 
     augment: Any
     train: Any
     compress: Any
+    budget: Budget = Budget()
 
 
 @dataclass(frozen=True)
@@ -68,6 +84,19 @@ class Graph:
     example: tuple[torch.Tensor, ...]
     input_names: tuple[str, ...]
     output_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """How a smaller network of a family learns from the trained one (Hinton et al. 2015).
+
+    Attributes:
+        students: (params of the family) -> the `train` section of each student, by its name.
+        teach: (module of a student, the trained network, params of the family) -> from then on it learns from it.
+    """
+
+    students: Callable[[Any], Mapping[str, Any]]
+    teach: Callable[[LightningModule, torch.nn.Module, Any], None]
 
 
 @dataclass(frozen=True)
@@ -171,6 +200,7 @@ class Family:
         kept_float: What the name of a node that stays float begins with, in the exported graphs.
         scores_as_given: Whether test samples that clean dropped say something: they do where others have published
             figures over all of them, and not where the split is what a drawn picture is held against.
+        distillation: How students learn from the trained network; None where the family has none.
         progress: module -> the pictures that show how far training is, uint8 H,W,C each, the same places every epoch;
             None where there is nothing to look at.
     """
@@ -195,4 +225,5 @@ class Family:
     agreement: Callable[[np.ndarray, np.ndarray], dict[str, float]] = agreement_of_labels
     kept_float: tuple[str, ...] = ()
     scores_as_given: bool = True
+    distillation: Distillation | None = None
     progress: Callable[[LightningModule], list[np.ndarray]] | None = None

@@ -24,13 +24,14 @@ SKIPPED = ("__pycache__", ".DS_Store", "Thumbs.db")  # as in .dvcignore
 VARIABLE = re.compile(r"\$\{([^}]+)\}")
 
 
-def stage_key(root: Path, stage: str, item: str) -> str:
+def stage_key(root: Path, stage: str, item: str, without: Iterable[str] = ()) -> str:
     """The sha256 over what a stage depends on: its command, the content of its deps, its params.
 
     Args:
         root: The tree that dvc.yaml lies in.
         stage: For instance `train`.
         item: For instance `expression`.
+        without: Params that change nothing of what the key is for.
 
     Raises:
         KeyError: dvc.yaml has no such stage, or params.yaml not what the stage names.
@@ -41,7 +42,9 @@ def stage_key(root: Path, stage: str, item: str) -> str:
     parts = {
         "cmd": definition["cmd"],
         "deps": {path: _hash(root / path) for path in definition.get("deps", [])},
-        "params": dict(_values(root, params, definition.get("params", []))),
+        "params": {
+            name: value for name, value in _values(root, params, definition.get("params", [])) if name not in without
+        },
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 

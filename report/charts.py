@@ -60,7 +60,7 @@ def confusion_figure(matrix: Sequence[Sequence[float]] | np.ndarray, labels: Seq
     counts_ll = np.asarray(matrix, float)
     totals_l = counts_ll.sum(axis=1, keepdims=True)
     shares_ll = np.divide(counts_ll, totals_l, out=np.zeros_like(counts_ll), where=totals_l > 0)
-    figure = _figure(430, 405)
+    figure = figure_of(430, 405)
     axes = figure.add_subplot()
     for row, column in np.ndindex(shares_ll.shape):
         _draw_cell(axes, (row, column), shares_ll[row, column])
@@ -110,15 +110,15 @@ def reliability_figure(confidence: np.ndarray | pd.Series, correct: np.ndarray |
     rights = np.bincount(bin_of, weights=right, minlength=BINS)
     middle = (np.arange(BINS) + 0.5) / BINS
     filled = counts > 0
-    figure = _figure(410, 405)
+    figure = figure_of(410, 405)
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     axes.bar(middle[filled], rights[filled] / counts[filled], width=0.085, color=SECOND, alpha=0.85, linewidth=0)
     axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=(0, (4, 3)))
     axes.text(0.03, 0.95, "bars under the line: too sure\nbars over it: too modest", color=SOFT, fontsize=9.5, va="top")
-    _dress(axes, y_label="share that was right")
+    dressed(axes, y_label="share that was right")
     axes.set(xlim=(0, 1), ylim=(0, 1))
     below.bar(middle, counts, width=0.085, color=SOFT, alpha=0.6, linewidth=0)
-    _dress(below, x_label="how sure the model says it is", y_label="samples")
+    dressed(below, x_label="how sure the model says it is", y_label="samples")
     below.yaxis.set_major_locator(MaxNLocator(2, integer=True, prune="lower"))  # its 0 stands on that of the other axis
     return figure
 
@@ -140,7 +140,7 @@ def curve_panels(history: pd.DataFrame) -> dict[str, dict[str, pd.Series]]:
 
 def curve_figure(name: str, series: Mapping[str, pd.Series]) -> Figure:
     """One panel of the curves."""
-    figure = _figure(390, 215)
+    figure = figure_of(390, 215)
     _draw_curve(figure.add_subplot(), name, series)
     return figure
 
@@ -156,7 +156,7 @@ def _draw_curve(axes: Axes, name: str, series: Mapping[str, pd.Series]) -> None:
         axes.legend(frameon=False, labelcolor="linecolor", fontsize=10, handlelength=1.2, loc="best")
     if "val" in series:
         _mark_best(axes, series["val"], lowest=_is_less_better(name))
-    _dress(axes, x_label="epoch")
+    dressed(axes, x_label="epoch")
     axes.margins(x=0.02, y=0.12)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(4))
@@ -187,7 +187,7 @@ def _mark_best(axes: Axes, values: pd.Series, *, lowest: bool) -> None:
 def interval_figure(gain: float, low: float, high: float, min_gain: float = 0.0) -> Figure:
     """The gain of the challenger over the champion with its 95 % interval, against what is asked of its lower end."""
     colour = SECOND if low > min_gain else ACCENT
-    figure = _figure(420, 130)
+    figure = figure_of(420, 130)
     axes = figure.add_subplot(facecolor="none")
     axes.axvline(0, ymax=0.84, color=INK, linewidth=1)
     _write_above(axes, 0, "champion ", INK, "right" if min_gain else "center")
@@ -206,7 +206,7 @@ def interval_figure(gain: float, low: float, high: float, min_gain: float = 0.0)
     ends = sorted((low, high, 0.0, min_gain))
     room = 0.28 * max(ends[-1] - ends[0], 1e-6)
     axes.set(xlim=(ends[0] - room, ends[-1] + room), ylim=(-0.7, 1.0), yticks=[])
-    _dress(axes)
+    dressed(axes)
     axes.tick_params(length=3)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.3g}" if value else "0"))
@@ -255,7 +255,8 @@ def _svg(figure: Figure) -> str:
     return buffer.getvalue()
 
 
-def _figure(width_px: int, height_px: int) -> Figure:
+def figure_of(width_px: int, height_px: int) -> Figure:
+    """An empty one, of CSS pixels."""
     figure = Figure(
         figsize=(width_px / 72, height_px / 72), dpi=72, layout=ConstrainedLayoutEngine(w_pad=0.07, h_pad=0.07)
     )
@@ -263,7 +264,8 @@ def _figure(width_px: int, height_px: int) -> Figure:
     return figure
 
 
-def _dress(axes: Axes, x_label: str = "", y_label: str = "") -> None:
+def dressed(axes: Axes, x_label: str = "", y_label: str = "") -> None:
+    """Gives axes the looks that all of them have."""
     axes.set_facecolor("none")
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(RULE)

@@ -136,6 +136,11 @@ class FamilyFacts:
         return read_json(self.folder / "bundle" / "certificate.json") or {}
 
     @cached_property
+    def ladder(self) -> dict[str, Any]:
+        """Every compressed form by its figures, and which was picked."""
+        return read_json(self.folder / "ladder" / "ladder.json") or {}
+
+    @cached_property
     def manifest(self) -> dict[str, Any]:
         """What the bundle is made of."""
         folder = "bundle" if (self.folder / "bundle" / "manifest.json").is_file() else "candidate"

@@ -14,6 +14,7 @@ import yaml
 from report import charts
 from report.facts import UNREADABLE, Collection, FamilyFacts, counts, pictures
 from report.figures import NONE, TIMES, bytes_text, credit_line, figure_text, metric_name, part_name
+from report.ladder_view import RungRow, pareto_figure, rung_rows
 from report.parts import Bar, Chart, attempt, chart, note, scalars
 from report.pictures import Picture, picture
 from report.words import outcome_text
@@ -85,6 +86,8 @@ class FamilyView:
     pairs: list[Pair] = field(default_factory=list)
     parity: list[tuple[str, str]] = field(default_factory=list)
     machine: str = ""
+    ladder: list[RungRow] = field(default_factory=list)
+    pareto: Chart | None = None
     decision_note: str = ""
     decision_title: str = ""
     decision: Decision | None = None
@@ -101,7 +104,7 @@ def family_view(facts: FamilyFacts, collection: Collection, night: Night, decisi
     """Everything about a family; each part stands alone, so that one broken file costs one part."""
     view = FamilyView(facts.name, decision=decision, version=_in_use(facts.name, night, decision))
     attempt(view, _augmented, facts, collection, night)
-    for part in (_training, _scores, _classifier, _compared, _decided, _origin, _frames):
+    for part in (_training, _scores, _classifier, _compared, _climbed, _decided, _origin, _frames):
         attempt(view, part, facts, night)
     return view
 
@@ -159,7 +162,7 @@ def _scores(view: FamilyView, facts: FamilyFacts, night: Night) -> None:
     if worst and all(isinstance(value, int | float) for value in worst.values()):
         lowest = min(worst, key=lambda part: worst[part])
         # Shares fill a bar by themselves; negated figures, such as bits, by the largest: the longer, the worse.
-        whole = max(1.0, max(abs(v) for v in worst.values())) if min(worst.values()) < 0 else 1.0
+        whole = max(1.0, *map(abs, worst.values())) if min(worst.values()) < 0 else 1.0
         view.parts = [
             Bar(part_name(part), (), (min(1.0, abs(v) / whole) * 100, v), mark=part == lowest)
             for part, v in worst.items()
@@ -239,6 +242,13 @@ def _compared(view: FamilyView, facts: FamilyFacts, night: Night) -> None:
     view.pairs += _ratio_pair("latency", certificate.get("latency_ms"), _ms, "faster", "slower")
     view.parity = [(metric_name(k), figure_text(v)) for k, v in scalars(certificate.get("parity"))]
     view.machine = ", ".join(f"{name} {value}" for name, value in scalars(certificate.get("machine")))
+
+
+def _climbed(view: FamilyView, facts: FamilyFacts, _night: Night) -> None:
+    """Every compressed form, and which was shipped."""
+    view.ladder = rung_rows(facts.ladder)
+    if view.ladder:
+        view.pareto = chart(pareto_figure(facts.ladder), "What each form gives on the validation split, and costs")
 
 
 def _figure_pair(name: str, old: Any, new: Any, *, leads: bool) -> Pair:  # noqa: ANN401  any JSON

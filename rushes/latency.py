@@ -79,6 +79,13 @@ def interleaved_latency_ms(
     Returns:
         Milliseconds by name.
     """
+    return {name: float(np.median(times)) for name, times in interleaved_times_ms(paths, feeds, runs).items()}
+
+
+def interleaved_times_ms(
+    paths: Mapping[str, Path], feeds: Mapping[str, Mapping[str, np.ndarray]] | None, runs: int
+) -> dict[str, list[float]]:
+    """The time of each call, as `interleaved_latency_ms` takes it."""
     sessions = {name: open_graph(path) for name, path in paths.items()}
     fed = {name: (feeds or {}).get(name) or example_feed(session) for name, session in sessions.items()}
     taken_ms: dict[str, list[float]] = {name: [] for name in sessions}
@@ -87,4 +94,4 @@ def interleaved_latency_ms(
             start = time.perf_counter_ns()
             session.run(None, fed[name])
             taken_ms[name].append((time.perf_counter_ns() - start) / 1e6)
-    return {name: float(np.median(times[WARM_UPS:])) for name, times in taken_ms.items()}
+    return {name: times[WARM_UPS:] for name, times in taken_ms.items()}

@@ -1,38 +1,59 @@
-"""Trained weights to the smallest files that still hold: the float reference, and the compressed candidate."""
+"""Trained weights to the smallest files that still hold: the float reference, the ladder, and what it picks."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safetensors.torch import load_file
 
-from compression.candidate import compress, reference, seal
+from compression.candidate import reference
+from compression.climb import Climb, tidy
 from curation.sampleset import SampleSet
 from models.families import by_name
 from models.load import load_params
 from registry.assets import read_asset
+from registry.key import stage_key
 from registry.settings import load_settings
+from training.fit import Devices
 
 if TYPE_CHECKING:
     import torch
 
-    from models.family import Family, FamilyParams
+    from compression.rungs import Ladder, Rung
+    from models.family import Budget, Family, FamilyParams
 
 
 def run(item: str) -> None:
-    """Writes build/F/reference and build/F/candidate."""
-    family = by_name(item)
-    params = load_params(Path("params.yaml"), family)[1]
-    samples = SampleSet(Path("build") / item / "set")
-    network = trained(family, samples, params, Path("build") / item / "train")
-    source, target = Path("build") / item / "reference", Path("build") / item / "candidate"
-    graphs = reference(family, network, samples, params.compress, source, read_asset)
-    compress(family, samples, params.compress, graphs, source, target)
-    seal(family, samples, graphs, read_asset, target)
+    """Writes build/F/reference, build/F/ladder and build/F/candidate."""
+    family, settings, build = by_name(item), load_settings(), Path("build") / item
+    collection, params = load_params(Path("params.yaml"), family)
+    samples = SampleSet(build / "set")
+    network = trained(family, samples, params, build / "train")
+    reference(family, network, samples, params.compress, build / "reference", read_asset)
+    shelves = settings.state / "rungs" / item
+    # Another budget picks among the same rungs.
+    shelf = shelves / stage_key(Path(), "compress", item, without=(f"{item}.budget",))[:16]
+    shelf.mkdir(parents=True, exist_ok=True)
+    os.utime(shelf)
+    clean = SampleSet(Path("build/clean") / collection)
+    climb = Climb(family, params, samples, clean, read_asset, shelf, Devices(**settings.training.model_dump()))
+    ladder = climb.ladder(network)
+    ladder.write(build / "ladder", params.budget)
+    pick = climb.install(ladder, build / "candidate", build / "ladder" / "source")
+    tell(ladder, pick, params.budget)
+    tidy(shelves)
     forget_checkpoints(item)
+
+
+def tell(ladder: Ladder, pick: Rung, budget: Budget) -> None:
+    """A line a rung, for the stage's log: what it has, and what it misses of the budget."""
+    for rung in ladder.rungs:
+        sys.stdout.write(f"{'-> ' if rung == pick else '   '}{ladder.said_of(rung, budget)}\n")
 
 
 def forget_checkpoints(item: str) -> None:

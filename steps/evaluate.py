@@ -40,7 +40,8 @@ def run(item: str) -> None:
     _write_scores(family, fp32, compressed, as_given, build / "scores")
     _draw(family, compressed, samples, build / "scores", credit_line(credits_of(candidate.manifest.settings)))
     shutil.copytree(candidate.folder, build / "bundle", dirs_exist_ok=True)
-    write_certificate(build / "bundle", certificate(family, reference, candidate, fp32, compressed))
+    source = read_bundle(build / "ladder" / "source")
+    write_certificate(build / "bundle", certificate(family, reference, source, candidate, fp32, compressed))
 
 
 def _as_given(family: Family, candidate: Bundle, samples: SampleSet, read: Read) -> Scores | None:

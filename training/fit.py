@@ -22,7 +22,7 @@ from training.progress import Progress
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from pytorch_lightning.loggers import Logger
@@ -128,6 +128,7 @@ def fit(
     devices: Devices = Devices(),  # frozen
     loggers: Sequence[Logger] = (),
     callbacks: Sequence[Callback] = (),
+    prepare: Callable[[LightningModule], None] = lambda _: None,
 ) -> Fitted:
     """Trains until done or no better, from the last checkpoint where there is one.
 
@@ -139,6 +140,7 @@ def fit(
         devices: Where it runs.
         loggers: Where figures go; only the first process uses them.
         callbacks: What else looks on.
+        prepare: What is done with the new module first, such as giving it a teacher.
 
     Returns:
         The module with the weights of the best epoch.
@@ -151,6 +153,7 @@ def fit(
         torch.set_num_threads(devices.threads)
     torch.manual_seed(params.seed)
     module = family.module(samples.info, params)
+    prepare(module)
     history = History()
     best, stop = _keeping(family.monitor, params, checkpoints)
     # Before the averaging, which puts its weights in at the start of validation and takes them out at its end.

@@ -9,12 +9,13 @@ import torch
 from torch.nn import functional
 
 from models.batches import PackedPictures
+from models.distillation import Teacher
 from models.expression.copies import balance
 from models.expression.module import ExpressionModule
 from models.expression.network import Deployed, ExpressionNetwork
 from models.expression.params import ExpressionParams, TrainParams
 from models.expression.score import MacroF1, draw, score
-from models.family import Asset, Family, Graph, Monitor
+from models.family import Asset, Distillation, Family, Graph, Monitor
 from models.randomness import derived_seed
 
 if TYPE_CHECKING:
@@ -83,6 +84,21 @@ def calibration(samples: SampleSet, count: int, seed: int, _graph: Graph) -> lis
     return [{"pictures": np.ascontiguousarray(pictures_nhwc[rows[i : i + CALIBRATION_BATCH]])} for i in starts]
 
 
+def students(params: ExpressionParams) -> dict[str, TrainParams]:
+    """The recipes of the smaller networks: other widths, the same depths and augmentation."""
+    wanted, epochs = params.compress.students, params.compress.student_epochs or params.train.epochs
+    return {
+        f"student {'-'.join(map(str, widths))}": params.train.model_copy(update={"widths": widths, "epochs": epochs})
+        for widths in wanted
+    }
+
+
+def teach(student: LightningModule, teacher: torch.nn.Module, params: ExpressionParams) -> None:
+    """From then on a student learns from the logits of the trained network too."""
+    taught_by = Teacher(teacher, params.compress.temperature, params.compress.teacher_weight)
+    cast("ExpressionModule", student).teachers.append(taught_by)
+
+
 def settings(info: Mapping[str, Any], _graphs: Sequence[Graph]) -> dict[str, Any]:
     """What the manifest tells the runtime."""
     return {
@@ -108,4 +124,5 @@ family = Family(
     draw=draw,
     objective=MacroF1(),
     monitor=Monitor("val/macro_f1", "max"),
+    distillation=Distillation(students, teach),
 )

@@ -15,6 +15,7 @@ from models.randomness import derived_seed, generator_for
 
 if TYPE_CHECKING:
     from models.batches import Batch
+    from models.distillation import Teacher
     from models.expression.params import TrainParams
 
 LOG_EVERY = 50
@@ -36,6 +37,7 @@ class ExpressionModule(LightningModule):
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's stubs lack it for modules
         self.params = params
         self.mean, self.std = mean, std
+        self.teachers: list[Teacher] = []  # in a list, so that nothing of it is a part of this module
         # Every rank validates its own share; the states are summed over ranks at the end of the epoch.
         self.accuracy = MulticlassAccuracy(labels, average="micro")
         self.macro_f1 = MulticlassF1Score(labels, average="macro")
@@ -79,7 +81,12 @@ class ExpressionModule(LightningModule):
         pictures_nchw, targets_nl = mixup(pictures_nchw, targets_nl, self.params.mixup, generator)
         torch.manual_seed(derived_seed(*place, "dropout"))  # dropout takes no generator
         pictures_nchw = pictures_nchw.contiguous(memory_format=torch.channels_last)
-        return self.model_step(pictures_nchw, targets_nl, self.params.label_smoothing)[0]
+        loss, logits_nl = self.model_step(pictures_nchw, targets_nl, self.params.label_smoothing)
+        for teacher in self.teachers:
+            with torch.no_grad():
+                taught_nl = teacher.to(self)(pictures_nchw)
+            loss = teacher.mixed(loss, logits_nl, taught_nl)
+        return loss
 
     def validation_step(self, batch: Batch, _batch_idx: int = 0) -> None:
         """Adds a batch to val/loss, val/accuracy and val/macro_f1."""

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from curation.params import Section
-from models.family import FamilyParams
+from models.family import Calibration, FamilyParams
 
 
 class AugmentParams(Section):
@@ -96,6 +96,16 @@ class CompressParams(Section):
     """Of which samples are calibrated on."""
     calibration_samples: int = Field(512, ge=16)
     """Validation samples that the ranges of activations are measured on."""
+    calibrations: tuple[Calibration, ...] = ("minmax",)
+    """How these ranges are found; each is a rung of the ladder."""
+    students: tuple[tuple[int, ...], ...] = ()
+    """Widths of smaller networks that learn from the trained one, as in `train.widths`; each is a rung."""
+    student_epochs: int = Field(0, ge=0)
+    """Passes over the training split for a student; 0: as many as the trained network had."""
+    temperature: float = Field(2.0, gt=0.0)
+    """Divides the logits that a student learns from."""
+    teacher_weight: float = Field(0.7, ge=0.0, le=1.0)
+    """Of what a student learns from the trained network; the rest is from the labels."""
 
 
 class ExpressionParams(FamilyParams):

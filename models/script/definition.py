@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 
-from models.family import Family, Graph, Made, Monitor
+from models.distillation import Teacher
+from models.family import Distillation, Family, Graph, Made, Monitor
 from models.randomness import derived_seed
 from models.script.data import ScriptTokens, tokens_of
 from models.script.encode import encode
@@ -67,6 +68,18 @@ def made(samples: SampleSet) -> list[Made]:
     return [Made("verbatim", "verbatim.bin", verbatim_filter(texts))]
 
 
+def students(params: ScriptParams) -> dict[str, TrainParams]:
+    """The recipes of the smaller networks."""
+    wanted, epochs = params.compress.students, params.compress.student_epochs or params.train.epochs
+    return {f"student {width}": params.train.model_copy(update={"width": width, "epochs": epochs}) for width in wanted}
+
+
+def teach(student: LightningModule, teacher: torch.nn.Module, params: ScriptParams) -> None:
+    """From then on a student learns from the logits of the trained network too, which reads the same places."""
+    taught_by = Teacher(teacher, params.compress.temperature, params.compress.teacher_weight)
+    cast("ScriptModule", student).teachers.append(taught_by)
+
+
 def settings(info: Mapping[str, Any], graphs: Sequence[Graph]) -> dict[str, Any]:
     """What the manifest tells the runtime."""
     window, state = (int(example.shape[1]) for example in graphs[0].example)
@@ -100,5 +113,6 @@ family = Family(
     objective=BitsSaved(),
     monitor=Monitor("val/bits", "min"),
     agreement=agreement_of_next,
+    distillation=Distillation(students, teach),
     scores_as_given=False,
 )

@@ -12,12 +12,14 @@ from torch.nn import functional
 from models.randomness import derived_seed, generator_for
 
 if TYPE_CHECKING:
+    from models.distillation import Teacher
     from models.script.data import TokenBatch
     from models.script.network import ScriptNetwork, State
     from models.script.params import TrainParams
 
 LOG_EVERY = 50
 NO_TARGET = -1
+TEACHER = "teacher"
 
 
 class ScriptModule(LightningModule):
@@ -32,25 +34,27 @@ class ScriptModule(LightningModule):
         super().__init__()
         self.network, self.params = network, params
         self._states: dict[str, State] = {}
+        self.teachers: list[Teacher] = []  # in a list, so that nothing of it is a part of this module
 
     def share_done(self, step: int) -> float:
         """How much of the training is done, 0 to 1, at a step of this epoch."""
         return (self.current_epoch + step / max(1, self.trainer.num_training_batches)) / self.params.epochs
 
-    def model_step(self, batch: TokenBatch, phase: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """The step that all phases share: the summed loss in nats, and of how many characters."""
-        logits_ntv, state = self.network(batch.ids_nt, self._state(batch, phase))
-        hidden, cell = state
-        self._states[phase] = (hidden.detach(), cell.detach())
+    def model_step(self, batch: TokenBatch, phase: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The step that all phases share: the summed loss in nats, of how many characters, and logits N,T,V."""
+        logits_ntv = self._read(self.network, batch, phase)
         loss = functional.cross_entropy(
-            logits_ntv.float().flatten(0, 1), batch.targets_nt.flatten(), ignore_index=NO_TARGET, reduction="sum"
+            logits_ntv.flatten(0, 1), batch.targets_nt.flatten(), ignore_index=NO_TARGET, reduction="sum"
         )
-        return loss, (batch.targets_nt != NO_TARGET).sum()
+        return loss, (batch.targets_nt != NO_TARGET).sum(), logits_ntv
 
-    def _state(self, batch: TokenBatch, phase: str) -> State:
-        if batch.step == 0 or phase not in self._states:
-            return self.network.start(len(batch.ids_nt), self.device)
-        return self._states[phase]
+    def _read(self, network: torch.nn.Module, batch: TokenBatch, reader: str) -> torch.Tensor:
+        """The logits N,T,V of a network that goes on where the reader of that name was."""
+        begins = batch.step == 0 or reader not in self._states
+        state = network.start(len(batch.ids_nt), self.device) if begins else self._states[reader]  # type: ignore[operator]  # of a network of this family
+        logits_ntv, (hidden, cell) = network(batch.ids_nt, state)
+        self._states[reader] = (hidden.detach(), cell.detach())
+        return logits_ntv.float()  # type: ignore[no-any-return]  # a module's answer
 
     def training_step(self, batch: TokenBatch, _batch_idx: int = 0) -> torch.Tensor:
         """The mean loss of this process's places; at some of them the state begins anew."""
@@ -58,8 +62,12 @@ class ScriptModule(LightningModule):
         if batch.step and self.params.state_dropped:
             self._forget(batch)
         torch.manual_seed(derived_seed(self.params.seed, self.current_epoch, batch.step, "dropout", batch.first_place))
-        loss, count = self.model_step(batch, "train")
+        loss, count, logits_ntv = self.model_step(batch, "train")
         loss = loss / count
+        for teacher in self.teachers:
+            with torch.no_grad():
+                taught_ntv = self._read(teacher.to(self), batch, TEACHER)
+            loss = teacher.mixed(loss, logits_ntv.flatten(0, 1), taught_ntv.flatten(0, 1))
         if batch.step % LOG_EVERY == 0:  # self.log costs a step about a millisecond of Python
             self.log("train/loss", loss.detach())
         return loss
@@ -69,9 +77,10 @@ class ScriptModule(LightningModule):
         place = (self.params.seed, self.current_epoch, batch.step, batch.first_place, "state")
         random = generator_for(self.device, *place)
         kept_n = torch.rand(len(batch.ids_nt), generator=random, device=self.device) >= self.params.state_dropped
-        hidden, cell = self._states["train"]
-        mask_1n1 = kept_n.to(hidden.dtype)[None, :, None]
-        self._states["train"] = (hidden * mask_1n1, cell * mask_1n1)
+        for reader in {"train", TEACHER} & self._states.keys():
+            hidden, cell = self._states[reader]
+            mask_1n1 = kept_n.to(hidden.dtype)[None, :, None]
+            self._states[reader] = (hidden * mask_1n1, cell * mask_1n1)
 
     def _set_rate(self, done: float) -> None:
         """Up linearly, then down along a cosine (Loshchilov and Hutter 2017)."""
@@ -83,7 +92,7 @@ class ScriptModule(LightningModule):
 
     def validation_step(self, batch: TokenBatch, _batch_idx: int = 0) -> None:
         """Adds a batch to val/bits: bits a character, carried state."""
-        loss, count = self.model_step(batch, "validation")
+        loss, count, _ = self.model_step(batch, "validation")
         bits = loss / count.clamp_min(1) / math.log(2.0)
         self.log("val/bits", bits, on_epoch=True, batch_size=int(count.clamp_min(1)), sync_dist=True)
 

@@ -83,6 +83,14 @@ class CompressParams(Section):
     """Of the places in the text that parity is measured on."""
     calibration_samples: int = Field(256, ge=16)
     """How many these are."""
+    students: tuple[int, ...] = ()
+    """Widths of smaller networks that learn from the trained one; each is a rung of the ladder."""
+    student_epochs: int = Field(0, ge=0)
+    """Epochs of a student; 0: as many as the trained network had."""
+    temperature: float = Field(1.0, gt=0.0)
+    """Divides the logits that a student learns from."""
+    teacher_weight: float = Field(0.5, ge=0.0, le=1.0)
+    """Of what a student learns from the trained network; the rest is from the text."""
 
 
 class ScriptParams(FamilyParams):

@@ -15,7 +15,7 @@ import torch
 from onnx import numpy_helper
 
 from compression.candidate import PARITY, compress, reference, seal
-from compression.prove import certificate, parity
+from compression.prove import ParityError, certificate, parity
 from compression.quantise import quantise_static
 from curation.sampleset import SampleSet
 from models.expression import family
@@ -57,7 +57,10 @@ def test_shuffled_weights_show_in_the_parity(built, tmp_path):
     with pytest.raises(BundleError, match="sha256"):
         read_bundle(tmp_path / "reference")
     broken = replace(read_bundle(folder / "reference"), folder=tmp_path / "reference")
-    assert parity(SMALL, broken, read_bundle(folder / "candidate"))["fp32_max"] > 0.005
+    candidate, scores = read_bundle(folder / "candidate"), Scores(pd.DataFrame(), {})
+    assert parity(SMALL, broken, candidate)["fp32_max"] > 0.005
+    with pytest.raises(ParityError, match=r"differs from its network by [\d.]+, where rounding gives 0\.001 at most"):
+        certificate(SMALL, read_bundle(folder / "reference"), broken, candidate, scores, scores)
 
 
 def test_int8_is_really_int8_and_smaller(built):
@@ -107,7 +110,7 @@ def test_only_what_was_learned_is_compressed_and_counted(built, tmp_path):
     assert (bundles[1].folder / "encoder.onnx").read_bytes() == encoder
     assert [list(bundle.graphs) for bundle in bundles] == [["expression.onnx"]] * 2
     scores = Scores(pd.DataFrame(), {})
-    sizes = certificate(travelling, *bundles, scores, scores).size_bytes
+    sizes = certificate(travelling, bundles[0], *bundles, scores, scores).size_bytes
     assert sizes["compressed"] == (folder / "candidate" / "expression.onnx").stat().st_size
 
 
@@ -161,7 +164,8 @@ def test_the_certificate_speaks_of_this_bundle(built):
     samples, folder = built
     bundles = [read_bundle(folder / name) for name in ("reference", "candidate")]
 
-    proof = certificate(SMALL, *bundles, *(SMALL.score(bundle, samples, "test", no_asset) for bundle in bundles))
+    scores = [SMALL.score(bundle, samples, "test", no_asset) for bundle in bundles]
+    proof = certificate(SMALL, bundles[0], *bundles, *scores)
 
     assert proof.digest == bundles[1].digest
     assert set(proof.metrics) == set(proof.latency_ms) == set(proof.size_bytes) == {"fp32", "compressed"}

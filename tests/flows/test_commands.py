@@ -17,7 +17,7 @@ from flows.servers import ServerError
 from flows.session import session
 from registry.settings import Settings
 
-COMMANDS = ("nightly", "ingest", "rollback", "release", "checkout", "up", "down", "status", "serve")
+COMMANDS = ("nightly", "ingest", "ladder", "rollback", "release", "checkout", "up", "down", "status", "serve")
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -116,7 +116,7 @@ def test_dvc_yaml_names_what_the_check_asks_for(values):
         assert watched <= set(params.model().model_fields[family].annotation.model_fields)
 
 
-@pytest.mark.parametrize("key", ["augment", "train", "compress"])
+@pytest.mark.parametrize("key", ["augment", "train", "compress", "budget"])
 def test_section_that_dvc_watches_may_not_be_left_out(tmp_path, values, key):
     """Its params have defaults, but DVC would refuse the stage late and the night would not say why."""
     spoilt = lay(values, {})
@@ -136,7 +136,7 @@ def test_collection_without_what_it_needs_is_told(values):
     del spoilt["collections"]["faces"]["needs"], spoilt["families"]["scene"]
     spoilt["scene"], spoilt["expression"] = {}, {"train": {}}
 
-    named = r"expression\.augment, expression\.compress, collections\.faces\.needs: missing"
+    named = r"expression\.augment, expression\.compress, expression\.budget, collections\.faces\.needs: missing"
     with pytest.raises(ParamsError, match=named) as caught:
         params.check(spoilt)
     assert caught.value.remedy.endswith("under collections.faces: write `needs: datasets/faces`")

@@ -36,7 +36,7 @@ def test_params_yaml_is_its_params(family):
     assert isinstance(params, FamilyParams)
 
 
-@pytest.mark.parametrize("part", ["augment", "train", "compress"])
+@pytest.mark.parametrize("part", ["augment", "train", "compress", "budget"])
 def test_an_unknown_key_is_refused(family, part):
     """A slip of the pen must not be a default in silence."""
     with pytest.raises(ValidationError, match="no_such_key"):

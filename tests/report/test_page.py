@@ -206,14 +206,38 @@ def test_a_family_that_draws_is_told_as_one(drawn, night, drawing_tree):
     assert page.elements.count("img") == 4 + 1 + 2 + len(LABELS) + 2
 
 
-def test_parts_that_are_negated_have_bars(drawn, night, drawing_tree):
+def test_parts_that_are_negated_have_bars(drawn, night, drawing_tree, tmp_path):
     """Bits a character are told below zero: the worst part fills its bar, half as many bits fill half of it."""
-    scores = drawing_tree / "build/scene/scores/metrics.json"
+    tree = shutil.copytree(drawing_tree, tmp_path / "negated")
+    scores = tree / "build/scene/scores/metrics.json"
     figures = json.loads(scores.read_text()) | {"worst": {"comedies": -1.2, "tragedies": -2.4}}
     scores.write_text(json.dumps(figures))
-    html = drawn(with_family(night), drawing_tree)
+    html = drawn(with_family(night), tree)
 
     assert [html.count(f'style="width:{percent}%"') for percent in (50.0, 100.0)] == [1, 3]
+
+
+def test_the_ladder_is_shown_with_what_was_shipped(drawn, night, tree):
+    """A row a form, what it misses of the budget, the mark on the pick, and the plot."""
+    rungs = [
+        {"name": "teacher, float", "objective": 0.9, "latency_ms": 8.0, "size_bytes": 4_000_000, "misses": {}},
+        {"name": "teacher, static int8 minmax", "objective": 0.89, "latency_ms": 3, "size_bytes": 10**6, "misses": {}},
+        {
+            "name": "student 8, float", "objective": 0.5, "latency_ms": 1.0, "size_bytes": 90_000,
+            "misses": {"max_objective_drop": [0.4, 0.02]},
+        },
+        {"name": "student 4, float", "objective": float("nan"), "latency_ms": 1.0, "size_bytes": 1, "misses": {}},
+    ]  # fmt: skip
+    ladder = {"objective": "macro_f1", "budget": {"max_objective_drop": 0.02}, "front": [rungs[0]["name"]]}
+    folder = tree / "build/expression/ladder"
+    folder.mkdir()
+    (folder / "ladder.json").write_text(json.dumps(ladder | {"pick": rungs[1]["name"], "rungs": rungs}))
+    page = Page(drawn(night, tree))
+
+    assert "teacher, static int8 minmax shipped 0.8900 3 ms 976.6 KB holds" in page.text
+    assert "student 8, float 0.5000 1 ms 87.9 KB misses drop of the objective 0.4000 for 0.0200" in page.text
+    assert page.text.count("shipped 0.") == 1
+    assert "What each form gives on the validation split, and costs" in drawn(night, tree)
 
 
 def test_a_title_stands_once(drawn, night, drawing_tree):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -35,10 +36,11 @@ def no_asset(_asset: Asset) -> bytes:
 
 
 def export_all(samples: SampleSet, folder: Path) -> None:
-    """FOLDER/reference and FOLDER/candidate."""
+    """FOLDER/reference, FOLDER/candidate and FOLDER/ladder/source."""
     graphs = reference(SMALL, quickly_trained(samples), samples, PARAMS, folder / "reference", no_asset)
     compress(SMALL, samples, PARAMS, graphs, folder / "reference", folder / "candidate")
     seal(SMALL, samples, graphs, no_asset, folder / "candidate")
+    shutil.copytree(folder / "reference", folder / "ladder" / "source")
 
 
 def shuffle_convolutions(path: Path) -> None:

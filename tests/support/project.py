@@ -41,6 +41,7 @@ TRAIN = {
     "warmup_epochs": 2.0,
     "mixup": 0.0,
 }
+WIDE = {"max_objective_drop": 1000.0}  # networks that have hardly learned lose anything
 PARAMS = {
     "families": {"expression": "faces"},
     "collections": {
@@ -51,7 +52,12 @@ PARAMS = {
             "split": {"validation_share": 0.2, "test_share": 0.3},
         }
     },
-    "expression": {"augment": {"balance": 1.0}, "train": TRAIN, "compress": {"calibration_samples": 32}},
+    "expression": {
+        "augment": {"balance": 1.0},
+        "train": TRAIN,
+        "compress": {"calibration_samples": 32},
+        "budget": WIDE,
+    },
     "scene": {},
     "script": {},
 }

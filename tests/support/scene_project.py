@@ -15,7 +15,7 @@ from tests.support.drawn import LABELS, SIZE_PX, scenes
 from tests.support.films import shots, write_film
 from tests.support.packages import scene_contents
 from tests.support.places import TRAIN
-from tests.support.project import PARAMS, make_project
+from tests.support.project import PARAMS, WIDE, make_project
 from tests.support.repos import ROOT
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def make_scene_project(folder: Path) -> Project:
         "collections": {**PARAMS["collections"], "films": FILMS, "scenes": SCENES},
         "expression": {},
         "script": {},
-        "scene": {"augment": {"crops": 1}, "train": train, "compress": {"calibration_samples": 32}},
+        "scene": {"augment": {"crops": 1}, "train": train, "compress": {"calibration_samples": 32}, "budget": WIDE},
     }
     return make_project(folder, params, easy_rules(), scene_contents(scratch))
 

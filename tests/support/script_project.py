@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from rushes.fountain import write
-from tests.support.project import PARAMS, make_project
+from tests.support.project import PARAMS, WIDE, make_project
 from tests.support.scene_project import real_rules
 from tests.support.scripts import scene, script
 
@@ -50,7 +50,7 @@ def make_script_project(folder: Path) -> Project:
         "collections": {**PARAMS["collections"], "scripts": SCRIPTS},
         "expression": {},
         "scene": {},
-        "script": {"augment": {}, "train": LEARNING, "compress": {"calibration_samples": 32}},
+        "script": {"augment": {}, "train": LEARNING, "compress": {"calibration_samples": 32}, "budget": WIDE},
     }
     return make_project(folder, params, real_rules())
 

@@ -1,0 +1,106 @@
+"""The ladder in the page: every compressed form by what it gives and what it costs, and which one was shipped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from report.charts import ACCENT, INK, PAPER, SECOND, SOFT, dressed, figure_of
+from report.figures import bytes_text, figure_text, metric_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LIMITS = {"max_objective_drop": "drop of the objective", "max_latency_ms": "ms", "max_bytes": "bytes"}
+EDGE = 0.25  # of the width, where a name grows inwards
+LARGEST, SMALLEST = 420.0, 25.0  # areas of dots, in square points
+
+
+@dataclass(frozen=True)
+class RungRow:
+    """A row of the table."""
+
+    name: str
+    objective: str
+    latency: str
+    size: str
+    verdict: str
+    is_pick: bool
+    is_front: bool
+
+
+def rung_rows(ladder: Mapping[str, Any]) -> list[RungRow]:
+    """The rungs as they were made, each with what it misses of the budget."""
+    return [
+        RungRow(
+            str(rung["name"]),
+            figure_text(rung["objective"]),
+            f"{rung['latency_ms']:.3g} ms",
+            bytes_text(rung["size_bytes"]),
+            _verdict(rung.get("misses") or {}),
+            rung["name"] == ladder.get("pick"),
+            rung["name"] in ladder.get("front", ()),
+        )
+        for rung in ladder.get("rungs", ())
+    ]
+
+
+def _verdict(misses: Mapping[str, Sequence[float]]) -> str:
+    told = [
+        f"{LIMITS.get(name, name)} {figure_text(own)} for {figure_text(most)}" for name, (own, most) in misses.items()
+    ]
+    return f"misses {', '.join(told)}" if told else "holds"
+
+
+def pareto_figure(ladder: Mapping[str, Any]) -> Figure:
+    """Objective against latency; the larger a dot, the more bytes. The front is a line, the pick has a ring."""
+    rungs = [rung for rung in ladder["rungs"] if np.isfinite([rung["objective"], rung["latency_ms"]]).all()]
+    figure = figure_of(640, 330)
+    axes = figure.add_subplot()
+    dressed(axes, "ms, 95th percentile of one sample on one thread", metric_name(str(ladder["objective"])))
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    front = sorted((r["latency_ms"], r["objective"]) for r in rungs if r["name"] in ladder["front"])
+    axes.plot(*zip(*front, strict=True), color=SOFT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    most = max(rung["size_bytes"] for rung in rungs)
+    low, high = (edge(rung["latency_ms"] for rung in rungs) for edge in (min, max))
+    for rung in rungs:
+        place = np.log(rung["latency_ms"] / low) / max(1e-9, np.log(high / low))
+        side = "left" if place < EDGE else "right" if place > 1.0 - EDGE else "center"
+        area = max(SMALLEST, LARGEST * rung["size_bytes"] / most)
+        _dot(axes, rung, area, side, is_front=rung["name"] in ladder["front"], is_pick=rung["name"] == ladder["pick"])
+    _limits(axes, ladder, rungs)
+    axes.margins(x=0.2, y=0.22)
+    return figure
+
+
+def _dot(axes: Axes, rung: Mapping[str, Any], area: float, side: str, *, is_front: bool, is_pick: bool) -> None:
+    at = (rung["latency_ms"], rung["objective"])
+    axes.scatter(*at, s=area, color=ACCENT if is_pick else SECOND, alpha=0.85, linewidth=0, zorder=2)
+    if is_pick:
+        axes.scatter(*at, s=area + 160, facecolor="none", edgecolor=ACCENT, linewidth=1.5, zorder=3)
+    away = 6 + area**0.5 / 2 + (5 if is_pick else 0)  # what is beaten has its name below
+    axes.annotate(
+        f"{rung['name']}{' · shipped' if is_pick else ''}", at, xytext=(0, away if is_front else -away),
+        textcoords="offset points", ha=side, va="bottom" if is_front else "top", fontsize=9.5, color=INK,
+        parse_math=False, bbox={"facecolor": PAPER, "alpha": 0.7, "linewidth": 0, "pad": 1},
+    )  # fmt: skip
+
+
+def _limits(axes: Axes, ladder: Mapping[str, Any], rungs: Sequence[Mapping[str, Any]]) -> None:
+    """The floor of the objective; the ceiling of the latency where it is near enough to be seen."""
+    budget = ladder.get("budget") or {}
+    teacher = next((rung for rung in rungs if rung["name"] == "teacher, float"), rungs[0])
+    floor = teacher["objective"] - float(budget.get("max_objective_drop") or 0.0)
+    axes.axhline(floor, color=ACCENT, linewidth=0.9, alpha=0.6, zorder=0)
+    ceiling = budget.get("max_latency_ms")
+    if ceiling and ceiling <= 2.0 * max(rung["latency_ms"] for rung in rungs):
+        axes.axvline(ceiling, color=ACCENT, linewidth=0.9, alpha=0.6, zorder=0)

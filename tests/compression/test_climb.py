@@ -1,0 +1,162 @@
+"""The climb: rungs are made once, students learn from the teacher, and what has lost too much is not shipped."""
+
+import json
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from compression import climb as climbing
+from compression.climb import JUDGED, Climb, slug, tidy
+from compression.rungs import OverBudgetError
+from curation.sampleset import SampleSet
+from models.expression.params import CompressParams, ExpressionParams, TrainParams
+from models.family import Budget
+from rushes.bundle import read_bundle
+from tests.support.exported import SMALL, no_asset
+from tests.support.sets import small_set
+from tests.support.trained import quickly_trained
+
+TRAIN = TrainParams(
+    widths=(16, 32), depths=(1, 1), epochs=6, batch_size=32, precision="32-true", learning_rate=0.05, dropout=0.0
+)
+COMPRESS = CompressParams(
+    calibration_samples=48, calibrations=("minmax", "percentile"), students=((8, 8),), teacher_weight=1.0
+)
+NAMES = [
+    f"{network}, {form}"
+    for network in ("teacher", "student 8-8")
+    for form in ("float", "static int8 minmax", "static int8 percentile")
+]
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    """Nobody has opened its test split: there is none. All training labels are wrong, one after the other."""
+    samples = small_set(tmp_path_factory.mktemp("climb") / "set", {"train": 64, "validation": 32})
+    table = samples.table
+    table.loc[table["split"] == "train", "label"] = np.resize(samples.labels, 3 * 64)
+    table.to_parquet(samples.folder / "samples.parquet")
+    return SampleSet(samples.folder)
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    """It has learned from the right labels."""
+    return quickly_trained(small_set(tmp_path_factory.mktemp("teacher") / "set", {"train": 64, "validation": 32}))
+
+
+@pytest.fixture(scope="module")
+def made(samples, teacher, tmp_path_factory):
+    """A climb and its ladder."""
+    climb = climb_of(samples, tmp_path_factory.mktemp("shelf"))
+    return climb, climb.ladder(teacher)
+
+
+def climb_of(samples, shelf, **changes):
+    """With the small recipe."""
+    params = ExpressionParams(train=TRAIN, compress=COMPRESS, budget=Budget(max_objective_drop=0.3))
+    return replace(Climb(SMALL, params, samples, samples, no_asset, shelf), **changes)
+
+
+def by_name(ladder):
+    """Its rungs."""
+    return {rung.name: rung for rung in ladder.rungs}
+
+
+def test_every_form_is_made_and_judged(made):
+    """Of both networks; int8 and the student are smaller, and each is judged by validation."""
+    rungs = by_name(made[1])
+
+    assert list(rungs) == NAMES
+    assert rungs["teacher, float"].objective > 0.9
+    assert rungs["teacher, static int8 minmax"].size_bytes < 0.6 * rungs["teacher, float"].size_bytes
+    assert rungs["student 8-8, float"].size_bytes < 0.4 * rungs["teacher, float"].size_bytes
+    assert all(rung.latency_ms > 0 for rung in rungs.values())
+
+
+def test_a_student_learns_from_its_teacher(made):
+    """Planted: every training label is wrong at random. What the student knows, the teacher has told it."""
+    assert by_name(made[1])["student 8-8, float"].objective > 0.8
+
+
+def test_the_pick_is_laid_out(made, tmp_path):
+    """As a bundle, without what the shelf keeps for itself; beside it what its own network answers."""
+    climb, ladder = made
+    pick = climb.install(ladder, tmp_path / "candidate", tmp_path / "source")
+    bundle = read_bundle(tmp_path / "candidate")
+
+    assert pick == ladder.pick(climb.params.budget)
+    assert set(bundle.manifest.files) == {"expression.onnx", "detector.tflite"}
+    assert sorted(path.name for path in bundle.folder.iterdir()) == sorted([*bundle.manifest.files, "manifest.json"])
+    assert (tmp_path / "source" / "parity.npz").is_file()
+
+
+def test_what_is_there_is_not_made_again(made, teacher, samples, monkeypatch):
+    """Another climb over the same shelf trains and quantises nothing, and judges nothing."""
+    monkeypatch.setattr(climbing, "fit", None)
+    monkeypatch.setattr(climbing, "compress", None)
+    monkeypatch.setattr(climbing, "reference", None)
+    climb = climb_of(samples, made[0].shelf)
+    again = {rung.name: (rung.objective, rung.size_bytes) for rung in climb.ladder(teacher).rungs}
+
+    assert again == {rung.name: (rung.objective, rung.size_bytes) for rung in made[1].rungs}
+
+
+def test_a_damaged_rung_is_made_anew(made, teacher, samples, monkeypatch):
+    """Planted: a byte of one file. That one is made again, and the student is not trained for it."""
+    monkeypatch.setattr(climbing, "fit", None)
+    name, made_again = "student 8-8, static int8 minmax", []
+    path = made[0].shelf / slug(name) / "expression.onnx"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    compress = climbing.compress
+    monkeypatch.setattr(climbing, "compress", lambda *given: made_again.append(given[5].name) or compress(*given))
+    rungs = by_name(climb_of(samples, made[0].shelf).ladder(teacher))
+
+    assert made_again == [slug(name)]
+    assert rungs[name].objective == by_name(made[1])[name].objective
+
+
+def test_a_calibration_of_constants_is_not_shipped(samples, teacher, tmp_path):
+    """Planted: ranges measured on black pictures. int8 loses what it knew, and float is shipped."""
+    black = replace(
+        SMALL, calibration=lambda *_: [{"pictures": np.zeros((16, *samples.array("train").shape[1:]), np.uint8)}]
+    )
+    params = ExpressionParams(
+        train=TRAIN, compress=CompressParams(calibration_samples=16), budget=Budget(max_objective_drop=0.1)
+    )
+    climb = climb_of(samples, tmp_path / "shelf", family=black, params=params)
+    ladder = climb.ladder(teacher)
+
+    assert by_name(ladder)["teacher, static int8 minmax"].objective < 0.8
+    assert climb.install(ladder, tmp_path / "candidate", tmp_path / "source").name == "teacher, float"
+
+
+def test_nothing_is_laid_out_where_no_rung_holds(made, tmp_path):
+    """A budget of a hundred bytes: the error names the nearest, and there is no candidate."""
+    climb, ladder = made
+    poor = climb.params.model_copy(update={"budget": Budget(max_bytes=100)})
+
+    with pytest.raises(OverBudgetError, match=r"no form of expression holds its budget\. The nearest: student 8-8"):
+        replace(climb, params=poor).install(ladder, tmp_path / "candidate", tmp_path / "source")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_figure_that_is_cut_off_counts_as_none(made, teacher, samples):
+    """Planted: a night that was killed while it wrote. The rung is made anew."""
+    path = made[0].shelf / slug("teacher, float") / JUDGED
+    path.write_text(path.read_text()[:9])
+    climb_of(samples, made[0].shelf).ladder(teacher)
+
+    assert json.loads(path.read_text())["objective"] > 0.9
+
+
+def test_old_shelves_are_taken_away(tmp_path):
+    """The last three trainings stay."""
+    for number in range(5):
+        (tmp_path / str(number)).mkdir()
+        os.utime(tmp_path / str(number), (number, number))
+    tidy(tmp_path)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2", "3", "4"]

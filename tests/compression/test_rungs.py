@@ -1,0 +1,80 @@
+"""Which rung holds a budget, which is worth a look, which is shipped; and what is said where none holds."""
+
+import math
+
+import pytest
+
+from compression.rungs import Ladder, OverBudgetError, Rung, read_ladder
+from models.family import Budget
+
+
+def rung(name, objective, latency_ms, size_bytes):
+    """One, by its figures."""
+    return Rung(name, objective, latency_ms, size_bytes, 1.0, name)
+
+
+TEACHER = rung("teacher, float", 0.90, 8.0, 4000)
+INT8 = rung("teacher, static int8 minmax", 0.89, 3.0, 1000)
+WORSE = rung("teacher, static int8 entropy", 0.88, 3.1, 1000)
+STUDENT = rung("student 8, float", 0.86, 2.0, 600)
+SMALL = rung("student 8, static int8 minmax", 0.85, 1.0, 150)
+BROKEN = rung("student 4, float", math.nan, 0.5, 100)
+LADDER = Ladder("macro_f1", {"processor": "a"}, (TEACHER, INT8, WORSE, STUDENT, SMALL))
+
+
+@pytest.mark.parametrize(
+    ("budget", "picked"),
+    [
+        ({"max_objective_drop": 0.0}, TEACHER),
+        ({"max_objective_drop": 0.015}, INT8),
+        ({"max_objective_drop": 0.045}, STUDENT),
+        ({"max_objective_drop": 0.1}, SMALL),
+        ({"max_objective_drop": 0.1, "max_latency_ms": 1.0, "max_bytes": 150}, SMALL),
+        ({"max_objective_drop": 0.015, "max_latency_ms": 2.9}, None),
+        ({"max_objective_drop": 0.1, "max_bytes": 149}, None),
+    ],
+)
+def test_the_fastest_that_holds_is_shipped(budget, picked):
+    """And float where nothing else holds; none where nothing does."""
+    assert LADDER.pick(Budget(**budget)) == picked
+
+
+def test_of_two_as_fast_the_smaller_is_shipped():
+    """Within five parts of a hundred, which no clock tells apart."""
+    large, slow = rung("student 9, float", 0.9, 1.0, 300), rung("student 8, float", 0.9, 1.04, 200)
+    ladder = Ladder("macro_f1", {}, (TEACHER, large, slow, rung("student 7, float", 0.9, 1.06, 100)))
+
+    assert ladder.pick(Budget()) == slow
+
+
+def test_what_is_beaten_in_everything_is_not_on_the_front():
+    """The worse calibration is as large and slower; all others are best in something."""
+    assert LADDER.front() == [SMALL, STUDENT, INT8, TEACHER]
+
+
+def test_what_is_no_number_holds_no_budget():
+    """Planted: a student that has diverged, the fastest and smallest of all."""
+    ladder = Ladder("macro_f1", {}, (TEACHER, BROKEN))
+
+    assert ladder.pick(Budget(max_objective_drop=1.0)) == TEACHER
+    assert ladder.nearest(Budget(max_objective_drop=0.1, max_latency_ms=0.4))[-1] == BROKEN
+
+
+def test_where_none_holds_the_nearest_three_are_told():
+    """Each with what it misses and by how much, and what to widen."""
+    budget = Budget(max_objective_drop=0.02, max_latency_ms=0.9, max_bytes=200)
+    error = OverBudgetError("expression", LADDER, budget)
+    first = "student 8, static int8 minmax: macro_f1 0.8500, 1 ms, 150 bytes; misses max_objective_drop 0.05 for 0.02,"
+
+    assert LADDER.nearest(budget) == [SMALL, STUDENT, INT8]
+    assert first in str(error)
+    assert str(error).count("misses") == 3
+    assert "expression.budget.max_latency_ms" in error.remedy
+
+
+def test_a_ladder_comes_back_as_it_was_written(tmp_path):
+    """With its budget, so that another one may be tried."""
+    LADDER.write(tmp_path, Budget(max_bytes=700))
+    ladder, budget = read_ladder(tmp_path)
+
+    assert (ladder.rungs, ladder.objective, budget) == (LADDER.rungs, "macro_f1", Budget(max_bytes=700))
