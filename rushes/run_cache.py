@@ -61,9 +61,9 @@ class RunCache:
         self._after: dict[bytes, dict[int, int]] = {}
         self._last = b""
 
-    def push(self, token: int) -> None:
-        """Takes the next character of the text."""
-        for start in range(len(self._last) + 1):
+    def push(self, token: int, *, learned: bool = True) -> None:
+        """Takes the next character of the text; with `learned` false it is read, but not kept."""
+        for start in range(len(self._last) + 1) if learned else ():
             counts = self._after.setdefault(self._last[start:], {})
             counts[token] = counts.get(token, 0) + 1
         self._last = (self._last + bytes([token]))[-self._longest :] if self._longest else b""
@@ -114,7 +114,7 @@ class RunCache:
 
 
 class Remembering:
-    """A network and the cache of what it is fed: what a draft has said it finds again, from scene to scene.
+    """A network and the cache of what it is given: what a draft has said it finds again, from scene to scene.
 
     Args:
         network: Whose logits are mixed with the cache's.
@@ -128,8 +128,11 @@ class Remembering:
         """The network forgets all; the cache does not."""
         self._network.reset()
 
-    def feed(self, token: int) -> np.ndarray:
-        """The logits after one more token, float32 V."""
+    def feed(self, token: int, *, is_own: bool = False) -> np.ndarray:
+        """The logits after one more token, float32 V.
+
+        What the network has written itself it does not remember: a slip would come back as if somebody had meant it.
+        """
         logits_v = self._network.feed(token)
-        self._cache.push(token)
+        self._cache.push(token, learned=not is_own)
         return self._cache.mixed(logits_v)

@@ -76,8 +76,9 @@ class Network:
         self._window_1k[:] = 0
         self._state_1s = np.zeros_like(self._state_1s)
 
-    def feed(self, token: int) -> np.ndarray:
-        """The logits of what comes after one more token, float32 V."""
+    def feed(self, token: int, *, is_own: bool = False) -> np.ndarray:
+        """The logits of what comes after one more token, float32 V; to a network all tokens are alike."""
+        del is_own
         self._window_1k[0, :-1] = self._window_1k[0, 1:]
         self._window_1k[0, -1] = token
         return np.asarray(self._run()[0])

@@ -43,8 +43,8 @@ class Network(Protocol):
     def reset(self) -> None:
         """Forgets all."""
 
-    def feed(self, token: int) -> np.ndarray:
-        """The logits after one more token, float32 V."""
+    def feed(self, token: int, *, is_own: bool = False) -> np.ndarray:
+        """The logits after one more token, float32 V; `is_own` where the network has written it, and not been given."""
 
 
 class Writing:
@@ -121,7 +121,7 @@ class Writing:
 
     def _feed(self, sign: str) -> np.ndarray:
         self._guard.push(sign)
-        return self._network.feed(self._spelling.tokens(sign)[0])
+        return self._network.feed(self._spelling.tokens(sign)[0], is_own=True)
 
     def _read(self, prompt: str) -> np.ndarray:
         """The logits after what was asked."""

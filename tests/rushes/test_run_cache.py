@@ -19,7 +19,7 @@ class Flat:
         """Counts how often."""
         self.resets += 1
 
-    def feed(self, _token):
+    def feed(self, _token, *, is_own=False):
         """Logits of any height."""
         return np.full(len(SIGNS), 7.0, np.float32)
 
@@ -79,6 +79,19 @@ def test_a_new_scene_keeps_the_cache():
 
     assert flat.resets == 1
     assert int(network.feed(SIGNS.index("a")).argmax()) == SIGNS.index("c")  # as after the first `bra`
+
+
+def test_what_it_has_written_itself_is_not_learned():
+    """Planted: a slip, `abrac` with its `c` twice. It is read, so that runs are those of the text, and not kept."""
+    given, own = (Remembering(Flat(), cache_of(ABRA)) for _ in range(2))
+    slip = [SIGNS.index(sign) for sign in "abracc"]
+    for token in slip:
+        given.feed(token)
+        own.feed(token, is_own=True)
+    after_c = [[network.feed(token, is_own=True) for token in slip[:5]][-1] for network in (given, own)]
+
+    assert after_c[0][SIGNS.index("c")] > after_c[1][SIGNS.index("c")] + 0.3
+    assert int(after_c[1].argmax()) == SIGNS.index("a")
 
 
 def test_a_token_that_cannot_be_is_not_drawn():

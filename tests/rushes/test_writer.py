@@ -35,7 +35,7 @@ class Told:
         """As the writer wants it."""
         self.fed = ""
 
-    def feed(self, token):
+    def feed(self, token, *, is_own=False):
         """What comes after as much of the text as has just been fed."""
         self.fed += VOCABULARY[token]
         done = max(size for size in range(len(self.text)) if self.fed.endswith(self.text[:size]))
@@ -51,7 +51,7 @@ class Chance(Told):
         self.random = np.random.default_rng(seed)
         super().__init__("")
 
-    def feed(self, token):
+    def feed(self, token, *, is_own=False):
         """Others each time."""
         return 3 * self.random.normal(size=len(VOCABULARY)).astype(np.float32)
 
