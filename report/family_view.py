@@ -159,7 +159,7 @@ def _scores(view: FamilyView, facts: FamilyFacts, night: Night) -> None:
     if worst and all(isinstance(value, int | float) for value in worst.values()):
         lowest = min(worst, key=lambda part: worst[part])
         # Shares fill a bar by themselves; negated figures, such as bits, by the largest: the longer, the worse.
-        whole = max(1.0, max(abs(v) for v in worst.values())) if min(worst.values()) < 0 else 1.0
+        whole = max(1.0, *(abs(v) for v in worst.values())) if min(worst.values()) < 0 else 1.0
         view.parts = [
             Bar(part_name(part), (), (min(1.0, abs(v) / whole) * 100, v), mark=part == lowest)
             for part, v in worst.items()

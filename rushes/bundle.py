@@ -2,6 +2,7 @@
 
     manifest.json      family, contract version, labels, input, files with sha256: a function of data, params and code
     certificate.json   the digest it speaks of, parity, metrics of fp32 and compressed, bytes, latency and the machine
+    certificate.sig    optional, once it is registered: whose it is; see rushes/trust.py
     *.onnx, assets     graphs with pre- and post-processing inside; detector or tokenizer that travel along
 
 The digest of a bundle is the sha256 of manifest.json. Reading checks every hash. There is no pickle anywhere.
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
 CONTRACT = 1
 MANIFEST = "manifest.json"
 CERTIFICATE = "certificate.json"
+SIGNATURE = "certificate.sig"
 
 # A file name that Linux, macOS and Windows read alike, and that cannot point out of the folder.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}", re.ASCII)
-_RESERVED = {MANIFEST, CERTIFICATE}
+_RESERVED = {MANIFEST, CERTIFICATE, SIGNATURE}
 
 
 class BundleError(ValueError):
