@@ -10,7 +10,7 @@ import onnxruntime
 
 from compression.candidate import PARITY
 from rushes.bundle import Bundle, Certificate
-from rushes.latency import interleaved_latency_ms
+from rushes.latency import interleaved_latency_ms, open_graph
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +85,7 @@ def _recorded(path: Path) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
 
 
 def _answers(path: Path, inputs: dict[str, np.ndarray]) -> np.ndarray:
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = open_graph(path, threads=0)
     count = len(next(iter(inputs.values())))
     # One batch at a time keeps memory low, whatever the calibration set's size.
     parts = [session.run(None, {k: v[i : i + 32] for k, v in inputs.items()})[0] for i in range(0, count, 32)]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime
 
+from rushes.graph_file import read_graph
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -26,12 +28,17 @@ _TYPES = {
 
 
 def open_graph(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
-    """A graph on the CPU, on one thread unless told otherwise."""
+    """A graph on the CPU, on one thread unless told otherwise (0: all). The one door to ONNX Runtime.
+
+    Raises:
+        BundleError: It keeps data outside its file or wants custom operators; see `rushes.graph_file`.
+    """
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # else bytes may be another format
+    return onnxruntime.InferenceSession(read_graph(path), options, providers=["CPUExecutionProvider"])
 
 
 def signature(session: onnxruntime.InferenceSession) -> dict[str, list[dict[str, object]]]:
