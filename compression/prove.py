@@ -9,8 +9,11 @@ import numpy as np
 import onnxruntime
 
 from compression.candidate import PARITY
-from rushes.bundle import Bundle, Certificate
-from rushes.latency import interleaved_latency_ms, open_graph
+from compression.count import multiply_adds
+from compression.peak import peak_bytes
+from rushes.bundle import Budget, Bundle, Certificate
+from rushes.latency import interleaved_percentiles_ms, open_graph
+from rushes.machine import processor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,48 +37,73 @@ def parity(family: Family, reference: Bundle, candidate: Bundle) -> dict[str, fl
     return {"fp32_max": largest, **family.agreement(truth, compressed)}
 
 
-def latency_ms(reference: Bundle, candidate: Bundle) -> dict[str, float]:
-    """Median of one sample on one thread, both measured in turn on this machine."""
-    inputs, _ = _recorded(reference.folder / PARITY)
-    feed = {name: value[:1] for name, value in inputs.items()}
-    paths = {"fp32": reference.path("graph"), "compressed": candidate.path("graph")}
-    return interleaved_latency_ms(paths, dict.fromkeys(paths, feed))
+def percentiles_ms(reference: Bundle, candidate: Bundle) -> dict[str, dict[str, dict[str, float]]]:
+    """The spread of the times of one sample on one and two threads, both measured in turn on this machine."""
+    feed = _one_sample(reference)
+    return interleaved_percentiles_ms(_graphs(reference, candidate), {"fp32": feed, "compressed": feed})
 
 
-def certificate(family: Family, reference: Bundle, candidate: Bundle, fp32: Scores, compressed: Scores) -> Certificate:
-    """What was measured of the candidate, and where."""
+def certificate(
+    family: Family,
+    reference: Bundle,
+    candidate: Bundle,
+    fp32: Scores,
+    compressed: Scores,
+    *,
+    budget: Budget | None = None,
+    budget_machine: str = "",
+) -> Certificate:
+    """What was measured of the candidate, and where.
+
+    Args:
+        family: Whose.
+        reference: The float bundle.
+        candidate: The compressed one.
+        fp32: The scores of the float bundle.
+        compressed: The scores of the compressed one.
+        budget: What it had to keep to, where there was one.
+        budget_machine: The processor that the budget's milliseconds are meant for; this machine's if left out.
+    """
+    graphs, feed = _graphs(reference, candidate), _one_sample(reference)
+    spread_ms = percentiles_ms(reference, candidate)
+    costs = {side: multiply_adds(path, feed) for side, path in graphs.items()}
     return Certificate(
         digest=candidate.digest,
         objective=family.objective.name,
         parity=parity(family, reference, candidate),
         metrics={"fp32": fp32.metrics, "compressed": compressed.metrics},
         size_bytes={"fp32": _graph_bytes(reference), "compressed": _graph_bytes(candidate)},
-        latency_ms=latency_ms(reference, candidate),
+        latency_ms={side: spread["1"]["p50"] for side, spread in spread_ms.items()},
         machine=machine(),
+        percentiles_ms=spread_ms,
+        multiply_adds={side: count for side, count in costs.items() if count is not None},
+        peak_bytes={side: peak_bytes(path, feed) for side, path in graphs.items()},
+        budget=budget,
+        budget_machine=(budget_machine or processor()) if budget else "",
     )
 
 
 def machine() -> dict[str, str]:
-    """The machine that latencies were measured on."""
+    """The machine that latencies were measured on; `threads` are those of `latency_ms`."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "system": f"{platform.system()} {platform.machine()}",
         "onnxruntime": onnxruntime.__version__,
         "threads": "1",
     }
 
 
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123  # a kernel's file
-            names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor() or "unknown"
-
-
 def _graph_bytes(bundle: Bundle) -> int:
     return sum(bundle.manifest.files[name].size_bytes for name in bundle.graphs)
+
+
+def _graphs(reference: Bundle, candidate: Bundle) -> dict[str, Path]:
+    return {"fp32": reference.path("graph"), "compressed": candidate.path("graph")}
+
+
+def _one_sample(reference: Bundle) -> dict[str, np.ndarray]:
+    inputs, _ = _recorded(reference.folder / PARITY)
+    return {name: value[:1] for name, value in inputs.items()}
 
 
 def _recorded(path: Path) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:

@@ -59,8 +59,22 @@ class Manifest(_Frozen):
     settings: dict[str, Any] = {}
 
 
+class Budget(_Frozen):
+    """What the compressed files may cost at most; None where nothing was asked."""
+
+    max_objective_drop: float | None = None  # of fp32 less compressed, in the objective's own unit
+    max_latency_ms: float | None = None  # of the median on one thread, on `Certificate.budget_machine` alone
+    max_bytes: float | None = None  # of the graphs
+
+
 class Certificate(_Frozen):
-    """What was measured of the exported files, and on which machine."""
+    """What was measured of the exported files, and on which machine.
+
+    What came later has a default, so that an older certificate is read, and what comes after this is passed over: the
+    contract is about what must be understood to run a bundle, and so it is still 1.
+    """
+
+    model_config = ConfigDict(extra="ignore")
 
     digest: str
     objective: str
@@ -69,6 +83,11 @@ class Certificate(_Frozen):
     size_bytes: dict[str, int]  # "fp32" and "compressed"
     latency_ms: dict[str, float]  # "fp32", "compressed": median of one sample on one thread
     machine: dict[str, str]
+    percentiles_ms: dict[str, dict[str, dict[str, float]]] = {}  # "fp32", "compressed" -> threads -> p50, p95, p99
+    multiply_adds: dict[str, int] = {}  # of one sample; a side whose cost is not known is left out
+    peak_bytes: dict[str, int] = {}  # of resident memory, that loading and running once adds to a bare process
+    budget: Budget | None = None
+    budget_machine: str = ""  # the processor that the budget's milliseconds are meant for
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,12 @@ import onnxruntime
 from rushes.graph_file import read_graph
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 WARM_UPS = 3
+THREADS = (1, 2)
+PERCENTILES = (50, 95, 99)
 _TYPES = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -86,7 +88,39 @@ def interleaved_latency_ms(
     Returns:
         Milliseconds by name.
     """
-    sessions = {name: open_graph(path) for name, path in paths.items()}
+    return {name: float(np.median(taken_ms)) for name, taken_ms in _turns_ms(paths, feeds, 1, runs).items()}
+
+
+def interleaved_percentiles_ms(
+    paths: Mapping[str, Path],
+    feeds: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+    threads: Sequence[int] = THREADS,
+    runs: int = 200,
+) -> dict[str, dict[str, dict[str, float]]]:
+    """How the times of one call of each graph are spread, the graphs taking turns.
+
+    First all turns on one number of threads, then on the next: a pool that waits for work would slow the others.
+
+    Args:
+        paths: The graphs, by name.
+        feeds: What each is fed, by the same names; `example_feed` where left out.
+        threads: Numbers of threads.
+        runs: Turns that count, on each; of 200, two are slower than the 99th percentile.
+
+    Returns:
+        Milliseconds as name -> threads ("1", "2") -> "p50", "p95", "p99".
+    """
+    spread: dict[str, dict[str, dict[str, float]]] = {name: {} for name in paths}
+    for count in threads:
+        for name, taken_ms in _turns_ms(paths, feeds, count, runs).items():
+            spread[name][str(count)] = {f"p{part}": float(np.percentile(taken_ms, part)) for part in PERCENTILES}
+    return spread
+
+
+def _turns_ms(
+    paths: Mapping[str, Path], feeds: Mapping[str, Mapping[str, np.ndarray]] | None, threads: int, runs: int
+) -> dict[str, list[float]]:
+    sessions = {name: open_graph(path, threads) for name, path in paths.items()}
     fed = {name: (feeds or {}).get(name) or example_feed(session) for name, session in sessions.items()}
     taken_ms: dict[str, list[float]] = {name: [] for name in sessions}
     for _ in range(WARM_UPS + runs):
@@ -94,4 +128,4 @@ def interleaved_latency_ms(
             start = time.perf_counter_ns()
             session.run(None, fed[name])
             taken_ms[name].append((time.perf_counter_ns() - start) / 1e6)
-    return {name: float(np.median(times[WARM_UPS:])) for name, times in taken_ms.items()}
+    return {name: times[WARM_UPS:] for name, times in taken_ms.items()}
