@@ -172,7 +172,8 @@ def _metrics(run: Run, evidence: Evidence) -> list[Metric]:
     certificate = evidence.certificate
     figures = numbers(_read_json(evidence.build / "scores" / "metrics.json"))
     figures |= numbers(certificate.metrics)
-    figures |= numbers({name: getattr(certificate, name) for name in ("parity", "size_bytes", "latency_ms")})
+    measured = ("parity", "size_bytes", "latency_ms", "percentiles_ms", "multiply_adds", "peak_bytes")
+    figures |= numbers({name: getattr(certificate, name) for name in measured})
     return [Metric(metric_name(name), value, run.info.start_time, 0) for name, value in figures.items()]
 
 
