@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from rushes import __version__, cli_scene, cli_write
+from rushes import __version__, cli_check, cli_scene, cli_write
 from rushes.cli_options import ModelOption, TrustOption, UncertifiedOption  # noqa: TC001  # typer reads them when it runs
 from rushes.errors import FAILED, RushesError
 
@@ -122,6 +122,7 @@ def capture_command(
     capture(source, detector, reader, show=show, save=save, json_to=json, say=_say)
 
 
+app.command("check", epilog=cli_check.CHECK_EXAMPLES)(cli_check.check_command)
 app.command("scene", epilog=cli_scene.SCENE_EXAMPLES)(cli_scene.scene_command)
 app.command("storyboard", epilog=cli_scene.STORYBOARD_EXAMPLES)(cli_scene.storyboard_command)
 app.command("write", epilog=cli_write.WRITE_EXAMPLES)(cli_write.write_command)
