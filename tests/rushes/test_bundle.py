@@ -34,7 +34,8 @@ def test_refuses_a_changed_file(bundle_folder):
         read_bundle(bundle_folder)
 
 
-STRANGE_NAMES = ["../x", "a/b", "a\\b", "C:x", ".hidden", "x\n", "manifest.json", "", "a.", "Certificate.JSON"]
+STRANGE_NAMES = ["../x", "a/b", "a\\b", "C:x", ".hidden", "x\n", "manifest.json", "", "a."]
+STRANGE_NAMES += ["Certificate.JSON", "certificate.sig"]
 
 
 @pytest.mark.parametrize("name", STRANGE_NAMES)

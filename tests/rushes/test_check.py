@@ -109,7 +109,7 @@ def _no_graph(folder):
     _seal_again(folder)
 
 
-def _reaching(folder):
+def _reaching(folder, name="expression.onnx"):
     """A graph whose weights lie in a file outside the bundle."""
     graph = onnx.load(folder / "expression.onnx")
     weights = graph.graph.initializer[0]
@@ -117,15 +117,24 @@ def _reaching(folder):
     weights.ClearField("raw_data")
     weights.data_location = onnx.TensorProto.EXTERNAL
     weights.external_data.add(key="location", value="../secret.bin")
-    (folder / "expression.onnx").write_bytes(graph.SerializeToString())
+    (folder / name).write_bytes(graph.SerializeToString())
     _seal_again(folder)
 
 
-def _seal_again(folder):
-    """Manifest, certificate and signature that are right about the graph as it lies there."""
+def _reaching_beside(folder):
+    """The same in a graph that travels along, as an encoder does."""
     manifest = Manifest.model_validate_json((folder / MANIFEST).read_text())
-    file = manifest.files["expression.onnx"].model_copy(update={"sha256": sha256_file(folder / "expression.onnx")})
-    files = {**manifest.files, "expression.onnx": file}
+    along = manifest.files["detector.tflite"].model_copy(update={"role": "text_encoder", "licence": "Apache-2.0"})
+    write_manifest(folder, manifest.model_copy(update={"files": {**manifest.files, "encoder.onnx": along}}))
+    _reaching(folder, "encoder.onnx")
+
+
+def _seal_again(folder):
+    """Manifest, certificate and signature that are right about the files as they lie there."""
+    manifest = Manifest.model_validate_json((folder / MANIFEST).read_text())
+    files = {
+        name: file.model_copy(update={"sha256": sha256_file(folder / name)}) for name, file in manifest.files.items()
+    }
     certify(folder, write_manifest(folder, manifest.model_copy(update={"files": files})))
     sign(folder, signer())
 
@@ -137,6 +146,7 @@ def _seal_again(folder):
         (lambda folder: (folder / CERTIFICATE).unlink(), "has no certificate.json"),
         (_newer, "speaks contract 2, this runtime 1: update rushes"),
         (_no_graph, "do not run here"),
+        (_reaching_beside, "encoder.onnx keeps its weights in another file"),
         (_reaching, "keeps its weights in another file (../secret.bin)"),
         (lambda folder: (folder / SIGNATURE).unlink(), "its signature was stripped or it never had one"),
     ],

@@ -113,6 +113,26 @@ def test_a_tensor_is_found_wherever_it_hides(place, hide):
         read_graph(place)
 
 
+def a_sparse_initializer(model):
+    """Adds one to the graph."""
+    model.graph.sparse_initializer.append(onnx.SparseTensorProto(values=elsewhere("../secret.bin"), dims=[16]))
+
+
+def a_training(model):
+    """Adds how it is trained, with a graph of its own."""
+    graph = helper.make_graph([constant(elsewhere("../secret.bin"))], "training", [], [])
+    model.training_info.append(onnx.TrainingInfoProto(algorithm=graph))
+
+
+@pytest.mark.parametrize("hide", [a_sparse_initializer, a_training])
+def test_a_tensor_is_found_beside_the_nodes(place, hide):
+    """Among the sparse weights of the graph, or in what was left of its training."""
+    write_product(place, numpy_helper.from_array(MATRIX, "w"), extra=hide)
+
+    with pytest.raises(BundleError, match="another file"):
+        read_graph(place)
+
+
 def test_functions_are_looked_into(place):
     """Those that the model brings itself may hold tensors too."""
     own = function_with(elsewhere("../secret.bin"))
@@ -123,11 +143,13 @@ def test_functions_are_looked_into(place):
 
 
 def test_half_a_claim_is_refused_as_well(place):
-    """A location without the mark that it is external: readers may differ in what they make of it."""
-    write_product(place, elsewhere("../secret.bin", data_location=TensorProto.DEFAULT))
-
-    with pytest.raises(BundleError, match="another file"):
-        read_graph(place)
+    """A location without the mark that it is external, or the mark alone: readers may differ about them."""
+    marked = elsewhere("../secret.bin")
+    marked.ClearField("external_data")
+    for tensor in (elsewhere("../secret.bin", data_location=TensorProto.DEFAULT), marked):
+        write_product(place, tensor)
+        with pytest.raises(BundleError, match="another file"):
+            read_graph(place)
 
 
 @pytest.mark.usefixtures("shut")
