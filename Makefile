@@ -55,12 +55,12 @@ wheel: $(STAMP) ## Build the capture runtime for a set's laptop
 		"macOS    python3 -m venv rushes && rushes/bin/pip install ./$$name" \
 		"Windows  py -m venv rushes && rushes\\Scripts\\pip install .\\$$name" \
 		"To draw scenes and storyboards, or to write scripts as fdx, pdf and html too, put [scene,write]" \
-		"behind the wheel's name: \"./$$name[scene,write]\""
+		"behind the wheel's name: \"./$$name[scene,write]\". To verify who signed a model: [verify]"
 
 # PyTorch and its CUDA libraries differ by machine, and OpenCV's two builds own the same folder: neither is emitted.
 lock: ## Remake requirements.lock within pyproject.toml's ranges; wants uv on PATH
 	@echo "torch==2.13.0" > .ci/torch.constraint
-	@echo "opencv-python-headless>=5" | uv pip compile --quiet --universal --extra scene --extra write --python-version 3.11 --no-header --no-annotate \
+	@echo "opencv-python-headless>=5" | uv pip compile --quiet --universal --extra scene --extra verify --extra write --python-version 3.11 --no-header --no-annotate \
 		--group night --group dev --constraint .ci/torch.constraint --no-emit-package opencv-python \
 		--no-emit-package torch --no-emit-package triton --output-file requirements.lock pyproject.toml - > /dev/null
 	@sed -i -E '/^(nvidia-|cuda-|# )/d' requirements.lock

@@ -22,7 +22,7 @@ from compression.candidate import PARITY, compress, reference, seal
 from compression.machine import machine
 from compression.rungs import FLOAT, TEACHER, Ladder, OverBudgetError, Rung
 from rushes.bundle import read_bundle
-from rushes.latency import interleaved_times_ms
+from rushes.latency import interleaved_percentiles_ms
 from training.fit import Devices, fit
 
 if TYPE_CHECKING:
@@ -72,9 +72,9 @@ class Climb:
         judged = list(self._rungs(trained))
         feeds = {name: _first_sample(self.shelf / slug(network)) for name, network, _ in judged}
         paths = {name: read_bundle(self.shelf / slug(name)).path("graph") for name, *_ in judged}
-        times_ms = interleaved_times_ms(paths, feeds, RUNS)
+        times_ms = interleaved_percentiles_ms(paths, feeds, threads=(1,), runs=RUNS)
         rungs = tuple(
-            Rung(name=name, latency_ms=float(np.percentile(times_ms[name], 95)), folder=slug(name), **figures)
+            Rung(name=name, latency_ms=times_ms[name]["1"]["p95"], folder=slug(name), **figures)
             for name, _, figures in judged
         )
         return Ladder(self.family.objective.name, machine(), rungs)

@@ -6,21 +6,14 @@ import platform
 
 import onnxruntime
 
+from rushes.machine import processor
+
 
 def machine() -> dict[str, str]:
-    """The machine that latencies were measured on."""
+    """The machine that latencies were measured on; `threads` are those of `latency_ms`."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "system": f"{platform.system()} {platform.machine()}",
         "onnxruntime": onnxruntime.__version__,
         "threads": "1",
     }
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123  # a kernel's file
-            names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor() or "unknown"

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 
 from compression.candidate import PARITY
+from compression.count import multiply_adds
 from compression.machine import machine
-from rushes.bundle import Bundle, Certificate
-from rushes.latency import interleaved_latency_ms
+from compression.peak import peak_bytes
+from rushes.bundle import Budget, Bundle, Certificate
+from rushes.latency import interleaved_percentiles_ms, open_graph
+from rushes.machine import processor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,16 +46,22 @@ def parity(family: Family, reference: Bundle, candidate: Bundle) -> dict[str, fl
     return {"fp32_max": largest, **family.agreement(truth, compressed)}
 
 
-def latency_ms(reference: Bundle, candidate: Bundle) -> dict[str, float]:
-    """Median of one sample on one thread, both measured in turn on this machine."""
-    inputs, _ = _recorded(reference.folder / PARITY)
-    feed = {name: value[:1] for name, value in inputs.items()}
-    paths = {"fp32": reference.path("graph"), "compressed": candidate.path("graph")}
-    return interleaved_latency_ms(paths, dict.fromkeys(paths, feed))
+def percentiles_ms(reference: Bundle, candidate: Bundle) -> dict[str, dict[str, dict[str, float]]]:
+    """The spread of the times of one sample on one and two threads, both measured in turn on this machine."""
+    feed = _one_sample(reference)
+    return interleaved_percentiles_ms(_graphs(reference, candidate), {"fp32": feed, "compressed": feed})
 
 
-def certificate(  # all of it is in a certificate
-    family: Family, reference: Bundle, source: Bundle, candidate: Bundle, fp32: Scores, compressed: Scores
+def certificate(
+    family: Family,
+    reference: Bundle,
+    source: Bundle,
+    candidate: Bundle,
+    fp32: Scores,
+    compressed: Scores,
+    *,
+    budget: Budget | None = None,
+    budget_machine: str = "",
 ) -> Certificate:
     """What was measured of the candidate, and where.
 
@@ -63,20 +71,30 @@ def certificate(  # all of it is in a certificate
         source: The float graphs that the candidate was made from, with what their own network answers: a student's,
             where a student was picked.
         candidate: The compressed one.
-        fp32: Scores of the reference on the test split.
-        compressed: Those of the candidate.
+        fp32: The scores of the trained network in float.
+        compressed: The scores of the compressed one.
+        budget: What it had to keep to, where there was one.
+        budget_machine: The processor that the budget's milliseconds are meant for; this machine's if left out.
 
     Raises:
         ParityError: The files of the candidate are not the network that they were made from.
     """
+    graphs, feed = _graphs(reference, candidate), _one_sample(reference)
+    spread_ms = percentiles_ms(reference, candidate)
+    costs = {side: multiply_adds(path, feed) for side, path in graphs.items()}
     return Certificate(
         digest=candidate.digest,
         objective=family.objective.name,
         parity=_held(parity(family, source, candidate), source),
         metrics={"fp32": fp32.metrics, "compressed": compressed.metrics},
         size_bytes={"fp32": _graph_bytes(reference), "compressed": _graph_bytes(candidate)},
-        latency_ms=latency_ms(reference, candidate),
+        latency_ms={side: spread["1"]["p50"] for side, spread in spread_ms.items()},
         machine=machine(),
+        percentiles_ms=spread_ms,
+        multiply_adds={side: count for side, count in costs.items() if count is not None},
+        peak_bytes={side: peak_bytes(path, feed) for side, path in graphs.items()},
+        budget=budget,
+        budget_machine=(budget_machine or processor()) if budget else "",
     )
 
 
@@ -94,6 +112,15 @@ def _graph_bytes(bundle: Bundle) -> int:
     return sum(bundle.manifest.files[name].size_bytes for name in bundle.graphs)
 
 
+def _graphs(reference: Bundle, candidate: Bundle) -> dict[str, Path]:
+    return {"fp32": reference.path("graph"), "compressed": candidate.path("graph")}
+
+
+def _one_sample(reference: Bundle) -> dict[str, np.ndarray]:
+    inputs, _ = _recorded(reference.folder / PARITY)
+    return {name: value[:1] for name, value in inputs.items()}
+
+
 def _recorded(path: Path) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
     with np.load(path) as stored:
         inputs = {name[3:]: stored[name] for name in stored if name.startswith("in:")}
@@ -101,7 +128,7 @@ def _recorded(path: Path) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
 
 
 def _answers(path: Path, inputs: dict[str, np.ndarray]) -> np.ndarray:
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = open_graph(path, threads=0)
     count = len(next(iter(inputs.values())))
     # One batch at a time keeps memory low, whatever the calibration set's size.
     parts = [session.run(None, {k: v[i : i + 32] for k, v in inputs.items()})[0] for i in range(0, count, 32)]

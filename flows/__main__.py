@@ -1,4 +1,4 @@
-"""What an engineer types: python -m flows nightly, ingest, ladder, rollback, release, up, down, status, serve.
+"""What an engineer types: python -m flows nightly, ingest, ladder, rollback, release, up, down, serve, keys ...
 
 Exit status: 0 done, 1 failed, 2 misuse, 3 ran but nothing fits what was asked, 4 another run holds the lock.
 """
@@ -35,6 +35,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+keys_app = typer.Typer(help="The keys that bundles are signed with.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
+
 STATUSES = "Exit status: 0 done, 1 failed, 2 misuse, 3 nothing fits, 4 another run holds the lock."
 NIGHTLY_EXAMPLES = """Examples:
 
@@ -63,6 +66,11 @@ ROLLBACK_EXAMPLES = """Examples:
 """
 
 
+KEYS_EXAMPLES = """Examples:
+
+    python -m flows keys new keys/studio.pem
+    RUSHES_SIGNING__KEY=keys/studio.pem python -m flows nightly
+"""
 CHECKOUT_EXAMPLES = """Examples:
 
     python -m flows checkout expression@3
@@ -216,6 +224,20 @@ def serve() -> None:
     from flows.commands import run_serve  # noqa: PLC0415  # heavy, and --help is not
 
     raise typer.Exit(run_serve(_enter(), _settings()))
+
+
+@keys_app.command("new", epilog=f"{KEYS_EXAMPLES}\n{STATUSES}")
+def keys_new(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Where the private key goes, such as keys/studio.pem.")],
+) -> None:
+    """Make a pair of keys: the private one signs what is registered here, the public one is trusted on set."""
+    from registry.signing import new_pair  # noqa: PLC0415  # heavy, and --help is not
+
+    private = path.absolute()
+    public, name = new_pair(private, environment.checkout())
+    typer.echo(f"private  {private}   (stays here; in settings.toml, under [signing]: key = {str(private)!r})")
+    typer.echo(f"public   {public}   (for the laptops on set: rushes pull ... --trust {public.name})")
+    typer.echo(f"called   {name}")
 
 
 def _enter() -> Path:

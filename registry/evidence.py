@@ -17,7 +17,7 @@ import yaml
 from curation.params import load_collection
 from registry import mlmodel, tracking
 from registry.tracking import RegistryError
-from rushes.bundle import Bundle, read_bundle
+from rushes.bundle import CERTIFICATE, SIGNATURE, Bundle, read_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
 
     from models.family import Family
+    from registry.signing import Signer
     from rushes.bundle import Certificate
 
 BUNDLE = "bundle"  # the artifact folder that a version's source names
@@ -157,6 +158,13 @@ def log_evidence(mlflow: MlflowClient, run: Run, evidence: Evidence) -> None:
     tracking.close(mlflow, run.info.run_id)
 
 
+def log_signature(mlflow: MlflowClient, run_id: str, evidence: Evidence, signer: Signer) -> None:
+    """Puts the signature beside the bundle of a run, and the very certificate that it is of."""
+    path = evidence.bundle.folder / CERTIFICATE
+    mlflow.log_artifact(run_id, str(path), BUNDLE)
+    mlflow.log_text(run_id, signer.sign(path.read_bytes()), f"{BUNDLE}/{SIGNATURE}")
+
+
 def _metrics(run: Run, evidence: Evidence) -> list[Metric]:
     """The scores as metrics. They bear the time at which the run began, so that logging them again adds nothing."""
     from mlflow.entities import Metric  # noqa: PLC0415  # MLflow takes seconds to import
@@ -164,7 +172,8 @@ def _metrics(run: Run, evidence: Evidence) -> list[Metric]:
     certificate = evidence.certificate
     figures = numbers(_read_json(evidence.build / "scores" / "metrics.json"))
     figures |= numbers(certificate.metrics)
-    figures |= numbers({name: getattr(certificate, name) for name in ("parity", "size_bytes", "latency_ms")})
+    measured = ("parity", "size_bytes", "latency_ms", "percentiles_ms", "multiply_adds", "peak_bytes")
+    figures |= numbers({name: getattr(certificate, name) for name in measured})
     return [Metric(metric_name(name), value, run.info.start_time, 0) for name, value in figures.items()]
 
 

@@ -24,6 +24,7 @@ from registry.decision import Decision
 from registry.promotion import Gain, Side, Verdict, decide, load_rules
 from registry.record import tag as git_tag
 from registry.settings import load_settings
+from registry.signing import load_signer
 from registry.tracking import DIGEST, FAMILY, KEY, RegistryError
 from rushes.bundle import sha256_file
 from rushes.latency import interleaved_latency_ms
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from registry.promotion import Rules
     from registry.record import Record
     from registry.settings import Settings
+    from registry.signing import Signer
     from rushes.bundle import Bundle
 
 RECORD, BRANCH, SEED, TRIAL = "rushes.record", "rushes.branch", "rushes.seed", "rushes.trial"
@@ -51,6 +53,7 @@ DATASET, PACKAGES, SIGNATURE, CERTIFICATE = (
 )
 DECISION, REASONS, OBJECTIVE, MEASURED = "rushes.decision", "rushes.reasons", "rushes.objective", "rushes.measured"
 BEFORE, SETTLED = "rushes.champion_before", "rushes.settled"
+SIGNED = "rushes.signed_by"  # the fingerprint of the key; SIGNATURE is what the graphs take and give
 ATTEMPTS = 3
 
 
@@ -67,6 +70,7 @@ class _Job:
     team: bool
     state: Path
     read: Read
+    signer: Signer | None
 
     @property
     def family(self) -> Family:
@@ -87,17 +91,17 @@ def register(
         settings: Where things are; read if left out. MLFLOW_TRACKING_URI goes before `registry.url`.
 
     Raises:
-        RegistryError: There is nothing to register, or the champion cannot be fetched.
+        RegistryError: There is nothing to register, the champion cannot be fetched, or `signing.key` is no key.
         RegistryDownError: The server does not answer.
         registry.promotion.RulesError: The rules cannot be applied.
     """
     settings = settings or load_settings()
-    evidence = ev.read_evidence(root, family)
+    signer, evidence = load_signer(settings), ev.read_evidence(root, family)
     rules = load_rules(root / "mlflow" / "promotion.yaml", family.name)
     mlflow = tracking.client(tracking.address() or settings.registry.url)
     state, team = root / settings.state, bool(settings.registry.url)
     read = asset_reader(root, settings)
-    return _register(_Job(mlflow, evidence, record, rules, promote, trial, team, state, read))
+    return _register(_Job(mlflow, evidence, record, rules, promote, trial, team, state, read, signer))
 
 
 def _register(job: _Job) -> Decision:
@@ -108,7 +112,7 @@ def _register(job: _Job) -> Decision:
     if rejected is not None:
         return _nothing_new(job, rejected, before, _rejection(rejected))
     # Two machines may have registered one bundle in the same second; the older version is the one that counts.
-    version = same[-1] if same else None
+    version = _signed(job, same[-1]) if same else None
     if version is not None and _is_settled(job, version, before):
         return _nothing_new(job, version, before, *_recorded_reasons(version))
     registered = version is None or SETTLED not in version.tags
@@ -149,6 +153,8 @@ def _publish(job: _Job) -> Version:
     """Logs the evidence and makes the version. Until that last call there is no version, so all of it may be redone."""
     run = ev.open_run(job.mlflow, job.evidence)
     ev.log_evidence(job.mlflow, run, job.evidence)
+    if job.signer is not None:
+        ev.log_signature(job.mlflow, run.info.run_id, job.evidence, job.signer)
     catalogue.ensure_model(job.mlflow, job.family.name)
     made = job.mlflow.create_model_version(
         job.family.name,
@@ -174,7 +180,21 @@ def _version_tags(job: _Job) -> dict[str, str]:
         PACKAGES: json.dumps(evidence.summary.get("packages", {}), sort_keys=True),
         SIGNATURE: mlmodel.as_tag(evidence.bundle.graphs),
         CERTIFICATE: evidence.certificate.model_dump_json(),
+        **({SIGNED: job.signer.fingerprint} if job.signer else {}),
     }
+
+
+def _signed(job: _Job, version: Version) -> Version:
+    """Signs a version that was registered before there was a key, or with another one.
+
+    With the certificate as it lies here: what stands in the registry may have been changed, and is not signed unseen.
+    """
+    if job.signer is None or version.tags.get(SIGNED) == job.signer.fingerprint:
+        return version
+    ev.log_signature(job.mlflow, version.run_id, job.evidence, job.signer)
+    about = {CERTIFICATE: job.evidence.certificate.model_dump_json(), SIGNED: job.signer.fingerprint}
+    catalogue.tag_version(job.mlflow, version, about)
+    return catalogue.read_version(job.mlflow, job.family.name, version.number)
 
 
 def _settle(job: _Job, version: Version, *, registered: bool) -> Decision:

@@ -59,6 +59,12 @@ class TrainingSettings(_Table):
     threads: int = Field(0, ge=0)  # 0: all cores
 
 
+class SigningSettings(_Table):
+    """The private key (PEM) that `register` signs with. Empty: bundles are not signed."""
+
+    key: str = ""
+
+
 class NotifySettings(_Table):
     """A command that is given the pager's text on standard input when a night fails. Empty: none."""
 
@@ -78,6 +84,7 @@ class Settings(BaseSettings):
     schedule: ScheduleSettings = ScheduleSettings()
     training: TrainingSettings = TrainingSettings()
     notify: NotifySettings = NotifySettings()
+    signing: SigningSettings = SigningSettings()
     state: Path = Path(".state")  # servers' databases, checkpoints, locks, logs
 
     @classmethod

@@ -88,6 +88,7 @@ class FamilyView:
     machine: str = ""
     ladder: list[RungRow] = field(default_factory=list)
     pareto: Chart | None = None
+    peak: bool = False  # whether the figure of memory has to be explained
     decision_note: str = ""
     decision_title: str = ""
     decision: Decision | None = None
@@ -240,6 +241,10 @@ def _compared(view: FamilyView, facts: FamilyFacts, night: Night) -> None:
     view.pairs = [_figure_pair(name, old.get(name), new.get(name), leads=name == objective) for name in names]
     view.pairs += _ratio_pair("size", certificate.get("size_bytes"), bytes_text, "smaller", "larger")
     view.pairs += _ratio_pair("latency", certificate.get("latency_ms"), _ms, "faster", "slower")
+    view.pairs += _spread_pairs(certificate.get("percentiles_ms"))
+    view.pairs += _ratio_pair("multiply-adds", certificate.get("multiply_adds"), _millions, "fewer", "more")
+    view.pairs += _ratio_pair("peak memory", certificate.get("peak_bytes"), bytes_text, "less", "more")
+    view.peak = any(pair.name == "peak memory" for pair in view.pairs)
     view.parity = [(metric_name(k), figure_text(v)) for k, v in scalars(certificate.get("parity"))]
     view.machine = ", ".join(f"{name} {value}" for name, value in scalars(certificate.get("machine")))
 
@@ -267,8 +272,25 @@ def _ratio_pair(name: str, values: Any, text: Callable[[float], str], less: str,
     return [Pair(name, text(old), text(new), ratio)]
 
 
+def _spread_pairs(percentiles: Any) -> list[Pair]:  # noqa: ANN401  # any JSON
+    """The spread of the latencies, a line for each number of threads; the change is that of the slow ones."""
+    old, new = ((percentiles or {}).get(side) or {} for side in ("fp32", "compressed"))
+    pairs = []
+    for threads in sorted(set(old) & set(new)):
+        name = f"latency on {threads} thread{'s' if threads != '1' else ''}, {' / '.join(old[threads])}"
+        texts = [" / ".join(f"{ms:.2f}" for ms in side[threads].values()) + " ms" for side in (old, new)]
+        p95 = {"fp32": old[threads].get("p95"), "compressed": new[threads].get("p95")}
+        change = [pair.change + ", p95" for pair in _ratio_pair(name, p95, _ms, "faster", "slower")]
+        pairs.append(Pair(name, *texts, *(change or [NONE])))
+    return pairs
+
+
 def _ms(value: float) -> str:
     return f"{value:.2f} ms"
+
+
+def _millions(value: float) -> str:
+    return f"{value / 1e6:,.2f} M"
 
 
 def _decided(view: FamilyView, facts: FamilyFacts, night: Night) -> None:

@@ -2,6 +2,7 @@
 
     manifest.json      family, contract version, labels, input, files with sha256: a function of data, params and code
     certificate.json   the digest it speaks of, parity, metrics of fp32 and compressed, bytes, latency and the machine
+    certificate.sig    optional, once it is registered: whose it is; see rushes/trust.py
     *.onnx, assets     graphs with pre- and post-processing inside; detector or tokenizer that travel along
 
 The digest of a bundle is the sha256 of manifest.json. Reading checks every hash. There is no pickle anywhere.
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
 CONTRACT = 1
 MANIFEST = "manifest.json"
 CERTIFICATE = "certificate.json"
+SIGNATURE = "certificate.sig"
 
 # A file name that Linux, macOS and Windows read alike, and that cannot point out of the folder.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}", re.ASCII)
-_RESERVED = {MANIFEST, CERTIFICATE}
+_RESERVED = {MANIFEST, CERTIFICATE, SIGNATURE}
 
 
 class BundleError(ValueError):
@@ -57,8 +59,22 @@ class Manifest(_Frozen):
     settings: dict[str, Any] = {}
 
 
+class Budget(_Frozen):
+    """What the compressed files may cost at most; None where nothing was asked."""
+
+    max_objective_drop: float | None = None  # of fp32 less compressed, in the objective's own unit
+    max_latency_ms: float | None = None  # the 95th percentile on one thread, on `Certificate.budget_machine` alone
+    max_bytes: float | None = None  # of the graphs
+
+
 class Certificate(_Frozen):
-    """What was measured of the exported files, and on which machine."""
+    """What was measured of the exported files, and on which machine.
+
+    What came later has a default, so that an older certificate is read, and what comes after this is passed over: the
+    contract is about what must be understood to run a bundle, and so it is still 1.
+    """
+
+    model_config = ConfigDict(extra="ignore")
 
     digest: str
     objective: str
@@ -67,6 +83,11 @@ class Certificate(_Frozen):
     size_bytes: dict[str, int]  # "fp32" and "compressed"
     latency_ms: dict[str, float]  # "fp32", "compressed": median of one sample on one thread
     machine: dict[str, str]
+    percentiles_ms: dict[str, dict[str, dict[str, float]]] = {}  # "fp32", "compressed" -> threads -> p50, p95, p99
+    multiply_adds: dict[str, int] = {}  # of one sample; a side whose cost is not known is left out
+    peak_bytes: dict[str, int] = {}  # of resident memory, that loading and running once adds to a bare process
+    budget: Budget | None = None
+    budget_machine: str = ""  # the processor that the budget's milliseconds are meant for
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from rushes import __version__, cli_scene, cli_write
+from rushes import __version__, cli_check, cli_scene, cli_write
+from rushes.cli_options import ModelOption, TrustOption, UncertifiedOption  # noqa: TC001  # typer reads them when it runs
 from rushes.errors import FAILED, RushesError
 
 app = typer.Typer(
@@ -32,11 +33,15 @@ Examples:
   rushes pull expression --registry http://night.example:5000
   rushes pull expression@7 --registry http://night.example:5000 --to models
   rushes pull expression --registry http://night.example:5000 --to /media/stick
-  rushes pull expression --registry /media/stick
+  rushes pull expression --registry /media/stick --trust studio.pub
 
 \b
 The registry may ask for MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN.
-A pull that was cut off goes on where it was. Exit status: 0 done, 1 failed, 2 misuse, 3 no such version.
+Where keys are trusted (--trust, RUSHES_TRUST, or *.pub in the folder trusted/ of your configuration), only what one
+of them has signed is taken. A pull that was cut off goes on where it was.
+
+\b
+Exit status: 0 done, 1 failed, 2 misuse, 3 no such version.
 """
 CAPTURE_EXAMPLES = """\b
 Examples:
@@ -74,15 +79,18 @@ def pull_command(
         Path | None,
         typer.Option("--to", metavar="DIR", file_okay=False, help="Where to; your data folder if left out."),
     ] = None,
+    trust: TrustOption = None,
 ) -> None:
-    """Fetch a model from the registry, and check every file of it."""
+    """Fetch a model from the registry, and check every file of it, and who signed it."""
     from rushes.pull import pull  # noqa: PLC0415  # imported when used, so that --help is quick
     from rushes.shelf import default_shelf, quoted, usual_registry  # noqa: PLC0415  # for a quick --help
+    from rushes.trust import load_trust  # noqa: PLC0415  # for a quick --help
 
-    pulled = pull(name, registry or usual_registry(), to or default_shelf(), _say)
+    pulled = pull(name, registry or usual_registry(), to or default_shelf(), _say, load_trust(trust))
     version = f"version {pulled.version}" if pulled.version is not None else "without a version"
     how = f"{pulled.fetched} file{'s' if pulled.fetched > 1 else ''} fetched" if pulled.fetched else "was there already"
     typer.echo(f"{pulled.family} {version}, digest {pulled.digest[:12]}: {how}, every hash is right")
+    typer.echo(pulled.signature)
     typer.echo(pulled.folder)
     if pulled.family in USES:
         _say(f"use it: {USES[pulled.family]}{'' if to is None else f' --model {quoted(to)}'}")
@@ -90,12 +98,7 @@ def pull_command(
 
 @app.command("capture", epilog=CAPTURE_EXAMPLES)
 def capture_command(
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True, file_okay=False, metavar="DIR", help="A bundle, or where pull put it; newest if left out."
-        ),
-    ] = None,
+    model: ModelOption = None,
     source: Annotated[
         str, typer.Option(metavar="CLIP|FOLDER|0", help="A clip, a folder of pictures, or a camera.")
     ] = "0",
@@ -104,6 +107,8 @@ def capture_command(
         Path | None, typer.Option(metavar="OUT.mp4", help="Write a film with the readings drawn in.")
     ] = None,
     json: Annotated[str, typer.Option("--json", metavar="FILE|-", help="Where the lines of JSON go.")] = "-",
+    trust: TrustOption = None,
+    uncertified: UncertifiedOption = False,
 ) -> None:
     """Read the expression of each face in a camera, clip or folder."""
     _quiet_libraries()
@@ -112,11 +117,12 @@ def capture_command(
     from rushes.expression import FaceReader  # noqa: PLC0415  # for a quick --help
     from rushes.shelf import use_model  # noqa: PLC0415  # for a quick --help
 
-    bundle = use_model(model, FAMILY, "capture reads with")
+    bundle = use_model(model, FAMILY, "capture reads with", trust=trust, uncertified=uncertified)
     detector, reader = BlazeFace(bundle.path("detector")), FaceReader.from_bundle(bundle)
     capture(source, detector, reader, show=show, save=save, json_to=json, say=_say)
 
 
+app.command("check", epilog=cli_check.CHECK_EXAMPLES)(cli_check.check_command)
 app.command("scene", epilog=cli_scene.SCENE_EXAMPLES)(cli_scene.scene_command)
 app.command("storyboard", epilog=cli_scene.STORYBOARD_EXAMPLES)(cli_scene.storyboard_command)
 app.command("write", epilog=cli_write.WRITE_EXAMPLES)(cli_write.write_command)

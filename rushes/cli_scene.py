@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rushes.cli_options import ModelOption, TrustOption, UncertifiedOption  # noqa: TC001  # typer reads them when it runs
+
 if TYPE_CHECKING:
     from rushes.storyboard import Board
 
@@ -43,17 +45,6 @@ A place looks alike each time the script comes back to it. --redraw changes one 
 Exit status: 0 done, 1 failed, 2 misuse, 3 no scene heading in the script, or no such model.
 """
 
-ModelOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--model",
-        exists=True,
-        file_okay=False,
-        metavar="DIR",
-        help="A bundle, or where pull put it; newest if left out.",
-    ),
-]
-
 
 def scene_command(
     text: Annotated[str, typer.Option(metavar="HEADING", help="A scene heading, or what is to be seen.")],
@@ -69,6 +60,8 @@ def scene_command(
         int, typer.Option(min=0, max=64, metavar="N", help="How much the pictures are enlarged; 0 for what fits.")
     ] = 0,
     model: ModelOption = None,
+    trust: TrustOption = None,
+    uncertified: UncertifiedOption = False,
 ) -> None:
     """Draw pictures of a place: on one sheet, or each as a file in a folder."""
     from rushes.errors import MisuseError  # noqa: PLC0415  # imported when used, so that --help is quick
@@ -86,7 +79,7 @@ def scene_command(
         check_folder(path, asked, count)
     else:
         check_out(path, SUFFIXES, ", or in / for a folder")
-    bundle = use_model(model, FAMILY, "scene draws with")
+    bundle = use_model(model, FAMILY, "scene draws with", trust=trust, uncertified=uncertified)
     pictures_nhwc = SceneDrawer.from_bundle(bundle).draw(text, count, seed, category)
     name, credit, written = model_name(bundle), credit_line(credits_of(bundle)), [path]
     if as_files:
@@ -112,6 +105,8 @@ def storyboard_command(
         Path | None, typer.Option(exists=True, dir_okay=False, metavar="FILE.ttf", help="A font for the PDF.")
     ] = None,
     model: ModelOption = None,
+    trust: TrustOption = None,
+    uncertified: UncertifiedOption = False,
 ) -> None:
     """Make a storyboard of a script.
 
@@ -129,7 +124,7 @@ def storyboard_command(
     seeds = parse_redraw(redraw or [])
     parsed = read_script(script, lambda line: typer.echo(line, err=True))
     check_redraw(parsed, seeds)
-    bundle = use_model(model, FAMILY, "storyboard draws with")
+    bundle = use_model(model, FAMILY, "storyboard draws with", trust=trust, uncertified=uncertified)
     owed, name = credits_of(bundle), model_name(bundle)
     board = draw_board(
         parsed, SceneDrawer.from_bundle(bundle), pictures=pictures, seed=seed, redraw=seeds, model=name, credits=owed

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rushes.cli_scene import SEED, ModelOption
+from rushes.cli_options import ModelOption, TrustOption, UncertifiedOption  # noqa: TC001  # typer reads them when it runs
+from rushes.cli_scene import SEED
 from rushes.errors import MisuseError, RushesError
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def write_command(
     ] = 0.8,
     top_p: Annotated[float, typer.Option(min=0.01, max=1, metavar="P", help="The share of signs to draw from.")] = 0.95,
     model: ModelOption = None,
+    trust: TrustOption = None,
+    uncertified: UncertifiedOption = False,
 ) -> None:
     """Write a scene, an outline or a profile, in Fountain."""
     from rushes.draft import read_draft  # noqa: PLC0415  # imported when used, so that --help is quick
@@ -98,7 +101,7 @@ def write_command(
         **words, characters=_cast(named, draft), mode=mode, length=asked, scenes=scenes, seed=seed,
         temperature=temperature, top_p=top_p, before=draft.elements if draft else (),
     )  # fmt: skip
-    bundle = use_model(model, FAMILY, "write writes with")
+    bundle = use_model(model, FAMILY, "write writes with", trust=trust, uncertified=uncertified)
     writer = ScriptWriter.from_bundle(bundle)
     writing = writer.write(request, _say)
     text, is_whole = _streamed(writing)

@@ -136,10 +136,12 @@ def open_session(graph: Path, threads: int) -> Any:  # noqa: ANN401  # onnxrunti
     """An ONNX Runtime session on the CPU.
 
     Raises:
-        BundleError: ONNX Runtime cannot read the graph.
+        BundleError: ONNX Runtime cannot read the graph, or must not.
     """
     try:
         return open_graph(graph, threads)
+    except BundleError:
+        raise
     except Exception as error:  # ONNX Runtime's errors share no base class
         message = (
             f"{graph} is no graph that ONNX Runtime {onnxruntime.__version__} can run: update rushes, or fetch again"

@@ -1,4 +1,4 @@
-"""Fetching a bundle: every hash is checked before anything appears on the shelf, and a pull that was cut off goes on.
+"""Fetching a bundle: hashes and signature are checked before it is on the shelf, and what was cut off goes on.
 
 Files gather in a hidden folder beside the place where the bundle will stand. What is already there with the right
 hash is not fetched again; the folder gets its name in one rename, when all of it has been checked.
@@ -16,11 +16,21 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tqdm import tqdm
 
-from rushes.bundle import CERTIFICATE, MANIFEST, BundleError, Manifest, read_bundle, read_manifest, sha256_file
+from rushes.bundle import (
+    CERTIFICATE,
+    MANIFEST,
+    SIGNATURE,
+    BundleError,
+    Manifest,
+    read_bundle,
+    read_manifest,
+    sha256_file,
+)
 from rushes.errors import RushesError
 from rushes.network import attempts
 from rushes.remote import Offer, Registry, Wanted, open_registry, parse_wanted
 from rushes.shelf import NEWEST, folder_name, point
+from rushes.trust import Trust, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +48,7 @@ class Pulled:
     version: int | None
     digest: str
     fetched: int
+    signature: str = ""  # how it stands, in words
 
 
 @dataclass(frozen=True)
@@ -48,32 +59,39 @@ class _Fetch:
     offer: Offer
     where: str
     say: Callable[[str], None]
+    trust: Trust
 
 
-def pull(wanted: str, registry: str, shelf: Path, say: Callable[[str], None] = lambda _: None) -> Pulled:
+def pull(
+    wanted: str,
+    registry: str,
+    shelf: Path,
+    say: Callable[[str], None] = lambda _: None,
+    trust: Trust = Trust({}),  # noqa: B008  # frozen, and nobody's
+) -> Pulled:
     """Fetches a bundle from a registry (a URL or a folder) onto a shelf, and makes it the newest there.
 
     Raises:
         MisuseError: The name or the registry makes no sense.
         NothingFitsError: The registry has no such bundle.
         RushesError: The registry cannot be reached, or refuses; or the shelf cannot be written.
-        BundleError: What came is not what was registered. Nothing of it is kept.
+        BundleError: What came is not what was registered, or not by whom `trust` names. Nothing of it is kept.
     """
     asked = parse_wanted(wanted)
     source = open_registry(registry, say)
-    fetch = _Fetch(source, source.find(asked), getattr(source, "where", registry), say)
+    fetch = _Fetch(source, source.find(asked), getattr(source, "where", registry), say, trust)
     text = _manifest_text(fetch, asked)
     digest = hashlib.sha256(text).hexdigest()
     _check_digest(fetch, asked, digest)
     folder = shelf / asked.name / folder_name(fetch.offer.version, digest)
     try:
-        fetched = 0 if _stands(folder) else _gather(fetch, asked, text, folder)
+        fetched = 0 if _stands(folder, trust) else _gather(fetch, asked, text, folder)
         for pointer in {NEWEST, fetch.offer.alias or NEWEST}:
             point(folder.parent, pointer, folder)
     except OSError as error:
         message = f"{asked} was not put into {shelf}: {error.strerror or error}. Another folder: --to DIR"
         raise RushesError(message) from error
-    return Pulled(folder, asked.name, fetch.offer.version, digest, fetched)
+    return Pulled(folder, asked.name, fetch.offer.version, digest, fetched, verify(folder, trust))
 
 
 def _manifest_text(fetch: _Fetch, asked: Wanted) -> bytes:
@@ -108,10 +126,11 @@ def _check_digest(fetch: _Fetch, asked: Wanted, digest: str) -> None:
         raise BundleError(message)
 
 
-def _stands(folder: Path) -> bool:
-    """Whether the bundle is on the shelf already, whole. What is broken there is fetched again."""
+def _stands(folder: Path, trust: Trust) -> bool:
+    """Whether the bundle is on the shelf already, whole and by whom it should be. What is not is fetched again."""
     try:
         read_bundle(folder)
+        verify(folder, trust)
     except BundleError:
         return False
     return True
@@ -125,8 +144,10 @@ def _gather(fetch: _Fetch, asked: Wanted, text: bytes, folder: Path) -> int:
         manifest = read_manifest(part)
         _check_family(fetch, asked, manifest)
         fetched = _fetch_missing(fetch, manifest, part)
-        _fetch_certificate(fetch, part)
+        for name in (CERTIFICATE, SIGNATURE):
+            _fetch_if_there(fetch, part, name)
         read_bundle(part)
+        verify(part, fetch.trust)
     except BundleError as error:
         shutil.rmtree(part, ignore_errors=True)
         with contextlib.suppress(OSError):  # it holds other bundles
@@ -134,7 +155,7 @@ def _gather(fetch: _Fetch, asked: Wanted, text: bytes, folder: Path) -> int:
         reason = str(error).replace(f"{part}{os.sep}", "")
         message = f"{asked} from {fetch.where} is refused, and nothing of it was kept: {reason}"
         raise BundleError(message) from error
-    _put_up(part, manifest, folder)
+    _put_up(part, manifest, folder, fetch.trust)
     return fetched
 
 
@@ -180,25 +201,26 @@ def _check_size(name: str, written_bytes: int, size_bytes: int) -> None:
         raise BundleError(message)
 
 
-def _fetch_certificate(fetch: _Fetch, part: Path) -> None:
-    """The certificate is what the registry measured; a bundle from elsewhere may have none."""
+def _fetch_if_there(fetch: _Fetch, part: Path, name: str) -> None:
+    """The certificate is what the registry measured, the signature says whose it is; a bundle may have neither."""
+    (part / name).unlink(missing_ok=True)  # of a pull that was cut off, and perhaps of another time
     names = fetch.registry.files(fetch.offer)
-    if names is not None and CERTIFICATE not in names:
+    if names is not None and name not in names:
         return
     try:
-        (part / CERTIFICATE).write_bytes(_all_bytes(fetch, CERTIFICATE))
+        (part / name).write_bytes(_all_bytes(fetch, name))
     except RushesError:
         if names is not None:
             raise
 
 
-def _put_up(part: Path, manifest: Manifest, folder: Path) -> None:
-    for stray in {path.name for path in part.iterdir()} - {MANIFEST, CERTIFICATE, *manifest.files}:
+def _put_up(part: Path, manifest: Manifest, folder: Path, trust: Trust) -> None:
+    for stray in {path.name for path in part.iterdir()} - {MANIFEST, CERTIFICATE, SIGNATURE, *manifest.files}:
         (part / stray).unlink(missing_ok=True)
     if folder.exists():
         shutil.rmtree(folder)  # it was looked at above: broken
     try:
         part.rename(folder)
     except OSError:
-        if not _stands(folder):  # else another pull of the same bundle was faster
+        if not _stands(folder, trust):  # else another pull of the same bundle was faster
             raise

@@ -11,11 +11,16 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
-from rushes.bundle import MANIFEST, Bundle, read_bundle
+from rushes.bundle import CERTIFICATE, MANIFEST, Bundle, BundleError, read_bundle
 from rushes.errors import NothingFitsError
+from rushes.trust import load_trust, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 NEWEST = "newest"
 CHAMPION = "champion"
@@ -86,18 +91,45 @@ def find_model(place: Path | None, family: str) -> Path:
     raise NothingFitsError(message)
 
 
-def use_model(place: Path | None, family: str, command: str) -> Bundle:
-    """The bundle that a command works with, its hashes checked.
+def use_model(
+    place: Path | None, family: str, command: str, *, trust: Sequence[Path] | None = None, uncertified: bool = False
+) -> Bundle:
+    """The bundle that a command works with, its hashes, certificate and signature checked.
+
+    Args:
+        place: A bundle or a shelf; the default shelf if None.
+        family: What the bundle must be.
+        command: Who asks, for the message: `capture reads with`.
+        trust: Public keys, or folders of them; see `rushes.trust.load_trust`.
+        uncertified: Whether a bundle without a certificate will do.
 
     Raises:
         NothingFitsError: There is none, or `place` is a bundle of another family.
         BundleError: It cannot be trusted.
+        MisuseError: The trusted keys cannot be read.
     """
+    trusted = load_trust(trust)
     bundle = read_bundle(find_model(place, family))
     if bundle.manifest.family != family:
         message = f"{bundle.folder} is a bundle of the family {bundle.manifest.family!r}; {command} {family!r}"
         raise NothingFitsError(message)
+    check_certified(bundle, uncertified=uncertified and not trusted)
+    verify(bundle.folder, trusted)
     return bundle
+
+
+def check_certified(bundle: Bundle, *, uncertified: bool = False) -> None:
+    """Refuses a bundle that nothing has been measured of, unless that is what was asked for.
+
+    Raises:
+        BundleError: It has no certificate.
+    """
+    if bundle.certificate is None and not uncertified:
+        message = (
+            f"{bundle.folder} has no {CERTIFICATE}: nothing says how good or how fast it is. Pull it from a registry; "
+            "or take it as it is with --uncertified, where no key is trusted"
+        )
+        raise BundleError(message)
 
 
 def model_name(bundle: Bundle) -> str:

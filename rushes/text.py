@@ -116,6 +116,8 @@ class TextEncoder:
         self._tokenizer = _open_tokenizer(tokenizer)
         try:
             self._session = open_graph(model, threads)
+        except BundleError:
+            raise
         except Exception as error:  # ONNX Runtime's errors share no base class
             message = f"{model} is no graph that ONNX Runtime can run: update rushes, or fetch the bundle again"
             raise BundleError(message) from error

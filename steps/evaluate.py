@@ -19,7 +19,7 @@ from report.figures import credit_line, credits_of
 from report.sheets import sheet
 from report.typed_page import COLUMNS as PAGES
 from report.typed_page import PAGE_PX, page_of
-from rushes.bundle import read_bundle, write_certificate
+from rushes.bundle import Budget, read_bundle, write_certificate
 
 if TYPE_CHECKING:
     from models.family import Family, Read, Scores
@@ -32,7 +32,7 @@ COLUMNS = 8  # of a sheet that does not say
 def run(item: str) -> None:
     """Writes build/F/bundle (the candidate and its certificate) and build/F/scores."""
     family, build = by_name(item), Path("build") / item
-    collection, _ = load_params(Path("params.yaml"), family)
+    collection, params = load_params(Path("params.yaml"), family)
     samples = SampleSet(Path("build/clean") / collection)
     reference, candidate = read_bundle(build / "reference"), read_bundle(build / "candidate")
     fp32, compressed = (family.score(bundle, samples, SPLIT, read_asset) for bundle in (reference, candidate))
@@ -41,7 +41,9 @@ def run(item: str) -> None:
     _draw(family, compressed, samples, build / "scores", credit_line(credits_of(candidate.manifest.settings)))
     shutil.copytree(candidate.folder, build / "bundle", dirs_exist_ok=True)
     source = read_bundle(build / "ladder" / "source")
-    write_certificate(build / "bundle", certificate(family, reference, source, candidate, fp32, compressed))
+    budget = Budget(**params.budget.model_dump())
+    proof = certificate(family, reference, source, candidate, fp32, compressed, budget=budget)
+    write_certificate(build / "bundle", proof)
 
 
 def _as_given(family: Family, candidate: Bundle, samples: SampleSet, read: Read) -> Scores | None:

@@ -130,7 +130,7 @@ def test_the_lock_satisfies_pyproject():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     groups = project["dependency-groups"]
     extras = project["project"]["optional-dependencies"]
-    lines = project["project"]["dependencies"] + extras["scene"] + extras["write"]
+    lines = project["project"]["dependencies"] + extras["scene"] + extras["verify"] + extras["write"]
     wanted = [Requirement(line) for line in lines + groups["night"] + groups["dev"]]
     pins = locked()
 

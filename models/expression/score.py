@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import onnxruntime
 import pandas as pd
 
 from models.family import Scores, Sheet
+from rushes.latency import open_graph
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ def score(bundle: Bundle, samples: SampleSet, split: str, _read: Read) -> Scores
 
 def run_graph(path: Path, pictures_nhwc: np.ndarray) -> np.ndarray:
     """Pictures uint8 N,H,W,C -> probabilities float32 N,L, in batches."""
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = open_graph(path, threads=0)
     starts = range(0, len(pictures_nhwc), BATCH)
     parts = [session.run(None, {"pictures": np.ascontiguousarray(pictures_nhwc[i : i + BATCH])})[0] for i in starts]
     return np.concatenate(parts)

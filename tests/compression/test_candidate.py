@@ -21,7 +21,7 @@ from curation.sampleset import SampleSet
 from models.expression import family
 from models.family import Asset, Scores
 from models.scene.measures import agreement_of_pictures
-from rushes.bundle import BundleError, read_bundle
+from rushes.bundle import Budget, BundleError, read_bundle
 from tests.support.drawn import LATENTS, TEXT, scene_bundle
 from tests.support.exported import PARAMS, SMALL, export_all, no_asset, shuffle_convolutions
 from tests.support.sets import small_set
@@ -171,6 +171,26 @@ def test_the_certificate_speaks_of_this_bundle(built):
     assert set(proof.metrics) == set(proof.latency_ms) == set(proof.size_bytes) == {"fp32", "compressed"}
     assert proof.metrics["compressed"]["accuracy"] > 0.6
     assert proof.machine["onnxruntime"]
+
+
+def test_the_certificate_says_what_it_costs(built):
+    """Percentiles on one and two threads, multiply-adds, memory; and the budget and its machine if there is one."""
+    _, folder = built
+    bundles = [read_bundle(folder / name) for name in ("reference", "candidate")]
+    scores = Scores(pd.DataFrame(), {})
+    budget = Budget(max_latency_ms=1.0)
+
+    proof, plain = (certificate(SMALL, bundles[0], *bundles, scores, scores, budget=given) for given in (budget, None))
+
+    assert {side: set(spread) for side, spread in proof.percentiles_ms.items()} == {
+        "fp32": {"1", "2"},
+        "compressed": {"1", "2"},
+    }
+    assert proof.latency_ms["compressed"] == proof.percentiles_ms["compressed"]["1"]["p50"]
+    assert proof.multiply_adds["fp32"] == proof.multiply_adds["compressed"] > 100_000
+    assert proof.peak_bytes["fp32"] > 0
+    assert (proof.budget, proof.budget_machine) == (budget, proof.machine["processor"])
+    assert (plain.budget, plain.budget_machine) == (None, "")
 
 
 def test_temperature_makes_confidence_honest(tmp_path):

@@ -148,6 +148,12 @@ def write_scores(root: Path, rng: np.random.Generator) -> None:
         "size_bytes": {"fp32": 3_561_200, "compressed": 941_880},
         "latency_ms": {"fp32": 1.214, "compressed": 0.418},
         "machine": {"cpu": "a laptop of eight cores", "system": "Linux"},
+        "percentiles_ms": {
+            "fp32": {"1": {"p50": 1.214, "p95": 1.5, "p99": 2.0}, "2": {"p50": 0.8, "p95": 0.9, "p99": 1.0}},
+            "compressed": {"1": {"p50": 0.418, "p95": 0.5, "p99": 0.75}, "2": {"p50": 0.3, "p95": 0.45, "p99": 1.2}},
+        },
+        "multiply_adds": {"fp32": 9_340_000, "compressed": 4_670_000},
+        "peak_bytes": {"fp32": 12_582_912, "compressed": 6_291_456},
     }
     (bundle / "certificate.json").write_text(json.dumps(certificate))
     detector = {"role": "detector", "sha256": "0" * 64, "size_bytes": 229_000, "licence": "Apache-2.0"}

@@ -272,6 +272,25 @@ def test_two_families_share_a_page(drawn, night, tree):
     assert page.text.count("In the bundle, detector.tflite") == 1
 
 
+def test_what_compression_costs_and_gains_stands_in_one_table(drawn, night, tree):
+    """The spread on one and two threads, multiply-adds and memory; a certificate from before they were has neither."""
+    text = Page(drawn(night)).text
+    path = tree / "build/expression/bundle/certificate.json"
+    later = ("percentiles_ms", "multiply_adds", "peak_bytes")
+    older = {name: value for name, value in json.loads(path.read_text()).items() if name not in later}
+    path.write_text(json.dumps(older))
+
+    assert (
+        "latency on 1 thread, p50 / p95 / p99 1.21 / 1.50 / 2.00 ms 0.42 / 0.50 / 0.75 ms 3.0\u00d7 faster, p95" in text
+    )
+    assert "latency on 2 threads, p50 / p95 / p99 0.80 / 0.90 / 1.00 ms 0.30 / 0.45 / 1.20 ms 2.0\u00d7 faster" in text
+    assert "multiply-adds 9.34 M 4.67 M 2.0\u00d7 fewer peak memory 12.0 MB 6.0 MB 2.0\u00d7 less" in text
+    assert "what loading a graph and running it once adds" in text
+    old = Page(drawn(night)).text
+    assert "latency 1.21 ms 0.42 ms" in old
+    assert not [words for words in ("latency on", "multiply-adds", "eak memory") if words in old]
+
+
 def test_challenger_and_champion_stand_side_by_side(drawn, night):
     """Objective, bytes and latency of each, as the registry writes them."""
     text = Page(drawn(night)).text

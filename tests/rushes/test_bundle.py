@@ -34,7 +34,8 @@ def test_refuses_a_changed_file(bundle_folder):
         read_bundle(bundle_folder)
 
 
-STRANGE_NAMES = ["../x", "a/b", "a\\b", "C:x", ".hidden", "x\n", "manifest.json", "", "a.", "Certificate.JSON"]
+STRANGE_NAMES = ["../x", "a/b", "a\\b", "C:x", ".hidden", "x\n", "manifest.json", "", "a."]
+STRANGE_NAMES += ["Certificate.JSON", "certificate.sig"]
 
 
 @pytest.mark.parametrize("name", STRANGE_NAMES)
@@ -61,6 +62,20 @@ def test_a_malformed_manifest_is_one_line(bundle_folder):
     with pytest.raises(BundleError, match="labels: ") as caught:
         read_bundle(bundle_folder)
     assert "\n" not in str(caught.value)
+
+
+def test_an_older_certificate_still_reads(bundle_folder):
+    """What came later is empty in it; and what a newer one says besides is passed over, what it must say is not."""
+    path = bundle_folder / "certificate.json"
+    first = {"digest", "objective", "parity", "metrics", "size_bytes", "latency_ms", "machine"}
+    older = {name: value for name, value in json.loads(path.read_text()).items() if name in first}
+    path.write_text(json.dumps(older | {"energy_mj": {"fp32": 1.0}}))
+    certificate = read_bundle(bundle_folder).certificate
+
+    assert (certificate.percentiles_ms, certificate.multiply_adds, certificate.budget) == ({}, {}, None)
+    path.write_text(json.dumps({name: value for name, value in older.items() if name != "metrics"}))
+    with pytest.raises(BundleError, match="metrics: Field required"):
+        read_bundle(bundle_folder)
 
 
 def test_refuses_a_certificate_of_another_bundle(bundle_folder):

@@ -87,7 +87,8 @@ def test_reader_refuses_an_impossible_crop(tmp_path):
 @pytest.mark.parametrize(
     ("write", "message"),
     [
-        (lambda path: path.write_bytes(b"no graph"), "no graph that ONNX Runtime"),
+        (lambda path: path.write_bytes(b"no graph"), "no graph that can be read"),
+        (lambda path: path.write_bytes(b""), "no graph that ONNX Runtime"),
         (lambda path: write_graph(path, labels=4), "gives 4 probabilities for 3 labels"),
         (lambda path: write_graph(path, output="logits_only"), "not pictures and probabilities"),
     ],

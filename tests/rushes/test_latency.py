@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from rushes import latency
-from rushes.latency import example_feed, interleaved_latency_ms, open_graph, signature
+from rushes.latency import example_feed, interleaved_latency_ms, interleaved_percentiles_ms, open_graph, signature
 
 
 def write_products(path, times, kind=TensorProto.FLOAT, size=200):
@@ -23,8 +23,8 @@ def write_products(path, times, kind=TensorProto.FLOAT, size=200):
 class Watched:
     """A session that writes down whose turn it was."""
 
-    def __init__(self, path, turns):
-        self.session, self.name, self.turns = open_graph(path), path.stem, turns
+    def __init__(self, path, threads, turns):
+        self.session, self.name, self.turns = open_graph(path, threads), f"{path.stem}{threads}", turns
 
     def get_inputs(self):
         """What the graph takes."""
@@ -47,10 +47,35 @@ def test_more_work_takes_longer(tmp_path):
 def test_graphs_take_turns(tmp_path, monkeypatch):
     """A, B, A, B: what slows the machine down slows both."""
     turns = []
-    monkeypatch.setattr(latency, "open_graph", lambda path: Watched(path, turns))
+    monkeypatch.setattr(latency, "open_graph", lambda path, threads: Watched(path, threads, turns))
     interleaved_latency_ms({name: write_products(tmp_path / f"{name}.onnx", 1) for name in "ab"}, runs=5)
 
-    assert turns == ["a", "b"] * (5 + latency.WARM_UPS)
+    assert turns == ["a1", "b1"] * (5 + latency.WARM_UPS)
+
+
+def test_percentiles_are_of_each_number_of_threads(tmp_path, monkeypatch):
+    """All turns on one thread come before those on two; warm-ups, which are slower, do not count."""
+    turns = []
+    monkeypatch.setattr(latency, "open_graph", lambda path, threads: Watched(path, threads, turns))
+    paths = {name: write_products(tmp_path / f"{name}.onnx", 1) for name in "ab"}
+
+    spread = interleaved_percentiles_ms(paths, runs=5)
+
+    assert turns == ["a1", "b1"] * (5 + latency.WARM_UPS) + ["a2", "b2"] * (5 + latency.WARM_UPS)
+    assert {name: list(of) for name, of in spread.items()} == {"a": ["1", "2"], "b": ["1", "2"]}
+    assert all(0 < one["p50"] <= one["p95"] <= one["p99"] for of in spread.values() for one in of.values())
+
+
+def test_percentiles_are_those_of_the_times(tmp_path, monkeypatch):
+    """Of a clock that says 1 to 100 ms, and of warm-ups of a second each."""
+    path = write_products(tmp_path / "a.onnx", 1)
+    taken_ms = [*[1000] * latency.WARM_UPS, *range(1, 101)]
+    ticks_ns = iter([tick for ms in taken_ms for tick in (0, ms * 1_000_000)])
+    monkeypatch.setattr(latency.time, "perf_counter_ns", lambda: next(ticks_ns))
+
+    spread = interleaved_percentiles_ms({"a": path}, threads=(1,), runs=100)
+
+    assert spread["a"]["1"] == pytest.approx({"p50": 50.5, "p95": 95.05, "p99": 99.01})
 
 
 def test_own_feeds_are_used(tmp_path):

@@ -21,7 +21,8 @@ def command_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
     """Takes the words of a command; gives its status, standard output and standard error."""
-    monkeypatch.delenv("RUSHES_DEBUG", raising=False)
+    for name in ("RUSHES_DEBUG", "RUSHES_TRUST"):
+        monkeypatch.delenv(name, raising=False)
 
     def run(*words: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["rushes", *map(str, words)])

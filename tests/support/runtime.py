@@ -9,8 +9,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from rushes.bundle import BundledFile, Certificate, Manifest, sha256_file, write_certificate, write_manifest
+from rushes.bundle import BundledFile, Manifest, sha256_file, write_manifest
 from rushes.detector import Face
+from tests.support.certified import certify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,14 +51,7 @@ def write_bundle(folder: Path, detector: bytes = b"no network", **settings: obje
     manifest = Manifest(
         family="expression", labels=LABELS, input={"size_px": SIZE_PX, "channels": 1}, files=listed, settings=settings
     )
-    digest = write_manifest(folder, manifest)
-    write_certificate(
-        folder,
-        Certificate(
-            digest=digest, objective="macro_f1", parity={}, metrics={}, size_bytes={}, latency_ms={}, machine={}
-        ),
-    )
-    return digest
+    return certify(folder, write_manifest(folder, manifest))
 
 
 class BrightSquare:

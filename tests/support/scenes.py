@@ -12,6 +12,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from rushes.bundle import BundledFile, Manifest, sha256_file, write_manifest
 from rushes.text import WIDTH, TextEncoder
+from tests.support.certified import certify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +36,7 @@ def write_bundle(folder: Path, **changes: object) -> str:
 
 
 def seal(folder: Path, known: list[str], size_px: int, /, **changes: object) -> str:
-    """The manifest over the three files as they lie there."""
+    """Manifest and certificate over the three files as they lie there."""
     roles = {"scene.onnx": "graph", "minilm.onnx": "text_encoder", "tokenizer.json": "tokenizer"}
     files = {
         name: BundledFile(role=role, sha256=sha256_file(folder / name), size_bytes=(folder / name).stat().st_size)
@@ -46,7 +47,7 @@ def seal(folder: Path, known: list[str], size_px: int, /, **changes: object) -> 
         "input": {"size_px": size_px, "channels": 3, "latents": LATENTS, "text": WIDTH},
         "settings": {"credits": CREDITS, "templates": ["{}"]},
     }
-    return write_manifest(folder, Manifest(family="scene", files=files, **(fields | changes)))
+    return certify(folder, write_manifest(folder, Manifest(family="scene", files=files, **(fields | changes))))
 
 
 def write_generator(path: Path, texts_lw: np.ndarray, size_px: int, output: str = "pictures") -> None:

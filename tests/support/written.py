@@ -15,6 +15,7 @@ from screenplain.parsers import fountain as screenplain
 from rushes import marks, verbatim
 from rushes.bundle import BundledFile, Manifest, sha256_file, write_manifest
 from rushes.fountain import Element, canonical, parse, write
+from tests.support.certified import certify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,11 +165,11 @@ def write_bundle(folder: Path, **changes: object) -> str:
 
 
 def seal(folder: Path, **changes: object) -> str:
-    """The manifest over the two files as they lie there."""
+    """Manifest and certificate over the two files as they lie there."""
     files = {
         name: BundledFile(role=role, sha256=sha256_file(folder / name), size_bytes=(folder / name).stat().st_size)
         for name, role in {"script.onnx": "graph", "verbatim.bin": "verbatim"}.items()
     }
     cache = {"weights": [0.1, 0.2, 0.4, 0.8], "discount": 0.5}
     given = {"window": WINDOW, "state": STATE, "vocabulary": VOCABULARY, "cache": cache} | changes
-    return write_manifest(folder, Manifest(family="script", files=files, input=given))
+    return certify(folder, write_manifest(folder, Manifest(family="script", files=files, input=given)))

@@ -1,0 +1,114 @@
+"""The private half of trust: a pair of keys, and the signature that a bundle gets as it is registered.
+
+A bundle is signed in MLflow, not in build/: where the key lies is a setting, and no setting may change what a stage
+writes. The digest does not know of it either. What the runtime does with a signature stands in rushes/trust.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from registry.command import git, python
+from registry.tracking import RegistryError
+from rushes.trust import PUBLIC_SUFFIX, Signature, fingerprint
+
+if TYPE_CHECKING:
+    from registry.settings import Settings
+
+MISUSE = 2
+NEW = f"{python()} -m flows keys new keys/studio.pem"
+
+
+class KeyFileError(RegistryError):
+    """A key that cannot be used, or may not lie where it was asked to."""
+
+    status = MISUSE
+
+
+@dataclass(frozen=True)
+class Signer:
+    """A private key and what it is called."""
+
+    key: Ed25519PrivateKey
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of its public half."""
+        return fingerprint(self.key.public_key().public_bytes_raw())
+
+    def sign(self, certificate: bytes) -> str:
+        """The text of certificate.sig for the bytes of certificate.json."""
+        signature = base64.b64encode(self.key.sign(certificate)).decode()
+        return Signature(key=self.fingerprint, signature=signature).text()
+
+
+def load_signer(settings: Settings) -> Signer | None:
+    """The key that `signing.key` names, None where it names none.
+
+    Raises:
+        KeyFileError: It cannot be read, or is no Ed25519 private key without a passphrase.
+    """
+    if not settings.signing.key:
+        return None
+    path = Path(settings.signing.key).expanduser()
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except OSError as error:
+        message = f"signing.key: {path} cannot be read: {error.strerror or error}"
+        raise KeyFileError(message, NEW) from error
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it has a passphrase, and nights ask nobody
+        key = None
+    if isinstance(key, Ed25519PrivateKey):
+        return Signer(key)
+    message = f"signing.key: {path} is no Ed25519 private key in PEM without a passphrase"
+    raise KeyFileError(message, NEW)
+
+
+def new_pair(path: Path, root: Path) -> tuple[Path, str]:
+    """Makes a pair of keys: the private one at `path`, for its owner's eyes alone, the public one beside it as *.pub.
+
+    Args:
+        path: Where the private key goes.
+        root: The checkout, whose records hold every file that git does not ignore.
+
+    Returns:
+        Where the public key lies, and its fingerprint.
+
+    Raises:
+        KeyFileError: There is a file already, or git would take the private key in.
+    """
+    public = path.with_suffix(PUBLIC_SUFFIX)
+    taken = next((one for one in (path, public) if one.exists()), None)
+    if taken is not None or path == public:
+        message = f"{taken or path} is there already, and no key is written over"
+        raise KeyFileError(message, "name another file, such as keys/studio-2.pem")
+    if _would_be_recorded(path, root):
+        message = f"{path} lies where git would take it in, and a private key may never get there"
+        raise KeyFileError(message, NEW)
+    signer = Signer(Ed25519PrivateKey.generate())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = signer.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123  # a descriptor
+        file.write(content)
+    public.write_bytes(signer.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return public, signer.fingerprint
+
+
+def _would_be_recorded(path: Path, root: Path) -> bool:
+    """Whether a file there would get into the record of a night: inside the checkout, and not ignored by git."""
+    place = path.resolve()
+    return place.is_relative_to(root.resolve()) and git(root, "check-ignore", "--quiet", str(place)).returncode != 0

@@ -1,0 +1,119 @@
+"""The command that proves a model where it will run: `rushes check`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path  # noqa: TC003  # typer reads the annotations when it runs
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rushes.cli_options import TrustOption, UncertifiedOption  # noqa: TC001  # typer reads them when it runs
+from rushes.errors import FAILED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rushes.check import Checked
+
+KIB = 1024
+CHECK_EXAMPLES = """\b
+Examples:
+  rushes check expression
+  rushes check expression@champion --trust studio.pub
+  rushes check /media/stick/expression/v7-0123456789ab
+  rushes check scene@7 --model models --json
+
+\b
+A budget travels in the certificate: how much the objective may drop, milliseconds (the 95th percentile on one
+thread), bytes of the graphs. Milliseconds are judged only on the machine that it names; elsewhere they are shown.
+
+\b
+Exit status: 0 met, or nothing to judge, 1 missed or refused, 2 misuse, 3 no such model.
+"""
+
+
+def check_command(
+    wanted: Annotated[str, typer.Argument(metavar="DIR|NAME[@champion|@7]", help="A bundle, or a model on the shelf.")],
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", exists=True, file_okay=False, metavar="DIR", help="Where pull put it."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: one object of JSON.")] = False,
+    trust: TrustOption = None,
+    uncertified: UncertifiedOption = False,
+) -> None:
+    """Check a pulled model and measure it on this machine: hashes, signature, latency, bytes, and its budget."""
+    from rushes.bundle import BundleError  # noqa: PLC0415  # imported when used, so that --help is quick
+    from rushes.check import check, find_checked  # noqa: PLC0415  # for a quick --help
+    from rushes.trust import load_trust  # noqa: PLC0415  # for a quick --help
+
+    keys = load_trust(trust)
+    try:
+        checked = check(find_checked(wanted, model), keys, uncertified=uncertified)
+    except BundleError as error:
+        if as_json:
+            typer.echo(json.dumps({"refused": str(error)}))
+        raise
+    if as_json:
+        typer.echo(json.dumps({**checked.model_dump(), "met": checked.met}, indent=2))
+    else:
+        typer.echo("\n".join(_lines(checked)))
+    if checked.met is False:
+        raise typer.Exit(FAILED)
+
+
+def _lines(checked: Checked) -> Iterator[str]:
+    yield f"{checked.model}, digest {checked.digest[:12]}"
+    size, known, machine = checked.size_bytes, checked.known_contract, checked.machine
+    rows = {
+        "hashes": f"right, of {checked.files} file{'s' if checked.files > 1 else ''}",
+        "contract": f"{checked.contract}, and this runtime knows {'it' if known == checked.contract else known}",
+        "certificate": _certificate(checked),
+        "signature": checked.signature,
+        "size": f"{_size(size['graphs'])} of graphs, {_size(size['bundle'])} in all",
+        "machine": f"{machine['processor']}, {machine['system']}, ONNX Runtime {machine['onnxruntime']}",
+    }
+    yield from (f"  {name:<12} {text}" for name, text in rows.items())
+    yield from _latencies(checked)
+    yield from _budget(checked)
+
+
+def _certificate(checked: Checked) -> str:
+    said = checked.certificate
+    if said is None:
+        return "none: nothing was measured of it"
+    figures = ", ".join(f"{side} {said[side]:.4f}" for side in ("compressed", "fp32") if said[side] is not None)
+    taken = ", ".join(f"{side} {ms:.2f} ms" for side, ms in sorted(said["latency_ms"].items()))
+    where = said["machine"].get("processor", "another machine")
+    return "; ".join(filter(None, (f"{said['objective']} {figures}".strip(), f"{taken} on {where}" if taken else "")))
+
+
+def _latencies(checked: Checked) -> Iterator[str]:
+    wide = max([5, *map(len, checked.latency_ms)])
+    yield f"\n  {'graph':<{wide}}  threads   p50 ms   p95 ms   p99 ms"
+    for name, spread in checked.latency_ms.items():
+        for row, (threads, part) in enumerate(spread.items()):
+            figures = "".join(f"{ms:>9.3f}" for ms in part.values())
+            yield f"  {'' if row else name:<{wide}}  {threads:>7}{figures}"
+
+
+def _budget(checked: Checked) -> Iterator[str]:
+    if not checked.budget:
+        yield "\n  no budget travels with it, so there is nothing to judge"
+        return
+    yield f"\n  {'budget':<14}  {'at most':>12}  {'found':>12}"
+    for line in checked.budget:
+        found = "unknown" if line.found is None else f"{line.found:,.6g}"
+        verdict = {True: "met", False: "missed", None: f"not judged: {line.why}"}[line.met]
+        yield f"  {line.name.replace('_', ' '):<14}  {line.allowed:>12,.6g}  {found:>12}  {verdict}"
+    summary = {True: "the budget is met", False: "the budget is missed", None: "nothing of the budget was judged"}
+    yield f"  {summary[checked.met]}"
+
+
+def _size(size_bytes: float) -> str:
+    for unit in ("B", "KB", "MB"):
+        if size_bytes < KIB:
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= KIB
+    return f"{size_bytes:.1f} GB"

@@ -1,0 +1,145 @@
+"""The bytes of a graph, refused where it would reach for more than itself: before ONNX Runtime has seen it.
+
+A graph may name another file for its weights (external data: `../secret.bin`), and nodes of a domain that only a
+library of custom operators knows. No bundle of ours does either: what a graph is lies in the one file whose hash the
+manifest holds. Newer versions of ONNX Runtime refuse names that leave the folder; all take a file inside it that no
+hash covers, given bytes one of the working folder, and no option forbids it. So the file is looked through here, as
+protobuf lays it out (https://protobuf.dev/programming-guides/encoding, onnx.proto of ONNX 1.18), without `onnx`: only
+the messages that can hold a tensor or a node are entered, and their weights are stepped over.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rushes.bundle import BundleError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# What ONNX Runtime knows by itself on a CPU; com.microsoft holds its quantised operators.
+KNOWN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
+MAX_DEPTH = 64  # of graphs in graphs
+# message -> number of a field -> the message in it; of onnx.proto, all ways to a tensor or a node.
+_INSIDE: dict[str, dict[int, str]] = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "function": {7: "node", 11: "attribute"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": {},
+}
+_OPERATOR, _NODE_DOMAIN, _FUNCTION_DOMAIN = 4, 7, 10
+_EXTERNAL_DATA, _DATA_LOCATION = 13, 14
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_VARINT_BYTES = 10
+
+
+class _MalformedError(ValueError):
+    """No message of protobuf, or one that no exporter writes."""
+
+
+def read_graph(path: Path) -> bytes:
+    """The bytes of a graph that needs no other file and no library; what was looked at is what is to be opened.
+
+    Raises:
+        BundleError: It is no graph, keeps data in another file, or wants custom operators.
+    """
+    content = path.read_bytes()
+    own: set[str] = set()
+    wanted: dict[str, str] = {}
+    try:
+        _look(memoryview(content), "model", path, own, wanted, 0)
+    except _MalformedError as error:
+        message = f"{path} is no graph that can be read ({error}): fetch the bundle again"
+        raise BundleError(message) from error
+    strange = next((domain for domain in wanted if domain not in KNOWN_DOMAINS | own), None)
+    if strange is not None:
+        message = (
+            f"{path} wants the custom operator {strange}.{wanted[strange]}, and a bundle may bring no library. "
+            "It is refused before it is opened: export it with ONNX's own operators"
+        )
+        raise BundleError(message)
+    return content
+
+
+def _look(message: memoryview, kind: str, path: Path, own: set[str], wanted: dict[str, str], depth: int) -> None:
+    """Goes through a message and all in it; `own` gets the domains of its functions, `wanted` those of its nodes."""
+    if depth > MAX_DEPTH:
+        reason = f"more than {MAX_DEPTH} graphs within one another"
+        raise _MalformedError(reason)
+    domain = operator = ""
+    for number, value in _fields(message):
+        inside = _INSIDE[kind].get(number)
+        if kind == "tensor" and _is_elsewhere(number, value):
+            raise _external(path, value)
+        if inside and isinstance(value, memoryview):
+            _look(value, inside, path, own, wanted, depth + 1)
+        elif kind == "node" and number in {_NODE_DOMAIN, _OPERATOR}:
+            domain, operator = (_text(value), operator) if number == _NODE_DOMAIN else (domain, _text(value))
+        elif kind == "function" and number == _FUNCTION_DOMAIN:
+            own.add(_text(value))
+    if kind == "node":
+        wanted.setdefault(domain, operator)
+
+
+def _is_elsewhere(number: int, value: int | memoryview) -> bool:
+    return number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value != 0)
+
+
+def _external(path: Path, value: int | memoryview) -> BundleError:
+    texts = [_text(inner) for _, inner in _fields(value)] if isinstance(value, memoryview) else []
+    named = f" ({texts[1]})" if texts[:1] == ["location"] and texts[1:] else ""
+    message = (
+        f"{path} keeps its weights in another file{named}, which no hash covers. "
+        "It is refused before it is opened: export it as one file"
+    )
+    return BundleError(message)
+
+
+def _text(value: int | memoryview) -> str:
+    return bytes(value).decode("utf-8", "replace") if isinstance(value, memoryview) else str(value)
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """The number and the value of each field; of fixed ones the value says nothing."""
+    at = 0
+    while at < len(message):
+        tag, at = _varint(message, at)
+        number, wire = tag >> 3, tag & 7
+        if tag >= 1 << 32 or not number:  # readers differ in what they make of the rest
+            reason = f"a field with the tag {tag}"
+            raise _MalformedError(reason)
+        value: int | memoryview = 0
+        if wire == _VARINT:
+            value, at = _varint(message, at)
+        elif wire == _BYTES:
+            size, at = _varint(message, at)
+            value, at = message[at : at + size], at + size
+        elif wire in {_FIXED64, _FIXED32}:
+            at += 8 if wire == _FIXED64 else 4
+        else:
+            reason = f"a field of wire type {wire}"
+            raise _MalformedError(reason)
+        if at > len(message):
+            reason = "it ends in the middle"
+            raise _MalformedError(reason)
+        yield number, value
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    """A number in base 128, least part first, and where it ends."""
+    value = 0
+    for place in range(_VARINT_BYTES):
+        if at + place >= len(message):
+            reason = "it ends in the middle"
+            raise _MalformedError(reason)
+        byte = message[at + place]
+        value |= (byte & 0x7F) << (7 * place)
+        if byte < 0x80:  # noqa: PLR2004  # the high bit says that more follows
+            return value, at + place + 1
+    reason = "a number of more than ten bytes"
+    raise _MalformedError(reason)

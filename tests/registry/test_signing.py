@@ -1,0 +1,135 @@
+import json
+import shutil
+import stat
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
+from typer.testing import CliRunner
+
+from flows import environment
+from flows.__main__ import app
+from registry import catalogue
+from registry.command import git
+from registry.settings import Settings, SigningSettings
+from registry.signing import KeyFileError, load_signer, new_pair
+from rushes.bundle import CERTIFICATE, SIGNATURE, BundleError, sha256_file
+from rushes.pull import pull
+from rushes.trust import fingerprint, fits, load_trust
+from tests.support.certified import signer
+from tests.support.studio import POOR
+
+
+def _signer_at(path):
+    return load_signer(Settings(signing=SigningSettings(key=str(path))))
+
+
+def test_a_pair_belongs_together(tmp_path):
+    """What the private key signs, the public one verifies, and no other bytes; only its owner reads the private one."""
+    public, name = new_pair(tmp_path / "keys/studio.pem", tmp_path / "checkout")
+    made = _signer_at(tmp_path / "keys/studio.pem")
+    ((known, (content, file)),) = load_trust([public]).keys.items()
+    said = made.sign(b"figures")
+
+    assert known == made.fingerprint == name == fingerprint(content)
+    assert file == tmp_path / "keys/studio.pub"
+    signature = said.split('"signature": "')[1].split('"')[0]
+    assert fits(content, signature, b"figures")
+    assert not fits(content, signature, b"figureS")
+    assert stat.S_IMODE((tmp_path / "keys/studio.pem").stat().st_mode) == 0o600
+
+
+def test_signing_again_changes_nothing():
+    """The same key and bytes give the same file."""
+    assert signer(1).sign(b"figures") == signer(1).sign(b"figures") != signer(2).sign(b"figures")
+
+
+def test_no_key_is_written_over(tmp_path):
+    """Neither half: who holds it trusts it."""
+    new_pair(tmp_path / "studio.pem", tmp_path / "checkout")
+    before = (tmp_path / "studio.pem").read_bytes()
+
+    for taken in ("studio.pem", "studio.key", "studio.pub"):
+        with pytest.raises(KeyFileError, match="is there already"):
+            new_pair(tmp_path / taken, tmp_path / "checkout")
+    assert (tmp_path / "studio.pem").read_bytes() == before
+
+
+def test_a_key_never_gets_into_git(tmp_path):
+    """In the checkout only where git ignores it: a night records every other file."""
+    root = tmp_path / "checkout"
+    root.mkdir()
+    git(root, "init", "--quiet")
+    (root / ".gitignore").write_text("/keys/\n")
+
+    with pytest.raises(KeyFileError, match="git would take it in") as caught:
+        new_pair(root / "studio.pem", root)
+    assert caught.value.remedy.endswith("keys new keys/studio.pem")
+    assert not (root / "studio.pem").exists()
+    assert new_pair(root / "keys/studio.pem", root)[0].is_file()
+
+
+def test_a_setting_that_is_no_key_is_told(tmp_path):
+    """A file that is missing, no key, of another kind, or locked by a passphrase; without a setting none is asked."""
+    (tmp_path / "text.pem").write_text("no key")
+    other = generate_private_key(SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "other.pem").write_bytes(other)
+    locked = signer().key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"word"))
+    (tmp_path / "locked.pem").write_bytes(locked)
+
+    for name in ("nowhere.pem", "text.pem", "other.pem", "locked.pem"):
+        with pytest.raises(KeyFileError, match=rf"signing\.key: .*{name} (cannot be read|is no Ed25519)"):
+            _signer_at(tmp_path / name)
+    assert load_signer(Settings(signing=SigningSettings())) is None
+
+
+def test_the_command_makes_a_pair(tmp_path, monkeypatch):
+    """Where it was asked to, seen from the folder in which it was typed."""
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["keys", "new", "keys/set.pem"])
+
+    assert done.exit_code == 0, done.output
+    assert "--trust set.pub" in done.output
+    assert _signer_at(tmp_path / "keys/set.pem").fingerprint in done.output
+    assert not (environment.checkout() / "keys/set.pem").exists()
+
+
+@pytest.mark.slow
+def test_what_is_registered_is_signed(mlflow_server, mlflow, studio, tmp_path, monkeypatch):
+    """Pulled with the public key alone; build/ and the digest know nothing of it; edited in MLflow it is refused."""
+    public, name = new_pair(tmp_path / "keys/studio.pem", tmp_path / "checkout")
+    monkeypatch.setenv("RUSHES_SIGNING__KEY", str(tmp_path / "keys/studio.pem"))
+    studio.nightly(POOR)
+    version = catalogue.read_version(mlflow, studio.family.name, 1)
+    pulled = pull(studio.family.name, mlflow_server, tmp_path / "shelf", trust=load_trust([public]))
+
+    assert version.tags["rushes.signed_by"] == name
+    assert "signed by studio.pub" in pulled.signature
+    assert pulled.digest == sha256_file(studio.build / "bundle/manifest.json")
+    assert not (studio.build / "bundle" / SIGNATURE).exists()
+    edited = (pulled.folder / "certificate.json").read_text().replace('"compressed": 0.1', '"compressed": 0.01')
+    mlflow.log_text(version.run_id, edited, "bundle/certificate.json")
+    with pytest.raises(BundleError, match=r"is not what studio\.pub signed"):
+        pull(studio.family.name, mlflow_server, tmp_path / "other", trust=load_trust([public]))
+
+
+@pytest.mark.slow
+def test_what_was_registered_before_there_was_a_key_is_signed_later(
+    mlflow_server, mlflow, studio, tmp_path, monkeypatch
+):
+    """The same bundle is no new version, but gets its signature, once; a new key replaces that of the old one."""
+    assert studio.nightly(POOR).registered
+    for turn in ("one", "two"):
+        public, name = new_pair(tmp_path / f"keys/{turn}.pem", tmp_path / "checkout")
+        monkeypatch.setenv("RUSHES_SIGNING__KEY", str(tmp_path / f"keys/{turn}.pem"))
+        measured = json.loads((studio.build / "bundle" / CERTIFICATE).read_text())
+        measured["latency_ms"]["compressed"] += 0.01  # evaluate ran again: the same files, other milliseconds
+        (studio.build / "bundle" / CERTIFICATE).write_text(json.dumps(measured))
+        assert not studio.register().registered
+        pulled = pull(studio.family.name, mlflow_server, tmp_path / turn, trust=load_trust([public]))
+
+        assert f"signed by {turn}.pub" in pulled.signature
+        assert catalogue.read_version(mlflow, studio.family.name, 1).tags["rushes.signed_by"] == name
+    shutil.rmtree(tmp_path / "keys")
+    with pytest.raises(KeyFileError, match="cannot be read"):
+        studio.register()

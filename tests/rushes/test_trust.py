@@ -1,0 +1,208 @@
+import json
+import shutil
+import sys
+
+import pytest
+
+from rushes import trust
+from rushes.bundle import CERTIFICATE, MANIFEST, SIGNATURE, BundleError, sha256_file
+from rushes.errors import MisuseError, RushesError
+from rushes.pull import pull
+from rushes.shelf import use_model
+from rushes.trust import load_trust, verify
+from tests.support.certified import public_key, sign, signer
+from tests.support.command import command_line
+from tests.support.runtime import write_bundle
+
+
+@pytest.fixture(autouse=True)
+def nobody(monkeypatch, tmp_path):
+    """No key is trusted but those of the test."""
+    monkeypatch.delenv("RUSHES_TRUST", raising=False)
+    monkeypatch.setattr(trust.platformdirs, "user_config_dir", lambda *_, **__: str(tmp_path / "config"))
+
+
+@pytest.fixture
+def studio(tmp_path):
+    """The public key that this machine trusts."""
+    return public_key(tmp_path / "trusted/studio.pub", signer(1))
+
+
+@pytest.fixture
+def signed(bundle_folder):
+    """A bundle that the studio has signed."""
+    sign(bundle_folder, signer(1))
+    return bundle_folder
+
+
+def _edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def _swap(folder):
+    """Another graph of the same size under the same name."""
+    path = folder / "expression.onnx"
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+
+
+def _swap_and_rewrite(folder):
+    _swap(folder)
+    document = json.loads((folder / MANIFEST).read_text())
+    document["files"]["expression.onnx"]["sha256"] = sha256_file(folder / "expression.onnx")
+    (folder / MANIFEST).write_text(json.dumps(document))
+
+
+def _swap_and_rewrite_all(folder):
+    _swap_and_rewrite(folder)
+    document = json.loads((folder / CERTIFICATE).read_text()) | {"digest": sha256_file(folder / MANIFEST)}
+    (folder / CERTIFICATE).write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
+
+
+def _claim(folder):
+    """The name of the trusted key over a signature by another one."""
+    sign(folder, signer(2))
+    _edit(folder / SIGNATURE, signer(2).fingerprint, signer(1).fingerprint)
+
+
+FAULTS = [
+    (lambda folder: (folder / SIGNATURE).unlink(), "its signature was stripped or it never had one"),
+    (lambda folder: sign(folder, signer(2)), rf"key {signer(2).fingerprint[:16]}, which is unknown here"),
+    (_claim, r"certificate\.json is not what studio\.pub signed"),
+    (lambda folder: _edit(folder / CERTIFICATE, "macro_f1", "macro_f2"), r"certificate\.json is not what studio\.pub"),
+    (lambda folder: (folder / CERTIFICATE).write_text((folder / CERTIFICATE).read_text() + "\n"), "was changed after"),
+    (_swap, r"expression\.onnx has the sha256"),
+    (_swap_and_rewrite, r"certificate\.json certifies"),
+    (_swap_and_rewrite_all, r"certificate\.json is not what studio\.pub signed"),
+    (lambda folder: (folder / CERTIFICATE).unlink(), r"has no certificate\.json"),
+    (lambda folder: (folder / SIGNATURE).write_text("{}"), "no signature that can be read"),
+    (lambda folder: _edit(folder / SIGNATURE, '"signature": "', '"signature": "*'), "is not what"),
+]
+
+
+def test_what_the_studio_signed_is_taken(signed, studio):
+    """By the key itself, or by the folder it lies in; and it says who signed."""
+    assert use_model(signed, "expression", "reads", trust=[studio]).digest
+    assert use_model(signed, "expression", "reads", trust=[studio.parent]).digest
+    assert verify(signed, load_trust([studio])).startswith(f"signed by studio.pub ({signer(1).fingerprint[:16]})")
+
+
+@pytest.mark.parametrize(("spoil", "reason"), FAULTS)
+def test_a_command_refuses(signed, studio, spoil, reason):
+    """Stripped, by a stranger, a figure edited, a file swapped: each is refused, with its reason."""
+    spoil(signed)
+
+    with pytest.raises(BundleError, match=reason):
+        use_model(signed, "expression", "reads", trust=[studio], uncertified=True)
+
+
+@pytest.mark.parametrize(("spoil", "reason"), [*FAULTS[:8], (FAULTS[8][0], "certificate.json is missing"), *FAULTS[9:]])
+def test_pull_refuses_and_keeps_nothing(signed, studio, tmp_path, spoil, reason):
+    """The same faults, planted in the registry: nothing reaches the shelf."""
+    spoil(signed)
+
+    with pytest.raises(BundleError, match=rf"is refused, and nothing of it was kept: .*{reason}"):
+        pull("expression", str(signed), tmp_path / "shelf", trust=load_trust([studio]))
+    assert not (tmp_path / "shelf/expression").exists()
+
+
+def test_without_keys_signed_and_unsigned_are_taken(signed, tmp_path):
+    """Nobody's signature is asked for, and pull says so; the signature travels on all the same."""
+    pulled = pull("expression", str(signed), tmp_path / "shelf")
+    assert (pulled.folder / SIGNATURE).read_bytes() == (signed / SIGNATURE).read_bytes()
+    (signed / SIGNATURE).unlink()
+
+    assert f"signed by the key {signer(1).fingerprint[:16]}; not verified" in pulled.signature
+    assert "not signed; not verified" in pull("expression", str(signed), tmp_path / "other").signature
+    assert use_model(signed, "expression", "reads").certificate
+
+
+def test_a_signature_comes_from_a_server_too(mlflow, studio, tmp_path):
+    """Beside the certificate, from MLflow."""
+    sign(mlflow.versions[7], signer(1))
+
+    pulled = pull("expression", mlflow.url, tmp_path / "shelf", trust=load_trust([studio]))
+
+    assert "which is trusted" in pulled.signature
+    assert (pulled.folder / SIGNATURE).is_file()
+
+
+def test_what_stands_unsigned_is_fetched_again(signed, studio, tmp_path):
+    """Pulled before it was signed, it is no longer enough once a key is trusted; then its signature comes."""
+    (signed / SIGNATURE).rename(tmp_path / "kept.sig")
+    folder = pull("expression", str(signed), tmp_path / "shelf").folder
+    with pytest.raises(BundleError, match="stripped"):
+        pull("expression", str(signed), tmp_path / "shelf", trust=load_trust([studio]))
+    shutil.copy(tmp_path / "kept.sig", signed / SIGNATURE)
+
+    assert pull("expression", str(signed), tmp_path / "shelf", trust=load_trust([studio])).folder == folder
+    assert use_model(folder, "expression", "reads", trust=[studio])
+
+
+def test_a_certificate_is_wanted_unless_said_otherwise(bundle_folder):
+    """Without one it is refused, with --uncertified taken; but never where a key is trusted."""
+    (bundle_folder / CERTIFICATE).unlink()
+
+    with pytest.raises(BundleError, match=r"has no certificate\.json.*--uncertified"):
+        use_model(bundle_folder, "expression", "reads")
+    assert use_model(bundle_folder, "expression", "reads", uncertified=True).certificate is None
+
+
+def test_keys_come_from_the_environment_or_the_configuration(bundle_folder, studio, tmp_path, monkeypatch):
+    """RUSHES_TRUST goes before the folder trusted/, and either makes an unsigned bundle be refused."""
+    public_key(tmp_path / "config/trusted/other.pub", signer(2))
+    assert list(load_trust().keys) == [signer(2).fingerprint]
+    with pytest.raises(BundleError, match=r"only bundles signed by other\.pub"):
+        use_model(bundle_folder, "expression", "reads")
+    monkeypatch.setenv("RUSHES_TRUST", str(studio))
+
+    assert list(load_trust().keys) == [signer(1).fingerprint]
+
+
+def test_keys_that_are_named_must_be_there(tmp_path, monkeypatch):
+    """A path that is wrong is told; it never means that nobody is asked."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.pub").write_text("no key")
+    (tmp_path / "private.pub").write_text("-----BEGIN PRIVATE KEY-----")
+    for name, reason in (
+        ("nowhere.pub", "No such file"),
+        ("empty", "holds no trusted key"),
+        ("text.pub", "no Ed25519 public key"),
+        ("private.pub", "is a private key"),
+    ):
+        monkeypatch.setenv("RUSHES_TRUST", str(tmp_path / name))
+        with pytest.raises(MisuseError, match=reason):
+            load_trust()
+
+
+def test_without_the_package_nothing_is_taken_on_faith(signed, studio, monkeypatch):
+    """Keys are trusted, what verifies is not installed: it says what to install."""
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+
+    with pytest.raises(RushesError, match="pip install cryptography"):
+        use_model(signed, "expression", "reads", trust=[studio])
+    assert use_model(signed, "expression", "reads")
+
+
+def test_pull_and_capture_say_it_in_a_line(signed, studio, clip, tmp_path, monkeypatch, capsys):
+    """The commands: who signed, and one line and status 1 where nobody did."""
+    rushes = command_line(monkeypatch, capsys)
+    words = ("--registry", signed, "--to", tmp_path / "shelf", "--trust", studio)
+    status, out, _ = rushes("pull", "expression", *words)
+    (signed / SIGNATURE).unlink()
+    refused = rushes("capture", "--model", signed, "--source", clip, "--trust", studio)
+
+    assert (status, "signed by studio.pub" in out) == (0, True)
+    assert (refused[0], len(refused[2].splitlines())) == (1, 1)
+    assert "certificate.sig is missing" in refused[2]
+
+
+def test_a_killed_pull_leaves_no_old_signature(signed, studio, tmp_path):
+    """What lay half fetched is not taken for what the registry has now."""
+    write_bundle(tmp_path / "shelf/expression" / f".bundle-{sha256_file(signed / MANIFEST)[:12]}.part")
+    shutil.copy(signed / SIGNATURE, next((tmp_path / "shelf/expression").iterdir()))
+    (signed / SIGNATURE).unlink()
+
+    with pytest.raises(BundleError, match="stripped"):
+        pull("expression", str(signed), tmp_path / "shelf", trust=load_trust([studio]))

@@ -1,0 +1,38 @@
+"""Certificates for bundles that tests make, and signatures by keys of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from registry.signing import Signer
+from rushes.bundle import CERTIFICATE, SIGNATURE, Certificate, write_certificate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def certify(folder: Path, digest: str, **fields: Any) -> str:
+    """Writes a certificate that says little but whose it is; returns the digest."""
+    empty: dict[str, Any] = {"parity": {}, "metrics": {}, "size_bytes": {}, "latency_ms": {}, "machine": {}}
+    write_certificate(folder, Certificate(**{"digest": digest, "objective": "macro_f1", **empty, **fields}))
+    return digest
+
+
+def signer(seed: int = 1) -> Signer:
+    """A key that is the same in every run."""
+    return Signer(Ed25519PrivateKey.from_private_bytes(bytes([seed] * 32)))
+
+
+def sign(folder: Path, by: Signer) -> None:
+    """Signs a bundle where it lies."""
+    (folder / SIGNATURE).write_text(by.sign((folder / CERTIFICATE).read_bytes()))
+
+
+def public_key(path: Path, of: Signer) -> Path:
+    """Writes the public half of a key."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(of.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return path
