@@ -1,8 +1,7 @@
 """Climbing the ladder: every form of a trained family made, judged on validation, and the pick laid out.
 
 A rung is made once for the same training, params and code: its files and figures stay on a shelf below the state
-folder, so a climb that was stopped goes on, and another budget asks for nothing new. Only latencies are measured
-afresh, all rungs in turns, since they hold for a machine and an hour.
+folder, so a climb that was stopped goes on, and another budget asks for nothing new.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import json
 import re
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from curation.sampleset import SampleSet
     from models.family import Calibration, Family, FamilyParams, Read
 
-JUDGED = "judged.json"
+JUDGED, LATENCIES = "judged.json", "latencies.json"
 WEIGHTS = "weights.safetensors"
 RUNS = 200  # of each graph, for the 95th percentile
 SHELVES = 3  # trainings whose rungs are kept
@@ -70,14 +70,30 @@ class Climb:
             trained: The network with the weights that train has found.
         """
         judged = list(self._rungs(trained))
-        feeds = {name: _first_sample(self.shelf / slug(network)) for name, network, _ in judged}
-        paths = {name: read_bundle(self.shelf / slug(name)).path("graph") for name, *_ in judged}
-        times_ms = interleaved_percentiles_ms(paths, feeds, threads=(1,), runs=RUNS)
+        latencies_ms = self._latencies_ms({name: source for name, source, _ in judged})
         rungs = tuple(
-            Rung(name=name, latency_ms=times_ms[name]["1"]["p95"], folder=slug(name), **figures)
-            for name, _, figures in judged
+            Rung(name=name, latency_ms=latencies_ms[name], folder=slug(name), **figures) for name, _, figures in judged
         )
         return Ladder(self.family.objective.name, machine(), rungs)
+
+    def _latencies_ms(self, sources: dict[str, str]) -> dict[str, float]:
+        """The 95th percentile of each rung, all measured in turns; those of before where all rungs are the same.
+
+        Another measurement might pick another of two that are nearly as fast, and the same training would be
+        registered twice.
+        """
+        path = self.shelf / LATENCIES
+        digests = {name: read_bundle(self.shelf / slug(name)).digest for name in sources}
+        with suppress(OSError, ValueError, KeyError):
+            known = json.loads(path.read_text(encoding="utf-8"))
+            if known["machine"] == machine() and known["digests"] == digests:
+                return {name: float(known["ms"][name]) for name in sources}
+        feeds = {name: _first_sample(self.shelf / slug(source)) for name, source in sources.items()}
+        paths = {name: read_bundle(self.shelf / slug(name)).path("graph") for name in sources}
+        spread = interleaved_percentiles_ms(paths, feeds, threads=(1,), runs=RUNS)
+        found = {name: spread[name]["1"]["p95"] for name in sources}
+        path.write_text(json.dumps({"machine": machine(), "digests": digests, "ms": found}), encoding="utf-8")
+        return found
 
     def install(self, ladder: Ladder, candidate: Path, source: Path) -> Rung:
         """Lays the pick out as the candidate, and beside it the float graphs and answers that it came from.

@@ -94,14 +94,24 @@ def test_the_pick_is_laid_out(made, tmp_path):
 
 
 def test_what_is_there_is_not_made_again(made, teacher, samples, monkeypatch):
-    """Another climb over the same shelf trains and quantises nothing, and judges nothing."""
+    """Another climb over the same shelf trains, quantises, judges and measures nothing: the same pick."""
+    monkeypatch.setattr(climbing, "interleaved_percentiles_ms", None)
     monkeypatch.setattr(climbing, "fit", None)
     monkeypatch.setattr(climbing, "compress", None)
     monkeypatch.setattr(climbing, "reference", None)
     climb = climb_of(samples, made[0].shelf)
-    again = {rung.name: (rung.objective, rung.size_bytes) for rung in climb.ladder(teacher).rungs}
 
-    assert again == {rung.name: (rung.objective, rung.size_bytes) for rung in made[1].rungs}
+    assert climb.ladder(teacher).rungs == made[1].rungs
+
+
+def test_on_another_machine_it_is_measured_again(made, teacher, samples, monkeypatch):
+    """Nothing is made anew, but milliseconds hold for one machine."""
+    monkeypatch.setattr(climbing, "compress", None)
+    monkeypatch.setattr(climbing, "machine", lambda: {"processor": "Abacus"})
+    ladder = climb_of(samples, made[0].shelf).ladder(teacher)
+
+    assert ladder.machine == {"processor": "Abacus"}
+    assert [rung.latency_ms for rung in ladder.rungs] != [rung.latency_ms for rung in made[1].rungs]
 
 
 def test_a_damaged_rung_is_made_anew(made, teacher, samples, monkeypatch):
