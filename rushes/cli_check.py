@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rushes.check import Checked
 
-KIB = 1024
+KIB, THOUSAND = 1024, 1000
 CHECK_EXAMPLES = """\b
 Examples:
   rushes check expression
@@ -104,11 +104,15 @@ def _budget(checked: Checked) -> Iterator[str]:
         return
     yield f"\n  {'budget':<14}  {'at most':>12}  {'found':>12}"
     for line in checked.budget:
-        found = "unknown" if line.found is None else f"{line.found:,.6g}"
+        found = "unknown" if line.found is None else _figure(line.found)
         verdict = {True: "met", False: "missed", None: f"not judged: {line.why}"}[line.met]
-        yield f"  {line.name.replace('_', ' '):<14}  {line.allowed:>12,.6g}  {found:>12}  {verdict}"
+        yield f"  {line.name.replace('_', ' '):<14}  {_figure(line.allowed):>12}  {found:>12}  {verdict}"
     summary = {True: "the budget is met", False: "the budget is missed", None: "nothing of the budget was judged"}
     yield f"  {summary[checked.met]}"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= THOUSAND else f"{value:.4g}"
 
 
 def _size(size_bytes: float) -> str:

@@ -73,6 +73,7 @@ def test_a_budget_is_judged(rushes, bundle_folder, budget, status, verdicts):
     told = rushes("check", bundle_folder)
     assert told[0] == status
     assert ("the budget is missed" in told[1]) == (status == 1)
+    assert ("1,000,000,000" in told[1]) == (budget.get("max_bytes") == 1e9)
 
 
 def test_milliseconds_count_on_the_machine_that_is_named(rushes, bundle_folder):
