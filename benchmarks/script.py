@@ -40,9 +40,10 @@ from models.script.params import TrainParams
 from models.script.score import Reader, Work, remembered
 from rushes.length import Length
 from rushes.marks import ALL
+from rushes.request import Request
 from rushes.run_cache import RunCache
 from rushes.verbatim import Verbatim, build
-from rushes.writer import Network, Request, ScriptWriter
+from rushes.writer import Network, ScriptWriter
 from training.fit import averaging, precision_for
 
 if TYPE_CHECKING:

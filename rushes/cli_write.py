@@ -84,9 +84,10 @@ def write_command(
     from rushes.draft import read_draft  # noqa: PLC0415  # imported when used, so that --help is quick
     from rushes.fountain import write  # noqa: PLC0415  # for a quick --help
     from rushes.length import parse_length  # noqa: PLC0415  # for a quick --help
+    from rushes.request import Request  # noqa: PLC0415  # for a quick --help
     from rushes.sheet import save  # noqa: PLC0415  # for a quick --help
     from rushes.shelf import use_model  # noqa: PLC0415  # for a quick --help
-    from rushes.writer import FAMILY, Request, ScriptWriter  # noqa: PLC0415  # for a quick --help
+    from rushes.writer import FAMILY, ScriptWriter  # noqa: PLC0415  # for a quick --help
 
     given = {
         "--characters": characters, "--heading": heading, "--continue": continued, "--character": character,

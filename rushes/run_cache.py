@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from rushes.writing import Network
+    from rushes.request import Network
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,10 +9,8 @@ import numpy as np
 from rushes.bundle import BundleError
 from rushes.draft import last_scene
 from rushes.expression import open_session
-from rushes.length import Length
 from rushes.marks import encoded, learned
 from rushes.run_cache import CacheRules, Remembering, RunCache
-from rushes.screenplay import PAGE_LINES
 from rushes.spelling import Spelling
 from rushes.verbatim import Verbatim
 from rushes.writing import Writing
@@ -23,44 +20,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rushes.bundle import Bundle
-    from rushes.elements import Element
-    from rushes.marks import Mode
+    from rushes.request import Request
 
 FAMILY = "script"
 INPUTS, OUTPUTS = ("window", "state"), ("logits", "next_state")
-TEMPERATURE, TOP_P = 0.8, 0.95
 REMEMBERED = 65_536  # signs of a draft that the cache is fed, at most: some forty pages
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be written.
-
-    Attributes:
-        theme: Words that say what it is about.
-        mood: A word, such as `dark`.
-        characters: Who may speak, as printed; anybody where it is empty. Of a profile, whose it is.
-        heading: Where it plays; the network finds a place where it is empty.
-        mode: A scene, an outline or a profile.
-        length: Of each scene, at most; it does not end before half of that.
-        scenes: How many.
-        seed: The same seed, request and bundle give the same text on one machine.
-        temperature: Of the logits; 0 always takes the likeliest sign.
-        top_p: The likeliest signs are drawn from that have this share of all together (Holtzman et al. 2020).
-        before: What the draft holds so far. Without a heading the last scene of it goes on.
-    """
-
-    theme: str = ""
-    mood: str = ""
-    characters: tuple[str, ...] = ()
-    heading: str = ""
-    mode: Mode = "scene"
-    length: Length = field(default_factory=lambda: Length(PAGE_LINES, "lines"))
-    scenes: int = 1
-    seed: int = 1
-    temperature: float = TEMPERATURE
-    top_p: float = TOP_P
-    before: tuple[Element, ...] = ()
 
 
 class Network:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from itertools import chain
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from rushes.grammar import Ending
+    from rushes.request import Network, Request
     from rushes.spelling import Spelling
-    from rushes.writer import Request
 
 _WORD = re.compile(r"[^\W\d_]{4,}")
 _EVERYWHERE = re.compile(
@@ -35,16 +35,6 @@ _EVERYWHERE = re.compile(
     "when|where|which|while|whose|will|with|would|your"
 )
 MAX_READ = 6000  # signs of the scene before, that the network is fed
-
-
-class Network(Protocol):
-    """What is fed a token and gives the logits of the next."""
-
-    def reset(self) -> None:
-        """Forgets all."""
-
-    def feed(self, token: int, *, is_own: bool = False) -> np.ndarray:
-        """The logits after one more token, float32 V; `is_own` where the network has written it, and not been given."""
 
 
 class Writing:

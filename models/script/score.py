@@ -20,9 +20,10 @@ from rushes.expression import open_session
 from rushes.fountain import parse, write
 from rushes.length import Length
 from rushes.marks import control, encoded, learned
+from rushes.request import Request
 from rushes.run_cache import CacheRules, RunCache
 from rushes.spelling import Spelling
-from rushes.writer import Request, ScriptWriter
+from rushes.writer import ScriptWriter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,7 +11,7 @@ from rushes.cli_write import SUFFIXES, write_command
 from rushes.export import exported
 from rushes.fountain import Element, parse, write
 from rushes.length import parse_length
-from rushes.writer import TEMPERATURE, TOP_P, Request
+from rushes.request import TEMPERATURE, TOP_P, Request
 from tests.support import written
 from tests.support.command import HEAVY, command_line, shelf_with
 from tests.support.written import faults

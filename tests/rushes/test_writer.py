@@ -13,9 +13,10 @@ from rushes.fountain import parse, write
 from rushes.guard import Guard
 from rushes.length import Length, Tally, parse_length
 from rushes.marks import ACTION, CHARACTER, CONTROL, DIALOGUE, HEADING, encoded
+from rushes.request import Request
 from rushes.screenplay import PAGE_LINES, read_script
 from rushes.spelling import Spelling, cast_of
-from rushes.writer import Request, ScriptWriter
+from rushes.writer import ScriptWriter
 from rushes.writing import Writing, draw, themes
 from tests.support.written import STATE, VOCABULARY, faults, seal, write_bundle, write_network
 

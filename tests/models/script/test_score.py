@@ -14,7 +14,8 @@ from models.script import family
 from models.script.params import CompressParams, TrainParams
 from models.script.score import BitsSaved, Reader, Work, agreement_of_next, is_scene, score
 from rushes.bundle import read_bundle
-from rushes.writer import Request, ScriptWriter
+from rushes.request import Request
+from rushes.writer import ScriptWriter
 from training.fit import fit
 
 SMALL = TrainParams(
