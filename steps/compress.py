@@ -41,7 +41,9 @@ def run(item: str) -> None:
     shelf.mkdir(parents=True, exist_ok=True)
     os.utime(shelf)
     clean = SampleSet(Path("build/clean") / collection)
-    climb = Climb(family, params, samples, clean, read_asset, shelf, Devices(**settings.training.model_dump()))
+    # On one device: of several, each would run this whole stage once more.
+    devices = Devices(accelerator=settings.training.accelerator, threads=settings.training.threads)
+    climb = Climb(family, params, samples, clean, read_asset, shelf, devices)
     ladder = climb.ladder(network)
     ladder.write(build / "ladder", params.budget)
     pick = climb.install(ladder, build / "candidate", build / "ladder" / "source")
