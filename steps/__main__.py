@@ -36,7 +36,4 @@ def main(words: list[str]) -> int:
 
 if __name__ == "__main__":
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before a stage imports ONNX Runtime
-    # Before PyTorch. Threads that spin while they wait for each other take the cores from whatever runs beside them,
-    # and from themselves: on two busy cores a step of the writer took six times as long.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(main(sys.argv[1:]))
