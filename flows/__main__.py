@@ -148,7 +148,7 @@ def ladder(
     """
     from flows.ladder import run_ladder  # noqa: PLC0415 - heavy, and --help is not
 
-    raise typer.Exit(run_ladder(_enter(), family, change or []))
+    raise typer.Exit(run_ladder(_enter(), _settings(), family, change or []))
 
 
 @app.command(epilog=f"{ROLLBACK_EXAMPLES}\n{STATUSES}")

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from compression.rungs import Ladder, Rung, read_ladder
-from flows import params
+from flows import environment, params
 from flows.params import ParamsError
 from models.family import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from registry.settings import Settings
 
 DONE, NOTHING = 0, 3
 ROW = "{mark:<2} {name:<34} {objective:>10} {latency:>10} {size:>12}  {verdict}"
@@ -29,7 +31,7 @@ class NoLadderError(ValueError):
         self.remedy = f"python -m flows nightly --families {family}"
 
 
-def run_ladder(root: Path, family: str, texts: Sequence[str]) -> int:
+def run_ladder(root: Path, settings: Settings, family: str, texts: Sequence[str]) -> int:
     """Prints every rung against the budget, and which one would be shipped.
 
     Returns:
@@ -39,6 +41,7 @@ def run_ladder(root: Path, family: str, texts: Sequence[str]) -> int:
         ParamsError: The family or a param does not exist, or is none of the budget.
         NoLadderError: There is no ladder.
     """
+    environment.settle(root, settings)  # before the families are imported: matplotlib writes where it is told to
     values = params.read_params(root)
     params.choose(values, [family])
     patch = params.parse(values, texts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from compression.rungs import Ladder, Rung
 from flows.ladder import NoLadderError, run_ladder
 from flows.params import ParamsError
 from models.family import Budget
+from registry.settings import Settings
 
 LADDER = Ladder(
     "macro_f1",
@@ -31,6 +33,14 @@ def root(tmp_path):
     return tmp_path
 
 
+@pytest.fixture
+def settings(tmp_path_factory, monkeypatch):
+    """A folder of state elsewhere; what the command sets in the environment is taken back."""
+    for name in ("PATH", "PREFECT_HOME", "RUSHES_STATE", "MPLCONFIGDIR"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    return Settings(state=tmp_path_factory.mktemp("state"))
+
+
 @pytest.mark.parametrize(
     ("asked", "status", "shipped"),
     [
@@ -40,10 +50,10 @@ def root(tmp_path):
         (["expression.budget.max_latency_ms=0.5"], 3, None),
     ],
 )
-def test_another_budget_picks_another_rung(root, capsys, asked, status, shipped):
+def test_another_budget_picks_another_rung(root, settings, capsys, asked, status, shipped):
     """What is shipped is marked; where nothing holds, the exit status says so and the nearest are told."""
     before = sorted((path, path.stat().st_mtime_ns) for path in root.rglob("*"))
-    told = (run_ladder(root, "expression", asked), capsys.readouterr().out)
+    told = (run_ladder(root, settings, "expression", asked), capsys.readouterr().out)
     marked = [line for line in told[1].splitlines() if line.startswith("->")]
 
     assert told[0] == status
@@ -53,17 +63,17 @@ def test_another_budget_picks_another_rung(root, capsys, asked, status, shipped)
     assert sorted((path, path.stat().st_mtime_ns) for path in root.rglob("*")) == before
 
 
-def test_what_is_none_of_the_budget_is_refused(root):
+def test_what_is_none_of_the_budget_is_refused(root, settings):
     """It would have to be trained; and a limit that is no number is no limit."""
     with pytest.raises(ParamsError, match=r"expression\.train\.epochs is none of expression\.budget"):
-        run_ladder(root, "expression", ["expression.train.epochs=3"])
+        run_ladder(root, settings, "expression", ["expression.train.epochs=3"])
     with pytest.raises(ParamsError, match="max_latency_ms"):
-        run_ladder(root, "expression", ["expression.budget.max_latency_ms=fast"])
+        run_ladder(root, settings, "expression", ["expression.budget.max_latency_ms=fast"])
 
 
-def test_without_a_ladder_it_says_what_makes_one(root):
+def test_without_a_ladder_it_says_what_makes_one(root, settings):
     """Compress has not run for this family."""
     with pytest.raises(NoLadderError) as caught:
-        run_ladder(root, "scene", [])
+        run_ladder(root, settings, "scene", [])
 
     assert caught.value.remedy == "python -m flows nightly --families scene"
