@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LIMITS = {"max_objective_drop": "drop of the objective", "max_latency_ms": "ms", "max_bytes": "bytes"}
 EDGE = 0.25  # of the width, where a name grows inwards
+NEAR = 0.05  # of the objective
 LARGEST, SMALLEST = 420.0, 25.0  # areas of dots, in square points
 
 
@@ -52,16 +53,24 @@ def rung_rows(ladder: Mapping[str, Any]) -> list[RungRow]:
 
 
 def _verdict(misses: Mapping[str, Sequence[float]]) -> str:
-    told = [
-        f"{LIMITS.get(name, name)} {figure_text(own)} for {figure_text(most)}" for name, (own, most) in misses.items()
-    ]
-    return f"misses {', '.join(told)}" if told else "holds"
+    told = (f"{LIMITS.get(name, name)} {_plain(own)} for {_plain(most)}" for name, (own, most) in misses.items())
+    return f"misses {', '.join(told)}" if misses else "holds"
+
+
+def _highest(rungs: Sequence[Mapping[str, Any]]) -> float:
+    """The best objective."""
+    return max(float(rung["objective"]) for rung in rungs)
+
+
+def _plain(value: float) -> str:
+    """A figure; bytes, which JSON has as 133730.0, without decimals."""
+    return figure_text(int(value) if value == int(value) else value)
 
 
 def pareto_figure(ladder: Mapping[str, Any]) -> Figure:
     """Objective against latency; the larger a dot, the more bytes. The front is a line, the pick has a ring."""
     rungs = [rung for rung in ladder["rungs"] if np.isfinite([rung["objective"], rung["latency_ms"]]).all()]
-    figure = figure_of(640, 330)
+    figure = figure_of(520, 320)
     axes = figure.add_subplot()
     dressed(axes, "ms, 95th percentile of one sample on one thread", metric_name(str(ladder["objective"])))
     axes.set_xscale("log")
@@ -79,6 +88,11 @@ def pareto_figure(ladder: Mapping[str, Any]) -> Figure:
         _dot(axes, rung, area, side, is_front=rung["name"] in ladder["front"], is_pick=rung["name"] == ladder["pick"])
     _limits(axes, ladder, rungs)
     axes.margins(x=0.2, y=0.22)
+    axes.ticklabel_format(axis="y", useOffset=False)
+    low_y, high_y = axes.get_ylim()
+    short = 2 * NEAR * abs(_highest(rungs)) - (high_y - low_y)  # what differs by next to nothing should look so
+    if short > 0:
+        axes.set_ylim(low_y - short / 2, high_y + short / 2)
     return figure
 
 
@@ -91,16 +105,18 @@ def _dot(axes: Axes, rung: Mapping[str, Any], area: float, side: str, *, is_fron
     axes.annotate(
         f"{rung['name']}{' · shipped' if is_pick else ''}", at, xytext=(0, away if is_front else -away),
         textcoords="offset points", ha=side, va="bottom" if is_front else "top", fontsize=9.5, color=INK,
-        parse_math=False, bbox={"facecolor": PAPER, "alpha": 0.7, "linewidth": 0, "pad": 1},
+        parse_math=False, zorder=1.5, bbox={"facecolor": PAPER, "alpha": 0.7, "linewidth": 0, "pad": 1},
     )  # fmt: skip
 
 
 def _limits(axes: Axes, ladder: Mapping[str, Any], rungs: Sequence[Mapping[str, Any]]) -> None:
-    """The floor of the objective; the ceiling of the latency where it is near enough to be seen."""
+    """The floor of the objective and the ceiling of the latency, where they are near enough to be seen."""
     budget = ladder.get("budget") or {}
     teacher = next((rung for rung in rungs if rung["name"] == "teacher, float"), rungs[0])
     floor = teacher["objective"] - float(budget.get("max_objective_drop") or 0.0)
-    axes.axhline(floor, color=ACCENT, linewidth=0.9, alpha=0.6, zorder=0)
+    lowest, highest = (edge(rung["objective"] for rung in rungs) for edge in (min, max))
+    if floor >= lowest - max(highest - lowest, NEAR * abs(highest)):  # further down it would flatten all else
+        axes.axhline(floor, color=ACCENT, linewidth=0.9, alpha=0.6, zorder=0)
     ceiling = budget.get("max_latency_ms")
     if ceiling and ceiling <= 2.0 * max(rung["latency_ms"] for rung in rungs):
         axes.axvline(ceiling, color=ACCENT, linewidth=0.9, alpha=0.6, zorder=0)
