@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from compression.export import export
 from compression.quantise import quantise_dynamic, quantise_static
+from compression.sensitivity import sensitivities
 from rushes.bundle import BundledFile, BundleError, Manifest, read_bundle, sha256_file, write_manifest
 
 if TYPE_CHECKING:
@@ -50,6 +52,14 @@ def reference(
     return graphs
 
 
+@dataclass(frozen=True)
+class Form:
+    """A way of quantising: how static quantisation finds ranges, and how many of the most hurt layers stay float."""
+
+    calibration: Calibration = "minmax"
+    float_layers: int = 0
+
+
 def compress(
     family: Family,
     samples: SampleSet,
@@ -57,17 +67,26 @@ def compress(
     graphs: Sequence[Graph],
     source: Path,
     folder: Path,
-    calibration: Calibration = "minmax",
-) -> None:
-    """Quantises the graphs of a reference into a candidate; `seal` completes it."""
+    form: Form = Form(),  # frozen
+) -> list[str]:
+    """Quantises the graphs of a reference into a candidate; `seal` completes it.
+
+    Returns:
+        The names of the layers that stay float because int8 hurts them most.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = read_bundle(source).graphs
+    paths, stayed = read_bundle(source).graphs, []
     for graph in graphs:
+        path = paths[graph.name]
         if family.quantisation == "static":
             feeds = family.calibration(samples, params.calibration_samples, params.seed, graph)
-            quantise_static(paths[graph.name], folder / graph.name, feeds, family.kept_float, calibration)
+            hurt = sensitivities(path, feeds, family.kept_float) if form.float_layers else {}
+            most = list(hurt)[: form.float_layers]
+            quantise_static(path, folder / graph.name, feeds, family.kept_float, form.calibration, most)
+            stayed += most
         else:
-            quantise_dynamic(paths[graph.name], folder / graph.name)
+            quantise_dynamic(path, folder / graph.name)
+    return stayed
 
 
 def seal(family: Family, samples: SampleSet, graphs: Sequence[Graph], read: Read, folder: Path) -> str:

@@ -7,7 +7,6 @@ folder, so a climb that was stopped goes on, and another budget asks for nothing
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import time
 from contextlib import suppress
@@ -15,28 +14,27 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
-from compression.candidate import PARITY, compress, reference, seal
+from compression.candidate import PARITY, Form, compress, reference, seal
 from compression.machine import machine
-from compression.rungs import FLOAT, TEACHER, Ladder, OverBudgetError, Rung
+from compression.networks import AWARE, CHECKPOINTS, WEIGHTS, WIDTHS, Networks
+from compression.rungs import FLOAT, ROUNDED, TEACHER, Ladder, OverBudgetError, Rung, slug
 from rushes.bundle import read_bundle
 from rushes.latency import interleaved_percentiles_ms
-from training.fit import Devices, fit
+from training.fit import Devices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     import torch
-    from pytorch_lightning import LightningModule
 
     from curation.sampleset import SampleSet
     from models.family import Calibration, Family, FamilyParams, Read
 
 JUDGED, LATENCIES = "judged.json", "latencies.json"
-WEIGHTS = "weights.safetensors"
+LEARNED = (WEIGHTS, WIDTHS, CHECKPOINTS)  # what a network's folder keeps beside its float form
 RUNS = 200  # of each graph, for the 95th percentile
 SHELVES = 3  # trainings whose rungs are kept
 
@@ -105,65 +103,69 @@ class Climb:
         if pick is None:
             raise OverBudgetError(self.family.name, ladder, self.params.budget)
         network = pick.name.rpartition(", ")[0]
-        shutil.copytree(self.shelf / pick.folder, candidate, ignore=shutil.ignore_patterns(JUDGED, PARITY, WEIGHTS))
+        shutil.copytree(self.shelf / pick.folder, candidate, ignore=shutil.ignore_patterns(JUDGED, PARITY, *LEARNED))
         shutil.copytree(
-            self.shelf / slug(f"{network}, {FLOAT}"), source, ignore=shutil.ignore_patterns(JUDGED, WEIGHTS)
+            self.shelf / slug(f"{network}, {FLOAT}"), source, ignore=shutil.ignore_patterns(JUDGED, *LEARNED)
         )
         return pick
 
     def _rungs(self, trained: torch.nn.Module) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Name, name of the float rung of the same network, and figures of each."""
-        distillation = self.family.distillation
-        students = dict(distillation.students(self.params)) if distillation else {}
-        forms = [(network, form) for network in (TEACHER, *students) for form in (FLOAT, *self._ways())]
-        for network, form in tqdm(forms, desc=f"ladder: {self.family.name}", unit="rung", disable=None, leave=False):
-            name, source = f"{network}, {form}", f"{network}, {FLOAT}"
-            figures = _figures(self.shelf / slug(name))
+        names, floor = self._networks.names, None
+        with tqdm(desc=f"ladder: {self.family.name}", unit="rung", disable=None, leave=False) as bar:
+            while names:
+                network = names.pop(0)
+                made = {}
+                for name, figures in self._forms_of(network, trained):
+                    made[name] = figures["objective"]
+                    bar.update()
+                    yield name, f"{network}, {FLOAT}", figures
+                if floor is None:
+                    floor = made[f"{TEACHER}, {FLOAT}"] - self.params.budget.max_objective_drop - ROUNDED
+                aware = self._networks.aware_of(network)
+                if aware and AWARE not in network and _rounding_costs(made, floor):
+                    names.insert(0, aware)
+
+    def _forms_of(self, network: str, trained: torch.nn.Module) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each form of a network with its figures; what is not there yet is made."""
+        source = self.shelf / slug(f"{network}, {FLOAT}")
+        for name, form in {FLOAT: None, **self._ways()}.items():
+            folder = self.shelf / slug(f"{network}, {name}")
+            figures = _figures(folder)
             if figures is None:
                 start = time.monotonic()
-                learned = trained if network == TEACHER else self._student(network, students[network], trained)
-                self._make(learned, self.shelf / slug(source), self.shelf / slug(name), self._ways().get(form))
-                figures = self._judge(self.shelf / slug(name), start)
-            yield name, source, figures
+                note = self._make(self._networks.get(network, trained), source, folder, form)
+                figures = self._judge(folder, start, note)
+            yield f"{network}, {name}", figures
 
-    def _ways(self) -> dict[str, Calibration]:
+    @property
+    def _networks(self) -> Networks:
+        return Networks(self.family, self.params, self.samples, self.shelf, self.devices)
+
+    def _ways(self) -> dict[str, Form]:
         """The ways of quantising, by what a rung calls them."""
         if self.family.quantisation == "dynamic":
-            return {"dynamic int8": "minmax"}
-        ways: tuple[Calibration, ...] = getattr(self.params.compress, "calibrations", ("minmax",))
-        return {f"static int8 {way}": way for way in ways}
+            return {"dynamic int8": Form()}
+        calibrations: tuple[Calibration, ...] = getattr(self.params.compress, "calibrations", ("minmax",))
+        kept: tuple[int, ...] = getattr(self.params.compress, "float_layers", ())
+        ways = {f"static int8 {way}": Form(way) for way in calibrations}
+        return ways | {f"static int8 save {count} layers": Form(calibrations[0], count) for count in kept}
 
-    def _make(self, learned: torch.nn.Module, source: Path, folder: Path, way: Calibration | None) -> None:
-        """One rung: the float graphs of a network, or in `way` quantised ones."""
+    def _make(self, network: torch.nn.Module, source: Path, folder: Path, form: Form | None) -> str:
+        """One rung: the float graphs of a network, or in `form` quantised ones; what is to be known of it."""
         family, params = self.family, self.params.compress
-        shutil.rmtree(folder, ignore_errors=True)
-        if way is None:
-            reference(family, learned, self.samples, params, folder, self.read)
-        else:
-            graphs = family.graphs(learned, self.samples)
-            compress(family, self.samples, params, graphs, source, folder, way)
-            seal(family, self.samples, graphs, self.read, folder)
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path.name not in LEARNED:
+                path.unlink()
+        if form is None:
+            reference(family, network, self.samples, params, folder, self.read)
+            return ""
+        graphs = family.graphs(network, self.samples)
+        stayed = compress(family, self.samples, params, graphs, source, folder, form)
+        seal(family, self.samples, graphs, self.read, folder)
+        return f"float: {', '.join(stayed)}" if stayed else ""
 
-    def _student(self, name: str, params: Any, trained: torch.nn.Module) -> torch.nn.Module:  # noqa: ANN401  # each family has its own
-        """A student, trained where its weights are not there yet."""
-        weights = self.shelf / slug(name) / WEIGHTS
-        if weights.is_file():
-            network = self.family.network(self.family.module(self.samples.info, params))
-            network.load_state_dict(load_file(weights))
-            return network.eval()
-
-        def teach(student: LightningModule) -> None:
-            self.family.distillation.teach(student, trained, self.params)  # type: ignore[union-attr]  # there are students
-
-        fitted = fit(
-            self.family, params, self.samples, weights.parent / "checkpoints", devices=self.devices, prepare=teach
-        )
-        network = self.family.network(fitted.module).eval()
-        save_file({key: value.contiguous() for key, value in network.state_dict().items()}, weights)
-        shutil.rmtree(weights.parent / "checkpoints", ignore_errors=True)
-        return network
-
-    def _judge(self, folder: Path, start: float) -> dict[str, Any]:
+    def _judge(self, folder: Path, start: float, note: str) -> dict[str, Any]:
         """The figures of a rung by the validation split; written, so that they are made once."""
         bundle = read_bundle(folder)
         rows = self.family.score(bundle, self.clean, "validation", self.read).rows
@@ -171,6 +173,7 @@ class Climb:
             "objective": self.family.objective(rows),
             "size_bytes": sum(bundle.manifest.files[name].size_bytes for name in bundle.graphs),
             "seconds": round(time.monotonic() - start, 1),
+            "note": note,
         }
         (folder / JUDGED).write_text(json.dumps(figures), encoding="utf-8")
         return figures
@@ -186,14 +189,15 @@ def _figures(folder: Path) -> dict[str, Any] | None:
     return figures
 
 
+def _rounding_costs(objectives: dict[str, float], floor: float) -> bool:
+    """Whether a network's float form is good enough, and none of its int8 forms is."""
+    good = [name for name, objective in objectives.items() if objective >= floor]
+    return len(good) == 1 and good[0].endswith(f", {FLOAT}")
+
+
 def _first_sample(folder: Path) -> dict[str, np.ndarray]:
     with np.load(folder / PARITY) as stored:
         return {name[3:]: stored[name][:1] for name in stored if name.startswith("in:")}
-
-
-def slug(name: str) -> str:
-    """The folder of a rung: `student 16-32, static int8 minmax` is `student-16-32-static-int8-minmax`."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower())
 
 
 def tidy(shelves: Path) -> None:

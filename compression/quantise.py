@@ -46,6 +46,7 @@ def quantise_static(
     feeds: Sequence[dict[str, np.ndarray]],
     kept_float: Sequence[str] = (),
     calibration: Calibration = "minmax",
+    float_layers: Sequence[str] = (),
 ) -> Path:
     """Writes the int8 form of a convolutional graph.
 
@@ -58,26 +59,48 @@ def quantise_static(
         kept_float: What the names of nodes begin with that stay float.
         calibration: Whether the whole range that was seen counts, that which tells most (entropy), or all but the
             outermost thousandth of a hundredth (percentile).
+        float_layers: The names of single nodes that stay float as well.
 
     Raises:
         ValueError: No node's name begins with any of them: the network has changed, and the family does not know.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        prepared = Path(scratch) / "prepared.onnx"
-        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-        quantization.quantize_static(
-            str(prepared),
-            str(target),
-            Feeds(feeds),
-            quant_format=quantization.QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=quantization.QuantType.QUInt8,
-            weight_type=quantization.QuantType.QInt8,
-            op_types_to_quantize=list(OPERATIONS),
-            calibrate_method=METHODS[calibration],
-            nodes_to_exclude=_named(prepared, kept_float),
-        )
+        prepared = prepare(source, Path(scratch))
+        excluded = [*_named(prepared, kept_float), *float_layers]
+        quantise_prepared(prepared, target, feeds, calibration, excluded=excluded)
     return target
+
+
+def prepare(source: Path, folder: Path) -> Path:
+    """Writes a float graph as quantisation wants it: what can be folded is."""
+    prepared = folder / "prepared.onnx"
+    quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+    return prepared
+
+
+def quantise_prepared(
+    prepared: Path,
+    target: Path,
+    feeds: Sequence[dict[str, np.ndarray]],
+    calibration: Calibration = "minmax",
+    *,
+    excluded: Sequence[str] = (),
+    only: Sequence[str] = (),
+) -> None:
+    """Writes the int8 form of a prepared graph: of all nodes but the excluded ones, or of some alone."""
+    quantization.quantize_static(
+        str(prepared),
+        str(target),
+        Feeds(feeds),
+        quant_format=quantization.QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=quantization.QuantType.QUInt8,
+        weight_type=quantization.QuantType.QInt8,
+        op_types_to_quantize=list(OPERATIONS),
+        calibrate_method=METHODS[calibration],
+        nodes_to_quantize=list(only),
+        nodes_to_exclude=list(excluded),
+    )
 
 
 def _named(path: Path, beginnings: Sequence[str]) -> list[str]:

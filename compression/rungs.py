@@ -6,6 +6,7 @@ Nothing here runs a network, so whoever reads build/F/ladder may ask again with 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ class Rung:
         size_bytes: Of its graphs.
         seconds: What it took to make and judge, when that was done.
         folder: Where its files lie, below the state folder.
+        note: What else is to be known of it, such as the layers that stayed float.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Rung:
     size_bytes: int
     seconds: float
     folder: str
+    note: str = ""
 
     @property
     def is_teacher(self) -> bool:
@@ -135,7 +138,7 @@ def read_ladder(folder: Path) -> tuple[Ladder, Budget]:
     """
     document = json.loads((folder / LADDER).read_text(encoding="utf-8"))
     known = [field.name for field in fields(Rung)]
-    rungs = tuple(Rung(**{name: rung[name] for name in known}) for rung in document["rungs"])
+    rungs = tuple(Rung(**{name: rung[name] for name in known if name in rung}) for rung in document["rungs"])
     return Ladder(document["objective"], document["machine"], rungs), Budget(**document["budget"])
 
 
@@ -150,6 +153,11 @@ class OverBudgetError(ValueError):
             f"widen {' or '.join(f'{family}.budget.{name}' for name in limits)} in params.yaml, or give the ladder "
             f"more rungs ({family}.compress); python -m flows ladder {family} tries a budget without training"
         )
+
+
+def slug(name: str) -> str:
+    """The folder of a rung: `student 16-32, static int8 minmax` is `student-16-32-static-int8-minmax`."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())
 
 
 def _dominates(one: Rung, other: Rung) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from curation.params import Section
 
@@ -44,6 +44,75 @@ class FamilyParams(Section):
     train: Any
     compress: Any
     budget: Budget = Budget()
+
+
+class Prune(Section):
+    """Networks with whole channels taken out (Fang et al. 2023, DepGraph): layers get narrower, none gets sparse."""
+
+    shares: tuple[float, ...] = ()
+    """Shares of the channels that are taken out; each is a rung of the ladder."""
+    importance: Literal["taylor", "magnitude"] = "taylor"
+    """What a channel is worth: by how much the loss would change without it (Molchanov et al. 2019), or by its
+    weights alone."""
+    scope: Literal["global", "layer"] = "global"
+    """Whether channels of all layers are held against each other, or those of each layer alone."""
+    rounds: int = Field(2, ge=1, le=20)
+    """In so many rounds, each with fine-tuning after it."""
+    epochs: int = Field(4, ge=1)
+    """Passes over the training split after each round."""
+    rate: float = Field(0.3, gt=0.0, le=1.0)
+    """Share of the learning rate of training that fine-tuning begins with."""
+    samples: int = Field(512, ge=16)
+    """Training samples that the loss is looked at on."""
+
+    @field_validator("shares")
+    @classmethod
+    def _some(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
+        wrong = [share for share in shares if not 0.0 < share < 1.0]
+        if wrong:
+            message = f"{wrong[0]:g} is no share of channels to take out: between 0 and 1"
+            raise ValueError(message)
+        return shares
+
+
+class QuantisationAware(Section):
+    """Fine-tuning with the rounding of int8 in it (Jacob et al. 2018), for networks that int8 costs too much."""
+
+    epochs: int = Field(3, ge=0)
+    """Passes over the training split; 0: never. A network is only tuned so where its float form holds the budget's
+    objective and none of its int8 forms does."""
+    rate: float = Field(0.1, gt=0.0, le=1.0)
+    """Share of the learning rate of training that it begins with."""
+
+
+class StaticCompress(Section):
+    """What a family with convolutions says of how it is made small."""
+
+    seed: int = 0
+    """Of which samples are calibrated on."""
+    calibration_samples: int = Field(512, ge=16)
+    """Samples of validation that the ranges of activations are measured on."""
+    calibrations: tuple[Calibration, ...] = Field(("minmax",), min_length=1)
+    """How these ranges are found; each is a rung of the ladder. The first one is used where layers stay float."""
+    float_layers: tuple[int, ...] = ()
+    """How many of the layers that int8 hurts most, found by measuring each, stay float; each is a rung."""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How a network of a family is changed and trained on.
+
+    Attributes:
+        recipe: (params of the family, epochs, share of the learning rate) -> the `train` section of fine-tuning.
+        example: set -> what the network is traced with, of batch 2.
+        kept: network -> the layers whose outputs stay as many as they are, such as the last one.
+        loss: (network, set, samples) -> the loss over so many samples of the training split, with gradients.
+    """
+
+    recipe: Callable[[Any, int, float], Any]
+    example: Callable[[SampleSet], torch.Tensor]
+    kept: Callable[[torch.nn.Module], list[torch.nn.Module]]
+    loss: Callable[[torch.nn.Module, SampleSet, int], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -201,6 +270,7 @@ class Family:
         scores_as_given: Whether test samples that clean dropped say something: they do where others have published
             figures over all of them, and not where the split is what a drawn picture is held against.
         distillation: How students learn from the trained network; None where the family has none.
+        tuning: How a network is made narrower and trained on; None where the family has no such rungs.
         progress: module -> the pictures that show how far training is, uint8 H,W,C each, the same places every epoch;
             None where there is nothing to look at.
     """
@@ -226,4 +296,5 @@ class Family:
     kept_float: tuple[str, ...] = ()
     scores_as_given: bool = True
     distillation: Distillation | None = None
+    tuning: Tuning | None = None
     progress: Callable[[LightningModule], list[np.ndarray]] | None = None

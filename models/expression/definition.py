@@ -15,7 +15,7 @@ from models.expression.module import ExpressionModule
 from models.expression.network import Deployed, ExpressionNetwork
 from models.expression.params import ExpressionParams, TrainParams
 from models.expression.score import MacroF1, draw, score
-from models.family import Asset, Distillation, Family, Graph, Monitor
+from models.family import Asset, Distillation, Family, Graph, Monitor, Tuning
 from models.randomness import derived_seed
 
 if TYPE_CHECKING:
@@ -99,6 +99,33 @@ def teach(student: LightningModule, teacher: torch.nn.Module, params: Expression
     cast("ExpressionModule", student).teachers.append(taught_by)
 
 
+def recipe(params: ExpressionParams, epochs: int, rate: float) -> TrainParams:
+    """How a network that was changed is trained on: from a part of the peak rate down, to the last epoch."""
+    changes = {"epochs": epochs, "learning_rate": rate * params.train.learning_rate, "patience": epochs}
+    return params.train.model_copy(update=changes | {"warmup_epochs": 0.1})
+
+
+def example(samples: SampleSet) -> torch.Tensor:
+    """Normalised pictures, 2,C,H,W."""
+    info = samples.info
+    return torch.zeros(2, info["channels"], info["size_px"], info["size_px"])
+
+
+def kept(trained: torch.nn.Module) -> list[torch.nn.Module]:
+    """The last layer, which has an output a label."""
+    layers: list[torch.nn.Module] = [layer for layer in trained.modules() if isinstance(layer, torch.nn.Linear)]
+    return layers[-1:]
+
+
+def loss(trained: torch.nn.Module, samples: SampleSet, count: int) -> torch.Tensor:
+    """Cross-entropy over evenly spread pictures of the training split, as they are."""
+    info, rows = samples.info, np.linspace(0, len(samples.array("train")) - 1, count).astype(int)
+    judged = ExpressionModule(trained, TrainParams(), info["mean"], info["std"], len(info["labels"]))
+    pictures_nhwc = torch.from_numpy(np.asarray(samples.array("train")[rows]))
+    targets_nl = torch.from_numpy(samples.targets("train")[rows])
+    return judged.model_step(judged.normalised(pictures_nhwc), targets_nl)[0]
+
+
 def settings(info: Mapping[str, Any], _graphs: Sequence[Graph]) -> dict[str, Any]:
     """What the manifest tells the runtime."""
     return {
@@ -125,4 +152,5 @@ family = Family(
     objective=MacroF1(),
     monitor=Monitor("val/macro_f1", "max"),
     distillation=Distillation(students, teach),
+    tuning=Tuning(recipe, example, kept, loss),
 )

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from curation.params import Section
-from models.family import Calibration, FamilyParams
+from models.family import FamilyParams, Prune, QuantisationAware, StaticCompress
 
 
 class AugmentParams(Section):
@@ -89,15 +89,13 @@ class TrainParams(Section):
     """A square as wide as up to this share covers a part of every second picture."""
 
 
-class CompressParams(Section):
+class CompressParams(StaticCompress):
     """How the trained network is made small."""
 
-    seed: int = 0
-    """Of which samples are calibrated on."""
-    calibration_samples: int = Field(512, ge=16)
-    """Validation samples that the ranges of activations are measured on."""
-    calibrations: tuple[Calibration, ...] = ("minmax",)
-    """How these ranges are found; each is a rung of the ladder."""
+    prune: Prune = Prune()
+    """Narrower networks."""
+    quantisation_aware: QuantisationAware = QuantisationAware()
+    """Networks that know of rounding."""
     students: tuple[tuple[int, ...], ...] = ()
     """Widths of smaller networks that learn from the trained one, as in `train.widths`; each is a rung."""
     student_epochs: int = Field(0, ge=0)

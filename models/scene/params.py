@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from curation.params import Section
-from models.family import FamilyParams
+from models.family import FamilyParams, StaticCompress
 
 
 class AugmentParams(Section):
@@ -80,11 +80,9 @@ class TrainParams(Section):
     """Length of the noise on a text's embedding, whose own length is 1: headings that nobody wrote yet lie near."""
 
 
-class CompressParams(Section):
+class CompressParams(StaticCompress):
     """How the trained generator is made small."""
 
-    seed: int = 0
-    """Of the latents that are calibrated on."""
     calibration_samples: int = Field(256, ge=16)
     """Drawings that the ranges of activations are measured on."""
 

@@ -2,19 +2,23 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from compression import climb as climbing
-from compression.climb import JUDGED, Climb, slug, tidy
-from compression.rungs import OverBudgetError
+from compression import networks
+from compression.climb import JUDGED, Climb, tidy
+from compression.prove import parity
+from compression.rungs import OverBudgetError, slug
 from curation.sampleset import SampleSet
 from models.expression.params import CompressParams, ExpressionParams, TrainParams
-from models.family import Budget
+from models.family import Budget, Prune, QuantisationAware
 from rushes.bundle import read_bundle
 from tests.support.exported import SMALL, no_asset
+from tests.support.outliers import with_loud_channel
 from tests.support.sets import small_set
 from tests.support.trained import quickly_trained
 
@@ -96,7 +100,7 @@ def test_the_pick_is_laid_out(made, tmp_path):
 def test_what_is_there_is_not_made_again(made, teacher, samples, monkeypatch):
     """Another climb over the same shelf trains, quantises, judges and measures nothing: the same pick."""
     monkeypatch.setattr(climbing, "interleaved_percentiles_ms", None)
-    monkeypatch.setattr(climbing, "fit", None)
+    monkeypatch.setattr(networks, "fit", None)
     monkeypatch.setattr(climbing, "compress", None)
     monkeypatch.setattr(climbing, "reference", None)
     climb = climb_of(samples, made[0].shelf)
@@ -116,7 +120,7 @@ def test_on_another_machine_it_is_measured_again(made, teacher, samples, monkeyp
 
 def test_a_damaged_rung_is_made_anew(made, teacher, samples, monkeypatch):
     """Planted: a byte of one file. That one is made again, and the student is not trained for it."""
-    monkeypatch.setattr(climbing, "fit", None)
+    monkeypatch.setattr(networks, "fit", None)
     name, made_again = "student 8-8, static int8 minmax", []
     path = made[0].shelf / slug(name) / "expression.onnx"
     path.write_bytes(path.read_bytes()[:-1] + b"?")
@@ -134,13 +138,51 @@ def test_a_calibration_of_constants_is_not_shipped(samples, teacher, tmp_path):
         SMALL, calibration=lambda *_: [{"pictures": np.zeros((16, *samples.array("train").shape[1:]), np.uint8)}]
     )
     params = ExpressionParams(
-        train=TRAIN, compress=CompressParams(calibration_samples=16), budget=Budget(max_objective_drop=0.1)
+        train=TRAIN,
+        compress=CompressParams(calibration_samples=16, quantisation_aware=QuantisationAware(epochs=0)),
+        budget=Budget(max_objective_drop=0.1),
     )
     climb = climb_of(samples, tmp_path / "shelf", family=black, params=params)
     ladder = climb.ladder(teacher)
 
     assert by_name(ladder)["teacher, static int8 minmax"].objective < 0.8
     assert climb.install(ladder, tmp_path / "candidate", tmp_path / "source").name == "teacher, float"
+
+
+def test_narrower_and_spared_forms_are_rungs(samples, teacher, tmp_path, monkeypatch):
+    """A pruned network beside the trained one, and int8 with its two most hurt layers in float, which are named."""
+    compress = CompressParams(calibration_samples=48, float_layers=(2,), prune=Prune(shares=(0.5,), epochs=2, rounds=1))
+    params = ExpressionParams(train=TRAIN, compress=compress, budget=Budget(max_objective_drop=1.0))
+    climb = climb_of(samples, tmp_path / "shelf", params=params)
+    rungs = by_name(climb.ladder(teacher))
+    spared = rungs["teacher, static int8 save 2 layers"]
+
+    assert len(rungs) == 6
+    assert re.fullmatch(r"float: /network/\S+, /network/\S+", spared.note)
+    assert spared.size_bytes > rungs["teacher, static int8 minmax"].size_bytes
+    assert rungs["teacher pruned by 50%, float"].size_bytes < 0.6 * rungs["teacher, float"].size_bytes
+    assert rungs["teacher pruned by 50%, float"].objective > 0.7
+
+    (climb.shelf / slug("teacher pruned by 50%, float") / JUDGED).unlink()
+    monkeypatch.setattr(networks, "fit", None)
+    assert by_name(climb.ladder(teacher))["teacher pruned by 50%, float"].size_bytes < spared.size_bytes * 2
+
+
+def test_what_rounding_costs_too_much_is_tuned_to_bear_it(samples, teacher, tmp_path):
+    """Planted: a channel so loud that int8 hears nothing else. Fine-tuned with the rounding in it, int8 holds."""
+    compress = CompressParams(
+        calibration_samples=48, teacher_weight=1.0, quantisation_aware=QuantisationAware(epochs=6, rate=1.0)
+    )
+    params = ExpressionParams(train=TRAIN, compress=compress, budget=Budget(max_objective_drop=0.1))
+    climb = climb_of(samples, tmp_path / "shelf", params=params)
+    ladder = climb.ladder(with_loud_channel(teacher))
+    rungs = by_name(ladder)
+
+    assert rungs["teacher, float"].objective > 0.9
+    assert rungs["teacher, static int8 minmax"].objective < 0.8
+    assert rungs["teacher quantisation-aware, static int8 minmax"].objective > 0.85
+    assert climb.install(ladder, tmp_path / "candidate", tmp_path / "source").name.startswith("teacher quant")
+    assert parity(SMALL, read_bundle(tmp_path / "source"), read_bundle(tmp_path / "candidate"))["fp32_max"] < 1e-3
 
 
 def test_nothing_is_laid_out_where_no_rung_holds(made, tmp_path):
