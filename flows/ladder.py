@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from registry.settings import Settings
 
 DONE, NOTHING = 0, 3
-ROW = "{mark:<2} {name:<34} {objective:>10} {latency:>10} {size:>12}  {verdict}"
+ROW = "{mark:<2} {name:<48} {objective:>10} {latency:>10} {size:>12} {made:>9}  {verdict}"
 
 
 class NoLadderError(ValueError):
@@ -63,7 +63,13 @@ def _told(ladder: Ladder, budget: Budget) -> str:
     latency = f"ms, of {ladder.machine.get('processor', 'a machine that is not named')}"
     lines = [
         ROW.format(
-            mark="", name="rung", objective="objective", latency="p95 ms", size="bytes", verdict=ladder.objective
+            mark="",
+            name="rung",
+            objective="objective",
+            latency="p95 ms",
+            size="bytes",
+            made="made in",
+            verdict=ladder.objective,
         ),
         *(_row(ladder, rung, budget, "->" if rung == pick else "*" if rung in front else "") for rung in ladder.rungs),
         f"validation split; {latency}, one thread; * on the Pareto front, -> shipped",
@@ -85,5 +91,6 @@ def _row(ladder: Ladder, rung: Rung, budget: Budget, mark: str) -> str:
         objective=f"{rung.objective:.4f}",
         latency=f"{rung.latency_ms:.3f}",
         size=f"{rung.size_bytes:,}",
-        verdict=f"misses {told}" if told else "holds",
+        made=f"{rung.seconds:,.0f} s",
+        verdict=(f"misses {told}" if told else "holds") + (f"; {rung.note}" if rung.note else ""),
     )

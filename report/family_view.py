@@ -14,7 +14,7 @@ import yaml
 from report import charts
 from report.facts import UNREADABLE, Collection, FamilyFacts, counts, pictures
 from report.figures import NONE, TIMES, bytes_text, credit_line, figure_text, metric_name, part_name
-from report.ladder_view import RungRow, pareto_figure, rung_rows
+from report.ladder_view import Rival, RungRow, pareto_figure, rung_rows
 from report.parts import Bar, Chart, attempt, chart, note, scalars
 from report.pictures import Picture, picture
 from report.words import outcome_text
@@ -253,7 +253,18 @@ def _climbed(view: FamilyView, facts: FamilyFacts, _night: Night) -> None:
     """Every compressed form, and which was shipped."""
     view.ladder = rung_rows(facts.ladder)
     if view.ladder:
-        view.pareto = chart(pareto_figure(facts.ladder), "What each form gives on the validation split, and costs")
+        figure = pareto_figure(facts.ladder, _champion_of(view.decision))
+        view.pareto = chart(figure, "What each form gives on the validation split, and costs")
+
+
+def _champion_of(decision: Decision | None) -> Rival | None:
+    """The champion that what was shipped has been held against, where it was another one."""
+    if decision is None or decision.is_champion or decision.objective.gain is None:
+        return None
+    times = [decision.latency_ms.get(side) for side in ("champion", "challenger")]
+    if not all(times):
+        return None
+    return Rival(_rival(decision), decision.objective.gain, float(times[0] or 0) / float(times[1] or 1))
 
 
 def _figure_pair(name: str, old: Any, new: Any, *, leads: bool) -> Pair:  # noqa: ANN401  any JSON

@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from report.charts import ACCENT, INK, PAPER, SECOND, SOFT, dressed, figure_of
-from report.figures import bytes_text, figure_text, metric_name
+from report.figures import NONE, bytes_text, figure_text, metric_name
+from report.words import seconds_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +32,9 @@ class RungRow:
     objective: str
     latency: str
     size: str
+    made_in: str
     verdict: str
+    note: str
     is_pick: bool
     is_front: bool
 
@@ -44,7 +47,9 @@ def rung_rows(ladder: Mapping[str, Any]) -> list[RungRow]:
             figure_text(rung["objective"]),
             f"{rung['latency_ms']:.3g} ms",
             bytes_text(rung["size_bytes"]),
+            seconds_text(rung["seconds"]) if "seconds" in rung else NONE,
             _verdict(rung.get("misses") or {}),
+            str(rung.get("note") or ""),
             rung["name"] == ladder.get("pick"),
             rung["name"] in ladder.get("front", ()),
         )
@@ -67,8 +72,26 @@ def _plain(value: float) -> str:
     return figure_text(int(value) if value == int(value) else value)
 
 
-def pareto_figure(ladder: Mapping[str, Any]) -> Figure:
-    """Objective against latency; the larger a dot, the more bytes. The front is a line, the pick has a ring."""
+@dataclass(frozen=True)
+class Rival:
+    """The champion that the shipped form was held against when it was registered, on the test split.
+
+    Attributes:
+        name: Such as `champion v3`.
+        gain: The objective of what was shipped, less that of the champion.
+        latency_ratio: The champion's latency over that of what was shipped, measured in turns.
+    """
+
+    name: str
+    gain: float
+    latency_ratio: float
+
+
+def pareto_figure(ladder: Mapping[str, Any], rival: Rival | None = None) -> Figure:
+    """Objective against latency; the larger a dot, the more bytes. The front is a line, the pick has a ring.
+
+    The champion, which was judged on the test split, is a diamond as far from the pick as it was there.
+    """
     rungs = [rung for rung in ladder["rungs"] if np.isfinite([rung["objective"], rung["latency_ms"]]).all()]
     figure = figure_of(520, 320)
     axes = figure.add_subplot()
@@ -87,6 +110,7 @@ def pareto_figure(ladder: Mapping[str, Any]) -> Figure:
         area = max(SMALLEST, LARGEST * rung["size_bytes"] / most)
         _dot(axes, rung, area, side, is_front=rung["name"] in ladder["front"], is_pick=rung["name"] == ladder["pick"])
     _limits(axes, ladder, rungs)
+    _champion(axes, next((rung for rung in rungs if rung["name"] == ladder["pick"]), None), rival)
     axes.margins(x=0.2, y=0.22)
     axes.ticklabel_format(axis="y", useOffset=False)
     low_y, high_y = axes.get_ylim()
@@ -106,6 +130,17 @@ def _dot(axes: Axes, rung: Mapping[str, Any], area: float, side: str, *, is_fron
         f"{rung['name']}{' · shipped' if is_pick else ''}", at, xytext=(0, away if is_front else -away),
         textcoords="offset points", ha=side, va="bottom" if is_front else "top", fontsize=9.5, color=INK,
         parse_math=False, zorder=1.5, bbox={"facecolor": PAPER, "alpha": 0.7, "linewidth": 0, "pad": 1},
+    )  # fmt: skip
+
+
+def _champion(axes: Axes, pick: Mapping[str, Any] | None, rival: Rival | None) -> None:
+    if pick is None or rival is None:
+        return
+    at = (pick["latency_ms"] * rival.latency_ratio, pick["objective"] - rival.gain)
+    axes.scatter(*at, s=55, marker="D", facecolor="none", edgecolor=INK, linewidth=1.3, zorder=4)
+    axes.annotate(
+        rival.name, at, xytext=(8, 0), textcoords="offset points", ha="left", va="center", fontsize=9.5, color=INK,
+        parse_math=False, zorder=4,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from report import page
+from report.figures import NONE
 from report.night import Night
 from report.page import build
 from tests.support.drawn_night import LABELS, OWED, with_family
@@ -223,8 +224,8 @@ def test_the_ladder_is_shown_with_what_was_shipped(drawn, night, tree):
         {"name": "teacher, float", "objective": 0.9, "latency_ms": 8.0, "size_bytes": 4_000_000, "misses": {}},
         {"name": "teacher, static int8 minmax", "objective": 0.89, "latency_ms": 3, "size_bytes": 10**6, "misses": {}},
         {
-            "name": "student 8, float", "objective": 0.5, "latency_ms": 1.0, "size_bytes": 90_000,
-            "misses": {"max_objective_drop": [0.4, 0.02]},
+            "name": "student 8, float", "objective": 0.5, "latency_ms": 1.0, "size_bytes": 90_000, "seconds": 72.0,
+            "misses": {"max_objective_drop": [0.4, 0.02]}, "note": "float: /network/head/Gemm",
         },
         {"name": "student 4, float", "objective": float("nan"), "latency_ms": 1.0, "size_bytes": 1, "misses": {}},
     ]  # fmt: skip
@@ -234,8 +235,9 @@ def test_the_ladder_is_shown_with_what_was_shipped(drawn, night, tree):
     (folder / "ladder.json").write_text(json.dumps(ladder | {"pick": rungs[1]["name"], "rungs": rungs}))
     page = Page(drawn(night, tree))
 
-    assert "teacher, static int8 minmax shipped 0.8900 3 ms 976.6 KB holds" in page.text
-    assert "student 8, float 0.5000 1 ms 87.9 KB misses drop of the objective 0.4000 for 0.0200" in page.text
+    assert f"teacher, static int8 minmax shipped 0.8900 3 ms 976.6 KB {NONE} holds" in page.text
+    missed = "misses drop of the objective 0.4000 for 0.0200 float: /network/head/Gemm"
+    assert f"student 8, float 0.5000 1 ms 87.9 KB 1 min 12 s {missed}" in page.text
     assert page.text.count("shipped 0.") == 1
     assert "What each form gives on the validation split, and costs" in drawn(night, tree)
 
