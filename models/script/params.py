@@ -70,7 +70,7 @@ class TrainParams(Section):
     dropout: float = Field(0.1, ge=0.0, lt=1.0)
     """Share of the numbers going in and coming out that are dropped, the same ones over all steps of a batch (AWD-LSTM,
     Merity et al. 2017)."""
-    state_dropped: float = Field(0.1, ge=0.0, le=1.0)
+    state_dropped: float = Field(0.25, ge=0.0, le=1.0)
     """Share of the places whose state begins anew at a batch, so that the network can start from nothing."""
     ema_decay: float = Field(0.99, ge=0.0, lt=1.0)
     """Of the moving average of the weights, which is what is kept; 0: none is made."""

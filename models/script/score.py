@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from rushes.elements import Element
 
 PIECE, WARM_UP, WINDOW = 1024, 256, 64
-MOST_PIECES, MOST_WINDOWS = 256, 4096  # that are read: as many characters, evenly spread, of whatever there is
+MOST_PIECES, MOST_WINDOWS = 128, 2048  # that are read: as many characters, evenly spread, of whatever there is
 UNSPELLED_BITS = 8.0  # that a character costs which the vocabulary does not have
 WRITTEN = 8  # scenes
 WORDS = 150  # of each
@@ -103,7 +103,7 @@ class Reader:
         self.session = open_session(graph, 0)
 
     def carried(self, works: Sequence[Work]) -> pd.DataFrame:
-        """A row for each piece of 1,024 characters: up to 256 of all works.
+        """A row for each piece of 1,024 characters: up to 128 of all works.
 
         The network reads from 256 characters before a piece on, the cache from the beginning of its work.
         """
@@ -129,7 +129,7 @@ class Reader:
         )
 
     def windows(self, works: Sequence[Work]) -> tuple[float, int]:
-        """Bits, and of how many characters: windows of 64, each read from nothing; up to 4,096 of all works."""
+        """Bits, and of how many characters: windows of 64, each read from nothing; up to 2,048 of all works."""
         parts = [
             (ids, costs, start) for _, ids, costs in self._all(works) for start in range(0, len(ids) - WINDOW, WINDOW)
         ]
