@@ -44,8 +44,9 @@ from benchmarks.resnet import module as resnet_module
 from benchmarks.timing import medians, percentile, rounds_ms
 from benchmarks.within import planned, train
 from compression.candidate import compress, reference, seal
-from compression.climb import Climb, slug
+from compression.climb import Climb
 from compression.count import multiply_adds
+from compression.rungs import slug
 from curation.errors import DataError
 from curation.packages import PackageError
 from curation.params import load_collection
