@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 
-from models.family import Family, Graph, Monitor
+from models.family import Distillation, Family, Graph, Monitor
 from models.randomness import derived_seed
 from models.scene.crops import crop_closer
 from models.scene.data import ScenePictures
+from models.scene.distil import Lesson, begin_as_part, strongest
 from models.scene.draw import draw
 from models.scene.extractor import EXTRACTOR
 from models.scene.measures import agreement_of_pictures
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pytorch_lightning import LightningModule
 
     from curation.sampleset import SampleSet
+    from models.scene.network import Generator
 
 CALIBRATION_BATCH = 16
 INPUTS = ("latents", "texts", "categories")
@@ -66,6 +68,39 @@ def calibration(samples: SampleSet, count: int, seed: int, _graph: Graph) -> lis
         "categories": (samples.targets("validation")[rows] * told_n1).astype(np.float32),
     }
     return [{k: v[i : i + CALIBRATION_BATCH] for k, v in feeds.items()} for i in range(0, count, CALIBRATION_BATCH)]
+
+
+def students(params: SceneParams) -> dict[str, TrainParams]:
+    """The recipes of the smaller generators: other widths and another rate, the same depths and latents.
+
+    Raises:
+        ValueError: A student is wider than the trained generator, or that is the baseline.
+    """
+    wanted, epochs = params.compress.students, params.compress.student_epochs or params.train.epochs
+    if wanted and params.train.network == "dcgan":
+        message = (
+            "scene.compress.students learn from the features of each resolution, and the baseline has none: "
+            "take the students out, or set scene.train.network to r3"
+        )
+        raise ValueError(message)
+    for widths in wanted:
+        if any(own > shown for own, shown in zip(widths, params.train.widths, strict=False)):
+            message = f"scene.compress.students: {widths} is wider than scene.train.widths, {params.train.widths}"
+            raise ValueError(message)
+    changes = {"epochs": epochs, "learning_rate": params.compress.student_rate}
+    return {
+        f"student {'-'.join(map(str, widths))}": params.train.model_copy(update={"widths": widths, **changes})
+        for widths in wanted
+    }
+
+
+def teach(student: LightningModule, teacher: torch.nn.Module, params: SceneParams) -> None:
+    """A student begins as a part of the trained generator, and learns from its drawings and features alone."""
+    learner, shown = cast("SceneModule", student), cast("Generator", teacher)
+    learning = cast("Generator", learner.network)
+    kept = strongest(shown, learning.widths)
+    begin_as_part(learning, shown, kept)
+    learner.learn_from(Lesson(shown, kept, params.compress.feature_weight))
 
 
 def settings(info: Mapping[str, Any], _graphs: Sequence[Graph]) -> dict[str, Any]:
@@ -108,5 +143,6 @@ family = Family(
     agreement=agreement_of_pictures,
     kept_float=("/network/condition", "/network/colours"),
     scores_as_given=False,
+    distillation=Distillation(students, teach),
     progress=progress,
 )

@@ -22,14 +22,14 @@ def sliced_wasserstein(real_nchw: torch.Tensor, drawn_nchw: torch.Tensor, random
     Returns:
         A scalar; 0 for the same pictures.
     """
-    pairs = zip(_levels(real_nchw), _levels(drawn_nchw), strict=True)
+    pairs = zip(pyramid(real_nchw), pyramid(drawn_nchw), strict=True)
     return torch.stack(
         [_sliced(_patches(real, random), _patches(drawn, random), random) for real, drawn in pairs]
     ).mean()
 
 
-def _levels(pictures_nchw: torch.Tensor) -> list[torch.Tensor]:
-    """What each halving of the size loses, and what is left at the end."""
+def pyramid(pictures_nchw: torch.Tensor) -> list[torch.Tensor]:
+    """A Laplacian pyramid, N,C,H,W and smaller: what each halving of the size loses, and what is left at the end."""
     levels = []
     for _ in range(LEVELS - 1):
         smaller = functional.avg_pool2d(pictures_nchw, 2)

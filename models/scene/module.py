@@ -10,6 +10,7 @@ from pytorch_lightning import LightningModule
 
 from models.randomness import generator_for
 from models.scene.distance import sliced_wasserstein
+from models.scene.distil import BETAS
 from models.scene.losses import (
     classic_critic_loss,
     classic_generator_loss,
@@ -19,10 +20,14 @@ from models.scene.losses import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from models.batches import Batch
+    from models.scene.distil import Lesson
     from models.scene.params import TrainParams
 
 LOG_EVERY = 50
+CRITIC, GENERATOR = "critic", "generator"
 WARMUP_STEPS = 50
 CLASSIC_RATE, CLASSIC_BETAS = 2e-4, (0.5, 0.999)  # of DCGAN, as published
 LEAST_DRAWN = 256  # pictures for a batch of validation
@@ -62,7 +67,15 @@ class SceneModule(LightningModule):
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # of four dimensions
         self.critic = critic.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # of four dimensions
         self.params, self.latents = params, latents
+        self.lesson: Lesson | None = None
         self.register_buffer("anchors_lt", anchors_lt, persistent=False)
+
+    def learn_from(self, lesson: Lesson) -> None:
+        """From then on the generator is a student: its lesson is trained beside it, and there is no discriminator.
+
+        To be called before a checkpoint is restored, which holds the projections of the lesson too.
+        """
+        self.lesson, self.critic = lesson, torch.nn.Identity()
 
     @property
     def classic(self) -> bool:
@@ -76,27 +89,33 @@ class SceneModule(LightningModule):
     def training_step(self, batch: Batch, _batch_idx: int = 0) -> torch.Tensor:
         """One step of the discriminator and one of the generator, each over this process's share of the batch.
 
+        A student has no discriminator: there is one step, of the generator.
+
         Chunk by chunk, each with a seed of its own, so one process and several with the same global batch compute
         the same gradients. Both losses know first derivatives alone: distributed data parallel averages all there is.
         """
-        optimisers = cast("list[Any]", self.optimizers())
-        done = self.share_done(batch.step)
-        self._set_rates(optimisers, done, self.trainer.global_step // 2)
-        losses = []
-        for part, (optimiser, loss_of) in enumerate(
-            zip(optimisers, (self._critic_loss, self._drawn_loss), strict=True)
-        ):
+        turns, done = self._turns(), self.share_done(batch.step)
+        optimisers = cast("list[Any]", self.optimizers() if len(turns) > 1 else [self.optimizers()])
+        self._set_rates(optimisers, done, self.trainer.global_step // len(turns))  # it counts each optimiser's steps
+        losses = {}
+        for optimiser, (name, loss_of) in zip(optimisers, turns.items(), strict=True):
             # The other network stays as it is, and nothing is spent on its gradients.
-            self.critic.requires_grad_(requires_grad=part == 0)
+            self.critic.requires_grad_(requires_grad=name == CRITIC)
             optimiser.zero_grad(set_to_none=True)
             loss = torch.stack([loss_of(batch, i, done) for i in range(self._chunks(batch))]).mean()
             self.manual_backward(loss)
             optimiser.step()
-            losses.append(loss.detach())
+            losses[name] = loss.detach()
         self.critic.requires_grad_(requires_grad=True)
         if batch.step % LOG_EVERY == 0:  # self.log costs a step about a millisecond of Python
-            self.log_dict({"train/critic_loss": losses[0], "train/generator_loss": losses[1]})
-        return losses[1]
+            self.log_dict({f"train/{name}_loss": loss for name, loss in losses.items()})
+        return losses[GENERATOR]
+
+    def _turns(self) -> dict[str, Callable[[Batch, int, float], torch.Tensor]]:
+        """Who learns in a step, one after the other, and by which loss; in the order of the optimisers."""
+        if self.lesson is not None:
+            return {GENERATOR: self._taught_loss}
+        return {CRITIC: self._critic_loss, GENERATOR: self._drawn_loss}
 
     def _chunks(self, batch: Batch) -> int:
         return len(batch.pictures_nhwc) // self.params.norm_samples
@@ -145,6 +164,12 @@ class SceneModule(LightningModule):
             real_n = self._judged(real_nchw, asked)
         return relativistic(self._judged(drawn_nchw, asked), real_n)
 
+    def _taught_loss(self, batch: Batch, chunk: int, _done: float) -> torch.Tensor:
+        """How far the drawings of a chunk are from what the teacher draws of the same numbers."""
+        random, _real_nchw, asked = self._chunk(batch, chunk, "generator")
+        given = (self._latents(asked, random), asked.texts_nt, asked.told_nl)
+        return self.lesson(self.network, given)  # type: ignore[misc, no-any-return]  # there is one; a module's answer
+
     def _disturbed(
         self, real_nchw: torch.Tensor, drawn_nchw: torch.Tensor, random: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -157,8 +182,10 @@ class SceneModule(LightningModule):
 
     def draw(self, asked: Asked, random: torch.Generator) -> torch.Tensor:
         """A picture for each of what is asked, N,3,H,W of -1 to 1."""
-        latents_nz = torch.randn(len(asked.texts_nt), self.latents, generator=random, device=self.device)
-        return self.network(latents_nz, asked.texts_nt, asked.told_nl).float()  # type: ignore[no-any-return]  # a module's answer
+        return self.network(self._latents(asked, random), asked.texts_nt, asked.told_nl).float()  # type: ignore[no-any-return]  # a module's answer
+
+    def _latents(self, asked: Asked, random: torch.Generator) -> torch.Tensor:
+        return torch.randn(len(asked.texts_nt), self.latents, generator=random, device=self.device)
 
     def _chunk(self, batch: Batch, chunk: int, turn: str) -> tuple[torch.Generator, torch.Tensor, Asked]:
         """The random numbers of a chunk and turn, its real pictures, and what is asked for beside them."""
@@ -208,10 +235,10 @@ class SceneModule(LightningModule):
         rate, betas = self.params.learning_rate, (0.0, self.params.beta2)
         if self.classic:
             rate, betas = CLASSIC_RATE, CLASSIC_BETAS
-        return [
-            torch.optim.Adam(part.parameters(), lr=rate, betas=betas, fused=True)
-            for part in (self.critic, self.network)
-        ]
+        parts = [list(part.parameters()) for part in (self.critic, self.network)]
+        if self.lesson is not None:
+            parts, betas = [[*self.network.parameters(), *self.lesson.parameters()]], BETAS
+        return [torch.optim.Adam(part, lr=rate, betas=betas, fused=True) for part in parts]
 
 
 def scaled(pictures_nhwc: torch.Tensor) -> torch.Tensor:

@@ -138,20 +138,27 @@ class Generator(nn.Module):
 
     def forward(self, latents_nz: torch.Tensor, texts_nt: torch.Tensor, categories_nl: torch.Tensor) -> torch.Tensor:
         """N,Z and N,T and N,L -> pictures N,3,H,W, black -1 and white 1; some lie a little outside."""
+        return self.with_features(latents_nz, texts_nt, categories_nl)[0]
+
+    def with_features(
+        self, latents_nz: torch.Tensor, texts_nt: torch.Tensor, categories_nl: torch.Tensor
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """The pictures, and the features N,C,H,W of each resolution that they are the sum of: what a student learns."""
         asked_nc = self.condition(texts_nt, categories_nl)
         whole_nz, *places = torch.split(latents_nz, [WHOLE, *(side**2 for side in self.sides)], 1)
         mixed = _act(self.mix(torch.cat([whole_nz, asked_nc], 1)))
         x = self.start(mixed).view(-1, self.widths[0], START_PX, START_PX).contiguous(memory_format=torch.channels_last)
-        picture: torch.Tensor = x.new_zeros(())
+        picture, features = x.new_zeros(()), []
         for place, block in enumerate(self.blocks):
             if place < len(self.loudness):
                 x = x + self.loudness[place] * places[place].view(-1, 1, self.sides[place], self.sides[place])
             x = _act(block(x))
+            features.append(x)
             picture = picture + self.colours[place](x)
             picture = functional.interpolate(picture, scale_factor=2.0, mode="bilinear", align_corners=False)
             if place < len(self.ups):
                 x = self.ups[place](functional.interpolate(self.narrow[place](x), scale_factor=2.0, mode="nearest"))
-        return picture
+        return picture, features
 
 
 def _colours(width: int) -> nn.Conv2d:
