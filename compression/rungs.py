@@ -23,6 +23,8 @@ NEAREST = 3  # rungs that are told where none holds
 # Where two rungs are as fast as each other within so much, the smaller one is shipped: on a machine that does other
 # things as well clocks are no more exact.
 AS_FAST = 1.25
+# And where two of these are as small as each other within so much, the better one.
+AS_SMALL = 1.05
 ROUNDED = 1e-9  # of a difference of two figures
 
 
@@ -91,13 +93,15 @@ class Ladder:
         return sorted(front, key=lambda rung: rung.latency_ms)
 
     def pick(self, budget: Budget) -> Rung | None:
-        """The one to ship: of those that hold the budget the fastest, of those as fast the smallest; or None."""
+        """The one to ship, or None: the fastest that holds the budget, of as fast ones the smallest, of these the best."""
         holding = [rung for rung in self.rungs if not self.misses(rung, budget)]
         if not holding:
             return None
         least = min(rung.latency_ms for rung in holding)
         fast = [rung for rung in holding if rung.latency_ms <= AS_FAST * least]
-        return min(fast, key=lambda rung: (rung.size_bytes, -rung.objective, rung.name))
+        smallest = min(rung.size_bytes for rung in fast)
+        small = [rung for rung in fast if rung.size_bytes <= AS_SMALL * smallest]
+        return min(small, key=lambda rung: (-rung.objective, rung.size_bytes, rung.latency_ms, rung.name))
 
     def nearest(self, budget: Budget) -> list[Rung]:
         """The three that miss least: by the sum of what each limit is missed by, as a share of the limit."""

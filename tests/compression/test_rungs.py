@@ -47,6 +47,14 @@ def test_of_two_as_fast_the_smaller_is_shipped():
     assert ladder.pick(Budget()) == slow
 
 
+def test_of_two_as_small_the_better_is_shipped():
+    """A fiftieth more bytes for two layers in float that give back what int8 has cost."""
+    spared = rung("student 8, static int8 save 2 layers", 0.92, 0.9, 204)
+    ladder = Ladder("macro_f1", {}, (TEACHER, rung("student 8, static int8 minmax", 0.9, 1.0, 200), spared))
+
+    assert ladder.pick(Budget(max_objective_drop=0.5)) == spared
+
+
 def test_what_is_beaten_in_everything_is_not_on_the_front():
     """The worse calibration is as large and slower; all others are best in something."""
     assert LADDER.front() == [SMALL, STUDENT, INT8, TEACHER]
