@@ -93,7 +93,7 @@ class Ladder:
         return sorted(front, key=lambda rung: rung.latency_ms)
 
     def pick(self, budget: Budget) -> Rung | None:
-        """The one to ship, or None: the fastest that holds the budget, of as fast ones the smallest, of these the best."""
+        """The one to ship, or None: the fastest that holds the budget; of as fast ones the smallest, then the best."""
         holding = [rung for rung in self.rungs if not self.misses(rung, budget)]
         if not holding:
             return None
