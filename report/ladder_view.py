@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LIMITS = {"max_objective_drop": "drop of the objective", "max_latency_ms": "ms", "max_bytes": "bytes"}
-EDGE = 0.25  # of the width, where a name grows inwards
 NEAR = 0.05  # of the objective
 LARGEST, SMALLEST = 420.0, 25.0  # areas of dots, in square points
 
 
 @dataclass(frozen=True)
 class RungRow:
-    """A row of the table."""
+    """A row of the table; the plot calls it by its number."""
 
+    number: int
     name: str
     objective: str
     latency: str
@@ -43,6 +43,7 @@ def rung_rows(ladder: Mapping[str, Any]) -> list[RungRow]:
     """The rungs as they were made, each with what it misses of the budget."""
     return [
         RungRow(
+            number,
             str(rung["name"]),
             figure_text(rung["objective"]),
             f"{rung['latency_ms']:.3g} ms",
@@ -53,7 +54,7 @@ def rung_rows(ladder: Mapping[str, Any]) -> list[RungRow]:
             rung["name"] == ladder.get("pick"),
             rung["name"] in ladder.get("front", ()),
         )
-        for rung in ladder.get("rungs", ())
+        for number, rung in enumerate(ladder.get("rungs", ()), 1)
     ]
 
 
@@ -90,9 +91,12 @@ class Rival:
 def pareto_figure(ladder: Mapping[str, Any], rival: Rival | None = None) -> Figure:
     """Objective against latency; the larger a dot, the more bytes. The front is a line, the pick has a ring.
 
+    Dots bear the numbers of their rows: names of a dozen forms would lie over each other.
+
     The champion, which was judged on the test split, is a diamond as far from the pick as it was there.
     """
-    rungs = [rung for rung in ladder["rungs"] if np.isfinite([rung["objective"], rung["latency_ms"]]).all()]
+    numbered = [{**rung, "number": number} for number, rung in enumerate(ladder["rungs"], 1)]
+    rungs = [rung for rung in numbered if np.isfinite([rung["objective"], rung["latency_ms"]]).all()]
     figure = figure_of(520, 320)
     axes = figure.add_subplot()
     dressed(axes, "ms, 95th percentile of one sample on one thread", metric_name(str(ladder["objective"])))
@@ -103,12 +107,9 @@ def pareto_figure(ladder: Mapping[str, Any], rival: Rival | None = None) -> Figu
     front = sorted((r["latency_ms"], r["objective"]) for r in rungs if r["name"] in ladder["front"])
     axes.plot(*zip(*front, strict=True), color=SOFT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     most = max(rung["size_bytes"] for rung in rungs)
-    low, high = (edge(rung["latency_ms"] for rung in rungs) for edge in (min, max))
     for rung in rungs:
-        place = np.log(rung["latency_ms"] / low) / max(1e-9, np.log(high / low))
-        side = "left" if place < EDGE else "right" if place > 1.0 - EDGE else "center"
         area = max(SMALLEST, LARGEST * rung["size_bytes"] / most)
-        _dot(axes, rung, area, side, is_front=rung["name"] in ladder["front"], is_pick=rung["name"] == ladder["pick"])
+        _dot(axes, rung, area, is_front=rung["name"] in ladder["front"], is_pick=rung["name"] == ladder["pick"])
     _limits(axes, ladder, rungs)
     _champion(axes, next((rung for rung in rungs if rung["name"] == ladder["pick"]), None), rival)
     axes.margins(x=0.2, y=0.22)
@@ -120,16 +121,20 @@ def pareto_figure(ladder: Mapping[str, Any], rival: Rival | None = None) -> Figu
     return figure
 
 
-def _dot(axes: Axes, rung: Mapping[str, Any], area: float, side: str, *, is_front: bool, is_pick: bool) -> None:
+def _dot(axes: Axes, rung: Mapping[str, Any], area: float, *, is_front: bool, is_pick: bool) -> None:
     at = (rung["latency_ms"], rung["objective"])
     axes.scatter(*at, s=area, color=ACCENT if is_pick else SECOND, alpha=0.85, linewidth=0, zorder=2)
     if is_pick:
         axes.scatter(*at, s=area + 160, facecolor="none", edgecolor=ACCENT, linewidth=1.5, zorder=3)
-    away = 6 + area**0.5 / 2 + (5 if is_pick else 0)  # what is beaten has its name below
+    away = 3 + area**0.5 / 2
+    # What is beaten has its number below; the pick has its words aside, where no dot stands on it.
+    offset, sides = ((0.0, away if is_front else -away), ("center", "bottom" if is_front else "top"))
+    if is_pick:
+        offset, sides = ((away + 7, 0.0), ("left", "center"))
     axes.annotate(
-        f"{rung['name']}{' · shipped' if is_pick else ''}", at, xytext=(0, away if is_front else -away),
-        textcoords="offset points", ha=side, va="bottom" if is_front else "top", fontsize=9.5, color=INK,
-        parse_math=False, zorder=1.5, bbox={"facecolor": PAPER, "alpha": 0.7, "linewidth": 0, "pad": 1},
+        f"{rung['number']}{' · shipped' if is_pick else ''}", at, xytext=offset, textcoords="offset points",
+        ha=sides[0], va=sides[1], fontsize=9.5, color=INK, parse_math=False, zorder=1.5,
+        bbox={"facecolor": PAPER, "alpha": 0.7, "linewidth": 0, "pad": 1},
     )  # fmt: skip
 
 
@@ -139,7 +144,7 @@ def _champion(axes: Axes, pick: Mapping[str, Any] | None, rival: Rival | None) -
     at = (pick["latency_ms"] * rival.latency_ratio, pick["objective"] - rival.gain)
     axes.scatter(*at, s=55, marker="D", facecolor="none", edgecolor=INK, linewidth=1.3, zorder=4)
     axes.annotate(
-        rival.name, at, xytext=(8, 0), textcoords="offset points", ha="left", va="center", fontsize=9.5, color=INK,
+        rival.name, at, xytext=(-8, 0), textcoords="offset points", ha="right", va="center", fontsize=9.5, color=INK,
         parse_math=False, zorder=4,
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from report.ladder_view import Rival, pareto_figure
+from report.ladder_view import Rival, pareto_figure, rung_rows
 
 RUNGS = [
     {"name": "teacher, float", "objective": 0.9, "latency_ms": 8.0, "size_bytes": 4_000_000},
@@ -30,6 +30,15 @@ def test_the_champion_is_as_far_from_the_pick_as_it_was_found():
 
     assert dots(figure)[-1] == (6.0, 0.87)
     assert "champion v3" in names(figure)
+
+
+def test_dots_bear_the_numbers_of_their_rows():
+    """And the pick says that it was shipped; a form that is no number has its row and no dot."""
+    broken = {"name": "student 4, float", "objective": float("nan"), "latency_ms": 1.0, "size_bytes": 1}
+    ladder = LADDER | {"rungs": [broken, *RUNGS]}
+
+    assert names(pareto_figure(ladder)) == ["2", "3 · shipped"]
+    assert [(row.number, row.is_pick) for row in rung_rows(ladder)] == [(1, False), (2, False), (3, True)]
 
 
 @pytest.mark.parametrize(
