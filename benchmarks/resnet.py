@@ -35,6 +35,7 @@ class ResNetParams(TrainParams):
     """What comes before the blocks; see `stem_of`."""
 
 
+# Written out, like that of our own network as it is: what is to stay fixed must not follow when ours is changed.
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a way round them; a 1x1 convolution where the shape changes."""
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import torch
 
     from curation.sampleset import SampleSet
-    from models.family import Calibration, Family, FamilyParams, Read
+    from models.family import Family, FamilyParams, Read, StaticCompress
 
 JUDGED, LATENCIES = "judged.json", "latencies.json"
 LEARNED = (WEIGHTS, WIDTHS, CHECKPOINTS)  # what a network's folder keeps beside its float form
@@ -146,10 +146,10 @@ class Climb:
         """The ways of quantising, by what a rung calls them."""
         if self.family.quantisation == "dynamic":
             return {"dynamic int8": Form()}
-        calibrations: tuple[Calibration, ...] = getattr(self.params.compress, "calibrations", ("minmax",))
-        kept: tuple[int, ...] = getattr(self.params.compress, "float_layers", ())
-        ways = {f"static int8 {way}": Form(way) for way in calibrations}
-        return ways | {f"static int8 save {count} layers": Form(calibrations[0], count) for count in kept}
+        compress: StaticCompress = self.params.compress
+        ways = {f"static int8 {way}": Form(way) for way in compress.calibrations}
+        first, kept = compress.calibrations[0], compress.float_layers
+        return ways | {f"static int8 save {count} layers": Form(first, count) for count in kept}
 
     def _make(self, network: torch.nn.Module, source: Path, folder: Path, form: Form | None) -> str:
         """One rung: the float graphs of a network, or in `form` quantised ones; what is to be known of it."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from curation.sampleset import SampleSet
-    from models.family import Family, FamilyParams, Prune, QuantisationAware, Tuning
+    from models.family import Family, FamilyParams, Tuning
 
 WEIGHTS, WIDTHS, CHECKPOINTS = "weights.safetensors", "widths.json", "checkpoints"
 AWARE = "quantisation-aware"
@@ -58,7 +58,8 @@ class Networks:
 
     def aware_of(self, name: str) -> str | None:
         """The name of a network tuned to bear rounding; None where the family has no such ones."""
-        return f"{name} {AWARE}" if self.family.tuning and self._aware and self._aware.epochs else None
+        tuned = self.family.tuning is not None and self.params.compress.quantisation_aware.epochs
+        return f"{name} {AWARE}" if tuned else None
 
     def get(self, name: str, trained: nn.Module) -> nn.Module:
         """A network by its name, made where its weights are not there yet.
@@ -88,13 +89,8 @@ class Networks:
 
     @property
     def _narrowed(self) -> dict[str, float]:
-        prune: Prune | None = getattr(self.params.compress, "prune", None)
-        shares = prune.shares if prune and self.family.tuning else ()
+        shares = self.params.compress.prune.shares if self.family.tuning else ()
         return {f"{TEACHER} pruned by {share:.0%}": share for share in shares}
-
-    @property
-    def _aware(self) -> QuantisationAware | None:
-        return getattr(self.params.compress, "quantisation_aware", None)
 
     def _of_section(self, section: Any) -> nn.Module:  # noqa: ANN401  # each family has its own
         return self.family.network(self.family.module(self.samples.info, section))
@@ -125,16 +121,13 @@ class Networks:
     def _made_aware(self, name: str, trained: nn.Module, folder: Path) -> nn.Module:
         # It is stored by now: rounding is only looked at where int8 has cost it too much.
         plain = self.get(name.removesuffix(f" {AWARE}"), trained)
-        section = self._tuning.recipe(self.params, self.params.compress.quantisation_aware.epochs, self._aware_rate)
+        aware = self.params.compress.quantisation_aware
+        section = self._tuning.recipe(self.params, aware.epochs, aware.rate)
 
         def tune(network: nn.Module) -> None:
             self._trained(section, trained, folder / CHECKPOINTS, network)
 
         return made_aware(copy.deepcopy(plain), tune)
-
-    @property
-    def _aware_rate(self) -> float:
-        return float(self.params.compress.quantisation_aware.rate)
 
     @property
     def _tuning(self) -> Tuning:
