@@ -144,10 +144,11 @@ class Networks:
         network: nn.Module | None = None,
     ) -> nn.Module:
         """A new network, or the one that is given, taught by the trained one; in place, where it is given."""
+        distillation = self.family.distillation
         fitted = fit(
             self.family,
             section,
-            self.samples,
+            distillation.samples(self.samples) if distillation else self.samples,
             checkpoints,
             devices=self.devices,
             prepare=self._prepare(trained, network),

@@ -2,11 +2,13 @@
 
     build/clean/C/samples.parquet   every sample; `reason` is one of checks.REASONS, `why` says it with figures
     build/clean/C/SPLIT.npy         the kept pictures, uint8 N,H,W,C, RGB where C is 3; or texts (curation.sampleset)
+    build/clean/C/apart.npy         what is fit and has no label
     build/clean/C/test-dropped.npy  the test samples that were dropped, for a score over all that was given
     build/clean/C/set.json          labels, size, counts by reason, source and split
 
 Raw data is not touched: a sample is marked, never moved. The test split goes through the same checks by the same
-rules; a broken picture says nothing about a network. What consent keeps back is marked first, unread.
+rules; a broken picture says nothing about a network. What consent keeps back is marked first, unread. A picture that
+nobody has labelled goes through them too; what is left of these is packed apart, for students of a trained network.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from curation.errors import DataError, TooManyDropped
 from curation.index import read_bytes, read_index
 from curation.packing import PICTURES, Form
 from curation.reading import RawReader
-from curation.sampleset import COLUMNS, REASONS_APART, SPLITS, SampleSet, array_names
+from curation.sampleset import COLUMNS, NO_LABEL, REASONS_APART, SPLITS, SampleSet, array_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,6 +94,8 @@ def examine(root: Path, collection: str, params: CollectionParams) -> Examined:
     looks = look_at_all(read_bytes(root, collection, table[table["reason"] == ""]), table.index, "clean: look")
     table = table.join(looks.columns)
     not_judged = _check(table, looks, params)
+    if params.parent is None:  # with one, they get looks
+        mark(table, table["label"] == "", NO_LABEL, "nobody has said what it shows")
     table["kept"] = table["reason"] == ""
     table["row"] = places(table)
     reader = RawReader(root, collection, params)

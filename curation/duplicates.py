@@ -7,6 +7,8 @@ pictures correlate. All copies of a picture make a cluster around the one that i
   learned from that a score is taken on. Within a split one with votes goes before one without, then the larger.
 * Several labels: nobody knows which is right. If people voted on it and agree, the copies with that label are as
   above and the others go; if not, all go, from every split: such a picture teaches nothing and measures nothing.
+
+A copy without a label contradicts none, and goes before any that has one, whatever their splits.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import pandas as pd
 import scipy.fft
 
 from curation.checks import mark
+from curation.labels import UNLABELLED
 
 if TYPE_CHECKING:
     from curation.params import CleanParams
@@ -80,6 +83,7 @@ def _by_shelter(alive: pd.DataFrame) -> np.ndarray:
     """The order in which copies have a claim to stay."""
     keys = pd.DataFrame(
         {
+            "unlabelled": alive["label"] == "",
             "split": alive["split"].map({split: place for place, split in enumerate(SHELTER)}),
             "unvoted": alive["votes"].isna(),
             "smaller": -alive["width"] * alive["height"],
@@ -136,7 +140,8 @@ def _settle(alive: pd.DataFrame, leaders: np.ndarray, labels: list[str], min_agr
     """For each sample the number of the copy that stays in its cluster, or -1 if none does."""
     kept = leaders.copy()
     label = alive["label"].to_numpy()
-    torn = pd.Series(label).groupby(leaders).transform("nunique").to_numpy() > 1
+    said = pd.Series(label).where(label != "")
+    torn = said.groupby(leaders).transform("nunique").to_numpy() > 1
     for leader in np.unique(leaders[torn]):
         members = np.flatnonzero(leaders == leader)
         winner = _voted(alive["votes"].iloc[members], labels, min_agreement)
@@ -158,11 +163,11 @@ def _write(table: pd.DataFrame, alive: pd.DataFrame, exact: np.ndarray, leaders:
     itself = np.arange(len(alive))
     label = alive["label"].to_numpy()
     other = np.where(kept < 0, _other_label(label, leaders), kept)
-    conflict = (kept < 0) | (label != label[other])
+    conflict = (kept < 0) | ((label != label[other]) & (label != ""))
     copy = ~conflict & (kept != itself)
     # A copy's pixels may be those of one that goes itself, as the near copy of one that stays.
     twin = np.where(copy & (exact != itself), exact, other)
-    names = (alive["id"] + ", " + alive["label"] + " in " + alive["split"]).to_numpy()
+    names = (alive["id"] + ", " + alive["label"].replace("", UNLABELLED[0]) + " in " + alive["split"]).to_numpy()
     for hit, reason, words in (
         (conflict, "conflicting labels", "same picture as "),
         (copy & (exact != itself), "exact duplicate", "same pixels as "),

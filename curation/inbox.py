@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from curation.captions import CAPTIONS
 from curation.errors import DataError, explained
 from curation.job import IngestResult, Job, name_of, slug
-from curation.labels import resolve
+from curation.labels import names_class
 from curation.layouts import CLASS_FOLDERS
 from curation.media import take_in
 from curation.quarantine import Quarantine, Refusal, remove_empty
@@ -86,7 +86,7 @@ class Inbox:
             yield IngestResult(self.job.collection, INBOX, notes=[note])
 
     def _is_class(self, folder: Path) -> bool:
-        if resolve(folder.name, self.job.params.labels):
+        if names_class(folder.name, self.job.params.labels):
             return True
         try:
             inside = visible(folder)

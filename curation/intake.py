@@ -22,6 +22,7 @@ from curation.captions import with_captions
 from curation.errors import DataError, explained
 from curation.index import read_source, read_sources
 from curation.job import IngestResult
+from curation.labels import UNLABELLED
 from curation.people import People
 from curation.pictures import Picture, RefusedError, check, png_of, quiet_checks, read_safely
 from curation.quarantine import Refusal
@@ -256,6 +257,7 @@ class Intake:
         labels = {row["label"] for row in self.rows}
         for name in real_sources(self.job.root, self.job.collection):
             labels |= set(read_source(self.job.folder.with_name(name))["label"])
+        labels -= {""}
         if len(labels) == 1 and len(self.job.params.labels) > 1 and self.taken:
             message = f"one class only: all samples are {labels.pop()!r}, and from one class nothing can be learned"
             raise DataError(message, f"take in at least two of: {', '.join(self.job.params.labels)}")
@@ -287,7 +289,7 @@ class Intake:
             already=self.already,
             refused=refused,
             replaced_starter=replaced_starter,
-            labels=dict(sorted(Counter(row["label"] for row in self.rows[self.before :]).items())),
+            labels=dict(sorted(Counter(row["label"] or UNLABELLED[0] for row in self.rows[self.before :]).items())),
             remedies=remedies,
         )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from curation.index import collection_folder
-from curation.labels import resolve
+from curation.labels import resolve, says_none
 from curation.sample_tables import SAMPLES
 
 if TYPE_CHECKING:
@@ -40,9 +40,10 @@ class Job:
         return collection_folder(self.root, self.collection) / self.source
 
     def label_of(self, candidate: Candidate) -> str | None:
-        """The label of the taxonomy that a candidate has."""
-        if self.params.medium != "image" and not candidate.label:
-            return ""  # nobody has to say what a film shows, or of which genre a script is
+        """The label of the taxonomy that a candidate has; empty where nobody has said one, and nobody has to."""
+        # Of a film or a script it goes without saying; of a picture that has to be said.
+        if (self.params.medium != "image" and not candidate.label) or says_none(candidate.label, self.params.labels):
+            return ""
         return resolve(candidate.label, self.params.labels)
 
 

@@ -23,11 +23,23 @@ SYNONYMS: tuple[tuple[str, ...], ...] = (
     ("sad", "sadness"),
     ("surprise", "surprised"),
 )
+# What a folder, or a label in a table, is called whose pictures have none.
+UNLABELLED = ("unlabelled", "unlabeled")
 
 
 def resolve(name: str, labels: Sequence[str]) -> str | None:
     """The label of the taxonomy that a name means: itself in any case, or a synonym; None when there is none."""
     return _meanings(tuple(labels)).get(_key(name))
+
+
+def says_none(name: str, labels: Sequence[str]) -> bool:
+    """Whether a name says that nobody has said what a picture shows; not where the taxonomy knows a label of it."""
+    return _key(name) in UNLABELLED and resolve(name, labels) is None
+
+
+def names_class(name: str, labels: Sequence[str]) -> bool:
+    """Whether a folder of that name holds pictures of one label, or of none."""
+    return resolve(name, labels) is not None or says_none(name, labels)
 
 
 def shares(counts: Mapping[str, float], labels: Sequence[str]) -> list[float] | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from curation.errors import DataError
-from curation.labels import resolve
+from curation.labels import names_class, resolve
 from curation.listing import Candidate, Listing, Stranger, split_of
 from curation.patterns import compile_layout, fit, veiled
 from curation.sample_tables import is_table, read_table, table_in
@@ -56,7 +56,7 @@ def _unwrapped(folder: Path, labels: Sequence[str]) -> Path:
     while len(inside) == 1 and inside[0].is_dir() and not inside[0].is_symlink():
         name = inside[0].name
         below = visible(inside[0])
-        if resolve(name, labels) or split_of(name) or not any(entry.is_dir() or is_table(entry) for entry in below):
+        if names_class(name, labels) or split_of(name) or not any(entry.is_dir() or is_table(entry) for entry in below):
             break
         folder, inside = inside[0], below
     return folder

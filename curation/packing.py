@@ -114,7 +114,7 @@ def _arrays(names: pd.Series, params: CollectionParams, scratch: Path) -> dict[s
     side, channels = params.size_px, params.channels
     return {
         name: _array(scratch / f"{name}.npy", (int(counts.get(name, 0)), side, side, channels))
-        for name in (*SPLITS, DROPPED)
+        for name in (*SPLITS, DROPPED, APART)
     }
 
 

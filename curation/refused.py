@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curation.labels import line_to_add, resolve
+from curation.labels import line_to_add, names_class
 from curation.listing import split_of
 from curation.quarantine import Quarantine, Refusal
 from curation.sample_tables import SAMPLES, SAMPLES_COLUMNS
@@ -94,7 +94,7 @@ class Refusals:
 
     def _veiled(self, part: str) -> str:
         # It lies where nobody is named, so any part of its path may be a person's name.
-        if resolve(part, self.job.params.labels) or split_of(part):
+        if names_class(part, self.job.params.labels) or split_of(part):
             return part
         return f"x-{hashlib.sha256(part.encode()).hexdigest()[:8]}{Path(part).suffix}"
 

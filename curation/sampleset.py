@@ -3,7 +3,7 @@
     FOLDER/samples.parquet   every sample, kept or not, and why (columns below)
     FOLDER/SPLIT.npy         pictures uint8 N,H,W,C of the samples kept in SPLIT; `row` points into it
     FOLDER/test-dropped.npy  those of test samples that clean dropped though they decode; their `row` points into it
-    FOLDER/apart.npy         those that are fit, and are kept apart: of texts, what is in another language
+    FOLDER/apart.npy         those that are fit, and are kept apart: texts in another language, pictures without a label
     FOLDER/set.json          what a reader must know of the whole: labels, size_px, channels, ...
 
 A set of texts has, in the place of pictures, UTF-8 uint8 B: all texts of an array one after another in the order of
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SPLITS = ("train", "validation", "test")
-TEST = "test"
+TRAIN, TEST = SPLITS[0], SPLITS[2]
 DROPPED = "test-dropped"  # the array of test samples that clean dropped
 APART = "apart"  # that of samples which nothing speaks against, and which are not learned from
-REASONS_APART = ("another language",)
+NO_LABEL = "unlabelled"
+REASONS_APART = ("another language", NO_LABEL)
 COLUMNS = ("id", "source", "sha256", "label", "split", "group", "performer", "kept", "reason", "row", "votes")
 
 
@@ -41,11 +42,13 @@ class SampleSet:
     """A packed set on disk, read lazily.
 
     With `as_given` its test split ends with the samples that clean dropped, so that a score can be set beside one
-    that others have published over the whole of it.
+    that others have published over the whole of it. With `with_unlabelled` its train split ends with the pictures
+    that have no label, for whoever has another teacher.
     """
 
     folder: Path
     as_given: bool = False
+    with_unlabelled: bool = False
 
     @cached_property
     def info(self) -> dict[str, Any]:
@@ -70,6 +73,8 @@ class SampleSet:
             if "offset" in dropped:
                 dropped = dropped.assign(offset=dropped["offset"] + rows["length"].sum())
             rows = pd.concat([rows, dropped])
+        if self.with_unlabelled and split == TRAIN:
+            rows = pd.concat([rows, self.table[self._unlabelled].sort_values("row")])
         return rows.reset_index(drop=True)
 
     def text(self, split: str) -> np.ndarray:
@@ -90,19 +95,31 @@ class SampleSet:
         array: np.ndarray = np.load(self.folder / f"{split}.npy", mmap_mode="r")
         if self.as_given and split == TEST:
             return np.concatenate([array, np.load(self.folder / f"{DROPPED}.npy")])
+        if self.with_unlabelled and split == TRAIN and self._unlabelled.any():
+            return np.concatenate([array, np.load(self.folder / f"{APART}.npy")])
         return array
+
+    @cached_property
+    def _unlabelled(self) -> pd.Series:
+        return (array_names(self.table) == APART) & (self.table["reason"] == NO_LABEL)
 
     @property
     def whole(self) -> SampleSet:
         """The set with its test split as it was given."""
         return replace(self, as_given=True)
 
+    @property
+    def and_unlabelled(self) -> SampleSet:
+        """The set with what has no label in its train split."""
+        return replace(self, with_unlabelled=True)
+
     def targets(self, split: str) -> np.ndarray:
-        """The soft labels of a split, float32 N,L: the votes where there are any, else all on the label."""
+        """The soft labels of a split, float32 N,L: the votes where there are any, else all on the label; or none."""
         rows = self.kept(split)
         index = {label: i for i, label in enumerate(self.labels)}
         targets_nl = np.zeros((len(rows), len(index)), np.float32)
-        targets_nl[np.arange(len(rows)), [index[label] for label in rows["label"]]] = 1.0
+        labelled_n = np.flatnonzero(rows["label"] != "")
+        targets_nl[labelled_n, [index[label] for label in rows["label"].iloc[labelled_n]]] = 1.0
         voted = rows["votes"].notna().to_numpy()
         if voted.any():
             targets_nl[voted] = np.stack(rows.loc[voted, "votes"].to_list())
@@ -124,7 +141,8 @@ def write_set(
     Args:
         folder: Where; made if it is not there.
         table: One row a sample, with at least COLUMNS.
-        arrays: For each split its pictures, uint8 N,H,W,C; those of dropped test samples under DROPPED.
+        arrays: For each split its pictures, uint8 N,H,W,C; those of dropped test samples under DROPPED, and those that
+            are kept apart under APART.
         info: For set.json; holds at least `labels`.
 
     Raises:

@@ -162,10 +162,16 @@ class Distillation:
     Attributes:
         students: (params of the family) -> the `train` section of each student, by its name.
         teach: (module of a student, the trained network, params of the family) -> from then on it learns from it.
+        unlabelled: Whether students learn from pictures without a label too, since the trained network reads them.
     """
 
     students: Callable[[Any], Mapping[str, Any]]
     teach: Callable[[LightningModule, torch.nn.Module, Any], None]
+    unlabelled: bool = False
+
+    def samples(self, samples: SampleSet) -> SampleSet:
+        """What students learn from, of all that there is."""
+        return samples.and_unlabelled if self.unlabelled else samples
 
 
 @dataclass(frozen=True)

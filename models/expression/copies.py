@@ -1,6 +1,6 @@
 """Balanced copies: small labels of the training split get altered copies, drawn once and kept in the set.
 
-Validation and test are never touched.
+Validation and test are never touched. Pictures without a label travel along as they are.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from curation.sampleset import SampleSet, write_set
+from curation.sampleset import APART, NO_LABEL, TRAIN, SampleSet, write_set
 from models.randomness import derived_seed
 
 if TYPE_CHECKING:
@@ -39,12 +39,15 @@ def balance(clean: SampleSet, params: AugmentParams, folder: Path, _read: Read) 
     for place, row in enumerate(tqdm(sources, desc="augment", unit="picture", disable=None)):
         random = np.random.default_rng(derived_seed(params.seed, train["id"][row], place))
         copies_nhwc[place] = altered(pictures_nhwc[row], params, random)
-    table = pd.concat([_described(train), _copied(train, sources), _described(validation)], ignore_index=True)
+    unlabelled, unlabelled_nhwc = _without_label(clean)
+    parts = [_described(train), _copied(train, sources), _described(validation), _described(unlabelled)]
     arrays = {
         "train": np.concatenate([pictures_nhwc, copies_nhwc]),
         "validation": np.asarray(clean.array("validation")),
+        APART: unlabelled_nhwc,
     }
-    return write_set(folder, table, arrays, clean.info | _statistics(arrays["train"]) | {"copies": len(sources)})
+    info = clean.info | _statistics(arrays["train"]) | {"copies": len(sources), "unlabelled": len(unlabelled)}
+    return write_set(folder, pd.concat(parts, ignore_index=True), arrays, info)
 
 
 def rows_to_copy(labels: np.ndarray, params: AugmentParams) -> np.ndarray:
@@ -96,6 +99,15 @@ def _covered(value_hwc: np.ndarray, occlusion: float, random: np.random.Generato
 def _squeezed_by_jpeg(picture_hwc: np.ndarray, quality: int, random: np.random.Generator) -> np.ndarray:
     _, data = cv2.imencode(".jpg", picture_hwc, [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(quality, 101))])
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED)).reshape(picture_hwc.shape)
+
+
+def _without_label(clean: SampleSet) -> tuple[pd.DataFrame, np.ndarray]:
+    """Pictures that nobody has labelled, for students; none of a group that a score is taken on."""
+    table = clean.table
+    held = set(table.loc[table["kept"] & (table["split"] != TRAIN), "group"])
+    rows = table[(table["reason"] == NO_LABEL) & ~table["group"].isin(held)].sort_values("row")
+    pictures_nhwc = clean.array(APART)[rows["row"].to_numpy()] if len(rows) else clean.array(TRAIN)[:0]
+    return rows.assign(row=np.arange(len(rows))), np.asarray(pictures_nhwc)
 
 
 def _described(rows: pd.DataFrame) -> pd.DataFrame:

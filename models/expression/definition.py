@@ -151,6 +151,6 @@ family = Family(
     draw=draw,
     objective=MacroF1(),
     monitor=Monitor("val/macro_f1", "max"),
-    distillation=Distillation(students, teach),
+    distillation=Distillation(students, teach, unlabelled=True),
     tuning=Tuning(recipe, example, kept, loss),
 )

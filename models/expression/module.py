@@ -56,9 +56,9 @@ class ExpressionModule(LightningModule):
     def model_step(
         self, pictures_nchw: torch.Tensor, targets_nl: torch.Tensor, smoothing: float = 0.0
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The step that all phases share: the mean loss, and logits N,L."""
+        """The step that all phases share: the mean loss, and logits N,L. Without a target a picture adds none."""
         logits_nl = self.network(pictures_nchw).float()
-        return functional.cross_entropy(logits_nl, targets_nl, label_smoothing=smoothing), logits_nl
+        return functional.cross_entropy(logits_nl, smoothed(targets_nl, smoothing)), logits_nl
 
     def training_step(self, batch: Batch, _batch_idx: int = 0) -> torch.Tensor:
         """The loss of this process's share of a global batch.
@@ -118,6 +118,14 @@ class ExpressionModule(LightningModule):
         warmup = max(1, round(self.params.warmup_epochs * total / self.params.epochs))
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: warmed_cosine(step, warmup, total))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def smoothed(targets_nl: torch.Tensor, share: float) -> torch.Tensor:
+    """Targets with a share spread over all labels (Szegedy et al. 2016); those that say nothing go on saying nothing.
+
+    That is where PyTorch's own `label_smoothing` differs: it would have a picture without a label read as all labels.
+    """
+    return (1.0 - share) * targets_nl + share * targets_nl.mean(1, keepdim=True)
 
 
 def warmed_cosine(step: int, warmup: int, total: int) -> float:

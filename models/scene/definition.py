@@ -74,7 +74,7 @@ def students(params: SceneParams) -> dict[str, TrainParams]:
     """The recipes of the smaller generators: other widths and another rate, the same depths and latents.
 
     Raises:
-        ValueError: A student is wider than the trained generator, or that is the baseline.
+        ValueError: A student is wider than the trained generator, or draws at another size, or that is the baseline.
     """
     wanted, epochs = params.compress.students, params.compress.student_epochs or params.train.epochs
     if wanted and params.train.network == "dcgan":
@@ -84,7 +84,13 @@ def students(params: SceneParams) -> dict[str, TrainParams]:
         )
         raise ValueError(message)
     for widths in wanted:
-        if any(own > shown for own, shown in zip(widths, params.train.widths, strict=False)):
+        if len(widths) != len(params.train.widths):
+            message = (
+                f"scene.compress.students: {widths} is of {len(widths)} resolutions, and scene.train.widths, "
+                f"{params.train.widths}, of {len(params.train.widths)}"
+            )
+            raise ValueError(message)
+        if any(own > shown for own, shown in zip(widths, params.train.widths, strict=True)):
             message = f"scene.compress.students: {widths} is wider than scene.train.widths, {params.train.widths}"
             raise ValueError(message)
     changes = {"epochs": epochs, "learning_rate": params.compress.student_rate}

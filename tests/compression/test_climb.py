@@ -85,6 +85,26 @@ def test_a_student_learns_from_its_teacher(made):
     assert by_name(made[1])["student 8-8, float"].objective > 0.8
 
 
+def test_a_student_learns_from_pictures_without_a_label(teacher, tmp_path):
+    """Planted: nobody has labelled the sad ones. The teacher reads them, so a student that sees them does too."""
+    samples = small_set(tmp_path / "set", {"train": 64, "validation": 32})
+    table = samples.table
+    gone = (table["split"] == "train") & (table["label"] == "sad")
+    table.loc[gone, ["label", "kept", "reason"]] = ["", False, "unlabelled"]
+    np.save(samples.folder / "apart.npy", samples.array("train")[table.loc[gone, "row"]])
+    np.save(samples.folder / "train.npy", samples.array("train")[: -gone.sum()].copy())
+    table.loc[gone, "row"] = np.arange(gone.sum())
+    table.to_parquet(samples.folder / "samples.parquet")
+    samples = SampleSet(samples.folder)
+    climb = climb_of(samples, tmp_path / "shelf")
+    blind = replace(SMALL, distillation=replace(SMALL.distillation, unlabelled=False))
+    found = [by_name(one.ladder(teacher))["student 8-8, float"].objective for one in (
+        climb, replace(climb, family=blind, shelf=tmp_path / "blind")
+    )]  # fmt: skip
+
+    assert found[0] > 0.8 > found[1]
+
+
 def test_the_pick_is_laid_out(made, tmp_path):
     """As a bundle, without what the shelf keeps for itself; beside it what its own network answers."""
     climb, ladder = made

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from models.batches import InOrder, Shuffled
-from models.expression.module import warmed_cosine
+from models.expression.module import smoothed, warmed_cosine
 from models.expression.network import ExpressionNetwork
 from models.expression.params import TrainParams
 from models.expression.transforms import augment_batch, mixup
@@ -114,3 +114,13 @@ def test_seeds_differ_wholly():
 
     assert len(seeds) == 400
     assert max(seeds) < 2**63
+
+
+def test_smoothing_is_that_of_pytorch():
+    """To the last digits that count; a picture without a target has no loss at all."""
+    logits = torch.randn(4, 7, generator=torch.Generator().manual_seed(2))
+    targets = torch.eye(7)[:4]
+    theirs = torch.nn.functional.cross_entropy(logits, targets, label_smoothing=0.1)
+
+    assert torch.allclose(torch.nn.functional.cross_entropy(logits, smoothed(targets, 0.1)), theirs)
+    assert smoothed(torch.zeros(2, 7), 0.1).abs().sum() == 0

@@ -184,12 +184,10 @@ def test_the_graph_of_a_student_has_no_projections(samples, teacher, tmp_path):
     assert b"projection" not in files[0]
 
 
-def test_widths_of_a_student_that_lead_to_another_size_are_told(samples):
-    """As those of any generator are."""
-    params = recipe(students=((8, 8, 4),))
-
-    with pytest.raises(ValueError, match=r"want 2 numbers in scene\.train\.widths"):
-        module(samples.info, students(params)["student 8-8-4"])
+def test_a_student_that_draws_at_another_size_is_told():
+    """By the name of what was written wrongly."""
+    with pytest.raises(ValueError, match=r"scene\.compress\.students: \(8, 8, 4\) is of 3 resolutions, and .* of 2"):
+        students(recipe(students=((8, 8, 4),)))
 
 
 def test_a_student_that_is_wider_is_told():

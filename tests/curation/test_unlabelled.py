@@ -1,0 +1,115 @@
+"""Pictures that nobody has labelled: taken in and cleaned like the others, packed apart, for students."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from curation.clean import clean
+from curation.index import read_index
+from curation.ingest import inbox, ingest
+from curation.labels import says_none
+from models.expression.copies import balance
+from models.expression.params import AugmentParams
+from tests.curation.planted import LATER, PARAMS, plant
+from tests.support.exported import no_asset
+from tests.support.raw import Sample, collection_params, encode, photo, photos, write_raw
+
+FACES = collection_params()
+
+
+def without_label(*numbers, split="train"):
+    return [Sample(encode(photo(number)), "", split) for number in numbers]
+
+
+def cleaned(root, samples):
+    write_raw(root, samples)
+    return clean(root, "faces", FACES, root / "build" / "clean" / "faces")
+
+
+@pytest.mark.parametrize(("name", "none"), [("unlabelled", True), ("Unlabeled", True), ("happy", False), ("", False)])
+def test_a_word_says_that_there_is_no_label(name, none):
+    """In both spellings and any case; an empty name is a mistake, no word."""
+    assert says_none(name, ["happy"]) is none
+
+
+def test_a_taxonomy_may_use_the_word():
+    """Then it is a label like others."""
+    assert not says_none("unlabelled", ["happy", "unlabelled"])
+
+
+def test_a_folder_of_them_comes_in(root, tmp_path):
+    """Beside class folders, with a split each, and counted under the word."""
+    result = ingest(plant(tmp_path / "set", labels=("happy", "sad", "unlabelled")), root, "faces", PARAMS)
+    rows = read_index(root, "faces", PARAMS)
+
+    assert result.labels == {"happy": 6, "sad": 6, "unlabelled": 6}
+    assert not result.refused
+    assert (rows["label"] == "").sum() == 6
+
+
+def test_they_come_in_by_themselves_too(root, tmp_path):
+    """What is one class of the labelled ones stays an error."""
+    ingest(plant(tmp_path / "set"), root, "faces", PARAMS)
+    alone = ingest(plant(tmp_path / "more", labels=("unlabelled",), seed=9), root, "faces", PARAMS)
+
+    assert (alone.added, alone.problem) == (6, "")
+
+
+def test_an_inbox_takes_the_folder(root):
+    """As one of its loose class folders."""
+    plant(root / "inbox" / "faces", labels=("happy", "sad", "unlabelled"))
+    results = inbox(root, "faces", PARAMS, now=LATER)
+
+    assert [(one.source, one.added) for one in results] == [("inbox", 18)]
+
+
+def test_they_are_packed_apart(tmp_path):
+    """In no split's array; checks look at them as at others; they are no loss of their source."""
+    faint = Sample(encode(photo(901) // 40), "")
+    made = cleaned(tmp_path, [*photos(20), *without_label(*range(100, 140)), faint])
+    rows = made.table[made.table["label"] == ""]
+
+    assert rows["reason"].value_counts().to_dict() == {"unlabelled": 40, "constant": 1}
+    assert (made.table["kept"].sum(), len(np.load(made.folder / "apart.npy"))) == (20, 40)
+    assert not made.kept("train")["label"].eq("").any()
+    apart = rows[rows["reason"] == "unlabelled"].sort_values("row")
+    assert apart["row"].tolist() == list(range(40))
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_copy_of_a_labelled_picture_goes(tmp_path, split):
+    """Planted: a labelled picture of each split once more without its label. The labelled one stays, whatever it is."""
+    labelled = next(sample for sample in photos(20) if sample.split == split)
+    copy = replace(labelled, label="", split="test" if split == "train" else "train", name="copy")
+    made = cleaned(tmp_path, [*photos(20), copy])
+
+    assert made.table["kept"].sum() == 20
+    assert made.table.loc[~made.table["kept"], "reason"].tolist() == ["exact duplicate"]
+    assert "conflicting labels" not in made.info["counts"]
+
+
+def test_the_set_takes_none_of_a_tested_group(tmp_path):
+    """Planted: the same performer stands among those that a score is taken on."""
+    made = cleaned(tmp_path, [*photos(20), *without_label(*range(100, 110))])
+    table = made.table
+    apart = table.index[table["reason"] == "unlabelled"]
+    table.loc[apart[0], "group"] = table.loc[table["split"].eq("test") & table["kept"], "group"].iloc[0]
+    made_of = balance(made, AugmentParams(), tmp_path / "set", no_asset)
+
+    assert len(made_of.kept("train")) == made_of.info["copies"] + 12
+    more = made_of.and_unlabelled
+    assert len(more.kept("train")) == len(made_of.kept("train")) + 9
+    assert table.loc[apart[0], "id"] not in set(more.kept("train")["id"])
+    assert len(more.array("train")) == len(more.kept("train")) == len(more.targets("train"))
+    assert more.targets("train").sum() == len(made_of.kept("train"))
+    assert np.array_equal(more.array("train")[-1], np.load(made.folder / "apart.npy")[table.loc[apart[-1], "row"]])
+    assert len(more.kept("validation")) == len(made_of.kept("validation"))
+
+
+def test_without_any_the_set_is_the_same(tmp_path):
+    """Nothing is joined where there is nothing."""
+    made = balance(cleaned(tmp_path, photos(20)), AugmentParams(), tmp_path / "set", no_asset)
+
+    assert np.array_equal(made.and_unlabelled.array("train"), made.array("train"))
+    assert made.info["unlabelled"] == 0
