@@ -38,7 +38,8 @@ Examples:
 \b
 The draft goes to standard output as it is written, in Fountain; a note at its end, which does not print, says what
 wrote it and how much of it stands word for word in the text that the model learned from. The same request, seed and
-model give the same draft on one machine. Where --characters names somebody, nobody else speaks.
+model give the same draft on one machine. Where --characters names somebody, nobody else speaks, nor is
+  called in capitals in a direction.
 With --continue only what is new goes to standard output, and --out gets the draft with it; its characters speak, and
 its last scene goes on, unless --heading opens another.
 

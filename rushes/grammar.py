@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from rushes.called import Called
 from rushes.elements import printed
 from rushes.marks import ACTION, ALL, CHARACTER, DIALOGUE, END, HEADING, PARENTHETICAL, TRANSITION
 from rushes.names import EXTENSIONS, MAX_NAME, MAX_NAMES, Names
@@ -51,6 +52,7 @@ _NEEDED: dict[Mode, str] = {
     "profile": CHARACTER + ACTION + END,
 }
 _PROSE = ACTION + DIALOGUE
+_CALLING = ACTION + PARENTHETICAL  # which tell the cast what to do
 MEANT = frozenset("[]{}<>*_\\^~|@#=`")  # that Fountain, or what is made of it, reads as more than themselves
 _QUOTES = "\"'\u201c\u2018\u00ab"
 _OPENINGS = {ACTION: _QUOTES + "(", DIALOGUE: _QUOTES + ".-\u2013\u2014\u2026", PARENTHETICAL: _QUOTES}
@@ -65,7 +67,7 @@ class State(NamedTuple):
 
     `said` is whether the line has a letter or digit, `closed` whether a sentence is at its end, `complete` whether
     the element was given as a whole; `pending` closes what is quoted or in brackets, `place` is where in the names
-    one is.
+    one is: in those of a cue, or in a direction in those that it calls.
     """
 
     kind: str = _START
@@ -84,7 +86,8 @@ class Grammar:
 
     Args:
         vocabulary: A sign for each token; the first token stands for none and is never allowed.
-        cast: Who may speak, spelled with these signs; anybody where it is empty.
+        cast: Who may speak, and who may be called in capitals in a direction, spelled with these signs; anybody where
+            it is empty.
         mode: A scene, an outline or a profile.
 
     Raises:
@@ -104,6 +107,8 @@ class Grammar:
         }  # fmt: skip
         extensions = [one for one in EXTENSIONS if mode == "scene" and known.issuperset(one)]
         self._names = Names(cast, names, extensions, is_list=mode == "outline")
+        # A profile names the places where somebody is seen, in capitals too.
+        self._called = Called(() if mode == "profile" else cast)
         self._followers = dict(FOLLOWERS[mode])
         if not transition & set(_TRANSITION_ENDS):
             self._followers = {kind: after.replace(TRANSITION, "") for kind, after in self._followers.items()}
@@ -137,7 +142,9 @@ class Grammar:
         said = state.said or sign.isalnum()
         closed = said and (sign in ends or (state.closed and sign in _CLOSINGS))
         pending = "" if sign == state.pending else state.pending or _PAIRS.get(sign, "")
-        return state._replace(last=sign, said=said, closed=closed, size=state.size + 1, pending=pending)
+        place = self._called.next(state.place, sign, state.last) if state.kind in _CALLING else ""
+        size = state.size + 1
+        return State(state.kind, sign, said, closed, size, state.lines, pending, place or "")
 
     def _step_in_name(self, state: State, sign: str) -> State:
         place = self._names.next(state.place, sign, state.last, state.size, state.lines)
@@ -156,6 +163,8 @@ class Grammar:
         if sign == "\n":
             is_room = state.kind == DIALOGUE and state.lines < MAX_LINES
             return is_room and ending != "must" and self._may_stop(state)
+        if state.kind in _CALLING and self._called.next(state.place, sign, state.last) is None:
+            return False
         return sign in self._signs[state.kind] and self._may_go_on(state, sign, ending)
 
     def _may_stop(self, state: State) -> bool:
@@ -164,6 +173,8 @@ class Grammar:
             return True
         if state.kind == CHARACTER:
             return self._names.is_whole(state.place, state.last)
+        if state.kind in _CALLING and not self._called.is_whole(state.place):
+            return False
         return state.closed if state.kind == TRANSITION else state.said and state.last != " "
 
     def _may_follow(self, state: State, sign: str, ending: Ending) -> bool:

@@ -3,6 +3,8 @@
 A line of three words or more is said once, a shorter one three times: where it would end just so, it has to go on.
 Six words in the same order stand once: after the first five the letter that begins the sixth is not to be had. Where
 nothing else is left to write, the grammar goes first.
+
+Nor does it say what it is asked in: where a line is just `characters`, no colon follows.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rushes.marks import ACTION, ALL, DIALOGUE
+from rushes.marks import ACTION, ALL, ASKED, DIALOGUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,6 +31,7 @@ class Guard:
 
     def __init__(self, vocabulary: Sequence[str]) -> None:
         self._ends = np.array([sign == "\n" or (bool(sign) and sign in ALL) for sign in vocabulary])
+        self._colons = np.array([sign == ":" for sign in vocabulary])
         self._letters: dict[str, list[int]] = defaultdict(list)
         for number, sign in enumerate(vocabulary):
             self._letters[sign.lower()].append(number)
@@ -69,6 +72,8 @@ class Guard:
         if not self._word and len(self._words) >= RUN - 1 and (letters := self._after.get(self._last_run())):
             narrowed = narrowed.copy()
             narrowed[[number for letter in letters for number in self._letters[letter]]] = False
+        if not self._words and self._word in ASKED:
+            narrowed = narrowed & ~self._colons
         return narrowed if narrowed.any() else mask
 
     def _is_old(self) -> bool:

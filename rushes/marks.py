@@ -37,6 +37,7 @@ SIGNS: dict[Kind, str] = {
 }
 KINDS: dict[str, Kind] = {sign: kind for kind, sign in SIGNS.items()}
 ALL = CONTROL + "".join(KINDS) + END
+ASKED = ("theme", "mood", "characters")  # what a line of the control text begins with, before a colon
 _LIKE_ACTION = frozenset({"centered", "lyrics"})  # how a page shows them says nothing that a network should learn
 _SIGNED = re.compile(f"([{''.join(KINDS)}])([^{ALL}]*)")
 
@@ -53,7 +54,7 @@ def control(
         mode: A scene, the outline of several, or somebody's profile.
     """
     lines: list[str] = [] if mode == "scene" else [mode]
-    for key, given in (("theme", theme), ("mood", mood), ("characters", characters)):
+    for key, given in zip(ASKED, (theme, mood, characters), strict=True):
         value = _in_a_line(given if isinstance(given, str) else ", ".join(given))
         lines += [f"{key}: {value}"] if value else []
     return CONTROL + "".join(f"{line}\n" for line in lines)

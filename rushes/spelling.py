@@ -18,6 +18,9 @@ _NEAR = {
 }  # fmt: skip
 
 
+STAND_IN = "PERSON "  # and a letter
+
+
 class Spelling:
     """A vocabulary: a sign for each token, of which the first stands for none."""
 
@@ -49,7 +52,7 @@ def cast_of(names: Sequence[str], spelling: Spelling) -> dict[str, str]:
         MisuseError: Not even a stand-in can be spelled.
     """
     cast: dict[str, str] = {}
-    stand_ins = (f"PERSON {letter}" for letter in string.ascii_uppercase)
+    stand_ins = (STAND_IN + letter for letter in string.ascii_uppercase)
     for name in names:
         spelled = " ".join(spelling.spelled(name.upper()).split())
         while not any(sign.isalnum() for sign in spelled) or spelled in cast:

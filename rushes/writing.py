@@ -16,7 +16,7 @@ from rushes.errors import MisuseError
 from rushes.grammar import Grammar, State
 from rushes.guard import Guard
 from rushes.length import Tally
-from rushes.marks import ACTION, ALL, CHARACTER, END, HEADING, KINDS, SIGNS, control
+from rushes.marks import ACTION, ALL, CHARACTER, END, HEADING, KINDS, PARENTHETICAL, SIGNS, control
 from rushes.names import EXTENSIONS
 from rushes.spelling import cast_of
 
@@ -156,6 +156,8 @@ class Writing:
         """An element as it is printed."""
         if sign == CHARACTER:
             text = ", ".join(dict.fromkeys(_renamed(name, self._cast) for name in text.split(", ")))
+        elif sign in {ACTION, PARENTHETICAL}:
+            text = _recalled(text, self._cast)
         return Element(KINDS[sign], text)
 
 
@@ -197,6 +199,13 @@ def _renamed(text: str, names: dict[str, str]) -> str:
     end = next((one for one in EXTENSIONS if text.endswith(one)), "")
     name = text.removesuffix(end)
     return names.get(name, name) + end
+
+
+def _recalled(text: str, names: dict[str, str]) -> str:
+    """A direction with the names in it as they are printed, in capitals, where the network spells them otherwise."""
+    others = {spelled: name.upper() for spelled, name in names.items() if spelled != name.upper()}
+    pattern = "|".join(rf"(?<!\w){re.escape(spelled)}(?!\w)" for spelled in others)
+    return re.sub(pattern, lambda found: others[found[0]], text) if others else text
 
 
 def _printable(kind: Kind, text: str) -> Element:

@@ -18,7 +18,7 @@ from rushes.screenplay import PAGE_LINES, read_script
 from rushes.spelling import Spelling, cast_of
 from rushes.writer import ScriptWriter
 from rushes.writing import Writing, draw, themes
-from tests.support.written import STATE, VOCABULARY, faults, seal, write_bundle, write_network
+from tests.support.written import STATE, VOCABULARY, called, faults, seal, write_bundle, write_network
 
 FERRY = tuple(parse(Path(__file__).with_name("ferry.fountain").read_text(encoding="utf-8")))
 SPELLING = Spelling(VOCABULARY)
@@ -172,6 +172,21 @@ def test_names_are_printed_as_they_were_given():
     assert CHARACTER + "JOSE (V.O.)" + DIALOGUE in network.fed
 
 
+def directions_of(text, cast=("JOSÉ",)):
+    """What a network writes that wants to write one text, where only Jose is there."""
+    network = Told(f"{ACTION}{text} {CHARACTER}JOSE{DIALOGUE}Go on now. ")
+    writing = Writing(network, SPELLING, Request(characters=cast, heading="SEA", length=Length(9, "words")))
+    list(writing)
+    return writing.elements
+
+
+def test_who_is_called_is_of_the_cast():
+    """By the name as it was given. Planted: a network that wants to call Kent; it may, where nobody is named."""
+    assert called(directions_of("Enter JOSE."))[0] == "JOSÉ"
+    assert "KENT" not in called(directions_of("Enter KENT."))
+    assert called(directions_of("Enter KENT.", cast=()))[0] == "KENT"
+
+
 def test_a_draft_goes_on():
     """The network reads its last scene, with the heading first; only what is new comes."""
     network = Told(f"{ACTION}Fog. ")
@@ -220,6 +235,20 @@ def test_the_guard_alone():
     assert guard.narrowed(mask)[VOCABULARY.index(" ")]
     only = np.array([sign == ACTION for sign in VOCABULARY])
     assert guard.narrowed(only) is only
+
+
+def test_what_was_asked_is_no_text():
+    """A line of speech that is just a key of the control text gets no colon; further on in a line it may stand."""
+    guard, mask = Guard(VOCABULARY), np.ones(len(VOCABULARY), bool)
+    colon = VOCABULARY.index(":")
+    for sign in f"{DIALOGUE}My characters":
+        guard.push(sign)
+    assert guard.narrowed(mask)[colon]
+    for sign in "\ncharacters":
+        guard.push(sign)
+
+    assert not guard.narrowed(mask)[colon]
+    assert guard.narrowed(mask).sum() == len(VOCABULARY) - 1
 
 
 @pytest.mark.parametrize(("length", "least", "most"), [("1p", 0.5, 1.2), ("40w", 20, 80), ("2 pages", 1, 2.2)])

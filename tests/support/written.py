@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -111,9 +112,20 @@ def faults(elements: list[Element], cast: tuple[str, ...] = ()) -> list[str]:
             if kind in {"character", "parenthetical"}
         ),
         "somebody else speaks": bool(cast) and not {cue.partition(" (")[0] for cue in cues} <= set(cast),
+        "somebody else is called": bool(cast) and not set(called(elements)) <= {*_words(" ".join(cast).upper())},
         "a line is too long": any(len(line) > 480 for one in elements for line in one.text.split("\n")),
     }
     return [fault for fault, is_so in found.items() if is_so]
+
+
+def called(elements: list[Element]) -> list[str]:
+    """Words of directions that begin with two capitals."""
+    directions = [one.text for one in elements if one.kind in {"action", "parenthetical"}]
+    return [word for text in directions for word in _words(text) if word[0].isupper() and word[1:2].isupper()]
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+", text)
 
 
 # --- A tiny bundle ---
