@@ -1,6 +1,6 @@
 """Which sign may come next, so that what is written is a script at any time: a state machine over single signs.
 
-    scene      HEADING, then action and speeches, at last perhaps a TRANSITION, END
+    scene      HEADING, then action and speeches, at last perhaps a TRANSITION, END; of a cast nobody answers himself
     speech     CHARACTER, then dialogue, each perhaps with a PARENTHETICAL before it: no cue without a word under it
     outline    beats of HEADING, ACTION (what happens) and perhaps CHARACTER (who speaks, parted by commas), END
     profile    CHARACTER (whose it is), then actions, END
@@ -67,7 +67,7 @@ class State(NamedTuple):
 
     `said` is whether the line has a letter or digit, `closed` whether a sentence is at its end, `complete` whether
     the element was given as a whole; `pending` closes what is quoted or in brackets, `place` is where in the names
-    one is: in those of a cue, or in a direction in those that it calls.
+    one is: in those of a cue, or in a direction in those that it calls; `speaker` is who of the cast has just spoken.
     """
 
     kind: str = _START
@@ -79,6 +79,7 @@ class State(NamedTuple):
     pending: str = ""
     place: str = ""
     complete: bool = False
+    speaker: str = ""
 
 
 class Grammar:
@@ -89,12 +90,19 @@ class Grammar:
         cast: Who may speak, and who may be called in capitals in a direction, spelled with these signs; anybody where
             it is empty.
         mode: A scene, an outline or a profile.
+        extensions: What may follow the name in a cue of a scene.
 
     Raises:
         ValueError: With these signs nothing can be written, or somebody's name cannot.
     """
 
-    def __init__(self, vocabulary: Sequence[str], cast: Sequence[str] = (), mode: Mode = "scene") -> None:
+    def __init__(
+        self,
+        vocabulary: Sequence[str],
+        cast: Sequence[str] = (),
+        mode: Mode = "scene",
+        extensions: Sequence[str] = EXTENSIONS,
+    ) -> None:
         self._vocabulary = ["", *vocabulary[1:]]
         known = frozenset(filter(None, self._vocabulary))
         plain = frozenset(filter(_is_plain, known))
@@ -105,9 +113,10 @@ class Grammar:
             HEADING: capital - {":"}, ACTION: plain, PARENTHETICAL: plain - set("()"), DIALOGUE: plain,
             TRANSITION: transition,
         }  # fmt: skip
-        extensions = [one for one in EXTENSIONS if mode == "scene" and known.issuperset(one)]
-        self._names = Names(cast, names, extensions, is_list=mode == "outline")
+        spelled = [one for one in extensions if mode == "scene" and known.issuperset(one)]
+        self._names = Names(cast, names, spelled, is_list=mode == "outline")
         # A profile names the places where somebody is seen, in capitals too.
+        self._mode = mode
         self._called = Called(() if mode == "profile" else cast)
         self._followers = dict(FOLLOWERS[mode])
         if not transition & set(_TRANSITION_ENDS):
@@ -123,7 +132,9 @@ class Grammar:
             ending: Whether the text may end here already, or must as soon as a sentence does.
         """
         # All that the rules ask of a state: of the size of a line the room that is left, of a sign its sort.
-        key = (state._replace(last=_sort(state.last), size=_room(state), lines=_few(state)), ending)
+        speaker = state.speaker if state.kind == CHARACTER else ""
+        like = state._replace(last=_sort(state.last), size=_room(state), lines=_few(state), speaker=speaker)
+        key = (like, ending)
         if key not in self._masks:
             mask = np.array([bool(sign) and self.allows(state, sign, ending) for sign in self._vocabulary])
             mask.flags.writeable = False
@@ -133,9 +144,9 @@ class Grammar:
     def step(self, state: State, sign: str) -> State:
         """Where one is after a sign that was allowed."""
         if sign in ALL:
-            return State(sign)
+            return State(sign, speaker=self._speaker(state, sign))
         if sign == "\n":
-            return State(state.kind, sign, lines=state.lines + 1)
+            return State(state.kind, sign, lines=state.lines + 1, speaker=state.speaker)
         if state.kind == CHARACTER:
             return self._step_in_name(state, sign)
         ends = _TRANSITION_ENDS if state.kind == TRANSITION else _SENTENCE_ENDS
@@ -144,10 +155,16 @@ class Grammar:
         pending = "" if sign == state.pending else state.pending or _PAIRS.get(sign, "")
         place = self._called.next(state.place, sign, state.last) if state.kind in _CALLING else ""
         size = state.size + 1
-        return State(state.kind, sign, said, closed, size, state.lines, pending, place or "")
+        return State(state.kind, sign, said, closed, size, state.lines, pending, place or "", speaker=state.speaker)
+
+    def _speaker(self, state: State, sign: str) -> str:
+        """Who has spoken last, when an element begins: after an action anybody may go on."""
+        if state.kind == CHARACTER:
+            return self._names.speaker(state.place) if self._mode == "scene" else ""
+        return state.speaker if sign in CHARACTER + PARENTHETICAL + DIALOGUE else ""
 
     def _step_in_name(self, state: State, sign: str) -> State:
-        place = self._names.next(state.place, sign, state.last, state.size, state.lines)
+        place = self._names.next(state.place, sign, state.last, state.size, state.lines, state.speaker)
         if state.place == ",":
             return State(CHARACTER, lines=state.lines + 1)
         return state._replace(last=sign, size=state.size + 1, place=place or "")
@@ -159,7 +176,8 @@ class Grammar:
         if state.complete or state.kind in {_START, END}:
             return False
         if state.kind == CHARACTER:
-            return self._names.next(state.place, sign, state.last, state.size, state.lines) is not None
+            size, lines = state.size, state.lines
+            return self._names.next(state.place, sign, state.last, size, lines, state.speaker) is not None
         if sign == "\n":
             is_room = state.kind == DIALOGUE and state.lines < MAX_LINES
             return is_room and ending != "must" and self._may_stop(state)
@@ -172,7 +190,7 @@ class Grammar:
         if state.complete or state.kind == _START:
             return True
         if state.kind == CHARACTER:
-            return self._names.is_whole(state.place, state.last)
+            return self._names.is_whole(state.place, state.last, state.speaker)
         if state.kind in _CALLING and not self._called.is_whole(state.place):
             return False
         return state.closed if state.kind == TRANSITION else state.said and state.last != " "

@@ -31,11 +31,22 @@ class Names:
         self, cast: Iterable[str], signs: Iterable[str], extensions: Iterable[str], *, is_list: bool = False
     ) -> None:
         self._cast, self._signs, self._is_list = frozenset(cast), frozenset(signs), is_list
-        extensions = ("", *extensions)
-        self._whole = {name + more for name in self._cast or [""] for more in extensions}
-        self._nodes = {whole[:end] for whole in self._whole for end in range(len(whole) + 1)}
+        ends = ("", *extensions)
+        # By who has just spoken; a cast of one, or of anybody, bars nobody.
+        barred = ["", *(self._cast if len(self._cast) > 1 else ())]
+        self._whole = {
+            who: {name + more for name in (self._cast - {who} if who else self._cast) or [""] for more in ends}
+            for who in barred
+        }
+        self._nodes = {
+            who: {one[:end] for one in whole for end in range(len(one) + 1)} for who, whole in self._whole.items()
+        }
 
-    def next(self, place: str, sign: str, last: str, size: int, number: int) -> str | None:
+    def speaker(self, place: str) -> str:
+        """Who is not to have the next cue, after that which is spelled at a place."""
+        return next((name for name in self._whole if name and place in _with_extensions(name)), "")
+
+    def next(self, place: str, sign: str, last: str, size: int, number: int, barred: str = "") -> str | None:
         """The place after one more sign, or None where it may not come.
 
         Args:
@@ -44,21 +55,22 @@ class Names:
             last: The one before; empty at the head of a name.
             size: How many signs the name has.
             number: Which name of the list it is.
+            barred: Who has just spoken.
         """
         if place == _COMMA:
             return "" if sign == " " else None
         if sign == _COMMA and self._is_list:
             return _COMMA if number < MAX_NAMES and self.is_whole(place, last) else None
         if self._cast or place:
-            return place + sign if place + sign in self._nodes else None
+            return place + sign if place + sign in self._nodes[barred] else None
         if sign == "(":
-            return " (" if last == " " and " (" in self._nodes and size < _ROOM_FOR_MORE else None
+            return " (" if last == " " and " (" in self._nodes[""] and size < _ROOM_FOR_MORE else None
         return "" if self._may_be_in_name(sign, last, size) else None
 
-    def is_whole(self, place: str, last: str) -> bool:
+    def is_whole(self, place: str, last: str, barred: str = "") -> bool:
         """Whether the name may end here."""
         if self._cast or place:
-            return place in self._whole
+            return place in self._whole[barred]
         return last.isalnum() or last == "."
 
     def _may_be_in_name(self, sign: str, last: str, size: int) -> bool:
@@ -71,3 +83,7 @@ class Names:
         if sign == "&":
             return last == " " and size < _ROOM_FOR_MORE
         return sign.isalnum() or (size < _ROOM_FOR_MORE and (last.isalnum() or (sign == " " and last in ".&")))
+
+
+def _with_extensions(name: str) -> set[str]:
+    return {name, *(name + more for more in EXTENSIONS)}

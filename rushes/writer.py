@@ -10,6 +10,7 @@ from rushes.bundle import BundleError
 from rushes.draft import last_scene
 from rushes.expression import open_session
 from rushes.marks import encoded, learned
+from rushes.names import EXTENSIONS
 from rushes.run_cache import CacheRules, Remembering, RunCache
 from rushes.spelling import Spelling
 from rushes.verbatim import Verbatim
@@ -77,12 +78,19 @@ class ScriptWriter:
         vocabulary: What its tokens are, first that for nothing.
         verbatim: What it has been given to learn from.
         cache: How much what a draft has said so far has a say in what comes next; None: not at all.
+        extensions: What may follow the name in a cue: those that the network has learned.
     """
 
     def __init__(
-        self, network: Network, vocabulary: Sequence[str], verbatim: Verbatim, cache: CacheRules | None = None
+        self,
+        network: Network,
+        vocabulary: Sequence[str],
+        verbatim: Verbatim,
+        cache: CacheRules | None = None,
+        extensions: Sequence[str] = EXTENSIONS,
     ) -> None:
         self.spelling, self.verbatim, self._network, self._cache = Spelling(vocabulary), verbatim, network, cache
+        self.extensions = tuple(extensions)
 
     @classmethod
     def from_bundle(cls, bundle: Bundle) -> ScriptWriter:
@@ -95,6 +103,7 @@ class ScriptWriter:
         try:
             window, state, vocabulary = int(given["window"]), int(given["state"]), _signs(given["vocabulary"])
             cache = CacheRules.read(given["cache"]) if "cache" in given else None
+            extensions = _extensions(given.get("extensions", EXTENSIONS))
         except (KeyError, TypeError, ValueError) as error:
             message = f"{bundle.folder}: the manifest lacks a usable input ({error})"
             raise BundleError(message) from error
@@ -108,7 +117,7 @@ class ScriptWriter:
             message = f"{path} cannot be read: {error}"
             raise BundleError(message) from error
         network = Network(bundle.path("graph"), window=window, state=state, vocabulary=len(vocabulary))
-        return cls(network, vocabulary, verbatim, cache)
+        return cls(network, vocabulary, verbatim, cache, extensions)
 
     def write(self, request: Request, say: Callable[[str], None] = lambda _: None) -> Writing:
         """The text as it is written: iterate over it.
@@ -117,7 +126,7 @@ class ScriptWriter:
             MisuseError: A name that is asked for cannot be written.
             BundleError: With the vocabulary no such text can be written.
         """
-        return Writing(self.network_for(request), self.spelling, request, say)
+        return Writing(self.network_for(request), self.spelling, request, say, self.extensions)
 
     def network_for(self, request: Request) -> Network | Remembering:
         """What a draft is written by: the network, with a cache of what the draft holds so far."""
@@ -129,6 +138,14 @@ class ScriptWriter:
         if before := known[: len(known) - read]:
             cache.extend(self.spelling.tokens(encoded(before))[-REMEMBERED:])
         return Remembering(self._network, cache)
+
+
+def _extensions(given: Any) -> tuple[str, ...]:  # noqa: ANN401  # of a manifest
+    unknown = [one for one in given if one not in EXTENSIONS]
+    if unknown:
+        message = f"extensions {unknown[0]!r}: known are {', '.join(map(repr, EXTENSIONS))}"
+        raise ValueError(message)
+    return tuple(given)
 
 
 def _signs(given: Any) -> list[str]:  # noqa: ANN401  # of a manifest

@@ -21,7 +21,7 @@ from rushes.names import EXTENSIONS
 from rushes.spelling import cast_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from rushes.grammar import Ending
     from rushes.request import Network, Request
@@ -49,7 +49,12 @@ class Writing:
     """
 
     def __init__(
-        self, network: Network, spelling: Spelling, request: Request, say: Callable[[str], None] = lambda _: None
+        self,
+        network: Network,
+        spelling: Spelling,
+        request: Request,
+        say: Callable[[str], None] = lambda _: None,
+        extensions: Sequence[str] = EXTENSIONS,
     ) -> None:
         self.elements: list[Element] = []
         self.signs, self.seconds = 0, 0.0
@@ -63,7 +68,7 @@ class Writing:
             if spelled != name.upper():
                 say(f"this model cannot spell {name}: it reads {spelled}, and {name} is printed")
         try:
-            self._grammar = Grammar(spelling.vocabulary, tuple(self._cast), request.mode)
+            self._grammar = Grammar(spelling.vocabulary, tuple(self._cast), request.mode, extensions)
         except ValueError as error:
             raise BundleError(str(error)) from error
         self._form, self._block = Form(request.mode), Block(is_first=not request.before)

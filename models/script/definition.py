@@ -89,6 +89,7 @@ def settings(info: Mapping[str, Any], graphs: Sequence[Graph]) -> dict[str, Any]
             "window": window,
             "state": state,
             "vocabulary": list(info["vocabulary"]),
+            "extensions": list(info["extensions"]),
             "cache": {"weights": list(CACHE.weights), "discount": CACHE.discount},
         },
         "settings": {"credits": dict(info.get("credits") or {})},

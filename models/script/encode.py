@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from curation.sampleset import SampleSet, write_text_set
 from models.script.texts import Themes, Told, outlines, profiles, scene_text, told
-from rushes.marks import ALL
+from rushes.marks import ALL, DIALOGUE, PARENTHETICAL
+from rushes.names import EXTENSIONS
 from rushes.spelling import Spelling
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from models.script.params import AugmentParams
 
 SPLITS = ("train", "validation")
+LEARNED = 8  # times that an extension occurs, at least
 ALWAYS = "\n .,ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'-!?:;()"
 
 
@@ -52,6 +54,7 @@ def encode(clean: SampleSet, params: AugmentParams, folder: Path, _read: Read) -
         tables.append(_table(clean.kept(split), made[split], content, ids))
         arrays[split] = np.frombuffer(b"".join(content), np.uint8)
     info = clean.info | {"vocabulary": vocabulary, "documents": _counted(made["train"])}
+    info |= {"extensions": extensions_in(text for _, _, text in made["train"])}
     return write_text_set(folder, pd.concat(tables, ignore_index=True), arrays, info)
 
 
@@ -76,6 +79,14 @@ def vocabulary_of(texts: Iterable[str], most: int) -> list[str]:
     fixed = dict.fromkeys([*ALL, *ALWAYS])
     frequent = [sign for sign, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0])) if sign not in fixed]
     return ["", *[*fixed, *frequent][: most - 1]]
+
+
+def extensions_in(texts: Iterable[str]) -> list[str]:
+    """What follows names in cues often enough to be learned: in plays nobody speaks off screen."""
+    counts = Counter[str]()
+    for text in texts:
+        counts.update({one: sum(text.count(one + mark) for mark in (DIALOGUE, PARENTHETICAL)) for one in EXTENSIONS})
+    return [one for one in EXTENSIONS if counts[one] >= LEARNED]
 
 
 def _table(

@@ -70,6 +70,14 @@ def test_a_cast_that_is_not_kept_shows():
     assert {"somebody else speaks", "somebody else is called"} <= set(faults(decoded(text), ("ANNA",)))
 
 
+def test_who_answers_himself_shows():
+    """Planted: the same cue twice. Of a cast of one nobody else could answer."""
+    twice = decoded(f"{HEADING}SEA{CHARACTER}BOB{DIALOGUE}Hi.{CHARACTER}BOB (V.O.){DIALOGUE}Ho.{END}")
+
+    assert faults(twice, ("ANNA", "BOB")) == ["somebody answers himself"]
+    assert faults(twice, ("BOB",)) == []
+
+
 def allowed(rules, text, ending="may"):
     state = State()
     for sign in text:
@@ -93,6 +101,9 @@ def allowed(rules, text, ending="may"):
         (f"{HEADING}SEA{CHARACTER}BOB{PARENTHETICAL}to B", "Oy", "AB"),
         (f"{HEADING}SEA{CHARACTER}BOB{DIALOGUE}K", "EN", ""),
         (f"{HEADING}SEA{CHARACTER}", "AB", "CZa" + DIALOGUE),
+        (f"{HEADING}SEA{CHARACTER}BOB{DIALOGUE}Hi.\nHo.{CHARACTER}", "A", "B"),
+        (f"{HEADING}SEA{CHARACTER}BOB (V.O.){PARENTHETICAL}low{DIALOGUE}Hi.{CHARACTER}", "A", "B"),
+        (f"{HEADING}SEA{CHARACTER}BOB{DIALOGUE}Hi.{ACTION}He waits.{CHARACTER}", "AB", ""),
         (f"{HEADING}SEA{CHARACTER}AN", "N", "AaB " + DIALOGUE),
         (f"{HEADING}SEA{CHARACTER}ANNA", DIALOGUE + PARENTHETICAL + " ", "A" + ACTION + END),
         (f"{HEADING}SEA{CHARACTER}ANNA (", "VOC", "A)"),

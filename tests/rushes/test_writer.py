@@ -13,6 +13,7 @@ from rushes.fountain import parse, write
 from rushes.guard import Guard
 from rushes.length import Length, Tally, parse_length
 from rushes.marks import ACTION, CHARACTER, CONTROL, DIALOGUE, HEADING, encoded
+from rushes.names import EXTENSIONS
 from rushes.request import Request
 from rushes.screenplay import PAGE_LINES, read_script
 from rushes.spelling import Spelling, cast_of
@@ -170,6 +171,18 @@ def test_names_are_printed_as_they_were_given():
 
     assert "".join(writing).startswith(".SEA\n\nJOSÉ (V.O.)\nGo on now.")
     assert CHARACTER + "JOSE (V.O.)" + DIALOGUE in network.fed
+
+
+def test_extensions_are_those_of_the_bundle(tmp_path):
+    """Planted: a network that wants one after every cue, in a bundle whose text had none. Older ones do not say."""
+    network, request = Told(f"{CHARACTER}JOE (V.O.){DIALOGUE}Go on now. "), Request(heading="SEA")
+    texts = ["".join(Writing(network, SPELLING, request, extensions=some)) for some in ((), (" (V.O.)",))]
+    for name, changes in (("new", {"extensions": []}), ("old", {})):
+        write_bundle(tmp_path / name, **changes)
+    new, old = (ScriptWriter.from_bundle(read_bundle(tmp_path / name)) for name in ("new", "old"))
+
+    assert ["(V.O.)" in text for text in texts] == [False, True]
+    assert (new.extensions, old.extensions) == ((), EXTENSIONS)
 
 
 def directions_of(text, cast=("JOSÉ",)):
@@ -349,6 +362,7 @@ def test_what_is_no_name(writer, name):
         ({"vocabulary": [*VOCABULARY[:-1], "a"]}, "no list of different signs"),
         ({"vocabulary": "abc"}, "no list of signs"),
         ({"cache": None}, "usable input"),
+        ({"extensions": [" (SINGS)"]}, "usable input .*known are ' .V.O"),
         ({"cache": {"weights": [1.5], "discount": 0.5}}, "usable input .*shares below 1"),
         ({"vocabulary": [*VOCABULARY[:3], *map(chr, range(500, 500 + len(VOCABULARY) - 3))]}, "can write no scene"),
     ],

@@ -93,6 +93,8 @@ def as_screenplain(elements: list[Element]) -> list[tuple[str, str]]:
 
 # --- What may be wrong with a draft ---
 
+SPOKEN = {"parenthetical", "dialogue"}
+
 
 def faults(elements: list[Element], cast: tuple[str, ...] = ()) -> list[str]:
     """Why a scene is none, or is read as something else than was meant; empty where all is well."""
@@ -113,6 +115,7 @@ def faults(elements: list[Element], cast: tuple[str, ...] = ()) -> list[str]:
         ),
         "somebody else speaks": bool(cast) and not {cue.partition(" (")[0] for cue in cues} <= set(cast),
         "somebody else is called": bool(cast) and not set(called(elements)) <= {*_words(" ".join(cast).upper())},
+        "somebody answers himself": len(cast) > 1 and _answers_himself(elements),
         "a line is too long": any(len(line) > 480 for one in elements for line in one.text.split("\n")),
     }
     return [fault for fault, is_so in found.items() if is_so]
@@ -122,6 +125,14 @@ def called(elements: list[Element]) -> list[str]:
     """Words of directions that begin with two capitals."""
     directions = [one.text for one in elements if one.kind in {"action", "parenthetical"}]
     return [word for text in directions for word in _words(text) if word[0].isupper() and word[1:2].isupper()]
+
+
+def _answers_himself(elements: list[Element]) -> bool:
+    """Whether two cues in a row, with nothing but speech between them, are of the same person."""
+    cues = [
+        one.text.partition(" (")[0] if one.kind == "character" else "" for one in elements if one.kind not in SPOKEN
+    ]
+    return any(cue and cue == after for cue, after in itertools.pairwise(cues))
 
 
 def _words(text: str) -> list[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from models.script.data import tokens_of, works_of
-from models.script.encode import encode
+from models.script.encode import LEARNED, encode, extensions_in
 from models.script.params import AugmentParams
 from models.script.texts import Themes, Told, place, profiles, scene_text, told
 from rushes.fountain import Element
-from rushes.marks import CONTROL, END, HEADING, decoded
+from rushes.marks import CHARACTER, CONTROL, DIALOGUE, END, HEADING, PARENTHETICAL, decoded
 from rushes.spelling import Spelling
 
 
@@ -23,6 +23,16 @@ def test_tokens_say_what_the_text_says(samples):
         assert "".join(signs[token] for token in tokens[end - count : end]) == spelling.spelled(text)
     assert (tokens > 0).all()
     assert sum(len(work) for work in works_of(samples, "train")) == len(tokens)
+
+
+def test_extensions_are_those_that_are_learned():
+    """One that stands in speech is none, nor is one that nearly never comes."""
+    off, aside = f"{CHARACTER}ANNA (O.S.){DIALOGUE}Hi.", f"{CHARACTER}ANNA (V.O.){PARENTHETICAL}low{DIALOGUE}Hi."
+    spoken = f"{CHARACTER}ANNA{DIALOGUE}They wrote (CONT'D) here."
+
+    assert extensions_in([spoken] * 99) == []
+    assert extensions_in([off] * LEARNED + [aside] * (LEARNED - 1)) == [" (O.S.)"]
+    assert extensions_in([off, aside] * LEARNED) == [" (V.O.)", " (O.S.)"]
 
 
 def test_no_held_out_work_is_learned_from(clean, samples):
