@@ -52,7 +52,6 @@ REASONS = {
     "near duplicate": "near_distance",
     "outlier": "max_outlier",
     "no train sample": "max_dropped_share",
-    "unlabelled": "labels",
 }
 
 SMALL_PX = 32  # the side at which perceptual hashes and outliers are made; imagehash's

@@ -186,13 +186,14 @@ def info(collection: str, examined: Examined, params: CollectionParams) -> dict[
 
 
 def findings(table: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Copies, by where the other one lies; and how many conflicts votes have settled."""
+    """Copies, by where the other one lies; how many conflicts votes have settled; and what is kept apart."""
     found = copies_found(table, ("exact duplicate", "near duplicate", "conflicting labels"))
     kept = dict(zip(table["id"], table["kept"], strict=True))
     copies = table[table["copy_of"].notna()]
     settled = (copies["reason"] == "conflicting labels") & copies["copy_of"].map(kept)
     found["conflicting labels"]["settled by votes"] = int(settled.sum())
-    return found
+    apart = int((table["reason"] == NO_LABEL).sum())
+    return found | ({"kept apart": {"without a label": apart}} if apart else {})
 
 
 def copies_found(table: pd.DataFrame, reasons: Sequence[str]) -> dict[str, dict[str, int]]:

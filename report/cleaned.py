@@ -9,6 +9,7 @@ import pandas as pd
 
 from curation.checks import REASONS
 from curation.crop import fit
+from curation.sampleset import REASONS_APART
 from report.sheets import sheet
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def dropped_sheet(reader: Reader, collection: str, table: pd.DataFrame, path: Pa
         source: Only of this source, if given.
     """
     looked_at = table[(table["source"] == source) | (source == "")]
-    dropped = looked_at[~looked_at["kept"]]
+    dropped = looked_at[~looked_at["kept"] & ~looked_at["reason"].isin(REASONS_APART)]
     shown = pd.concat([spread(dropped[dropped["reason"] == reason], EACH) for reason in REASONS])
     numbers = [int(number) for number in shown.index]
     named = dict(zip(table["id"], range(len(table)), strict=True))

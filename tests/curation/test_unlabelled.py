@@ -73,6 +73,8 @@ def test_they_are_packed_apart(tmp_path):
     assert rows["reason"].value_counts().to_dict() == {"unlabelled": 40, "constant": 1}
     assert (made.table["kept"].sum(), len(np.load(made.folder / "apart.npy"))) == (20, 40)
     assert not made.kept("train")["label"].eq("").any()
+    assert made.info["findings"]["kept apart"] == {"without a label": 40}
+    assert made.info["counts"] == {"constant": 1}
     apart = rows[rows["reason"] == "unlabelled"].sort_values("row")
     assert apart["row"].tolist() == list(range(40))
 
