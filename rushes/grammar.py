@@ -115,8 +115,8 @@ class Grammar:
         }  # fmt: skip
         spelled = [one for one in extensions if mode == "scene" and known.issuperset(one)]
         self._names = Names(cast, names, spelled, is_list=mode == "outline")
-        # A profile names the places where somebody is seen, in capitals too.
         self._mode = mode
+        # A profile names the places where somebody is seen, in capitals too.
         self._called = Called(() if mode == "profile" else cast)
         self._followers = dict(FOLLOWERS[mode])
         if not transition & set(_TRANSITION_ENDS):
