@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass, field
@@ -32,6 +34,7 @@ HOLD = "rushes.hold"  # on a model: JSON of Hold
 ROLLBACK = "rushes.rollback"  # on a model: JSON of the rollback that is under way
 RELEASED = "rushes.released"  # on a model: when, and which hold, the last release ended
 PAGE = 200
+_DIGEST = re.compile(r"[0-9a-f]{64}")  # it becomes the name of a folder
 
 
 @dataclass(frozen=True)
@@ -163,8 +166,11 @@ def fetch(mlflow: MlflowClient, version: Version, state: Path) -> Bundle:
     Raises:
         RegistryError: Its files are gone or damaged.
     """
+    if version.digest and not _DIGEST.fullmatch(version.digest):
+        message = f"{version} is said to have the digest {version.digest[:80]!r}, which is none: its tag was changed"
+        raise RegistryError(message, _way_back(version))
     folder = state / "champions" / version.family / (version.digest or f"v{version.number}")
-    kept = _kept(folder)
+    kept = _kept(folder, version.digest)
     if kept is not None:
         return kept
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -173,19 +179,21 @@ def fetch(mlflow: MlflowClient, version: Version, state: Path) -> Bundle:
         try:
             bundle.folder.rename(folder)
         except OSError:  # a night and a rollback at once: the other one was faster
-            if _kept(folder) is None:
+            if _kept(folder, version.digest) is None:
                 raise
     return read_bundle(folder)
 
 
-def _kept(folder: Path) -> Bundle | None:
+def _kept(folder: Path, digest: str) -> Bundle | None:
+    """The bundle that was fetched before; what is damaged, or another one, is taken away."""
     if not folder.is_dir():
         return None
-    try:
-        return read_bundle(folder)
-    except BundleError:
-        shutil.rmtree(folder)
-        return None
+    with contextlib.suppress(BundleError):
+        bundle = read_bundle(folder)
+        if bundle.digest == (digest or bundle.digest):
+            return bundle
+    shutil.rmtree(folder)
+    return None
 
 
 def _download(mlflow: MlflowClient, version: Version, draft: Path) -> Path:

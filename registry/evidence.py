@@ -160,9 +160,10 @@ def log_evidence(mlflow: MlflowClient, run: Run, evidence: Evidence) -> None:
 
 def log_signature(mlflow: MlflowClient, run_id: str, evidence: Evidence, signer: Signer) -> None:
     """Puts the signature beside the bundle of a run, and the very certificate that it is of."""
-    path = evidence.bundle.folder / CERTIFICATE
-    mlflow.log_artifact(run_id, str(path), BUNDLE)
-    mlflow.log_text(run_id, signer.sign(path.read_bytes()), f"{BUNDLE}/{SIGNATURE}")
+    # As it was read, and held against the digest: by now other bytes may lie there.
+    certified = evidence.bundle.certified
+    mlflow.log_text(run_id, certified.decode(), f"{BUNDLE}/{CERTIFICATE}")
+    mlflow.log_text(run_id, signer.sign(certified), f"{BUNDLE}/{SIGNATURE}")
 
 
 def _metrics(run: Run, evidence: Evidence) -> list[Metric]:

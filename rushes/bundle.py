@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,10 +25,12 @@ CONTRACT = 1
 MANIFEST = "manifest.json"
 CERTIFICATE = "certificate.json"
 SIGNATURE = "certificate.sig"
+GRAPH = "graph"  # the role of what a family runs
 
 # A file name that Linux, macOS and Windows read alike, and that cannot point out of the folder.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}", re.ASCII)
 _RESERVED = {MANIFEST, CERTIFICATE, SIGNATURE}
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)  # files to Linux, no names to Windows
 
 
 class BundleError(ValueError):
@@ -44,14 +46,14 @@ class BundledFile(_Frozen):
 
     role: str
     sha256: str
-    size_bytes: int
+    size_bytes: int = Field(ge=0)
     licence: str = ""
 
 
 class Manifest(_Frozen):
     """What the bundle is. Holds no time, id or commit, so the same data, params and code give the same digest."""
 
-    contract: int = CONTRACT
+    contract: int = Field(CONTRACT, ge=1, strict=True)
     family: str
     labels: list[str] = []
     input: dict[str, Any] = {}
@@ -61,6 +63,8 @@ class Manifest(_Frozen):
 
 class Budget(_Frozen):
     """What the compressed files may cost at most; None where nothing was asked."""
+
+    model_config = ConfigDict(allow_inf_nan=False)  # what has no end is always met
 
     max_objective_drop: float | None = None  # of fp32 less compressed, in the objective's own unit
     max_latency_ms: float | None = None  # the 95th percentile on one thread, on `Certificate.budget_machine` alone
@@ -88,6 +92,7 @@ class Certificate(_Frozen):
     peak_bytes: dict[str, int] = {}  # of resident memory, that loading and running once adds to a bare process
     budget: Budget | None = None
     budget_machine: str = ""  # the processor that the budget's milliseconds are meant for
+    form: str = ""  # the rung of the ladder that this is, such as `student 16-32-64-128, static int8 minmax`
 
 
 @dataclass(frozen=True)
@@ -98,12 +103,15 @@ class Bundle:
     manifest: Manifest
     digest: str
     certificate: Certificate | None
+    certified: bytes = b""
+    """The certificate byte for byte, as it was when it was read: what a signature is held against."""
 
     @property
     def graphs(self) -> dict[str, Path]:
         """The ONNX graphs that were learned, by file name: what travels along has a licence, and they have none."""
         files = self.manifest.files.items()
-        return {name: self.folder / name for name, file in files if name.endswith(".onnx") and not file.licence}
+        learned = [name for name, file in files if (name.endswith(".onnx") and not file.licence) or file.role == GRAPH]
+        return {name: self.folder / name for name in learned}
 
     def path(self, role: str) -> Path:
         """The file that plays a role.
@@ -144,41 +152,52 @@ def read_bundle(folder: Path) -> Bundle:
         BundleError: It is no bundle, a file is missing or has another hash, it speaks a newer contract,
             or its certificate speaks of another digest.
     """
-    manifest = read_manifest(folder)
-    for name, file in manifest.files.items():
+    bundle = read_head(folder)
+    for name, file in bundle.manifest.files.items():
         _check_file(folder, name, file)
-    digest = sha256_file(folder / MANIFEST)
-    return Bundle(folder, manifest, digest, _read_certificate(folder, digest))
+    return bundle
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Reads manifest.json alone: what the files should be, before any of them is looked at.
+def read_head(folder: Path) -> Bundle:
+    """Reads manifest and certificate alone: what the files should be, before any of them is looked at.
+
+    Each is read once, and what was hashed is what is understood: storage may answer differently the second time.
 
     Raises:
-        BundleError: There is none, it is malformed, speaks a newer contract or names files outside the folder.
+        BundleError: There is no manifest, it is malformed, speaks a newer contract or names files outside the folder;
+            or its certificate speaks of another digest.
     """
     path = folder / MANIFEST
     if not path.is_file():
         message = f"{folder} holds no {MANIFEST}: it is no bundle. How to fetch one: rushes pull --help"
         raise BundleError(message)
+    content = path.read_bytes()
+    manifest, digest = _manifest(path, content), hashlib.sha256(content).hexdigest()
+    _check_names(path, manifest)
+    return Bundle(folder, manifest, digest, *_read_certificate(folder, digest))
+
+
+def _manifest(path: Path, content: bytes) -> Manifest:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(document, dict) and document.get("contract", CONTRACT) > CONTRACT:
-            message = f"{path} speaks contract {document['contract']}, this runtime {CONTRACT}: update rushes"
-            raise BundleError(message)
-        manifest = Manifest.model_validate(document)
-    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError, TypeError) as error:
+        document = json.loads(content)
+        contract = document.get("contract", CONTRACT) if isinstance(document, dict) else CONTRACT
+        if not isinstance(contract, int) or contract <= CONTRACT:
+            return Manifest.model_validate(document)
+    except (ValueError, TypeError, RecursionError) as error:  # malformed, or made to break what reads it
         message = f"{path} cannot be read: {_in_a_line(error)}"
         raise BundleError(message) from error
-    _check_names(path, manifest)
-    return manifest
+    message = f"{path} speaks contract {contract}, this runtime {CONTRACT}: update rushes"
+    raise BundleError(message)
 
 
 def _check_names(path: Path, manifest: Manifest) -> None:
     for name in manifest.files:
-        if not _NAME.fullmatch(name) or name.endswith(".") or name.lower() in _RESERVED:
+        if not _NAME.fullmatch(name) or name.endswith(".") or name.lower() in _RESERVED or _DEVICE.fullmatch(name):
             message = f"{path} names the file {name!r}: it lies outside the bundle or is no name on every system"
             raise BundleError(message)
+    if len({name.lower() for name in manifest.files}) < len(manifest.files):
+        message = f"{path} names two files that are one to systems that do not tell capitals from small letters"
+        raise BundleError(message)
 
 
 def _check_file(folder: Path, name: str, file: BundledFile) -> None:
@@ -186,25 +205,30 @@ def _check_file(folder: Path, name: str, file: BundledFile) -> None:
     if not path.is_file():
         message = f"{folder} lacks {name}: fetch the bundle again"
         raise BundleError(message)
+    size_bytes = path.stat().st_size
+    if size_bytes != file.size_bytes:
+        message = f"{path} has {size_bytes:,} bytes, not {file.size_bytes:,}: fetch the bundle again"
+        raise BundleError(message)
     found = sha256_file(path)
     if found != file.sha256:
         message = f"{path} has the sha256 {found[:12]}, not {file.sha256[:12]}: fetch the bundle again"
         raise BundleError(message)
 
 
-def _read_certificate(folder: Path, digest: str) -> Certificate | None:
+def _read_certificate(folder: Path, digest: str) -> tuple[Certificate | None, bytes]:
     path = folder / CERTIFICATE
     if not path.is_file():
-        return None
+        return None, b""
+    content = path.read_bytes()
     try:
-        certificate = Certificate.model_validate_json(path.read_text(encoding="utf-8"))
+        certificate = Certificate.model_validate_json(content)
     except (ValidationError, UnicodeDecodeError) as error:
         message = f"{path} cannot be read: {_in_a_line(error)}"
         raise BundleError(message) from error
     if certificate.digest != digest:
         message = f"{path} certifies {certificate.digest[:12]}, but the bundle is {digest[:12]}"
         raise BundleError(message)
-    return certificate
+    return certificate, content
 
 
 def _in_a_line(error: Exception) -> str:

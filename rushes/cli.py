@@ -12,7 +12,7 @@ import typer
 
 from rushes import __version__, cli_check, cli_scene, cli_write
 from rushes.cli_options import ModelOption, TrustOption, UncertifiedOption  # noqa: TC001  # typer reads them when it runs
-from rushes.errors import FAILED, RushesError
+from rushes.errors import FAILED, RushesError, plain
 
 app = typer.Typer(
     name="rushes",
@@ -80,13 +80,15 @@ def pull_command(
         typer.Option("--to", metavar="DIR", file_okay=False, help="Where to; your data folder if left out."),
     ] = None,
     trust: TrustOption = None,
+    uncertified: UncertifiedOption = False,
 ) -> None:
     """Fetch a model from the registry, and check every file of it, and who signed it."""
     from rushes.pull import pull  # noqa: PLC0415  # imported when used, so that --help is quick
     from rushes.shelf import default_shelf, quoted, usual_registry  # noqa: PLC0415  # for a quick --help
     from rushes.trust import load_trust  # noqa: PLC0415  # for a quick --help
 
-    pulled = pull(name, registry or usual_registry(), to or default_shelf(), _say, load_trust(trust))
+    where, shelf, keys = registry or usual_registry(), to or default_shelf(), load_trust(trust)
+    pulled = pull(name, where, shelf, _say, keys, uncertified=uncertified)
     version = f"version {pulled.version}" if pulled.version is not None else "without a version"
     how = f"{pulled.fetched} file{'s' if pulled.fetched > 1 else ''} fetched" if pulled.fetched else "was there already"
     typer.echo(f"{pulled.family} {version}, digest {pulled.digest[:12]}: {how}, every hash is right")
@@ -155,8 +157,9 @@ def _end(reason: object, status: int) -> None:
 
 
 def _say(text: str) -> None:
+    """One line, whoever wrote the words: a registry, a manifest, the system."""
     with contextlib.suppress(BrokenPipeError):
-        typer.echo(text, err=True)
+        typer.echo(plain(text), err=True)
 
 
 def _quiet_libraries() -> None:

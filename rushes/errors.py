@@ -21,3 +21,8 @@ class NothingFitsError(RushesError):
     """It ran, but nothing there is what was asked for."""
 
     status = NOTHING_FITS
+
+
+def plain(text: object) -> str:
+    """What somebody else wrote, as a part of one line: a line break or an escape in it could forge lines of ours."""
+    return "".join(sign if sign.isprintable() else "?" for sign in str(text))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # What ONNX Runtime knows by itself on a CPU; com.microsoft holds its quantised operators.
 KNOWN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
+COMPILED = ("com.microsoft", "EPContext")  # what was compiled for a device, perhaps in a file beside the graph
 MAX_DEPTH = 64  # of graphs in graphs
 # message -> number of a field -> the message in it; of onnx.proto, all ways to a tensor or a node.
 _INSIDE: dict[str, dict[int, str]] = {
@@ -50,23 +51,23 @@ def read_graph(path: Path) -> bytes:
     """
     content = path.read_bytes()
     own: set[str] = set()
-    wanted: dict[str, str] = {}
+    wanted: set[tuple[str, str]] = set()
     try:
         _look(memoryview(content), "model", path, own, wanted, 0)
     except _MalformedError as error:
         message = f"{path} is no graph that can be read ({error}): fetch the bundle again"
         raise BundleError(message) from error
-    strange = next((domain for domain in wanted if domain not in KNOWN_DOMAINS | own), None)
-    if strange is not None:
+    strange = sorted(pair for pair in wanted if pair[0] not in KNOWN_DOMAINS | own or pair == COMPILED)
+    if strange:
         message = (
-            f"{path} wants the custom operator {strange}.{wanted[strange]}, and a bundle may bring no library. "
+            f"{path} wants the custom operator {'.'.join(strange[0])}, and a bundle may bring no library. "
             "It is refused before it is opened: export it with ONNX's own operators"
         )
         raise BundleError(message)
     return content
 
 
-def _look(message: memoryview, kind: str, path: Path, own: set[str], wanted: dict[str, str], depth: int) -> None:
+def _look(message: memoryview, kind: str, path: Path, own: set[str], wanted: set[tuple[str, str]], depth: int) -> None:
     """Goes through a message and all in it; `own` gets the domains of its functions, `wanted` those of its nodes."""
     if depth > MAX_DEPTH:
         reason = f"more than {MAX_DEPTH} graphs within one another"
@@ -83,7 +84,7 @@ def _look(message: memoryview, kind: str, path: Path, own: set[str], wanted: dic
         elif kind == "function" and number == _FUNCTION_DOMAIN:
             own.add(_text(value))
     if kind == "node":
-        wanted.setdefault(domain, operator)
+        wanted.add((domain, operator))
 
 
 def _is_elsewhere(number: int, value: int | memoryview) -> bool:

@@ -22,14 +22,13 @@ from rushes.bundle import (
     SIGNATURE,
     BundleError,
     Manifest,
-    read_bundle,
-    read_manifest,
+    read_head,
     sha256_file,
 )
 from rushes.errors import RushesError
 from rushes.network import attempts
 from rushes.remote import Offer, Registry, Wanted, open_registry, parse_wanted
-from rushes.shelf import NEWEST, folder_name, point
+from rushes.shelf import NEWEST, admitted, check_certified, folder_name, point
 from rushes.trust import Trust, verify
 
 if TYPE_CHECKING:
@@ -60,6 +59,7 @@ class _Fetch:
     where: str
     say: Callable[[str], None]
     trust: Trust
+    uncertified: bool
 
 
 def pull(
@@ -68,8 +68,18 @@ def pull(
     shelf: Path,
     say: Callable[[str], None] = lambda _: None,
     trust: Trust = Trust({}),  # noqa: B008  # frozen, and nobody's
+    *,
+    uncertified: bool = False,
 ) -> Pulled:
     """Fetches a bundle from a registry (a URL or a folder) onto a shelf, and makes it the newest there.
+
+    Args:
+        wanted: NAME, NAME@ALIAS or NAME@7.
+        registry: Where from.
+        shelf: Where to.
+        say: Is told about trouble that passes.
+        trust: The keys of which one must have signed it; without any, nobody has to.
+        uncertified: Whether a bundle without a certificate will do, where no key is trusted.
 
     Raises:
         MisuseError: The name or the registry makes no sense.
@@ -79,19 +89,20 @@ def pull(
     """
     asked = parse_wanted(wanted)
     source = open_registry(registry, say)
-    fetch = _Fetch(source, source.find(asked), getattr(source, "where", registry), say, trust)
+    fetch = _Fetch(source, source.find(asked), getattr(source, "where", registry), say, trust, uncertified)
     text = _manifest_text(fetch, asked)
     digest = hashlib.sha256(text).hexdigest()
     _check_digest(fetch, asked, digest)
     folder = shelf / asked.name / folder_name(fetch.offer.version, digest)
     try:
-        fetched = 0 if _stands(folder, trust) else _gather(fetch, asked, text, folder)
+        fetched = 0 if _stands(fetch, folder) else _gather(fetch, asked, text, folder)
         for pointer in {NEWEST, fetch.offer.alias or NEWEST}:
             point(folder.parent, pointer, folder)
     except OSError as error:
         message = f"{asked} was not put into {shelf}: {error.strerror or error}. Another folder: --to DIR"
         raise RushesError(message) from error
-    return Pulled(folder, asked.name, fetch.offer.version, digest, fetched, verify(folder, trust))
+    signature = verify(read_head(folder), trust)
+    return Pulled(folder, asked.name, fetch.offer.version, digest, fetched, signature)
 
 
 def _manifest_text(fetch: _Fetch, asked: Wanted) -> bytes:
@@ -126,11 +137,10 @@ def _check_digest(fetch: _Fetch, asked: Wanted, digest: str) -> None:
         raise BundleError(message)
 
 
-def _stands(folder: Path, trust: Trust) -> bool:
+def _stands(fetch: _Fetch, folder: Path) -> bool:
     """Whether the bundle is on the shelf already, whole and by whom it should be. What is not is fetched again."""
     try:
-        read_bundle(folder)
-        verify(folder, trust)
+        admitted(folder, fetch.trust, uncertified=fetch.uncertified)
     except BundleError:
         return False
     return True
@@ -138,25 +148,36 @@ def _stands(folder: Path, trust: Trust) -> bool:
 
 def _gather(fetch: _Fetch, asked: Wanted, text: bytes, folder: Path) -> int:
     part = folder.with_name(f".{folder.name}.part")
+    _clear_links(part)
     part.mkdir(parents=True, exist_ok=True)
     try:
         (part / MANIFEST).write_bytes(text)
-        manifest = read_manifest(part)
-        _check_family(fetch, asked, manifest)
-        fetched = _fetch_missing(fetch, manifest, part)
         for name in (CERTIFICATE, SIGNATURE):
             _fetch_if_there(fetch, part, name)
-        read_bundle(part)
-        verify(part, fetch.trust)
+        head = read_head(part)
+        manifest = head.manifest
+        _check_family(fetch, asked, manifest)
+        # Before files as large as whoever answers likes: what nobody trusted has signed is not fetched.
+        check_certified(head, uncertified=fetch.uncertified and not fetch.trust)
+        verify(head, fetch.trust)
+        fetched = _fetch_missing(fetch, manifest, part)
+        admitted(part, fetch.trust, uncertified=fetch.uncertified)
     except BundleError as error:
         shutil.rmtree(part, ignore_errors=True)
         with contextlib.suppress(OSError):  # it holds other bundles
             part.parent.rmdir()
-        reason = str(error).replace(f"{part}{os.sep}", "")
+        reason = str(error).replace(f"{part}{os.sep}", "").replace(str(part), "it")
         message = f"{asked} from {fetch.where} is refused, and nothing of it was kept: {reason}"
         raise BundleError(message) from error
-    _put_up(part, manifest, folder, fetch.trust)
+    _put_up(fetch, part, manifest, folder)
     return fetched
+
+
+def _clear_links(part: Path) -> None:
+    """Takes away what somebody else may have laid where files gather, so that nothing is written through a link."""
+    for path in (part, *(part.iterdir() if part.is_dir() and not part.is_symlink() else ())):
+        if path.is_symlink():
+            path.unlink()
 
 
 def _check_family(fetch: _Fetch, asked: Wanted, manifest: Manifest) -> None:
@@ -209,12 +230,13 @@ def _fetch_if_there(fetch: _Fetch, part: Path, name: str) -> None:
         return
     try:
         (part / name).write_bytes(_all_bytes(fetch, name))
-    except RushesError:
+    except RushesError as error:
         if names is not None:
             raise
+        fetch.say(f"without {name}: {error}")  # a bucket behind the server answers so for what is not there
 
 
-def _put_up(part: Path, manifest: Manifest, folder: Path, trust: Trust) -> None:
+def _put_up(fetch: _Fetch, part: Path, manifest: Manifest, folder: Path) -> None:
     for stray in {path.name for path in part.iterdir()} - {MANIFEST, CERTIFICATE, SIGNATURE, *manifest.files}:
         (part / stray).unlink(missing_ok=True)
     if folder.exists():
@@ -222,5 +244,5 @@ def _put_up(part: Path, manifest: Manifest, folder: Path, trust: Trust) -> None:
     try:
         part.rename(folder)
     except OSError:
-        if not _stands(folder, trust):  # else another pull of the same bundle was faster
+        if not _stands(fetch, folder):  # else another pull of the same bundle was faster
             raise

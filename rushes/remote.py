@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 import requests
 
-from rushes.bundle import MANIFEST, read_manifest
+from rushes.bundle import MANIFEST, read_head
 from rushes.errors import MisuseError, NothingFitsError, RushesError
 from rushes.network import BusyError, attempts
 from rushes.shelf import CHAMPION, NEWEST, pointed, pull_hint, shelved
@@ -132,7 +132,7 @@ class FolderRegistry:
         return Offer(last.version, str(last.folder), alias, last.digest)
 
     def _bare(self, wanted: Wanted) -> Offer:
-        family = read_manifest(self.folder).family
+        family = read_head(self.folder).manifest.family
         if wanted.version is None and family == wanted.name:
             return Offer(None, str(self.folder))
         message = (
@@ -289,7 +289,8 @@ class MlflowRegistry:
         return answer
 
     def _auth(self, url: str) -> Callable[[requests.PreparedRequest], requests.PreparedRequest] | None:
-        if urlsplit(url).netloc != urlsplit(self._url).netloc:
+        own, asked = urlsplit(self._url), urlsplit(url)
+        if (asked.scheme, asked.netloc) != (own.scheme, own.netloc):  # another host, or this one without TLS
             return _no_auth
         if token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
             return _Token(token)

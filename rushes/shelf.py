@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from rushes.bundle import CERTIFICATE, MANIFEST, Bundle, BundleError, read_bundle
+from rushes.bundle import CERTIFICATE, MANIFEST, SIGNATURE, Bundle, BundleError, read_bundle, read_head
 from rushes.errors import NothingFitsError
-from rushes.trust import load_trust, verify
+from rushes.trust import Trust, load_trust, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 NEWEST = "newest"
 CHAMPION = "champion"
@@ -109,13 +109,41 @@ def use_model(
         MisuseError: The trusted keys cannot be read.
     """
     trusted = load_trust(trust)
-    bundle = read_bundle(find_model(place, family))
+    folder = find_model(place, family)
+    bundle = read_head(folder)
     if bundle.manifest.family != family:
         message = f"{bundle.folder} is a bundle of the family {bundle.manifest.family!r}; {command} {family!r}"
         raise NothingFitsError(message)
-    check_certified(bundle, uncertified=uncertified and not trusted)
-    verify(bundle.folder, trusted)
-    return bundle
+    return admitted(folder, trusted, uncertified=uncertified)[0]
+
+
+def admitted(folder: Path, trust: Trust, *, uncertified: bool = False) -> tuple[Bundle, str]:
+    """The one gate of all commands: a bundle that may be used here, and how its signature stands, in words.
+
+    Raises:
+        BundleError: It reaches out of its folder by a link, a hash, the certificate or the signature is wrong.
+    """
+    bundle = read_head(folder)
+    refuse_links(folder, [MANIFEST, CERTIFICATE, SIGNATURE, *bundle.manifest.files])
+    check_certified(bundle, uncertified=uncertified and not trust)
+    signature = verify(bundle, trust)
+    whole = read_bundle(folder)
+    if (whole.digest, whole.certified) != (bundle.digest, bundle.certified):
+        message = f"{folder} changed while it was read: pull it onto a disk of this machine"
+        raise BundleError(message)
+    return whole, signature
+
+
+def refuse_links(folder: Path, names: Iterable[str]) -> None:
+    """A bundle is files of its own: a link would reach out of its folder, and may lead elsewhere a moment later.
+
+    Raises:
+        BundleError: One of them is a link.
+    """
+    for name in names:
+        if (folder / name).is_symlink():
+            message = f"{folder / name} is a link, and a bundle is files of its own: pull it again"
+            raise BundleError(message)
 
 
 def check_certified(bundle: Bundle, *, uncertified: bool = False) -> None:
@@ -126,8 +154,8 @@ def check_certified(bundle: Bundle, *, uncertified: bool = False) -> None:
     """
     if bundle.certificate is None and not uncertified:
         message = (
-            f"{bundle.folder} has no {CERTIFICATE}: nothing says how good or how fast it is. Pull it from a registry; "
-            "or take it as it is with --uncertified, where no key is trusted"
+            f"{bundle.folder} has no {CERTIFICATE}: nothing says how good or how fast it is. "
+            "Pull a version that has one; or take it as it is with --uncertified, where no key is trusted"
         )
         raise BundleError(message)
 

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Literal
 import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from rushes.bundle import CERTIFICATE, SIGNATURE, BundleError
-from rushes.errors import MisuseError, RushesError
+from rushes.bundle import CERTIFICATE, SIGNATURE, Bundle, BundleError
+from rushes.errors import MisuseError, RushesError, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,20 +76,34 @@ def load_trust(given: Sequence[Path] | None = None) -> Trust:
         given: Public keys (PEM), or folders with keys named *.pub.
 
     Raises:
-        MisuseError: A path is missing, holds no key, or holds a private one. Nobody who named keys goes without them.
+        MisuseError: A path is missing, holds no key, or holds a private one; so does a `config_folder()` that is
+            there. Nobody who has named keys goes without them.
         RushesError: Keys are named, and the package that verifies is not installed.
     """
-    named = os.environ.get("RUSHES_TRUST", "")
-    paths = list(given or []) or [Path(part).expanduser() for part in named.split(os.pathsep) if part]
-    files = [file for path in paths for file in _key_files(path)]
-    if not paths:
-        files = sorted(config_folder().glob(f"*{PUBLIC_SUFFIX}"))
+    files = [file for path in _named_paths(given) for file in _key_files(path)]
     keys = {fingerprint(public): (public, file) for file in files for public in [_read_key(file)]}
     return Trust(keys)
 
 
+def _named_paths(given: Sequence[Path] | None) -> list[Path]:
+    if given:
+        return list(given)
+    if named := os.environ.get("RUSHES_TRUST", ""):
+        paths = [Path(part).expanduser() for part in named.split(os.pathsep) if part]
+        if not paths:
+            message = f"RUSHES_TRUST is {named!r}, and names no key and no folder: name one, or unset it"
+            raise MisuseError(message)
+        return paths
+    # A link to nothing is named too: whoever laid it wants to be asked.
+    return [config_folder()] if os.path.lexists(config_folder()) else []
+
+
 def _key_files(path: Path) -> list[Path]:
-    files = sorted(path.glob(f"*{PUBLIC_SUFFIX}")) if path.is_dir() else [path]
+    try:
+        files = sorted(one for one in path.iterdir() if one.suffix == PUBLIC_SUFFIX) if path.is_dir() else [path]
+    except OSError as error:
+        message = f"the trusted keys in {path} cannot be read: {error.strerror or error}"
+        raise MisuseError(message) from error
     if not files:
         message = f"{path} holds no trusted key: a public key is a file named *{PUBLIC_SUFFIX}"
         raise MisuseError(message)
@@ -153,8 +167,8 @@ def read_signature(folder: Path) -> Signature | None:
         raise BundleError(message) from error
 
 
-def verify(folder: Path, trust: Trust) -> str:
-    """Holds the signature of a bundle, whose hashes have been checked, against the trusted keys.
+def verify(bundle: Bundle, trust: Trust) -> str:
+    """Holds the signature of a bundle, over its certificate as it was read, against the trusted keys.
 
     Returns:
         How it stands, in words: signed by whom, or that nobody asked.
@@ -163,9 +177,10 @@ def verify(folder: Path, trust: Trust) -> str:
         BundleError: Keys are trusted here, and the bundle is not signed by one of them, or was changed afterwards.
         RushesError: Keys are trusted here, and the package that verifies is not installed.
     """
+    folder = bundle.folder
     found = read_signature(folder)
     if not trust:
-        who = "not signed" if found is None else f"signed by the key {found.key[:SHORT]}"
+        who = "not signed" if found is None else f"signed by the key {plain(found.key[:SHORT])}"
         return f"{who}; not verified, as no key is trusted here (--trust)"
     if found is None:
         message = (
@@ -175,21 +190,22 @@ def verify(folder: Path, trust: Trust) -> str:
         raise BundleError(message)
     if found.key not in trust.keys:
         message = (
-            f"{folder / SIGNATURE} is by the key {found.key[:SHORT]}, which is unknown here; trusted: {_named(trust)}. "
-            f"If you know whose it is, add its *{PUBLIC_SUFFIX} to those; otherwise leave this bundle alone"
+            f"{folder / SIGNATURE} is by the key {plain(found.key[:SHORT])}, which is unknown here; "
+            f"trusted: {_named(trust)}. If you know whose it is, add its *{PUBLIC_SUFFIX} to those; "
+            "otherwise leave this bundle alone"
         )
         raise BundleError(message)
     public, file = trust.keys[found.key]
-    _check_certificate(folder, public, found.signature, file)
+    _check_certificate(bundle, public, found.signature, file)
     return f"signed by {file.name} ({found.key[:SHORT]}), which is trusted"
 
 
-def _check_certificate(folder: Path, public: bytes, signature: str, file: Path) -> None:
-    path = folder / CERTIFICATE
-    if not path.is_file():
+def _check_certificate(bundle: Bundle, public: bytes, signature: str, file: Path) -> None:
+    path = bundle.folder / CERTIFICATE
+    if not bundle.certified:
         message = f"{path} is missing, though {file.name} is said to have signed it: pull the bundle again"
         raise BundleError(message)
-    if not fits(public, signature, path.read_bytes()):
+    if not fits(public, signature, bundle.certified):
         message = (
             f"{path} is not what {file.name} signed: it was changed afterwards. "
             "Pull the bundle again; if that does not help, tell who keeps the registry"

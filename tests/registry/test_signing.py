@@ -1,6 +1,7 @@
 import json
 import shutil
 import stat
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
@@ -11,12 +12,14 @@ from flows import environment
 from flows.__main__ import app
 from registry import catalogue
 from registry.command import git
+from registry.evidence import log_signature
 from registry.settings import Settings, SigningSettings
 from registry.signing import KeyFileError, load_signer, new_pair
-from rushes.bundle import CERTIFICATE, SIGNATURE, BundleError, sha256_file
+from rushes.bundle import CERTIFICATE, SIGNATURE, BundleError, read_bundle, sha256_file
 from rushes.pull import pull
 from rushes.trust import fingerprint, fits, load_trust
 from tests.support.certified import signer
+from tests.support.runtime import write_bundle
 from tests.support.studio import POOR
 
 
@@ -92,6 +95,22 @@ def test_the_command_makes_a_pair(tmp_path, monkeypatch):
     assert "--trust set.pub" in done.output
     assert _signer_at(tmp_path / "keys/set.pem").fingerprint in done.output
     assert not (environment.checkout() / "keys/set.pem").exists()
+
+
+def test_what_is_signed_is_what_was_read(tmp_path):
+    """Written over in the meantime, the certificate that was checked is signed and logged, and no other."""
+    write_bundle(tmp_path / "bundle")
+    read = read_bundle(tmp_path / "bundle")
+    certificate = (tmp_path / "bundle" / CERTIFICATE).read_text()
+    (tmp_path / "bundle" / CERTIFICATE).write_text("{}")
+    logged = {}
+    client = SimpleNamespace(log_text=lambda run, text, name: logged.update({(run, name): text}))
+    log_signature(client, "run", SimpleNamespace(bundle=read), signer())
+
+    assert logged == {
+        ("run", f"bundle/{CERTIFICATE}"): certificate,
+        ("run", f"bundle/{SIGNATURE}"): signer().sign(certificate.encode()),
+    }
 
 
 @pytest.mark.slow

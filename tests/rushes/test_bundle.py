@@ -36,6 +36,7 @@ def test_refuses_a_changed_file(bundle_folder):
 
 STRANGE_NAMES = ["../x", "a/b", "a\\b", "C:x", ".hidden", "x\n", "manifest.json", "", "a."]
 STRANGE_NAMES += ["Certificate.JSON", "certificate.sig"]
+STRANGE_NAMES += ["NUL", "CON", "aux.onnx", "COM1", "lpt9.tar.gz"]
 
 
 @pytest.mark.parametrize("name", STRANGE_NAMES)
@@ -47,11 +48,75 @@ def test_refuses_names_that_leave_the_folder(bundle_folder, name):
         read_bundle(bundle_folder)
 
 
-def test_refuses_a_newer_contract(bundle_folder):
+@pytest.mark.parametrize("name", ["console.onnx", "auxiliary", "com10.onnx", "nul_.bin"])
+def test_names_that_only_begin_like_a_device_are_names(bundle_folder, name):
+    """Such a file is looked for, as any other."""
+    _change(bundle_folder, files={name: {"role": "graph", "sha256": "0", "size_bytes": 1}})
+    (bundle_folder / "certificate.json").unlink()
+
+    with pytest.raises(BundleError, match=f"lacks {name}"):
+        read_bundle(bundle_folder)
+
+
+def test_refuses_names_that_differ_by_case_alone(bundle_folder):
+    """Where capitals are small letters, one file would be written over the other."""
+    files = json.loads((bundle_folder / "manifest.json").read_text())["files"]
+    _change(bundle_folder, files=files | {"Expression.ONNX": files["expression.onnx"]})
+
+    with pytest.raises(BundleError, match="names two files that are one"):
+        read_bundle(bundle_folder)
+
+
+@pytest.mark.parametrize("more", [1, -1])
+def test_refuses_a_size_other_than_the_file_has(bundle_folder, more):
+    """What the manifest says of a file's size is held against the file: sums of it are shown, and judged."""
+    files = json.loads((bundle_folder / "manifest.json").read_text())["files"]
+    said = files["expression.onnx"]["size_bytes"] + more
+    _change(bundle_folder, files=files | {"expression.onnx": files["expression.onnx"] | {"size_bytes": said}})
+    (bundle_folder / "certificate.json").unlink()
+
+    with pytest.raises(BundleError, match=rf"expression\.onnx has [\d,]+ bytes, not {said:,}: fetch"):
+        read_bundle(bundle_folder)
+
+
+def test_refuses_a_size_below_nothing(bundle_folder):
+    """It would make room for another file in the sum."""
+    files = json.loads((bundle_folder / "manifest.json").read_text())["files"]
+    _change(bundle_folder, files=files | {"expression.onnx": files["expression.onnx"] | {"size_bytes": -1}})
+
+    with pytest.raises(BundleError, match=r"cannot be read: files\.expression\.onnx\.size_bytes"):
+        read_bundle(bundle_folder)
+
+
+@pytest.mark.parametrize("contract", [2, 10**30])
+def test_refuses_a_newer_contract(bundle_folder, contract):
     """A bundle from the future says that rushes must be updated."""
-    _change(bundle_folder, contract=2)
+    _change(bundle_folder, contract=contract)
 
     with pytest.raises(BundleError, match="update rushes"):
+        read_bundle(bundle_folder)
+
+
+@pytest.mark.parametrize("contract", [0, -1, True, False, 1.0, "1", None])
+def test_refuses_a_contract_that_is_none(bundle_folder, contract):
+    """Contracts are counted from one: nothing else passes for an old one."""
+    _change(bundle_folder, contract=contract)
+
+    with pytest.raises(BundleError, match="cannot be read: contract: "):
+        read_bundle(bundle_folder)
+
+
+DEEP, LONG = "[" * 100_000, "9" * 5000
+
+
+@pytest.mark.parametrize(
+    "text", [DEEP, f'{{"settings": {DEEP}', f'{{"contract": {LONG}}}', f"[{LONG}]", "\udcff", "1", ""]
+)
+def test_a_manifest_made_to_break_its_reader_is_refused(bundle_folder, text):
+    """Too deep for the stack, a number too long to be read, no text at all: it is refused, and is no fault of ours."""
+    (bundle_folder / "manifest.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+
+    with pytest.raises(BundleError, match=r"manifest\.json cannot be read"):
         read_bundle(bundle_folder)
 
 
@@ -85,3 +150,40 @@ def test_refuses_a_certificate_of_another_bundle(bundle_folder):
 
     with pytest.raises(BundleError, match="certifies f"):
         read_bundle(bundle_folder)
+
+
+@pytest.mark.parametrize("name", ["max_objective_drop", "max_latency_ms", "max_bytes"])
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan"), "Infinity"])
+def test_refuses_a_budget_without_an_end(bundle_folder, name, value):
+    """Whatever was found would meet it, or nothing could."""
+    path = bundle_folder / "certificate.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"budget": {name: value}}))
+
+    with pytest.raises(BundleError, match=rf"budget\.{name}: Input should be a finite number"):
+        read_bundle(bundle_folder)
+
+
+def test_the_certificate_is_kept_as_it_was_read(bundle_folder):
+    """A signature is held against these bytes, whatever lies there later."""
+    before = (bundle_folder / "certificate.json").read_bytes()
+    bundle = read_bundle(bundle_folder)
+    (bundle_folder / "certificate.json").write_text("{}")
+
+    assert bundle.certified == before
+
+
+def test_a_graph_is_what_plays_the_role_or_was_learned(bundle_folder):
+    """By its role whatever it is called and whoever it is by; an ONNX file besides, unless it only travels along."""
+    files = json.loads((bundle_folder / "manifest.json").read_text())["files"]
+    graph = files["expression.onnx"]
+    for name, changes in {
+        "graph.bin": {"licence": "MIT"},
+        "second.onnx": {"role": "other"},
+        "encoder.onnx": {"role": "text_encoder", "licence": "MIT"},
+    }.items():
+        (bundle_folder / name).write_bytes((bundle_folder / "expression.onnx").read_bytes())
+        files[name] = graph | changes
+    _change(bundle_folder, files=files)
+    (bundle_folder / "certificate.json").unlink()
+
+    assert sorted(read_bundle(bundle_folder).graphs) == ["expression.onnx", "graph.bin", "second.onnx"]

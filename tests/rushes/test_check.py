@@ -13,6 +13,7 @@ from rushes.trust import Trust
 from tests.support.certified import certify, public_key, sign, signer
 from tests.support.command import HEAVY, command_line
 from tests.support.runtime import write_bundle
+from tests.support.written import write_bundle as write_script
 
 METRICS = {"fp32": {"macro_f1": 0.95}, "compressed": {"macro_f1": 0.94}}
 WIDE = {"max_objective_drop": 0.02, "max_latency_ms": 10_000.0, "max_bytes": 1e9}
@@ -85,7 +86,65 @@ def test_milliseconds_count_on_the_machine_that_is_named(rushes, bundle_folder):
     assert status == 0
     assert "not judged: milliseconds are judged only on the machine that the budget names: a set's laptop" in latency
     assert float(latency.split()[3]) > 0
-    assert "the budget is met" in out
+    assert out.splitlines()[-1] == "  the budget is met as far as it was judged here; not judged: latency ms"
+
+
+@pytest.mark.parametrize(
+    ("budget", "metrics", "met", "not_judged", "summary"),
+    [
+        (WIDE, METRICS, True, ["latency_ms"], "met as far as it was judged here; not judged: latency ms"),
+        (
+            WIDE,
+            {},
+            True,
+            ["objective_drop", "latency_ms"],
+            "as it was judged here; not judged: objective drop, latency ms",
+        ),
+        ({"max_bytes": 1e9}, {}, True, [], "the budget is met"),
+        (WIDE | {"max_bytes": 1.0}, METRICS, False, ["latency_ms"], "the budget is missed"),
+        ({"max_latency_ms": 1e9}, METRICS, None, ["latency_ms"], "nothing of the budget was judged"),
+    ],
+)
+def test_what_was_not_judged_is_not_called_met(rushes, bundle_folder, budget, metrics, met, not_judged, summary):
+    """People read which lines are open, programs get their names; the exit status is as it was."""
+    digest = sha256_file(bundle_folder / MANIFEST)
+    certify(bundle_folder, digest, metrics=metrics, budget=budget, budget_machine="a set's laptop")
+    status, out, _ = rushes("check", bundle_folder, "--json")
+    said = json.loads(out)
+
+    assert (status, said["met"], said["not_judged"]) == (int(met is False), met, not_judged)
+    assert rushes("check", bundle_folder)[1].rstrip("\n").endswith(summary)
+
+
+@pytest.mark.parametrize(("asked", "status"), [("1e6", 0), ("1e-6", 1)])
+@pytest.mark.parametrize("budget", [WIDE, WIDE | {"max_latency_ms": 1e-6}, {"max_bytes": 1e9}, None])
+@pytest.mark.parametrize("machine", ["a set's laptop", processor()])
+def test_milliseconds_can_be_asked_for(rushes, bundle_folder, asked, status, budget, machine):
+    """They are judged on this machine, whichever the certificate names, in place of its own or where it has none."""
+    _certified(bundle_folder, budget, machine)
+    found, out, _ = rushes("check", bundle_folder, "--budget-ms", asked, "--json")
+    (line,) = [line for line in json.loads(out)["budget"] if line["name"] == "latency_ms"]
+
+    assert (found, line["allowed"], line["met"], line["why"]) == (status, float(asked), status == 0, "")
+    assert json.loads(out)["not_judged"] == []
+
+
+def test_milliseconds_can_be_asked_for_without_a_certificate(rushes, bundle_folder):
+    """The measure is of here, so it needs no figure of elsewhere."""
+    (bundle_folder / CERTIFICATE).unlink()
+    status, out, _ = rushes("check", bundle_folder, "--uncertified", "--budget-ms", "1e-6")
+
+    assert status == 1
+    assert out.splitlines()[-1] == "  the budget is missed"
+
+
+@pytest.mark.parametrize("asked", ["0", "-1", "nan", "inf", "twenty"])
+def test_milliseconds_that_are_none_are_misuse(rushes, bundle_folder, asked):
+    """Whatever was measured would meet them, or nothing could."""
+    status, out, err = rushes("check", bundle_folder, "--budget-ms", asked)
+
+    assert (status, out) == (2, "")
+    assert "budget-ms" in err
 
 
 def test_the_95th_percentile_of_all_graphs_on_one_thread_counts(bundle_folder, monkeypatch):
@@ -134,16 +193,52 @@ def _seal_again(folder):
     """Manifest, certificate and signature that are right about the files as they lie there."""
     manifest = Manifest.model_validate_json((folder / MANIFEST).read_text())
     files = {
-        name: file.model_copy(update={"sha256": sha256_file(folder / name)}) for name, file in manifest.files.items()
+        name: file.model_copy(
+            update={"sha256": sha256_file(folder / name), "size_bytes": (folder / name).stat().st_size}
+        )
+        for name, file in manifest.files.items()
     }
     certify(folder, write_manifest(folder, manifest.model_copy(update={"files": files})))
     sign(folder, signer())
 
 
+def _relabel(folder, name="expression.onnx", **changes):
+    """Another name or other words for the graph, sealed again."""
+    manifest = Manifest.model_validate_json((folder / MANIFEST).read_text())
+    (folder / "expression.onnx").rename(folder / name)
+    graph = manifest.files.pop("expression.onnx").model_copy(update=changes)
+    write_manifest(folder, manifest.model_copy(update={"files": {**manifest.files, name: graph}}))
+    _seal_again(folder)
+
+
+def _linked(folder):
+    """A graph that lies elsewhere."""
+    (folder / "expression.onnx").rename(folder.parent / "elsewhere.onnx")
+    (folder / "expression.onnx").symlink_to(folder.parent / "elsewhere.onnx")
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"), [("expression.onnx", {"licence": "MIT"}), ("graph.bin", {}), ("graph.bin", {"licence": "MIT"})]
+)
+def test_what_is_run_is_measured(rushes, bundle_folder, name, changes):
+    """A licence beside the graph, or another ending of its name, takes it neither off the clock nor off the scales."""
+    _relabel(bundle_folder, name, **changes)
+    _certified(bundle_folder, {"max_latency_ms": 1e-6, "max_bytes": 100.0}, processor())
+    status, out, _ = rushes("check", bundle_folder, "--json")
+    said = json.loads(out)
+
+    assert (status, list(said["latency_ms"])) == (1, [name])
+    assert said["size_bytes"]["graphs"] == (bundle_folder / name).stat().st_size
+    assert [line["met"] for line in said["budget"]] == [False, False]
+
+
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (lambda folder: (folder / "expression.onnx").write_bytes(b"x"), "expression.onnx has the sha256"),
+        (lambda folder: (folder / "expression.onnx").write_bytes(b"x"), "expression.onnx has 1 bytes, not"),
+        (_linked, "expression.onnx is a link"),
+        (lambda folder: _relabel(folder, "labels.txt", role="labels"), "0 files have the role 'graph'"),
+        (lambda folder: _relabel(folder, role="other"), "0 files have the role 'graph'"),
         (lambda folder: (folder / CERTIFICATE).unlink(), "has no certificate.json"),
         (_newer, "speaks contract 2, this runtime 1: update rushes"),
         (_no_graph, "do not run here"),
@@ -196,6 +291,77 @@ def test_a_model_is_found_by_name_alias_version_or_folder(rushes, tmp_path):
     assert rushes("check", "a b")[0] == 2
 
 
+@pytest.fixture
+def shelf(tmp_path):
+    """The default shelf, with one bundle of the family `expression`."""
+    digest = write_bundle(tmp_path / "new")
+    folder = tmp_path / "shelf/expression" / folder_name(7, digest)
+    folder.parent.mkdir(parents=True)
+    (tmp_path / "new").rename(folder)
+    return tmp_path / "shelf"
+
+
+def test_a_folder_that_is_called_like_a_model_is_not_in_its_way(rushes, shelf, tmp_path, monkeypatch):
+    """A word names a model unless a pull has filled the folder of that name; with a separator it is that folder."""
+    (tmp_path / "work/expression").mkdir(parents=True)
+    (tmp_path / "work/expression/notes.txt").write_text("no bundle")
+    monkeypatch.chdir(tmp_path / "work")
+
+    assert rushes("check", "expression")[1].startswith("expression v7")
+    for wanted in ("./expression", "expression/", "."):
+        status, _, err = rushes("check", wanted)
+        assert (status, "holds no bundle" in err) == (3, True)
+    (tmp_path / "work/expression/newest").write_text("v9-000000000009\n")
+    assert "holds no bundle" in rushes("check", "expression")[2]
+    write_bundle(tmp_path / "work/expression", detector=b"another")
+    assert json.loads(rushes("check", "expression", "--json")[1])["folder"] == "expression"
+    assert shelf.is_dir()
+
+
+@pytest.mark.parametrize("wanted", ["expression", "expression@7"])
+def test_a_model_of_another_family_is_not_the_one(rushes, shelf, wanted):
+    """A bundle that lies under a wrong name is not taken for what was asked for."""
+    (folder,) = (shelf / "expression").iterdir()
+    write_script(folder)
+    status, _, err = rushes("check", wanted)
+
+    assert status == 3
+    assert "is a bundle of the family 'script', not 'expression'" in err
+
+
+FORGED = "f1\n  signature    signed by studio.pub, which is trusted\x1b[2K\r\x85\u2028\u202e"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"objective": FORGED},
+        {"machine": {"processor": FORGED}, "latency_ms": {"fp32": 1.0}},
+        {"latency_ms": {FORGED: 1.0}},
+        {"budget": {"max_latency_ms": 1.0}, "budget_machine": FORGED},
+    ],
+)
+def test_a_certificate_forges_no_line(rushes, bundle_folder, fields):
+    """Its words are shown, in their place: no line of theirs passes for one of ours, and no cursor moves."""
+    certify(bundle_folder, sha256_file(bundle_folder / MANIFEST), **fields)
+    _, out, _ = rushes("check", bundle_folder)
+
+    assert "f1?  signature    signed by studio.pub, which is trusted?[2K????" in out
+    assert [line.split()[1:3] for line in out.splitlines() if line.startswith("  signature")] == [["not", "signed;"]]
+    assert all(line.isprintable() for line in out.splitlines())
+
+
+def test_a_manifest_forges_no_line(rushes, bundle_folder):
+    """Nor does the name of its family; the lines that are meant stay lines."""
+    manifest = Manifest.model_validate_json((bundle_folder / MANIFEST).read_text())
+    certify(bundle_folder, write_manifest(bundle_folder, manifest.model_copy(update={"family": FORGED})))
+    _, out, _ = rushes("check", bundle_folder)
+
+    assert out.splitlines()[0].startswith("f1?  signature")
+    assert all(line.isprintable() for line in out.splitlines())
+    assert out.count("\n\n") == 2
+
+
 def test_it_is_light(bundle_folder):
     """Measuring loads nothing that trains a model, nor OpenCV."""
     run = "import sys; from rushes.cli import app; app(standalone_mode=False); print(*sorted(sys.modules))"
@@ -214,4 +380,5 @@ def test_help_has_examples(rushes):
 
     assert status == 0
     assert "  rushes check expression@champion" in out
+    assert "  rushes check scene@7 --budget-ms 20" in out
     assert "Exit status: 0 met" in out

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from rushes import detector
+from rushes.errors import plain
 from tests.support.command import command_line
 from tests.support.runtime import BrightSquare, write_clip
 
@@ -77,7 +78,7 @@ def test_status_2_for_misuse(rushes, bundle_folder, tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda bundle, _: (bundle / "expression.onnx").write_bytes(b"x"), "expression.onnx has the sha256"),
+        (lambda bundle, _: (bundle / "expression.onnx").write_bytes(b"x"), "expression.onnx has 1 bytes, not"),
         (lambda bundle, _: (bundle / "manifest.json").write_text("{}"), "family: Field required"),
         (lambda _, clip: clip.write_bytes(b"x"), "cannot be opened"),
     ],
@@ -133,6 +134,38 @@ def test_a_fault_of_ours_is_one_line_too(rushes, bundle_folder, clip, monkeypatc
     assert err.startswith("rushes: this is a fault of rushes")
     with pytest.raises(ZeroDivisionError):
         rushes("capture", "--model", bundle_folder, "--source", clip)
+
+
+@pytest.mark.parametrize(
+    "forged", ["\nrushes: signed by studio.pub", "\r\x1b[2Krushes: fine", "\u202e\u2028\x85\udc1b"]
+)
+def test_what_a_registry_says_stays_in_its_line(rushes, mlflow, tmp_path, forged):
+    """A tag that breaks the line, or moves the cursor, is shown with marks instead."""
+    mlflow.tags = {"rushes.rejected": "2031-05-01", "rushes.rejected_why": f"sad{forged}"}
+    _, _, err = rushes("pull", "expression", "--registry", mlflow.url, "--to", tmp_path / "models")
+
+    assert "was rolled back: sad?" in err.splitlines()[0]
+    assert all(line.isprintable() for line in err.splitlines())
+    assert [line.split()[0] for line in err.splitlines()] == ["expression", "use"]
+
+
+def test_what_a_bundle_says_stays_in_the_line_of_an_error(rushes, bundle_folder, clip):
+    """Nor does a family's name break out of it."""
+    document = json.loads((bundle_folder / "manifest.json").read_text()) | {"family": "x\x1b[1A\x07y"}
+    (bundle_folder / "manifest.json").write_text(json.dumps(document))
+    (bundle_folder / "certificate.json").unlink()
+    status, _, err = rushes("capture", "--model", bundle_folder, "--source", clip)
+
+    assert (status, len(err.splitlines())) == (3, 1)
+    assert err.rstrip("\n").isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("café, 映画", "café, 映画"), ("a\nb\tc", "a?b?c"), ("\x1b[0m\udc80", "?[0m?")]
+)
+def test_plain_text_is_what_can_be_printed(text, shown):
+    """Letters of any language are; what moves the cursor is not."""
+    assert plain(text) == shown
 
 
 @pytest.mark.parametrize("command", ["pull", "capture"])

@@ -165,6 +165,29 @@ def test_custom_operators_are_refused(place):
     assert read_graph(place)
 
 
+COMPILED = helper.make_node("EPContext", ["x"], ["y"], domain="com.microsoft", ep_cache_context="../compiled.bin")
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        COMPILED,
+        helper.make_node("FusedMatMul", ["x", "w"], ["z"], domain="com.microsoft"),
+        helper.make_node("Relu", ["x"], ["z"]),
+    ],
+)
+@pytest.mark.usefixtures("shut")
+def test_what_was_compiled_for_a_device_is_refused(place, first):
+    """It may lie in a file beside the graph; among other operators of its domain too, and those are taken."""
+    matrix = numpy_helper.from_array(MATRIX, "w")
+    write_product(place, matrix, node=first, extra=lambda model: model.graph.node.append(COMPILED))
+    with pytest.raises(BundleError, match=r"wants the custom operator com\.microsoft\.EPContext"):
+        open_graph(place)
+
+    write_product(place, matrix, node=helper.make_node("FusedMatMul", ["x", "w"], ["y"], domain="com.microsoft"))
+    assert read_graph(place)
+
+
 def test_what_is_no_graph_is_refused(place):
     """Cut off, of another format, or with a tag that readers take in two ways."""
     write_graph(place)

@@ -66,7 +66,7 @@ def test_a_real_server_without_it(registered, tmp_path, wanted):
 def test_a_real_server_that_lost_a_file(registered, tmp_path, monkeypatch):
     """A file deleted behind the registry's back is a failure with the file's name, and nothing is left on the shelf."""
     monkeypatch.setattr(network, "PAUSES_S", ())
-    monkeypatch.setattr(remote.MlflowRegistry, "files", lambda *_: {"manifest.json", "lost.json"})
+    monkeypatch.setattr(remote.MlflowRegistry, "files", lambda *_: {"manifest.json", "certificate.json", "lost.onnx"})
     real = remote.MlflowRegistry.chunks
     monkeypatch.setattr(
         remote.MlflowRegistry, "chunks", lambda self, offer, name: real(self, offer, name.replace("expression", "lost"))

@@ -3,10 +3,10 @@ import shutil
 
 import pytest
 
-from rushes.bundle import BundleError, read_bundle
+from rushes.bundle import BundleError, read_bundle, sha256_file
 from rushes.errors import NothingFitsError, RushesError
 from rushes.pull import pull
-from rushes.shelf import find_model
+from rushes.shelf import find_model, folder_name
 from tests.support.runtime import write_bundle
 
 
@@ -46,7 +46,7 @@ def test_a_broken_bundle_on_the_shelf_is_mended(mlflow, tmp_path):
     ("change", "reason"),
     [
         (lambda data: data[:-1] + b"!", "has the sha256"),
-        (lambda data: data[:-1], "has the sha256"),
+        (lambda data: data[:-1], r"has [\d,]+ bytes, not"),
         (lambda data: data + b"more", r"is larger than the \d+ bytes"),
     ],
 )
@@ -117,12 +117,12 @@ def test_a_pull_that_was_cut_off_goes_on(mlflow, tmp_path):
     mlflow.cut = 3
     with pytest.raises(RushesError, match="cannot be reached: the connection broke off"):
         pull("expression", mlflow.url, tmp_path / "shelf")
-    # The order of files is the manifest's: the detector had come before the graph broke off.
+    # The certificate comes before any file, and then the order is the manifest's: the detector before the graph.
     gathered = [path.name for path in (tmp_path / "shelf/expression").glob(".v7-*/*")]
     with pytest.raises(NothingFitsError):
         find_model(tmp_path / "shelf", "expression")
 
-    assert sorted(gathered) == ["detector.tflite", "manifest.json"]
+    assert sorted(gathered) == ["certificate.json", "detector.tflite", "manifest.json"]
     assert pull("expression", mlflow.url, tmp_path / "shelf").fetched == 1
     assert not list((tmp_path / "shelf/expression").glob(".*"))
 
@@ -209,3 +209,78 @@ def test_a_version_without_a_bundle_is_named(mlflow, tmp_path):
 
     with pytest.raises(BundleError, match=r"holds no bundle: .* has certificate\.json, detector\.tflite"):
         pull("expression", mlflow.url, tmp_path / "shelf")
+
+
+def _part(mlflow, shelf):
+    """Where the files of version 7 gather."""
+    digest = sha256_file(mlflow.versions[7] / "manifest.json")
+    return shelf / "expression" / f".{folder_name(7, digest)}.part"
+
+
+@pytest.mark.parametrize("held", ["bundle", "strangers"])
+def test_nothing_gathers_through_a_link(mlflow, tmp_path, held):
+    """A link where files gather, to somebody's folder: that folder keeps all of its files, and the pull succeeds."""
+    canary, part = tmp_path / "canary", _part(mlflow, tmp_path / "shelf")
+    write_bundle(canary, detector=b"mine") if held == "bundle" else canary.mkdir()
+    (canary / "diary.txt").write_text("mine")
+    before = {path.name: path.read_bytes() for path in canary.iterdir()}
+    part.parent.mkdir(parents=True)
+    part.symlink_to(canary)
+    pulled = pull("expression", mlflow.url, tmp_path / "shelf")
+
+    assert {path.name: path.read_bytes() for path in canary.iterdir()} == before
+    assert not pulled.folder.is_symlink()
+    assert find_model(tmp_path / "shelf", "expression") == pulled.folder
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "certificate.json", "expression.onnx", "stray.txt"])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_no_file_is_written_through_a_link(mlflow, tmp_path, name, is_there):
+    """A link among what has gathered, to a file or to none: what it points to stays as it is, and is not taken over."""
+    mine, part = tmp_path / "mine.txt", _part(mlflow, tmp_path / "shelf")
+    if is_there:
+        mine.write_text("mine")
+    part.mkdir(parents=True)
+    (part / name).symlink_to(mine)
+    pulled = pull("expression", mlflow.url, tmp_path / "shelf")
+
+    assert (mine.read_text() if mine.exists() else None) == ("mine" if is_there else None)
+    assert not [path for path in pulled.folder.iterdir() if path.is_symlink()]
+
+
+def test_without_a_certificate_nothing_is_taken_unless_asked(mlflow, tmp_path):
+    """It is refused, and the model of before is still the newest; with `uncertified` it is what was asked for."""
+    before = pull("expression", mlflow.url, tmp_path / "shelf").folder
+    write_bundle(tmp_path / "v8", detector=b"another")
+    (tmp_path / "v8/certificate.json").unlink()
+    mlflow.versions[8] = tmp_path / "v8"
+
+    with pytest.raises(BundleError, match=r"nothing of it was kept: it has no certificate\.json.*--uncertified"):
+        pull("expression@8", mlflow.url, tmp_path / "shelf")
+    assert find_model(tmp_path / "shelf", "expression") == before
+    pulled = pull("expression@8", mlflow.url, tmp_path / "shelf", uncertified=True)
+    assert find_model(tmp_path / "shelf", "expression") == pulled.folder
+    assert read_bundle(pulled.folder).certificate is None
+
+
+def test_a_certificate_that_came_later_is_fetched(mlflow, tmp_path):
+    """What was taken without one does not stand in its way."""
+    certificate = (mlflow.versions[7] / "certificate.json").read_bytes()
+    (mlflow.versions[7] / "certificate.json").unlink()
+    folder = pull("expression", mlflow.url, tmp_path / "shelf", uncertified=True).folder
+    with pytest.raises(BundleError, match=r"has no certificate\.json"):
+        pull("expression", mlflow.url, tmp_path / "shelf")
+    (mlflow.versions[7] / "certificate.json").write_bytes(certificate)
+
+    assert pull("expression", mlflow.url, tmp_path / "shelf").folder == folder
+    assert (folder / "certificate.json").read_bytes() == certificate
+
+
+def test_what_is_not_certified_is_not_fetched(mlflow, tmp_path):
+    """The certificate is looked for before the large files are."""
+    (mlflow.versions[7] / "certificate.json").unlink()
+    with pytest.raises(BundleError, match=r"has no certificate\.json"):
+        pull("expression", mlflow.url, tmp_path / "shelf")
+
+    assert [path for path in mlflow.asked if path.endswith("manifest.json")]
+    assert not [path for path in mlflow.asked if path.endswith((".onnx", ".tflite"))]

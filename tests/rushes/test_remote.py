@@ -129,6 +129,17 @@ def test_credentials_go_to_no_other_host(mlflow, monkeypatch):
         registry._answer(f"{mlflow.url}/api/2.0/mlflow/model-versions/get")
 
 
+def test_credentials_go_over_no_other_scheme(mlflow, monkeypatch):
+    """A source that names the very host of a registry that is spoken to over TLS, but without TLS, gets no token."""
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "secret")
+    mlflow.authorization = "Bearer"
+    path = "/api/2.0/mlflow/model-versions/get?name=expression&version=7"
+
+    assert MlflowRegistry(mlflow.url, _silent)._answer(mlflow.url + path).ok
+    with pytest.raises(RushesError, match="answers 401"):
+        MlflowRegistry(mlflow.url.replace("http://", "https://"), _silent)._answer(mlflow.url + path)
+
+
 @pytest.mark.parametrize("answer", [(200, b"<html>log in</html>"), (404, b'{"detail": "Not Found"}')])
 def test_what_is_not_mlflow_is_told_apart(mlflow, monkeypatch, answer):
     """A page of HTML is no registry, nor is the address of Prefect, which answers in JSON."""

@@ -1,7 +1,13 @@
+import json
+
 import pytest
 
+from rushes import shelf
+from rushes.bundle import BundleError
 from rushes.errors import NothingFitsError
-from rushes.shelf import find_model, folder_name, point, pointed, quoted, shelved
+from rushes.shelf import admitted, find_model, folder_name, point, pointed, quoted, shelved, use_model
+from rushes.trust import Trust
+from tests.support.certified import sign, signer
 from tests.support.runtime import write_bundle
 
 
@@ -71,3 +77,32 @@ def test_strangers_on_the_shelf_are_passed_over(tmp_path):
 
     assert [one.version for one in shelved(tmp_path / "expression")] == [1]
     assert pointed(tmp_path / "expression", "champion") is None
+
+
+@pytest.mark.parametrize("to", ["a file", "nothing"])
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "certificate.json", "certificate.sig", "expression.onnx", "detector.tflite"]
+)
+def test_a_link_in_a_bundle_is_refused(bundle_folder, tmp_path, monkeypatch, name, to):
+    """Whatever it stands for, and though the bytes behind it are right: it leads out of the folder."""
+    monkeypatch.setattr("rushes.trust.platformdirs.user_config_dir", lambda *_, **__: str(tmp_path / "config"))
+    monkeypatch.delenv("RUSHES_TRUST", raising=False)
+    sign(bundle_folder, signer())
+    (bundle_folder / name).rename(tmp_path / "elsewhere")
+    (bundle_folder / name).symlink_to(tmp_path / ("elsewhere" if to == "a file" else "nowhere"))
+    reason = "is a link" if (name, to) != ("manifest.json", "nothing") else "holds no manifest.json"
+
+    with pytest.raises(BundleError, match=reason):
+        admitted(bundle_folder, Trust({}), uncertified=True)
+    with pytest.raises((BundleError, NothingFitsError), match=f"{reason}|no expression model"):
+        use_model(bundle_folder, "expression", "reads", uncertified=True)
+
+
+def test_a_bundle_that_changes_while_it_is_read_is_refused(bundle_folder, monkeypatch):
+    """The signature was held against another certificate than the one that would be believed."""
+    path = bundle_folder / "certificate.json"
+    changed = json.dumps(json.loads(path.read_text()) | {"objective": "another"})
+    monkeypatch.setattr(shelf, "verify", lambda *_: path.write_text(changed))
+
+    with pytest.raises(BundleError, match="changed while it was read"):
+        admitted(bundle_folder, Trust({}))

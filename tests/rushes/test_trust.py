@@ -1,11 +1,12 @@
 import json
+import os
 import shutil
 import sys
 
 import pytest
 
 from rushes import trust
-from rushes.bundle import CERTIFICATE, MANIFEST, SIGNATURE, BundleError, sha256_file
+from rushes.bundle import CERTIFICATE, MANIFEST, SIGNATURE, BundleError, read_head, sha256_file
 from rushes.errors import MisuseError, RushesError
 from rushes.pull import pull
 from rushes.shelf import use_model
@@ -85,7 +86,9 @@ def test_what_the_studio_signed_is_taken(signed, studio):
     """By the key itself, or by the folder it lies in; and it says who signed."""
     assert use_model(signed, "expression", "reads", trust=[studio]).digest
     assert use_model(signed, "expression", "reads", trust=[studio.parent]).digest
-    assert verify(signed, load_trust([studio])).startswith(f"signed by studio.pub ({signer(1).fingerprint[:16]})")
+    assert verify(read_head(signed), load_trust([studio])).startswith(
+        f"signed by studio.pub ({signer(1).fingerprint[:16]})"
+    )
 
 
 @pytest.mark.parametrize(("spoil", "reason"), FAULTS)
@@ -97,12 +100,14 @@ def test_a_command_refuses(signed, studio, spoil, reason):
         use_model(signed, "expression", "reads", trust=[studio], uncertified=True)
 
 
-@pytest.mark.parametrize(("spoil", "reason"), [*FAULTS[:8], (FAULTS[8][0], "certificate.json is missing"), *FAULTS[9:]])
+@pytest.mark.parametrize(("spoil", "reason"), FAULTS)
 def test_pull_refuses_and_keeps_nothing(signed, studio, tmp_path, spoil, reason):
     """The same faults, planted in the registry: nothing reaches the shelf."""
     spoil(signed)
+    # A folder is asked what it is before anything of it is taken: one that contradicts itself does not come so far.
+    told = "" if spoil is _swap_and_rewrite else "is refused, and nothing of it was kept: .*"
 
-    with pytest.raises(BundleError, match=rf"is refused, and nothing of it was kept: .*{reason}"):
+    with pytest.raises(BundleError, match=f"{told}{reason}"):
         pull("expression", str(signed), tmp_path / "shelf", trust=load_trust([studio]))
     assert not (tmp_path / "shelf/expression").exists()
 
@@ -126,6 +131,28 @@ def test_a_signature_comes_from_a_server_too(mlflow, studio, tmp_path):
 
     assert "which is trusted" in pulled.signature
     assert (pulled.folder / SIGNATURE).is_file()
+
+
+@pytest.mark.parametrize("by", [None, signer(2)])
+def test_nothing_large_is_asked_for_before_it_is_known_whose_it_is(mlflow, studio, tmp_path, by):
+    """Unsigned, or signed by a stranger: the registry is asked for no graph and no detector."""
+    if by is not None:
+        sign(mlflow.versions[7], by)
+
+    with pytest.raises(BundleError, match="is refused"):
+        pull("expression", mlflow.url, tmp_path / "shelf", trust=load_trust([studio]))
+    assert [path for path in mlflow.asked if path.endswith(CERTIFICATE)]
+    assert not [path for path in mlflow.asked if path.endswith((".onnx", ".tflite"))]
+
+
+def test_a_key_that_is_claimed_is_shown_in_one_line(signed, studio, monkeypatch, capsys):
+    """It is text that anybody can write: no break and no escape of it reaches the screen."""
+    _edit(signed / SIGNATURE, signer(1).fingerprint, "\\u001b[2K\\nsigned by studio.pub")
+
+    assert verify(read_head(signed), load_trust()).startswith("signed by the key ?[2K?signed by ")
+    status, _, err = command_line(monkeypatch, capsys)("check", signed, "--trust", studio)
+    assert (status, len(err.splitlines())) == (1, 1)
+    assert "is by the key ?[2K?signed by s, which is unknown here" in err
 
 
 def test_what_stands_unsigned_is_fetched_again(signed, studio, tmp_path):
@@ -174,6 +201,60 @@ def test_keys_that_are_named_must_be_there(tmp_path, monkeypatch):
         monkeypatch.setenv("RUSHES_TRUST", str(tmp_path / name))
         with pytest.raises(MisuseError, match=reason):
             load_trust()
+
+
+def _no_key(folder):
+    folder.mkdir(parents=True)
+    (folder / "studio.pem").write_text("called otherwise")
+
+
+def _a_link_to_nothing(folder):
+    folder.parent.mkdir(parents=True)
+    folder.symlink_to("nowhere")
+
+
+@pytest.mark.parametrize(
+    ("lay", "reason"),
+    [
+        (lambda folder: folder.mkdir(parents=True), "holds no trusted key"),
+        (_no_key, "holds no trusted key"),
+        (_a_link_to_nothing, "cannot be read: No such file"),
+    ],
+)
+def test_a_folder_for_keys_holds_some(signed, tmp_path, lay, reason):
+    """Who has laid trusted/ wants to be asked: without a key in it nothing is taken, rather than everything."""
+    lay(tmp_path / "config/trusted")
+
+    with pytest.raises(MisuseError, match=rf"config/trusted.* {reason}"):
+        use_model(signed, "expression", "reads")
+
+
+@pytest.mark.parametrize("place", ["config", "named", "given"])
+def test_a_folder_of_keys_that_cannot_be_listed_is_told(studio, tmp_path, monkeypatch, place):
+    """Another user's folder, or a share that went away: it is not taken for an empty one."""
+
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    if place == "config":
+        shutil.copytree(studio.parent, tmp_path / "config/trusted")
+    monkeypatch.setenv("RUSHES_TRUST", str(studio.parent) if place == "named" else "")
+    monkeypatch.setattr(trust.Path, "iterdir", refuse)
+
+    with pytest.raises(MisuseError, match=r"the trusted keys in .*trusted cannot be read: Permission denied"):
+        load_trust([studio.parent] if place == "given" else None)
+
+
+@pytest.mark.parametrize("named", [os.pathsep, os.pathsep * 3])
+def test_a_list_of_no_keys_is_misuse(studio, tmp_path, monkeypatch, named):
+    """RUSHES_TRUST that names nothing is a slip, and turns no checking off; empty it is as if it were not there."""
+    monkeypatch.setenv("RUSHES_TRUST", named)
+    with pytest.raises(MisuseError, match="names no key and no folder"):
+        load_trust()
+    monkeypatch.setenv("RUSHES_TRUST", "")
+    shutil.copytree(studio.parent, tmp_path / "config/trusted")
+
+    assert list(load_trust().keys) == [signer(1).fingerprint]
 
 
 def test_without_the_package_nothing_is_taken_on_faith(signed, studio, monkeypatch):
