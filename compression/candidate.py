@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from compression.answers import PARITY
 from compression.export import export
 from compression.quantise import quantise_dynamic, quantise_static
 from compression.sensitivity import sensitivities
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
     from curation.sampleset import SampleSet
     from models.family import Calibration, Family, Graph, Read
-
-PARITY = "parity.npz"
 
 
 def reference(
@@ -47,7 +46,8 @@ def reference(
     np.savez(
         folder / PARITY,
         allow_pickle=False,
-        **_answers(graphs[0], family.calibration(samples, params.calibration_samples, 1, graphs[0])),
+        # Of validation: int8 has not been fitted to what it is judged by.
+        **_answers(graphs[0], family.calibration(samples, "validation", params.calibration_samples, 1, graphs[0])),
     )
     return graphs
 
@@ -79,7 +79,7 @@ def compress(
     for graph in graphs:
         path = paths[graph.name]
         if family.quantisation == "static":
-            feeds = family.calibration(samples, params.calibration_samples, params.seed, graph)
+            feeds = family.calibration(samples, "train", params.calibration_samples, params.seed, graph)
             hurt = sensitivities(path, feeds, family.kept_float) if form.float_layers else {}
             most = list(hurt)[: form.float_layers]
             quantise_static(path, folder / graph.name, feeds, family.kept_float, form.calibration, most)

@@ -1,7 +1,10 @@
 """Climbing the ladder: every form of a trained family made, judged on validation, and the pick laid out.
 
-A rung is made once for the same training, params and code: its files and figures stay on a shelf below the state
-folder, so a climb that was stopped goes on, and another budget asks for nothing new.
+A rung is made once for the same training, code and recipe of its own: its files and figures stay on a shelf below the
+state folder, so a climb that was stopped goes on, and another budget or one more student asks for nothing old.
+
+Every rung that params.yaml lists is made: a dozen, most of which cost seconds. There is nothing to search among so few,
+so no optimiser is asked (optuna would be the one); whoever wants more of them lists more.
 """
 
 from __future__ import annotations
@@ -13,16 +16,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from tqdm import tqdm
 
-from compression.candidate import PARITY, Form, compress, reference, seal
+from compression.answers import ANSWERS, PARITY, one_sample, write_answers
+from compression.candidate import Form, compress, reference, seal
 from compression.machine import machine
-from compression.networks import AWARE, CHECKPOINTS, WEIGHTS, WIDTHS, Networks
-from compression.rungs import FLOAT, ROUNDED, TEACHER, Ladder, OverBudgetError, Rung, slug
+from compression.networks import CHECKPOINTS, WEIGHTS, WIDTHS, Networks
+from compression.rungs import AWARE, FLOAT, ROUNDED, TEACHER, Ladder, OverBudgetError, Rung
 from rushes.bundle import read_bundle
 from rushes.latency import interleaved_percentiles_ms
-from training.fit import Devices
+from training.fit import Devices, DivergedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,9 +37,29 @@ if TYPE_CHECKING:
     from models.family import Family, FamilyParams, Read, StaticCompress
 
 JUDGED, LATENCIES = "judged.json", "latencies.json"
+OWN = (JUDGED, PARITY, ANSWERS)  # what a rung's folder keeps beside the bundle
 LEARNED = (WEIGHTS, WIDTHS, CHECKPOINTS)  # what a network's folder keeps beside its float form
 RUNS = 200  # of each graph, for the 95th percentile
 SHELVES = 3  # trainings whose rungs are kept
+
+
+@dataclass(frozen=True)
+class Made:
+    """A rung as it lies on the shelf, not measured yet.
+
+    Attributes:
+        name: As the ladder calls it.
+        folder: Where its files lie.
+        source: Where the float form of the same network lies.
+        digest: Of its bundle.
+        figures: objective, size_bytes, seconds, note.
+    """
+
+    name: str
+    folder: Path
+    source: Path
+    digest: str
+    figures: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -67,30 +90,41 @@ class Climb:
         Args:
             trained: The network with the weights that train has found.
         """
-        judged = list(self._rungs(trained))
-        latencies_ms = self._latencies_ms({name: source for name, source, _ in judged})
-        rungs = tuple(
-            Rung(name=name, latency_ms=latencies_ms[name], folder=slug(name), **figures) for name, _, figures in judged
-        )
-        return Ladder(self.family.objective.name, machine(), rungs)
+        failed: dict[str, str] = {}
+        made = list(self._rungs(trained, failed))
+        known_ms = self._known_ms(made)
+        ladder = self._measured(made, known_ms or self._latencies_ms(made), failed)
+        if known_ms and ladder.pick(self.params.budget) is None:  # perhaps the machine was busy that time
+            ladder = self._measured(made, self._latencies_ms(made), failed)
+        return ladder
 
-    def _latencies_ms(self, sources: dict[str, str]) -> dict[str, float]:
-        """The 95th percentile of each rung, all measured in turns; those of before where all rungs are the same.
+    def _measured(self, made: list[Made], latencies_ms: dict[str, float], failed: dict[str, str]) -> Ladder:
+        rungs = tuple(
+            Rung(name=one.name, latency_ms=latencies_ms[one.name], folder=one.folder.name, **one.figures)
+            for one in made
+        )
+        return Ladder(self.family.objective.name, machine(), rungs, failed)
+
+    def _known_ms(self, made: list[Made]) -> dict[str, float] | None:
+        """The milliseconds of before, where all rungs and the machine are the same.
 
         Another measurement might pick another of two that are nearly as fast, and the same training would be
         registered twice.
         """
-        path = self.shelf / LATENCIES
-        digests = {name: read_bundle(self.shelf / slug(name)).digest for name in sources}
         with suppress(OSError, ValueError, KeyError):
-            known = json.loads(path.read_text(encoding="utf-8"))
-            if known["machine"] == machine() and known["digests"] == digests:
-                return {name: float(known["ms"][name]) for name in sources}
-        feeds = {name: _first_sample(self.shelf / slug(source)) for name, source in sources.items()}
-        paths = {name: read_bundle(self.shelf / slug(name)).path("graph") for name in sources}
+            known = json.loads((self.shelf / LATENCIES).read_text(encoding="utf-8"))
+            if known["machine"] == machine() and known["digests"] == {one.name: one.digest for one in made}:
+                return {one.name: float(known["ms"][one.name]) for one in made}
+        return None
+
+    def _latencies_ms(self, made: list[Made]) -> dict[str, float]:
+        """The 95th percentile of each rung, all measured in turns."""
+        feeds = {one.name: one_sample(one.source) for one in made}
+        paths = {one.name: read_bundle(one.folder).path("graph") for one in made}
         spread = interleaved_percentiles_ms(paths, feeds, threads=(1,), runs=RUNS)
-        found = {name: spread[name]["1"]["p95"] for name in sources}
-        path.write_text(json.dumps({"machine": machine(), "digests": digests, "ms": found}), encoding="utf-8")
+        found = {name: part["1"]["p95"] for name, part in spread.items()}
+        known = {"machine": machine(), "digests": {one.name: one.digest for one in made}, "ms": found}
+        (self.shelf / LATENCIES).write_text(json.dumps(known), encoding="utf-8")
         return found
 
     def install(self, ladder: Ladder, candidate: Path, source: Path) -> Rung:
@@ -103,40 +137,46 @@ class Climb:
         if pick is None:
             raise OverBudgetError(self.family.name, ladder, self.params.budget)
         network = pick.name.rpartition(", ")[0]
-        shutil.copytree(self.shelf / pick.folder, candidate, ignore=shutil.ignore_patterns(JUDGED, PARITY, *LEARNED))
-        shutil.copytree(
-            self.shelf / slug(f"{network}, {FLOAT}"), source, ignore=shutil.ignore_patterns(JUDGED, *LEARNED)
-        )
+        shelved = self.shelf / pick.folder
+        for folder in (candidate, source):  # of a run before, where DVC has not taken it away
+            shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(shelved, candidate, ignore=shutil.ignore_patterns(*OWN, *LEARNED))
+        shutil.copytree(self._networks.folder(network), source, ignore=shutil.ignore_patterns(JUDGED, *LEARNED))
+        shutil.copyfile(shelved / ANSWERS, source / ANSWERS)
         return pick
 
-    def _rungs(self, trained: torch.nn.Module) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        """Name, name of the float rung of the same network, and figures of each."""
+    def _rungs(self, trained: torch.nn.Module, failed: dict[str, str]) -> Iterator[Made]:
+        """Each form, made or found; networks whose training has diverged go into `failed`, with the reason."""
         names, floor = self._networks.names, None
         with tqdm(desc=f"ladder: {self.family.name}", unit="rung", disable=None, leave=False) as bar:
             while names:
                 network = names.pop(0)
                 made = {}
-                for name, figures in self._forms_of(network, trained):
-                    made[name] = figures["objective"]
-                    bar.update()
-                    yield name, f"{network}, {FLOAT}", figures
+                try:
+                    for one in self._forms_of(network, trained):
+                        made[one.name] = one.figures["objective"]
+                        bar.update()
+                        yield one
+                except DivergedError as error:  # the others stand as they are
+                    failed[network] = str(error)
+                    continue
                 if floor is None:
                     floor = made[f"{TEACHER}, {FLOAT}"] - self.params.budget.max_objective_drop - ROUNDED
                 aware = self._networks.aware_of(network)
                 if aware and AWARE not in network and _rounding_costs(made, floor):
                     names.insert(0, aware)
 
-    def _forms_of(self, network: str, trained: torch.nn.Module) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _forms_of(self, network: str, trained: torch.nn.Module) -> Iterator[Made]:
         """Each form of a network with its figures; what is not there yet is made."""
-        source = self.shelf / slug(f"{network}, {FLOAT}")
+        source = self._networks.folder(network)
         for name, form in {FLOAT: None, **self._ways()}.items():
-            folder = self.shelf / slug(f"{network}, {name}")
+            folder = self._networks.folder(network, name)
             figures = _figures(folder)
             if figures is None:
                 start = time.monotonic()
                 note = self._make(self._networks.get(network, trained), source, folder, form)
-                figures = self._judge(folder, start, note)
-            yield f"{network}, {name}", figures
+                figures = self._judge(folder, source, start, note)
+            yield Made(f"{network}, {name}", folder, source, read_bundle(folder).digest, figures)
 
     @property
     def _networks(self) -> Networks:
@@ -165,9 +205,10 @@ class Climb:
         seal(family, self.samples, graphs, self.read, folder)
         return f"float: {', '.join(stayed)}" if stayed else ""
 
-    def _judge(self, folder: Path, start: float, note: str) -> dict[str, Any]:
+    def _judge(self, folder: Path, source: Path, start: float, note: str) -> dict[str, Any]:
         """The figures of a rung by the validation split; written, so that they are made once."""
         bundle = read_bundle(folder)
+        write_answers(bundle, source)
         rows = self.family.score(bundle, self.clean, "validation", self.read).rows
         figures = {
             "objective": self.family.objective(rows),
@@ -184,6 +225,8 @@ def _figures(folder: Path) -> dict[str, Any] | None:
     try:
         figures: dict[str, Any] = json.loads((folder / JUDGED).read_text(encoding="utf-8"))
         read_bundle(folder)
+        if not (folder / ANSWERS).is_file():
+            return None
     except (OSError, ValueError):  # BundleError is one: what is damaged is made anew
         return None
     return figures
@@ -193,11 +236,6 @@ def _rounding_costs(objectives: dict[str, float], floor: float) -> bool:
     """Whether a network's float form is good enough, and none of its int8 forms is."""
     good = [name for name, objective in objectives.items() if objective >= floor]
     return len(good) == 1 and good[0].endswith(f", {FLOAT}")
-
-
-def _first_sample(folder: Path) -> dict[str, np.ndarray]:
-    with np.load(folder / PARITY) as stored:
-        return {name[3:]: stored[name][:1] for name in stored if name.startswith("in:")}
 
 
 def tidy(shelves: Path) -> None:

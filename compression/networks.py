@@ -6,6 +6,7 @@ Each is trained once: its weights lie in the folder of its float form, and a tra
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import shutil
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from compression.aware import made_aware
 from compression.prune import narrowed, widths_of, with_widths
-from compression.rungs import FLOAT, TEACHER, slug
+from compression.rungs import AWARE, FLOAT, TEACHER, slug
 from training.fit import Devices, fit
 
 if TYPE_CHECKING:
@@ -30,7 +31,11 @@ if TYPE_CHECKING:
     from models.family import Family, FamilyParams, Tuning
 
 WEIGHTS, WIDTHS, CHECKPOINTS = "weights.safetensors", "widths.json", "checkpoints"
-AWARE = "quantisation-aware"
+# Of a section `compress`, what says which rungs there are, and how a trained network is quantised: no training depends
+# on it.
+LISTED = {"students", "student_epochs", "prune", "quantisation_aware", "calibrations", "float_layers"}
+QUANTISING = {"calibration_samples", "seed"}
+KEY = 8  # signs of a hash
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,44 @@ class Networks:
         """Those that every ladder of the family has, the trained one first."""
         return [TEACHER, *self._students, *self._narrowed]
 
+    def folder(self, network: str, form: str = FLOAT) -> Path:
+        """Where a form of a network lies: called after it, and after what it alone was made by.
+
+        So another student, or another way of calibrating, asks for nothing else to be made again.
+
+        Args:
+            network: One of `names`, or what `aware_of` one of them says.
+            form: What a rung calls it.
+        """
+        made_by = self._made_by(network)
+        if form != FLOAT:
+            # Where layers stay float, the first of the ways of calibrating is used.
+            named = {"calibrations": self._said({"calibrations"}).get("calibrations", [])[:1]}
+            made_by |= self._said(QUANTISING) | (named if "layers" in form else {})
+        told = json.dumps(made_by, sort_keys=True, default=str)
+        return self.shelf / f"{slug(f'{network}, {form}')}-{hashlib.sha256(told.encode()).hexdigest()[:KEY]}"
+
+    def _made_by(self, network: str) -> dict[str, Any]:
+        """What the weights of a network depend on, beside the training that the shelf is called after."""
+        if network == TEACHER:
+            return {}
+        if network.endswith(AWARE):
+            plain = self._made_by(network.removesuffix(f" {AWARE}"))
+            return plain | self._taught | self._said({"quantisation_aware"})
+        if network in self._students:
+            return self._taught | {"student": self._students[network].model_dump()}
+        prune = self.params.compress.prune.model_dump(exclude={"shares"})
+        return self._taught | {"prune": prune, "share": self._narrowed[network]}
+
+    @property
+    def _taught(self) -> dict[str, Any]:
+        """How a network learns from the trained one."""
+        return self._said(set(type(self.params.compress).model_fields) - LISTED - QUANTISING)
+
+    def _said(self, names: set[str]) -> dict[str, Any]:
+        found: dict[str, Any] = self.params.compress.model_dump(mode="json", include=names)
+        return found
+
     def aware_of(self, name: str) -> str | None:
         """The name of a network tuned to bear rounding; None where the family has no such ones."""
         tuned = self.family.tuning is not None and self.params.compress.quantisation_aware.epochs
@@ -70,7 +113,7 @@ class Networks:
         """
         if name == TEACHER:
             return trained
-        folder = self.shelf / slug(f"{name}, {FLOAT}")
+        folder = self.folder(name)
         if (folder / WEIGHTS).is_file():
             return self._stored(name, trained, folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +133,7 @@ class Networks:
     @property
     def _narrowed(self) -> dict[str, float]:
         shares = self.params.compress.prune.shares if self.family.tuning else ()
-        return {f"{TEACHER} pruned by {share:.0%}": share for share in shares}
+        return {f"{TEACHER} pruned by {100 * share:g}%": share for share in shares}
 
     def _of_section(self, section: Any) -> nn.Module:  # noqa: ANN401  # each family has its own
         return self.family.network(self.family.module(self.samples.info, section))

@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from compression.candidate import PARITY
+from compression.answers import answers, check_answers, one_sample, read_parity
 from compression.count import multiply_adds
 from compression.machine import machine
 from compression.peak import peak_bytes
 from rushes.bundle import Budget, Bundle, Certificate
-from rushes.latency import interleaved_percentiles_ms, open_graph
+from rushes.latency import interleaved_percentiles_ms
 from rushes.machine import processor
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from models.family import Family, Scores
-
 
 # Rounding alone, of outputs around 1; of pictures, which are bytes, a level.
 ROUNDING, LEVEL = 1e-3, 1.0
@@ -38,18 +37,39 @@ def parity(family: Family, reference: Bundle, candidate: Bundle) -> dict[str, fl
             pictures in levels of 255, where rounding alone may come to 1.
         What `family.agreement` says of the compressed graph.
     """
-    inputs, outputs = _recorded(reference.folder / PARITY)
-    fp32, compressed = (_answers(bundle.path("graph"), inputs) for bundle in (reference, candidate))
-    truth = outputs[0]
+    inputs, truth = read_parity(reference.folder)
+    first = next(iter(truth))
+    compressed = answers(candidate.path("graph"), inputs)[first]
+    return {"fp32_max": max(_gaps(reference).values()), **family.agreement(truth[first], compressed)}
+
+
+def _gaps(reference: Bundle) -> dict[str, float]:
+    """The largest difference of each output of a float graph from what its network answers."""
+    inputs, truth = read_parity(reference.folder)
+    found = answers(reference.path("graph"), inputs)
     # Bytes would wrap around: 3 less 5 is 254.
-    largest = float(np.abs(fp32.astype(np.float64) - truth.astype(np.float64)).max())
-    return {"fp32_max": largest, **family.agreement(truth, compressed)}
+    return {k: float(np.abs(found[k].astype(np.float64) - v.astype(np.float64)).max()) for k, v in truth.items()}
 
 
-def percentiles_ms(reference: Bundle, candidate: Bundle) -> dict[str, dict[str, dict[str, float]]]:
+def check_export(reference: Bundle) -> None:
+    """Holds a float graph against the network that it was exported from.
+
+    Raises:
+        ParityError: An output differs by more than rounding comes to.
+    """
+    _, truth = read_parity(reference.folder)
+    for name, gap in _gaps(reference).items():
+        whole = np.issubdtype(truth[name].dtype, np.integer)
+        most = LEVEL if whole else ROUNDING * max(1.0, float(np.abs(truth[name]).max()))
+        if not gap <= most:
+            told = f"{gap:.3g}, where rounding gives {most:.3g} at most"
+            message = f"{reference.folder}: {name} of the exported graph differs from its network by {told}"
+            raise ParityError(message)
+
+
+def percentiles_ms(reference: Bundle, source: Bundle, candidate: Bundle) -> dict[str, dict[str, dict[str, float]]]:
     """The spread of the times of one sample on one and two threads, both measured in turn on this machine."""
-    feed = _one_sample(reference)
-    return interleaved_percentiles_ms(_graphs(reference, candidate), {"fp32": feed, "compressed": feed})
+    return interleaved_percentiles_ms(_graphs(reference, candidate), _feeds(reference, source))
 
 
 def certificate(
@@ -62,6 +82,7 @@ def certificate(
     *,
     budget: Budget | None = None,
     budget_machine: str = "",
+    form: str = "",
 ) -> Certificate:
     """What was measured of the candidate, and where.
 
@@ -75,37 +96,33 @@ def certificate(
         compressed: The scores of the compressed one.
         budget: What it had to keep to, where there was one.
         budget_machine: The processor that the budget's milliseconds are meant for; this machine's if left out.
+        form: What the ladder calls the candidate.
 
     Raises:
-        ParityError: The files of the candidate are not the network that they were made from.
+        ParityError: The float files are not the networks that they were made from.
+        AnswersError: The candidate is not the form that was picked.
     """
-    graphs, feed = _graphs(reference, candidate), _one_sample(reference)
-    spread_ms = percentiles_ms(reference, candidate)
-    costs = {side: multiply_adds(path, feed) for side, path in graphs.items()}
+    for exported in (reference, source):  # what the candidate is held against, and what it was made from
+        check_export(exported)
+    check_answers(candidate, source.folder)
+    graphs, feeds = _graphs(reference, candidate), _feeds(reference, source)
+    spread_ms = percentiles_ms(reference, source, candidate)
+    costs = {side: multiply_adds(path, feeds[side]) for side, path in graphs.items()}
     return Certificate(
         digest=candidate.digest,
         objective=family.objective.name,
-        parity=_held(parity(family, source, candidate), source),
+        parity=parity(family, source, candidate),
         metrics={"fp32": fp32.metrics, "compressed": compressed.metrics},
         size_bytes={"fp32": _graph_bytes(reference), "compressed": _graph_bytes(candidate)},
         latency_ms={side: spread["1"]["p50"] for side, spread in spread_ms.items()},
         machine=machine(),
         percentiles_ms=spread_ms,
         multiply_adds={side: count for side, count in costs.items() if count is not None},
-        peak_bytes={side: peak_bytes(path, feed) for side, path in graphs.items()},
+        peak_bytes={side: peak_bytes(path, feeds[side]) for side, path in graphs.items()},
         budget=budget,
         budget_machine=(budget_machine or processor()) if budget else "",
+        form=form,
     )
-
-
-def _held(found: dict[str, float], source: Bundle) -> dict[str, float]:
-    truth = _recorded(source.folder / PARITY)[1][0]
-    most = LEVEL if np.issubdtype(truth.dtype, np.integer) else ROUNDING * max(1.0, float(np.abs(truth).max()))
-    if not found["fp32_max"] <= most:
-        gap = f"{found['fp32_max']:.3g}, where rounding gives {most:.3g} at most"
-        message = f"{source.folder}: the exported graph differs from its network by {gap}"
-        raise ParityError(message)
-    return found
 
 
 def _graph_bytes(bundle: Bundle) -> int:
@@ -116,20 +133,6 @@ def _graphs(reference: Bundle, candidate: Bundle) -> dict[str, Path]:
     return {"fp32": reference.path("graph"), "compressed": candidate.path("graph")}
 
 
-def _one_sample(reference: Bundle) -> dict[str, np.ndarray]:
-    inputs, _ = _recorded(reference.folder / PARITY)
-    return {name: value[:1] for name, value in inputs.items()}
-
-
-def _recorded(path: Path) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
-    with np.load(path) as stored:
-        inputs = {name[3:]: stored[name] for name in stored if name.startswith("in:")}
-        return inputs, [stored[name] for name in stored if name.startswith("out:")]
-
-
-def _answers(path: Path, inputs: dict[str, np.ndarray]) -> np.ndarray:
-    session = open_graph(path, threads=0)
-    count = len(next(iter(inputs.values())))
-    # One batch at a time keeps memory low, whatever the calibration set's size.
-    parts = [session.run(None, {k: v[i : i + 32] for k, v in inputs.items()})[0] for i in range(0, count, 32)]
-    return np.concatenate(parts)
+def _feeds(reference: Bundle, source: Bundle) -> dict[str, dict[str, np.ndarray]]:
+    """A sample for each side: the state of a student of a recurrent network is smaller than that of its teacher."""
+    return {"fp32": one_sample(reference.folder), "compressed": one_sample(source.folder)}

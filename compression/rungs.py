@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from models.family import Budget
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 LADDER = "ladder.json"
 TEACHER = "teacher"  # the network that train has made; every other one is a student
 FLOAT = "float"
+AWARE = "quantisation-aware"
 NEAREST = 3  # rungs that are told where none holds
 # Where two rungs are as fast as each other within so much, the smaller one is shipped: on a machine that does other
 # things as well clocks are no more exact.
 AS_FAST = 1.25
 # And where two of these are as small as each other within so much, the better one.
 AS_SMALL = 1.05
+FLOAT_WINS = "float wins: no int8 form that holds the budget is faster"
 ROUNDED = 1e-9  # of a difference of two figures
 
 
@@ -51,6 +53,11 @@ class Rung:
     note: str = ""
 
     @property
+    def is_float(self) -> bool:
+        """Whether it is not quantised."""
+        return self.name.endswith(f", {FLOAT}")
+
+    @property
     def is_teacher(self) -> bool:
         """Whether it is the trained network itself, in float."""
         return self.name == f"{TEACHER}, {FLOAT}"
@@ -64,11 +71,13 @@ class Ladder:
         objective: What the family calls its own.
         machine: As in a certificate.
         rungs: The trained network in float first.
+        failed: Networks that could not be trained, by name, with the reason.
     """
 
     objective: str
     machine: Mapping[str, str]
     rungs: tuple[Rung, ...]
+    failed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def teacher(self) -> Rung:
@@ -89,7 +98,8 @@ class Ladder:
 
     def front(self) -> list[Rung]:
         """Those that no other one beats in all of objective, latency and bytes (Pareto), the fastest first."""
-        front = [rung for rung in self.rungs if not any(_dominates(other, rung) for other in self.rungs)]
+        counted = [rung for rung in self.rungs if rung.objective == rung.objective]  # not NaN
+        front = [rung for rung in counted if not any(_dominates(other, rung) for other in counted)]
         return sorted(front, key=lambda rung: rung.latency_ms)
 
     def pick(self, budget: Budget) -> Rung | None:
@@ -102,6 +112,12 @@ class Ladder:
         smallest = min(rung.size_bytes for rung in fast)
         small = [rung for rung in fast if rung.size_bytes <= AS_SMALL * smallest]
         return min(small, key=lambda rung: (-rung.objective, rung.size_bytes, rung.latency_ms, rung.name))
+
+    def best(self, budget: Budget) -> Rung | None:
+        """The one with the best objective of those that are fast and small enough, however much it loses."""
+        costs = budget.model_copy(update={"max_objective_drop": None})
+        within = [rung for rung in self.rungs if rung.objective == rung.objective and not self.misses(rung, costs)]
+        return max(within, key=lambda rung: (rung.objective, -rung.latency_ms, -rung.size_bytes), default=None)
 
     def nearest(self, budget: Budget) -> list[Rung]:
         """The three that miss least: by the sum of what each limit is missed by, as a share of the limit."""
@@ -128,6 +144,7 @@ class Ladder:
             "budget": budget.model_dump(),
             "front": [rung.name for rung in self.front()],
             "pick": pick.name if pick else None,
+            "failed": dict(self.failed),
             "rungs": [asdict(rung) | {"misses": self.misses(rung, budget)} for rung in self.rungs],
         }
         folder.mkdir(parents=True, exist_ok=True)
@@ -139,15 +156,25 @@ def read_ladder(folder: Path) -> tuple[Ladder, Budget]:
 
     Raises:
         FileNotFoundError: There is none.
+        ValueError: It is damaged, or of another version of this code.
     """
-    document = json.loads((folder / LADDER).read_text(encoding="utf-8"))
-    known = [field.name for field in fields(Rung)]
-    rungs = tuple(Rung(**{name: rung[name] for name in known if name in rung}) for rung in document["rungs"])
-    return Ladder(document["objective"], document["machine"], rungs), Budget(**document["budget"])
+    path = folder / LADDER
+    text = path.read_text(encoding="utf-8")
+    try:
+        document = json.loads(text)
+        known = [one.name for one in fields(Rung)]
+        rungs = tuple(Rung(**{name: rung[name] for name in known if name in rung}) for rung in document["rungs"])
+        ladder = Ladder(document["objective"], document["machine"], rungs, document.get("failed", {}))
+        return ladder, Budget(**document["budget"])
+    except (ValueError, TypeError, KeyError) as error:
+        message = f"{path} cannot be read ({type(error).__name__}: {error})"
+        raise ValueError(message) from error
 
 
 class OverBudgetError(ValueError):
     """No rung holds the budget; says which come nearest, and `remedy` what to do."""
+
+    unfit = True  # nothing is broken: the night ends with the status for that
 
     def __init__(self, family: str, ladder: Ladder, budget: Budget) -> None:
         lines = [ladder.said_of(rung, budget) for rung in ladder.nearest(budget)]
@@ -155,7 +182,7 @@ class OverBudgetError(ValueError):
         limits = sorted({name for rung in ladder.nearest(budget) for name in ladder.misses(rung, budget)})
         self.remedy = (
             f"widen {' or '.join(f'{family}.budget.{name}' for name in limits)} in params.yaml, or give the ladder "
-            f"more rungs ({family}.compress); python -m flows ladder {family} tries a budget without training"
+            f"more rungs ({family}.compress); `flows ladder {family}` tries a budget without training"
         )
 
 

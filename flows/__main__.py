@@ -141,6 +141,7 @@ def ladder(
         list[str] | None,
         typer.Option("--set", metavar="PATH=VALUE", help="Another budget to ask for; may be repeated."),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: one object of JSON.")] = False,
 ) -> None:
     """Tell what the last training can give for a budget: every compressed form of it, and which would be shipped.
 
@@ -148,7 +149,7 @@ def ladder(
     """
     from flows.ladder import run_ladder  # noqa: PLC0415 - heavy, and --help is not
 
-    raise typer.Exit(run_ladder(_enter(), _settings(), family, change or []))
+    raise typer.Exit(run_ladder(_enter(), _settings(), family, change or [], as_json=as_json))
 
 
 @app.command(epilog=f"{ROLLBACK_EXAMPLES}\n{STATUSES}")

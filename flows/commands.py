@@ -64,7 +64,7 @@ def _play(now: Session, order: Order) -> int:
     own = [server.kind.title for server in now.servers if server.keeper == "a run"]
     if own:
         say(f"starting {' and '.join(own)} for this run ...")
-    from flows.nightly import flush, nightly  # noqa: PLC0415 - Prefect reads the environment when it is imported
+    from flows.nightly import UNFIT, flush, nightly  # noqa: PLC0415 - Prefect reads the environment when it is imported
 
     params.read_params(now.root)
     now.ready(PREFECT)
@@ -76,7 +76,7 @@ def _play(now: Session, order: Order) -> int:
         return _without_prefect(now, error)
     finally:
         flush()
-    return DONE if state.is_completed() else FAILED
+    return DONE if state.is_completed() else NOTHING if state.name == UNFIT else FAILED
 
 
 def _without_prefect(now: Session, error: Exception) -> int:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from compression.rungs import Ladder, Rung, read_ladder
+from compression.rungs import AWARE, FLOAT_WINS, Ladder, Rung, read_ladder
 from flows import environment, params
 from flows.params import ParamsError
+from models.families import by_name
 from models.family import Budget
+from registry.command import python
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +22,8 @@ if TYPE_CHECKING:
     from registry.settings import Settings
 
 DONE, NOTHING = 0, 3
-ROW = "{mark:<2} {name:<48} {objective:>10} {latency:>10} {size:>12} {made:>9}  {verdict}"
+HEADS = ("rung", "objective", "drop", "p95 ms", "faster", "bytes", "smaller", "made in", "")
+TUNED = "with this budget a night would also tune to bear rounding what holds it in float and not in int8"
 
 
 class NoLadderError(ValueError):
@@ -26,13 +31,16 @@ class NoLadderError(ValueError):
 
     status = NOTHING
 
-    def __init__(self, family: str) -> None:
-        super().__init__(f"build/{family}/ladder holds no ladder: the stage compress has not run here")
-        self.remedy = f"python -m flows nightly --families {family}"
+    def __init__(self, family: str, why: str = "") -> None:
+        super().__init__(why or f"build/{family}/ladder holds no ladder: the stage compress has not run here")
+        self.remedy = f"{python()} -m flows nightly --families {family}"
 
 
-def run_ladder(root: Path, settings: Settings, family: str, texts: Sequence[str]) -> int:
+def run_ladder(root: Path, settings: Settings, family: str, texts: Sequence[str], *, as_json: bool = False) -> int:
     """Prints every rung against the budget, and which one would be shipped.
+
+    Milliseconds that are asked for here are held against those of the machine that compressed; those of params.yaml
+    only where settings mean that one.
 
     Returns:
         0 where one holds the budget, 3 where none does.
@@ -48,49 +56,101 @@ def run_ladder(root: Path, settings: Settings, family: str, texts: Sequence[str]
     others = [path for path in params.flatten(patch) if not path.startswith(f"{family}.budget.")]
     if others:
         message = f"{others[0]} is none of {family}.budget: a change of it would have to be trained"
-        raise ParamsError(message, f"python -m flows nightly --set {others[0]}=...")
+        text = next((text for text in texts if text.startswith(others[0])), f"{others[0]}=...")
+        raise ParamsError(message, f"{python()} -m flows nightly --set {text}")
     budget = Budget(**(params.lay(values, patch)[family].get("budget") or {}))
     try:
         ladder, _ = read_ladder(root / Path("build") / family / "ladder")
-    except FileNotFoundError as error:
-        raise NoLadderError(family) from error
-    typer.echo(_told(ladder, budget))
+    except (FileNotFoundError, ValueError) as error:
+        raise NoLadderError(family, "" if isinstance(error, FileNotFoundError) else str(error)) from error
+    meant, here = settings.budget.machine, ladder.machine.get("processor", "")
+    asked = f"{family}.budget.max_latency_ms" in params.flatten(patch)
+    if meant and meant != here and not asked:
+        budget = budget.model_copy(update={"max_latency_ms": None})
+    else:
+        meant = ""
+    tunes = by_name(family).tuning is not None
+    typer.echo(_json(ladder, budget) if as_json else _told(ladder, budget, meant, tunes=tunes))
     return DONE if ladder.pick(budget) else NOTHING
 
 
-def _told(ladder: Ladder, budget: Budget) -> str:
+def _json(ladder: Ladder, budget: Budget) -> str:
+    """All of it for programs."""
+    pick, best = ladder.pick(budget), ladder.best(budget)
+    front = ladder.front()
+    rungs = [asdict(rung) | {"on_front": rung in front, "misses": ladder.misses(rung, budget)} for rung in ladder.rungs]
+    return json.dumps(
+        {
+            "objective": ladder.objective,
+            "machine": dict(ladder.machine),
+            "budget": budget.model_dump(),
+            "pick": pick and pick.name,
+            "best_within_costs": best and best.name,
+            "failed": dict(ladder.failed),
+            "rungs": rungs,
+        },
+        indent=2,
+    )
+
+
+def _told(ladder: Ladder, budget: Budget, meant: str, *, tunes: bool) -> str:
+    """The table, fastest first, and what is to be said of it."""
     pick, front = ladder.pick(budget), ladder.front()
-    latency = f"ms, of {ladder.machine.get('processor', 'a machine that is not named')}"
-    lines = [
-        ROW.format(
-            mark="",
-            name="rung",
-            objective="objective",
-            latency="p95 ms",
-            size="bytes",
-            made="made in",
-            verdict=ladder.objective,
-        ),
-        *(_row(ladder, rung, budget, "->" if rung == pick else "*" if rung in front else "") for rung in ladder.rungs),
-        f"validation split; {latency}, one thread; * on the Pareto front, -> shipped",
-    ]
-    if pick is None:
-        nearest = "; ".join(ladder.said_of(rung, budget) for rung in ladder.nearest(budget))
-        lines.append(f"nothing holds this budget. The nearest: {nearest}")
-    elif pick.is_teacher:
-        lines.append("float wins: nothing smaller that holds is faster")
+    ordered = sorted(ladder.rungs, key=lambda rung: rung.latency_ms)
+    marks = ["", *("->" if rung == pick else "*" if rung in front else "" for rung in ordered)]
+    table = [HEADS, *(_row(ladder, rung, budget) for rung in ordered)]
+    widths = [max(len(row[place]) for row in table) for place in range(len(HEADS))]
+    lines = [_line(mark, row, widths) for mark, row in zip(marks, table, strict=True)]
+    where = ladder.machine.get("processor", "a machine that is not named")
+    lines.append(f"{ladder.objective}, validation split; one thread of {where}; * on the Pareto front, -> shipped")
+    if meant:
+        lines.append(f"milliseconds are not judged: settings mean those of {meant}")
+    lines += [f"left out: {network}, {why}" for network, why in ladder.failed.items()]
+    lines += _verdict(ladder, budget, pick, tunes=tunes)
     return "\n".join(lines)
 
 
-def _row(ladder: Ladder, rung: Rung, budget: Budget, mark: str) -> str:
-    misses = ladder.misses(rung, budget)
+def _verdict(ladder: Ladder, budget: Budget, pick: Rung | None, *, tunes: bool) -> list[str]:
+    lines = []
+    if pick is None:
+        nearest = "; ".join(ladder.said_of(rung, budget) for rung in ladder.nearest(budget))
+        lines.append(f"nothing holds this budget. The nearest: {nearest}")
+    elif pick.is_float:
+        lines.append(FLOAT_WINS)
+    if tunes and (pick is None or pick.is_float) and not any(AWARE in rung.name for rung in ladder.rungs):
+        lines.append(TUNED)
+    limits = [f"{budget.max_latency_ms:g} ms"] if budget.max_latency_ms is not None else []
+    limits += [f"{budget.max_bytes:,.0f} bytes"] if budget.max_bytes is not None else []
+    best = ladder.best(budget)
+    if best and limits and best != pick:
+        drop = ladder.teacher.objective - best.objective
+        lines.append(
+            f"the best objective for {' and '.join(limits)}: {best.name}, {best.objective:.4f}, "
+            f"{drop:.4f} below the trained network"
+        )
+    return lines
+
+
+def _line(mark: str, row: Sequence[str], widths: Sequence[int]) -> str:
+    """Words to the left, figures to the right."""
+    first, *figures, last = (
+        text.ljust(wide) if place in {0, len(row) - 1} else text.rjust(wide)
+        for place, (text, wide) in enumerate(zip(row, widths, strict=True))
+    )
+    return "  ".join([mark.ljust(2), first, *figures, last]).rstrip()
+
+
+def _row(ladder: Ladder, rung: Rung, budget: Budget) -> tuple[str, ...]:
+    misses, teacher = ladder.misses(rung, budget), ladder.teacher
     told = ", ".join(f"{name} {own:.4g} for {most:.4g}" for name, (own, most) in misses.items())
-    return ROW.format(
-        mark=mark,
-        name=rung.name,
-        objective=f"{rung.objective:.4f}",
-        latency=f"{rung.latency_ms:.3f}",
-        size=f"{rung.size_bytes:,}",
-        made=f"{rung.seconds:,.0f} s",
-        verdict=(f"misses {told}" if told else "holds") + (f"; {rung.note}" if rung.note else ""),
+    return (
+        rung.name,
+        f"{rung.objective:.4f}",
+        f"{teacher.objective - rung.objective:.4f}",
+        f"{rung.latency_ms:.3f}",
+        f"{teacher.latency_ms / rung.latency_ms:.1f}x",
+        f"{rung.size_bytes:,}",
+        f"{teacher.size_bytes / rung.size_bytes:.1f}x",
+        f"{rung.seconds:,.0f} s",
+        (f"misses {told}" if told else "holds") + (f"; {rung.note}" if rung.note else ""),
     )

@@ -28,6 +28,7 @@ from registry.settings import load_settings
 from report.words import headline, markdown, why_text
 
 FLUSH_S = 10
+UNFIT = "Nothing fits"  # the name of the state of a night whose models all miss their budgets
 
 # For the form in the UI: a list to choose from, and a field a param with its type and bounds.
 FamilyName = StrEnum("FamilyName", {family.name: family.name for family in FAMILIES})  # type: ignore[misc]  # mypy wants the names spelt out
@@ -107,7 +108,8 @@ def _conclude(run: Run) -> State[Any]:
     publish.show(run)
     run.session.ended = not run.night.failed
     if run.night.failed:
-        return Failed(message=headline(run.night, run.decisions).text.removeprefix("FAILED: "))
+        name = UNFIT if run.night.unfit else None
+        return Failed(name=name, message=headline(run.night, run.decisions).text.removeprefix("FAILED: "))
     return Completed(message=headline(run.night, run.decisions).text)
 
 

@@ -176,6 +176,7 @@ class _Act:
             log_tail=error.tail(),
             resumes=data.resumes(run.tree, run.session.state, self.name),
             again=run.order.command(),
+            unfit=error.fault.kind == "unfit",
         )
         run.night.failures.append(failure)
 

@@ -91,7 +91,7 @@ class StaticCompress(Section):
     seed: int = 0
     """Of which samples are calibrated on."""
     calibration_samples: int = Field(512, ge=16)
-    """Samples of validation that the ranges of activations are measured on."""
+    """Training samples that the ranges of activations are measured on."""
     calibrations: tuple[Calibration, ...] = Field(("minmax",), min_length=1)
     """How these ranges are found; each is a rung of the ladder. The first one is used where layers stay float."""
     float_layers: tuple[int, ...] = ()
@@ -260,8 +260,8 @@ class Family:
         module: (set info, params) -> what Lightning trains; the network is passed in inside.
         network: module -> what is exported and compressed.
         graphs: (network, set) -> the graphs to export, pre- and post-processing inside; may calibrate on validation.
-        calibration: (set, count, seed, graph) -> feeds for static quantisation and for parity, from the validation
-            split.
+        calibration: (set, split, count, seed, graph) -> feeds: of train for static quantisation, of validation for
+            parity.
         assets: Files that travel along, also beside the float reference.
         made: set -> files made from it that travel along as well.
         instruments: Files that the score measures with; they do not travel.
@@ -288,7 +288,7 @@ class Family:
     module: Callable[[Mapping[str, Any], Any], LightningModule]
     network: Callable[[LightningModule], torch.nn.Module]
     graphs: Callable[[torch.nn.Module, SampleSet], list[Graph]]
-    calibration: Callable[[SampleSet, int, int, Graph], list[dict[str, np.ndarray]]]
+    calibration: Callable[[SampleSet, str, int, int, Graph], list[dict[str, np.ndarray]]]
     assets: tuple[Asset, ...]
     settings: Callable[[Mapping[str, Any], Sequence[Graph]], dict[str, Any]]
     quantisation: Literal["static", "dynamic"]

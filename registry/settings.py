@@ -65,6 +65,12 @@ class SigningSettings(_Table):
     key: str = ""
 
 
+class BudgetSettings(_Table):
+    """Whose milliseconds the budgets of params.yaml mean. Empty: those of the machine that compresses."""
+
+    machine: str = ""
+
+
 class NotifySettings(_Table):
     """A command that is given the pager's text on standard input when a night fails. Empty: none."""
 
@@ -85,6 +91,7 @@ class Settings(BaseSettings):
     training: TrainingSettings = TrainingSettings()
     notify: NotifySettings = NotifySettings()
     signing: SigningSettings = SigningSettings()
+    budget: BudgetSettings = BudgetSettings()
     state: Path = Path(".state")  # servers' databases, checkpoints, locks, logs
 
     @classmethod

@@ -58,6 +58,7 @@ class Failure(_Part):
         log_tail: Its last lines.
         resumes: What running again starts from (`resumes at epoch 12`); empty if from the start of the stage.
         again: The command that runs it again.
+        unfit: Whether nothing is broken, and nothing that was made holds what was asked for.
     """
 
     family: str | None = None
@@ -68,6 +69,7 @@ class Failure(_Part):
     log_tail: list[str] = []
     resumes: str = ""
     again: str = "make nightly"
+    unfit: bool = False
 
 
 class Night(_Part):
@@ -103,6 +105,11 @@ class Night(_Part):
     def failed(self) -> bool:
         """Whether the run ends as failed."""
         return bool(self.failures) or any(stage.state == "failed" for stage in self.stages)
+
+    @property
+    def unfit(self) -> bool:
+        """Whether all that failed is that nothing holds what was asked for."""
+        return bool(self.failures) and all(failure.unfit for failure in self.failures)
 
     @property
     def ended(self) -> datetime:

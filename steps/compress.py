@@ -13,12 +13,14 @@ from safetensors.torch import load_file
 
 from compression.candidate import reference
 from compression.climb import Climb, tidy
+from compression.rungs import FLOAT_WINS
 from curation.sampleset import SampleSet
 from models.families import by_name
 from models.load import load_params
 from registry.assets import read_asset
 from registry.key import stage_key
 from registry.settings import load_settings
+from rushes.machine import processor
 from training.fit import Devices
 
 if TYPE_CHECKING:
@@ -35,9 +37,10 @@ def run(item: str) -> None:
     samples = SampleSet(build / "set")
     network = trained(family, samples, params, build / "train")
     reference(family, network, samples, params.compress, build / "reference", read_asset)
+    params = judged_here(params, settings.budget.machine)
     shelves = settings.state / "rungs" / item
-    # Another budget picks among the same rungs.
-    shelf = shelves / stage_key(Path(), "compress", item, without=(f"{item}.budget",))[:16]
+    # Another budget picks among the same rungs, and a rung is called after what it alone was made by.
+    shelf = shelves / stage_key(Path(), "compress", item, without=(f"{item}.budget", f"{item}.compress"))[:16]
     shelf.mkdir(parents=True, exist_ok=True)
     os.utime(shelf)
     clean = SampleSet(Path("build/clean") / collection)
@@ -52,10 +55,22 @@ def run(item: str) -> None:
     forget_checkpoints(item)
 
 
+def judged_here(params: FamilyParams, machine: str) -> FamilyParams:
+    """The params with what of the budget can be judged here: milliseconds only on the machine that settings name."""
+    if not machine or machine == processor() or params.budget.max_latency_ms is None:
+        return params
+    sys.stdout.write(f"milliseconds are not judged: settings mean those of {machine}, and this is {processor()}\n")
+    return params.model_copy(update={"budget": params.budget.model_copy(update={"max_latency_ms": None})})
+
+
 def tell(ladder: Ladder, pick: Rung, budget: Budget) -> None:
     """A line a rung, for the stage's log: what it has, and what it misses of the budget."""
     for rung in ladder.rungs:
         sys.stdout.write(f"{'-> ' if rung == pick else '   '}{ladder.said_of(rung, budget)}\n")
+    for network, why in ladder.failed.items():
+        sys.stdout.write(f"   {network}: left out, {why}\n")
+    if pick.is_float:
+        sys.stdout.write(FLOAT_WINS + "\n")
 
 
 def forget_checkpoints(item: str) -> None:

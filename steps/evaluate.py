@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from compression.prove import certificate
+from compression.rungs import read_ladder
 from curation.sampleset import SampleSet
 from models.families import by_name
 from models.load import load_params
 from registry.assets import read_asset
+from registry.settings import load_settings
 from report.charts import confusion, reliability
 from report.figures import credit_line, credits_of
 from report.sheets import sheet
@@ -42,7 +44,13 @@ def run(item: str) -> None:
     shutil.copytree(candidate.folder, build / "bundle", dirs_exist_ok=True)
     source = read_bundle(build / "ladder" / "source")
     budget = Budget(**params.budget.model_dump())
-    proof = certificate(family, reference, source, candidate, fp32, compressed, budget=budget)
+    meant = load_settings().budget.machine
+    ladder, judged_by = read_ladder(build / "ladder")
+    pick = ladder.pick(judged_by)
+    proof = certificate(
+        family, reference, source, candidate, fp32, compressed,
+        budget=budget, budget_machine=meant, form=pick.name if pick else "",
+    )  # fmt: skip
     write_certificate(build / "bundle", proof)
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 if TYPE_CHECKING:
     from pathlib import Path
 
-Kind = Literal["user", "transient", "bug"]
+Kind = Literal["user", "transient", "bug", "unfit"]  # unfit: it ran, and nothing it made is what was asked for
 
 TRANSIENT_TYPES = (ConnectionError, TimeoutError)
 TRANSIENT_CODES = {errno.ECONNRESET, errno.ECONNREFUSED, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH}
@@ -59,7 +59,7 @@ def describe(stage: str, item: str, error: BaseException) -> Failure:
 def _judged(error: BaseException) -> tuple[Kind, str, str]:
     words = str(error).strip() or type(error).__name__
     if remedy := getattr(error, "remedy", ""):
-        return "user", words, str(remedy)
+        return "unfit" if getattr(error, "unfit", False) else "user", words, str(remedy)
     if _out_of_memory(error):
         return "user", "out of memory", "lower train.batch_size in params.yaml, or run on a larger machine"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:

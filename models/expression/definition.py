@@ -75,9 +75,9 @@ def temperature(deployed: Deployed, samples: SampleSet) -> float:
     return round(float(candidates[int(np.argmin(losses))]), 4)
 
 
-def calibration(samples: SampleSet, count: int, seed: int, _graph: Graph) -> list[dict[str, np.ndarray]]:
-    """Feeds for static quantisation: validation pictures, so the test split stays shut."""
-    pictures_nhwc = samples.array("validation")
+def calibration(samples: SampleSet, split: str, count: int, seed: int, _graph: Graph) -> list[dict[str, np.ndarray]]:
+    """Feeds of pictures of a split, copies included where it has any."""
+    pictures_nhwc = samples.array(split)
     random = np.random.default_rng(derived_seed(seed, "calibration"))
     rows = np.sort(random.permutation(len(pictures_nhwc))[:count])
     starts = range(0, len(rows), CALIBRATION_BATCH)

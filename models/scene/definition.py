@@ -55,17 +55,17 @@ def graphs(trained: torch.nn.Module, samples: SampleSet) -> list[Graph]:
     return [Graph("graph", "scene.onnx", Deployed(trained).eval(), example, INPUTS, ("pictures",))]
 
 
-def calibration(samples: SampleSet, count: int, seed: int, _graph: Graph) -> list[dict[str, np.ndarray]]:
-    """Feeds for static quantisation: what validation samples ask for, so the test split stays shut."""
+def calibration(samples: SampleSet, split: str, count: int, seed: int, _graph: Graph) -> list[dict[str, np.ndarray]]:
+    """Feeds of latents, and of what the samples of a split ask for."""
     random = np.random.default_rng(derived_seed(seed, "calibration"))
-    texts_nkt = np.load(samples.folder / "text-validation.npy", mmap_mode="r")
+    texts_nkt = np.load(samples.folder / f"text-{split}.npy", mmap_mode="r")
     rows = random.integers(0, len(texts_nkt), count)
     chosen = random.integers(0, texts_nkt.shape[1], count)
     told_n1 = random.random((count, 1)) < 0.5  # noqa: PLR2004  # half go by their text alone, as in use
     feeds = {
         "latents": random.standard_normal((count, latents_for(samples.info["size_px"])), np.float32),
         "texts": texts_nkt[rows, chosen].astype(np.float32),
-        "categories": (samples.targets("validation")[rows] * told_n1).astype(np.float32),
+        "categories": (samples.targets(split)[rows] * told_n1).astype(np.float32),
     }
     return [{k: v[i : i + CALIBRATION_BATCH] for k, v in feeds.items()} for i in range(0, count, CALIBRATION_BATCH)]
 

@@ -51,10 +51,10 @@ def graphs(trained: torch.nn.Module, _samples: SampleSet) -> list[Graph]:
     return [Graph("graph", "script.onnx", Deployed(learned), example, ("window", "state"), ("logits", "next_state"))]
 
 
-def calibration(samples: SampleSet, count: int, seed: int, graph: Graph) -> list[dict[str, np.ndarray]]:
-    """Windows of the validation split and states such as a reader may have: what parity is measured on."""
+def calibration(samples: SampleSet, split: str, count: int, seed: int, graph: Graph) -> list[dict[str, np.ndarray]]:
+    """Windows of a split and states such as a reader may have."""
     window, state = (int(example.shape[1]) for example in graph.example)
-    tokens = tokens_of(samples, "validation")
+    tokens = tokens_of(samples, split)
     random = np.random.default_rng(derived_seed(seed, "calibration"))
     starts = random.integers(0, len(tokens) - window, count)
     windows_nk = np.stack([tokens[start : start + window] for start in starts]).astype(np.int64)

@@ -14,7 +14,8 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from compression.candidate import PARITY, compress, reference, seal
+from compression.answers import ANSWERS, PARITY, write_answers
+from compression.candidate import compress, reference, seal
 from compression.prove import ParityError, certificate, parity
 from compression.quantise import quantise_static
 from curation.sampleset import SampleSet
@@ -63,6 +64,26 @@ def test_shuffled_weights_show_in_the_parity(built, tmp_path):
         certificate(SMALL, read_bundle(folder / "reference"), broken, candidate, scores, scores)
 
 
+def test_batch_norms_and_pixels_are_within_the_graph(built):
+    """What is fed are bytes as they come, and no normalisation is left to be run."""
+    model = onnx.load(built[1] / "reference" / "expression.onnx")
+    entry = model.graph.input[0].type.tensor_type
+
+    assert entry.elem_type == onnx.TensorProto.UINT8
+    assert "BatchNormalization" not in {node.op_type for node in model.graph.node}
+
+
+def test_ranges_are_measured_on_training_samples(built, tmp_path):
+    """And parity on others: int8 is not fitted to what it is judged by."""
+    samples, folder = built
+    asked = []
+    watched = replace(SMALL, calibration=lambda *given: asked.append(given[1:4]) or SMALL.calibration(*given))
+    graphs = reference(watched, quickly_trained(samples), samples, PARAMS, tmp_path / "reference", no_asset)
+    compress(watched, samples, PARAMS, graphs, folder / "reference", tmp_path / "candidate")
+
+    assert asked == [("validation", 48, 1), ("train", 48, 0)]
+
+
 def test_int8_is_really_int8_and_smaller(built):
     """Weights of the convolutions are int8 with a scale a channel, and the file is less than half as large."""
     _, folder = built
@@ -81,7 +102,7 @@ def test_what_is_kept_float_stays_float(built, tmp_path):
     samples, folder = built
     source = folder / "reference" / "expression.onnx"
     graph = SMALL.graphs(quickly_trained(samples), samples)[0]
-    feeds = SMALL.calibration(samples, 16, 0, graph)
+    feeds = SMALL.calibration(samples, "train", 16, 0, graph)
     first = next(node.name for node in onnx.load(source).graph.node if node.op_type == "Conv")
     kept = onnx.load(quantise_static(source, tmp_path / "kept.onnx", feeds, (first,)))
     all_of_it = onnx.load(quantise_static(source, tmp_path / "all.onnx", feeds))
@@ -106,6 +127,8 @@ def test_only_what_was_learned_is_compressed_and_counted(built, tmp_path):
     compress(travelling, samples, PARAMS, graphs, tmp_path / "reference", tmp_path / "candidate")
     seal(travelling, samples, graphs, lambda _: encoder, tmp_path / "candidate")
     bundles = [read_bundle(tmp_path / name) for name in ("reference", "candidate")]
+    write_answers(bundles[1], tmp_path / "reference")
+    (tmp_path / "candidate" / ANSWERS).rename(tmp_path / "reference" / ANSWERS)
 
     assert (bundles[1].folder / "encoder.onnx").read_bytes() == encoder
     assert [list(bundle.graphs) for bundle in bundles] == [["expression.onnx"]] * 2
@@ -162,7 +185,7 @@ def test_the_test_split_stays_shut(built, tmp_path):
 def test_the_certificate_speaks_of_this_bundle(built):
     """Digest, both sets of metrics, bytes and latency of both, and the machine."""
     samples, folder = built
-    bundles = [read_bundle(folder / name) for name in ("reference", "candidate")]
+    bundles = [read_bundle(folder / name) for name in ("ladder/source", "candidate")]
 
     scores = [SMALL.score(bundle, samples, "test", no_asset) for bundle in bundles]
     proof = certificate(SMALL, bundles[0], *bundles, *scores)
@@ -176,7 +199,7 @@ def test_the_certificate_speaks_of_this_bundle(built):
 def test_the_certificate_says_what_it_costs(built):
     """Percentiles on one and two threads, multiply-adds, memory; and the budget and its machine if there is one."""
     _, folder = built
-    bundles = [read_bundle(folder / name) for name in ("reference", "candidate")]
+    bundles = [read_bundle(folder / name) for name in ("ladder/source", "candidate")]
     scores = Scores(pd.DataFrame(), {})
     budget = Budget(max_latency_ms=1.0)
 

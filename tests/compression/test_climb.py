@@ -12,7 +12,7 @@ from compression import climb as climbing
 from compression import networks
 from compression.climb import JUDGED, Climb, tidy
 from compression.prove import parity
-from compression.rungs import OverBudgetError, slug
+from compression.rungs import OverBudgetError
 from curation.sampleset import SampleSet
 from models.expression.params import CompressParams, ExpressionParams, TrainParams
 from models.family import Budget, Prune, QuantisationAware
@@ -21,6 +21,7 @@ from tests.support.exported import SMALL, no_asset
 from tests.support.outliers import with_loud_channel
 from tests.support.sets import small_set
 from tests.support.trained import quickly_trained
+from training.fit import DivergedError
 
 TRAIN = TrainParams(
     widths=(16, 32), depths=(1, 1), epochs=6, batch_size=32, precision="32-true", learning_rate=0.05, dropout=0.0
@@ -128,6 +129,74 @@ def test_what_is_there_is_not_made_again(made, teacher, samples, monkeypatch):
     assert climb.ladder(teacher).rungs == made[1].rungs
 
 
+def test_one_more_rung_asks_for_no_other(made, teacher, samples, monkeypatch):
+    """Another student and another way of calibrating: these are made, and what was there stays as it is."""
+    fits, fit = [], networks.fit
+    monkeypatch.setattr(networks, "fit", lambda *given, **named: fits.append(given[1].widths) or fit(*given, **named))
+    made_now, compress = [], climbing.compress
+    monkeypatch.setattr(climbing, "compress", lambda *given: made_now.append(given[5].name) or compress(*given))
+    more = {"students": ((8, 8), (8, 16)), "calibrations": ("minmax", "percentile", "entropy"), "float_layers": (1,)}
+    params = made[0].params.model_copy(update={"compress": COMPRESS.model_copy(update=more)})
+    rungs = by_name(climb_of(samples, made[0].shelf, params=params).ladder(teacher))
+
+    assert fits == [(8, 16)]
+    assert len(rungs) == 3 * 5
+    assert len(made_now) == 3 * 4 - 4
+    assert [rungs[name].folder for name in NAMES] == [by_name(made[1])[name].folder for name in NAMES]
+
+
+def test_another_recipe_of_a_student_is_another_student(made, teacher, samples, monkeypatch):
+    """How it is taught belongs to it; the trained network's own forms stay."""
+    made_now, compress = [], climbing.compress
+    monkeypatch.setattr(climbing, "compress", lambda *given: made_now.append(given[5].name) or compress(*given))
+    params = made[0].params.model_copy(update={"compress": COMPRESS.model_copy(update={"temperature": 4.0})})
+    rungs = by_name(climb_of(samples, made[0].shelf, params=params).ladder(teacher))
+
+    assert len(made_now) == 2
+    assert all(name.startswith("student-8-8") for name in made_now)
+    assert rungs["student 8-8, float"].folder != by_name(made[1])["student 8-8, float"].folder
+
+
+def test_a_student_that_diverges_is_left_out(teacher, samples, tmp_path, monkeypatch):
+    """Planted: its training ends in numbers that are none. The others are judged, and it is told why it is missing."""
+
+    def diverges(*_given, **_named):
+        figure = "val/loss"
+        raise DivergedError(figure, 0)
+
+    monkeypatch.setattr(networks, "fit", diverges)
+    ladder = climb_of(samples, tmp_path).ladder(teacher)
+
+    assert list(by_name(ladder)) == NAMES[:3]
+    assert ladder.failed == {"student 8-8": "training diverged: val/loss is no number any more in epoch 1"}
+
+
+def test_before_nothing_is_shipped_it_is_measured_again(made, teacher, samples, monkeypatch):
+    """Planted: milliseconds of an hour when the machine was busy. They are not believed a second time."""
+    climb = climb_of(samples, made[0].shelf)
+    tight = climb.params.model_copy(update={"budget": Budget(max_objective_drop=0.3, max_latency_ms=50.0)})
+    climb = replace(climb, params=tight)
+    known = json.loads((climb.shelf / climbing.LATENCIES).read_text())
+    busy = known | {"ms": dict.fromkeys(known["ms"], 1e3)}
+    (climb.shelf / climbing.LATENCIES).write_text(json.dumps(busy))
+
+    assert climb.ladder(teacher).pick(tight.budget) is not None
+    monkeypatch.setattr(climbing, "interleaved_percentiles_ms", None)
+    assert climb.ladder(teacher).pick(tight.budget) is not None
+
+
+def test_what_was_laid_out_before_gives_way(made, tmp_path):
+    """Twice by hand, without DVC: the second is as the first."""
+    climb, ladder = made
+    for _ in range(2):
+        climb.install(ladder, tmp_path / "candidate", tmp_path / "source")
+        (tmp_path / "candidate" / "stray").write_text("of a run before")
+
+    assert (tmp_path / "source" / "answers.npz").is_file()
+    climb.install(ladder, tmp_path / "candidate", tmp_path / "source")
+    assert not (tmp_path / "candidate" / "stray").exists()
+
+
 def test_on_another_machine_it_is_measured_again(made, teacher, samples, monkeypatch):
     """Nothing is made anew, but milliseconds hold for one machine."""
     monkeypatch.setattr(climbing, "compress", None)
@@ -142,13 +211,13 @@ def test_a_damaged_rung_is_made_anew(made, teacher, samples, monkeypatch):
     """Planted: a byte of one file. That one is made again, and the student is not trained for it."""
     monkeypatch.setattr(networks, "fit", None)
     name, made_again = "student 8-8, static int8 minmax", []
-    path = made[0].shelf / slug(name) / "expression.onnx"
+    path = made[0].shelf / by_name(made[1])[name].folder / "expression.onnx"
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     compress = climbing.compress
     monkeypatch.setattr(climbing, "compress", lambda *given: made_again.append(given[5].name) or compress(*given))
     rungs = by_name(climb_of(samples, made[0].shelf).ladder(teacher))
 
-    assert made_again == [slug(name)]
+    assert made_again == [path.parent.name]
     assert rungs[name].objective == by_name(made[1])[name].objective
 
 
@@ -183,7 +252,7 @@ def test_narrower_and_spared_forms_are_rungs(samples, teacher, tmp_path, monkeyp
     assert rungs["teacher pruned by 50%, float"].size_bytes < 0.6 * rungs["teacher, float"].size_bytes
     assert rungs["teacher pruned by 50%, float"].objective > 0.7
 
-    (climb.shelf / slug("teacher pruned by 50%, float") / JUDGED).unlink()
+    (climb.shelf / rungs["teacher pruned by 50%, float"].folder / JUDGED).unlink()
     monkeypatch.setattr(networks, "fit", None)
     assert by_name(climb.ladder(teacher))["teacher pruned by 50%, float"].size_bytes < spared.size_bytes * 2
 
@@ -217,7 +286,7 @@ def test_nothing_is_laid_out_where_no_rung_holds(made, tmp_path):
 
 def test_a_figure_that_is_cut_off_counts_as_none(made, teacher, samples):
     """Planted: a night that was killed while it wrote. The rung is made anew."""
-    path = made[0].shelf / slug("teacher, float") / JUDGED
+    path = made[0].shelf / by_name(made[1])["teacher, float"].folder / JUDGED
     path.write_text(path.read_text()[:9])
     climb_of(samples, made[0].shelf).ladder(teacher)
 

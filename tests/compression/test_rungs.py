@@ -1,6 +1,7 @@
 """Which rung holds a budget, which is worth a look, which is shipped; and what is said where none holds."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -68,6 +69,30 @@ def test_what_is_no_number_holds_no_budget():
     assert ladder.nearest(Budget(max_objective_drop=0.1, max_latency_ms=0.4))[-1] == BROKEN
 
 
+def test_what_is_no_number_is_on_no_front():
+    """Though nothing is smaller or faster; nor is it the best of anything."""
+    ladder = Ladder("macro_f1", {}, (TEACHER, BROKEN))
+
+    assert ladder.front() == [TEACHER]
+    assert ladder.best(Budget(max_bytes=4000)) == TEACHER
+    assert ladder.best(Budget(max_bytes=200)) is None
+
+
+@pytest.mark.parametrize(
+    ("budget", "best"),
+    [
+        ({}, TEACHER),
+        ({"max_latency_ms": 3.0, "max_objective_drop": 0.0}, INT8),
+        ({"max_latency_ms": 2.0}, STUDENT),
+        ({"max_bytes": 150}, SMALL),
+        ({"max_bytes": 149}, None),
+    ],
+)
+def test_the_best_that_is_fast_and_small_enough(budget, best):
+    """However much it loses: what somebody asks who has so many milliseconds and no more."""
+    assert LADDER.best(Budget(**budget)) == best
+
+
 def test_where_none_holds_the_nearest_three_are_told():
     """Each with what it misses and by how much, and what to widen."""
     budget = Budget(max_objective_drop=0.02, max_latency_ms=0.9, max_bytes=200)
@@ -82,7 +107,18 @@ def test_where_none_holds_the_nearest_three_are_told():
 
 def test_a_ladder_comes_back_as_it_was_written(tmp_path):
     """With its budget, so that another one may be tried."""
-    LADDER.write(tmp_path, Budget(max_bytes=700))
-    ladder, budget = read_ladder(tmp_path)
+    written = replace(LADDER, failed={"student 2": "training diverged"})
+    written.write(tmp_path, Budget(max_bytes=700))
 
-    assert (ladder.rungs, ladder.objective, budget) == (LADDER.rungs, "macro_f1", Budget(max_bytes=700))
+    assert read_ladder(tmp_path) == (written, Budget(max_bytes=700))
+
+
+@pytest.mark.parametrize("damage", [lambda text: text[:99], lambda text: text.replace('"max_bytes"', '"max_grams"')])
+def test_a_damaged_ladder_says_so(tmp_path, damage):
+    """Cut off, or of another version: the file is named."""
+    LADDER.write(tmp_path, Budget())
+    path = tmp_path / "ladder.json"
+    path.write_text(damage(path.read_text()))
+
+    with pytest.raises(ValueError, match=r"ladder\.json cannot be read"):
+        read_ladder(tmp_path)

@@ -22,7 +22,7 @@ def planted(tmp_path_factory):
     samples = small_set(folder / "set", {"train": 64, "validation": 32})
     loud = with_loud_channel(quickly_trained(samples))
     graph = reference(SMALL, loud, samples, PARAMS, folder / "reference", no_asset)[0]
-    return folder / "reference" / graph.name, SMALL.calibration(samples, 48, 0, graph)
+    return folder / "reference" / graph.name, SMALL.calibration(samples, "train", 48, 0, graph)
 
 
 def answers(path, feeds):

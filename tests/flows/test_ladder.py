@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from compression.rungs import Ladder, Rung
 from flows.ladder import NoLadderError, run_ladder
 from flows.params import ParamsError
 from models.family import Budget
-from registry.settings import Settings
+from registry.settings import BudgetSettings, Settings
 
 LADDER = Ladder(
     "macro_f1",
@@ -76,4 +78,56 @@ def test_without_a_ladder_it_says_what_makes_one(root, settings):
     with pytest.raises(NoLadderError) as caught:
         run_ladder(root, settings, "scene", [])
 
-    assert caught.value.remedy == "python -m flows nightly --families scene"
+    assert caught.value.remedy.endswith("python -m flows nightly --families scene")
+
+    (root / "build/expression/ladder/ladder.json").write_text("{")
+    with pytest.raises(NoLadderError, match=r"ladder\.json cannot be read"):
+        run_ladder(root, settings, "expression", [])
+
+
+def test_the_fastest_comes_first_beside_what_it_gains(root, settings, capsys):
+    """Drop, times faster, times smaller, each held against the trained network in float."""
+    run_ladder(root, settings, "expression", [])
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+
+    assert [row[-1] for row in rows[1:4]] == ["0.01", "holds", "holds"]
+    assert rows[1][6:13] == ["0.8500", "0.0500", "0.400", "20.0x", "90,000", "44.4x", "4"]
+    assert rows[3][3:9] == ["0.9000", "0.0000", "8.000", "1.0x", "4,000,000", "1.0x"]
+
+
+def test_what_half_a_millisecond_gives_at_best(root, settings, capsys):
+    """Though it loses more than the budget allows: that is the question."""
+    run_ladder(root, settings, "expression", ["expression.budget.max_latency_ms=0.5"])
+
+    told = capsys.readouterr().out
+    assert "for 0.5 ms and 5,000,000 bytes: student 8, static int8 minmax, 0.8500, 0.0500 below" in told
+
+
+def test_milliseconds_of_another_machine_are_not_judged(root, settings, capsys):
+    """Settings mean a laptop: what params.yaml allows is not held against this machine's clock; what is asked is."""
+    meant = settings.model_copy(update={"budget": BudgetSettings(machine="Laptop")})
+    path = root / "params.yaml"
+    path.write_text(path.read_text().replace("max_latency_ms: 20.0", "max_latency_ms: 0.1"))
+    statuses = [
+        run_ladder(root, given, "expression", words)
+        for given, words in (
+            (settings, []),
+            (meant, []),
+            (meant, ["expression.budget.max_latency_ms=0.1"]),
+        )
+    ]
+
+    assert statuses == [3, 0, 3]
+    assert capsys.readouterr().out.count("milliseconds are not judged: settings mean those of Laptop") == 1
+
+
+def test_programs_get_json(root, settings, capsys):
+    """All figures, the pick, the front, and what could not be trained."""
+    replace(LADDER, failed={"student 2": "training diverged"}).write(root / "build/expression/ladder", Budget())
+    status = run_ladder(root, settings, "expression", ["expression.budget.max_latency_ms=0.5"], as_json=True)
+    told = json.loads(capsys.readouterr().out)
+
+    assert (status, told["pick"], told["best_within_costs"]) == (3, None, "student 8, static int8 minmax")
+    assert [rung["on_front"] for rung in told["rungs"]] == [True] * 3
+    assert told["rungs"][0]["misses"]["max_latency_ms"] == [8.0, 0.5]
+    assert told["failed"] == {"student 2": "training diverged"}

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from compression.answers import AnswersError
+from compression.prove import ParityError
 from curation.sampleset import DROPPED, write_set
-from rushes.bundle import read_bundle, read_manifest, sha256_file, write_manifest
+from rushes.bundle import read_bundle, read_head, write_manifest
+from rushes.machine import processor
 from steps import evaluate
-from tests.support.exported import export_all, shuffle_convolutions
+from tests.support.exported import export_all, reseal, shuffle_convolutions
 from tests.support.sets import small_set
 
 ROOT = Path(__file__).parents[2]
@@ -65,20 +68,36 @@ def test_bundle_is_the_candidate_with_its_certificate(evaluated):
     assert {"confusion.png", "reliability.png", "surest_mistakes.jpg", "readings.jpg"} <= drawn
 
 
-def test_a_broken_file_shows_in_its_own_figures_alone(evaluated):
-    """Shuffled weights in the compressed file: its accuracy goes, the reference keeps its own, parity tells."""
-    folder = Path("build/expression/candidate")
-    shuffle_convolutions(folder / "expression.onnx")
-    manifest = read_manifest(folder)
-    changed = manifest.files["expression.onnx"].model_copy(update={"sha256": sha256_file(folder / "expression.onnx")})
-    files = {**manifest.files, "expression.onnx": changed}
-    write_manifest(folder, manifest.model_copy(update={"files": files}))
-    figures = evaluated()
-    parity = read_bundle(Path("build/expression/bundle")).certificate.parity
+@pytest.mark.parametrize(
+    ("folder", "error", "told"),
+    [
+        ("candidate", AnswersError, r"candidate: probabilities differs by [\d.]+% of its largest value"),
+        ("ladder/source", ParityError, "source: probabilities of the exported graph differs from its network"),
+        ("reference", ParityError, "reference: probabilities of the exported graph differs from its network"),
+    ],
+)
+def test_one_shuffled_layer_is_no_certificate(evaluated, folder, error, told):
+    """Planted after the export, with the hash put right: one layer of what is shipped, was compressed, is compared."""
+    path = Path("build/expression") / folder
+    shuffle_convolutions(path / "expression.onnx", most=1)
+    reseal(path)
 
-    assert figures["compressed"]["accuracy"] < figures["fp32"]["accuracy"] - 0.2
-    assert parity["compressed_agreement"] < 0.8
-    assert parity["fp32_max"] < 1e-4
+    with pytest.raises(error, match=told):
+        evaluated()
+    assert not Path("build/expression/bundle/certificate.json").exists()
+
+
+def test_the_certificate_names_the_machine_that_the_budget_means(evaluated, monkeypatch):
+    """That of settings; without one, the machine that has measured."""
+    evaluated()
+    own = read_bundle(Path("build/expression/bundle")).certificate
+    monkeypatch.setenv("RUSHES_BUDGET__MACHINE", "Abacus")
+    evaluated()
+    named = read_bundle(Path("build/expression/bundle")).certificate
+
+    assert (own.budget_machine, named.budget_machine) == (processor(), "Abacus")
+    assert own.form == "teacher, float"
+    assert named.budget.max_latency_ms
 
 
 def test_dropped_samples_are_scored_only_where_they_say_something(evaluated, monkeypatch):
@@ -95,7 +114,7 @@ def test_whom_pictures_are_owed_to_stands_on_the_sheets(evaluated, monkeypatch):
     """What the manifest says under `credits` is drawn into each of them."""
     folder, feet = Path("build/expression/candidate"), []
     settings = {"credits": {"films": "A film, CC BY 3.0"}}
-    write_manifest(folder, read_manifest(folder).model_copy(update={"settings": settings}))
+    write_manifest(folder, read_head(folder).manifest.model_copy(update={"settings": settings}))
     monkeypatch.setattr(evaluate, "sheet", lambda *_, foot, **__: feet.append(foot))
 
     evaluated()

@@ -11,10 +11,13 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from compression.answers import ANSWERS, write_answers
 from compression.candidate import compress, reference, seal
+from compression.rungs import Ladder, Rung
 from models.expression import family
 from models.expression.params import CompressParams
-from models.family import Asset
+from models.family import Asset, Budget
+from rushes.bundle import read_bundle, read_head, sha256_file, write_manifest
 from tests.support.trained import quickly_trained
 
 if TYPE_CHECKING:
@@ -41,12 +44,25 @@ def export_all(samples: SampleSet, folder: Path) -> None:
     compress(SMALL, samples, PARAMS, graphs, folder / "reference", folder / "candidate")
     seal(SMALL, samples, graphs, no_asset, folder / "candidate")
     shutil.copytree(folder / "reference", folder / "ladder" / "source")
+    rungs = tuple(Rung(f"teacher, {form}", 0.9, 1.0, 1, 1.0, form) for form in ("float", "static int8 minmax"))
+    Ladder("macro_f1", {}, rungs).write(folder / "ladder", Budget())
+    bundle = read_bundle(folder / "candidate")
+    write_answers(bundle, folder / "ladder" / "source")
+    (bundle.folder / ANSWERS).rename(folder / "ladder" / "source" / ANSWERS)
 
 
-def shuffle_convolutions(path: Path) -> None:
-    """Shuffles the weights of each convolution in a file, float or int8."""
+def reseal(folder: Path, name: str = "expression.onnx") -> None:
+    """Writes the hash of a changed file into the manifest: what a fault in our own code would do."""
+    manifest = read_head(folder).manifest
+    changes = {"sha256": sha256_file(folder / name), "size_bytes": (folder / name).stat().st_size}
+    files = {**manifest.files, name: manifest.files[name].model_copy(update=changes)}
+    write_manifest(folder, manifest.model_copy(update={"files": files}))
+
+
+def shuffle_convolutions(path: Path, most: int | None = None) -> None:
+    """Shuffles the weights of each convolution in a file, float or int8; or of the first `most` of them."""
     model = onnx.load(path)
-    for weight in [tensor for tensor in model.graph.initializer if len(tensor.dims) == 4]:
+    for weight in [tensor for tensor in model.graph.initializer if len(tensor.dims) == 4][:most]:
         values = numpy_helper.to_array(weight)
         shuffled = np.random.default_rng(0).permutation(values.ravel()).reshape(values.shape)
         weight.CopyFrom(numpy_helper.from_array(shuffled, weight.name))

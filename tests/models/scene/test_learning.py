@@ -190,9 +190,11 @@ def test_a_category_without_training_pictures_cannot_be_asked_for(tmp_path, monk
     assert set(made.kept("validation")["label"]) == {"forest", "street"}
 
 
-def test_calibration_asks_for_what_validation_has(samples):
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_calibration_asks_for_what_a_split_has(samples, split):
     """Feeds of the graph's own inputs, some with and some without a category."""
-    feeds = calibration(samples, 40, 0, Graph("graph", "scene.onnx", torch.nn.Identity(), (), INPUTS, ("pictures",)))
+    graph = Graph("graph", "scene.onnx", torch.nn.Identity(), (), INPUTS, ("pictures",))
+    feeds = calibration(samples, split, 40, 0, graph)
     told = np.concatenate([feed["categories"] for feed in feeds]).sum(1)
 
     assert set(feeds[0]) == {"latents", "texts", "categories"}

@@ -1,0 +1,50 @@
+"""A smaller writer on the ladder: it learns from the trained one, and has a state, and so a sample, of its own size."""
+
+from __future__ import annotations
+
+import pytest
+
+from compression.answers import one_sample
+from compression.climb import Climb
+from compression.prove import certificate
+from models.family import Budget
+from models.script import family
+from models.script.params import CompressParams, ScriptParams, TrainParams
+from rushes.bundle import read_bundle
+from training.fit import fit
+
+TRAIN = TrainParams(
+    width=32, embedding=16, epochs=2, epoch_characters=16_000, batch_size=8, learning_rate=2e-2, warmup_steps=5
+)
+PARAMS = ScriptParams(
+    train=TRAIN,
+    compress=CompressParams(calibration_samples=16, students=(16,)),
+    budget=Budget(max_objective_drop=100.0, max_bytes=60_000),
+)
+
+
+def nothing(_asset):
+    """No asset travels along."""
+    return b""
+
+
+@pytest.mark.slow
+def test_a_student_is_made_picked_and_proved(samples, clean, tmp_path):
+    """Planted: a budget of bytes that the trained writer misses. Both sides of the certificate are measured."""
+    trained = family.network(fit(family, TRAIN, samples, tmp_path / "checkpoints").module).eval()
+    climb = Climb(family, PARAMS, samples, clean, nothing, tmp_path / "shelf")
+    (tmp_path / "shelf").mkdir()
+    ladder = climb.ladder(trained)
+    pick = climb.install(ladder, tmp_path / "candidate", tmp_path / "source")
+    teacher = climb.shelf / ladder.teacher.folder
+    reference, source, candidate = (read_bundle(one) for one in (teacher, tmp_path / "source", tmp_path / "candidate"))
+    scores = family.score(candidate, clean, "validation", nothing)
+    proof = certificate(family, reference, source, candidate, scores, scores)
+
+    names = [f"{network}, {form}" for network in ("teacher", "student 16") for form in ("float", "dynamic int8")]
+    assert [rung.name for rung in ladder.rungs] == names
+    assert pick.name == "student 16, dynamic int8"
+    assert one_sample(source.folder)["state"].shape[1] < one_sample(reference.folder)["state"].shape[1]
+    assert proof.size_bytes["compressed"] < proof.size_bytes["fp32"]
+    assert set(proof.percentiles_ms) == set(proof.peak_bytes) == {"fp32", "compressed"}
+    assert proof.parity["fp32_max"] < 1e-3
