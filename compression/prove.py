@@ -83,6 +83,7 @@ def certificate(
     budget: Budget | None = None,
     budget_machine: str = "",
     form: str = "",
+    objective_drop: float | None = None,
 ) -> Certificate:
     """What was measured of the candidate, and where.
 
@@ -97,6 +98,7 @@ def certificate(
         budget: What it had to keep to, where there was one.
         budget_machine: The processor that the budget's milliseconds are meant for; this machine's if left out.
         form: What the ladder calls the candidate.
+        objective_drop: What it loses on the validation split, by which it was picked.
 
     Raises:
         ParityError: The float files are not the networks that they were made from.
@@ -122,6 +124,7 @@ def certificate(
         budget=budget,
         budget_machine=(budget_machine or processor()) if budget else "",
         form=form,
+        objective_drop=objective_drop,
     )
 
 

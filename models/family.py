@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field, PositiveInt, field_validator
 
 from curation.params import Section
 
@@ -94,7 +94,7 @@ class StaticCompress(Section):
     """Training samples that the ranges of activations are measured on."""
     calibrations: tuple[Calibration, ...] = Field(("minmax",), min_length=1)
     """How these ranges are found; each is a rung of the ladder. The first one is used where layers stay float."""
-    float_layers: tuple[int, ...] = ()
+    float_layers: tuple[PositiveInt, ...] = ()
     """How many of the layers that int8 hurts most, found by measuring each, stay float; each is a rung."""
 
 

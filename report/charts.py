@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 # In a picture these are the colours; in the page each becomes the CSS variable of its name.
 PAPER, INK, SOFT, RULE = "#fbfaf7", "#1d1b18", "#716b62", "#ddd8ce"
-ACCENT, SECOND = "#b5481a", "#2c6e76"
-VARIABLES = {PAPER: "paper", INK: "ink", SOFT: "soft", RULE: "rule", ACCENT: "accent", SECOND: "second"}
+ACCENT, SECOND, THIRD = "#b5481a", "#2c6e76", "#c9a45c"
+VARIABLES = {
+    PAPER: "paper", INK: "ink", SOFT: "soft", RULE: "rule", ACCENT: "accent", SECOND: "second", THIRD: "third",
+}  # fmt: skip
 
 PICTURE_DPI = 160
 MANY_LABELS = 14  # above this the cells of a confusion matrix are too small for figures
@@ -237,7 +239,7 @@ def inline(figure: Figure, title: str = "") -> str:
     box = re.search(r'viewBox="[^"]*"', head)
     for colour, name in VARIABLES.items():
         rest = rest.replace(colour, f"var(--{name})")
-    rest = re.sub(r' id="(?:figure|axes|matplotlib|patch|text|line2d|xtick|ytick|PolyC)[^"]*"', "", rest)
+    rest = re.sub(r' id="(?:figure|axes|matplotlib|patch|text|line2d|xtick|ytick|PolyC|PathC)[^"]*"', "", rest)
     rest = re.sub(r"<style.*?</style>", "", rest, flags=re.DOTALL)  # it would speak to the whole page
     label = title.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     return f'<svg class="chart" role="img" aria-label="{label}" {box.group(0) if box else ""}>{rest}'

@@ -14,7 +14,7 @@ import yaml
 from report import charts
 from report.facts import UNREADABLE, Collection, FamilyFacts, counts, pictures
 from report.figures import NONE, TIMES, bytes_text, credit_line, figure_text, metric_name, part_name
-from report.ladder_view import Rival, RungRow, pareto_figure, rung_rows
+from report.ladder_view import LadderView, climbed, rival_name
 from report.parts import Bar, Chart, attempt, chart, note, scalars
 from report.pictures import Picture, picture
 from report.words import outcome_text
@@ -86,8 +86,7 @@ class FamilyView:
     pairs: list[Pair] = field(default_factory=list)
     parity: list[tuple[str, str]] = field(default_factory=list)
     machine: str = ""
-    ladder: list[RungRow] = field(default_factory=list)
-    pareto: Chart | None = None
+    ladder: LadderView = field(default_factory=LadderView)
     peak: bool = False  # whether the figure of memory has to be explained
     decision_note: str = ""
     decision_title: str = ""
@@ -105,7 +104,7 @@ def family_view(facts: FamilyFacts, collection: Collection, night: Night, decisi
     """Everything about a family; each part stands alone, so that one broken file costs one part."""
     view = FamilyView(facts.name, decision=decision, version=_in_use(facts.name, night, decision))
     attempt(view, _augmented, facts, collection, night)
-    for part in (_training, _scores, _classifier, _compared, _climbed, _decided, _origin, _frames):
+    for part in (_training, _scores, _classifier, _compared, climbed, _decided, _origin, _frames):
         attempt(view, part, facts, night)
     return view
 
@@ -249,24 +248,6 @@ def _compared(view: FamilyView, facts: FamilyFacts, night: Night) -> None:
     view.machine = ", ".join(f"{name} {value}" for name, value in scalars(certificate.get("machine")))
 
 
-def _climbed(view: FamilyView, facts: FamilyFacts, _night: Night) -> None:
-    """Every compressed form, and which was shipped."""
-    view.ladder = rung_rows(facts.ladder)
-    if view.ladder:
-        figure = pareto_figure(facts.ladder, _champion_of(view.decision))
-        view.pareto = chart(figure, "What each form gives on the validation split, and costs")
-
-
-def _champion_of(decision: Decision | None) -> Rival | None:
-    """The champion that what was shipped has been held against, where it was another one."""
-    if decision is None or decision.is_champion or decision.objective.gain is None:
-        return None
-    times = [decision.latency_ms.get(side) for side in ("champion", "challenger")]
-    if not all(times):
-        return None
-    return Rival(_rival(decision), decision.objective.gain, float(times[0] or 0) / float(times[1] or 1))
-
-
 def _figure_pair(name: str, old: Any, new: Any, *, leads: bool) -> Pair:  # noqa: ANN401  any JSON
     numbers = all(isinstance(value, int | float) for value in (old, new))
     title = f"{metric_name(name)} (objective)" if leads else metric_name(name)
@@ -313,7 +294,7 @@ def _decided(view: FamilyView, facts: FamilyFacts, night: Night) -> None:
     view.decision_note = "" if tonight else "From an earlier night: tonight nothing was decided."
     view.decision_title = outcome_text(facts.name, decision, tonight=tonight)
     figures = decision.objective
-    view.rival = _rival(decision)
+    view.rival = rival_name(decision)
     view.rivals = [(metric_name(figures.name), figure_text(figures.challenger), figure_text(figures.champion))]
     for name, values, text in (("size", decision.size_bytes, bytes_text), ("latency", decision.latency_ms, _ms)):
         sides = {"challenger": values.get("compressed"), **values}  # a size is the same wherever it is taken
@@ -324,15 +305,6 @@ def _decided(view: FamilyView, facts: FamilyFacts, night: Night) -> None:
         figure = charts.interval_figure(figures.gain, figures.low, figures.high, needed)
         caption = f"Gain of {metric_name(figures.name)} over the champion, with its paired 95 % interval"
         view.interval = chart(figure, caption, caption)
-
-
-def _rival(decision: Decision) -> str:
-    """Whom it was measured against. A champion that came out again was judged when it was new, against the one then."""
-    if decision.objective.champion is None:
-        return "champion"
-    if decision.champion_before is None or decision.is_champion:
-        return "champion then"
-    return f"champion v{decision.champion_before}"
 
 
 def _min_gain(root: Path, family: str) -> float:

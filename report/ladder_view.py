@@ -2,161 +2,232 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-from report.charts import ACCENT, INK, PAPER, SECOND, SOFT, dressed, figure_of
-from report.figures import NONE, bytes_text, figure_text, metric_name
+from report.figures import NONE, TIMES, bytes_text, figure_text
+from report.ladder_forms import BYTES, DROP, LATENCY, Form, Rival, forms_of, teacher_of
+from report.ladder_plot import pareto_figure
+from report.parts import Chart, chart, note
 from report.words import seconds_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from report.decisions import Decision
+    from report.facts import FamilyFacts
+    from report.family_view import FamilyView
+    from report.night import Night
 
-LIMITS = {"max_objective_drop": "drop of the objective", "max_latency_ms": "ms", "max_bytes": "bytes"}
-NEAR = 0.05  # of the objective
-LARGEST, SMALLEST = 420.0, 25.0  # areas of dots, in square points
+NEAREST = 3
+MANY = 100  # times, from which on their tenths say nothing
+ROUNDED = 5e-5  # below it a difference of objectives has no digit in the table
+FLOAT_SHIPPED = "Float is shipped: nothing smaller that holds the budget is faster."
+FLOAT_AS_GOOD = "Float is shipped: what is smaller and faster is hardly smaller, and no better."
+NOTHING_HOLDS = "No form holds the budget, so nothing is shipped."
+PLOT_TITLE = "What each form gives on the validation split, and costs"
 
 
 @dataclass(frozen=True)
 class RungRow:
-    """A row of the table; the plot calls it by its number."""
+    """A row of the table; the plot calls it by its number.
+
+    Attributes:
+        drop: Of the objective, below the trained network in float; likewise `faster` and `smaller` are held to it.
+        verdict: What it misses of the budget.
+        tags: What it has become: shipped, and champion.
+        front: Whether it is on the front, or is by its bytes alone.
+    """
 
     number: int
     name: str
     objective: str
+    drop: str
     latency: str
+    faster: str
     size: str
+    smaller: str
     made_in: str
     verdict: str
     note: str
-    is_pick: bool
-    is_front: bool
+    tags: tuple[str, ...]
+    front: str
 
 
-def rung_rows(ladder: Mapping[str, Any]) -> list[RungRow]:
-    """The rungs as they were made, each with what it misses of the budget."""
-    return [
-        RungRow(
-            number,
-            str(rung["name"]),
-            figure_text(rung["objective"]),
-            f"{rung['latency_ms']:.3g} ms",
-            bytes_text(rung["size_bytes"]),
-            seconds_text(rung["seconds"]) if "seconds" in rung else NONE,
-            _verdict(rung.get("misses") or {}),
-            str(rung.get("note") or ""),
-            rung["name"] == ladder.get("pick"),
-            rung["name"] in ladder.get("front", ()),
-        )
-        for number, rung in enumerate(ladder.get("rungs", ()), 1)
-    ]
-
-
-def _verdict(misses: Mapping[str, Sequence[float]]) -> str:
-    told = (f"{LIMITS.get(name, name)} {_plain(own)} for {_plain(most)}" for name, (own, most) in misses.items())
-    return f"misses {', '.join(told)}" if misses else "holds"
-
-
-def _highest(rungs: Sequence[Mapping[str, Any]]) -> float:
-    """The best objective."""
-    return max(float(rung["objective"]) for rung in rungs)
-
-
-def _plain(value: float) -> str:
-    """A figure; bytes, which JSON has as 133730.0, without decimals."""
-    return figure_text(int(value) if value == int(value) else value)
-
-
-@dataclass(frozen=True)
-class Rival:
-    """The champion that the shipped form was held against when it was registered, on the test split.
+@dataclass
+class LadderView:
+    """The ladder of one family.
 
     Attributes:
-        name: Such as `champion v3`.
-        gain: The objective of what was shipped, less that of the champion.
-        latency_ratio: The champion's latency over that of what was shipped, measured in turns.
+        note: Why there is none, or that it is not tonight's.
+        budget: What a form may cost.
+        told: What the table alone does not say.
+        nearest: Where nothing holds the budget, what came nearest, and what each misses.
     """
 
-    name: str
-    gain: float
-    latency_ratio: float
+    note: str = ""
+    budget: str = ""
+    told: str = ""
+    nearest: list[tuple[str, str]] = field(default_factory=list)
+    rows: list[RungRow] = field(default_factory=list)
+    pareto: Chart | None = None
 
 
-def pareto_figure(ladder: Mapping[str, Any], rival: Rival | None = None) -> Figure:
-    """Objective against latency; the larger a dot, the more bytes. The front is a line, the pick has a ring.
-
-    Dots bear the numbers of their rows: names of a dozen forms would lie over each other.
-
-    The champion, which was judged on the test split, is a diamond as far from the pick as it was there.
-    """
-    numbered = [{**rung, "number": number} for number, rung in enumerate(ladder["rungs"], 1)]
-    rungs = [rung for rung in numbered if np.isfinite([rung["objective"], rung["latency_ms"]]).all()]
-    figure = figure_of(520, 320)
-    axes = figure.add_subplot()
-    dressed(axes, "ms, 95th percentile of one sample on one thread", metric_name(str(ladder["objective"])))
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
-    front = sorted((r["latency_ms"], r["objective"]) for r in rungs if r["name"] in ladder["front"])
-    axes.plot(*zip(*front, strict=True), color=SOFT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    most = max(rung["size_bytes"] for rung in rungs)
-    for rung in rungs:
-        area = max(SMALLEST, LARGEST * rung["size_bytes"] / most)
-        _dot(axes, rung, area, is_front=rung["name"] in ladder["front"], is_pick=rung["name"] == ladder["pick"])
-    _limits(axes, ladder, rungs)
-    _champion(axes, next((rung for rung in rungs if rung["name"] == ladder["pick"]), None), rival)
-    axes.margins(x=0.2, y=0.22)
-    axes.ticklabel_format(axis="y", useOffset=False)
-    low_y, high_y = axes.get_ylim()
-    short = 2 * NEAR * abs(_highest(rungs)) - (high_y - low_y)  # what differs by next to nothing should look so
-    if short > 0:
-        axes.set_ylim(low_y - short / 2, high_y + short / 2)
-    return figure
-
-
-def _dot(axes: Axes, rung: Mapping[str, Any], area: float, *, is_front: bool, is_pick: bool) -> None:
-    at = (rung["latency_ms"], rung["objective"])
-    axes.scatter(*at, s=area, color=ACCENT if is_pick else SECOND, alpha=0.85, linewidth=0, zorder=2)
-    if is_pick:
-        axes.scatter(*at, s=area + 160, facecolor="none", edgecolor=ACCENT, linewidth=1.5, zorder=3)
-    away = 3 + area**0.5 / 2
-    # What is beaten has its number below; the pick has its words aside, where no dot stands on it.
-    offset, sides = ((0.0, away if is_front else -away), ("center", "bottom" if is_front else "top"))
-    if is_pick:
-        offset, sides = ((away + 7, 0.0), ("left", "center"))
-    axes.annotate(
-        f"{rung['number']}{' · shipped' if is_pick else ''}", at, xytext=offset, textcoords="offset points",
-        ha=sides[0], va=sides[1], fontsize=9.5, color=INK, parse_math=False, zorder=1.5,
-        bbox={"facecolor": PAPER, "alpha": 0.7, "linewidth": 0, "pad": 1},
-    )  # fmt: skip
-
-
-def _champion(axes: Axes, pick: Mapping[str, Any] | None, rival: Rival | None) -> None:
-    if pick is None or rival is None:
+def climbed(view: FamilyView, facts: FamilyFacts, night: Night) -> None:
+    """Every compressed form, and which was shipped."""
+    ladder, shown = facts.ladder, view.ladder
+    shown.note = _of_when(facts, night)
+    if not ladder.get("rungs"):
         return
-    at = (pick["latency_ms"] * rival.latency_ratio, pick["objective"] - rival.gain)
-    axes.scatter(*at, s=55, marker="D", facecolor="none", edgecolor=INK, linewidth=1.3, zorder=4)
-    axes.annotate(
-        rival.name, at, xytext=(-8, 0), textcoords="offset points", ha="right", va="center", fontsize=9.5, color=INK,
-        parse_math=False, zorder=4,
-    )  # fmt: skip
+    # What an earlier night decided was not about tonight's forms.
+    rival = champion_of(view.decision) if night.decided(facts.name) else None
+    forms = forms_of(ladder)
+    shown.rows = rung_rows(ladder, rival)
+    shown.budget = budget_text(ladder.get("budget") or {})
+    shown.told = _told(forms)
+    shown.nearest = [] if any(form.is_pick for form in forms) else nearest_of(ladder)
+    if any(form.gave for form in forms):
+        shown.pareto = chart(pareto_figure(ladder, rival), PLOT_TITLE)
 
 
-def _limits(axes: Axes, ladder: Mapping[str, Any], rungs: Sequence[Mapping[str, Any]]) -> None:
-    """The floor of the objective and the ceiling of the latency, where they are near enough to be seen."""
-    budget = ladder.get("budget") or {}
-    teacher = next((rung for rung in rungs if rung["name"] == "teacher, float"), rungs[0])
-    floor = teacher["objective"] - float(budget.get("max_objective_drop") or 0.0)
-    lowest, highest = (edge(rung["objective"] for rung in rungs) for edge in (min, max))
-    if floor >= lowest - max(highest - lowest, NEAR * abs(highest)):  # further down it would flatten all else
-        axes.axhline(floor, color=ACCENT, linewidth=0.9, alpha=0.6, zorder=0)
-    ceiling = budget.get("max_latency_ms")
-    if ceiling and ceiling <= 2.0 * max(rung["latency_ms"] for rung in rungs):
-        axes.axvline(ceiling, color=ACCENT, linewidth=0.9, alpha=0.6, zorder=0)
+def _of_when(facts: FamilyFacts, night: Night) -> str:
+    """Whether it is tonight's, where that may be asked: a climb leaves its ladder even where compress then fails."""
+    state, there = night.state("compress", facts.name), bool(facts.ladder)
+    if there and state == "failed" and _is_since(facts.folder / "ladder" / "ladder.json", night):
+        return "Tonight's: compress failed only after it was climbed."
+    if there and state in ("ran", "skipped") and not night.decided(facts.name):
+        return "Tonight's, but nothing was decided of it: the champion is not drawn."
+    return note(night, "compress", facts.name, there=there)
+
+
+def _is_since(path: Path, night: Night) -> bool:
+    """Whether a file was written tonight: DVC takes away what a stage left before it runs it again."""
+    return path.stat().st_mtime >= night.started.timestamp()
+
+
+def champion_of(decision: Decision | None) -> Rival | None:
+    """The champion, where it can be drawn: as far from what was shipped as it was, or what was shipped itself."""
+    if decision is None:
+        return None
+    if decision.is_champion:
+        return Rival(f"champion v{decision.version}", is_pick=True)
+    times = [decision.latency_ms.get(side) for side in ("champion", "challenger")]
+    if decision.objective.gain is None or not all(times):
+        return None
+    return Rival(rival_name(decision), decision.objective.gain, float(times[0] or 0) / float(times[1] or 1))
+
+
+def rival_name(decision: Decision) -> str:
+    """Whom it was measured against. A champion that came out again was judged when it was new, against the one then."""
+    if decision.objective.champion is None:
+        return "champion"
+    if decision.champion_before is None or decision.is_champion:
+        return "champion then"
+    return f"champion v{decision.champion_before}"
+
+
+def rung_rows(ladder: Mapping[str, Any], rival: Rival | None = None) -> list[RungRow]:
+    """The forms, the fastest first, each held against the trained network in float and against the budget."""
+    forms = forms_of(ladder)
+    teacher = teacher_of(forms)
+    return [_row(form, None if form is teacher else teacher, rival) for form in forms]
+
+
+def _row(form: Form, teacher: Form | None, rival: Rival | None) -> RungRow:
+    return RungRow(
+        form.number,
+        form.name,
+        figure_text(form.objective) if math.isfinite(form.objective) else NONE,
+        _drop_text(teacher.objective - form.objective) if teacher and form.gave else NONE,
+        f"{form.latency_ms:.3g} ms" if math.isfinite(form.latency_ms) else NONE,
+        _times(teacher.latency_ms, form.latency_ms, "slower") if teacher else NONE,
+        bytes_text(form.size_bytes),
+        _times(teacher.size_bytes, form.size_bytes, "larger") if teacher else NONE,
+        seconds_text(form.seconds) if form.seconds is not None else NONE,
+        _verdict(form),
+        form.note,
+        _tags(form, rival),
+        form.front,
+    )
+
+
+def _drop_text(drop: float) -> str:
+    if abs(drop) < ROUNDED:
+        return "0"
+    return _fixed(drop) if drop > 0 else f"{_fixed(-drop)} better"
+
+
+def _fixed(drop: float) -> str:
+    """With as many decimals as the objective beside it."""
+    return f"{drop:.4f}" if drop < 1 else figure_text(drop)
+
+
+def _times(teacher: float, own: float, more: str) -> str:
+    """How many times less it has than the teacher; or how many times more, which then has a word."""
+    if not own > 0 or not teacher > 0:
+        return NONE
+    ratio = max(own / teacher, teacher / own)
+    told = f"{ratio:.1f}" if ratio < MANY else f"{ratio:,.0f}"
+    return f"{told}{TIMES} {more}" if own > teacher and told != "1.0" else f"{told}{TIMES}"
+
+
+def _tags(form: Form, rival: Rival | None) -> tuple[str, ...]:
+    if not form.is_pick:
+        return ()
+    return ("shipped", "champion") if rival and rival.is_pick else ("shipped",)
+
+
+def _verdict(form: Form) -> str:
+    if not form.gave:
+        return "gave no number"
+    told = "; ".join(_missed(limit, own, most) for limit, (own, most) in form.misses.items())
+    return f"misses: {told}" if told else "holds"
+
+
+def _missed(limit: str, own: float, most: float) -> str:
+    """What it has, and what it may have, with as many digits as tell the two apart."""
+    texts = LIMITS.get(limit, (lambda value: f"{limit} {figure_text(value)}",))
+    pairs = [(text(own), text(most)) for text in texts]
+    has, may = next((pair for pair in pairs if pair[0] != pair[1]), pairs[-1])
+    return f"{has}, at most {may.removeprefix('drop ').removeprefix(f'{limit} ')}"
+
+
+# How what a budget limits is told; what follows has more digits.
+LIMITS: dict[str, tuple[Callable[[float], str], ...]] = {
+    DROP: (lambda value: f"drop {_fixed(value)}", lambda value: f"drop {value:.8f}"),
+    LATENCY: (lambda value: f"{value:.3g} ms", lambda value: f"{value:.6f} ms"),
+    BYTES: (bytes_text, lambda value: f"{value:,.0f} bytes"),
+}
+
+
+def budget_text(budget: Mapping[str, Any]) -> str:
+    """What a form may cost, in a sentence; empty where it may cost whatever it does."""
+    limits = [LIMITS[limit][0](budget[limit]) for limit in LIMITS if budget.get(limit) is not None]
+    told = " and ".join(filter(None, (", ".join(limits[:-1]), *limits[-1:])))
+    return f"The budget allows at most {told.replace('drop ', 'a drop of ')}." if limits else ""
+
+
+def _told(forms: Sequence[Form]) -> str:
+    pick = next((form for form in forms if form.is_pick), None)
+    if pick is None:
+        return NOTHING_HOLDS
+    if not pick.is_float:
+        return ""
+    beats = [form for form in forms if form.gave and not form.misses and form.size_bytes < pick.size_bytes]
+    return FLOAT_AS_GOOD if any(form.latency_ms < pick.latency_ms for form in beats) else FLOAT_SHIPPED
+
+
+def nearest_of(ladder: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The three that miss least: by the sum of what each limit is missed by, as a share of the limit.
+
+    As compression tells them where it fails; of what gave no number there is nothing to tell.
+    """
+
+    def missed(form: Form) -> float:
+        return sum(own / most - 1.0 if most else own for own, most in form.misses.values())
+
+    forms = {form.name: form for form in forms_of(ladder) if form.gave}
+    made = [forms[rung["name"]] for rung in ladder["rungs"] if rung["name"] in forms]
+    return [(f"{form.number} {form.name}", _verdict(form)) for form in sorted(made, key=missed)[:NEAREST]]

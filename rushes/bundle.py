@@ -66,7 +66,7 @@ class Budget(_Frozen):
 
     model_config = ConfigDict(allow_inf_nan=False)  # what has no end is always met
 
-    max_objective_drop: float | None = None  # of fp32 less compressed, in the objective's own unit
+    max_objective_drop: float | None = None  # of fp32 less compressed on validation, in the objective's own unit
     max_latency_ms: float | None = None  # the 95th percentile on one thread, on `Certificate.budget_machine` alone
     max_bytes: float | None = None  # of the graphs
 
@@ -92,6 +92,7 @@ class Certificate(_Frozen):
     peak_bytes: dict[str, int] = {}  # of resident memory, that loading and running once adds to a bare process
     budget: Budget | None = None
     budget_machine: str = ""  # the processor that the budget's milliseconds are meant for
+    objective_drop: float | None = None  # on the validation split, where the ladder judges: fp32 less this form
     form: str = ""  # the rung of the ladder that this is, such as `student 16-32-64-128, static int8 minmax`
 
 

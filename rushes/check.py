@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rushes.bundle import Bundle, Certificate
     from rushes.trust import Trust
 
+ROUNDED = 1e-9  # of a difference of two figures
 Spread = dict[str, dict[str, float]]  # threads -> "p50", "p95", "p99" -> milliseconds
 
 
@@ -151,6 +152,7 @@ def _certified(certificate: Certificate | None) -> dict[str, Any] | None:
         return None
     return {
         "objective": certificate.objective,
+        "form": certificate.form,
         **{side: _objective(certificate, side) for side in ("fp32", "compressed")},
         "latency_ms": certificate.latency_ms,
         "machine": certificate.machine,
@@ -185,8 +187,11 @@ def _judge(
 
 
 def _drop(certificate: Certificate | None) -> float | None:
+    """What the ladder has judged, on validation: by other samples what was shipped might miss its own budget."""
     if certificate is None:
         return None
+    if certificate.objective_drop is not None:
+        return certificate.objective_drop
     fp32, compressed = (_objective(certificate, side) for side in ("fp32", "compressed"))
     return None if fp32 is None or compressed is None else fp32 - compressed
 
@@ -200,5 +205,5 @@ def _elsewhere(certificate: Certificate | None) -> str:
 
 
 def _line(name: str, allowed: float, found: float | None, why: str) -> Judged:
-    met = None if why or found is None else found <= allowed
+    met = None if why or found is None else found <= allowed + ROUNDED
     return Judged(name=name, allowed=allowed, found=found, met=met, why=why)

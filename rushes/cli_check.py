@@ -87,6 +87,7 @@ def _lines(checked: Checked) -> Iterator[str]:
         "hashes": f"right, of {checked.files} file{'s' if checked.files > 1 else ''}",
         "contract": f"{checked.contract}, and this runtime knows {'it' if known == checked.contract else known}",
         "certificate": _certificate(checked),
+        **({"form": checked.certificate["form"]} if checked.certificate and checked.certificate["form"] else {}),
         "signature": checked.signature,
         "size": f"{_size(size['graphs'])} of graphs, {_size(size['bundle'])} in all",
         "machine": f"{machine['processor']}, {machine['system']}, ONNX Runtime {machine['onnxruntime']}",

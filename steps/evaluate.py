@@ -50,6 +50,7 @@ def run(item: str) -> None:
     proof = certificate(
         family, reference, source, candidate, fp32, compressed,
         budget=budget, budget_machine=meant, form=pick.name if pick else "",
+        objective_drop=ladder.teacher.objective - pick.objective if pick else None,
     )  # fmt: skip
     write_certificate(build / "bundle", proof)
 

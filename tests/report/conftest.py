@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from compression.rungs import Ladder, Rung
 from curation.sampleset import write_set
+from models.family import Budget
 from report.night import Failure, Night, StageRun
 from report.page import build
 from report.sheets import sheet
@@ -278,7 +280,28 @@ def strain(root: Path) -> None:
     table["label"] = [labels[i % 20] for i in range(len(table))]
     table["source"] = "source_without_any_blank_" * 4
     table.to_parquet(root / "build/clean/faces/samples.parquet")
+    forms = [(f"student_{'wide_' * n}{n}, static int8 {'save_' * 9}", 0.9 + n / 99, n, 10**n) for n in range(1, 9)]
+    write_ladder(root, Budget(max_latency_ms=2.5, max_bytes=900), ("teacher, float", 0.9, 9.0, 10**9), *forms)
     write_decision(root, reasons=["reason_" * 60])
+
+
+def write_ladder(root: Path, budget: Budget, *rungs: tuple[str, float, float, int]) -> dict:
+    """build/expression/ladder as compress writes it, from the name, objective, ms and bytes of each rung."""
+    made = tuple(Rung(*figures, 72.0, figures[0], "float: /network/head/Gemm") for figures in rungs)
+    Ladder("macro_f1", {}, made).write(root / "build/expression/ladder", budget)
+    return json.loads((root / "build/expression/ladder/ladder.json").read_text())
+
+
+@pytest.fixture
+def ladder(tmp_path):
+    """A ladder.json out of a budget and rungs, read."""
+    return lambda rungs, **budget: write_ladder(tmp_path, Budget(**budget), *rungs)
+
+
+@pytest.fixture
+def climb(tree):
+    """Writes a ladder into the tree."""
+    return lambda rungs, **budget: write_ladder(tree, Budget(**budget), *rungs)
 
 
 @pytest.fixture

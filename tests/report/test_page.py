@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from report import page
-from report.figures import NONE
 from report.night import Night
 from report.page import build
 from tests.support.drawn_night import LABELS, OWED, with_family
@@ -218,28 +217,34 @@ def test_parts_that_are_negated_have_bars(drawn, night, drawing_tree, tmp_path):
     assert [html.count(f'style="width:{percent}%"') for percent in (50.0, 100.0)] == [1, 3]
 
 
-def test_the_ladder_is_shown_with_what_was_shipped(drawn, night, tree):
-    """A row a form, what it misses of the budget, the mark on the pick, and the plot."""
-    rungs = [
-        {"name": "teacher, float", "objective": 0.9, "latency_ms": 8.0, "size_bytes": 4_000_000, "misses": {}},
-        {"name": "teacher, static int8 minmax", "objective": 0.89, "latency_ms": 3, "size_bytes": 10**6, "misses": {}},
-        {
-            "name": "student 8, float", "objective": 0.5, "latency_ms": 1.0, "size_bytes": 90_000, "seconds": 72.0,
-            "misses": {"max_objective_drop": [0.4, 0.02]}, "note": "float: /network/head/Gemm",
-        },
-        {"name": "student 4, float", "objective": float("nan"), "latency_ms": 1.0, "size_bytes": 1, "misses": {}},
-    ]  # fmt: skip
-    ladder = {"objective": "macro_f1", "budget": {"max_objective_drop": 0.02}, "front": [rungs[0]["name"]]}
-    folder = tree / "build/expression/ladder"
-    folder.mkdir()
-    (folder / "ladder.json").write_text(json.dumps(ladder | {"pick": rungs[1]["name"], "rungs": rungs}))
-    page = Page(drawn(night, tree))
+def test_the_ladder_is_shown_with_what_was_shipped(drawn, night, climb):
+    """The budget, a row a form, what it misses, the marks on the pick, and the plot."""
+    climb(
+        [
+            ("teacher, float", 0.9, 8.0, 4_000_000), ("teacher, static int8 minmax", 0.89, 3, 10**6),
+            ("student 8, float", 0.5, 1.0, 90_000),
+        ],
+        max_objective_drop=0.02, max_latency_ms=9.0,
+    )  # fmt: skip
+    html = drawn(night)
+    text = Page(html).text
 
-    assert f"teacher, static int8 minmax shipped 0.8900 3 ms 976.6 KB {NONE} holds" in page.text
-    missed = "misses drop of the objective 0.4000 for 0.0200 float: /network/head/Gemm"
-    assert f"student 8, float 0.5000 1 ms 87.9 KB 1 min 12 s {missed}" in page.text
-    assert page.text.count("shipped 0.") == 1
-    assert "What each form gives on the validation split, and costs" in drawn(night, tree)
+    assert "The budget allows at most a drop of 0.0200 and 9 ms." in text
+    figures = "0.8900 0.0100 3 ms 2.7\u00d7 976.6 KB 4.0\u00d7 1 min 12 s holds"
+    assert f"2 teacher, static int8 minmax shipped front {figures}" in text
+    missed = "1 min 12 s misses: drop 0.4000, at most 0.0200 float: /network/head/Gemm"
+    assert f"1 student 8, float front 0.5000 0.4000 1 ms 8.0\u00d7 87.9 KB 44.4\u00d7 {missed}" in text
+    assert text.count("shipped front") == 1
+    assert "What each form gives on the validation split, and costs" in html
+
+
+def test_where_nothing_holds_the_page_says_what_came_nearest(drawn, night, climb):
+    """In the section of the ladder, above its plot."""
+    climb([("teacher, float", 0.9, 8.0, 4_000_000)], max_latency_ms=7.0)
+    text = Page(drawn(night)).text
+
+    told = "No form holds the budget, so nothing is shipped. What comes nearest:"
+    assert f"{told} 1 teacher, float misses: 8 ms, at most 7 ms" in text.replace("\u2013 ", "")
 
 
 def test_a_title_stands_once(drawn, night, drawing_tree):

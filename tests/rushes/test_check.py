@@ -52,6 +52,17 @@ def test_it_says_what_a_person_asks(rushes, bundle_folder):
     assert [len(row) for row in rows] == [5, 4]
 
 
+def test_the_drop_that_is_judged_is_the_ladders(rushes, bundle_folder):
+    """Planted: 0.01 lost on the test split, 0.004 on validation, by which it was shipped. The form is told."""
+    budget = {"max_objective_drop": 0.004}
+    _certified(bundle_folder, budget, objective_drop=0.004 + 1e-12, form="student 8, static int8 minmax")
+    status, out, _ = rushes("check", bundle_folder)
+
+    assert (status, "form         student 8, static int8 minmax" in out) == (0, True)
+    _certified(bundle_folder, budget, objective_drop=0.0041)
+    assert rushes("check", bundle_folder)[0] == 1
+
+
 @pytest.mark.parametrize(
     ("budget", "status", "verdicts"),
     [

@@ -96,7 +96,7 @@ def test_the_certificate_names_the_machine_that_the_budget_means(evaluated, monk
     named = read_bundle(Path("build/expression/bundle")).certificate
 
     assert (own.budget_machine, named.budget_machine) == (processor(), "Abacus")
-    assert own.form == "teacher, float"
+    assert (own.form, own.objective_drop) == ("teacher, float", 0.0)
     assert named.budget.max_latency_ms
 
 
