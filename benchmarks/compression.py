@@ -253,7 +253,7 @@ def figures_of(measured: Mapping[str, Measured], pick: str, taken_ms: Mapping[st
     """
     ours, teacher, ms = measured[pick], measured[TEACHER], {name: medians(taken) for name, taken in taken_ms.items()}
     lost, small = max(0.0, 100.0 * (teacher.accuracy - ours.accuracy)), [float(ours.size_bytes)]
-    asked_ms, accuracy = [MOST_MS] * len(ms[pick]), [ours.accuracy]
+    slow_ms, accuracy = [percentile([one], 95) for one in taken_ms[pick]], [ours.accuracy]
     figures = [
         Figure(
             "points of accuracy lost, pick to ResNet-18 fp32, of 0.5 allowed", [lost], [MOST_LOST], 1.0, at_most=True
@@ -263,7 +263,7 @@ def figures_of(measured: Mapping[str, Measured], pick: str, taken_ms: Mapping[st
         Figure("bytes, pick/ResNet-18 fp32", small, [float(teacher.size_bytes)], 1 / 40, at_most=True),
         Figure("accuracy, ResNet-18 fp32/asked for", [teacher.accuracy], [LEAST_TEACHER], 1.0, at_most=False),
         Figure("accuracy, pick/asked for", accuracy, [LEAST_PICK], 1.0, at_most=False),
-        Figure("ms a face, pick/asked for", ms[pick], asked_ms, 1.0, at_most=True),
+        Figure("ms a face (p95), pick/asked for", slow_ms, [MOST_MS] * len(slow_ms), 1.0, at_most=True),
         Figure("bytes, pick/asked for", small, [MOST_BYTES], 1.0, at_most=True),
     ]
     if FER not in measured:

@@ -78,6 +78,8 @@ def figures_of(ladder: Ladder, allowed: float, taken_ms: Mapping[str, list[list[
     teacher, figures = ladder.teacher, []
     for network in dict.fromkeys(rung.name.rpartition(", ")[0] for rung in ladder.rungs):
         forms = [one for one in ladder.rungs if one.name.startswith(f"{network}, ") and not one.is_float]
+        if not forms:
+            continue
         best = max(forms, key=lambda one: one.objective)
         lost = max(0.0, teacher.objective - best.objective)
         told = f"{best.name}/{TEACHER}, {FLOAT}"

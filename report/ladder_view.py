@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from report.figures import NONE, TIMES, bytes_text, figure_text
 from report.ladder_forms import BYTES, DROP, LATENCY, Form, Rival, forms_of, teacher_of
 from report.ladder_plot import pareto_figure
-from report.parts import Chart, chart, note
+from report.parts import Chart, chart, note, scalars
 from report.words import seconds_text
 
 if TYPE_CHECKING:
@@ -65,12 +65,14 @@ class LadderView:
         budget: What a form may cost.
         told: What the table alone does not say.
         nearest: Where nothing holds the budget, what came nearest, and what each misses.
+        left_out: Networks that could not be trained, and why.
     """
 
     note: str = ""
     budget: str = ""
     told: str = ""
     nearest: list[tuple[str, str]] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
     rows: list[RungRow] = field(default_factory=list)
     pareto: Chart | None = None
 
@@ -87,6 +89,7 @@ def climbed(view: FamilyView, facts: FamilyFacts, night: Night) -> None:
     shown.rows = rung_rows(ladder, rival)
     shown.budget = budget_text(ladder.get("budget") or {})
     shown.told = _told(forms)
+    shown.left_out = [(name, str(why)) for name, why in scalars(ladder.get("failed"))]
     shown.nearest = [] if any(form.is_pick for form in forms) else nearest_of(ladder)
     if any(form.gave for form in forms):
         shown.pareto = chart(pareto_figure(ladder, rival), PLOT_TITLE)

@@ -1,0 +1,71 @@
+"""A smaller generator on the ladder: made, quantised and proved as any other family's forms are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from compression.answers import read_parity
+from compression.candidate import reference
+from compression.climb import Climb
+from compression.prove import certificate
+from models.family import Budget, Scores
+from models.scene import family
+from models.scene.definition import students
+from models.scene.network import build
+from models.scene.params import AugmentParams, CompressParams, SceneParams, TrainParams
+from rushes.bundle import read_bundle
+from rushes.latency import open_graph
+from tests.support.places import TRAIN, place_set
+
+PARAMS = SceneParams(
+    train=TrainParams(**TRAIN),
+    compress=CompressParams(calibration_samples=16, students=((8, 4),), student_epochs=3),
+    budget=Budget(max_objective_drop=100.0),
+)
+
+
+class Nearness:
+    """How near the drawings of a form are to those of the trained generator: nothing that a real score needs."""
+
+    name = "nearness"
+
+    def __call__(self, rows, _weights=None):
+        """Higher is nearer."""
+        return float(rows["near"].mean())
+
+
+def test_forms_of_a_generator_are_made_judged_and_proved(tmp_path, monkeypatch):
+    """int8 and the student are smaller; the student has learned; what is picked answers as it did on the ladder."""
+    samples = place_set(tmp_path, params=AugmentParams(), monkeypatch=monkeypatch)
+    teacher = build(samples.info, TrainParams(**TRAIN, seed=7))[0].eval()
+    asked, drawn = {}, {}
+
+    def near(bundle, *_given):
+        feeds = asked or read_parity(bundle.folder)[0]
+        asked.update(feeds)
+        pictures = open_graph(bundle.path("graph")).run(None, feeds)[0].astype(float)
+        truth = drawn.setdefault("first", pictures)  # the trained one in float comes first
+        return Scores(pd.DataFrame({"near": [-np.abs(pictures - truth).mean()]}), {})
+
+    small = replace(family, assets=(), score=near, objective=Nearness())
+    climb = Climb(small, PARAMS, samples, samples, lambda _: b"", tmp_path / "shelf")
+    climb.shelf.mkdir()
+    ladder = climb.ladder(teacher)
+    rungs = {rung.name: rung for rung in ladder.rungs}
+    climb.install(ladder, tmp_path / "candidate", tmp_path / "source")
+    folders = (climb.shelf / ladder.teacher.folder, tmp_path / "source", tmp_path / "candidate")
+    proof = certificate(small, *map(read_bundle, folders), Scores(pd.DataFrame(), {}), Scores(pd.DataFrame(), {}))
+
+    begun = family.network(family.module(samples.info, students(PARAMS)["student 8-4"])).eval()
+    reference(small, begun, samples, PARAMS.compress, tmp_path / "untaught", lambda _: b"")
+    untaught = read_bundle(tmp_path / "untaught")
+
+    networks, forms = ("teacher", "student 8-4"), ("float", "static int8 minmax")
+    assert list(rungs) == [f"{network}, {form}" for network in networks for form in forms]
+    assert rungs["student 8-4, float"].size_bytes < rungs["teacher, float"].size_bytes
+    assert rungs["teacher, static int8 minmax"].objective > -8.0  # levels of 255
+    assert rungs["student 8-4, float"].objective > 0.6 * Nearness()(near(untaught).rows)
+    assert proof.parity["fp32_max"] <= 1.0
