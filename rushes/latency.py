@@ -40,10 +40,6 @@ def open_graph(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
     options.add_session_config_entry("session.load_model_format", "ONNX")  # else bytes may be another format
-    # Without VNNI, AVX2 and AVX-512 add products of unsigned and signed bytes in 16 bits, and the sums saturate: wrong
-    # answers, and no word of it. There ONNX Runtime then takes unsigned weights, slower and right; elsewhere nothing
-    # changes (its https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html).
-    options.add_session_config_entry("session.x64quantprecision", "1")
     return onnxruntime.InferenceSession(read_graph(path), options, providers=["CPUExecutionProvider"])
 
 

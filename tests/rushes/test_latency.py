@@ -78,13 +78,6 @@ def test_percentiles_are_those_of_the_times(tmp_path, monkeypatch):
     assert spread["a"]["1"] == pytest.approx({"p50": 50.5, "p95": 95.05, "p99": 99.01})
 
 
-def test_products_of_bytes_do_not_saturate(tmp_path):
-    """Where a processor lacks VNNI, ONNX Runtime is asked to be right rather than quick."""
-    options = open_graph(write_products(tmp_path / "a.onnx", 1)).get_session_options()
-
-    assert options.get_session_config_entry("session.x64quantprecision") == "1"
-
-
 def test_own_feeds_are_used(tmp_path):
     """A feed that does not fit its graph is refused by it: it was not replaced by an example."""
     path = write_products(tmp_path / "a.onnx", 1)
