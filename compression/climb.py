@@ -16,10 +16,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 from tqdm import tqdm
 
 from compression.answers import ANSWERS, PARITY, one_sample, write_answers
 from compression.candidate import Form, compress, reference, seal
+from compression.doubt import standard_error
 from compression.machine import machine
 from compression.networks import CHECKPOINTS, WEIGHTS, WIDTHS, Networks
 from compression.rungs import AWARE, FLOAT, ROUNDED, TEACHER, Ladder, OverBudgetError, Rung
@@ -36,8 +38,8 @@ if TYPE_CHECKING:
     from curation.sampleset import SampleSet
     from models.family import Family, FamilyParams, Read, StaticCompress
 
-JUDGED, LATENCIES = "judged.json", "latencies.json"
-OWN = (JUDGED, PARITY, ANSWERS)  # what a rung's folder keeps beside the bundle
+JUDGED, LATENCIES, ROWS = "judged.json", "latencies.json", "rows.parquet"
+OWN = (JUDGED, PARITY, ANSWERS, ROWS)  # what a rung's folder keeps beside the bundle
 LEARNED = (WEIGHTS, WIDTHS, CHECKPOINTS)  # what a network's folder keeps beside its float form
 RUNS = 200  # of each graph, for the 95th percentile
 SHELVES = 3  # trainings whose rungs are kept
@@ -52,7 +54,7 @@ class Made:
         folder: Where its files lie.
         source: Where the float form of the same network lies.
         digest: Of its bundle.
-        figures: objective, size_bytes, seconds, note.
+        figures: objective, doubt, size_bytes, seconds, note.
     """
 
     name: str
@@ -141,7 +143,7 @@ class Climb:
         for folder in (candidate, source):  # of a run before, where DVC has not taken it away
             shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(shelved, candidate, ignore=shutil.ignore_patterns(*OWN, *LEARNED))
-        shutil.copytree(self._networks.folder(network), source, ignore=shutil.ignore_patterns(JUDGED, *LEARNED))
+        shutil.copytree(self._networks.folder(network), source, ignore=shutil.ignore_patterns(JUDGED, ROWS, *LEARNED))
         shutil.copyfile(shelved / ANSWERS, source / ANSWERS)
         return pick
 
@@ -154,7 +156,7 @@ class Climb:
                 made = {}
                 try:
                     for one in self._forms_of(network, trained):
-                        made[one.name] = one.figures["objective"]
+                        made[one.name] = one.figures["objective"] - one.figures["doubt"]
                         bar.update()
                         yield one
                 except DivergedError as error:  # the others stand as they are
@@ -210,8 +212,11 @@ class Climb:
         bundle = read_bundle(folder)
         write_answers(bundle, source)
         rows = self.family.score(bundle, self.clean, "validation", self.read).rows
+        rows.to_parquet(folder / ROWS)
+        teachers = pd.read_parquet(self._networks.folder(TEACHER) / ROWS)  # of the first rung that is judged
         figures = {
             "objective": self.family.objective(rows),
+            "doubt": standard_error(self.family.objective, teachers, rows),
             "size_bytes": sum(bundle.manifest.files[name].size_bytes for name in bundle.graphs),
             "seconds": round(time.monotonic() - start, 1),
             "note": note,
@@ -224,6 +229,8 @@ def _figures(folder: Path) -> dict[str, Any] | None:
     """Those of a rung that was made and judged before, where its files are as they were."""
     try:
         figures: dict[str, Any] = json.loads((folder / JUDGED).read_text(encoding="utf-8"))
+        if "doubt" not in figures:
+            return None
         read_bundle(folder)
         if not (folder / ANSWERS).is_file():
             return None

@@ -103,6 +103,7 @@ def _told(ladder: Ladder, budget: Budget, meant: str, *, tunes: bool) -> str:
     lines = [_line(mark, row, widths) for mark, row in zip(marks, table, strict=True)]
     where = ladder.machine.get("processor", "a machine that is not named")
     lines.append(f"{ladder.objective}, validation split; one thread of {where}; * on the Pareto front, -> shipped")
+    lines.append("a drop counts with its standard error (±)")
     if meant:
         lines.append(f"milliseconds are not judged: settings mean those of {meant}")
     lines += [f"left out: {network}, {why}" for network, why in ladder.failed.items()]
@@ -146,7 +147,7 @@ def _row(ladder: Ladder, rung: Rung, budget: Budget) -> tuple[str, ...]:
     return (
         rung.name,
         f"{rung.objective:.4f}",
-        f"{teacher.objective - rung.objective:.4f}",
+        f"{teacher.objective - rung.objective:.4f}" + (f" ±{rung.doubt:.4f}" if rung.doubt else ""),
         f"{rung.latency_ms:.3f}",
         f"{teacher.latency_ms / rung.latency_ms:.1f}x",
         f"{rung.size_bytes:,}",

@@ -30,7 +30,8 @@ class Budget(Section):
     """What a compressed model may cost; where a limit is left out, it holds no one back."""
 
     max_objective_drop: float = Field(default=0.02, ge=0.0)
-    """How far the family's objective may fall below that of the trained network in float, on the validation split."""
+    """How far the family's objective may fall below that of the trained network in float, on the validation split, the
+    standard error of the difference included."""
     max_latency_ms: float | None = Field(default=None, gt=0.0)
     """The 95th percentile of one sample on one thread, on the machine that compresses."""
     max_bytes: int | None = Field(default=None, ge=1)

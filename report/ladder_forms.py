@@ -26,6 +26,7 @@ class Form:
         misses: What of the budget it does not hold: by the limit, what it has and what it may have.
         front: `front`; `front by bytes` where one that is larger beats it in all else; empty if neither.
         seconds: What it took to make; None where that was not written down.
+        doubt: The standard error of what it loses, with which a drop is held against the budget.
     """
 
     number: int
@@ -38,6 +39,7 @@ class Form:
     front: str
     note: str = ""
     seconds: float | None = None
+    doubt: float = 0.0
 
     @property
     def network(self) -> str:
@@ -95,6 +97,7 @@ def forms_of(ladder: Mapping[str, Any]) -> list[Form]:
             "" if rung["name"] not in front else FRONT if _at(rung) in stairs else BY_BYTES,
             str(rung.get("note") or ""),
             rung.get("seconds"),
+            float(rung.get("doubt") or 0.0),
         )
         for number, rung in enumerate(rungs, 1)
     ]

@@ -143,7 +143,7 @@ def _row(form: Form, teacher: Form | None, rival: Rival | None) -> RungRow:
         form.number,
         form.name,
         figure_text(form.objective) if math.isfinite(form.objective) else NONE,
-        _drop_text(teacher.objective - form.objective) if teacher and form.gave else NONE,
+        _drop_text(teacher.objective - form.objective, form.doubt) if teacher and form.gave else NONE,
         f"{form.latency_ms:.3g} ms" if math.isfinite(form.latency_ms) else NONE,
         _times(teacher.latency_ms, form.latency_ms, "slower") if teacher else NONE,
         bytes_text(form.size_bytes),
@@ -156,10 +156,11 @@ def _row(form: Form, teacher: Form | None, rival: Rival | None) -> RungRow:
     )
 
 
-def _drop_text(drop: float) -> str:
-    if abs(drop) < ROUNDED:
+def _drop_text(drop: float, doubt: float) -> str:
+    if abs(drop) < ROUNDED and doubt < ROUNDED:
         return "0"
-    return _fixed(drop) if drop > 0 else f"{_fixed(-drop)} better"
+    told = f" ±{_fixed(doubt)}" if doubt > ROUNDED else ""
+    return f"{_fixed(drop)}{told}" if drop > -ROUNDED else f"{_fixed(-drop)}{told} better"
 
 
 def _fixed(drop: float) -> str:

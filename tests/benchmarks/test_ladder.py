@@ -26,7 +26,8 @@ def checkout(tmp_path, monkeypatch):
     _, params = load_params(ROOT / "params.yaml", SMALL)
     network = SMALL.network(SMALL.module(samples.info, params.train))
     (tmp_path / "build/expression/train").mkdir()
-    save_file(network.state_dict(), tmp_path / "build/expression/train/weights.safetensors")
+    state = {name: value.contiguous() for name, value in network.state_dict().items()}
+    save_file(state, tmp_path / "build/expression/train/weights.safetensors")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(bench, "by_name", lambda _: SMALL)
     monkeypatch.setattr(bench, "read_asset", no_asset)

@@ -6,11 +6,13 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from compression import climb as climbing
 from compression import networks
 from compression.climb import JUDGED, Climb, tidy
+from compression.doubt import standard_error
 from compression.prove import parity
 from compression.rungs import OverBudgetError
 from curation.sampleset import SampleSet
@@ -29,6 +31,7 @@ TRAIN = TrainParams(
 COMPRESS = CompressParams(
     calibration_samples=48, calibrations=("minmax", "percentile"), students=((8, 8),), teacher_weight=1.0
 )
+WEAK = "student 8-8"
 NAMES = [
     f"{network}, {form}"
     for network in ("teacher", "student 8-8")
@@ -79,6 +82,18 @@ def test_every_form_is_made_and_judged(made):
     assert rungs["teacher, static int8 minmax"].size_bytes < 0.6 * rungs["teacher, float"].size_bytes
     assert rungs["student 8-8, float"].size_bytes < 0.4 * rungs["teacher, float"].size_bytes
     assert all(rung.latency_ms > 0 for rung in rungs.values())
+
+
+def test_what_is_lost_is_told_with_its_doubt(samples, teacher, tmp_path):
+    """Planted: a student of the wrong labels alone. What it loses is as sure as a bootstrap of the same faces says."""
+    wrong = COMPRESS.model_copy(update={"teacher_weight": 0.0, "calibrations": ("minmax",)})
+    params = ExpressionParams(train=TRAIN, compress=wrong, budget=Budget(max_objective_drop=0.3))
+    rungs = by_name(climb_of(samples, tmp_path, params=params).ladder(teacher))
+    rows = [pd.read_parquet(tmp_path / rungs[f"{name}, float"].folder / "rows.parquet") for name in ("teacher", WEAK)]
+
+    assert rungs["teacher, float"].doubt == 0.0
+    assert rungs[f"{WEAK}, float"].doubt == standard_error(SMALL.objective, *rows) > 0.01
+    assert len(rows[0]) == len(samples.kept("validation"))
 
 
 def test_a_student_learns_from_its_teacher(made):

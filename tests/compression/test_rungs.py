@@ -40,6 +40,17 @@ def test_the_fastest_that_holds_is_shipped(budget, picked):
     assert LADDER.pick(Budget(**budget)) == picked
 
 
+def test_a_drop_counts_with_its_doubt():
+    """0.01 lost, give or take 0.008, is not within 0.015: chance may have favoured it. Sure of it, it is shipped."""
+    unsure = replace(SMALL, objective=0.89, doubt=0.008)
+    ladder = Ladder("macro_f1", {}, (TEACHER, unsure))
+    sure = Ladder("macro_f1", {}, (TEACHER, replace(unsure, doubt=0.004)))
+
+    assert ladder.pick(Budget(max_objective_drop=0.015)) == TEACHER
+    assert ladder.misses(unsure, Budget(max_objective_drop=0.015))["max_objective_drop"][0] == pytest.approx(0.018)
+    assert sure.pick(Budget(max_objective_drop=0.015)) == sure.rungs[1]
+
+
 def test_of_two_as_fast_the_smaller_is_shipped():
     """Within a quarter, which clocks of a busy machine hardly tell apart."""
     large, slow = rung("student 9, float", 0.9, 1.0, 300), rung("student 8, float", 0.9, 1.24, 200)

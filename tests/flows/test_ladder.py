@@ -95,6 +95,18 @@ def test_the_fastest_comes_first_beside_what_it_gains(root, settings, capsys):
     assert rows[3][3:9] == ["0.9000", "0.0000", "8.000", "1.0x", "4,000,000", "1.0x"]
 
 
+def test_a_doubt_is_told_beside_its_drop(root, settings, capsys):
+    """And counts: a form that would hold without it does not."""
+    doubted = [replace(rung, doubt=0.006 if "teacher, s" in rung.name else 0.0) for rung in LADDER.rungs]
+    replace(LADDER, rungs=tuple(doubted)).write(root / "build/expression/ladder", Budget())
+    run_ladder(root, settings, "expression", [])
+    told = capsys.readouterr().out
+
+    assert "0.0050 ±0.0060" in told
+    assert "misses max_objective_drop 0.011 for 0.01" in told
+    assert "a drop counts with its standard error" in told
+
+
 def test_what_half_a_millisecond_gives_at_best(root, settings, capsys):
     """Though it loses more than the budget allows: that is the question."""
     run_ladder(root, settings, "expression", ["expression.budget.max_latency_ms=0.5"])
