@@ -14,7 +14,7 @@ import typer
 
 from flows import data, environment, params, publish, servers, stopping
 from flows.console import say
-from flows.run import Order
+from flows.run import UNFIT, Order
 from flows.servers import KINDS, MLFLOW, PREFECT, ServerError
 from flows.session import session
 from registry import record, versions
@@ -64,7 +64,7 @@ def _play(now: Session, order: Order) -> int:
     own = [server.kind.title for server in now.servers if server.keeper == "a run"]
     if own:
         say(f"starting {' and '.join(own)} for this run ...")
-    from flows.nightly import UNFIT, flush, nightly  # noqa: PLC0415 - Prefect reads the environment when it is imported
+    from flows.nightly import flush, nightly  # noqa: PLC0415 - Prefect reads the environment when it is imported
 
     params.read_params(now.root)
     now.ready(PREFECT)

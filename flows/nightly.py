@@ -21,14 +21,13 @@ from prefect.tasks import exponential_backoff
 from flows import environment, failures, params, publish
 from flows.failures import ActError
 from flows.night import conduct, prepare
-from flows.run import Order, Outcome, Run
+from flows.run import UNFIT, Order, Outcome, Run
 from flows.session import session
 from models.families import FAMILIES
 from registry.settings import load_settings
 from report.words import headline, markdown, why_text
 
 FLUSH_S = 10
-UNFIT = "Nothing fits"  # the name of the state of a night whose models all miss their budgets
 
 # For the form in the UI: a list to choose from, and a field a param with its type and bounds.
 FamilyName = StrEnum("FamilyName", {family.name: family.name for family in FAMILIES})  # type: ignore[misc]  # mypy wants the names spelt out

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Outcome = tuple[Literal["ran", "skipped"], str]  # and why
 
 T = TypeVar("T")
+UNFIT = "Nothing fits"  # the name of the state of a night whose models all miss their budgets
 
 
 class Do(Protocol):
