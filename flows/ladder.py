@@ -138,7 +138,7 @@ def _line(mark: str, row: Sequence[str], widths: Sequence[int]) -> str:
         text.ljust(wide) if place in {0, len(row) - 1} else text.rjust(wide)
         for place, (text, wide) in enumerate(zip(row, widths, strict=True))
     )
-    return "  ".join([mark.ljust(2), first, *figures, last]).rstrip()
+    return f"{mark:<2} {'  '.join([first, *figures, last])}".rstrip()
 
 
 def _row(ladder: Ladder, rung: Rung, budget: Budget) -> tuple[str, ...]:
