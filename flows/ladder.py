@@ -12,7 +12,6 @@ import typer
 from compression.rungs import AWARE, FLOAT_WINS, Ladder, Rung, read_ladder
 from flows import environment, params
 from flows.params import ParamsError
-from models.families import by_name
 from models.family import Budget
 from registry.command import python
 
@@ -69,6 +68,8 @@ def run_ladder(root: Path, settings: Settings, family: str, texts: Sequence[str]
         budget = budget.model_copy(update={"max_latency_ms": None})
     else:
         meant = ""
+    from models.families import by_name  # noqa: PLC0415  # once the environment says where matplotlib may write
+
     tunes = by_name(family).tuning is not None
     typer.echo(_json(ladder, budget) if as_json else _told(ladder, budget, meant, tunes=tunes))
     return DONE if ladder.pick(budget) else NOTHING
