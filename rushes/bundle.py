@@ -154,9 +154,18 @@ def read_bundle(folder: Path) -> Bundle:
             or its certificate speaks of another digest.
     """
     bundle = read_head(folder)
-    for name, file in bundle.manifest.files.items():
-        _check_file(folder, name, file)
+    check_files(bundle)
     return bundle
+
+
+def check_files(bundle: Bundle) -> None:
+    """Holds every file against the size and the hash that the manifest gives it.
+
+    Raises:
+        BundleError: One is missing or another.
+    """
+    for name, file in bundle.manifest.files.items():
+        _check_file(bundle.folder, name, file)
 
 
 def read_head(folder: Path) -> Bundle:

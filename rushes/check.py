@@ -15,7 +15,7 @@ from rushes.graph_file import read_graph
 from rushes.latency import interleaved_percentiles_ms
 from rushes.machine import processor
 from rushes.remote import FolderRegistry, parse_wanted
-from rushes.shelf import NEWEST, admitted, default_shelf, find_model, model_name, pointed, pull_hint, shelved
+from rushes.shelf import NEWEST, admit, default_shelf, find_model, model_name, pointed, pull_hint, shelved
 
 if TYPE_CHECKING:
     from rushes.bundle import Bundle, Certificate
@@ -112,7 +112,8 @@ def check(folder: Path, trust: Trust, *, uncertified: bool = False, budget_ms: f
     Raises:
         BundleError: It is refused: one of those is wrong, or a graph does not run here.
     """
-    bundle, signature = admitted(folder, trust, uncertified=uncertified)
+    bundle = read_head(folder)
+    signature = admit(bundle, trust, uncertified=uncertified)
     bundle.path(GRAPH)  # without one there is nothing to measure
     latency_ms = _measured(bundle)
     size_bytes = {

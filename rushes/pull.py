@@ -28,7 +28,7 @@ from rushes.bundle import (
 from rushes.errors import RushesError
 from rushes.network import attempts
 from rushes.remote import Offer, Registry, Wanted, open_registry, parse_wanted
-from rushes.shelf import NEWEST, admitted, check_certified, folder_name, point
+from rushes.shelf import NEWEST, admit, check_certified, folder_name, point
 from rushes.trust import Trust, verify
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _check_digest(fetch: _Fetch, asked: Wanted, digest: str) -> None:
 def _stands(fetch: _Fetch, folder: Path) -> bool:
     """Whether the bundle is on the shelf already, whole and by whom it should be. What is not is fetched again."""
     try:
-        admitted(folder, fetch.trust, uncertified=fetch.uncertified)
+        admit(read_head(folder), fetch.trust, uncertified=fetch.uncertified)
     except BundleError:
         return False
     return True
@@ -161,7 +161,7 @@ def _gather(fetch: _Fetch, asked: Wanted, text: bytes, folder: Path) -> int:
         check_certified(head, uncertified=fetch.uncertified and not fetch.trust)
         verify(head, fetch.trust)
         fetched = _fetch_missing(fetch, manifest, part)
-        admitted(part, fetch.trust, uncertified=fetch.uncertified)
+        admit(head, fetch.trust, uncertified=fetch.uncertified)
     except BundleError as error:
         shutil.rmtree(part, ignore_errors=True)
         with contextlib.suppress(OSError):  # it holds other bundles

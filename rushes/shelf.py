@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from rushes.bundle import CERTIFICATE, MANIFEST, SIGNATURE, Bundle, BundleError, read_bundle, read_head
+from rushes.bundle import CERTIFICATE, MANIFEST, SIGNATURE, Bundle, BundleError, check_files, read_head
 from rushes.errors import NothingFitsError
 from rushes.trust import Trust, load_trust, verify
 
@@ -109,29 +109,33 @@ def use_model(
         MisuseError: The trusted keys cannot be read.
     """
     trusted = load_trust(trust)
-    folder = find_model(place, family)
-    bundle = read_head(folder)
+    bundle = read_head(find_model(place, family))
     if bundle.manifest.family != family:
         message = f"{bundle.folder} is a bundle of the family {bundle.manifest.family!r}; {command} {family!r}"
         raise NothingFitsError(message)
-    return admitted(folder, trusted, uncertified=uncertified)[0]
+    admit(bundle, trusted, uncertified=uncertified)
+    return bundle
 
 
-def admitted(folder: Path, trust: Trust, *, uncertified: bool = False) -> tuple[Bundle, str]:
-    """The one gate of all commands: a bundle that may be used here, and how its signature stands, in words.
+def admit(bundle: Bundle, trust: Trust, *, uncertified: bool = False) -> str:
+    """The one gate of all commands: whether a bundle may be used here.
+
+    Args:
+        bundle: Its head, as `rushes.bundle.read_head` gives it; what is signed and hashed is what was read then.
+        trust: The keys of which one must have signed it; without any, nobody has to.
+        uncertified: Whether a bundle without a certificate will do, where no key is trusted.
+
+    Returns:
+        How its signature stands, in words.
 
     Raises:
         BundleError: It reaches out of its folder by a link, a hash, the certificate or the signature is wrong.
     """
-    bundle = read_head(folder)
-    refuse_links(folder, [MANIFEST, CERTIFICATE, SIGNATURE, *bundle.manifest.files])
+    refuse_links(bundle.folder, [MANIFEST, CERTIFICATE, SIGNATURE, *bundle.manifest.files])
     check_certified(bundle, uncertified=uncertified and not trust)
     signature = verify(bundle, trust)
-    whole = read_bundle(folder)
-    if (whole.digest, whole.certified) != (bundle.digest, bundle.certified):
-        message = f"{folder} changed while it was read: pull it onto a disk of this machine"
-        raise BundleError(message)
-    return whole, signature
+    check_files(bundle)
+    return signature
 
 
 def refuse_links(folder: Path, names: Iterable[str]) -> None:

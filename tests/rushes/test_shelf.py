@@ -1,11 +1,12 @@
+import hashlib
 import json
 
 import pytest
 
 from rushes import shelf
-from rushes.bundle import BundleError
+from rushes.bundle import BundleError, read_head
 from rushes.errors import NothingFitsError
-from rushes.shelf import admitted, find_model, folder_name, point, pointed, quoted, shelved, use_model
+from rushes.shelf import admit, find_model, folder_name, point, pointed, quoted, shelved, use_model
 from rushes.trust import Trust
 from tests.support.certified import sign, signer
 from tests.support.runtime import write_bundle
@@ -93,16 +94,28 @@ def test_a_link_in_a_bundle_is_refused(bundle_folder, tmp_path, monkeypatch, nam
     reason = "is a link" if (name, to) != ("manifest.json", "nothing") else "holds no manifest.json"
 
     with pytest.raises(BundleError, match=reason):
-        admitted(bundle_folder, Trust({}), uncertified=True)
+        admit(read_head(bundle_folder), Trust({}), uncertified=True)
     with pytest.raises((BundleError, NothingFitsError), match=f"{reason}|no expression model"):
         use_model(bundle_folder, "expression", "reads", uncertified=True)
 
 
-def test_a_bundle_that_changes_while_it_is_read_is_refused(bundle_folder, monkeypatch):
-    """The signature was held against another certificate than the one that would be believed."""
-    path = bundle_folder / "certificate.json"
-    changed = json.dumps(json.loads(path.read_text()) | {"objective": "another"})
-    monkeypatch.setattr(shelf, "verify", lambda *_: path.write_text(changed))
+def test_what_changes_while_it_is_read_is_not_believed(bundle_folder, monkeypatch):
+    """Planted once the signature was looked at: another certificate and manifest, and a graph that fits the latter."""
+    head = read_head(bundle_folder)
+    certified, graph = (bundle_folder / "certificate.json").read_bytes(), bundle_folder / "expression.onnx"
 
-    with pytest.raises(BundleError, match="changed while it was read"):
-        admitted(bundle_folder, Trust({}))
+    def swap(*_given):
+        content = graph.read_bytes() + b"?"
+        graph.write_bytes(content)
+        seen = head.manifest.files[graph.name].model_dump()
+        named = seen | {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
+        files = head.manifest.model_dump()["files"] | {graph.name: named}
+        (bundle_folder / "manifest.json").write_text(json.dumps(head.manifest.model_dump() | {"files": files}))
+        (bundle_folder / "certificate.json").write_text("{}")
+        return "signed"
+
+    monkeypatch.setattr(shelf, "verify", swap)
+
+    with pytest.raises(BundleError, match=r"expression\.onnx has"):
+        admit(head, Trust({}))
+    assert head.certified == certified
