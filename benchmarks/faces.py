@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import logging
 import shutil
 import sys
 import tarfile
+import tempfile
+import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from tqdm import tqdm
 
+from benchmarks.figures import report
 from curation.clean import clean
 from curation.errors import DataError
 from curation.ingest import ingest
+from curation.packages import PackageError
+from curation.params import load_collection
 from curation.sampleset import SampleSet
+from models.load import load_params
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import argparse
+    from collections.abc import Callable, Sequence
 
+    import pandas as pd
+
+    from benchmarks.figures import Figure
     from curation.params import CollectionParams
+    from models.expression.params import ExpressionParams
     from models.family import Asset, Family
 
 SPLIT = "test"
+QUICK_MINUTES = 0.02
+PARAMS = Path(__file__).parents[1] / "params.yaml"
 
 
 @dataclass(frozen=True)
@@ -103,3 +119,51 @@ def _tell(sets: Sets) -> None:
         f"learned from {counts['train']:,} (copies included, {voted:,} by votes), stopped by {counts['validation']:,}"
     )
     print(f"# pictures: {told}; figures are of {whole:,}, of which clean keeps {kept:,}", file=sys.stderr, flush=True)
+
+
+def collected(family: Family) -> tuple[str, ExpressionParams, CollectionParams]:
+    """The name of the collection that params.yaml has the family learn from, the family's section, and its own."""
+    name, params = load_params(PARAMS, family)
+    return name, cast("ExpressionParams", params), load_collection(PARAMS, name)
+
+
+def right(rows: pd.DataFrame) -> float:
+    """Accuracy."""
+    return float((rows["label"] == rows["predicted"]).mean())
+
+
+def add_arguments(parser: argparse.ArgumentParser, minutes: float) -> None:
+    """What every benchmark that trains on faces is asked; each has its own `minutes`."""
+    parser.add_argument("--data", type=Path, required=True, help="FER2013's train and validation, a folder or archive")
+    parser.add_argument("--minutes", type=float, default=minutes, help="of each training, by this machine's clock")
+    parser.add_argument("--seed", type=int, default=0, help="of first weights, order and augmentation")
+    parser.add_argument("--keep", type=Path, help="a folder for sets, weights and rungs: what was stopped there goes "
+                        "on, what is done is not done again; take another for other code")  # fmt: skip
+    parser.add_argument("--quick", action="store_true", help="a smoke run: small, and its figures mean little")
+
+
+def check_arguments(parser: argparse.ArgumentParser, choices: argparse.Namespace, *files: Path | None) -> None:
+    """Ends it where a file is not there, or no time is given."""
+    for path in (choices.data, *files):
+        if path is not None and not path.exists():
+            parser.error(f"{path} does not exist")
+    if not choices.minutes > 0:
+        parser.error(f"--minutes {choices.minutes:g} is no time to train in")
+
+
+def run(
+    parser: argparse.ArgumentParser,
+    choices: argparse.Namespace,
+    measure: Callable[[argparse.Namespace, Path], Sequence[Figure]],
+) -> int:
+    """Measures in the folder that was asked for, or in one that goes, and prints; 1 if a goal is missed."""
+    if choices.quick:
+        choices.minutes = QUICK_MINUTES
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore")
+    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(sys.stderr):  # a line an epoch, no figure
+        try:
+            figures = measure(choices, choices.keep or Path(scratch))
+        except (DataError, PackageError) as error:
+            parser.error(f"{error}. {getattr(error, 'remedy', '')}")
+    return report(figures)

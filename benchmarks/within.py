@@ -152,6 +152,7 @@ def train(
     samples: SampleSet,
     minutes: float,
     folder: Path,
+    prepare: Prepare = nothing,
 ) -> Trained:
     """Trains within so many minutes, from where a stopped run has left it; what is done is read.
 
@@ -161,12 +162,23 @@ def train(
         samples: The packed set of train and validation.
         minutes: Of this machine's clock.
         folder: Where the plan, checkpoints and weights lie.
+        prepare: What is done with the new module first, such as giving it a teacher.
     """
-    epochs = planned(family, params, samples, minutes, folder / f"{folder.name}.json")
-    params = params.model_copy(update={"epochs": epochs})
+    epochs = planned(family, params, samples, minutes, folder / f"{folder.name}.json", prepare)
+    return trained(family, params.model_copy(update={"epochs": epochs}), samples, folder, prepare)
+
+
+def trained(
+    family: Family,
+    params: Any,  # noqa: ANN401  # each family has its own
+    samples: SampleSet,
+    folder: Path,
+    prepare: Prepare = nothing,
+) -> Trained:
+    """Trains for as many epochs as its recipe says; for the rest as `train`."""
     if not (folder / SPENT).is_file():
         spent = Spent()
-        fitted = fit(family, params, samples, folder / "checkpoints", callbacks=[spent])
+        fitted = fit(family, params, samples, folder / "checkpoints", callbacks=[spent], prepare=prepare)
         state = family.network(fitted.module).state_dict()
         save_file({name: value.contiguous() for name, value in state.items()}, folder / WEIGHTS)
         (folder / SPENT).write_text(json.dumps(spent.state_dict()), encoding="utf-8")
@@ -174,4 +186,4 @@ def train(
     network = family.network(family.module(samples.info, params))
     network.load_state_dict(load_file(folder / WEIGHTS))
     seconds = float(json.loads((folder / SPENT).read_text(encoding="utf-8"))["seconds"])
-    return Trained(network.eval(), seconds, epochs)
+    return Trained(network.eval(), seconds, params.epochs)

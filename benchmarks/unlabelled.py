@@ -1,0 +1,199 @@
+"""What faces without a label add to a student: one learns from labelled ones alone, one from both, step for step.
+
+    python -m benchmarks.unlabelled --data FER2013_FOLDER_OR_ARCHIVE [--labelled 0.33] [--minutes 10] [--seeds 2]
+                                    [--keep FOLDER] [--quick]
+
+- Of train a share keeps its labels, chosen by groups; clean's result says of the rest what it says of pictures that
+  came without one. Our own network learns from those labels alone, and is the teacher of every student.
+- Students are those of params.yaml, the narrowest. The one with labelled faces alone learns for so many minutes, the
+  other one makes as many steps. Each seed is a round.
+- Figures are of the folder `validation`, which the product takes for its test split, all of its pictures that decode;
+  a tenth of train, all of it labelled, tells which epoch is the best.
+
+Figures go to standard output, one a line; what every network has, to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import sys
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.faces import SPLIT, add_arguments, below, check_arguments, collected, make_sets, no_asset, right, run
+from benchmarks.figures import Figure
+from benchmarks.within import planned, train, trained
+from compression.candidate import reference
+from compression.doubt import standard_error
+from curation.sampleset import APART, NO_LABEL, SampleSet, write_set
+from models.expression import family as expression
+from models.randomness import derived_seed
+from rushes.bundle import read_bundle
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+    from pytorch_lightning import LightningModule
+
+    from benchmarks.faces import Sets
+    from models.expression.params import ExpressionParams, TrainParams
+    from models.family import Distillation, Family
+
+ALONE, BOTH = "labelled faces alone", "those without a label too"
+SMALL = {"widths": (8, 16), "depths": (1, 1), "batch_size": 16, "norm_samples": 16}
+
+
+def part_labelled(clean: SampleSet, share: float, seed: int, folder: Path) -> SampleSet:
+    """The set as clean would have written it, had only a share of the training groups come with labels.
+
+    Args:
+        clean: A clean set; its test split is left out.
+        share: Of the groups of train.
+        seed: Of which these are.
+        folder: Where it goes.
+    """
+    train, validation = clean.kept("train"), clean.kept("validation")
+    groups = train["group"].unique()
+    random = np.random.default_rng(derived_seed(seed, "labelled"))
+    chosen = random.permutation(groups)[: max(1, round(share * len(groups)))]
+    with_n = train["group"].isin(chosen).to_numpy()
+    without = train[~with_n].assign(label="", votes=None, kept=False, reason=NO_LABEL)
+    parts = [train[with_n], without]
+    table = pd.concat([*(part.assign(row=np.arange(len(part))) for part in parts), validation], ignore_index=True)
+    pictures_nhwc = clean.array("train")
+    arrays = {
+        "train": pictures_nhwc[with_n],
+        "validation": np.asarray(clean.array("validation")),
+        APART: pictures_nhwc[~with_n],
+    }
+    return write_set(folder, table, arrays, clean.info)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What is asked for, and where it lies.
+
+    Attributes:
+        family: Ours, without what travels along.
+        params: Its section of params.yaml.
+        sets: The clean set that is measured on, and the set with few labels that is learned from.
+        minutes: Of each training.
+        folder: Of the trainings.
+    """
+
+    family: Family
+    params: ExpressionParams
+    sets: Sets
+    minutes: float
+    folder: Path
+
+    def rounds(self, seeds: int) -> list[dict[str, pd.DataFrame]]:
+        """For each seed the rows that each student has read; the teacher is told as well."""
+        folder = self.folder / "teacher"
+        teacher = train(self.family, self.params.train, self.sets.made, self.minutes, folder).network
+        tell("teacher", self._read(teacher, folder))
+        return [self._round(teacher, seed) for seed in range(seeds)]
+
+    def _round(self, teacher: torch.nn.Module, seed: int) -> dict[str, pd.DataFrame]:
+        distillation = cast("Distillation", self.family.distillation)
+        (recipe,) = distillation.students(self.params).values()
+        recipe = recipe.model_copy(update={"seed": self.params.train.seed + seed})
+
+        def taught(module: LightningModule) -> None:
+            distillation.teach(module, copy.deepcopy(teacher), self.params)
+
+        alone, both = self.sets.made, self.sets.made.and_unlabelled
+        # One plan for all seeds, or they would differ in length as the machine happened to be busy.
+        epochs = planned(self.family, recipe, alone, self.minutes, self.folder / "student.json", taught)
+        # Both make as many steps, and neither stops before its learning rate is down.
+        fewer = max(1, round(epochs * len(alone.kept("train")) / len(both.kept("train"))))
+        read: dict[str, pd.DataFrame] = {}
+        for name, samples, count in ((ALONE, alone, epochs), (BOTH, both, fewer)):
+            folder = self.folder / f"{'both' if name == BOTH else 'alone'}-{seed}"
+            section: TrainParams = recipe.model_copy(update={"epochs": count, "patience": count})
+            print(f"# student, seed {seed}, {name}: {count} epochs", file=sys.stderr, flush=True)
+            read[name] = self._read(trained(self.family, section, samples, folder, taught).network, folder)
+            tell(f"student, seed {seed}, {name}", read[name])
+        return read
+
+    def _read(self, network: torch.nn.Module, folder: Path) -> pd.DataFrame:
+        """What it says of the split that is measured on, in float."""
+        reference(self.family, network, self.sets.made, self.params.compress, folder / "graphs", no_asset)
+        return self.family.score(read_bundle(folder / "graphs"), self.sets.clean.whole, SPLIT, no_asset).rows
+
+
+def tell(name: str, rows: pd.DataFrame) -> None:
+    """Its line of the table."""
+    print(
+        f"# {name}\taccuracy {right(rows):.4f}\tmacro F1 {expression.objective(rows):.4f}", file=sys.stderr, flush=True
+    )
+
+
+def figures_of(rounds: list[dict[str, pd.DataFrame]]) -> list[Figure]:
+    """Whether more faces are more right, by accuracy and by macro F1; the standard error of each seed's difference."""
+    for seed, read in enumerate(rounds):
+        gained = expression.objective(read[BOTH]) - expression.objective(read[ALONE])
+        error = standard_error(expression.objective, read[BOTH], read[ALONE])
+        print(f"# seed {seed}: {gained:+.4f} of macro F1, standard error {error:.4f}", file=sys.stderr)
+    return [
+        Figure(
+            f"{name}, student of all faces/of labelled ones alone",
+            [score(read[BOTH]) for read in rounds],
+            [score(read[ALONE]) for read in rounds],
+            1.0,
+            at_most=False,
+        )
+        for name, score in (("accuracy", right), ("macro F1", expression.objective))
+    ]
+
+
+def bench_of(choices: argparse.Namespace, folder: Path) -> Bench:
+    """The sets made, and the recipes of params.yaml with what was chosen."""
+    family = replace(expression, assets=())
+    name, params, collection = collected(family)
+    own = params.train.model_copy(update={"seed": choices.seed, **(SMALL if choices.quick else {})})
+    narrowest = (8, 8) if choices.quick else min(params.compress.students)
+    compressing = params.compress.model_copy(update={"students": (narrowest,)})
+    params = params.model_copy(update={"train": own, "compress": compressing})
+    said = [params.augment.model_dump(), collection.model_dump()]
+    place = below(folder, "sets", data=choices.data.name, params=said)
+    whole = make_sets(choices.data, None, name, collection, family, params.augment, place)
+    place = below(place, "labelled", share=choices.labelled, seed=choices.seed)
+    sets = replace(whole, made=SampleSet(place / "set"))
+    if not (sets.made.folder / "set.json").is_file():
+        few = part_labelled(whole.clean, choices.labelled, choices.seed, place / "clean")
+        family.augment(few, params.augment, sets.made.folder, no_asset)
+    counts = [len(few.kept("train")) for few in (sets.made, sets.made.and_unlabelled)]
+    print(f"# labelled {counts[0]:,} (copies included), without a label {counts[1] - counts[0]:,}", file=sys.stderr)
+    recipes = [own.model_dump(), compressing.model_dump(), choices.minutes]
+    return Bench(family, params, sets, choices.minutes, below(place, "trained", recipes=recipes))
+
+
+def measure(choices: argparse.Namespace, folder: Path) -> list[Figure]:
+    """All figures."""
+    return figures_of(bench_of(choices, folder).rounds(choices.seeds))
+
+
+def main(words: list[str] | None = None) -> int:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.unlabelled", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    add_arguments(parser, minutes=10.0)
+    parser.add_argument("--labelled", type=float, default=0.33, help="the share of train that keeps its labels")
+    parser.add_argument("--seeds", type=int, default=2, help="students of each kind")
+    choices = parser.parse_args(words)
+    check_arguments(parser, choices)
+    if not 0.0 < choices.labelled < 1.0:
+        parser.error(f"--labelled {choices.labelled:g} leaves nothing to compare; it is between 0 and 1")
+    if choices.seeds < 1:
+        parser.error(f"--seeds {choices.seeds} asks for no student")
+    return run(parser, choices, measure)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
