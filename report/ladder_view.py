@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from report.figures import NONE, TIMES, bytes_text, figure_text
+from report.figures import MINUS, NONE, TIMES, bytes_text, figure_text
 from report.ladder_forms import BYTES, DROP, LATENCY, Form, Rival, forms_of, teacher_of
 from report.ladder_plot import pareto_figure
 from report.parts import Chart, chart, note, scalars
@@ -35,7 +35,8 @@ class RungRow:
     """A row of the table; the plot calls it by its number.
 
     Attributes:
-        drop: Of the objective, below the trained network in float; likewise `faster` and `smaller` are held to it.
+        change: Of the objective, against the trained network in float, with its standard error; `faster` and `smaller`
+            are against it too.
         verdict: What it misses of the budget.
         tags: What it has become: shipped, and champion.
         front: Whether it is on the front, or is by its bytes alone.
@@ -44,7 +45,7 @@ class RungRow:
     number: int
     name: str
     objective: str
-    drop: str
+    change: str
     latency: str
     faster: str
     size: str
@@ -143,7 +144,7 @@ def _row(form: Form, teacher: Form | None, rival: Rival | None) -> RungRow:
         form.number,
         form.name,
         figure_text(form.objective) if math.isfinite(form.objective) else NONE,
-        _drop_text(teacher.objective - form.objective, form.doubt) if teacher and form.gave else NONE,
+        _change_text(form.objective - teacher.objective, form.doubt) if teacher and form.gave else NONE,
         f"{form.latency_ms:.3g} ms" if math.isfinite(form.latency_ms) else NONE,
         _times(teacher.latency_ms, form.latency_ms, "slower") if teacher else NONE,
         bytes_text(form.size_bytes),
@@ -156,16 +157,16 @@ def _row(form: Form, teacher: Form | None, rival: Rival | None) -> RungRow:
     )
 
 
-def _drop_text(drop: float, doubt: float) -> str:
-    if abs(drop) < ROUNDED and doubt < ROUNDED:
+def _change_text(change: float, doubt: float) -> str:
+    if abs(change) < ROUNDED and doubt < ROUNDED:
         return "0"
-    told = f" ±{_fixed(doubt)}" if doubt > ROUNDED else ""
-    return f"{_fixed(drop)}{told}" if drop > -ROUNDED else f"{_fixed(-drop)}{told} better"
+    sign = "" if abs(change) < ROUNDED else "+" if change > 0 else MINUS
+    return f"{sign}{_fixed(abs(change))}" + (f" \u00b1{_fixed(doubt)}" if doubt > ROUNDED else "")
 
 
-def _fixed(drop: float) -> str:
+def _fixed(amount: float) -> str:
     """With as many decimals as the objective beside it."""
-    return f"{drop:.4f}" if drop < 1 else figure_text(drop)
+    return f"{amount:.4f}" if amount < 1 else figure_text(amount)
 
 
 def _times(teacher: float, own: float, more: str) -> str:

@@ -292,6 +292,20 @@ def write_ladder(root: Path, budget: Budget, *rungs: tuple[str, float, float, in
     return json.loads((root / "build/expression/ladder/ladder.json").read_text())
 
 
+def write_whole_ladder(root: Path) -> None:
+    """One with all that a row can hold: students, layers in float, standard errors, minutes, limits that are missed."""
+    student, save = "student 16-32-64-128", "static int8 save 2 layers"
+    rungs = (
+        Rung(f"{student}, {save}", 0.8425, 0.596, 464_372, 6.8, "a", "float: /network/stem/Conv", 0.0086),
+        Rung(f"{student}, static int8 percentile", 0.8399, 12.659, 457_728, 1.5, "b", "", 0.0085),
+        Rung(f"{student}, float", 0.8423, 20.846, 1_600_000, 231.0, "c", "", 0.0086),
+        Rung(f"teacher quantisation-aware, {save}", 0.8517, 21.21, 1_700_000, 754.0, "d", "", 0.0022),
+        Rung("teacher, float", 0.8493, 122.46, 6_400_000, 1.8, "e"),
+    )
+    budget = Budget(max_objective_drop=0.01, max_latency_ms=20.0, max_bytes=5_000_000)
+    Ladder("macro_f1", {}, rungs).write(root / "build/expression/ladder", budget)
+
+
 @pytest.fixture
 def ladder(tmp_path):
     """A ladder.json out of a budget and rungs, read."""
@@ -324,6 +338,9 @@ def pages(whole_tree, drawing_tree, tmp_path_factory):
     strain(odd)
     nights = {"good": (whole_tree, good_night()), "failed": (whole_tree, bad_night()), "odd": (odd, odd_night())}
     nights["drawing"] = (drawing_tree, with_family(good_night()))
+    climbed = Path(shutil.copytree(whole_tree, folder / "climbed-tree"))
+    write_whole_ladder(climbed)
+    nights["climbed"] = (climbed, good_night())
     return {name: build(root, folder / name, night) for name, (root, night) in nights.items()}
 
 

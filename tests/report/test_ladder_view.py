@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -13,7 +14,7 @@ from models.family import Budget
 from report.decisions import read_decisions
 from report.facts import Collection, FamilyFacts
 from report.family_view import family_view
-from report.figures import NONE
+from report.figures import MINUS, NONE
 from report.ladder_view import FLOAT_AS_GOOD, FLOAT_SHIPPED, NOTHING_HOLDS, nearest_of, rung_rows
 
 TEACHER = ("teacher, float", 0.90, 8.0, 4_000_000)
@@ -46,9 +47,26 @@ def test_rows_are_held_against_the_teacher_the_fastest_first(ladder):
     assert [(row.number, row.name) for row in rows] == [
         (1, STUDENT[0]), (2, INT8[0]), (3, TEACHER[0]), (4, LARGE[0]),
     ]  # fmt: skip
-    assert [row.drop for row in rows] == ["0.1000", "0.0100", NONE, "0.0100 better"]
+    assert [row.change for row in rows] == [f"{MINUS}0.1000", f"{MINUS}0.0100", NONE, "+0.0100"]
     assert [row.faster for row in rows] == ["4.0\u00d7", "2.7\u00d7", NONE, "1.2\u00d7 slower"]
     assert [row.smaller for row in rows] == ["10.3\u00d7", "4.0\u00d7", NONE, "1.2\u00d7 larger"]
+
+
+@pytest.mark.parametrize(
+    ("objective", "doubt", "told"),
+    [
+        (0.9068, 0.0086, "+0.0068 \u00b10.0086"),
+        (0.8932, 0.0086, f"{MINUS}0.0068 \u00b10.0086"),
+        (0.90001, 0.0021, "0.0000 \u00b10.0021"),
+        (0.90001, 0.0, "0"),
+    ],
+)
+def test_a_change_has_its_sign_and_its_standard_error(objective, doubt, told):
+    """As in the table of the exported files: a gain is a plus."""
+    made = (Rung("teacher, float", 0.9, 8.0, 4000, 1.0, "a"), Rung("teacher, int8", objective, 3.0, 900, 1.0, "b"))
+    rungs = [asdict(rung) for rung in (made[0], replace(made[1], doubt=doubt))]
+
+    assert rung_rows({"rungs": rungs})[0].change == told
 
 
 def test_the_front_and_what_was_shipped_are_marked(ladder):
@@ -75,7 +93,7 @@ def test_what_is_no_number_says_so_and_comes_last(ladder):
     """The fastest of all, and planted onto the front: nothing beats it."""
     row = rung_rows(ladder([*RUNGS, BROKEN]) | {"front": [BROKEN[0]]})[-1]
 
-    assert (row.number, row.name, row.objective, row.drop) == (5, BROKEN[0], NONE, NONE)
+    assert (row.number, row.name, row.objective, row.change) == (5, BROKEN[0], NONE, NONE)
     assert (row.verdict, row.front) == ("gave no number", "")
 
 

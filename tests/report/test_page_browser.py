@@ -16,6 +16,11 @@ PROBE = """<script>addEventListener("load", () => {
   const names = out.map((e) => e.tagName + "." + e.className);
   parent.postMessage([wide, document.documentElement.scrollWidth, names.join(" ")].join("|"), "*");
 })</script>"""
+# Says which tables are wider than their box, so that a reader has to push them aside to see their end.
+PUSHED = """<script>addEventListener("load", () => {
+  const boxes = [...document.querySelectorAll(".scroll:has(table)")].filter((e) => e.scrollWidth > e.clientWidth);
+  parent.postMessage(boxes.map((e) => e.querySelector("table").className || "table").join(" "), "*");
+})</script>"""
 FRAME = """<!DOCTYPE html><meta charset="utf-8"><link rel="icon" href="data:,">
 <script>addEventListener("message", (e) => { document.body.dataset.probe = e.data; })</script>
 <body><iframe src="probed.html" style="width: %dpx; height: 900px; border: 0"></iframe></body>"""
@@ -23,9 +28,20 @@ FRAME = """<!DOCTYPE html><meta charset="utf-8"><link rel="icon" href="data:,">
 pytestmark = MARKS
 
 
-@pytest.fixture(params=["good", "failed", "odd", "drawing"])
+def probed(page, probe, folder, width_px):
+    """What a script says that runs in a copy of the page, inside a frame of that width."""
+    html = re.sub(r"<meta http-equiv=[^>]*>", probe, page.read_text(encoding="utf-8"), count=1)
+    (folder / "probed.html").write_text(html, encoding="utf-8")
+    (folder / "frame.html").write_text(FRAME % width_px, encoding="utf-8")
+    dom, complaints = browse(folder / "frame.html", "--window-size=1400,1000", "--dump-dom")
+
+    assert complaints == []
+    return re.search(r'data-probe="([^"]*)"', dom).group(1)
+
+
+@pytest.fixture(params=["good", "failed", "odd", "drawing", "climbed"])
 def page(request, pages):
-    """The page of a good night, of a failed one, of one that strains the layout, and with a family that draws."""
+    """The page of a good night, a failed one, one that strains the layout, with a family that draws, a long ladder."""
     return pages[request.param]
 
 
@@ -45,15 +61,13 @@ def test_the_page_shows(page, tmp_path, width_px, options):
 @pytest.mark.parametrize("width_px", [1280, 760, 360])
 def test_nothing_sticks_out(page, tmp_path, width_px):
     """No line, table or chart is wider than the window; sheets and tables scroll inside their own box."""
-    html = page.read_text(encoding="utf-8")
-    probed = re.sub(r"<meta http-equiv=[^>]*>", PROBE, html, count=1)
-    (tmp_path / "probed.html").write_text(probed, encoding="utf-8")
-    (tmp_path / "frame.html").write_text(FRAME % width_px, encoding="utf-8")
+    assert probed(page, PROBE, tmp_path, width_px) == f"{width_px}|{width_px}|"
 
-    dom, complaints = browse(tmp_path / "frame.html", "--window-size=1400,1000", "--dump-dom")
 
-    assert complaints == []
-    assert re.search(r'data-probe="([^"]*)"', dom).group(1) == f"{width_px}|{width_px}|"
+@pytest.mark.parametrize("name", ["good", "climbed"])
+def test_a_table_is_seen_whole(pages, name, tmp_path):
+    """On a desk's screen no column of it is cut off, whatever a row of the ladder holds."""
+    assert probed(pages[name], PUSHED, tmp_path, 1280) == ""
 
 
 def test_the_browser_refuses_what_is_fetched(pages, tmp_path):
