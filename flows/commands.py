@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from flows.session import Session
+    from registry.history import Rollback
     from registry.settings import Settings
 
 DONE, FAILED, NOTHING = 0, 1, 3
@@ -140,14 +141,26 @@ def run_rollback(root: Path, settings: Settings, family: str, reason: str) -> in
         from registry.tracking import client  # noqa: PLC0415  # MLflow
 
         done = rollback(family, reason, client(api), _state(root, settings))
-        typer.echo(
-            f"{done.family} v{done.restored} is in use again; v{done.rejected} is rejected and never promoted again"
-        )
-        for broken in done.broken:
-            typer.echo(f"  passed over: {broken}")
-        typer.echo(f"  {family} is on hold: nights register, none promotes, until")
-        typer.echo(f"  {environment.python()} -m flows release {family}")
+        typer.echo("\n".join(rolled_back(done, signs=bool(settings.signing.key))))
     return DONE
+
+
+def rolled_back(done: Rollback, *, signs: bool) -> list[str]:
+    """What a rollback tells.
+
+    Args:
+        done: What it did.
+        signs: Whether a key is configured here, so that there may be machines that trust it alone.
+    """
+    again = f"{done.family} v{done.restored} is in use again"
+    unsigned = f"  v{done.restored} has no signature: machines that trust keys refuse it, and keep what they have"
+    return [
+        f"{again}; v{done.rejected} is rejected and never promoted again",
+        *(f"  passed over: {broken}" for broken in done.broken),
+        *([unsigned] if signs and not done.is_signed else []),
+        f"  {done.family} is on hold: nights register, none promotes, until",
+        f"  {environment.python()} -m flows release {done.family}",
+    ]
 
 
 def run_release(root: Path, settings: Settings, family: str) -> int:

@@ -33,6 +33,7 @@ REJECTED_WHY = "rushes.rejected_why"
 HOLD = "rushes.hold"  # on a model: JSON of Hold
 ROLLBACK = "rushes.rollback"  # on a model: JSON of the rollback that is under way
 RELEASED = "rushes.released"  # on a model: when, and which hold, the last release ended
+SIGNED = "rushes.signed_by"  # on a version: the fingerprint of the key that its certificate is signed with
 PAGE = 200
 _DIGEST = re.compile(r"[0-9a-f]{64}")  # it becomes the name of a folder
 

@@ -11,7 +11,17 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from registry import catalogue, tracking
-from registry.catalogue import CHAMPION, CHAMPION_SINCE, HOLD, REJECTED, REJECTED_WHY, RELEASED, RESTORED, ROLLBACK
+from registry.catalogue import (
+    CHAMPION,
+    CHAMPION_SINCE,
+    HOLD,
+    REJECTED,
+    REJECTED_WHY,
+    RELEASED,
+    RESTORED,
+    ROLLBACK,
+    SIGNED,
+)
 from registry.catalogue import Hold as Hold  # noqa: PLC0414  part of this file's interface
 from registry.settings import load_settings
 from registry.tracking import RegistryError
@@ -43,12 +53,18 @@ class Champion:
 
 @dataclass(frozen=True)
 class Rollback:
-    """What a rollback did. `broken` are earlier champions that were passed over because they did not load."""
+    """What a rollback did.
+
+    Attributes:
+        broken: Earlier champions that were passed over because they did not load.
+        is_signed: Whether what was restored has a signature; machines that trust keys take nothing else.
+    """
 
     family: str
     rejected: int
     restored: int
     broken: list[str]
+    is_signed: bool
 
 
 def champions(mlflow: MlflowClient | None = None) -> list[Champion]:
@@ -115,7 +131,7 @@ def rollback(family: str, reason: str, mlflow: MlflowClient | None = None, state
     champion = _champion_of(standing)
     target, broken = _earlier(mlflow, champion, state or load_settings().state)
     _write(mlflow, champion, target, reason.strip())
-    return Rollback(family, champion.number, target.number, broken)
+    return Rollback(family, champion.number, target.number, broken, SIGNED in target.tags)
 
 
 def _known(mlflow: MlflowClient, family: str) -> Standing:
@@ -142,7 +158,8 @@ def _finished(mlflow: MlflowClient, standing: Standing) -> Rollback | None:
     if standing.champion.number != begun.get("restored"):
         return None  # killed before it moved the alias: do it all again; or others have moved it since: a new one
     mlflow.delete_registered_model_tag(standing.family, ROLLBACK)
-    return Rollback(standing.family, int(begun["rejected"]), standing.champion.number, [])
+    restored = standing.champion
+    return Rollback(standing.family, int(begun["rejected"]), restored.number, [], SIGNED in restored.tags)
 
 
 def _earlier(mlflow: MlflowClient, champion: Version, state: Path) -> tuple[Version, list[str]]:

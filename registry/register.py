@@ -18,7 +18,7 @@ from curation.sampleset import SampleSet
 from registry import catalogue, mlmodel, tracking
 from registry import evidence as ev
 from registry.assets import asset_reader
-from registry.catalogue import CHAMPION, CHAMPION_SINCE, REJECTED, REJECTED_WHY
+from registry.catalogue import CHAMPION, CHAMPION_SINCE, REJECTED, REJECTED_WHY, SIGNED
 from registry.command import python
 from registry.decision import Decision
 from registry.promotion import Gain, Side, Verdict, decide, load_rules
@@ -53,7 +53,6 @@ DATASET, PACKAGES, SIGNATURE, CERTIFICATE = (
 )
 DECISION, REASONS, OBJECTIVE, MEASURED = "rushes.decision", "rushes.reasons", "rushes.objective", "rushes.measured"
 BEFORE, SETTLED = "rushes.champion_before", "rushes.settled"
-SIGNED = "rushes.signed_by"  # the fingerprint of the key; SIGNATURE is what the graphs take and give
 ATTEMPTS = 3
 
 

@@ -15,6 +15,7 @@ from flows import commands, environment, servers
 from flows.lock import run_lock
 from flows.servers import ServerError
 from flows.session import session
+from registry.history import Rollback
 from registry.settings import Settings
 
 COMMANDS = ("nightly", "ingest", "ladder", "rollback", "release", "checkout", "up", "down", "status", "serve")
@@ -209,3 +210,14 @@ def test_data_of_before_are_fetched_before_new_ones_come(here, monkeypatch):
     commands._bring_present(here, Settings())
 
     assert asked == ["pull"]
+
+
+@pytest.mark.parametrize(("signs", "is_signed"), [(False, False), (True, True), (True, False)])
+def test_a_rollback_to_what_nobody_signed_says_who_refuses_it(signs, is_signed):
+    """Where no key is configured, nobody asks for signatures."""
+    told = commands.rolled_back(Rollback("expression", 4, 2, ["expression v3: gone"], is_signed), signs=signs)
+
+    assert told[0] == "expression v2 is in use again; v4 is rejected and never promoted again"
+    assert "  passed over: expression v3: gone" in told
+    assert any("v2 has no signature" in line for line in told) == (signs and not is_signed)
+    assert told[-1].endswith("release expression")

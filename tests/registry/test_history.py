@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 from itertools import count
 
 import pytest
 
 from registry import catalogue, history
-from registry.catalogue import CHAMPION, HOLD, REJECTED
+from registry.catalogue import CHAMPION, HOLD, REJECTED, SIGNED
 from registry.history import NothingToRestoreError
 from registry.tracking import RegistryError
 from tests.support.dying import DyingClient, Killed
@@ -41,6 +42,18 @@ def test_rollback_restores_and_holds(mlflow, two):
     assert (done.rejected, done.restored, champion(mlflow, two)) == (2, 1, 1)
     assert bad.tags["rushes.rejected_why"] == history.on_hold(two.family.name).reason == "sees ghosts"
     assert bad.tags[REJECTED] == good.tags["rushes.restored"] == history.on_hold(two.family.name).since
+
+
+def test_an_unsigned_version_is_known_as_such(mlflow, two):
+    """What was registered before there was a key; a killed rollback that is finished knows of it too."""
+    name = two.family.name
+    good = catalogue.read_version(mlflow, name, 1)
+    assert not back(two).is_signed
+    _as_before(mlflow, name)
+    catalogue.tag_version(mlflow, good, {SIGNED: "0" * 64})
+    assert back(two).is_signed
+    mlflow.set_registered_model_tag(name, "rushes.rollback", json.dumps({"rejected": 2, "restored": 1, "at": ""}))
+    assert back(two).is_signed
 
 
 def test_held_until_released(mlflow, two):
