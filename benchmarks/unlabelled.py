@@ -167,7 +167,9 @@ def bench_of(choices: argparse.Namespace, folder: Path) -> Bench:
     sets = replace(whole, made=SampleSet(place / "set"))
     if not (sets.made.folder / "set.json").is_file():
         few = part_labelled(whole.clean, choices.labelled, choices.seed, place / "clean")
-        family.augment(few, params.augment, sets.made.folder, no_asset)
+        # However many there are: what comes of all of them is asked.
+        everything = params.augment.model_copy(update={"max_unlabelled": 1.0 / choices.labelled})
+        family.augment(few, everything, sets.made.folder, no_asset)
     counts = [len(few.kept("train")) for few in (sets.made, sets.made.and_unlabelled)]
     print(f"# labelled {counts[0]:,} (copies included), without a label {counts[1] - counts[0]:,}", file=sys.stderr)
     recipes = [own.model_dump(), compressing.model_dump(), choices.minutes]

@@ -110,6 +110,11 @@ class FamilyFacts:
         """The samples of build/F/set, augmented ones too."""
         return read_table(self.folder / "set" / "samples.parquet")
 
+    @property
+    def set_info(self) -> dict[str, Any]:
+        """set.json of build/F/set; empty if there is none."""
+        return read_json(self.folder / "set" / "set.json") or {}
+
     @cached_property
     def history(self) -> pd.DataFrame | None:
         """The curves, one row an epoch."""

@@ -20,7 +20,7 @@ from report.pictures import Picture, picture
 from report.words import outcome_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from report.decisions import Decision
@@ -56,6 +56,7 @@ class SetView:
     """What augmentation made of the training split."""
 
     note: str = ""
+    beside: str = ""  # what travels along for students
     bars: list[Bar] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
 
@@ -119,6 +120,7 @@ def _augmented(view: FamilyView, facts: FamilyFacts, collection: Collection, nig
     view.owed = credit_line(facts.credits or collection.credits)
     view.augmented.note = note(night, "augment", facts.name, there=facts.table is not None)
     view.augmented.pictures = [p for path, caption in pictures(facts.folder / "set") if (p := picture(path, caption))]
+    view.augmented.beside = beside_text(facts.set_info)
     if facts.table is None or collection.table is None:
         return
     before, after = counts(collection.table), counts(facts.table)
@@ -128,6 +130,15 @@ def _augmented(view: FamilyView, facts: FamilyFacts, collection: Collection, nig
         Bar(label, (old, new), (100 * min(old, new) / longest, 100 * max(0, new - old) / longest))
         for label, (old, new) in rows.items()
     ]
+
+
+def beside_text(info: Mapping[str, Any]) -> str:
+    """What is said of the pictures without a label that students learn from; nothing where there is none."""
+    taken, there = info.get("unlabelled") or 0, info.get("without_label") or 0
+    if not there:
+        return ""
+    share = f"all {there:,}" if taken == there else f"{taken:,} of {there:,}"
+    return f"Beside these, {share} pictures without a label: students learn what the trained network reads in them."
 
 
 def _training(view: FamilyView, facts: FamilyFacts, night: Night) -> None:

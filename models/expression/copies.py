@@ -39,14 +39,21 @@ def balance(clean: SampleSet, params: AugmentParams, folder: Path, _read: Read) 
     for place, row in enumerate(tqdm(sources, desc="augment", unit="picture", disable=None)):
         random = np.random.default_rng(derived_seed(params.seed, train["id"][row], place))
         copies_nhwc[place] = altered(pictures_nhwc[row], params, random)
-    unlabelled, unlabelled_nhwc = _without_label(clean)
-    parts = [_described(train), _copied(train, sources), _described(validation), _described(unlabelled)]
+    without = _without_label(clean)
+    unlabelled = _drawn(without, round(params.max_unlabelled * len(train)), params.seed)
+    parts = [
+        _described(train),
+        _copied(train, sources),
+        _described(validation),
+        _described(unlabelled.assign(row=np.arange(len(unlabelled)))),
+    ]
     arrays = {
         "train": np.concatenate([pictures_nhwc, copies_nhwc]),
         "validation": np.asarray(clean.array("validation")),
-        APART: unlabelled_nhwc,
+        APART: clean.array(APART)[unlabelled["row"].to_numpy()] if len(unlabelled) else pictures_nhwc[:0],
     }
-    info = clean.info | _statistics(arrays["train"]) | {"copies": len(sources), "unlabelled": len(unlabelled)}
+    made = {"copies": len(sources), "unlabelled": len(unlabelled), "without_label": len(without)}
+    info = clean.info | _statistics(arrays["train"]) | made
     return write_set(folder, pd.concat(parts, ignore_index=True), arrays, info)
 
 
@@ -101,13 +108,17 @@ def _squeezed_by_jpeg(picture_hwc: np.ndarray, quality: int, random: np.random.G
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED)).reshape(picture_hwc.shape)
 
 
-def _without_label(clean: SampleSet) -> tuple[pd.DataFrame, np.ndarray]:
+def _without_label(clean: SampleSet) -> pd.DataFrame:
     """Pictures that nobody has labelled, for students; none of a group that a score is taken on."""
     table = clean.table
     held = set(table.loc[table["kept"] & (table["split"] != TRAIN), "group"])
-    rows = table[(table["reason"] == NO_LABEL) & ~table["group"].isin(held)].sort_values("row")
-    pictures_nhwc = clean.array(APART)[rows["row"].to_numpy()] if len(rows) else clean.array(TRAIN)[:0]
-    return rows.assign(row=np.arange(len(rows))), np.asarray(pictures_nhwc)
+    return table[(table["reason"] == NO_LABEL) & ~table["group"].isin(held)].sort_values("row")
+
+
+def _drawn(rows: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
+    """So many of them: a day's frames would make an epoch of a student as long as they are many."""
+    random = np.random.default_rng(derived_seed(seed, "unlabelled"))
+    return rows.iloc[np.sort(random.permutation(len(rows))[:most])]
 
 
 def _described(rows: pd.DataFrame) -> pd.DataFrame:

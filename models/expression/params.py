@@ -21,6 +21,8 @@ class AugmentParams(Section):
     """Each label grows at least by this share of its own, for a copy is another sight of a face."""
     max_copies: int = Field(4, ge=0, le=20)
     """The most copies of one picture."""
+    max_unlabelled: float = Field(1.0, ge=0.0, le=100.0)
+    """Pictures without a label, which students learn from as well, are at most so many times those with one."""
     rotation_deg: float = Field(12.0, ge=0.0, le=45.0)
     """A copy is turned by up to so many degrees."""
     scale: float = Field(0.12, ge=0.0, le=0.5)

@@ -109,9 +109,30 @@ def test_the_set_takes_none_of_a_tested_group(tmp_path):
     assert len(more.kept("validation")) == len(made_of.kept("validation"))
 
 
+def test_of_many_as_many_are_drawn_as_have_a_label(tmp_path):
+    """Or as params say: a day's frames would have a student learn for days. By the seed; each with its own picture."""
+    made = cleaned(tmp_path, [*photos(20), *without_label(*range(100, 140))])
+
+    def drawn(**params):
+        taken = balance(made, AugmentParams(**params), tmp_path / "set", no_asset)
+        rows = taken.and_unlabelled.kept("train").iloc[len(taken.kept("train")) :]
+        pictures_nhwc = taken.and_unlabelled.array("train")[len(taken.kept("train")) :]
+        where = made.table.set_index("id").loc[rows["id"], "row"]
+        assert np.array_equal(pictures_nhwc, np.load(made.folder / "apart.npy")[where])
+        assert taken.info["without_label"] == 40
+        return set(rows["id"])
+
+    first = drawn()
+    assert len(first) == 12 == len(made.kept("train"))
+    assert drawn() == first != drawn(seed=1)
+    assert len(drawn(max_unlabelled=2.5)) == 30
+    assert len(drawn(max_unlabelled=100.0)) == 40
+    assert drawn(max_unlabelled=0.0) == set()
+
+
 def test_without_any_the_set_is_the_same(tmp_path):
     """Nothing is joined where there is nothing."""
     made = balance(cleaned(tmp_path, photos(20)), AugmentParams(), tmp_path / "set", no_asset)
 
     assert np.array_equal(made.and_unlabelled.array("train"), made.array("train"))
-    assert made.info["unlabelled"] == 0
+    assert made.info["unlabelled"] == made.info["without_label"] == 0

@@ -230,10 +230,10 @@ def test_the_ladder_is_shown_with_what_was_shipped(drawn, night, climb):
     text = Page(html).text
 
     assert "The budget allows at most a drop of 0.0200 and 9 ms." in text
-    figures = "0.8900 0.0100 3 ms 2.7\u00d7 976.6 KB 4.0\u00d7 1 min 12 s holds"
+    figures = "0.8900 \u22120.0100 3 ms 2.7\u00d7 976.6 KB 4.0\u00d7 1 min 12 s holds"
     assert f"2 teacher, static int8 minmax shipped front {figures}" in text
     missed = "1 min 12 s misses: drop 0.4000, at most 0.0200 float: /network/head/Gemm"
-    assert f"1 student 8, float front 0.5000 0.4000 1 ms 8.0\u00d7 87.9 KB 44.4\u00d7 {missed}" in text
+    assert f"1 student 8, float front 0.5000 \u22120.4000 1 ms 8.0\u00d7 87.9 KB 44.4\u00d7 {missed}" in text
     assert text.count("shipped front") == 1
     assert "What each form gives on the validation split, and costs" in html
 

@@ -1,0 +1,33 @@
+"""What the report tells of pictures that have no label."""
+
+import json
+
+import pytest
+
+from report.family_view import beside_text
+from tests.report.conftest import build
+
+
+@pytest.mark.parametrize(
+    ("taken", "there", "told"),
+    [(0, 0, ""), (1200, 1200, "all 1,200 pictures"), (30, 1200, "30 of 1,200 pictures"), (0, 1200, "0 of 1,200")],
+)
+def test_pictures_without_a_label_are_counted(taken, there, told):
+    """Those that students learn from, of those that there are; nothing where there is none."""
+    text = beside_text({"unlabelled": taken, "without_label": there})
+
+    assert told in text
+    assert bool(text) == bool(there)
+
+
+def test_sets_that_count_none_say_nothing():
+    """Those of other families."""
+    assert beside_text({}) == ""
+
+
+def test_the_page_tells_it(tree, night, tmp_path):
+    """Under what augmentation made."""
+    path = tree / "build/expression/set/set.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"unlabelled": 30, "without_label": 90}))
+
+    assert "Beside these, 30 of 90 pictures without a label" in build(tree, tmp_path / "out", night).read_text()
