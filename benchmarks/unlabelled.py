@@ -1,7 +1,7 @@
 """What faces without a label add to a student: one learns from labelled ones alone, one from both, step for step.
 
-    python -m benchmarks.unlabelled --data FER2013_FOLDER_OR_ARCHIVE [--labelled 0.33] [--minutes 10] [--seeds 2]
-                                    [--keep FOLDER] [--quick]
+    python -m benchmarks.unlabelled --data FER2013_FOLDER_OR_ARCHIVE [--labelled 0.33] [--most 1] [--minutes 10]
+                                    [--seeds 2] [--keep FOLDER] [--quick]
 
 - Of train a share keeps its labels, chosen by groups; clean's result says of the rest what it says of pictures that
   came without one. Our own network learns from those labels alone, and is the teacher of every student.
@@ -159,7 +159,10 @@ def bench_of(choices: argparse.Namespace, folder: Path) -> Bench:
     own = params.train.model_copy(update={"seed": choices.seed, **(SMALL if choices.quick else {})})
     narrowest = (8, 8) if choices.quick else min(params.compress.students)
     compressing = params.compress.model_copy(update={"students": (narrowest,)})
-    params = params.model_copy(update={"train": own, "compress": compressing})
+    augment = params.augment
+    if choices.most is not None:
+        augment = augment.model_copy(update={"max_unlabelled": choices.most})
+    params = params.model_copy(update={"train": own, "compress": compressing, "augment": augment})
     said = [params.augment.model_dump(), collection.model_dump()]
     place = below(folder, "sets", data=choices.data.name, params=said)
     whole = make_sets(choices.data, None, name, collection, family, params.augment, place)
@@ -167,9 +170,7 @@ def bench_of(choices: argparse.Namespace, folder: Path) -> Bench:
     sets = replace(whole, made=SampleSet(place / "set"))
     if not (sets.made.folder / "set.json").is_file():
         few = part_labelled(whole.clean, choices.labelled, choices.seed, place / "clean")
-        # However many there are: what comes of all of them is asked.
-        everything = params.augment.model_copy(update={"max_unlabelled": 1.0 / choices.labelled})
-        family.augment(few, everything, sets.made.folder, no_asset)
+        family.augment(few, params.augment, sets.made.folder, no_asset)
     counts = [len(few.kept("train")) for few in (sets.made, sets.made.and_unlabelled)]
     print(f"# labelled {counts[0]:,} (copies included), without a label {counts[1] - counts[0]:,}", file=sys.stderr)
     recipes = [own.model_dump(), compressing.model_dump(), choices.minutes]
@@ -187,6 +188,8 @@ def main(words: list[str] | None = None) -> int:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     add_arguments(parser, minutes=10.0)
     parser.add_argument("--labelled", type=float, default=0.33, help="the share of train that keeps its labels")
+    parser.add_argument("--most", type=float, help="faces without a label, so many times the labelled ones at most; as "
+                        "params.yaml says, if left out")  # fmt: skip
     parser.add_argument("--seeds", type=int, default=2, help="students of each kind")
     choices = parser.parse_args(words)
     check_arguments(parser, choices)

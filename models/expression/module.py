@@ -56,9 +56,10 @@ class ExpressionModule(LightningModule):
     def model_step(
         self, pictures_nchw: torch.Tensor, targets_nl: torch.Tensor, smoothing: float = 0.0
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The step that all phases share: the mean loss, and logits N,L. Without a target a picture adds none."""
+        """The step that all phases share: the mean loss over pictures that have a target, and logits N,L."""
         logits_nl = self.network(pictures_nchw).float()
-        return functional.cross_entropy(logits_nl, smoothed(targets_nl, smoothing)), logits_nl
+        loss = functional.cross_entropy(logits_nl, smoothed(targets_nl, smoothing))
+        return loss / labelled_share(targets_nl), logits_nl
 
     def training_step(self, batch: Batch, _batch_idx: int = 0) -> torch.Tensor:
         """The loss of this process's share of a global batch.
@@ -118,6 +119,16 @@ class ExpressionModule(LightningModule):
         warmup = max(1, round(self.params.warmup_epochs * total / self.params.epochs))
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: warmed_cosine(step, warmup, total))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def labelled_share(targets_nl: torch.Tensor) -> torch.Tensor:
+    """How much of the targets says anything, 0..1; 1 where none does, since then there is no loss to share out.
+
+    Without it the truth would count for less, the more pictures without a label there are beside it.
+    """
+    # Rounded, so that votes and blends, which sum to almost 1, leave a loss as it is to the last bit.
+    share = targets_nl.sum(1).mean().round(decimals=3)
+    return torch.where(share > 0, share, torch.ones_like(share))
 
 
 def smoothed(targets_nl: torch.Tensor, share: float) -> torch.Tensor:

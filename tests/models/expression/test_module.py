@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from models.batches import InOrder, Shuffled
-from models.expression.module import smoothed, warmed_cosine
+from models.expression.module import ExpressionModule, labelled_share, smoothed, warmed_cosine
 from models.expression.network import ExpressionNetwork
 from models.expression.params import TrainParams
 from models.expression.transforms import augment_batch, mixup
@@ -124,3 +124,38 @@ def test_smoothing_is_that_of_pytorch():
 
     assert torch.allclose(torch.nn.functional.cross_entropy(logits, smoothed(targets, 0.1)), theirs)
     assert smoothed(torch.zeros(2, 7), 0.1).abs().sum() == 0
+
+
+@pytest.fixture
+def judging():
+    """A module whose network has learned nothing, in use: batch statistics stay out of it."""
+    network = ExpressionNetwork(7, 1, (8, 8), (1, 1), 0.0).eval()
+    return ExpressionModule(network, TrainParams(), 0.5, 0.25, 7)
+
+
+def test_pictures_without_a_label_dilute_no_loss(judging):
+    """It is that of those with one, however many lie beside them; of none it is nothing, and can be trained by."""
+    labelled, more = pictures(8)[:2], pictures(8)
+    targets = torch.eye(7)[:2]
+    alone, _ = judging.model_step(labelled, targets, 0.1)
+    beside, _ = judging.model_step(more, torch.cat([targets, torch.zeros(6, 7)]), 0.1)
+    nothing, _ = judging.model_step(more, torch.zeros(8, 7), 0.1)
+
+    torch.testing.assert_close(beside, alone)
+    assert nothing == 0
+    assert nothing.requires_grad
+
+
+@pytest.mark.parametrize("kind", ["labels", "votes", "blends"])
+def test_where_all_have_a_label_the_loss_is_the_same_to_the_bit(judging, kind):
+    """Votes and blends sum to almost 1, and almost would make another training of each."""
+    random = torch.Generator().manual_seed(3)
+    targets = torch.eye(7)[torch.randint(7, (32,), generator=random)]
+    if kind == "votes":
+        targets = torch.softmax(torch.randn(32, 7, generator=random), 1)
+    elif kind == "blends":
+        _, targets = mixup(pictures(32), targets, 0.2, random)
+    loss, logits = judging.model_step(pictures(32), targets)
+
+    assert labelled_share(targets) == 1
+    assert torch.equal(loss, torch.nn.functional.cross_entropy(logits, targets))
