@@ -36,6 +36,7 @@ import onnx
 from tqdm import tqdm
 
 from benchmarks.faces import (
+    SMALL,
     SPLIT,
     add_arguments,
     below,
@@ -84,8 +85,6 @@ MOST_LOST, MOST_MS, MOST_BYTES, LEAST_PICK, LEAST_TEACHER = 0.5, 0.5, 1e6, 0.70,
 BUDGET = Budget(max_objective_drop=0.005, max_latency_ms=MOST_MS, max_bytes=int(MOST_BYTES))
 TEACHER, INT8, OWN, FER = "ResNet-18, float", "ResNet-18, plain static int8", "our own teacher, float", "fer 25.10.3"
 COLUMNS = ("network", "accuracy", "as cleaned", "macro F1", "bytes", "p50 ms", "p95 ms", "weights", "MACs", "seconds")
-# A smoke run: networks of a few thousand weights.
-SMALL = {"widths": (8, 16), "depths": (1, 1), "batch_size": 16, "norm_samples": 16}
 SMALL_RESNET = {"widths": (8, 8, 8, 8), "depths": (1, 1, 1, 1)}
 
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from models.family import Asset, Family
 
 SPLIT = "test"
+# A smoke run: networks of a few thousand weights.
+SMALL = {"widths": (8, 16), "depths": (1, 1), "batch_size": 16, "norm_samples": 16}
 QUICK_MINUTES = 0.02
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 

@@ -24,7 +24,18 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pandas as pd
 
-from benchmarks.faces import SPLIT, add_arguments, below, check_arguments, collected, make_sets, no_asset, right, run
+from benchmarks.faces import (
+    SMALL,
+    SPLIT,
+    add_arguments,
+    below,
+    check_arguments,
+    collected,
+    make_sets,
+    no_asset,
+    right,
+    run,
+)
 from benchmarks.figures import Figure
 from benchmarks.within import planned, train, trained
 from compression.candidate import reference
@@ -45,7 +56,6 @@ if TYPE_CHECKING:
     from models.family import Distillation, Family
 
 ALONE, BOTH = "labelled faces alone", "those without a label too"
-SMALL = {"widths": (8, 16), "depths": (1, 1), "batch_size": 16, "norm_samples": 16}
 
 
 def part_labelled(clean: SampleSet, share: float, seed: int, folder: Path) -> SampleSet:
@@ -82,6 +92,7 @@ class Bench:
         family: Ours, without what travels along.
         params: Its section of params.yaml.
         sets: The clean set that is measured on, and the set with few labels that is learned from.
+        most: Faces without a label, so many times the labelled ones at most; only the students of both depend on it.
         minutes: Of each training.
         folder: Of the trainings.
     """
@@ -89,6 +100,7 @@ class Bench:
     family: Family
     params: ExpressionParams
     sets: Sets
+    most: float
     minutes: float
     folder: Path
 
@@ -113,8 +125,11 @@ class Bench:
         # Both make as many steps, and neither stops before its learning rate is down.
         fewer = max(1, round(epochs * len(alone.kept("train")) / len(both.kept("train"))))
         read: dict[str, pd.DataFrame] = {}
-        for name, samples, count in ((ALONE, alone, epochs), (BOTH, both, fewer)):
-            folder = self.folder / f"{'both' if name == BOTH else 'alone'}-{seed}"
+        for name, samples, count, place in (
+            (ALONE, alone, epochs, f"alone-{seed}"),
+            (BOTH, both, fewer, f"both-{self.most:g}-{seed}"),
+        ):
+            folder = self.folder / place
             section: TrainParams = recipe.model_copy(update={"epochs": count, "patience": count})
             print(f"# student, seed {seed}, {name}: {count} epochs", file=sys.stderr, flush=True)
             read[name] = self._read(trained(self.family, section, samples, folder, taught).network, folder)
@@ -159,22 +174,21 @@ def bench_of(choices: argparse.Namespace, folder: Path) -> Bench:
     own = params.train.model_copy(update={"seed": choices.seed, **(SMALL if choices.quick else {})})
     narrowest = (8, 8) if choices.quick else min(params.compress.students)
     compressing = params.compress.model_copy(update={"students": (narrowest,)})
-    augment = params.augment
-    if choices.most is not None:
-        augment = augment.model_copy(update={"max_unlabelled": choices.most})
-    params = params.model_copy(update={"train": own, "compress": compressing, "augment": augment})
+    params = params.model_copy(update={"train": own, "compress": compressing})
     said = [params.augment.model_dump(), collection.model_dump()]
     place = below(folder, "sets", data=choices.data.name, params=said)
     whole = make_sets(choices.data, None, name, collection, family, params.augment, place)
     place = below(place, "labelled", share=choices.labelled, seed=choices.seed)
-    sets = replace(whole, made=SampleSet(place / "set"))
+    most = params.augment.max_unlabelled if choices.most is None else choices.most
+    sets = replace(whole, made=SampleSet(place / f"set-{most:g}"))
     if not (sets.made.folder / "set.json").is_file():
         few = part_labelled(whole.clean, choices.labelled, choices.seed, place / "clean")
-        family.augment(few, params.augment, sets.made.folder, no_asset)
+        augment = params.augment.model_copy(update={"max_unlabelled": most})
+        family.augment(few, augment, sets.made.folder, no_asset)
     counts = [len(few.kept("train")) for few in (sets.made, sets.made.and_unlabelled)]
     print(f"# labelled {counts[0]:,} (copies included), without a label {counts[1] - counts[0]:,}", file=sys.stderr)
     recipes = [own.model_dump(), compressing.model_dump(), choices.minutes]
-    return Bench(family, params, sets, choices.minutes, below(place, "trained", recipes=recipes))
+    return Bench(family, params, sets, most, choices.minutes, below(place, "trained", recipes=recipes))
 
 
 def measure(choices: argparse.Namespace, folder: Path) -> list[Figure]:

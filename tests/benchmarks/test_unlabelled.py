@@ -69,13 +69,16 @@ def test_students_that_read_worse_with_more_faces_miss_the_goal(capsys):
 
 @pytest.mark.slow
 def test_it_runs(tmp_path, capsys):
-    """Two figures over two seeds; what was kept is not trained again, and says the same."""
+    """Two figures over two seeds; what was kept is not trained again; of fewer faces, only students of both are."""
     asked = ["--data", str(faces(tmp_path / "faces")), "--quick", "--keep", str(tmp_path / "kept")]
     unlabelled.main(asked)
     first = capsys.readouterr()
     unlabelled.main(asked)
     second = capsys.readouterr()
+    unlabelled.main([*asked, "--most", "0.25"])
+    third = capsys.readouterr()
 
+    assert third.err.count("epoch 1 of") == 2
     assert [line.split("\t")[0] for line in first.out.splitlines()] == [
         "accuracy, student of all faces/of labelled ones alone",
         "macro F1, student of all faces/of labelled ones alone",

@@ -89,7 +89,9 @@ def test_what_draws_is_an_extra(environment, tmp_path):
     assert (told.returncode, "pip install screenplain" in told.stderr) == (1, True), told.stderr
 
 
-@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("Xvfb"), reason="wants Debian's xvfb for a screen")
+@pytest.mark.skipif(
+    sys.platform != "linux" or not shutil.which("Xvfb"), reason="needs Linux and Xvfb: apt-get install xvfb"
+)
 def test_it_shows_a_window(environment, on_set):
     """On a real, if invisible, screen the clip plays to its end; without one the error names --save."""
     words = [environment / "rushes", "capture", "--model", on_set / "stick", "--source", on_set / "clip.mp4", "--show"]
