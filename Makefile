@@ -1,7 +1,7 @@
 # Two commands do everything on a fresh machine: make nightly, make test. Both set up .venv first.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help nightly test test-slow lint up down status wheel install lock
+.PHONY: help nightly test test-slow test-newest lint docs docs-serve up down status wheel install lock
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -31,11 +31,24 @@ test: $(STAMP) ## Every test but the slow ones
 test-slow: $(STAMP) ## The slow tests: real servers, real training, browsers
 	@$(PY) -m pytest -m slow $(ARGS)
 
+test-newest: $(STAMP) ## The wheel with the newest versions of what it needs, in an environment of its own
+	@bash .ci/newest $(PY)
+
 lint: $(STAMP) ## ruff, mypy, import-linter
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@$(VENV)/bin/lint-imports
+
+# MkDocs loads the hooks, which read the code; nothing is fetched while it builds.
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs
+
+docs: $(STAMP) ## Build the documentation into build/docs; a broken link fails
+	@$(MKDOCS) build --strict --site-dir build/docs
+	@echo "built    build/docs/index.html"
+
+docs-serve: $(STAMP) ## Serve the documentation at localhost:8000 and rebuild it on each change
+	@$(MKDOCS) serve --dev-addr localhost:8000
 
 up: $(STAMP) ## Start Prefect, MLflow and the scheduler in the background
 	@$(PY) -m flows up
@@ -60,7 +73,7 @@ wheel: $(STAMP) ## Build the capture runtime for a set's laptop
 # PyTorch and its CUDA libraries differ by machine, and OpenCV's two builds own the same folder: neither is emitted.
 lock: ## Remake requirements.lock within pyproject.toml's ranges; wants uv on PATH
 	@echo "torch==2.13.0" > .ci/torch.constraint
-	@echo "opencv-python-headless>=5" | uv pip compile --quiet --universal --extra scene --extra verify --extra write --python-version 3.11 --no-header --no-annotate \
+	@echo "opencv-python-headless>=5" | uv pip compile --quiet --universal --extra film --extra scene --extra verify --extra write --python-version 3.11 --no-header --no-annotate \
 		--group night --group dev --constraint .ci/torch.constraint --no-emit-package opencv-python \
 		--no-emit-package torch --no-emit-package triton --output-file requirements.lock pyproject.toml - > /dev/null
 	@sed -i -E '/^(nvidia-|cuda-|# )/d' requirements.lock

@@ -35,7 +35,7 @@ import numpy as np
 import onnx
 from tqdm import tqdm
 
-from benchmarks.faces import (
+from benchmarks.support.face_sets import (
     SMALL,
     SPLIT,
     add_arguments,
@@ -47,21 +47,21 @@ from benchmarks.faces import (
     right,
     run,
 )
-from benchmarks.fer_peer import open_fer, prepared
-from benchmarks.figures import Figure
-from benchmarks.resnet import DEPTHS, STEMS, WIDTHS, ResNetParams
-from benchmarks.resnet import module as resnet_module
-from benchmarks.timing import medians, percentile, rounds_ms
+from benchmarks.support.fer_peer import open_fer, prepared
+from benchmarks.support.figures import Figure
+from benchmarks.support.resnet import DEPTHS, STEMS, WIDTHS, ResNetParams
+from benchmarks.support.resnet import module as resnet_module
+from benchmarks.support.timing import medians, percentile, rounds_ms
 from benchmarks.within import planned, train
-from compression.candidate import compress, reference, seal
-from compression.climb import Climb
-from compression.count import multiply_adds
-from compression.rungs import slug
+from compression.measure.multiply_adds import multiply_adds
+from compression.search.candidate import compress, reference, seal
+from compression.search.candidates import slug
+from compression.search.search import Climb
 from models.expression import family as expression
 from models.family import Budget
-from rushes.bundle import read_bundle
-from rushes.latency import open_graph
-from rushes.machine import processor
+from rushes.bundle.manifest import read_bundle
+from rushes.inference.cpu import processor
+from rushes.inference.session import open_graph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -71,10 +71,10 @@ if TYPE_CHECKING:
     import torch
     from pytorch_lightning import LightningModule
 
-    from benchmarks.faces import Sets
-    from benchmarks.fer_peer import Fer
+    from benchmarks.support.face_sets import Sets
+    from benchmarks.support.fer_peer import Fer
     from benchmarks.within import Trained
-    from compression.rungs import Ladder, Rung
+    from compression.search.candidates import Ladder, Rung
     from models.expression.params import ExpressionParams, TrainParams
     from models.family import Distillation, Family
 

@@ -3,10 +3,10 @@
     python -m benchmarks.ladder --family script [--students '[256]'] [--keep FOLDER] [--quick]
     python -m benchmarks.ladder --family scene [--students '[[96, 48, 32, 16]]']
 
-It runs in a checkout where a night has trained the family, and changes nothing there: rungs lie in a folder of its own.
+It runs in a checkout where a run has trained the family, and changes nothing there: rungs lie in a folder of its own.
 
 - Every rung that params.yaml lists is made as compress makes it, and the students that are asked for here besides; they
-  learn from the network that the night has trained, for as many epochs.
+  learn from the network that the run has trained, for as many epochs.
 - The objective is that of the family on the validation split (script: -bits a character; scene: -KID).
 - Milliseconds are of one sample (a sign, a picture, a face) on one thread, all rungs in turns.
 
@@ -28,24 +28,24 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from benchmarks.figures import Figure, report
-from benchmarks.timing import medians, percentile, rounds_ms
-from compression.answers import one_sample
-from compression.climb import Climb
-from compression.rungs import FLOAT, TEACHER
-from curation.sampleset import SampleSet
-from models.families import FAMILIES, by_name
-from models.load import load_params
+from benchmarks.support.figures import Figure, report
+from benchmarks.support.timing import medians, percentile, rounds_ms
+from compression.measure.outputs import one_sample
+from compression.search.candidates import FLOAT, TEACHER
+from compression.search.search import Climb
+from curation.store.sample_set import SampleSet
+from models.components.load import load_params
+from models.families import NAMES, by_name
 from registry.assets import read_asset
-from rushes.bundle import read_bundle
-from rushes.latency import open_graph
-from rushes.machine import processor
+from rushes.bundle.manifest import read_bundle
+from rushes.inference.cpu import processor
+from rushes.inference.session import open_graph
 from steps.compress import trained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from compression.rungs import Ladder, Rung
+    from compression.search.candidates import Ladder, Rung
     from models.family import Family, FamilyParams
 
 # Half as wide as the recipe's own, where params.yaml lists none.
@@ -111,10 +111,10 @@ def _row(ladder: Ladder, rung: Rung, taken_ms: list[list[float]]) -> tuple[str, 
 
 
 def arguments(words: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
-    """What was asked for."""
+    """The request of a run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ladder", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("--family", choices=[family.name for family in FAMILIES], required=True, help="whose ladder")
+    parser.add_argument("--family", choices=NAMES, required=True, help="whose ladder")
     parser.add_argument("--students", type=json.loads, help="widths, as in params.yaml; [] for none")
     parser.add_argument("--keep", type=Path, help="a folder for rungs: what is made there is not made again")
     parser.add_argument("--quick", action="store_true", help="a smoke run: few rounds, and its figures mean little")
@@ -125,7 +125,7 @@ def chosen(params: FamilyParams, name: str, students: list[Any] | None) -> Famil
     """The params with the students that are asked for, or else those listed, or else the usual ones.
 
     Raises:
-        ValidationError: They are no widths of such a network.
+        ValidationError: They are not widths of such a network.
     """
     wanted = students if students is not None else list(params.compress.students) or STUDENTS.get(name, [])
     compress = type(params.compress).model_validate(params.compress.model_dump() | {"students": wanted})

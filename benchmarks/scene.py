@@ -37,24 +37,24 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from tqdm import tqdm
 
-from benchmarks.figures import Figure, interleave, report
-from benchmarks.headings import pictures, share_as_asked
-from benchmarks.shapes import SIZE_PX as SHAPE_PX
-from benchmarks.shapes import SURE, Reader, missed, stacked
-from compression.candidate import compress, reference
-from curation.crop import fit as square
-from curation.sampleset import SampleSet, write_set
+from benchmarks.support.figures import Figure, interleave, report
+from benchmarks.support.headings import pictures, share_as_asked
+from benchmarks.support.shapes import SIZE_PX as SHAPE_PX
+from benchmarks.support.shapes import SURE, Reader, missed, stacked
+from common.settings import load_settings
+from compression.search.candidate import compress, reference
+from curation.image.crop import fit as square
+from curation.store.sample_set import SampleSet, write_set
 from models.scene import family
 from models.scene.crops import crop_closer
 from models.scene.data import ScenePictures
 from models.scene.definition import INPUTS, module
-from models.scene.extractor import EXTRACTOR, features_of, load_extractor
-from models.scene.measures import is_blank, kid_parts
+from models.scene.metrics.extractor import EXTRACTOR, features_of, load_extractor
+from models.scene.metrics.measures import is_blank, kid_parts
 from models.scene.network import latents_for
 from models.scene.params import AugmentParams, CompressParams, TrainParams
 from registry.assets import asset_reader
-from registry.settings import load_settings
-from rushes.latency import open_graph
+from rushes.inference.session import open_graph
 from training.fit import averaging
 from training.progress import tiled
 
@@ -203,7 +203,7 @@ def kid(real_nd: np.ndarray, drawn_nhwc: np.ndarray, extractor: torch.nn.Module)
 
 
 def diverged(out: Path) -> bool:
-    """Whether a training ended in numbers that are none, or draws one thing whatever is asked."""
+    """True if a training ended in numbers that are none, or draws one thing whatever is asked."""
     weights = torch.load(out / "weights.pt", weights_only=True)
     finite = all(bool(torch.isfinite(value).all()) for value in weights.values() if value.is_floating_point())
     drawn = np.load(out / "drawn.npy")

@@ -29,21 +29,21 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from torch.nn import functional
 
-from benchmarks.figures import Figure, interleave, report
-from benchmarks.nanogpt import STEPS, Peer
-from compression.export import export
-from compression.quantise import quantise_dynamic
+from benchmarks.support.figures import Figure, interleave, report
+from benchmarks.support.nanogpt import STEPS, Peer
+from compression.methods.export import export
+from compression.methods.quantise import quantise_dynamic
 from models.script.data import Contiguous, batches, lanes
 from models.script.definition import CACHE, graphs, module
 from models.script.encode import ALWAYS
 from models.script.params import TrainParams
 from models.script.score import Reader, Work, remembered
-from rushes.length import Length
-from rushes.marks import ALL
-from rushes.request import Request
-from rushes.run_cache import RunCache
-from rushes.verbatim import Verbatim, build
-from rushes.writer import Network, ScriptWriter
+from rushes.script.length import Length
+from rushes.script.markup import ALL
+from rushes.script.memorization import Verbatim, build
+from rushes.script.ngram_cache import RunCache
+from rushes.script.request import Request
+from rushes.script.writer import Network, ScriptWriter
 from training.fit import averaging, precision_for
 
 if TYPE_CHECKING:

@@ -29,14 +29,14 @@ from pytorch_lightning.loggers import CSVLogger
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.figures import Figure, interleave, report
-from curation.sampleset import SampleSet, write_set
-from models.batches import PackedPictures, Shuffled
+from benchmarks.support.figures import Figure, interleave, report
+from curation.store.sample_set import SampleSet, write_set
+from models.components.batches import PackedPictures, Shuffled
+from models.components.randomness import generator_for, seed_default
 from models.expression import family
 from models.expression.module import ExpressionModule, warmed_cosine
 from models.expression.params import TrainParams
 from models.expression.transforms import augment_batch, mixup
-from models.randomness import derived_seed, generator_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,7 +122,7 @@ def _bare_loss(
         generator = generator_for("cpu", params.seed, 0, step, chunk)
         x_nchw = augment_batch(module.normalised(part_nhwc), params, generator)
         x_nchw, y_nl = mixup(x_nchw, part_nl, params.mixup, generator)
-        torch.manual_seed(derived_seed(params.seed, 0, step, chunk, "dropout"))
+        seed_default(torch.device("cpu"), params.seed, 0, step, chunk, "dropout")
         logits_nl = network(x_nchw.contiguous(memory_format=torch.channels_last))
         losses.append(functional.cross_entropy(logits_nl, y_nl, label_smoothing=params.label_smoothing))
     return torch.stack(losses).mean()

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pandas as pd
 
-from benchmarks.faces import (
+from benchmarks.support.face_sets import (
     SMALL,
     SPLIT,
     add_arguments,
@@ -36,14 +36,14 @@ from benchmarks.faces import (
     right,
     run,
 )
-from benchmarks.figures import Figure
+from benchmarks.support.figures import Figure
 from benchmarks.within import planned, train, trained
-from compression.candidate import reference
-from compression.doubt import standard_error
-from curation.sampleset import APART, NO_LABEL, SampleSet, write_set
+from compression.search.candidate import reference
+from compression.search.uncertainty import standard_error
+from curation.store.sample_set import APART, NO_LABEL, SampleSet, write_set
+from models.components.randomness import derived_seed
 from models.expression import family as expression
-from models.randomness import derived_seed
-from rushes.bundle import read_bundle
+from rushes.bundle.manifest import read_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     import torch
     from pytorch_lightning import LightningModule
 
-    from benchmarks.faces import Sets
+    from benchmarks.support.face_sets import Sets
     from models.expression.params import ExpressionParams, TrainParams
     from models.family import Distillation, Family
 

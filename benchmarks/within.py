@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from curation.sampleset import SampleSet
+    from curation.store.sample_set import SampleSet
     from models.family import Family
 
     Prepare = Callable[[LightningModule], None]

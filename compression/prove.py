@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from compression.answers import answers, check_answers, one_sample, read_parity
-from compression.count import multiply_adds
-from compression.machine import machine
-from compression.peak import peak_bytes
-from rushes.bundle import Budget, Bundle, Certificate
-from rushes.latency import interleaved_percentiles_ms
-from rushes.machine import processor
+from compression.measure.machine import machine
+from compression.measure.multiply_adds import multiply_adds
+from compression.measure.outputs import answers, check_answers, one_sample, read_parity
+from compression.measure.peak_memory import peak_bytes
+from compression.measure.reference_outputs import references
+from rushes.bundle.manifest import Budget, Bundle, Certificate
+from rushes.errors import UserError
+from rushes.inference.cpu import processor
+from rushes.inference.latency import interleaved_percentiles_ms
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,14 +25,17 @@ if TYPE_CHECKING:
 ROUNDING, LEVEL = 1e-3, 1.0
 
 
-class ParityError(ValueError):
+class ParityError(UserError):
     """Exported files that answer otherwise than the network that they were made from."""
 
-    remedy = "an export that changes answers is a fault of this code or of a library: look at what changed in either"
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            message, "an export that changes outputs is a bug here or in a library: look at what changed in either"
+        )
 
 
 def parity(family: Family, reference: Bundle, candidate: Bundle) -> dict[str, float]:
-    """How far the files are from the trained network, on samples of the validation split.
+    """Distance of the exported files from the trained network, on samples of the validation split.
 
     Returns:
         fp32_max: Largest difference of any output of the float graph; rounding alone, or the export is wrong. Of
@@ -85,7 +90,7 @@ def certificate(
     form: str = "",
     objective_drop: float | None = None,
 ) -> Certificate:
-    """What was measured of the candidate, and where.
+    """The certificate of a candidate: its measurements and the machine they were made on.
 
     Args:
         family: Whose.
@@ -124,7 +129,8 @@ def certificate(
         peak_bytes={side: peak_bytes(path, feeds[side]) for side, path in graphs.items()},
         budget=budget,
         budget_machine=(budget_machine or processor()) if budget else "",
-        form=form,
+        references=references(candidate.path("graph"), source.folder),
+        candidate=form,
         objective_drop=objective_drop,
     )
 

@@ -1,219 +1,31 @@
-"""Clean: looks at every sample of a collection, says of each why it is kept or not, and packs those that are.
-
-    build/clean/C/samples.parquet   every sample; `reason` is one of checks.REASONS, `why` says it with figures
-    build/clean/C/SPLIT.npy         the kept pictures, uint8 N,H,W,C, RGB where C is 3; or texts (curation.sampleset)
-    build/clean/C/apart.npy         what is fit and has no label
-    build/clean/C/test-dropped.npy  the test samples that were dropped, for a score over all that was given
-    build/clean/C/set.json          labels, size, counts by reason, source and split
-
-Raw data is not touched: a sample is marked, never moved. The test split goes through the same checks by the same
-rules; a broken picture says nothing about a network. What consent keeps back is marked first, unread. A picture that
-nobody has labelled goes through them too; what is left of these is packed apart, for students of a trained network.
-"""
+"""Which checks a collection goes through: the one place that asks for its medium and its parent."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from curation.checks import REASONS, Looks, look_at_all, mark, mark_blurred, mark_outliers, mark_pictures
-from curation.consent import ENDED, NOT_FOR_TRAINING, WITHHELD, may_train, read_expired
-from curation.duplicates import mark_copies
-from curation.errors import DataError, TooManyDropped
-from curation.index import read_bytes, read_index
-from curation.packing import PICTURES, Form
-from curation.reading import RawReader
-from curation.sampleset import COLUMNS, NO_LABEL, REASONS_APART, SPLITS, SampleSet, array_names
+from curation.film.clean import examine_films
+from curation.image.clean import examine as examine_images
+from curation.image.derived_images import examine_joined
+from curation.script.clean import examine_scripts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    import pandas as pd
-
     from curation.params import CollectionParams
-    from curation.reading import Reader
-
-PASSED_ON = ("use", "until", "caption", "grouped")
-
-
-@dataclass(frozen=True)
-class Examined:
-    """What was found: one row a sample with kept, reason, why, row and the figures; where to read it stands there too.
-
-    `not_judged` says in words which checks a source was too small for, `reader` gives the pictures or texts, `extras`
-    are the columns of its medium that are packed, `said` goes into set.json, and `form` is what is packed.
-    """
-
-    table: pd.DataFrame
-    not_judged: list[str]
-    left_out: dict[str, int]
-    reader: Reader
-    extras: tuple[str, ...] = ()
-    said: Mapping[str, Any] = field(default_factory=dict)
-    form: Form = PICTURES
-
-    @property
-    def shown(self) -> pd.DataFrame:
-        """The samples that may be looked at, index 0..N-1: all but those that consent keeps back."""
-        return self.table[~self.table["reason"].isin(WITHHELD)].reset_index(drop=True)
-
-    @property
-    def dropped(self) -> pd.DataFrame:
-        """Those of the shown that are neither kept nor kept apart, in the order of the checks."""
-        rows = self.shown[~self.shown["kept"] & ~self.shown["reason"].isin(REASONS_APART)]
-        return rows.iloc[np.argsort(rows["reason"].map(list(REASONS).index).to_numpy(), kind="stable")]
-
-
-def clean(root: Path, collection: str, params: CollectionParams, out: Path) -> SampleSet:
-    """Examines a collection and packs what is kept.
-
-    Args:
-        root: The checkout.
-        collection: The collection.
-        params: Its section of params.yaml.
-        out: The folder to write, build/clean/C.
-
-    Raises:
-        TooManyDropped: A source loses more than `max_dropped_share`; nothing is written.
-        DataError: There are no samples, or a split is left with none.
-    """
-    examined = examine(root, collection, params)
-    hold_losses(examined, collection, params)
-    return pack_kept(collection, examined, params, out)
+    from curation.quality.verdicts import Examined
 
 
 def examine(root: Path, collection: str, params: CollectionParams) -> Examined:
-    """Runs all checks over all samples, in the order of REASONS."""
-    rows = read_index(root, collection, params)
-    table = rows.sort_values(["id", "source"], ignore_index=True).drop(columns=["width", "height"])
-    table = table.assign(reason="", why="", copy_of=None)
-    withhold(table, table["id"], read_expired(root, collection))
-    looks = look_at_all(read_bytes(root, collection, table[table["reason"] == ""]), table.index, "clean: look")
-    table = table.join(looks.columns)
-    not_judged = _check(table, looks, params)
-    if params.parent is None:  # with one, they get looks
-        mark(table, table["label"] == "", NO_LABEL, "nobody has said what it shows")
-    table["kept"] = table["reason"] == ""
-    table["row"] = places(table)
-    reader = RawReader(root, collection, params)
-    return Examined(table, not_judged, dict(rows.attrs.get("left_out", {})), reader)
-
-
-def withhold(table: pd.DataFrame, ids: pd.Series, expired: Mapping[str, str]) -> None:
-    """Marks what consent keeps back, before anything is looked at.
-
-    Args:
-        table: With the column `use`.
-        ids: For each row the id under which its consent stands.
-        expired: Those whose consent has ended, and its last day.
-    """
-    mark(table, ids.isin(expired), ENDED, "until " + ids.map(expired).astype(str))
-    mark(table, ~table["use"].map(may_train), NOT_FOR_TRAINING, "may be used for " + table["use"].astype(str))
-
-
-def _check(table: pd.DataFrame, looks: Looks, params: CollectionParams) -> list[str]:
-    mark_pictures(table, params.clean)
-    not_judged = mark_blurred(table, params.clean, params.size_px)
-    mark_copies(table, looks.smalls_nhw, params.clean, params.labels)
-    return not_judged + mark_outliers(table, looks, params.clean)
-
-
-def places(table: pd.DataFrame) -> pd.Series:
-    """The row of each sample's array: of its split where it is kept, of that apart, or of the dropped test samples."""
-    unread = ~table["kept"] & table["reason"].isin(["unreadable", *WITHHELD])
-    names = array_names(table.assign(row=0)).mask(unread, "")
-    return table.groupby(names).cumcount().where(names != "", -1)
-
-
-def hold_losses(examined: Examined, collection: str, params: CollectionParams) -> None:
-    """Stops where a source loses too many samples.
+    """Examines a collection.
 
     Raises:
-        TooManyDropped: It names the source that loses the largest share, its most frequent reason and the param.
-            What consent keeps back is no loss: a person's word is no fault of the source. Nor is what is kept apart,
-            or what another source has already: a rewritten draft that comes alone is dropped, and the night goes on.
+        DataError: There are no samples, or some cannot be read.
     """
-    shown = examined.shown[~examined.shown["reason"].isin(REASONS_APART)]
-    first = shown["copy_of"].map(shown.set_index("id")["source"])
-    lost = (~shown["kept"] & (first.isna() | (first == shown["source"]))).groupby(shown["source"]).mean()
-    source = str(lost.idxmax()) if len(lost) else ""
-    if source and lost[source] > params.clean.max_dropped_share:
-        reasons = shown.loc[shown["source"] == source, "reason"]
-        reason = str(reasons[reasons != ""].mode()[0])
-        param = examined.form.limits.get(reason, REASONS[reason])
-        param = param if "." in param else f"clean.{param}"
-        raise TooManyDropped(source, float(lost[source]), reason, f"collections.{collection}.{param}")
-
-
-def pack_kept(collection: str, examined: Examined, params: CollectionParams, out: Path) -> SampleSet:
-    """Packs the kept samples.
-
-    Raises:
-        DataError: A split is left with no sample.
-    """
-    kept = examined.table.loc[examined.table["kept"], "split"]
-    empty = [split for split in SPLITS if split not in set(kept)]
-    if empty:
-        message = f"no sample of {collection} is left in {' and '.join(empty)} after the checks"
-        raise DataError(message, f"take in more: python -m flows ingest {collection} PATH")
-    columns = [*COLUMNS, *examined.form.extras, *examined.extras]
-    columns += [name for name in PASSED_ON if name in examined.table.columns]
-    table = examined.table
-    samples = examined.reader.fitted(table[array_names(table) != ""])
-    return examined.form.pack(samples, table, params, out, columns=columns, info=info(collection, examined, params))
-
-
-def info(collection: str, examined: Examined, params: CollectionParams) -> dict[str, Any]:
-    """What set.json says."""
-    table = examined.table
-    return {
-        "collection": collection,
-        "labels": params.labels,
-        "samples": len(table),
-        "kept": int(table["kept"].sum()),
-        "counts": _reasons(table),
-        "sources": {str(source): _account(rows) for source, rows in table.groupby("source")},
-        "splits": {str(split): _account(rows) for split, rows in table.groupby("split")},
-        "findings": findings(table),
-        "not_judged": examined.not_judged,
-        "left_out": examined.left_out,
-        **examined.form.about(params),
-        **examined.said,
-    }
-
-
-def findings(table: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Copies, by where the other one lies; how many conflicts votes have settled; and what is kept apart."""
-    found = copies_found(table, ("exact duplicate", "near duplicate", "conflicting labels"))
-    kept = dict(zip(table["id"], table["kept"], strict=True))
-    copies = table[table["copy_of"].notna()]
-    settled = (copies["reason"] == "conflicting labels") & copies["copy_of"].map(kept)
-    found["conflicting labels"]["settled by votes"] = int(settled.sum())
-    apart = int((table["reason"] == NO_LABEL).sum())
-    return found | ({"kept apart": {"without a label": apart}} if apart else {})
-
-
-def copies_found(table: pd.DataFrame, reasons: Sequence[str]) -> dict[str, dict[str, int]]:
-    """The copies of each kind, by where the other one lies."""
-    splits = dict(zip(table["id"], table["split"], strict=True))
-    copies = table[table["copy_of"].notna()]
-    across = copies["split"] != copies["copy_of"].map(splits)
-    return {
-        reason: {
-            "within splits": int(((copies["reason"] == reason) & ~across).sum()),
-            "across splits": int(((copies["reason"] == reason) & across).sum()),
-        }
-        for reason in reasons
-    }
-
-
-def _account(rows: pd.DataFrame) -> dict[str, Any]:
-    return {"samples": len(rows), "kept": int(rows["kept"].sum()), "reasons": _reasons(rows)}
-
-
-def _reasons(rows: pd.DataFrame) -> dict[str, int]:
-    counts = rows["reason"].value_counts()
-    return {reason: int(counts[reason]) for reason in REASONS if reason in counts}
+    if params.parent is not None:
+        return examine_joined(root, collection, params)
+    if params.medium == "film":
+        return examine_films(root, collection, params)
+    if params.medium == "script":
+        return examine_scripts(root, collection, params)
+    return examine_images(root, collection, params)

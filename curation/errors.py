@@ -6,8 +6,10 @@ import errno
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rushes.errors import UserError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 # What a disk refuses, and who can mend it.
 REMEDIES = {
@@ -19,27 +21,25 @@ REMEDIES = {
 }
 
 
-class DataError(ValueError):
+class DataError(UserError):
     """Data that cannot be used as it is: the message says what and where, `remedy` what to do about it."""
-
-    def __init__(self, message: str, remedy: str = "") -> None:
-        super().__init__(message)
-        self.remedy = remedy
 
 
 class TooManyDropped(DataError):  # noqa: N818  the name is a sentence that callers read
     """A source lost more samples to the checks than params.yaml allows."""
 
-    def __init__(self, source: str, share: float, check: str, param: str) -> None:
+    def __init__(self, source: str, share: float, check: str, params: Mapping[str, object]) -> None:
+        changes = " and ".join(f"{path} (now {value})" for path, value in params.items())
         super().__init__(
             f"{source} loses {share:.0%} of its samples, most of them to the check {check!r}",
-            f"look at the sheet of the dropped ones; if they are fit to learn from, change {param} in params.yaml, "
-            f"else mend or leave out {source}",
+            f"look at the sheet of the dropped ones; if they are fit to learn from, change {changes} in "
+            f"params.yaml, else fix or leave out {source}",
         )
         self.source = source
         self.share = share
         self.check = check
-        self.param = param
+        self.params = list(params)
+        self.param = self.params[0]
 
 
 @contextmanager
@@ -56,3 +56,11 @@ def explained() -> Iterator[None]:
             raise
         message = f"{error.filename or 'a file'}: {error.strerror}"
         raise DataError(message, REMEDIES[error.errno]) from error
+
+
+class RefusedError(UserError):
+    """A sample that is not taken in: why, and what to do about it."""
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(reason, remedy)
+        self.reason = reason

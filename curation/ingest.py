@@ -9,18 +9,18 @@ import time
 from typing import TYPE_CHECKING
 
 from curation.errors import DataError, explained
-from curation.file_inbox import FileInbox
-from curation.inbox import INBOX, Inbox
-from curation.job import IngestResult, Job, name_of, slug
+from curation.inbox.files import FileInbox
+from curation.inbox.images import INBOX, Inbox
+from curation.intake.job import IngestResult, Job, name_of, slug
+from curation.intake.starter_policy import sweep_collection
 from curation.media import FILE_KINDS, take_in
-from curation.starters import sweep_collection
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from curation.params import CollectionParams
 
-__all__ = ["IngestResult", "inbox", "ingest", "slug"]
+__all__ = ["IngestResult", "inbox", "ingest", "slug", "source_name"]
 
 
 def ingest(
@@ -57,9 +57,14 @@ def ingest(
     """
     with explained():
         real = _checked(path, root)
-    name = slug(source if source is not None else name_of(real))
+    name = source_name(real, source)
     job = Job(root, collection, params, name, starter=starter, licence=licence, credit=credit, move=move)
     return take_in(job, real, layout=layout, votes=votes)
+
+
+def source_name(path: Path, source: str | None) -> str:
+    """The name of the source that data become: the one asked for, or that of their folder or file."""
+    return slug(source if source is not None else name_of(path))
 
 
 def inbox(root: Path, collection: str, params: CollectionParams, *, now: float | None = None) -> list[IngestResult]:

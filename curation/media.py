@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from curation import intake
 from curation.errors import explained
-from curation.file_intake import FileIntake
-from curation.file_listing import scan_files
-from curation.film_intake import FILM
-from curation.script_intake import SCRIPT
-from curation.starters import check_starter, sweep_collection
+from curation.film.ingest import FILM
+from curation.image import ingest
+from curation.intake.file_listing import scan_files
+from curation.intake.files import FileIntake
+from curation.intake.starter_policy import check_starter, sweep_collection
+from curation.script.ingest import SCRIPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from curation.file_kind import FileKind
-    from curation.job import IngestResult, Job
+    from curation.intake.file_medium import FileKind
+    from curation.intake.job import IngestResult, Job
 
 # The media whose files are taken in whole; of pictures there are too many, and they go into shards.
 FILE_KINDS: Mapping[str, FileKind] = {"film": FILM, "script": SCRIPT}
@@ -40,7 +40,7 @@ def take_in(
     """
     kind = FILE_KINDS.get(job.params.medium)
     if kind is None:
-        return intake.take_in(job, path, layout=layout, votes=votes, only=only)
+        return ingest.take_in(job, path, layout=layout, votes=votes, only=only)
     with explained():
         sweep_collection(job.root, job.collection)
         check_starter(job)

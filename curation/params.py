@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from common.yaml_numbers import read_yaml
+from curation.store.taxonomy import resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,23 +15,38 @@ if TYPE_CHECKING:
 Medium = Literal["image", "film", "script"]
 Crop = Literal["centre", "attention"]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy, PyTorch and scikit-learn all take
 
 
 class Section(BaseModel):
     """A section of params.yaml: frozen, and a key that it does not know is refused.
 
-    What stands below a param says what it does, in Prefect's form as well.
+    What stands below a param says what it does, in Prefect's form as well. A number is finite: `.nan` passes every
+    comparison that says "at most", and nothing ends at `.inf`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class SplitParams(Section):
-    """How samples that came without a split are dealt out, once."""
+    """How samples that came without a split are dealt out, once.
 
-    seed: int = 0
+    Attributes:
+        seed: Of the order in which groups are dealt out.
+        validation_share: Share of the samples that goes to the validation split.
+        test_share: Share of the samples that goes to the test split.
+    """
+
+    seed: Seed = 0
     validation_share: Share = 0.1
     test_share: Share = 0.15
+
+    @model_validator(mode="after")
+    def _leaves_some_to_train(self) -> Self:
+        if self.validation_share + self.test_share >= 1.0:
+            message = f"validation_share {self.validation_share:g} and test_share {self.test_share:g} leave nothing"
+            raise ValueError(message)
+        return self
 
 
 class CleanParams(Section):
@@ -117,7 +134,7 @@ class ScriptParams(Section):
     Attributes:
         max_size_mb: Of one file, at most; a whole film is a quarter of one MB, and what is larger is not opened.
         language: Works in another one are kept apart (ISO 639-1); empty: none is.
-        min_headings: Scenes of a work that have a heading, at least; below it the text is no script.
+        min_headings: Scenes of a work that have a heading, at least; below it the text is not a script.
         min_cues: Speeches of a work, at least.
         min_characters: People who speak in a work, at least.
         max_broken_lines: Paragraphs that go on in the next one in the middle of a sentence, as a share, at most; a
@@ -129,7 +146,9 @@ class ScriptParams(Section):
     """
 
     max_size_mb: float = Field(default=16.0, gt=0.0, le=1024.0)
-    language: str = Field(default="en", pattern=r"^([a-z]{2,3})?$")
+    language: Annotated[str, BeforeValidator(lambda value: "" if value is None else value)] = Field(
+        default="en", pattern=r"^([a-z]{2,3})?$"
+    )
     min_headings: int = Field(default=3, ge=0)
     min_cues: int = Field(default=10, ge=0)
     min_characters: int = Field(default=2, ge=0)
@@ -148,7 +167,7 @@ class LookParams(Section):
     """
 
     count: int = Field(default=6, ge=0, le=100)
-    seed: int = 0
+    seed: Seed = 0
 
 
 class CollectionParams(Section):
@@ -188,8 +207,21 @@ class CollectionParams(Section):
 
     @property
     def is_text(self) -> bool:
-        """Whether its samples are texts, and not pictures."""
+        """True if its samples are texts, and not pictures."""
         return self.medium == "script"
+
+    @field_validator("labels")
+    @classmethod
+    def _tells_labels_apart(cls, labels: list[str]) -> list[str]:
+        """A label in another case, or a synonym of one, is the same label to ingest, and two to a network."""
+        for number, label in enumerate(labels):
+            if not label.strip():
+                message = "a label is empty"
+                raise ValueError(message)
+            if (same := resolve(label, labels[:number])) is not None:
+                message = f"{same!r} and {label!r} are one label; keep one of them"
+                raise ValueError(message)
+        return labels
 
     @model_validator(mode="after")
     def _names_its_parent(self) -> Self:
@@ -199,6 +231,13 @@ class CollectionParams(Section):
             raise ValueError(message)
         return self
 
+    def value_of(self, path: str) -> Any:  # noqa: ANN401  # whatever the param is
+        """The value at a path such as `clean.min_bright`."""
+        value: Any = self
+        for name in path.split("."):
+            value = getattr(value, name)
+        return value
+
 
 def load_collection(path: Path, name: str) -> CollectionParams:
     """Reads the section of one collection.
@@ -207,7 +246,7 @@ def load_collection(path: Path, name: str) -> CollectionParams:
         KeyError: params.yaml names no such collection.
         pydantic.ValidationError: A key is unknown, or a value is out of range.
     """
-    sections = yaml.safe_load(path.read_text(encoding="utf-8"))["collections"]
+    sections = read_yaml(path.read_text(encoding="utf-8"))["collections"]
     if name not in sections:
         message = f"params.yaml has no collection {name!r}; it has {', '.join(sections)}"
         raise KeyError(message)

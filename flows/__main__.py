@@ -1,33 +1,48 @@
-"""What an engineer types: python -m flows nightly, ingest, ladder, rollback, release, up, down, serve, keys ...
+"""The command line for engineers: python -m flows nightly, ingest, ladder, rollback, release, up, down, serve, keys ...
 
 Exit status: 0 done, 1 failed, 2 misuse, 3 ran but nothing fits what was asked, 4 another run holds the lock.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import sys
 import tomllib
+import traceback
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from flows import environment
-from flows.lock import LockHeldError
-from registry.settings import Settings, load_settings
-
-FAILED, MISUSE, HELD = 1, 2, 4
-
-if TYPE_CHECKING:
-    from flows.team import Row
+from common.settings import Settings, load_settings
+from flows.cli import console, keys
+from flows.cli.help_texts import (
+    CHECKOUT_EXAMPLES,
+    COMPARE_EXAMPLES,
+    DOWN_EXAMPLES,
+    INGEST_EXAMPLES,
+    LADDER_EXAMPLES,
+    LOGS_EXAMPLES,
+    NIGHTLY_EXAMPLES,
+    PUSH_EXAMPLES,
+    ROLLBACK_EXAMPLES,
+    RUNS_EXAMPLES,
+    SERVE_EXAMPLE,
+    STATUS_EXAMPLE,
+    STATUSES,
+    UP_EXAMPLE,
+)
+from flows.servers import environment
+from rushes import __version__
+from rushes.errors import DONE, FAILED, MISUSE, RushesError, bug_report
+from rushes.redaction import redact
+from steps.runtime.failures import describe
 
 app = typer.Typer(
-    help="Rushes, for the engineer: nights, data, the way back, and the servers of a team.",
+    help="Rushes for engineers: nightly runs, data, rollback, and the servers of a team.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -35,59 +50,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-keys_app = typer.Typer(help="The keys that bundles are signed with.", no_args_is_help=True)
-app.add_typer(keys_app, name="keys")
-
-STATUSES = "Exit status: 0 done, 1 failed, 2 misuse, 3 nothing fits, 4 another run holds the lock."
-NIGHTLY_EXAMPLES = """Examples:
-
-    python -m flows nightly
-    python -m flows nightly --families expression --set expression.train.epochs=3
-    python -m flows nightly --set expression.train.epochs=40 --promote
-"""
-INGEST_EXAMPLES = """Examples:
-
-    python -m flows ingest faces ~/rushes/day-12
-    python -m flows ingest faces ~/shoot --layout '{label}/{performer}/*' --source day-12
-    python -m flows ingest faces fer2013.csv --votes fer2013new.csv
-    python -m flows ingest films ~/rushes/day-12.mov --licence "studio, internal"
-    python -m flows ingest scenes ~/location-photos
-    python -m flows ingest scripts ~/scripts/the-ferry.fdx
-"""
-LADDER_EXAMPLES = """Examples:
-
-    python -m flows ladder expression
-    python -m flows ladder expression --set expression.budget.max_latency_ms=0.5
-"""
-ROLLBACK_EXAMPLES = """Examples:
-
-    python -m flows rollback expression --reason "calls every beard angry"
-    python -m flows release expression
-"""
-
-
-KEYS_EXAMPLES = """Examples:
-
-    python -m flows keys new keys/studio.pem
-    RUSHES_SIGNING__KEY=keys/studio.pem python -m flows nightly
-"""
-CHECKOUT_EXAMPLES = """Examples:
-
-    python -m flows checkout expression@3
-    python -m flows checkout expression@3 --to /tmp/v3
-"""
+app.add_typer(keys.app, name="keys")
 
 
 def _wanted(text: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9_]*@[1-9][0-9]*", text):
-        message = f"{text!r} is no FAMILY@VERSION; for example: expression@3"
+        message = f"{text!r} is not a FAMILY@VERSION; for example: expression@3"
         raise typer.BadParameter(message)
     return text
 
 
 def _words(text: str) -> str:
     if not text.strip():
-        message = "say why: those who read the registry later have nothing else"
+        message = "give the reason: those who read the registry later have nothing else"
         raise typer.BadParameter(message)
     return text
 
@@ -102,30 +77,56 @@ def nightly(
         typer.Option("--set", metavar="PATH=VALUE", help="A param to change; may be repeated. Makes it a trial."),
     ] = None,
     promote: Annotated[bool, typer.Option("--promote", help="Let a trial be promoted if it is better.")] = False,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick", help="Check that it runs: part of the data, one epoch, no students, nothing registered."
+        ),
+    ] = False,
 ) -> None:
-    """Retrain on the data as they are now, prove, compress, register, and promote what is better.
+    """Retrain on the current data, compress, evaluate and register the models, and promote those that are better.
 
     With --set it is a trial: it runs in a tree of its own, your params.yaml stays as it is, and nothing is promoted
-    unless you say --promote.
+    unless --promote is given.
     """
-    from flows.commands import run_nightly  # noqa: PLC0415 - heavy, and --help is not
+    if quick and promote:
+        message = "--quick registers nothing, so there is nothing to promote: leave out --quick or --promote"
+        raise typer.BadParameter(message)
+    from flows.cli.commands import run_nightly  # noqa: PLC0415 - heavy, and --help is not
 
     names = [name for text in families or [] for name in text.split(",") if name]
-    raise typer.Exit(run_nightly(_enter(), _settings(), names, change or [], promote=promote))
+    raise typer.Exit(run_nightly(_enter(), _settings(), names, change or [], promote=promote, quick=quick))
 
 
 @app.command(epilog=f"{INGEST_EXAMPLES}\n{STATUSES}")
 def ingest(
-    collection: Annotated[str, typer.Argument(help="A collection of params.yaml, such as faces.")],
-    path: Annotated[Path, typer.Argument(exists=True, help="A folder, a .csv or a film; it is read, never touched.")],
+    collection: Annotated[str | None, typer.Argument(help="A collection of params.yaml, such as faces.")] = None,
+    path: Annotated[
+        Path | None, typer.Argument(exists=True, help="A folder, a .csv or a film; it is read, never touched.")
+    ] = None,
     *,
     source: Annotated[str | None, typer.Option(help="The name of the source; that of the folder, if left out.")] = None,
-    layout: Annotated[str | None, typer.Option(help="How the files lie; found out, if left out.")] = None,
+    layout: Annotated[str | None, typer.Option(help="Pattern of the paths; detected, if left out.")] = None,
     votes: Annotated[Path | None, typer.Option(exists=True, help="A .csv of votes, such as FER+.")] = None,
     licence: Annotated[str, typer.Option(help="The licence of the data, for those who come later.")] = "",
+    undo: Annotated[bool, typer.Option("--undo", help="Bring back the data as they were before the last one.")] = False,
 ) -> None:
-    """Take data into a collection, give every sample its split, and make a version of it."""
-    from flows.commands import run_ingest  # noqa: PLC0415  # heavy, and --help is not
+    """Add data to a collection, give every sample its split, and make a version of the data.
+
+    What comes, what goes, and what the checks will keep is printed before anything changes. The first data of your own
+    replace the starter of their collection. --undo takes all of it back, refused files in quarantine/ included.
+    """
+    if undo:
+        from flows.cli.commands import run_undo  # noqa: PLC0415  # heavy, and --help is not
+
+        if collection or path:
+            message = "--undo takes no collection and no path: it undoes the last ingest, whichever that was"
+            raise typer.BadParameter(message)
+        raise typer.Exit(run_undo(_enter(), _settings()))
+    if collection is None or path is None:
+        message = "give a collection, and where the data are; for example: ingest faces ~/rushes/day-12"
+        raise typer.BadParameter(message)
+    from flows.cli.commands import run_ingest  # noqa: PLC0415  # heavy, and --help is not
 
     here, there = path.resolve(), votes.resolve() if votes else None
     root = _enter()
@@ -143,11 +144,11 @@ def ladder(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs: one object of JSON.")] = False,
 ) -> None:
-    """Tell what the last training can give for a budget: every compressed form of it, and which would be shipped.
+    """Print the compressed candidates of the last training against a budget, and the one that would be shipped.
 
     Nothing is trained or written. Exit status 3 where nothing holds the budget.
     """
-    from flows.ladder import run_ladder  # noqa: PLC0415 - heavy, and --help is not
+    from flows.cli.ladder import run_ladder  # noqa: PLC0415 - heavy, and --help is not
 
     raise typer.Exit(run_ladder(_enter(), _settings(), family, change or [], as_json=as_json))
 
@@ -158,15 +159,15 @@ def rollback(
     reason: Annotated[str, typer.Option(callback=_words, help="Why, for those who read the registry later.")],
 ) -> None:
     """Bring back the champion before this one, reject this one for good, and put the family on hold."""
-    from flows.commands import run_rollback  # noqa: PLC0415  # heavy, and --help is not
+    from flows.cli.commands import run_rollback  # noqa: PLC0415  # heavy, and --help is not
 
     raise typer.Exit(run_rollback(_enter(), _settings(), family, reason))
 
 
 @app.command(epilog=f"{ROLLBACK_EXAMPLES}\n{STATUSES}")
 def release(family: Annotated[str, typer.Argument(help="A family, such as expression.")]) -> None:
-    """End the hold of a family: the next night may move its champion again."""
-    from flows.commands import run_release  # noqa: PLC0415  # heavy, and --help is not
+    """End the hold of a family: the next run may move its champion again."""
+    from flows.cli.commands import run_release  # noqa: PLC0415  # heavy, and --help is not
 
     raise typer.Exit(run_release(_enter(), _settings(), family))
 
@@ -177,68 +178,119 @@ def checkout(
     to: Annotated[Path | None, typer.Option(help="The folder; beside the checkout, if left out.")] = None,
 ) -> None:
     """Lay out the exact code, params and data that a registered version came from, in a worktree of its own."""
-    from flows.commands import run_checkout  # noqa: PLC0415  # heavy, and --help is not
+    from flows.cli.commands import run_checkout  # noqa: PLC0415  # heavy, and --help is not
 
     family, _, version = wanted.partition("@")
     there = to.absolute() if to else None
     raise typer.Exit(run_checkout(_enter(), _settings(), family, int(version), there))
 
 
-@app.command(epilog="Example:\n\n    python -m flows up\n")
+@app.command(epilog=f"{PUSH_EXAMPLES}\n{STATUSES}")
+def push(
+    version: Annotated[
+        str, typer.Argument(help="The first digits of a version's md5, as datasets.dvc names it; today's, if left out.")
+    ] = "",
+    *,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read all that the remote holds of it, and replace what is damaged.")
+    ] = False,
+) -> None:
+    """Send to the team's remote the files of a version of the data that it lacks, or has cut off.
+
+    This repairs a remote that has lost files, from any machine whose cache still has them.
+    """
+    from flows.cli.commands import run_push  # noqa: PLC0415  # heavy, and --help is not
+
+    raise typer.Exit(run_push(_enter(), _settings(), version, verify=verify))
+
+
+@app.command(epilog=f"{RUNS_EXAMPLES}\n{STATUSES}")
+def runs(
+    family: Annotated[
+        list[str] | None, typer.Option(help="Only runs of this family; may be repeated. All, if left out.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: one object of JSON a line.")] = False,
+) -> None:
+    """List past nightly runs and trials: how they ended, what they changed, what came of each family."""
+    from flows.cli.run_tables import print_runs  # noqa: PLC0415 - heavy, and --help is not
+
+    raise typer.Exit(print_runs(_state(_settings_here()), limit, family or [], as_json=as_json))
+
+
+@app.command(epilog=f"{COMPARE_EXAMPLES}\n{STATUSES}")
+def compare(
+    before: Annotated[str, typer.Argument(metavar="RUN", help="A run as `runs` names it, or a part of its name.")],
+    after: Annotated[str, typer.Argument(metavar="RUN", help="The other one.")] = "last",
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: one object of JSON.")] = False,
+) -> None:
+    """Show what differs between two runs: data, code, params, versions and metrics."""
+    from flows.cli.run_tables import print_comparison  # noqa: PLC0415 - heavy, and --help is not
+
+    state = _state(_settings_here())
+    raise typer.Exit(print_comparison(environment.checkout(), state, before, after, as_json=as_json))
+
+
+@app.command(epilog=f"{LOGS_EXAMPLES}\n{STATUSES}")
+def logs(
+    name: Annotated[
+        str, typer.Argument(metavar="[STAGE]", help="Such as train@expression, or a server. All are listed without it.")
+    ] = "",
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="The last lines alone; 0: all of it.")] = 0,
+    run: Annotated[str, typer.Option(help="A run as `runs` names it; the last nightly's, if left out.")] = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as it grows, until the run ends.")] = False,
+) -> None:
+    """Print the log of a stage or a server, or list the logs that there are."""
+    from flows.cli import stage_logs  # noqa: PLC0415 - heavy, and --help is not
+
+    root, state = environment.checkout(), _state(_settings_here())
+    if not name:
+        raise typer.Exit(stage_logs.print_logs(root, state, run))
+    log = stage_logs.find_log(stage_logs.known_logs(root, state, run), name)
+    raise typer.Exit(stage_logs.follow_log(log, state) if follow else stage_logs.print_log(log, lines))
+
+
+@app.command(epilog=f"{UP_EXAMPLE}\n{STATUSES}")
 def up() -> None:
-    """Start Prefect, MLflow and the scheduler in the background, and wait until they answer. May be said twice."""
-    from flows import team  # noqa: PLC0415  # heavy, and --help is not
+    """Start Prefect, MLflow and the scheduler in the background, and wait until they answer. Safe to repeat."""
+    from flows.servers import local  # noqa: PLC0415  # heavy, and --help is not
 
     root, settings = _enter(), _settings()
-    state = environment.settle(root, settings)
+    state = environment.set_up(root, settings)
     typer.echo("starting what is not there yet; the first time takes up to a minute ...", err=True)
-    _print_rows(team.up(settings, state))
+    console.print_rows(local.up(settings, state))
     typer.echo(f"logs     {settings.state}/logs\nstop     make down\nlook     make status")
 
 
-@app.command(epilog="Examples:\n\n    python -m flows down\n    python -m flows down --force\n")
+@app.command(epilog=f"{DOWN_EXAMPLES}\n{STATUSES}")
 def down(
-    force: Annotated[bool, typer.Option("--force", help="Stop a night that is under way as well.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Stop a run that is under way as well.")] = False,
 ) -> None:
-    """Stop what `up` has started, and only that."""
-    from flows import team  # noqa: PLC0415  # heavy, and --help is not
+    """Stop the servers that `up` started, and nothing else."""
+    from flows.servers import local  # noqa: PLC0415  # heavy, and --help is not
 
     root, settings = _enter(), _settings()
-    stopped = team.down(environment.settle(root, settings), force=force)
+    stopped = local.down(environment.set_up(root, settings), force=force)
     typer.echo(f"stopped: {', '.join(stopped)}" if stopped else "nothing of ours was running")
 
 
-@app.command(epilog="Example:\n\n    python -m flows status\n")
+@app.command(epilog=f"{STATUS_EXAMPLE}\n{STATUSES}")
 def status() -> None:
-    """Tell what runs where, how the last night went, which versions are in use, and what is on hold."""
-    from flows import team  # noqa: PLC0415  # heavy, and --help is not
+    """Print the servers, the last run, the versions in use, and the families on hold."""
+    from flows.servers import local  # noqa: PLC0415  # heavy, and --help is not
 
     root, settings = _enter(), _settings()
-    state = environment.settle(root, settings)
-    _print_rows(team.look(settings, state))
-    typer.echo("\n".join(team.news(settings, state)))
+    state = environment.set_up(root, settings)
+    console.print_rows(local.look(settings, state))
+    typer.echo("\n".join(local.news(settings, state)))
 
 
-@app.command(epilog="Example:\n\n    PREFECT_API_URL=http://127.0.0.1:4200/api python -m flows serve\n")
+@app.command(epilog=f"{SERVE_EXAMPLE}\n{STATUSES}")
 def serve() -> None:
     """Serve the nightly to Prefect by the schedule of the settings, until stopped. `up` does this in the background."""
-    from flows.commands import run_serve  # noqa: PLC0415  # heavy, and --help is not
+    from flows.cli.commands import run_serve  # noqa: PLC0415  # heavy, and --help is not
 
     raise typer.Exit(run_serve(_enter(), _settings()))
-
-
-@keys_app.command("new", epilog=f"{KEYS_EXAMPLES}\n{STATUSES}")
-def keys_new(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="Where the private key goes, such as keys/studio.pem.")],
-) -> None:
-    """Make a pair of keys: the private one signs what is registered here, the public one is trusted on set."""
-    from registry.signing import new_pair  # noqa: PLC0415  # heavy, and --help is not
-
-    private = path.absolute()
-    public, name = new_pair(private, environment.checkout())
-    typer.echo(f"private  {private}   (stays here; in settings.toml, under [signing]: key = {str(private)!r})")
-    typer.echo(f"public   {public}   (for the laptops on set: rushes pull ... --trust {public.name})")
-    typer.echo(f"called   {name}")
 
 
 def _enter() -> Path:
@@ -248,51 +300,58 @@ def _enter() -> Path:
     return root
 
 
+def _settings_here() -> Settings:
+    _enter()
+    return _settings()
+
+
+def _state(settings: Settings) -> Path:
+    """The folder of state; nothing is made or started for a command that only looks."""
+    return (environment.checkout() / settings.state).resolve()
+
+
 def _settings() -> Settings:
     """The settings, or exit status 2 with the words that mend them."""
     try:
         return load_settings()
     except tomllib.TOMLDecodeError as error:
-        typer.echo(f"settings.toml is no TOML: {error}", err=True)
+        typer.echo(f"settings.toml is not TOML: {error}", err=True)
     except SettingsError as error:
         typer.echo(f"settings: {error}", err=True)
     except ValidationError as error:
         for fault in error.errors():
             name = ".".join(str(part) for part in fault["loc"])
-            typer.echo(f"settings: {name}: {fault['msg']}, not {fault['input']!r}", err=True)
+            # What stands under a name that is not a setting may be a password.
+            given = "" if fault["type"] == "extra_forbidden" else f", not {fault['input']!r}"
+            typer.echo(redact(f"settings: {name}: {fault['msg']}{given}"), err=True)
     typer.echo("  settings.example.toml has every setting; RUSHES_... in the environment goes before it", err=True)
     raise typer.Exit(MISUSE)
 
 
-def _print_rows(rows: list[Row]) -> None:
-    for row in rows:
-        pid = f"process {row.pid}" if row.pid else ""
-        words = "  ".join(word for word in (row.url, pid, row.note) if word)
-        typer.echo(f"{row.name:<10} {row.state:<16} {words}".rstrip())
-
-
 def _explain(error: Exception, status: int) -> int:
-    remedy = getattr(error, "remedy", "")
-    typer.echo(f"{error}" + (f"\n  {remedy}" if remedy else ""), err=True)
+    remedy = describe("", "", error).remedy
+    typer.echo(redact(f"{error}" + (f"\n  {remedy}" if remedy else "")), err=True)
     return status
 
 
-def _is_told_enough(error: Exception) -> bool:
-    """A disk that is full, a server that went away: nobody wants a traceback of those."""
-    return isinstance(error, ConnectionError) or (isinstance(error, OSError) and error.errno == errno.ENOSPC)
+def _needs_no_traceback(error: Exception) -> bool:
+    """A disk that is full or read-only, a server that went away."""
+    return isinstance(error, ConnectionError) or describe("", "", error).kind == "user"
 
 
 def main() -> int:
-    """Runs a command; what goes wrong is said in words, with what to do about it."""
+    """Runs a command. An error that a person can fix is printed with its remedy; a bug keeps its traceback."""
     try:
         app(prog_name="python -m flows")
-    except LockHeldError as error:
-        return _explain(error, HELD)
-    except Exception as error:
-        if not hasattr(error, "remedy") and not _is_told_enough(error):
-            raise
-        return _explain(error, getattr(error, "status", FAILED))
-    return 0
+    except RushesError as error:
+        return _explain(error, error.exit_status)
+    except Exception as error:  # noqa: BLE001  # the last resort: it is reported as a bug, with its traceback
+        if _needs_no_traceback(error):
+            return _explain(error, FAILED)
+        typer.echo(redact("".join(traceback.format_exception(error))), err=True)
+        typer.echo(redact(bug_report(error, __version__)), err=True)
+        return FAILED
+    return DONE
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What is learned: one folder a family, strangers to each other.
+"""The families: one folder each; none imports another.
 
 May import curation and rushes, PyTorch and Lightning. No MLflow, DVC or Prefect may enter, and no family another.
 """

@@ -1,11 +1,22 @@
-"""The list of families: a new one is one import and one name here."""
+"""The list of families: a new one is one name here, that of its package.
 
-from models.expression import family as expression
-from models.family import Family
-from models.scene import family as scene
-from models.script import family as script
+The names alone are here in an instant. A family is imported when it is asked for, and no other with it: PyTorch and
+what each scores with take seconds.
+"""
 
-FAMILIES: tuple[Family, ...] = (expression, scene, script)
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, cast
+
+from rushes.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from models.family import Family
+
+    FAMILIES: tuple[Family, ...]
+
+NAMES = ("expression", "scene", "script")
 
 
 def by_name(name: str) -> Family:
@@ -14,8 +25,15 @@ def by_name(name: str) -> Family:
     Raises:
         KeyError: There is none; the message names those there are.
     """
-    families = {family.name: family for family in FAMILIES}
-    if name not in families:
-        message = f"no family {name!r}; there are: {', '.join(families)}"
+    if name not in NAMES:
+        message = f"no family {name!r}; there are: {', '.join(NAMES)}.{did_you_mean(name, NAMES)}"
         raise KeyError(message)
-    return families[name]
+    return cast("Family", importlib.import_module(f"models.{name}").family)
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # as PEP 562 has it
+    """`FAMILIES`: all of them, in that order, for what looks at each."""
+    if name == "FAMILIES":
+        return tuple(map(by_name, NAMES))
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from pydantic import Field, PositiveInt, field_validator
 
-from curation.params import Section
+from curation.params import Section, Seed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import torch
     from pytorch_lightning import LightningDataModule, LightningModule
 
-    from curation.sampleset import SampleSet
-    from rushes.bundle import Bundle
+    from curation.store.sample_set import SampleSet
+    from rushes.bundle.manifest import Bundle
 
 
 Calibration = Literal["minmax", "entropy", "percentile"]  # how static quantisation finds the ranges of activations
@@ -71,7 +71,7 @@ class Prune(Section):
     def _some(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
         wrong = [share for share in shares if not 0.0 < share < 1.0]
         if wrong:
-            message = f"{wrong[0]:g} is no share of channels to take out: between 0 and 1"
+            message = f"{wrong[0]:g} is not a share of channels to take out: between 0 and 1"
             raise ValueError(message)
         return shares
 
@@ -89,7 +89,7 @@ class QuantisationAware(Section):
 class StaticCompress(Section):
     """What a family with convolutions says of how it is made small."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Of which samples are calibrated on."""
     calibration_samples: int = Field(512, ge=16)
     """Training samples that the ranges of activations are measured on."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curation.packages import PackageError, fetch, read_member
-from registry.settings import load_settings
+from common.packages import PackageError, fetch, read_member
+from common.settings import load_settings
 
 if TYPE_CHECKING:
+    from common.settings import Settings
     from models.family import Asset
-    from registry.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 """The private half of trust: a pair of keys, and the signature that a bundle gets as it is registered.
 
 A bundle is signed in MLflow, not in build/: where the key lies is a setting, and no setting may change what a stage
-writes. The digest does not know of it either. What the runtime does with a signature stands in rushes/trust.py.
+writes. The digest does not know of it either. What the runtime does with a signature stands in
+rushes/bundle/signature.py.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,21 +24,23 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from registry.command import git, python
-from registry.tracking import RegistryError
-from rushes.trust import PUBLIC_SUFFIX, Signature, fingerprint
+from registry.mlflow.runs import RegistryError
+from registry.subprocesses import git, python
+from rushes.bundle.manifest import BundleError
+from rushes.bundle.signature import PUBLIC_SUFFIX, Signature, Statement, Trust, fingerprint, verify
+from rushes.errors import MISUSE
 
 if TYPE_CHECKING:
-    from registry.settings import Settings
+    from common.settings import Settings
+    from rushes.bundle.manifest import Bundle
 
-MISUSE = 2
 NEW = f"{python()} -m flows keys new keys/studio.pem"
 
 
 class KeyFileError(RegistryError):
     """A key that cannot be used, or may not lie where it was asked to."""
 
-    status = MISUSE
+    default_exit_status = MISUSE
 
 
 @dataclass(frozen=True)
@@ -50,17 +54,39 @@ class Signer:
         """The fingerprint of its public half."""
         return fingerprint(self.key.public_key().public_bytes_raw())
 
-    def sign(self, certificate: bytes) -> str:
-        """The text of certificate.sig for the bytes of certificate.json."""
-        signature = base64.b64encode(self.key.sign(certificate)).decode()
-        return Signature(key=self.fingerprint, signature=signature).text()
+    def sign(self, bundle: Bundle, version: int, time: str) -> str:
+        """The text of certificate.sig: that this bundle is this version of its family, as of this time.
+
+        Args:
+            bundle: With its certificate, as it was read.
+            version: The number that it has in the registry.
+            time: In UTC, as `registry.mlflow.model_versions.now` writes it.
+        """
+        statement = Statement(
+            family=bundle.manifest.family,
+            version=version,
+            digest=bundle.digest,
+            certificate=hashlib.sha256(bundle.certified).hexdigest(),
+            time=time,
+        )
+        signature = base64.b64encode(self.key.sign(statement.signed_bytes())).decode()
+        return Signature(key=self.fingerprint, signature=signature, statement=statement).text()
+
+    def has_signed(self, bundle: Bundle) -> bool:
+        """True if the signature that lies in a bundle is this key's, over what the bundle is."""
+        public = self.key.public_key().public_bytes_raw()
+        try:
+            verify(bundle, Trust({self.fingerprint: (public, bundle.folder)}))
+        except BundleError:
+            return False
+        return True
 
 
 def load_signer(settings: Settings) -> Signer | None:
     """The key that `signing.key` names, None where it names none.
 
     Raises:
-        KeyFileError: It cannot be read, or is no Ed25519 private key without a passphrase.
+        KeyFileError: It cannot be read, or is not an Ed25519 private key without a passphrase.
     """
     if not settings.signing.key:
         return None
@@ -70,11 +96,11 @@ def load_signer(settings: Settings) -> Signer | None:
     except OSError as error:
         message = f"signing.key: {path} cannot be read: {error.strerror or error}"
         raise KeyFileError(message, NEW) from error
-    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it has a passphrase, and nights ask nobody
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it has a passphrase, and runs ask nobody
         key = None
     if isinstance(key, Ed25519PrivateKey):
         return Signer(key)
-    message = f"signing.key: {path} is no Ed25519 private key in PEM without a passphrase"
+    message = f"signing.key: {path} is not an Ed25519 private key in PEM without a passphrase"
     raise KeyFileError(message, NEW)
 
 
@@ -109,6 +135,6 @@ def new_pair(path: Path, root: Path) -> tuple[Path, str]:
 
 
 def _would_be_recorded(path: Path, root: Path) -> bool:
-    """Whether a file there would get into the record of a night: inside the checkout, and not ignored by git."""
+    """True if a file there would get into the record of a run: inside the checkout, and not ignored by git."""
     place = path.resolve()
     return place.is_relative_to(root.resolve()) and git(root, "check-ignore", "--quiet", str(place)).returncode != 0

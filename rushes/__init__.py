@@ -1,11 +1,32 @@
-"""The capture runtime: what a set needs to use a model, and nothing that trains one.
+"""Rushes on set: opens models of film-making and runs them, without PyTorch.
 
-May import NumPy, OpenCV, ONNX Runtime and pydantic. PyTorch, Lightning, Prefect, MLflow, DVC and onnx may not enter.
+    import rushes
+
+    model = rushes.load("expression@champion")
+    faces = model.predict("face.jpg")
+
+`load` is imported on first use, so that `import rushes` stays fast. This package may import NumPy, OpenCV, ONNX Runtime
+and pydantic. PyTorch, Lightning, Prefect, MLflow, DVC and onnx may not enter.
 """
 
+import importlib
 import os
 
-# ONNX Runtime sends its first event as it is imported; nothing that runs on a set, or here, calls home.
+# ONNX Runtime sends its first event on import. Nothing here sends telemetry.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
+__all__ = ["__version__", "load"]
+
+
+def __getattr__(name: str) -> object:
+    """Import `load` on first use (PEP 562). Its types are in __init__.pyi.
+
+    Raises:
+        AttributeError: There is no such name.
+    """
+    if name != "load":
+        message = f"module 'rushes' has no attribute {name!r}"
+        raise AttributeError(message)
+    # By name: an import statement would make every stage that uses one module here depend on all families.
+    return importlib.import_module("rushes.loading").load

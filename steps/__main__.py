@@ -10,7 +10,8 @@ import os
 import sys
 from pathlib import Path
 
-from steps.failures import clear_failure, write_failure
+from steps.runtime.failures import clear_failure, write_failure
+from steps.runtime.threads import bound_spin
 
 STAGES = ("clean", "augment", "train", "compress", "evaluate")
 WORDS = 2
@@ -24,6 +25,8 @@ def main(words: list[str]) -> int:
     stage, item = words
     clear_failure(Path(), stage, item)
     try:
+        # By name, as the stage is: what only checks the input changes no result, and is no dep of a stage in dvc.yaml.
+        importlib.import_module("registry.dvc.verify").verify_inputs(Path(), stage, item)
         importlib.import_module(f"steps.{stage}").run(item)
     except Exception as error:  # noqa: BLE001  # whatever it was, it is described, and the stage has failed
         failure = write_failure(Path(), stage, item, error)
@@ -36,4 +39,5 @@ def main(words: list[str]) -> int:
 
 if __name__ == "__main__":
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before a stage imports ONNX Runtime
+    bound_spin(os.environ)  # and PyTorch
     sys.exit(main(sys.argv[1:]))

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from curation.sampleset import SampleSet
+from curation.store.sample_set import SampleSet
+from models.components.load import load_params
 from models.families import by_name
-from models.load import load_params
 from registry.assets import read_asset
-from report.sheets import sheet
+from report.images.contact_sheet import sheet
 
 PAIRS = 32
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from curation.clean import Examined, hold_losses, pack_kept
+from curation.clean import examine
 from curation.errors import TooManyDropped
-from curation.examine import examine
 from curation.params import load_collection
-from report import cleaned, script_pages
+from curation.quality.verdicts import Examined, hold_losses, pack_kept
+from report.images import clean_sheets, script_sheets
 
-_PICTURES = (cleaned.dropped_sheet, cleaned.kept_sheet)
-SHEETS = {"image": _PICTURES, "film": _PICTURES, "script": (script_pages.dropped_sheet, script_pages.kept_sheet)}
+_PICTURES = (clean_sheets.dropped_sheet, clean_sheets.kept_sheet)
+SHEETS = {"image": _PICTURES, "film": _PICTURES, "script": (script_sheets.dropped_sheet, script_sheets.kept_sheet)}
 
 
 def run(item: str) -> None:

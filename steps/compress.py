@@ -11,22 +11,23 @@ from typing import TYPE_CHECKING
 
 from safetensors.torch import load_file
 
-from compression.candidate import reference
-from compression.climb import Climb, tidy
-from compression.rungs import FLOAT_WINS
-from curation.sampleset import SampleSet
+from common.settings import load_settings
+from compression.search.candidate import reference
+from compression.search.candidates import FLOAT_WINS
+from compression.search.search import Climb, tidy
+from curation.store.sample_set import SampleSet
+from models.components.load import load_params
 from models.families import by_name
-from models.load import load_params
 from registry.assets import read_asset
-from registry.key import stage_key
-from registry.settings import load_settings
-from rushes.machine import processor
+from registry.dvc.stage_key import stage_key
+from rushes.inference.cpu import processor
+from training.divergence import NotFiniteError, not_finite_weight
 from training.fit import Devices
 
 if TYPE_CHECKING:
     import torch
 
-    from compression.rungs import Ladder, Rung
+    from compression.search.candidates import Ladder, Rung
     from models.family import Budget, Family, FamilyParams
 
 
@@ -80,7 +81,15 @@ def forget_checkpoints(item: str) -> None:
 
 
 def trained(family: Family, samples: SampleSet, params: FamilyParams, folder: Path) -> torch.nn.Module:
-    """The family's network with the weights of a train stage."""
+    """The family's network with the weights of a train stage.
+
+    Raises:
+        NotFiniteError: They hold NaN or infinity.
+    """
     network = family.network(family.module(samples.info, params.train))
-    network.load_state_dict(load_file(folder / "weights.safetensors"))
+    state = load_file(folder / "weights.safetensors")
+    if found := not_finite_weight(state):
+        what = f"{folder / 'weights.safetensors'}: {found}"
+        raise NotFiniteError(what, f"remove {folder} and run again: it is trained once more")
+    network.load_state_dict(state)
     return network.eval()

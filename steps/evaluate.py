@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
+import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from common.settings import load_settings
 from compression.prove import certificate
-from compression.rungs import read_ladder
-from curation.sampleset import SampleSet
+from compression.search.candidates import read_ladder
+from curation.store.sample_set import SampleSet
+from models.components.load import load_params
 from models.families import by_name
-from models.load import load_params
 from registry.assets import read_asset
-from registry.settings import load_settings
-from report.charts import confusion, reliability
-from report.figures import credit_line, credits_of
-from report.sheets import sheet
-from report.typed_page import COLUMNS as PAGES
-from report.typed_page import PAGE_PX, page_of
-from rushes.bundle import Budget, read_bundle, write_certificate
+from report.formatting import credit_line, credits_of
+from report.images.charts import confusion, reliability
+from report.images.contact_sheet import sheet
+from report.images.typed_page import COLUMNS as PAGES
+from report.images.typed_page import PAGE_PX, page_of
+from rushes.bundle.manifest import Budget, read_bundle, sha256_file, write_certificate
+from training.divergence import NotFiniteError, not_finite, not_finite_probability
+from training.time_left import left
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from models.family import Family, Read, Scores
-    from rushes.bundle import Bundle
+    from rushes.bundle.manifest import Bundle
 
 SPLIT = "test"
 COLUMNS = 8  # of a sheet that does not say
@@ -37,9 +44,13 @@ def run(item: str) -> None:
     collection, params = load_params(Path("params.yaml"), family)
     samples = SampleSet(Path("build/clean") / collection)
     reference, candidate = read_bundle(build / "reference"), read_bundle(build / "candidate")
-    fp32, compressed = (family.score(bundle, samples, SPLIT, read_asset) for bundle in (reference, candidate))
+    fp32, compressed = _scored(family, samples, (reference, candidate))
+    check_scores(family, {"fp32": fp32, "compressed": compressed})
+    if "predicted" in compressed.rows:
+        sys.stdout.writelines(lines_of_absent(samples, candidate.manifest.labels))
     as_given = _as_given(family, candidate, samples, read_asset) or compressed
-    _write_scores(family, fp32, compressed, as_given, build / "scores")
+    scored = {"digest": candidate.digest, "split": sha256_file(samples.folder / "samples.parquet")}
+    _write_scores(family, fp32, compressed, as_given, build / "scores", scored)
     _draw(family, compressed, samples, build / "scores", credit_line(credits_of(candidate.manifest.settings)))
     shutil.copytree(candidate.folder, build / "bundle", dirs_exist_ok=True)
     source = read_bundle(build / "ladder" / "source")
@@ -55,13 +66,52 @@ def run(item: str) -> None:
     write_certificate(build / "bundle", proof)
 
 
+def _scored(family: Family, samples: SampleSet, bundles: Sequence[Bundle]) -> list[Scores]:
+    """The scores of each, in that order; the stage's log says how far it is."""
+    scores, start = [], time.monotonic()
+    for number, bundle in enumerate(bundles, 1):
+        scores.append(family.score(bundle, samples, SPLIT, read_asset))
+        rest = left(number, len(bundles), time.monotonic() - start)
+        sys.stdout.write(f"model {number} of {len(bundles)} is scored{rest and f', {rest}'}\n")
+        sys.stdout.flush()
+    return scores
+
+
+def check_scores(family: Family, scores: Mapping[str, Scores]) -> None:
+    """Refuses scores that are NaN or infinite: no rule of promotion could be applied to them.
+
+    A figure beside the objective may be undefined for a small split, but then it is so for both models.
+
+    Raises:
+        NotFiniteError: The objective of a model, a figure of one model alone, or a probability is NaN or infinite.
+    """
+    for side, own in scores.items():
+        defined = [name for name in own.metrics if any(math.isfinite(other.metrics[name]) for other in scores.values())]
+        figures = {name: own.metrics[name] for name in {*defined, family.objective.name}}
+        if found := not_finite(figures) or not_finite_probability(own.rows):
+            what = f"{found} of the {side} model on the {SPLIT} split"
+            remedy = f"the network answers with NaN: lower {family.name}.train.learning_rate in params.yaml"
+            raise NotFiniteError(what, f"{remedy}, or look at build/{family.name}/train/history.csv")
+
+
+def lines_of_absent(samples: SampleSet, labels: Sequence[str]) -> list[str]:
+    """A line for each split that has no sample of some labels: what is not there is neither learned nor scored."""
+    meaning = {"train": "it is not learned", SPLIT: "no figure says how well it is read"}
+    absent = {split: sorted(set(labels) - set(samples.kept(split)["label"])) for split in meaning}
+    return [
+        f"no sample of {', '.join(names)} in {split}: {meaning[split]}\n" for split, names in absent.items() if names
+    ]
+
+
 def _as_given(family: Family, candidate: Bundle, samples: SampleSet, read: Read) -> Scores | None:
     """The score with the test samples that clean dropped, where there are any and where it says something."""
     dropped = len(samples.whole.kept(SPLIT)) - len(samples.kept(SPLIT))
     return family.score(candidate, samples.whole, SPLIT, read) if dropped and family.scores_as_given else None
 
 
-def _write_scores(family: Family, fp32: Scores, compressed: Scores, as_given: Scores, folder: Path) -> None:
+def _write_scores(
+    family: Family, fp32: Scores, compressed: Scores, as_given: Scores, folder: Path, scored: Mapping[str, str]
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     compressed.rows.to_parquet(folder / "rows.parquet", index=False)
     by_source = {
@@ -69,6 +119,7 @@ def _write_scores(family: Family, fp32: Scores, compressed: Scores, as_given: Sc
         for source, rows in compressed.rows.groupby("source")
     }
     figures: dict[str, Any] = {
+        **scored,  # of which bundle, on which split: `register` need not score it again
         "objective": family.objective.name,
         "samples": len(compressed.rows),
         "fp32": fp32.metrics,
@@ -108,7 +159,7 @@ def _draw(family: Family, scores: Scores, samples: SampleSet, folder: Path, owed
 
 
 def _written(scores: Scores, folder: Path) -> dict[str, str]:
-    """What was written, typed as pages, and as the text it is."""
+    """Generated scripts, typed as pages, and as plain text."""
     title = "Written for headings and casts that were held out: the beginnings"
     pages = [page_of(text) for text in scores.texts.values()]
     sheet(pages, list(scores.texts), folder / "written.jpg", title=title, columns=PAGES, cell_px=PAGE_PX)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from safetensors.torch import save_file
 
-from curation.sampleset import SampleSet
+from common.settings import load_settings
+from curation.store.sample_set import SampleSet
+from models.components.load import load_params
 from models.families import by_name
-from models.load import load_params
-from registry.key import stage_key
-from registry.settings import load_settings
-from registry.tracking import finish, run_logger
+from registry.dvc.stage_key import stage_key
+from registry.mlflow.runs import finish, run_logger
 from training.fit import Devices, Fitted, fit
 from training.progress import assemble
 
@@ -38,12 +38,13 @@ def run(item: str) -> None:
     samples = SampleSet(Path("build") / item / "set")
     try:
         fitted = fit(family, params, samples, checkpoints, devices=devices, loggers=_list(logger))
+        if fitted.is_first:
+            write(family, fitted, params.model_dump(), key, Path("build") / item / "train")
+            assemble(checkpoints, Path("build") / item / "train", _owed(samples))
     except BaseException:
         finish(logger, failed=True)
         raise
     if fitted.is_first:
-        write(family, fitted, params.model_dump(), key, Path("build") / item / "train")
-        assemble(checkpoints, Path("build") / item / "train", _owed(samples))
         finish(logger)
 
 
@@ -52,7 +53,7 @@ def _list(logger: Logger | None) -> list[Logger]:
 
 
 def _owed(samples: SampleSet) -> list[str]:
-    """Who must be named wherever a picture is shown that was learned from the set; each once."""
+    """Credits that are due wherever a picture is shown that was learned from the set; each once."""
     return list(dict.fromkeys(samples.info.get("credits", {}).values()))
 
 

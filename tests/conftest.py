@@ -1,10 +1,14 @@
 """What holds for every test: no telemetry, no screen, and in CI no test that quietly does not run."""
 
+import atexit
 import os
 import shutil
 import signal
+import tempfile
 
 import pytest
+
+from steps.runtime.threads import bound_spin
 
 os.environ.update(
     DO_NOT_TRACK="1",
@@ -14,21 +18,18 @@ os.environ.update(
     ORT_DISABLE_TELEMETRY="1",
     PREFECT_SERVER_ANALYTICS_ENABLED="false",
     RAY_USAGE_STATS_ENABLED="0",
+    RUSHES_MACHINE_STATE=tempfile.mkdtemp(prefix="rushes-state-"),  # what a machine has proved and seen
 )
-# In the background of a script (nohup, &) SIGINT is ignored, by every child as well: what tests interrupt would go on.
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+bound_spin(os.environ)  # tests run beside each other
+# nohup ignores SIGHUP, the background of a script (&) SIGINT and SIGQUIT, some supervisors block or ignore others, and
+# every child inherits that: what a test sends would not arrive. Here each means what it means at a terminal.
+PYTHONS_OWN = {signal.SIGPIPE, signal.SIGXFSZ}  # Python itself ignores these
+for _number in signal.valid_signals() - PYTHONS_OWN:
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
+signal.pthread_sigmask(signal.SIG_SETMASK, ())
+atexit.register(shutil.rmtree, os.environ["RUSHES_MACHINE_STATE"], ignore_errors=True)
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
-
-
-def pytest_collection_modifyitems(config, items):
-    """Without a CUDA device the tests that need one are left out, openly: they are deselected, not skipped."""
-    if shutil.which("nvidia-smi"):
-        return
-    needy = [item for item in items if item.get_closest_marker("gpu")]
-    if needy:
-        config.hook.pytest_deselected(items=needy)
-        items[:] = [item for item in items if item not in needy]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,65 +3,84 @@
 from __future__ import annotations
 
 import re
-import shlex
 import subprocess
 import sys
 import tomllib
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
-import typer
 import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 from pydantic import BaseModel
 
-from flows.__main__ import app as flows_app
+from common.settings import Settings
 from models.families import FAMILIES
-from registry.key import resolve
-from registry.settings import Settings
-from rushes.cli import app as capture_app
-from tests.support.closure import closure
+from tests.support.closure import PACKAGES, closure, code_deps
 
 ROOT = Path(__file__).parents[1]
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 NAMES = tuple(family.name for family in FAMILIES)
+MEDIA = tuple(sorted({collection["medium"] for collection in PARAMS["collections"].values()}))
 LEARNING = ("augment", "train", "compress", "evaluate")
-NODES = [(stage, item) for stage in DVC["stages"] for item in (PARAMS["collections"] if stage == "clean" else NAMES)]
+MOST_DEPS = 23
+MOST_MODULES = 14
 
 
-def stage_deps(stage: str, item: str) -> set[str]:
-    return set(resolve(DVC, PARAMS, stage, item)["deps"])
+def wanted_deps(stage: str) -> set[str]:
+    """The code that dvc.yaml has to name for a stage: what any of its items can import.
 
-
-def seen_by(stage: str, item: str) -> set[str]:
-    """The code of a stage: its own family's folder, and what any family can import besides.
-
-    DVC writes one list for all items of a stage, so what one family takes from a lower room stands in it for all.
+    DVC writes one list for all items of a stage, so what one family takes from a lower package stands in it for all;
+    a family's or medium's own packages are named by `${key}` and `${item.medium}`.
     """
     if stage == "clean":
-        return closure(stage, None, NAMES)
-    shared = {path for name in NAMES for path in closure(stage, name, NAMES) if not path.startswith(f"models/{name}")}
-    return shared | {f"models/{item}"}
+        return {own(dep, "curation", medium) for medium in MEDIA for dep in code_deps(stage, medium, MEDIA)}
+    return {own(own(dep, "models", name), "rushes", name) for name in NAMES for dep in code_deps(stage, name, NAMES)}
 
 
-@pytest.mark.parametrize(("stage", "item"), NODES)
-def test_code_deps_are_the_import_closure(stage, item):
-    """dvc.yaml lists just the code that the step can import: no file too few, or a change is missed; none too many."""
-    code = {dep for dep in stage_deps(stage, item) if dep.endswith(".py") or dep.startswith("models/")}
-    expected = seen_by(stage, item)
+def own(dep: str, package: str, item: str) -> str:
+    variable = "${item.medium}" if package == "curation" else "${key}"
+    return f"{package}/{variable}" if dep == f"{package}/{item}" else dep
 
-    lacking = [f"- {path.replace(f'models/{item}', 'models/${key}')}" for path in sorted(expected - code)]
-    assert not lacking, f"{stage} lacks in dvc.yaml:\n" + "\n".join(lacking)
-    assert not code - expected, f"{stage} lists in dvc.yaml what it does not import: {sorted(code - expected)}"
+
+@pytest.mark.parametrize("stage", DVC["stages"])
+def test_code_deps_are_the_import_closure(stage):
+    """dvc.yaml names the code that the step can import: no package too few, or a change is missed; none too many."""
+    code = {dep for dep in DVC["stages"][stage]["do"]["deps"] if dep.split("/")[0] in PACKAGES}
+    wanted = wanted_deps(stage)
+
+    assert not wanted - code, f"{stage} lacks in dvc.yaml:\n" + "\n".join(f"- {dep}" for dep in sorted(wanted - code))
+    assert not code - wanted, f"{stage} names in dvc.yaml what it does not import: {sorted(code - wanted)}"
+    assert len(code) <= MOST_DEPS
 
 
 def test_a_planted_import_shows():
-    """The closure follows imports: what only train uses is not in clean's."""
-    assert "training/fit.py" in closure("train", "expression", NAMES)
-    assert "training/fit.py" not in closure("clean", None, NAMES)
-    assert "models/families.py" not in closure("train", "expression", NAMES)
+    """The closure follows imports: what only train uses is not in clean's, nor another medium's clean."""
+    assert "training.fit" in closure("train", "expression", NAMES)
+    assert "training.fit" not in closure("clean", "image", MEDIA)
+    assert "models.families" not in closure("train", "expression", NAMES)
+    assert "curation.film.clean" in closure("clean", "film", MEDIA)
+    assert "curation.film.clean" not in closure("clean", "script", MEDIA)
+
+
+def test_imports_have_no_cycle():
+    """Not even for types: each module can be read before those that import it."""
+    whole = grimp.build_graph(*PACKAGES, "flows", "benchmarks", cache_dir=None)
+    found = {module: whole.find_modules_directly_imported_by(module) for module in whole.modules}
+    imports = {module: {name for name in names if not name.startswith(f"{module}.")} for module, names in found.items()}
+
+    assert len(list(TopologicalSorter(imports).static_order())) >= len(found)  # a cycle is a CycleError
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_package_is_crowded(package):
+    """The tree alone tells where to look: at most fourteen modules side by side."""
+    for folder in {file.parent for file in (ROOT / package).rglob("*.py")}:
+        modules = [file.name for file in folder.glob("*.py") if file.name != "__init__.py"]
+        assert len(modules) <= MOST_MODULES, f"{folder} has {len(modules)} modules"
 
 
 @pytest.mark.parametrize("stage", LEARNING)
@@ -157,7 +176,8 @@ def test_import_contracts_hold():
 
 
 @pytest.mark.parametrize(
-    "room", ["compression", "curation", "flows", "models", "registry", "report", "rushes", "steps", "training"]
+    "room",
+    ["common", "compression", "curation", "flows", "models", "registry", "report", "rushes", "steps", "training"],
 )
 def test_each_room_says_what_it_is_for(room):
     """The head of its __init__.py: a sentence, and what may not enter."""
@@ -168,21 +188,22 @@ def test_each_room_says_what_it_is_for(room):
     assert re.search(r"\b(no|not|never)\b", head.lower())
 
 
-def readme_commands() -> list[str]:
-    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    return [command for block in blocks for line in block.splitlines() for command in line.split(" && ")]
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+PACKAGED = [(extra, Requirement(word).name) for extra, words in EXTRAS.items() for word in words]
 
 
-@pytest.mark.parametrize("command", readme_commands())
-def test_the_commands_of_the_readme_exist(command):
-    """Each target, command and option that the README says is there."""
-    words = shlex.split(command)
-    if words[0] == "make":
-        assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
-    elif words[0] == "rushes" or words[:3] == [".venv/bin/python", "-m", "flows"]:
-        app, rest = (capture_app, words[1:]) if words[0] == "rushes" else (flows_app, words[3:])
-        known = typer.main.get_command(app).commands[rest[0]]
-        options = {name for parameter in known.params for name in parameter.opts}
-        assert {word for word in rest if word.startswith("--")} <= options
-    else:
-        assert words[0] in {"git", "cd", "dvc"}
+@pytest.mark.parametrize(("extra", "package"), PACKAGED)
+def test_every_extra_has_code_behind_it(extra, package):
+    """What an extra of the wheel installs is imported somewhere in the wheel."""
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "rushes").rglob("*.py"))
+
+    assert re.search(rf"^\s*(from|import) {package}\b", code, re.MULTILINE), f"[{extra}]: nobody imports {package}"
+
+
+def test_every_marker_marks_a_test():
+    """A marker in pyproject.toml that no test carries promises a check that nobody makes."""
+    markers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["markers"]
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    unused = [name for name in (marker.partition(":")[0] for marker in markers) if f"mark.{name}" not in tests]
+
+    assert unused == []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-import math
 import sys
+import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -13,30 +14,32 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import (
     Callback,
     EarlyStopping,
-    ModelCheckpoint,
     TQDMProgressBar,
     WeightAveraging,
 )
 
+from training.checkpoints import ROWS, SealedCheckpointIO, kept_checkpoints, read, resume_point
+from training.divergence import DivergedError, not_finite_weight
+from training.pace import Pace
 from training.progress import Progress
+from training.stop_diverged import StopWhenDiverged
+from training.time_left import left
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Mapping, Sequence
 
     from pytorch_lightning.loggers import Logger
 
-    from curation.sampleset import SampleSet
+    from curation.store.sample_set import SampleSet
     from models.family import Family, Monitor
 
-LAST = "last.ckpt"
 LOG_EVERY = 50
 
 
 @dataclass(frozen=True)
 class Devices:
-    """Where training runs; from settings, never from params. `threads` 0 means all cores."""
+    """The devices that training runs on; from settings, never from params. `threads` 0 means all cores."""
 
     accelerator: str = "auto"
     devices: int = 1
@@ -56,20 +59,27 @@ class Fitted:
     is_first: bool = field(default=True)  # of several processes, the one that writes
 
 
-class DivergedError(ValueError):
-    """A training has ended in numbers that are none; nothing that comes after it could be used."""
-
-    def __init__(self, figure: str, epoch: int) -> None:
-        super().__init__(f"training diverged: {figure} is no number any more in epoch {epoch + 1}")
-        self.remedy = "lower train.learning_rate of this family in params.yaml, or train in 32-true"
-
-
 class History(Callback):
-    """One row an epoch; travels in the checkpoint, so a resumed run has the rows from before."""
+    """One row an epoch; travels in the checkpoint, so a resumed run has the rows from before.
 
-    def __init__(self) -> None:
+    Args:
+        title: Of what is trained, for the lines in the stage's log; empty for the network of a family itself.
+    """
+
+    def __init__(self, title: str = "") -> None:
         self.rows: list[dict[str, float]] = []
         self._losses: list[torch.Tensor] = []
+        self._title, self._began_s, self._first = title, time.monotonic(), 0
+
+    @property
+    def state_key(self) -> str:
+        """The same whatever the title: a checkpoint is looked through by it."""
+        return ROWS
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The time that is left is reckoned from here."""
+        del pl_module
+        self._began_s, self._first = time.monotonic(), trainer.current_epoch
 
     def on_train_batch_end(
         self,
@@ -91,10 +101,14 @@ class History(Callback):
         self._losses.clear()
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         self.rows.append({"epoch": trainer.current_epoch, "step": trainer.global_step, "lr": rate, **figures})
-        if trainer.is_global_zero:  # a night's log is read by whoever is paged
-            told = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
-            sys.stdout.write(f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}  {told}\n")
+        if trainer.is_global_zero:  # a run's log is read by whoever is paged
+            sys.stdout.write(self._line(trainer.current_epoch + 1, int(trainer.max_epochs or 0), figures))
             sys.stdout.flush()
+
+    def _line(self, epoch: int, epochs: int, figures: Mapping[str, float]) -> str:
+        shown = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
+        rest = left(epoch - self._first, epochs - self._first, time.monotonic() - self._began_s)
+        return f"{self._title}epoch {epoch} of {epochs}  {shown}  {rest}".rstrip() + "\n"
 
     def state_dict(self) -> dict[str, Any]:
         """For the checkpoint."""
@@ -102,7 +116,7 @@ class History(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """From the checkpoint."""
-        self.rows = list(state_dict["rows"])
+        self.rows[:] = state_dict["rows"]  # others hold the same list
 
 
 def precision_for(
@@ -129,6 +143,8 @@ def fit(
     loggers: Sequence[Logger] = (),
     callbacks: Sequence[Callback] = (),
     prepare: Callable[[LightningModule], None] = lambda _: None,
+    rate_param: str = "",
+    title: str = "",
 ) -> Fitted:
     """Trains until done or no better, from the last checkpoint where there is one.
 
@@ -141,55 +157,69 @@ def fit(
         loggers: Where figures go; only the first process uses them.
         callbacks: What else looks on.
         prepare: What is done with the new module first, such as giving it a teacher.
+        rate_param: What decides the learning rate, as params.yaml spells it; FAMILY.train.learning_rate if left out.
+        title: Of what is trained, before each line in the log.
 
     Returns:
         The module with the weights of the best epoch.
 
     Raises:
-        DivergedError: The figure that the family watches is no number any more.
+        DivergedError: A loss, a figure or a weight became NaN or infinite.
+        DamagedCheckpointError: The weights of the best epoch were damaged while training went on.
     """
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # its tips and device lists are not for a night
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # its tips and device lists are not for a run
     if devices.threads:
         torch.set_num_threads(devices.threads)
     torch.manual_seed(params.seed)
     module = family.module(samples.info, params)
     prepare(module)
-    history = History()
-    best, stop = _keeping(family.monitor, params, checkpoints)
+    history = History(title)
+    blamed = (
+        rate_param or f"{family.name}.train.learning_rate",
+        params.learning_rate,
+        precision_for(params.precision, devices.accelerator),
+    )
+    guard = StopWhenDiverged(history.rows, *blamed)
+    best, *kept = kept_checkpoints(checkpoints, family.monitor.name, family.monitor.mode)
     # Before the averaging, which puts its weights in at the start of validation and takes them out at its end.
     watch = [Progress(family.progress, checkpoints)] if family.progress else []
     trainer = _trainer(
         params,
         devices,
         loggers,
-        [history, stop, *watch, *averaging(params), best, *callbacks],
+        [
+            Pace(),
+            history,
+            guard,
+            _stop(family.monitor, params),
+            *watch,
+            *averaging(params),
+            best,
+            *kept,
+            *callbacks,
+        ],
         by_hand=not module.automatic_optimization,
     )
-    resume = checkpoints / LAST
-    resumed_at = _epoch_of(resume)
-    trainer.fit(module, family.data(samples, params), ckpt_path=resume if resume.is_file() else None, weights_only=True)
-    if history.rows and not math.isfinite(history.rows[-1][family.monitor.name]):
-        raise DivergedError(family.monitor.name, int(history.rows[-1]["epoch"]))
-    load_best(module, best.best_model_path)
+    resume, resumed_at = resume_point(checkpoints, module, lambda rows: _best_epoch(rows, family.monitor))
+    trainer.fit(module, family.data(samples, params), ckpt_path=resume, weights_only=True)
+    best_epoch = load_best(module, best.best_model_path)
+    if figure := not_finite_weight(module.state_dict()):
+        raise DivergedError(figure, best_epoch, *blamed)
     return Fitted(
         module,
         history.rows,
-        _best_epoch(history.rows, family.monitor),
+        best_epoch,
         trainer.current_epoch < params.epochs,
         resumed_at,
         trainer.is_global_zero,
     )
 
 
-def _keeping(monitor: Monitor, params: Any, checkpoints: Path) -> tuple[ModelCheckpoint, EarlyStopping]:  # noqa: ANN401  # each family has its own
-    """What keeps an epoch's weights, and what ends a training: early, or where the figure is no number any more."""
+def _stop(monitor: Monitor, params: Any) -> EarlyStopping:  # noqa: ANN401  # each family has its own
+    """The callback that ends a training early; none where its figure means less than its length."""
     if monitor.mode == "last":
-        kept = ModelCheckpoint(checkpoints, "best", save_last=True, enable_version_counter=False)
-        return kept, EarlyStopping(monitor.name, patience=sys.maxsize)
-    kept = ModelCheckpoint(
-        checkpoints, "best", monitor=monitor.name, mode=monitor.mode, save_last=True, enable_version_counter=False
-    )
-    return kept, EarlyStopping(monitor.name, patience=params.patience, mode=monitor.mode)
+        return EarlyStopping(monitor.name, patience=sys.maxsize)
+    return EarlyStopping(monitor.name, patience=params.patience, mode=monitor.mode)
 
 
 def _trainer(
@@ -208,6 +238,7 @@ def _trainer(
         precision=precision_for(params.precision, devices.accelerator),
         max_epochs=params.epochs,
         logger=list(loggers),
+        plugins=[SealedCheckpointIO()],
         callbacks=[*callbacks, *bar],
         log_every_n_steps=LOG_EVERY,
         num_sanity_val_steps=0,
@@ -239,16 +270,16 @@ def averaging(params: Any) -> list[Callback]:  # noqa: ANN401  # each family has
     return [WeightAveraging(avg_fn=average)] if decay > 0 else []
 
 
-def load_best(module: LightningModule, path: str | os.PathLike[str]) -> None:
-    """Puts the weights of the best epoch into the module; state dicts alone, nothing is unpickled."""
-    module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])
+def load_best(module: LightningModule, path: str | os.PathLike[str]) -> int:
+    """Puts the weights of the best epoch into the module, and returns that epoch, counted from 0.
+
+    Raises:
+        DamagedCheckpointError: The checkpoint is not what was written.
+    """
+    checkpoint = read(Path(path))
+    module.load_state_dict(checkpoint["state_dict"])
     module.eval()
-
-
-def _epoch_of(checkpoint: Path) -> int:
-    if not checkpoint.is_file():
-        return 0
-    return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["epoch"]) + 1
+    return int(checkpoint["epoch"])
 
 
 def _best_epoch(history: Sequence[dict[str, float]], monitor: Monitor) -> int:

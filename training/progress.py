@@ -1,8 +1,9 @@
-"""What a generator draws from the same numbers after each epoch: a picture an epoch, then an animation of them all."""
+"""Images of a generator for the same numbers after each epoch: a picture an epoch, then an animation of them all."""
 
 from __future__ import annotations
 
 import math
+import sys
 import textwrap
 from functools import cache
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ import cv2
 import numpy as np
 from PIL import Image
 from pytorch_lightning.callbacks import Callback
+
+from common.atomic import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,9 +44,8 @@ class Progress(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """While the averaged weights are in."""
         if trainer.is_global_zero and not trainer.sanity_checking:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            path = self.folder / f"{trainer.current_epoch:05d}.png"
-            Image.fromarray(tiled(self.draw(pl_module))).save(path)
+            with replacing(self.folder / f"{trainer.current_epoch:05d}.png", durable=False) as partial:
+                Image.fromarray(tiled(self.draw(pl_module))).save(partial, format="PNG")
 
 
 def tiled(pictures_hwc: Sequence[np.ndarray]) -> np.ndarray:
@@ -63,7 +65,8 @@ def assemble(checkpoints: Path, out: Path, owed: Sequence[str] = ()) -> None:
         owed: Who must be named wherever a picture is shown. It is drawn below the pictures, since what stands beside
             them in a file, as Exif does, is lost on the way through most programs.
     """
-    frames = [_enlarged(Image.open(path)) for path in sorted((checkpoints / FOLDER).glob("*.png"))]
+    opened = [_opened(path) for path in sorted((checkpoints / FOLDER).glob("*.png"))]
+    frames = [_enlarged(frame) for frame in opened if frame is not None]
     if not frames:
         return
     times = [FRAME_MS] * (len(frames) - 1) + [LAST_MS]
@@ -74,10 +77,20 @@ def assemble(checkpoints: Path, out: Path, owed: Sequence[str] = ()) -> None:
     _credited(_strip([frames[place] for place in places]), line).save(out / STRIP, quality=QUALITY)
 
 
+def _opened(path: Path) -> Image.Image | None:
+    """A picture; None, with a line in the stage's log, where it is damaged: an animation may lack a frame."""
+    try:
+        with Image.open(path) as frame:
+            return frame.convert("RGB")
+    except (OSError, ValueError, SyntaxError) as error:
+        sys.stdout.write(f"progress: {path} is damaged ({error}) and left out\n")
+        return None
+
+
 def _enlarged(frame: Image.Image) -> Image.Image:
     times = max(1, math.ceil(LEAST_PX / frame.width))
     size = (frame.width * times, frame.height * times)
-    return frame.convert("RGB").resize(size, Image.Resampling.BICUBIC)
+    return frame.resize(size, Image.Resampling.BICUBIC)
 
 
 def _strip(frames: Sequence[Image.Image]) -> Image.Image:

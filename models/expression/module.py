@@ -10,12 +10,12 @@ from pytorch_lightning import LightningModule
 from torch.nn import functional
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
+from models.components.randomness import generator_for, seed_default
 from models.expression.transforms import augment_batch, mixup
-from models.randomness import derived_seed, generator_for
 
 if TYPE_CHECKING:
-    from models.batches import Batch
-    from models.distillation import Teacher
+    from models.components.batches import Batch
+    from models.components.distillation import Teacher
     from models.expression.params import TrainParams
 
 LOG_EVERY = 50
@@ -80,7 +80,7 @@ class ExpressionModule(LightningModule):
         generator = generator_for(pictures_nhwc.device, *place)
         pictures_nchw = augment_batch(self.normalised(pictures_nhwc), self.params, generator)
         pictures_nchw, targets_nl = mixup(pictures_nchw, targets_nl, self.params.mixup, generator)
-        torch.manual_seed(derived_seed(*place, "dropout"))  # dropout takes no generator
+        seed_default(self.device, *place, "dropout")  # dropout takes no generator
         pictures_nchw = pictures_nchw.contiguous(memory_format=torch.channels_last)
         loss, logits_nl = self.model_step(pictures_nchw, targets_nl, self.params.label_smoothing)
         for teacher in self.teachers:

@@ -6,14 +6,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from curation.params import Section
+from curation.params import Section, Seed
 from models.family import FamilyParams, Prune, QuantisationAware, StaticCompress
 
 
 class AugmentParams(Section):
     """Balanced copies, made once, of the training split alone."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Of which pictures are copied, and how each copy is altered."""
     balance: float = Field(0.35, ge=0.0, le=1.0)
     """Every label is brought up to this share of the largest one."""
@@ -44,10 +44,12 @@ class AugmentParams(Section):
 class TrainParams(Section):
     """The network, the recipe, and the augmentation of whole batches while training."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Of the first weights, the order of samples, augmentation and dropout."""
     epochs: int = Field(32, ge=1)
     """Passes over the training split, at most."""
+    epoch_samples: int = Field(0, ge=0)
+    """Pictures that are shown in an epoch, however many there are; 0: each once."""
     patience: int = Field(8, ge=1)
     """Epochs without a better validation macro F1 after which training stops."""
     batch_size: int = Field(64, ge=2)

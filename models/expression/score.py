@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from models.family import Scores, Sheet
-from rushes.latency import open_graph
+from rushes.inference.session import open_graph
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from curation.sampleset import SampleSet
+    from curation.store.sample_set import SampleSet
     from models.family import Read
-    from rushes.bundle import Bundle
+    from rushes.bundle.manifest import Bundle
 
 BATCH = 64
 BINS = 15

@@ -3,6 +3,21 @@
 A generator of 3x3 convolutions at low resolutions, because static int8 makes those fast on a laptop.
 """
 
-from models.scene.definition import family
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from models.scene.definition import family as family
 
 __all__ = ["family"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # as PEP 562 has it
+    """The family, once somebody asks for it: its params alone are read in milliseconds, PyTorch takes seconds."""
+    if name == "family":
+        from models.scene.definition import family  # noqa: PLC0415  # see above
+
+        return family
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)

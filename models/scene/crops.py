@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from curation.sampleset import SampleSet, write_set
-from models.randomness import derived_seed
+from common.progress import progress
+from curation.store.sample_set import SampleSet, write_set
+from models.components.randomness import derived_seed
 from models.scene.texts import anchors, embedded, open_encoder
-from rushes.text import WIDTH
+from rushes.scene.text_encoder import WIDTH
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +55,7 @@ def _with_crops(
 ) -> tuple[pd.DataFrame, np.ndarray]:
     count = len(table)
     made_nhwc = np.empty((count * params.crops, *pictures_nhwc.shape[1:]), np.uint8)
-    for place in tqdm(range(len(made_nhwc)), desc="augment", unit="picture", disable=None):
+    for place in progress(range(len(made_nhwc)), title="augment", unit="picture"):
         made_nhwc[place] = closer(pictures_nhwc[place % count], params, place)
     copies = [
         table.assign(id=table["id"] + f"+{turn + 1}", copy=True, row=count * (turn + 1) + np.arange(count))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from models.batches import PackedPictures
+from models.components.batches import PackedPictures
 
 
 class ScenePictures(PackedPictures):

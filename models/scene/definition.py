@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 
+from models.components.randomness import derived_seed
 from models.family import Distillation, Family, Graph, Monitor
-from models.randomness import derived_seed
 from models.scene.crops import crop_closer
-from models.scene.data import ScenePictures
 from models.scene.distil import Lesson, begin_as_part, strongest
 from models.scene.draw import draw
-from models.scene.extractor import EXTRACTOR
-from models.scene.measures import agreement_of_pictures
-from models.scene.module import SceneModule
+from models.scene.metrics.extractor import EXTRACTOR
+from models.scene.metrics.measures import agreement_of_pictures
 from models.scene.network import Deployed, build, latents_for
 from models.scene.params import SceneParams, TrainParams
 from models.scene.score import NegativeKid, score
 from models.scene.texts import ENCODER, TOKENIZER
-from rushes.text import TEMPLATES
+from rushes.scene.text_encoder import TEMPLATES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pytorch_lightning import LightningModule
 
-    from curation.sampleset import SampleSet
+    from curation.store.sample_set import SampleSet
+    from models.scene.data import ScenePictures
+    from models.scene.module import SceneModule
     from models.scene.network import Generator
 
 CALIBRATION_BATCH = 16
@@ -36,11 +36,20 @@ INPUTS = ("latents", "texts", "categories")
 
 def module(info: Mapping[str, Any], params: TrainParams) -> SceneModule:
     """New networks in their module, their weights drawn from params.seed alone."""
+    from models.scene.module import SceneModule  # noqa: PLC0415  # Lightning takes seconds, and only training needs it
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(params.seed, "weights"))
         generator, critic = build(info, params)
     anchors_lt = torch.tensor(info["anchors"], dtype=torch.float32)
     return SceneModule(generator, critic, params, anchors_lt, latents_for(info["size_px"]))
+
+
+def data(samples: SampleSet, params: TrainParams) -> ScenePictures:
+    """Batches of a packed set, with what each picture is asked for by."""
+    from models.scene.data import ScenePictures  # noqa: PLC0415  # Lightning takes seconds, and only training needs it
+
+    return ScenePictures(samples, params)
 
 
 def network(trained: LightningModule) -> torch.nn.Module:
@@ -132,7 +141,7 @@ family = Family(
     name="scene",
     params=SceneParams,
     augment=crop_closer,
-    data=ScenePictures,
+    data=data,
     module=module,
     network=network,
     graphs=graphs,

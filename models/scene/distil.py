@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.scene.distance import pyramid
+from models.scene.metrics.distance import pyramid
 from models.scene.network import START_PX
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Lesson(nn.Module):
 
     A student has fewer channels, so at each resolution a learned 1x1 convolution leads from its features to the
     teacher's (FitNets, Romero et al. 2015, arXiv 1412.6550; for generators Li et al. 2020, arXiv 2003.08936). These
-    projections are trained and stored with the student, but are no part of its network. The teacher runs, and nothing
+    projections are trained and stored with the student, but are not part of its network. The teacher runs, and nothing
     of it is trained, averaged or stored.
 
     Args:

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.family import Sheet
-from rushes.latency import open_graph
-from rushes.scene import INPUTS, OUTPUT
-from rushes.text import TEMPLATES, TextEncoder, plain
+from rushes.inference.session import open_graph
+from rushes.scene.generator import INPUTS, OUTPUT
+from rushes.scene.text_encoder import TEMPLATES, TextEncoder, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import onnxruntime
 
-    from curation.sampleset import SampleSet
+    from curation.store.sample_set import SampleSet
     from models.family import Scores
-    from rushes.bundle import Bundle
+    from rushes.bundle.manifest import Bundle
 
 log = logging.getLogger(__name__)
 

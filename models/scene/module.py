@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from pytorch_lightning import LightningModule
 
-from models.randomness import generator_for
-from models.scene.distance import sliced_wasserstein
+from models.components.randomness import generator_for
 from models.scene.distil import BETAS
 from models.scene.losses import (
     classic_critic_loss,
@@ -18,11 +17,12 @@ from models.scene.losses import (
     disturbed,
     relativistic,
 )
+from models.scene.metrics.distance import sliced_wasserstein
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from models.batches import Batch
+    from models.components.batches import Batch
     from models.scene.distil import Lesson
     from models.scene.params import TrainParams
 
@@ -79,7 +79,7 @@ class SceneModule(LightningModule):
 
     @property
     def classic(self) -> bool:
-        """Whether this is the baseline."""
+        """True if this is the baseline."""
         return self.params.network == "dcgan"
 
     def share_done(self, step: int) -> float:

@@ -6,14 +6,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from curation.params import Section
+from curation.params import Section, Seed
 from models.family import FamilyParams, StaticCompress
 
 
 class AugmentParams(Section):
     """Closer crops of the training pictures, made once; what is random in training belongs to `train`."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Of where the crops lie."""
     crops: int = Field(1, ge=0, le=8)
     """Closer crops of each training picture, beside the picture itself."""
@@ -24,7 +24,7 @@ class AugmentParams(Section):
 class TrainParams(Section):
     """The two networks and the recipe by which they are trained against each other."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Of the first weights, the order of samples, the latents and the augmentation."""
     network: Literal["r3", "dcgan"] = "r3"
     """`r3` is the relativistic recipe of R3GAN; `dcgan` the classic one, kept as the baseline."""

@@ -14,15 +14,16 @@ import numpy as np
 import pandas as pd
 
 from models.family import Scores
-from models.scene import measures
 from models.scene.draw import SAMPLES, Drawer, rows_shown, shown
-from models.scene.extractor import NAME
-from models.scene.features import Training, features_of_pictures, features_of_split, training
+from models.scene.metrics import measures
+from models.scene.metrics.extractor import NAME
+from models.scene.metrics.features import Training, features_of_pictures, features_of_split, training
+from rushes.errors import UserError
 
 if TYPE_CHECKING:
-    from curation.sampleset import SampleSet
+    from curation.store.sample_set import SampleSet
     from models.family import Read
-    from rushes.bundle import Bundle
+    from rushes.bundle.manifest import Bundle
 
 DRAWINGS = 1024  # of a split, about: a small one gets several for each of its pictures
 MOST_A_ROW = 8
@@ -31,12 +32,8 @@ PARTS = ("inside", "covered", "original", "fits")
 KID, FRECHET = f"kid_{NAME}", f"frechet_{NAME}"
 
 
-class ScoreError(ValueError):
+class ScoreError(UserError):
     """A split on which no generator can be judged; `remedy` says what to do."""
-
-    def __init__(self, message: str, remedy: str) -> None:
-        super().__init__(message)
-        self.remedy = remedy
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.family import Asset
-from rushes.text import TEMPLATES, WIDTH, TextEncoder, plain
+from rushes.scene.text_encoder import TEMPLATES, WIDTH, TextEncoder, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

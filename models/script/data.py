@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
 
-from models.randomness import derived_seed
+from models.components.randomness import derived_seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from curation.sampleset import SampleSet
+    from curation.store.sample_set import SampleSet
     from models.script.params import TrainParams
 
 VALIDATION_LANES, VALIDATION_STEPS = 64, 128

@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 
-from models.distillation import Teacher
+from models.components.distillation import Teacher
+from models.components.randomness import derived_seed
 from models.family import Distillation, Family, Graph, Made, Monitor
-from models.randomness import derived_seed
-from models.script.data import ScriptTokens, tokens_of
 from models.script.encode import encode
-from models.script.module import ScriptModule
 from models.script.network import Deployed, ScriptNetwork, build
 from models.script.params import ScriptParams, TrainParams
 from models.script.score import BitsSaved, agreement_of_next, draw, score
-from rushes.run_cache import CacheRules
-from rushes.verbatim import build as verbatim_filter
+from rushes.script.memorization import build as verbatim_filter
+from rushes.script.ngram_cache import CacheRules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pytorch_lightning import LightningModule
 
-    from curation.sampleset import SampleSet
+    from curation.store.sample_set import SampleSet
+    from models.script.data import ScriptTokens
+    from models.script.module import ScriptModule
 
 LEARNED = "train"  # the split whose passages a writer must not be given as new
 # By expectation maximisation (Jelinek and Mercer 1980) on the plays of the starter's validation split, 128 pieces of
@@ -34,9 +34,18 @@ CACHE = CacheRules(weights=(0.01, 0.04, 0.05, 0.10, 0.14, 0.18, 0.33), discount=
 
 def module(info: Mapping[str, Any], params: TrainParams) -> ScriptModule:
     """A new network in its module, its weights drawn from params.seed alone."""
+    from models.script.module import ScriptModule  # noqa: PLC0415  # Lightning takes seconds, and only training needs it
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(params.seed, "weights"))
         return ScriptModule(build(info, params), params)
+
+
+def data(samples: SampleSet, params: TrainParams) -> ScriptTokens:
+    """Windows of the works of a set."""
+    from models.script.data import ScriptTokens  # noqa: PLC0415  # Lightning takes seconds, and only training needs it
+
+    return ScriptTokens(samples, params)
 
 
 def network(trained: LightningModule) -> torch.nn.Module:
@@ -53,6 +62,8 @@ def graphs(trained: torch.nn.Module, _samples: SampleSet) -> list[Graph]:
 
 def calibration(samples: SampleSet, split: str, count: int, seed: int, graph: Graph) -> list[dict[str, np.ndarray]]:
     """Windows of a split and states such as a reader may have."""
+    from models.script.data import tokens_of  # noqa: PLC0415  # Lightning takes seconds, and only training needs it
+
     window, state = (int(example.shape[1]) for example in graph.example)
     tokens = tokens_of(samples, split)
     random = np.random.default_rng(derived_seed(seed, "calibration"))
@@ -100,7 +111,7 @@ family = Family(
     name="script",
     params=ScriptParams,
     augment=encode,
-    data=ScriptTokens,
+    data=data,
     module=module,
     network=network,
     graphs=graphs,

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from curation.sampleset import SampleSet, write_text_set
+from common.progress import progress
+from curation.store.sample_set import SampleSet, write_text_set
 from models.script.texts import Themes, Told, outlines, profiles, scene_text, told
-from rushes.marks import ALL, DIALOGUE, PARENTHETICAL
-from rushes.names import EXTENSIONS
-from rushes.spelling import Spelling
+from rushes.script.constraints.cues import EXTENSIONS
+from rushes.script.markup import ALL, DIALOGUE, PARENTHETICAL
+from rushes.script.vocabulary import Spelling
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -63,7 +63,7 @@ def _documents(
 ) -> Iterator[tuple[Told, str, str]]:
     """Each text with the scene that its row is made from, and what it is."""
     works = [list(some) for _, some in groupby(scenes, key=lambda scene: scene.work)]
-    for work in tqdm(works, desc=f"encode: {split}", unit="work", disable=None, leave=False):
+    for work in progress(works, title=f"encode: {split}", unit="work"):
         for scene in work:
             yield scene, "scene", scene_text(scene, themes, params)
         if params.outlines:

@@ -9,10 +9,10 @@ import torch
 from pytorch_lightning import LightningModule
 from torch.nn import functional
 
-from models.randomness import derived_seed, generator_for
+from models.components.randomness import generator_for, seed_default
 
 if TYPE_CHECKING:
-    from models.distillation import Teacher
+    from models.components.distillation import Teacher
     from models.script.data import TokenBatch
     from models.script.network import ScriptNetwork, State
     from models.script.params import TrainParams
@@ -61,7 +61,7 @@ class ScriptModule(LightningModule):
         self._set_rate(self.share_done(batch.step))
         if batch.step and self.params.state_dropped:
             self._forget(batch)
-        torch.manual_seed(derived_seed(self.params.seed, self.current_epoch, batch.step, "dropout", batch.first_place))
+        seed_default(self.device, self.params.seed, self.current_epoch, batch.step, "dropout", batch.first_place)
         loss, count, logits_ntv = self.model_step(batch, "train")
         loss = loss / count
         for teacher in self.teachers:

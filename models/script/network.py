@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from models.script.params import TrainParams
 
-NOTHING = 0  # the id of what is no character: before a text begins, or not in the vocabulary
+NOTHING = 0  # the id of what is not a character: before a text begins, or not in the vocabulary
 
 State = tuple[torch.Tensor, torch.Tensor]  # hidden and cell, layers,N,H each
 

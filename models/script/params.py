@@ -6,14 +6,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from curation.params import Section
+from curation.params import Section, Seed
 from models.family import FamilyParams
 
 
 class AugmentParams(Section):
     """Scenes as the network reads them, with control text in front; what is random in training belongs to `train`."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Of what is left out of the control text, and of the order of the outlines."""
     vocabulary: int = Field(120, ge=32, le=250)
     """Characters that the network knows, at most, the most frequent first; what is rarer is written without accents,
@@ -32,7 +32,7 @@ class AugmentParams(Section):
 class TrainParams(Section):
     """The network and how it is trained."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Of the first weights, the order of the works and dropout."""
     epochs: int = Field(7, ge=1)
     """How often it is validated and a checkpoint is written."""
@@ -79,7 +79,7 @@ class TrainParams(Section):
 class CompressParams(Section):
     """How the trained network is made small."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Of the places in the text that parity is measured on."""
     calibration_samples: int = Field(256, ge=16)
     """How many these are."""

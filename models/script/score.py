@@ -16,23 +16,23 @@ import pandas as pd
 from models.family import Scores, Sheet
 from models.script.network import NOTHING
 from models.script.texts import Told, mood, told
-from rushes.expression import open_session
-from rushes.fountain import parse, write
-from rushes.length import Length
-from rushes.marks import control, encoded, learned
-from rushes.request import Request
-from rushes.run_cache import CacheRules, RunCache
-from rushes.spelling import Spelling
-from rushes.writer import ScriptWriter
+from rushes.inference.session import open_graph
+from rushes.screenplay.fountain import parse, write
+from rushes.script.length import Length
+from rushes.script.markup import control, encoded, learned
+from rushes.script.ngram_cache import CacheRules, RunCache
+from rushes.script.request import Request
+from rushes.script.vocabulary import Spelling
+from rushes.script.writer import ScriptWriter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from curation.sampleset import SampleSet
+    from curation.store.sample_set import SampleSet
     from models.family import Read
-    from rushes.bundle import Bundle
-    from rushes.elements import Element
+    from rushes.bundle.manifest import Bundle
+    from rushes.screenplay.elements import Element
 
 PIECE, WARM_UP, WINDOW = 1024, 256, 64
 MOST_PIECES, MOST_WINDOWS = 128, 2048  # that are read: as many characters, evenly spread, of whatever there is
@@ -100,7 +100,7 @@ class Reader:
         self.window, self.state = int(given["window"]), int(given["state"])
         self.cache = CacheRules.read(given["cache"]) if "cache" in given else None
         self.spelling = Spelling(given["vocabulary"])
-        self.session = open_session(graph, 0)
+        self.session = open_graph(graph, 0)
 
     def carried(self, works: Sequence[Work]) -> pd.DataFrame:
         """A row for each piece of 1,024 characters: up to 128 of all works.
@@ -267,7 +267,7 @@ def judged(texts: Sequence[str], writer: ScriptWriter) -> dict[str, float]:
 
 
 def is_scene(text: str) -> bool:
-    """Whether a text is one scene, in canonical Fountain."""
+    """True if a text is one scene, in canonical Fountain."""
     elements = parse(text)
     if not elements or elements[0].kind != "heading" or write(elements) != text:
         return False

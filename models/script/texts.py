@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from models.randomness import derived_seed
-from rushes.fountain import Element, parse
-from rushes.marks import ACTION, CHARACTER, END, HEADING, control, encoded
+from models.components.randomness import derived_seed
+from rushes.screenplay.fountain import Element, parse
+from rushes.script.markup import ACTION, CHARACTER, END, HEADING, control, encoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -91,21 +91,22 @@ class Themes:
 
     def __init__(self, scenes: Sequence[Told]) -> None:
         names = {word for scene in scenes for name in scene.speakers for word in re.findall(r"[a-z']+", name.lower())}
-        # What only a few works say is a name of theirs, as a rule, and what most say is no theme.
-        self._words: TfidfVectorizer | None = TfidfVectorizer(
+        # What only a few works say is a name of theirs, as a rule, and what most say is not a theme.
+        vectorizer = TfidfVectorizer(
             stop_words="english",
             min_df=min(5, len(scenes)),
             max_df=0.2,
             token_pattern=r"[a-z]{4,}",  # noqa: S106  # of words
             sublinear_tf=True,
         )
+        texts = [scene.text for scene in scenes]
+        self._words: TfidfVectorizer | None = None
         try:
-            self._words.fit(scene.text for scene in scenes)
+            vectorizer.fit(texts)
         except ValueError:  # so few scenes that no word is left
-            self._words = None
             return
-        self._names = names
-        self._vocabulary = self._words.get_feature_names_out()
+        self._words, self._names = vectorizer, names
+        self._vocabulary = vectorizer.get_feature_names_out()
 
     def of(self, text: str, count: int) -> list[str]:
         """The words of a text that it has more of than others have, the strongest first."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import psutil
 import pytest
 
-from benchmarks import scene, script, train_step
-from benchmarks.figures import Figure, report
-from benchmarks.shapes import Reader, missed, stacked
+from benchmarks import busy_machine, face_threshold, faces, films, scene, screenplays, script, train_step
+from benchmarks.support.figures import Figure, report
+from benchmarks.support.shapes import Reader, missed, stacked
 from tests.support.places import WordEncoder
 
 
@@ -30,6 +31,27 @@ def test_train_step_runs(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert all(len(line.split("\t")) == 6 for line in lines)
+
+
+@pytest.mark.slow
+def test_busy_machine_runs(capfd):
+    """Both figures have their line, whatever they are in so short a time; nothing it has started goes on."""
+    busy_machine.main(["--quick"])
+
+    lines = [line.split("\t") for line in capfd.readouterr().out.splitlines()]
+    assert [len(line) for line in lines] == [6, 6]
+    assert all(float(line[1]) > 0 for line in lines)
+    assert not [one for one in psutil.Process().children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.slow
+def test_films_runs(capsys):
+    """Time and memory of five pairs of readings, each above zero."""
+    films.main(["--quick"])
+
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [len(line) for line in lines] == [6] * 5
+    assert all(float(line[1]) > 0 for line in lines)
 
 
 def test_counts_of_nothing_hold():
@@ -74,3 +96,48 @@ def test_script_runs(capsys, tmp_path):
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert [len(line) for line in lines] == [6] * 5
     assert all(0 < float(line[1]) < 6 for line in lines[:2])
+
+
+@pytest.mark.slow
+def test_faces_runs(capsys):
+    """Heads are rendered, found, turned and timed, and every figure has its line; both searches see the same frames."""
+    faces.main(["--quick"])
+    out, err = capsys.readouterr()
+
+    lines = [line.split("\t") for line in out.splitlines()]
+    assert [len(line) for line in lines] == [6] * 14
+    assert float(next(line[3] for line in lines if "found at 13 %" in line[0])) == 1
+    assert "found at 13 % of the height: before 0.000" in err
+    assert err.count("# ms a still") == 3
+
+
+def test_the_threshold_is_the_middle_of_the_best():
+    """Fewest false faces of all kinds together come first, then most heads; a face counts from its score on."""
+    half = face_threshold.Half({"cards": (400, [0.61, 0.66]), "streets": (600, [0.55])}, {8: [0.6, 0.78]})
+
+    assert face_threshold.choose(half) == 0.725  # of 0.675 to 0.775
+    assert half.false_share(0.6, "cards") == 2 / 400
+    assert half.found_share(0.6, 8) == 1
+    assert half.found_share(0.625, 8) == 0.5
+
+
+@pytest.mark.slow
+def test_face_threshold_runs(capsys):
+    """A table of each half, a row a threshold, and a line a figure."""
+    face_threshold.main(["--quick"])
+
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    table = [10] * (1 + len(face_threshold.THRESHOLDS))
+    assert [len(line) for line in lines] == [1, *table, 1, *table, *[6] * 7]
+
+
+def test_screenplays_are_read_in_every_form(capsys):
+    """Nearly all is found in tuned styles, most in those held out; six fields a figure, and a miss is not a success."""
+    status = screenplays.main(["--quick"])
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+
+    assert [len(line) for line in lines] == [6] * 16
+    assert [line[0].partition(":")[0] for line in lines] == ["tuned"] * 8 + ["held out"] * 8
+    assert {line[5] for line in lines[:8]} == {"held"}
+    assert all(float(line[3]) > 0.9 for line in lines[8:14])
+    assert status == any(line[5] == "missed" for line in lines)

@@ -12,10 +12,11 @@ import pytest
 import torch
 from pytorch_lightning import Trainer
 
-from benchmarks import compression, fer_peer, timing
+from benchmarks import compression
 from benchmarks.compression import FER, INT8, TEACHER, Measured, figures_of
-from benchmarks.faces import _folder_of, below
-from benchmarks.resnet import STEMS, ResNet
+from benchmarks.support import fer_peer, timing
+from benchmarks.support.face_sets import _folder_of, below
+from benchmarks.support.resnet import STEMS, ResNet
 from benchmarks.within import Clock, Spent, epochs_that_fit
 from tests.support.raw import encode, photo
 

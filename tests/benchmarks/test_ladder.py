@@ -9,8 +9,8 @@ import pytest
 from safetensors.torch import save_file
 
 from benchmarks import ladder as bench
-from compression.rungs import Ladder, Rung
-from models.load import load_params
+from compression.search.candidates import Ladder, Rung
+from models.components.load import load_params
 from tests.support.exported import SMALL, no_asset
 from tests.support.sets import small_set
 
@@ -73,7 +73,7 @@ def test_what_loses_more_than_is_allowed_is_a_goal_missed():
 
 
 def test_students_are_checked_before_anything_starts(checkout, capsys):
-    """What is no width of such a network is told; without a night, what makes one."""
+    """A width that no such network has is named; without a run, the command for one is."""
     with pytest.raises(SystemExit):
         bench.main(["--family", "expression", "--students", '["wide"]'])
     assert "--students: " in capsys.readouterr().err

@@ -40,7 +40,7 @@ def state(*folders):
 
 
 def fill_inbox(root):
-    """Loose class folders, a set with a table and a performer, junk, faults, and something that is no set."""
+    """Loose class folders, a set with a table and a performer, junk, faults, and something that is not a set."""
     box = root / "inbox" / "faces"
     plant(box, 3)
     picture(box / "bored" / "1.jpg", 1)

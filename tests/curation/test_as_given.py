@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from curation.clean import clean
-from curation.sampleset import DROPPED, SampleSet, array_names, write_set
+from curation.image.clean import clean
+from curation.store.sample_set import DROPPED, SampleSet, array_names, write_set
 from tests.support.raw import Sample, collection_params, encode, photos, write_raw
 
 
 @pytest.fixture
 def made(tmp_path):
-    """Good samples, and in each split one that is constant; one of the test samples is no picture at all."""
+    """Good samples, and in each split one that is constant; one of the test samples is not a picture at all."""
     constant = [
         Sample(encode(np.full((48, 48), level, np.uint8)), split=split)
         for level, split in ((90, "train"), (100, "validation"), (110, "test"))

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from curation.errors import DataError
-from curation.index import read_bytes, read_index
+from curation.image.ingest import Intake
 from curation.ingest import ingest
-from curation.intake import Intake
+from curation.store.index import read_bytes, read_index
 from tests.curation.planted import PARAMS, picture, plant, reasons, state
 
 
@@ -271,7 +271,7 @@ def test_refused_samples_do_not_replace_the_starter(root, tmp_path):
 def test_a_full_disk_is_told_before_anything_is_written(root, tmp_path, monkeypatch):
     """By the size of the files."""
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr("curation.intake.shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("curation.image.ingest.shutil.disk_usage", lambda _: usage)
 
     with pytest.raises(DataError, match="disk has 0 MiB left"):
         ingest(plant(tmp_path / "set"), root, "faces", PARAMS)
@@ -307,7 +307,7 @@ def test_a_disk_that_fills_up_is_said_in_words(root, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device", "shard")
 
-    monkeypatch.setattr("curation.shards.settle", full)
+    monkeypatch.setattr("curation.store.shards.sync_and_replace", full)
     with pytest.raises(DataError, match="No space left") as caught:
         ingest(plant(tmp_path / "set"), root, "faces", PARAMS)
     assert "make room" in caught.value.remedy

@@ -62,7 +62,7 @@ def test_killed_anywhere_and_run_again_ends_in_the_same_state(tmp_path, monkeypa
     monkeypatch.setattr("os.fsync", lambda _: None)  # a kill leaves the disk's cache alone
     ids = {"ann": "p-1", "bob": "p-2", "cid": "p-3", "dee": "p-4"}
     monkeypatch.setattr(
-        "curation.people.People.id_of",
+        "curation.intake.pseudonyms.People.id_of",
         lambda self, name: name and self.ids.setdefault(name.casefold(), ids[name.casefold()]),
     )
     make(tmp_path / "before", kind)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from curation.sampleset import APART, DROPPED, SampleSet, write_text_set
+from curation.store.sample_set import APART, DROPPED, SampleSet, write_text_set
 
 TEXTS = {"train": ["INT. A\n", "Été\n"], "test": ["x\n"], DROPPED: ["yy\n"], APART: []}
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from curation.clean import clean
-from curation.index import read_index
+from curation.image.clean import clean
 from curation.ingest import inbox, ingest
-from curation.labels import says_none
+from curation.store.index import read_index
+from curation.store.taxonomy import says_none
 from models.expression.copies import balance
 from models.expression.params import AugmentParams
 from tests.curation.planted import LATER, PARAMS, plant
@@ -65,7 +65,7 @@ def test_an_inbox_takes_the_folder(root):
 
 
 def test_they_are_packed_apart(tmp_path):
-    """In no split's array; checks look at them as at others; they are no loss of their source."""
+    """In no split's array; checks look at them as at others; they are not a loss of their source."""
     faint = Sample(encode(photo(901) // 40), "")
     made = cleaned(tmp_path, [*photos(20), *without_label(*range(100, 140)), faint])
     rows = made.table[made.table["label"] == ""]

@@ -7,10 +7,11 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from flows import acts, data, night, servers
-from flows.session import Session
-from registry.record import Record
-from tests.support.night import VALUES, World
+from flows.nightly import data_tasks, plan, tasks
+from flows.servers import servers
+from flows.servers.session import Session
+from registry.git.snapshot import Record
+from tests.support.nightly import VALUES, World
 
 
 @pytest.fixture
@@ -20,19 +21,19 @@ def world(tmp_path, monkeypatch):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(VALUES), encoding="utf-8")
     world = World(tmp_path)
-    monkeypatch.setattr(night.params, "check", lambda _values: None)
-    monkeypatch.setattr(acts, "versions", world.versions())
+    monkeypatch.setattr(plan.params, "check", lambda _values: None)
+    monkeypatch.setattr(tasks, "versions", world.versions())
     monkeypatch.setattr(
-        acts, "records", SimpleNamespace(record=lambda _root, _text: Record("c" * 40, "main", dirty=False))
+        tasks, "records", SimpleNamespace(record=lambda _root, _text: Record("c" * 40, "main", dirty=False))
     )
-    monkeypatch.setattr(night, "pipeline", world.pipeline())
-    monkeypatch.setattr(acts, "register", world.decide)
-    monkeypatch.setattr(acts, "report", lambda run: ("ran", str(run.out)))
+    monkeypatch.setattr(plan, "pipeline", world.pipeline())
+    monkeypatch.setattr(tasks, "register", world.decide)
+    monkeypatch.setattr(tasks, "report", lambda run: ("ran", str(run.out)))
     monkeypatch.setattr(Session, "open", lambda _self, _kinds: None)
-    monkeypatch.setattr(data, "fetch_assets", lambda _root, _state: False)
-    monkeypatch.setattr(data, "take_inbox", lambda _root, _values: [])
-    monkeypatch.setattr(data, "extend_splits", lambda _root, _values, _families: None)
-    monkeypatch.setattr(data, "champions", lambda _session, families: dict.fromkeys(families, 12))
+    monkeypatch.setattr(data_tasks, "fetch_assets", lambda _root, _state: False)
+    monkeypatch.setattr(data_tasks, "take_inbox", lambda _root, _values: [])
+    monkeypatch.setattr(data_tasks, "extend_splits", lambda _root, _values, _families: None)
+    monkeypatch.setattr(data_tasks, "champions", lambda _session, families: dict.fromkeys(families, 12))
     return world
 
 
@@ -56,7 +57,7 @@ def kind(monkeypatch):
 
 
 @pytest.fixture
-def stranger():
+def foreign_port():
     """A process of somebody else that listens; gives its port."""
     port = servers.free_port()
     command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]

@@ -10,9 +10,9 @@ import torch
 import yaml
 from pydantic import ValidationError
 
+from models.components.load import load_params
 from models.families import FAMILIES, by_name
 from models.family import FamilyParams
-from models.load import load_params
 
 ROOT = Path(__file__).parents[2]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())

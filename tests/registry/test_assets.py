@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from curation.packages import PackageError
+from common.packages import PackageError
+from common.settings import Settings
 from models.family import Asset
 from registry.assets import asset_reader
-from registry.settings import Settings
 
 ASSET = Asset("tool", "made-up", "made_up/tool.bin", "tool.bin", hashlib.sha256(b"tool").hexdigest(), "CC0-1.0")
 

@@ -8,19 +8,22 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 from typer.testing import CliRunner
 
-from flows import environment
+from common.settings import Settings, SigningSettings
 from flows.__main__ import app
-from registry import catalogue
-from registry.command import git
-from registry.evidence import log_signature
-from registry.settings import Settings, SigningSettings
+from flows.servers import environment
+from registry.mlflow import model_versions
+from registry.mlflow.artifacts import log_signature
+from registry.promotion import rollback
 from registry.signing import KeyFileError, load_signer, new_pair
-from rushes.bundle import CERTIFICATE, SIGNATURE, BundleError, read_bundle, sha256_file
-from rushes.pull import pull
-from rushes.trust import fingerprint, fits, load_trust
+from registry.subprocesses import git
+from rushes.bundle.manifest import CERTIFICATE, SIGNATURE, BundleError, read_bundle, sha256_file
+from rushes.bundle.signature import Signature, fingerprint, fits, load_trust
+from rushes.pull.pull import pull
 from tests.support.certified import signer
 from tests.support.runtime import write_bundle
-from tests.support.studio import POOR
+from tests.support.studio import BEST, POOR, POOREST
+
+TIME = "2031-05-01T12:00:00.000+00:00"
 
 
 def _signer_at(path):
@@ -32,19 +35,23 @@ def test_a_pair_belongs_together(tmp_path):
     public, name = new_pair(tmp_path / "keys/studio.pem", tmp_path / "checkout")
     made = _signer_at(tmp_path / "keys/studio.pem")
     ((known, (content, file)),) = load_trust([public]).keys.items()
-    said = made.sign(b"figures")
+    write_bundle(tmp_path / "bundle")
+    found = Signature.model_validate_json(made.sign(read_bundle(tmp_path / "bundle"), 7, TIME))
 
     assert known == made.fingerprint == name == fingerprint(content)
     assert file == tmp_path / "keys/studio.pub"
-    signature = said.split('"signature": "')[1].split('"')[0]
-    assert fits(content, signature, b"figures")
-    assert not fits(content, signature, b"figureS")
+    assert fits(content, found.signature, found.statement.signed_bytes())
+    assert not fits(content, found.signature, found.statement.model_copy(update={"version": 8}).signed_bytes())
     assert stat.S_IMODE((tmp_path / "keys/studio.pem").stat().st_mode) == 0o600
 
 
-def test_signing_again_changes_nothing():
-    """The same key and bytes give the same file."""
-    assert signer(1).sign(b"figures") == signer(1).sign(b"figures") != signer(2).sign(b"figures")
+def test_signing_again_changes_nothing(tmp_path):
+    """The same key, bundle, version and time give the same file."""
+    write_bundle(tmp_path / "bundle")
+    bundle = read_bundle(tmp_path / "bundle")
+
+    assert signer(1).sign(bundle, 7, TIME) == signer(1).sign(bundle, 7, TIME)
+    assert len({signer(one).sign(bundle, two, TIME) for one in (1, 2) for two in (7, 8)}) == 4
 
 
 def test_no_key_is_written_over(tmp_path):
@@ -59,7 +66,7 @@ def test_no_key_is_written_over(tmp_path):
 
 
 def test_a_key_never_gets_into_git(tmp_path):
-    """In the checkout only where git ignores it: a night records every other file."""
+    """In the checkout only where git ignores it: a run records every other file."""
     root = tmp_path / "checkout"
     root.mkdir()
     git(root, "init", "--quiet")
@@ -81,7 +88,7 @@ def test_a_setting_that_is_no_key_is_told(tmp_path):
     (tmp_path / "locked.pem").write_bytes(locked)
 
     for name in ("nowhere.pem", "text.pem", "other.pem", "locked.pem"):
-        with pytest.raises(KeyFileError, match=rf"signing\.key: .*{name} (cannot be read|is no Ed25519)"):
+        with pytest.raises(KeyFileError, match=rf"signing\.key: .*{name} (cannot be read|is not an Ed25519)"):
             _signer_at(tmp_path / name)
     assert load_signer(Settings(signing=SigningSettings())) is None
 
@@ -105,11 +112,11 @@ def test_what_is_signed_is_what_was_read(tmp_path):
     (tmp_path / "bundle" / CERTIFICATE).write_text("{}")
     logged = {}
     client = SimpleNamespace(log_text=lambda run, text, name: logged.update({(run, name): text}))
-    log_signature(client, "run", SimpleNamespace(bundle=read), signer())
+    log_signature(client, "run", read, signer(), 7, TIME)
 
     assert logged == {
         ("run", f"bundle/{CERTIFICATE}"): certificate,
-        ("run", f"bundle/{SIGNATURE}"): signer().sign(certificate.encode()),
+        ("run", f"bundle/{SIGNATURE}"): signer().sign(read, 7, TIME),
     }
 
 
@@ -119,8 +126,8 @@ def test_what_is_registered_is_signed(mlflow_server, mlflow, studio, tmp_path, m
     public, name = new_pair(tmp_path / "keys/studio.pem", tmp_path / "checkout")
     monkeypatch.setenv("RUSHES_SIGNING__KEY", str(tmp_path / "keys/studio.pem"))
     studio.nightly(POOR)
-    version = catalogue.read_version(mlflow, studio.family.name, 1)
-    pulled = pull(studio.family.name, mlflow_server, tmp_path / "shelf", trust=load_trust([public]))
+    version = model_versions.read_version(mlflow, studio.family.name, 1)
+    pulled = pull(studio.family.name, mlflow_server, tmp_path / "store", trust=load_trust([public]))
 
     assert version.tags["rushes.signed_by"] == name
     assert "signed by studio.pub" in pulled.signature
@@ -136,7 +143,7 @@ def test_what_is_registered_is_signed(mlflow_server, mlflow, studio, tmp_path, m
 def test_what_was_registered_before_there_was_a_key_is_signed_later(
     mlflow_server, mlflow, studio, tmp_path, monkeypatch
 ):
-    """The same bundle is no new version, but gets its signature, once; a new key replaces that of the old one."""
+    """The same bundle is not a new version, but gets its signature, once; a new key replaces that of the old one."""
     assert studio.nightly(POOR).registered
     for turn in ("one", "two"):
         public, name = new_pair(tmp_path / f"keys/{turn}.pem", tmp_path / "checkout")
@@ -148,7 +155,24 @@ def test_what_was_registered_before_there_was_a_key_is_signed_later(
         pulled = pull(studio.family.name, mlflow_server, tmp_path / turn, trust=load_trust([public]))
 
         assert f"signed by {turn}.pub" in pulled.signature
-        assert catalogue.read_version(mlflow, studio.family.name, 1).tags["rushes.signed_by"] == name
+        assert model_versions.read_version(mlflow, studio.family.name, 1).tags["rushes.signed_by"] == name
     shutil.rmtree(tmp_path / "keys")
     with pytest.raises(KeyFileError, match="cannot be read"):
         studio.register()
+
+
+@pytest.mark.slow
+def test_what_a_rollback_restores_is_signed_again(mlflow_server, mlflow, studio, tmp_path, monkeypatch):
+    """A machine that trusts keys and has seen version 2 goes back to 1 with the registry, and not to 2 afterwards."""
+    public, _ = new_pair(tmp_path / "keys/studio.pem", tmp_path / "checkout")
+    monkeypatch.setenv("RUSHES_SIGNING__KEY", str(tmp_path / "keys/studio.pem"))
+    monkeypatch.setenv("RUSHES_MACHINE_STATE", str(tmp_path / "machine"))
+    name, store, keys = studio.family.name, tmp_path / "store", load_trust([public])
+    for shift in (POOREST, BEST):
+        studio.nightly(shift)
+        pull(name, mlflow_server, store, trust=keys)
+    assert rollback.rollback(name, "sees ghosts", mlflow, studio.state).is_signed
+
+    assert pull(name, mlflow_server, store, trust=keys).version == 1
+    with pytest.raises(BundleError, match=f"is {name} 2, signed on .* --allow-older"):
+        pull(f"{name}@2", mlflow_server, store, trust=keys, rejected=True)

@@ -1,4 +1,4 @@
-"""A night's build/ tree, made of drawn faces and invented figures."""
+"""A run's build/ tree, made of drawn faces and invented figures."""
 
 import json
 import shutil
@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from compression.rungs import Ladder, Rung
-from curation.sampleset import write_set
+from compression.search.candidates import Ladder, Rung
+from curation.store.sample_set import write_set
 from models.family import Budget
-from report.night import Failure, Night, StageRun
-from report.page import build
-from report.sheets import sheet
-from tests.support.drawn_night import with_family, write_family
+from report.data.run import Failure, NightlyRun, StageRun
+from report.images.contact_sheet import sheet
+from report.page.build import build
+from tests.support.drawn_run import with_family, write_family
 
 LABELS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
 PARAMS = """
@@ -215,7 +215,7 @@ STAGES = (
 
 
 def stage_runs(*, failed: str = "", skipped: bool = False) -> list[StageRun]:
-    """The stages of a night: all ran, all skipped, or up to one that failed."""
+    """The stages of a run: all ran, all skipped, or up to one that failed."""
     names = [name for name, *_ in STAGES]
     at = names.index(failed) if failed else len(names)
     runs = [StageRun(name=n, family=f, state=state, why=why, seconds=s) for n, f, state, why, s in STAGES[:at]]
@@ -227,10 +227,10 @@ def stage_runs(*, failed: str = "", skipped: bool = False) -> list[StageRun]:
     return runs + [StageRun(name=n, family=family, state="not reached") for n, family, *_ in STAGES[at + 1 :]]
 
 
-def good_night() -> Night:
-    """A night in which everything ran and the challenger won."""
+def good_run() -> NightlyRun:
+    """A run in which everything ran and the challenger won."""
     started = datetime(2026, 3, 4, 4, 15, tzinfo=UTC)
-    return Night(
+    return NightlyRun(
         started=started,
         finished=started + timedelta(seconds=493),
         seconds=493,
@@ -244,8 +244,8 @@ def good_night() -> Night:
     )
 
 
-def bad_night() -> Night:
-    """The same night, but training ran out of memory."""
+def bad_run() -> NightlyRun:
+    """The same run, but training ran out of memory."""
     failure = Failure(
         family="expression",
         stage="train",
@@ -256,17 +256,17 @@ def bad_night() -> Night:
         resumes="resumes at epoch 12",
     )
     stages = stage_runs(failed="train@expression")
-    return good_night().model_copy(update={"failures": [failure], "stages": stages, "champions": {"expression": 11}})
+    return good_run().model_copy(update={"failures": [failure], "stages": stages, "champions": {"expression": 11}})
 
 
-def odd_night() -> Night:
-    """A night of long words: whatever a person may name a thing or a machine may say."""
-    night = bad_night()
-    night.failures[0].message = "no space left on /a/" + "very-long-folder-name/" * 12
-    night.failures[0].log_tail = ["x" * 400]
-    night.stages[0].why = "params changed: " + "expression.train.something_long " * 9
-    night.overrides = {"expression.train.learning_rate_of_the_last_layer_alone": 0.000123}
-    return night
+def odd_run() -> NightlyRun:
+    """A run of long words: whatever a person may name a thing or a machine may say."""
+    nightly = bad_run()
+    nightly.failures[0].message = "no space left on /a/" + "very-long-folder-name/" * 12
+    nightly.failures[0].log_tail = ["x" * 400]
+    nightly.stages[0].why = "params changed: " + "expression.train.something_long " * 9
+    nightly.overrides = {"expression.train.learning_rate_of_the_last_layer_alone": 0.000123}
+    return nightly
 
 
 def strain(root: Path) -> None:
@@ -319,15 +319,15 @@ def climb(tree):
 
 
 @pytest.fixture
-def night():
-    """A good night."""
-    return good_night()
+def nightly():
+    """A good run."""
+    return good_run()
 
 
 @pytest.fixture
-def failed_night():
+def failed_run():
     """A bad one."""
-    return bad_night()
+    return bad_run()
 
 
 @pytest.fixture(scope="session")
@@ -336,17 +336,17 @@ def pages(whole_tree, drawing_tree, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     odd = Path(shutil.copytree(whole_tree, folder / "tree"))
     strain(odd)
-    nights = {"good": (whole_tree, good_night()), "failed": (whole_tree, bad_night()), "odd": (odd, odd_night())}
-    nights["drawing"] = (drawing_tree, with_family(good_night()))
+    runs = {"good": (whole_tree, good_run()), "failed": (whole_tree, bad_run()), "odd": (odd, odd_run())}
+    runs["drawing"] = (drawing_tree, with_family(good_run()))
     climbed = Path(shutil.copytree(whole_tree, folder / "climbed-tree"))
     write_whole_ladder(climbed)
-    nights["climbed"] = (climbed, good_night())
-    return {name: build(root, folder / name, night) for name, (root, night) in nights.items()}
+    runs["climbed"] = (climbed, good_run())
+    return {name: build(root, folder / name, nightly) for name, (root, nightly) in runs.items()}
 
 
 @pytest.fixture(scope="session")
 def whole_tree(tmp_path_factory):
-    """A tree after a good night; not to be changed."""
+    """A tree after a good run; not to be changed."""
     root = tmp_path_factory.mktemp("night")
     rng = np.random.default_rng(0)
     (root / "params.yaml").write_text(PARAMS)
@@ -366,7 +366,7 @@ def whole_tree(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def drawing_tree(whole_tree, tmp_path_factory):
-    """A tree after a night of two families, one of which draws; not to be changed."""
+    """A tree after a run of two families, one of which draws; not to be changed."""
     root = Path(shutil.copytree(whole_tree, tmp_path_factory.mktemp("drawing") / "tree"))
     write_family(root, np.random.default_rng(1))
     return root
@@ -386,11 +386,11 @@ def decide(tree):
 
 @pytest.fixture
 def decision(whole_tree):
-    """The decision of the good night, by family, as a dict."""
+    """The decision of the good run, by family, as a dict."""
     return {"expression": json.loads((whole_tree / "build/expression/decision.json").read_text())}
 
 
 @pytest.fixture
-def quiet_night(night):
-    """The night after: nothing changed."""
-    return night.model_copy(update={"stages": stage_runs(skipped=True)})
+def quiet_run(nightly):
+    """The run after: nothing changed."""
+    return nightly.model_copy(update={"stages": stage_runs(skipped=True)})

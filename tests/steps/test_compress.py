@@ -1,11 +1,18 @@
 """Of a budget, compress judges what can be judged on the machine that it runs on."""
 
-import pytest
+import math
 
+import pytest
+from safetensors.torch import save_file
+
+from models.expression import family
 from models.expression.params import ExpressionParams
 from models.family import Budget
-from rushes.machine import processor
-from steps.compress import judged_here
+from rushes.inference.cpu import processor
+from steps.compress import judged_here, trained
+from steps.runtime.failures import describe
+from tests.support.sets import small_set
+from training.divergence import NotFiniteError
 
 PARAMS = ExpressionParams(budget=Budget(max_objective_drop=0.01, max_latency_ms=5.0, max_bytes=9.0))
 
@@ -23,3 +30,18 @@ def test_milliseconds_of_another_machine_are_not_judged_here(capsys):
 
     assert budget == Budget(max_objective_drop=0.01, max_latency_ms=None, max_bytes=9.0)
     assert "milliseconds are not judged: settings mean those of Laptop" in capsys.readouterr().out
+
+
+def test_weights_that_are_nan_are_refused_by_name(tmp_path):
+    """Planted: one of them. Nothing is exported or quantised, and the user is told which file and what to do."""
+    samples = small_set(tmp_path / "set", {"train": 4, "validation": 4})
+    network = family.network(family.module(samples.info, PARAMS.train))
+    state = {name: value.clone().contiguous() for name, value in network.state_dict().items()}
+    save_file(state, tmp_path / "weights.safetensors")
+    assert trained(family, samples, PARAMS, tmp_path)
+    state[next(iter(state))].flatten()[0] = math.nan
+    save_file(state, tmp_path / "weights.safetensors")
+
+    with pytest.raises(NotFiniteError, match=r"weights\.safetensors: weight \S+ became NaN") as caught:
+        trained(family, samples, PARAMS, tmp_path)
+    assert describe("compress", "expression", caught.value).kind == "user"

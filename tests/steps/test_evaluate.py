@@ -1,20 +1,25 @@
 """Evaluate judges the exported files, and nothing but them."""
 
 import json
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from compression.answers import AnswersError
+from compression.measure.outputs import AnswersError
 from compression.prove import ParityError
-from curation.sampleset import DROPPED, write_set
-from rushes.bundle import read_bundle, read_head, write_manifest
-from rushes.machine import processor
+from curation.store.sample_set import DROPPED, SampleSet, write_set
+from models.families import by_name
+from models.family import Scores
+from rushes.bundle.manifest import read_bundle, read_head, write_manifest
+from rushes.inference.cpu import processor
 from steps import evaluate
 from tests.support.exported import export_all, reseal, shuffle_convolutions
 from tests.support.sets import small_set
+from training.divergence import NotFiniteError
 
 ROOT = Path(__file__).parents[2]
 COUNTS = {"train": 64, "validation": 32, "test": 32}
@@ -96,7 +101,7 @@ def test_the_certificate_names_the_machine_that_the_budget_means(evaluated, monk
     named = read_bundle(Path("build/expression/bundle")).certificate
 
     assert (own.budget_machine, named.budget_machine) == (processor(), "Abacus")
-    assert (own.form, own.objective_drop) == ("teacher, float", 0.0)
+    assert (own.candidate, own.objective_drop) == ("teacher, float", 0.0)
     assert named.budget.max_latency_ms
 
 
@@ -120,3 +125,50 @@ def test_whom_pictures_are_owed_to_stands_on_the_sheets(evaluated, monkeypatch):
     evaluated()
 
     assert feet == ["Made from: A film, CC BY 3.0"] * 2
+
+
+def test_scores_that_are_nan_are_refused(evaluated, monkeypatch):
+    """Planted: a compressed model that answers NaN. There is no certificate, and the figure is named."""
+    score = evaluate.by_name("expression").score
+
+    def nan(bundle, *given):
+        scores = score(bundle, *given)
+        nothing = dict.fromkeys(scores.metrics, math.nan)
+        return replace(scores, metrics=nothing) if bundle.folder.name == "candidate" else scores
+
+    monkeypatch.setattr(evaluate, "by_name", lambda name: replace(by_name(name), score=nan))
+    with pytest.raises(NotFiniteError, match="of the compressed model on the test split became NaN"):
+        evaluated()
+    assert not Path("build/expression/bundle/certificate.json").exists()
+
+
+def test_a_probability_that_is_none_is_named_though_the_figures_are_finite():
+    """Planted: one NaN among the probabilities of both models. Its label counts as the first one, and F1 is finite."""
+    family = by_name("expression")
+    rows = pd.DataFrame({"label": ["happy"], "predicted": ["angry"], "p:angry": [math.nan], "p:happy": [0.5]})
+    scores = Scores(rows, {"macro_f1": 0.5, "nll": math.nan})
+
+    with pytest.raises(NotFiniteError, match="p:angry of the fp32 model on the test split"):
+        evaluate.check_scores(family, {"fp32": scores, "compressed": scores})
+
+
+def test_labels_without_samples_are_named(tree):
+    """What was never there is neither learned nor scored, and no figure shows it."""
+    samples = SampleSet(tree / "build" / "clean" / "faces")
+    lines = evaluate.lines_of_absent(samples, [*samples.labels, "contempt"])
+
+    assert lines == [
+        "no sample of contempt in train: it is not learned\n",
+        "no sample of contempt in test: no figure says how well it is read\n",
+    ]
+    assert evaluate.lines_of_absent(samples, samples.labels) == []
+
+
+def test_a_figure_that_is_defined_for_neither_model_is_no_fault():
+    """A small split leaves some undefined; the objective has to be a number."""
+    family = by_name("expression")
+    scores = Scores(pd.DataFrame(), {"macro_f1": 0.5, "ece": math.nan})
+
+    evaluate.check_scores(family, {"fp32": scores, "compressed": scores})
+    with pytest.raises(NotFiniteError, match="macro_f1 of the fp32 model"):
+        evaluate.check_scores(family, {"fp32": replace(scores, metrics={"macro_f1": math.nan})})

@@ -1,47 +1,71 @@
-"""What a stage's code is made of: the modules that its step can import, as files."""
+"""The code of a stage: what its step can import, as folders of the tree and single files."""
 
 from __future__ import annotations
 
+import ast
 from functools import cache
 from pathlib import Path
 
 import grimp
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("compression", "curation", "models", "registry", "report", "rushes", "steps", "training")
-# The list of families imports them all; a stage depends on its own family's folder instead.
+PACKAGES = ("common", "compression", "curation", "models", "registry", "report", "rushes", "steps", "training")
+# It imports every family, and changes when one is added; a stage depends on its own family's packages instead.
 LIST_OF_FAMILIES = "models.families"
+DISPATCHER = "curation.clean"  # it imports every medium's clean; the stage follows its own medium's alone
+FLAT = {"common", "training"}  # no packages inside, and each is one concern
 
 
 @cache
 def graph() -> grimp.ImportGraph:
     """Every import between our modules, read from the sources."""
-    return grimp.build_graph(*ROOMS, cache_dir=None)
+    return grimp.build_graph(*PACKAGES, cache_dir=None)
 
 
-def closure(stage: str, family: str | None, families: tuple[str, ...]) -> set[str]:
-    """The files, and the family's folder, that `python -m steps STAGE FAMILY` can import."""
+@cache
+def closure(stage: str, item: str, others: tuple[str, ...]) -> set[str]:
+    """The modules that `python -m steps STAGE` can import for an item.
+
+    Args:
+        stage: A stage of dvc.yaml.
+        item: The family that it is for; of clean the medium.
+        others: All families, or all media: what a dispatcher imports of another item is not followed.
+    """
     seen: set[str] = set()
-    waiting = [f"steps.{stage}", "steps.__main__"]
+    own = f"curation.{item}.clean" if stage == "clean" else f"models.{item}"
+    waiting = [f"steps.{stage}", "steps.__main__", own]
     while waiting:
         module = waiting.pop()
         if module in seen or module == LIST_OF_FAMILIES:
             continue
         seen.add(module)
-        waiting += graph().find_modules_directly_imported_by(module)
-        waiting += [f"models.{family}"] if family else []
+        imported = graph().find_modules_directly_imported_by(module)
+        waiting += [name for name in imported if module != DISPATCHER or not _is_medium(name, others)]
         waiting += [module.rpartition(".")[0]] if "." in module else []  # importing a module runs its packages
-    return {_path(module, families) for module in seen if not _elsewhere(module, family, families)}
+    return seen
 
 
-def _elsewhere(module: str, family: str | None, families: tuple[str, ...]) -> bool:
-    return any(f"{module}.".startswith(f"models.{other}.") for other in families if other != family)
+def code_deps(stage: str, item: str, others: tuple[str, ...]) -> set[str]:
+    """The closure as dvc.yaml names it: a package inside a package by its folder, other modules by their files."""
+    return {dep for module in closure(stage, item, others) if (dep := _dep(module))}
 
 
-def _path(module: str, families: tuple[str, ...]) -> str:
-    for family in families:
-        if f"{module}.".startswith(f"models.{family}."):
-            return f"models/{family}"
+def _is_medium(module: str, media: tuple[str, ...]) -> bool:
+    return any(module.startswith(f"curation.{medium}.") for medium in media)
+
+
+def _dep(module: str) -> str | None:
     path = ROOT / module.replace(".", "/")
+    parts = module.split(".")
+    if parts[0] in FLAT:
+        return parts[0]
+    if len(parts) > 1 and (ROOT / parts[0] / parts[1]).is_dir():
+        return f"{parts[0]}/{parts[1]}"
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return file.relative_to(ROOT).as_posix()
+    return file.relative_to(ROOT).as_posix() if _has_code(file) else None
+
+
+def _has_code(file: Path) -> bool:
+    """True if it is more than a docstring; a package's head that is none changes no result."""
+    body = ast.parse(file.read_text(encoding="utf-8")).body
+    return not (file.name == "__init__.py" and all(isinstance(node, ast.Expr) for node in body))

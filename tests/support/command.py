@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from rushes import cli
+from rushes.cli import app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ def command_line(
     def run(*words: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["rushes", *map(str, words)])
         try:
-            cli.main()
+            app.main()
             status = 0
         except SystemExit as leaving:
             status = leaving.code or 0
@@ -36,8 +36,8 @@ def command_line(
     return run
 
 
-def shelf_with(folder: Path, family: str, write_bundle: Callable[[Path], str]) -> Path:
-    """A shelf with version 3 of a tiny model."""
+def store_with(folder: Path, family: str, write_bundle: Callable[[Path], str]) -> Path:
+    """A model store with version 3 of a tiny model."""
     digest = write_bundle(folder / family / "new")
     (folder / family / "new").rename(folder / family / f"v3-{digest[:12]}")
     return folder

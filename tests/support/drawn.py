@@ -10,8 +10,8 @@ import onnx
 import pandas as pd
 from onnx import TensorProto, helper, numpy_helper
 
-from curation.sampleset import SampleSet, write_set
-from rushes.bundle import Bundle, BundledFile, Manifest, read_bundle, sha256_file, write_manifest
+from curation.store.sample_set import SampleSet, write_set
+from rushes.bundle.manifest import Bundle, BundledFile, Manifest, read_bundle, sha256_file, write_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,7 +163,7 @@ def quick_eye(_extractor: object, pictures_nhwc: np.ndarray) -> np.ndarray:
 def watch(monkeypatch) -> Words:
     """Puts the quick eye and the stand-in encoder where the score looks for the real ones."""
     words = Words()
-    monkeypatch.setattr("models.scene.features.load_extractor", lambda _: None)
-    monkeypatch.setattr("models.scene.features.features_of", quick_eye)
+    monkeypatch.setattr("models.scene.metrics.features.load_extractor", lambda _: None)
+    monkeypatch.setattr("models.scene.metrics.features.features_of", quick_eye)
     monkeypatch.setattr("models.scene.draw.TextEncoder.from_bundle", classmethod(lambda *_: words))
     return words

@@ -11,19 +11,19 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from compression.answers import ANSWERS, write_answers
-from compression.candidate import compress, reference, seal
-from compression.rungs import Ladder, Rung
+from compression.measure.outputs import ANSWERS, write_answers
+from compression.search.candidate import compress, reference, seal
+from compression.search.candidates import Ladder, Rung
 from models.expression import family
 from models.expression.params import CompressParams
 from models.family import Asset, Budget
-from rushes.bundle import read_bundle, read_head, sha256_file, write_manifest
+from rushes.bundle.manifest import read_bundle, read_head, sha256_file, write_manifest
 from tests.support.trained import quickly_trained
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from curation.sampleset import SampleSet
+    from curation.store.sample_set import SampleSet
 
 DETECTOR = b"not a real detector"
 SMALL = replace(

@@ -23,7 +23,8 @@ class FakeMlflow:
 
     versions: dict[int, Path] = field(default_factory=dict)
     aliases: dict[str, int] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)  # of every version
+    version_tags: dict[int, dict[str, str]] = field(default_factory=dict)
     source: str = "mlflow-artifacts:/1/run{version}/artifacts/bundle"
     cut: int = 0
     busy: int = 0
@@ -39,7 +40,10 @@ class FakeMlflow:
         if path == "/model-versions/get-artifact":
             return 200, (self.versions[int(query["version"])] / query["path"]).read_bytes()
         if rest == "model-versions/search":
-            return self._json({"model_versions": [{"version": str(version)} for version in self.versions]})
+            known = self.versions if "expression" in query["filter"] else ()
+            return self._json({"model_versions": [self._described(version) for version in known]})
+        if rest == "registered-models/search":
+            return self._json({"registered_models": [{"name": "expression"}]})
         if rest == "registered-models/alias" and query["alias"] not in self.aliases:
             return self._json({"error_code": "INVALID_PARAMETER_VALUE", "message": "no such alias"}, 400)
         return self._version(rest, query)
@@ -50,8 +54,11 @@ class FakeMlflow:
             return self._json({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no such version"}, 404)
         if rest == "model-versions/get-download-uri":
             return self._json({"artifact_uri": self.source.format(version=version)})
-        tags = [{"key": key, "value": value} for key, value in self.tags.items()]
-        return self._json({"model_version": {"version": str(version), "tags": tags}})
+        return self._json({"model_version": self._described(version)})
+
+    def _described(self, version: int) -> dict[str, object]:
+        tags = self.tags | self.version_tags.get(version, {})
+        return {"version": str(version), "tags": [{"key": key, "value": value} for key, value in tags.items()]}
 
     def _artifact(self, path: str, query: dict[str, str]) -> tuple[int, bytes]:
         _, run, _, _, *name = (path or query["path"]).split("/")

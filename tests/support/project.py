@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
-from flows.servers import free_port
+from flows.servers.servers import free_port
 from tests.support.raw import encode, photo
 from tests.support.repos import ROOT, git
 
@@ -46,6 +46,7 @@ PARAMS = {
     "families": {"expression": "faces"},
     "collections": {
         "faces": {
+            "medium": "image",
             "needs": "datasets/faces",
             "labels": list(LABELS),
             "size_px": SIZE_PX,
@@ -98,8 +99,12 @@ class Project:
 
     def set_train(self, family: str = "expression", **values: Any) -> None:
         """Edits `FAMILY.train` in params.yaml."""
+        self.set_section(family, "train", values)
+
+    def set_section(self, family: str, section: str, values: Mapping[str, Any]) -> None:
+        """Edits a section of a family in params.yaml."""
         params = yaml.safe_load((self.root / "params.yaml").read_text())
-        params[family]["train"].update(values)
+        params[family][section] = {**params[family].get(section, {}), **values}
         (self.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
     def set_rules(self, rules: Mapping[str, Any]) -> None:
@@ -107,7 +112,7 @@ class Project:
         (self.root / "mlflow/promotion.yaml").write_text(yaml.safe_dump(dict(rules)))
 
     def decision(self, family: str = "expression") -> dict[str, Any]:
-        """What the last night wrote down of its decision."""
+        """What the last run wrote down of its decision."""
         return dict(json.loads((self.root / "build" / family / "decision.json").read_text()))
 
     def changes(self) -> set[str]:
@@ -116,7 +121,7 @@ class Project:
 
 
 def acts(told: subprocess.CompletedProcess[str]) -> dict[str, str]:
-    """What became of each act, out of the table that a night ends with."""
+    """What became of each act, out of the table that a run ends with."""
     return {row["act"]: row["state"] for row in ROW.finditer(told.stdout)}
 
 
@@ -144,7 +149,7 @@ def make_project(
 
 
 def copy_tree(root: Path) -> None:
-    """Copies what git tracks here, and what it does not but would not ignore either; not what nights here have done."""
+    """Copies what git tracks here, and what it does not but would not ignore either; not what runs here have done."""
     listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
     for name in {name for name in listed if name and name != "dvc.lock" and (ROOT / name).is_file()}:
         (root / name).parent.mkdir(parents=True, exist_ok=True)

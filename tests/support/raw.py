@@ -12,9 +12,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.index import SCHEMA
 from curation.params import CollectionParams
-from curation.shards import ShardWriter
+from curation.store.index import SCHEMA
+from curation.store.shards import ShardWriter
 
 if TYPE_CHECKING:
     from pathlib import Path

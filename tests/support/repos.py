@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from registry.command import dvc
+from registry.subprocesses import dvc
 
 if TYPE_CHECKING:
     import pytest
@@ -76,7 +76,7 @@ def git(root: Path, *words: str) -> str:
     return subprocess.run(["git", "-C", root, *name, *words], check=True, capture_output=True, text=True).stdout
 
 
-def hush(patch: pytest.MonkeyPatch, home: Path) -> None:
+def silence(patch: pytest.MonkeyPatch, home: Path) -> None:
     """An empty home: no identity, no config of git's or DVC's, no folder that DVC shares with the machine."""
     for name in [name for name in os.environ if name.startswith(("GIT_", "XDG_", "DVC_"))]:
         patch.delenv(name)

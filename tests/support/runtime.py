@@ -9,15 +9,18 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from rushes.bundle import BundledFile, Manifest, sha256_file, write_manifest
-from rushes.detector import Face
+from rushes.bundle.manifest import BundledFile, Manifest, sha256_file, write_manifest
+from rushes.expression.detector import Face
 from tests.support.certified import certify
+from tests.support.tflite import network
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 LABELS = ["angry", "happy", "sad"]
 SIZE_PX = 48
+TFLITE = b"TFL3"  # what such a file has at its fifth byte
+NETWORK = network()  # of the detector that travels along; no test that uses it looks for faces
 SQUARE = (40, 30, 60, 60)  # left, top, width, height of the clip's "face" in its first frame
 
 
@@ -38,11 +41,17 @@ def write_graph(path: Path, labels: int = len(LABELS), output: str = "probabilit
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
 
 
-def write_bundle(folder: Path, detector: bytes = b"no network", **settings: object) -> str:
-    """A bundle with its certificate; returns its digest."""
+def write_bundle(folder: Path, detector: bytes = NETWORK, **settings: object) -> str:
+    """A bundle with its certificate; returns its digest.
+
+    Args:
+        folder: Where it goes.
+        detector: A .tflite network, or a text that gives the detector, and so the bundle, another digest.
+        settings: Of the manifest.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     write_graph(folder / "expression.onnx")
-    (folder / "detector.tflite").write_bytes(detector)
+    (folder / "detector.tflite").write_bytes(detector if detector[4:8] == TFLITE else NETWORK + detector)
     files = {"expression.onnx": "graph", "detector.tflite": "detector"}
     listed = {
         name: BundledFile(role=role, sha256=sha256_file(folder / name), size_bytes=(folder / name).stat().st_size)
@@ -64,6 +73,10 @@ class BrightSquare:
             return []
         box = (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
         return [Face(tuple(float(value) for value in box), 0.9, np.zeros((6, 2)))]
+
+    def tracker(self):
+        """The same for a film."""
+        return self
 
 
 def draw_frame(number: int, face: bool = True) -> np.ndarray:

@@ -39,6 +39,7 @@ FILMS = {
 }
 SCENES = {
     **SCENE,
+    "medium": "image",
     "parent": "films",
     "needs": "build/clean/films",
     "looks": {"count": 2},

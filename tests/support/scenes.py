@@ -10,8 +10,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from rushes.bundle import BundledFile, Manifest, sha256_file, write_manifest
-from rushes.text import WIDTH, TextEncoder
+from rushes.bundle.manifest import BundledFile, Manifest, sha256_file, write_manifest
+from rushes.scene.text_encoder import WIDTH, TextEncoder
 from tests.support.certified import certify
 
 if TYPE_CHECKING:

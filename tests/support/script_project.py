@@ -8,7 +8,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from rushes.fountain import write
+from rushes.screenplay.fountain import write
 from tests.support.project import PARAMS, WIDE, make_project
 from tests.support.scene_project import real_rules
 from tests.support.scripts import scene, script
@@ -42,7 +42,7 @@ LEARNING = {
     "dropout": 0.0,
 }
 
-# So small a network is no slower in float, and would be shipped so: the bytes ask for int8.
+# So small a network is not slower in float, and would be shipped so: the bytes ask for int8.
 SMALL = WIDE | {"max_bytes": 100_000}
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 from curation.params import CollectionParams
-from rushes.elements import Element
-from rushes.fountain import write
+from rushes.screenplay.elements import Element
+from rushes.screenplay.fountain import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

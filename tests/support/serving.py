@@ -23,6 +23,11 @@ def served(project: Project) -> str:
     return str(told["url"])
 
 
+def told(project: Project, name: str) -> dict[str, Any]:
+    """What stands in the state of a server or of the scheduler of `up`."""
+    return dict(json.loads((project.root / f".state/servers/{name}.json").read_text()))
+
+
 def left_behind(project: Project) -> list[psutil.Process]:
     """Processes that work in the copy."""
     found = []

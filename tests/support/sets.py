@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from curation.sampleset import SampleSet, write_set
+from curation.store.sample_set import SampleSet, write_set
 
 if TYPE_CHECKING:
     from pathlib import Path

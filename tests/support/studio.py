@@ -1,8 +1,9 @@
-"""A small tree as the stages of a night leave it, for a family that tells dots by their brightness."""
+"""A small tree as the stages of a run leave it, for a family that tells dots by their brightness."""
 
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,18 +12,19 @@ import pandas as pd
 import yaml
 from pydantic import Field
 
-from curation.sampleset import SampleSet, write_set
+from common.settings import RegistrySettings, Settings
+from curation.store.sample_set import SampleSet, write_set
 from models.family import Family, FamilyParams, Scores
-from registry.record import Record
-from registry.register import Decision, register
-from registry.settings import RegistrySettings, Settings
-from rushes.bundle import BundledFile, Certificate, Manifest, sha256_file, write_certificate, write_manifest
+from registry.git.snapshot import Record
+from registry.promotion.register import Decision, register
+from rushes.bundle.manifest import BundledFile, Certificate, Manifest, sha256_file, write_certificate, write_manifest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from models.family import Read
-    from rushes.bundle import Bundle
+    from rushes.bundle.manifest import Bundle
 
 LABELS = ["dark", "grey", "light"]
 CENTRES = (60.0, 120.0, 180.0)
@@ -116,7 +118,7 @@ def write_clean(folder: Path, count: int = 240, seed: int = 0) -> SampleSet:
 
 @dataclass
 class Studio:
-    """The tree and its family. How badly a night's graph reads is its `shift`: BEST, POOR or POOREST."""
+    """The tree and its family. How badly a run's graph reads is its `shift`: BEST, POOR or POOREST."""
 
     root: Path
     family: Family
@@ -132,7 +134,7 @@ class Studio:
         return self.root / ".state"
 
     def nightly(self, shift: float, *, key: str = "", seed: int = 0, **how: Any) -> Decision:
-        """Does what a night does: the stages, then `register`, which is given `how`."""
+        """Does what a run does: the stages, then `register`, which is given `how`."""
         self.stages(shift, key=key, seed=seed)
         return self.register(**how)
 
@@ -188,3 +190,14 @@ def make_studio(root: Path, name: str) -> Studio:
     (root / "mlflow").mkdir()
     (root / "mlflow" / "promotion.yaml").write_text(yaml.safe_dump(RULES))
     return Studio(root, dots_family(name))
+
+
+def register_at_once(folder: Path, name: str, shifts: Sequence[float]) -> list[Decision]:
+    """Registers a bundle of each shift, all at the same moment, as so many machines would."""
+    studios = []
+    for i, shift in enumerate(shifts):
+        (folder / f"machine{i}").mkdir()
+        studios.append(make_studio(folder / f"machine{i}", name))
+        studios[-1].stages(shift)
+    with ThreadPoolExecutor(len(studios)) as pool:
+        return list(pool.map(lambda studio: studio.register(), studios))

@@ -12,7 +12,7 @@ from models.expression.definition import module
 from models.expression.params import TrainParams
 
 if TYPE_CHECKING:
-    from curation.sampleset import SampleSet
+    from curation.store.sample_set import SampleSet
 
 PARAMS = TrainParams(widths=(16, 32), depths=(1, 1), dropout=0.0, precision="32-true")
 

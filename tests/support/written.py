@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from screenplain.parsers import fountain as screenplain
 
-from rushes import marks, verbatim
-from rushes.bundle import BundledFile, Manifest, sha256_file, write_manifest
-from rushes.fountain import Element, canonical, parse, write
+from rushes.bundle.manifest import BundledFile, Manifest, sha256_file, write_manifest
+from rushes.screenplay.fountain import Element, canonical, parse, write
+from rushes.script import markup, memorization
 from tests.support.certified import certify
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def called(elements: list[Element]) -> list[str]:
 
 
 def _answers_himself(elements: list[Element]) -> bool:
-    """Whether two cues in a row, with nothing but speech between them, are of the same person."""
+    """True if two cues in a row, with nothing but speech between them, are of the same person."""
     cues = [
         one.text.partition(" (")[0] if one.kind == "character" else "" for one in elements if one.kind not in SPOKEN
     ]
@@ -142,7 +142,7 @@ def _words(text: str) -> list[str]:
 # --- A tiny bundle ---
 
 SIGNS = "\n abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.,!?;:'\"()-/0123456789"
-VOCABULARY = ["", *marks.ALL, *SIGNS]
+VOCABULARY = ["", *markup.ALL, *SIGNS]
 WINDOW, STATE = 4, 8
 SOURCE = "It was the best of times, it was the worst of times, it was the age of wisdom."
 
@@ -183,7 +183,7 @@ def write_bundle(folder: Path, **changes: object) -> str:
     """A bundle of the family `script`; `changes` are fields of its input. Returns its digest."""
     folder.mkdir(parents=True, exist_ok=True)
     write_network(folder / "script.onnx")
-    (folder / "verbatim.bin").write_bytes(verbatim.build(SOURCE))
+    (folder / "verbatim.bin").write_bytes(memorization.build(SOURCE))
     return seal(folder, **changes)
 
 

@@ -20,7 +20,8 @@ from models.scene.params import AugmentParams, TrainParams
 from tests.support.drawn import COLOURS, LABELS
 from tests.support.places import TRAIN, WordEncoder, place_set
 from tests.training.test_fit import CPU, DieAt, KilledError, same, weights
-from training.fit import DivergedError, fit
+from training.divergence import DivergedError
+from training.fit import fit
 from training.progress import assemble, tiled
 
 ROOT = Path(__file__).parents[2]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from curation.sampleset import SampleSet
+from curation.store.sample_set import SampleSet
 from steps.train import _owed
 from training.progress import FOLDER, GROUND, INK, LEAST_PX, _width_px, _wrapped, assemble
 
@@ -59,3 +59,17 @@ def test_each_is_named_once(tmp_path):
 
     assert _owed(SampleSet(tmp_path)) == ["A, CC BY", "B"]
     assert _owed(SampleSet(tmp_path / "other")) == []
+
+
+def test_a_damaged_picture_fails_no_training(tmp_path, capsys):
+    """Planted: one of three is cut off. The animation has the other two, and the log names the file."""
+    folder = tmp_path / "ck" / "progress"
+    folder.mkdir(parents=True)
+    for number in range(3):
+        Image.fromarray(np.full((8, 8, 3), 80 * number, np.uint8)).save(folder / f"{number:05d}.png")
+    (folder / "00001.png").write_bytes((folder / "00001.png").read_bytes()[:40])
+    assemble(tmp_path / "ck", tmp_path)
+
+    with Image.open(tmp_path / "progress.webp") as animation:
+        assert animation.n_frames == 2
+    assert f"{folder / '00001.png'} is damaged" in capsys.readouterr().out

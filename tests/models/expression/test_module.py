@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from models.batches import InOrder, Shuffled
+from models.components.batches import InOrder, Shuffled
+from models.components.randomness import derived_seed, generator_for
 from models.expression.module import ExpressionModule, labelled_share, smoothed, warmed_cosine
 from models.expression.network import ExpressionNetwork
 from models.expression.params import TrainParams
 from models.expression.transforms import augment_batch, mixup
-from models.randomness import derived_seed, generator_for
 
 
 def pictures(count: int = 8) -> torch.Tensor:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from compression.export import export
-from models.batches import Batch
+from compression.methods.export import export
+from models.components.batches import Batch
 from models.scene import family
 from models.scene.definition import graphs, module, students, teach
 from models.scene.distil import missed

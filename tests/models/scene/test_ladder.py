@@ -7,17 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from compression.answers import read_parity
-from compression.candidate import reference
-from compression.climb import Climb
+from compression.measure.outputs import read_parity
 from compression.prove import certificate
+from compression.search.candidate import reference
+from compression.search.search import Climb
 from models.family import Budget, Scores
 from models.scene import family
 from models.scene.definition import students
 from models.scene.network import build
 from models.scene.params import AugmentParams, CompressParams, SceneParams, TrainParams
-from rushes.bundle import read_bundle
-from rushes.latency import open_graph
+from rushes.bundle.manifest import read_bundle
+from rushes.inference.reference_outputs import drift_of
+from rushes.inference.session import open_graph
 from tests.support.places import TRAIN, place_set
 
 PARAMS = SceneParams(
@@ -69,3 +70,5 @@ def test_forms_of_a_generator_are_made_judged_and_proved(tmp_path, monkeypatch):
     assert rungs["teacher, static int8 minmax"].objective > -8.0  # levels of 255
     assert rungs["student 8-4, float"].objective > 0.6 * Nearness()(near(untaught).rows)
     assert proof.parity["fp32_max"] <= 1.0
+    drifts = drift_of(read_bundle(folders[-1]).path("graph"), proof.references)
+    assert {name: one.max <= proof.references.tolerance[name].max for name, one in drifts.items()} == {"pictures": True}

@@ -9,8 +9,8 @@ import torch
 from models.family import Graph
 from models.scene.crops import closer
 from models.scene.definition import INPUTS, calibration, module, progress
-from models.scene.distance import sliced_wasserstein
 from models.scene.losses import critic_loss, disturbed
+from models.scene.metrics.distance import sliced_wasserstein
 from models.scene.network import Condition, Deployed, build, latents_for, size_of
 from models.scene.params import AugmentParams, TrainParams
 from models.scene.texts import texts_of
@@ -164,7 +164,7 @@ def test_the_set_has_crops_and_a_text_for_each_sample(samples):
 
 
 def test_a_crop_depends_on_its_seed_alone(samples):
-    """Drawn again it is the same; it is no copy of the picture."""
+    """Drawn again it is the same; it is not a copy of the picture."""
     picture = samples.array("train")[0]
 
     first, again, other = (closer(picture, AugmentParams(seed=seed), 3) for seed in (0, 0, 1))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.scene import features
+from models.scene.metrics import features
 from models.scene.score import NegativeKid, ScoreError, drawings_a_row, score
-from registry.promotion import Side, decide, load_rules
+from registry.promotion.rules import Side, decide, load_rules
 from tests.support.drawn import LABELS, quick_eye, scene_bundle, scene_set, watch
 
 COUNTS = {"train": 60, "validation": 20, "test": 50}
@@ -138,7 +138,9 @@ def test_training_pictures_are_looked_at_once(samples, tmp_path, monkeypatch):
     features._features.cache_clear()
     features._training.cache_clear()
     looked = []
-    monkeypatch.setattr("models.scene.features.features_of", lambda eye, p: looked.append(len(p)) or quick_eye(eye, p))
+    monkeypatch.setattr(
+        "models.scene.metrics.features.features_of", lambda eye, p: looked.append(len(p)) or quick_eye(eye, p)
+    )
     bundle = scene_bundle(tmp_path / "bundle")
     for _ in range(2):
         score(bundle, samples, "test", nothing)

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from curation.sampleset import write_text_set
+from curation.store.sample_set import write_text_set
 from models.script.encode import encode
 from models.script.params import AugmentParams
-from rushes.fountain import write
+from rushes.screenplay.fountain import write
 from tests.support.scripts import scene
 
 WORKS = {"train": ("ferry", "well"), "validation": ("mill",), "test": ("tower", "quay")}

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from compression.answers import one_sample
-from compression.climb import Climb
+from compression.measure.outputs import one_sample
 from compression.prove import certificate
+from compression.search.search import Climb
 from models.family import Budget
 from models.script import family
 from models.script.params import CompressParams, ScriptParams, TrainParams
-from rushes.bundle import read_bundle
+from rushes.bundle.manifest import read_bundle
+from rushes.inference.reference_outputs import drift_of
 from training.fit import fit
 
 TRAIN = TrainParams(
@@ -52,3 +53,6 @@ def test_a_student_is_made_picked_and_proved(samples, clean, tmp_path):
     assert proof.size_bytes["compressed"] < proof.size_bytes["fp32"]
     assert set(proof.percentiles_ms) == set(proof.peak_bytes) == {"fp32", "compressed"}
     assert proof.parity["fp32_max"] < 1e-3
+    drifts = drift_of(candidate.path("graph"), proof.references)
+    assert set(drifts) == set(proof.references.tolerance) == {"logits", "next_state"}
+    assert all(one.max <= proof.references.tolerance[name].max for name, one in drifts.items())

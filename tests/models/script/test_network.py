@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 import torch
 
-from compression.export import export
+from compression.methods.export import export
 from models.script.definition import graphs, module
 from models.script.params import TrainParams
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from compression.candidate import compress, reference, seal
+from compression.search.candidate import compress, reference, seal
 from models.script import family
 from models.script.params import CompressParams, TrainParams
 from models.script.score import BitsSaved, Reader, Work, agreement_of_next, is_scene, score
-from rushes.bundle import read_bundle
-from rushes.request import Request
-from rushes.writer import ScriptWriter
+from rushes.bundle.manifest import read_bundle
+from rushes.script.request import Request
+from rushes.script.writer import ScriptWriter
 from training.fit import fit
 
 SMALL = TrainParams(

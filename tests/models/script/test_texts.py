@@ -8,9 +8,9 @@ from models.script.data import tokens_of, works_of
 from models.script.encode import LEARNED, encode, extensions_in
 from models.script.params import AugmentParams
 from models.script.texts import Themes, Told, place, profiles, scene_text, told
-from rushes.fountain import Element
-from rushes.marks import CHARACTER, CONTROL, DIALOGUE, END, HEADING, PARENTHETICAL, decoded
-from rushes.spelling import Spelling
+from rushes.screenplay.fountain import Element
+from rushes.script.markup import CHARACTER, CONTROL, DIALOGUE, END, HEADING, PARENTHETICAL, decoded
+from rushes.script.vocabulary import Spelling
 
 
 def test_tokens_say_what_the_text_says(samples):

@@ -1,0 +1,1 @@
+"""The figures, data sets and peers that the benchmarks share."""

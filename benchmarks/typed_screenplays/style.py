@@ -1,0 +1,116 @@
+"""How a screenplay is typed: columns, spacing, headings and their numbers, names, marks of pages, encodings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from benchmarks.typed_screenplays.story import Words
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a story is typed. Columns are counted from the margin, gaps in empty lines.
+
+    Attributes:
+        words: What the story draws from.
+        margin: The column of headings and action.
+        said: The column of what is said; `aside`, `name` and `right` those of asides, names and transitions.
+        width: Letters of a line of action; `said_width` and `aside_width` those of words and asides.
+        wrap: False leaves a paragraph one long line.
+        centred: Names stand around their column, and transitions end at theirs.
+        heading: Its form.
+        heading_case: upper, title or lower.
+        left: The form of the scene's number before the heading; `far` that of the one at the right.
+        number_gap: Blanks between the heading and its numbers; 0 sets them in the margins.
+        apart_number: The numbers stand in lines of their own.
+        broken: Places are so long that their headings take two lines.
+        strong: Headings stand between two stars.
+        underline: A sign that underlines headings.
+        under_heading: A line below each heading.
+        cue: The form of the line with the name.
+        cue_case: upper, title, lower, or as the name is.
+        inline: The words stand behind the name.
+        aside_inline: Asides stand in the lines of the words.
+        brackets: The form of action.
+        gap: Empty lines between a name and its words.
+        above: Those above a name.
+        over: Those above a heading.
+        between: Those between any two lines.
+        paragraph: Those above action.
+        blank: What an empty line holds; `trailing` what every line ends with.
+        indent: How blanks are typed: blanks, tabs or nbsp.
+        jitter: Columns by which a line may stand beside its own.
+        drift: Columns by which a page may stand beside the one before; `alternate` moves every other page instead.
+        pages: The marks at the turn of a page.
+        page_lines: Lines of a page.
+        more: Speeches are parted by pages, with (MORE) and (CONT'D).
+        stars: The share of lines with the star of a revision.
+        front: Lines above everything.
+        opening: Somebody speaks before the first heading.
+        acts: The acts of television are marked.
+        omitted: Some scenes are OMITTED.
+        shout: Action is in capitals.
+        montage: Some action is followed by a series of shots.
+        dual: Some speeches stand side by side.
+        tags: The tags of a web page stand around headings, names and transitions.
+        whole_case: The case of everything.
+        encoding: Of the file; `newline` is how its lines end.
+    """
+
+    words: Words = field(default_factory=Words)
+    margin: int = 10
+    said: int = 10
+    aside: int = 16
+    name: int = 22
+    right: int = 48
+    width: int = 58
+    said_width: int = 35
+    aside_width: int = 22
+    wrap: bool = True
+    centred: bool = False
+    heading: str = "{inside} {where} - {time}"
+    heading_case: str = "upper"
+    left: str = ""
+    far: str = ""
+    number_gap: int = 0
+    apart_number: bool = False
+    broken: bool = False
+    strong: bool = False
+    underline: str = ""
+    under_heading: str = ""
+    cue: str = "{name} {extension}"
+    cue_case: str = ""
+    inline: bool = False
+    aside_inline: bool = False
+    brackets: str = "{text}"
+    gap: int = 0
+    above: int = 1
+    over: int = 2
+    between: int = 0
+    paragraph: int = 1
+    blank: str = ""
+    trailing: str = ""
+    indent: str = "blanks"
+    jitter: int = 0
+    drift: int = 0
+    alternate: int = 0
+    pages: str = ""
+    page_lines: int = 54
+    more: bool = False
+    stars: float = 0.0
+    front: tuple[str, ...] = ()
+    opening: bool = False
+    acts: bool = False
+    omitted: bool = False
+    shout: bool = False
+    montage: bool = False
+    dual: bool = False
+    tags: bool = False
+    whole_case: str = ""
+    encoding: str = "utf-8"
+    newline: str = "\n"
+
+
+def flush(style: Style) -> Style:
+    """The same style with every line at the margin."""
+    return replace(style, margin=0, said=0, aside=0, name=0, right=0, said_width=60, aside_width=60, width=70)

@@ -1,0 +1,199 @@
+"""Settings of where things run: settings.toml, overridden by the environment. Nothing here may change a result."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from rushes.errors import MisuseError
+from rushes.redaction import Login, split_login
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+FILE = "settings.toml"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _AddressTable(_Table):
+    """A table whose `url` may be given with user name and password; what is kept as `url` has none."""
+
+    url: str = ""
+    _login: Login = PrivateAttr(default=Login())
+
+    @property
+    def login(self) -> Login:
+        """User name and password that the address was given with."""
+        return self._login
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _take_login(cls, given: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:  # noqa: ANN401 - as read
+        if not isinstance(given, dict) or not isinstance(given.get("url"), str):
+            return validate(given)
+        url, login = split_login(given["url"])
+        table = validate({**given, "url": url})
+        table._login = login  # noqa: SLF001 - of the object that is being made
+        return table
+
+
+class RegistrySettings(_AddressTable):
+    """`url` empty: the MLflow server of `make up`, or one started for the run and stopped after it.
+
+    `host`: the address at which that of `make up` answers; 0.0.0.0 for all of this machine's. It asks for no password.
+    """
+
+    port: int = Field(5000, ge=1, le=65535)
+    host: str = Field("127.0.0.1", min_length=1)
+
+
+class PrefectSettings(_AddressTable):
+    """`url` empty: the Prefect server of `make up`, or one started for the run and stopped after it."""
+
+    port: int = Field(4200, ge=1, le=65535)
+
+
+class RemoteSettings(_AddressTable):
+    """The DVC remote that holds the team's data. Empty: none, the data lives on this machine alone."""
+
+
+class ScheduleSettings(_Table):
+    """The schedule of the run. 04:15 exists once in every night, also when clocks change.
+
+    `dead_after_s`: seconds without a sign of life after which Prefect marks a run as crashed; it gives one every 30 s.
+    """
+
+    cron: str = "15 4 * * *"
+    zone: str = "UTC"
+    dead_after_s: int = Field(300, ge=60)
+
+
+class TrainingSettings(_Table):
+    """The devices that training uses; handed to Lightning's Trainer."""
+
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    devices: int = Field(1, ge=1)
+    strategy: Literal["auto", "ddp"] = "auto"
+    threads: int = Field(0, ge=0)  # 0: all cores
+
+
+class SigningSettings(_Table):
+    """The private key (PEM) that `register` signs with. Empty: bundles are not signed."""
+
+    key: str = ""
+
+
+class BudgetSettings(_Table):
+    """The machine whose milliseconds the budgets of params.yaml mean. Empty: those of the machine that compresses."""
+
+    machine: str = ""
+
+
+class NotifySettings(_Table):
+    """A command that is given the pager's text on standard input when a run fails. Empty: none."""
+
+    command: str = ""
+
+
+class _SettingsFile(TomlConfigSettingsSource):
+    """settings.toml, with or without the mark that Windows puts before UTF-8."""
+
+    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
+        return tomllib.loads(file_path.read_text(encoding="utf-8-sig"))
+
+
+class Settings(BaseSettings):
+    """Every setting; see settings.example.toml."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RUSHES_", env_nested_delimiter="__", extra="forbid", frozen=True, toml_file=FILE
+    )
+
+    registry: RegistrySettings = RegistrySettings()
+    prefect: PrefectSettings = PrefectSettings()
+    remote: RemoteSettings = RemoteSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    training: TrainingSettings = TrainingSettings()
+    notify: NotifySettings = NotifySettings()
+    signing: SigningSettings = SigningSettings()
+    budget: BudgetSettings = BudgetSettings()
+    state: Path = Path(".state")  # servers' databases, checkpoints, locks, logs
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic passes it by name
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic passes it by name
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment goes before the file, and there is no other source."""
+        assert isinstance(env_settings, EnvSettingsSource)  # noqa: S101 - pydantic's own
+        # The wheel's, where `rushes pull` fetches from; here it is RUSHES_REGISTRY__URL that counts.
+        env_settings.env_vars = {key: value for key, value in env_settings.env_vars.items() if key != "rushes_registry"}
+        return init_settings, env_settings, _SettingsFile(settings_cls)
+
+
+class SettingsFileError(MisuseError):
+    """settings.toml cannot be read; `remedy` is a command that moves it away."""
+
+    def __init__(self, why: str) -> None:
+        remedy = f"mv {FILE} {FILE}.unreadable   # then write it again: {FILE.replace('.', '.example.')} has all"
+        super().__init__(f"{FILE} {why}", remedy)
+
+
+def _check_file(path: Path) -> None:
+    """Refuses what would raise deep inside a library, or be passed over as if there were no settings."""
+    if not os.path.lexists(path):
+        return
+    try:
+        with suppress(tomllib.TOMLDecodeError):  # which names the line by itself, later
+            tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except RecursionError as error:
+        message = "is nested too deeply"
+        raise SettingsFileError(message) from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        message = f"is not UTF-8: line {line}"
+        raise SettingsFileError(message) from error
+    except OSError as error:
+        message = f"cannot be read: {error.strerror}"
+        raise SettingsFileError(message) from error
+
+
+def load_settings() -> Settings:
+    """Reads settings.toml of the working folder and the environment (RUSHES_REGISTRY__URL=...).
+
+    Raises:
+        SettingsFileError: settings.toml is not UTF-8, no file, nested too deeply, or may not be read.
+        tomllib.TOMLDecodeError: It is not valid TOML.
+        pydantic.ValidationError: A key is unknown, or a value has another type.
+    """
+    _check_file(Path(FILE))
+    settings = Settings()
+    export_logins(settings.registry.login, settings.prefect.login)
+    return settings
+
+
+def export_logins(mlflow: Login = Login(), prefect: Login = Login()) -> None:  # noqa: B008 - immutable
+    """Puts logins that came with an address into the variables that the official clients read."""
+    if mlflow:
+        os.environ |= {"MLFLOW_TRACKING_USERNAME": mlflow.user, "MLFLOW_TRACKING_PASSWORD": mlflow.password}
+    if prefect:
+        os.environ["PREFECT_API_AUTH_STRING"] = f"{prefect.user}:{prefect.password}"

@@ -1,0 +1,53 @@
+"""Reading params as people write them: YAML, with numbers as in every programming language.
+
+YAML 1.1, which PyYAML reads, takes `1e-3` for a text because it has no point, `010` for 8 and `1:30` for 90. Here a
+number is decimal, with or without a point, an exponent and underscores; everything else is as in YAML.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+_INTEGER = re.compile(r"[-+]?[0-9][0-9_]*", re.ASCII)
+_NUMBER = re.compile(
+    r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+    re.ASCII,
+)
+_TAG = "tag:yaml.org,2002:number"
+
+
+class _Loader(yaml.SafeLoader):
+    """Knows one kind of number."""
+
+
+def _construct(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int | float:
+    text = loader.construct_scalar(node).replace("_", "")
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    value = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    # `1e6` is how people write a million samples, and a million is a whole number.
+    return int(value) if "e" in text.lower() and value.is_integer() and abs(value) < 2**53 else value
+
+
+_OTHERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _OTHERS]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_TAG, re.compile(f"^(?:{_NUMBER.pattern})$", re.ASCII), list("-+.0123456789"))
+_Loader.add_constructor(_TAG, _construct)
+
+
+def read_yaml(text: str) -> Any:  # noqa: ANN401  # whatever YAML can hold
+    """A document, or one value, of params.
+
+    Raises:
+        yaml.YAMLError: It is not valid YAML.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader
+    except ValueError as error:  # a date such as 2026-13-01
+        raise yaml.YAMLError(str(error)) from error

@@ -1,0 +1,1 @@
+"""Ways to make a network smaller: pruning, distillation into students, quantisation, fine-tuning."""

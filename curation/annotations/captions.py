@@ -1,0 +1,72 @@
+"""Captions of pictures, from a captions.csv in their folder: file,caption; a line a picture.
+
+A picture is found by its path below the folder, by the end of that, or by its file name where no other has it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from curation.annotations.csv_rows import fault, header_of, rows_of
+from curation.errors import DataError
+from curation.intake.candidates import shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from curation.intake.candidates import Listing
+
+CAPTIONS = "captions.csv"
+COLUMNS = ("file", "caption")
+
+
+def with_captions(listing: Listing, path: Path) -> Listing:
+    """Gives the candidates of a listing their captions, where a captions.csv lies with them.
+
+    Raises:
+        DataError: It has other columns, a line is wrong, or it names no picture that is there.
+    """
+    places = dict.fromkeys([path, listing.folder] if path.is_dir() else [path.parent])
+    file = next((place / CAPTIONS for place in places if (place / CAPTIONS).is_file()), None)
+    if file is None or listing.total is None:
+        return listing
+    captions = _read(file)
+    candidates = list(listing.candidates)
+    shared = Counter(name for one in candidates for name in _names(one.path))
+    found = [_caption(one.path, captions, shared) for one in candidates]
+    if candidates and captions and not any(found):
+        message = f"{CAPTIONS} names none of {len(candidates):,} pictures"
+        raise DataError(message, "its column file must hold their file names, or their paths below the folder")
+    pairs = zip(candidates, found, strict=True)
+    listing.candidates = [replace(one, caption=text) if text else one for one, text in pairs]
+    listing.others = [one for one in listing.others if os.path.realpath(one.file) != os.path.realpath(file)]
+    listing.tables.append(file)
+    listing.notes.append(f"captions from {CAPTIONS} for {sum(map(bool, found)):,} of {len(candidates):,}")
+    return listing
+
+
+def _read(file: Path) -> dict[str, str]:
+    header = header_of(file)
+    if not set(COLUMNS) <= set(header):
+        message = f"{file.name} has no column {' and '.join(name for name in COLUMNS if name not in header)}"
+        raise DataError(message, f"its first line must be: {','.join(COLUMNS)}")
+    captions: dict[str, str] = {}
+    for line, row in rows_of(file):
+        name = shown(PurePosixPath(row["file"].replace("\\", "/")).as_posix())
+        if captions.setdefault(name, row["caption"]) != row["caption"]:
+            raise fault(file, line, f"{name} has another caption above")
+    return captions
+
+
+def _caption(path: str, captions: dict[str, str], shared: Counter[str]) -> str:
+    return next((captions[name] for name in _names(path) if shared[name] == 1 and name in captions), "")
+
+
+def _names(path: str) -> list[str]:
+    """The whole path, and each end of it."""
+    parts = PurePosixPath(path).parts
+    return ["/".join(parts[start:]) for start in range(len(parts))]

@@ -1,0 +1,75 @@
+"""CSV files that people bring: read line by line, and an error names the line."""
+
+from __future__ import annotations
+
+import csv
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from curation.annotations.csv_cells import unescape
+from curation.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Row = dict[str, str]
+
+
+def header_of(file: Path) -> list[str]:
+    """The names of the columns, lower case; empty when it is not a readable CSV."""
+    try:
+        with file.open(encoding="utf-8-sig", errors="replace", newline="") as opened:
+            first = opened.readline(10_000)
+    except OSError:
+        return []
+    return _names(next(csv.reader([first], delimiter=_delimiter(first)), [])) if first.strip() else []
+
+
+def rows_of(file: Path) -> Iterator[tuple[int, Row]]:
+    """Each row by the names of its columns, with its line number; a file of any length is streamed.
+
+    Raises:
+        DataError: A row has more or fewer values than the header, or the text is not CSV in UTF-8.
+    """
+    with _told_by_line(file) as at, file.open(encoding="utf-8-sig", newline="") as opened:
+        first = opened.readline()
+        opened.seek(0)
+        reader = csv.reader(opened, delimiter=_delimiter(first), strict=True)
+        names = _names(next(reader, []))
+        for values in reader:
+            at[0] = reader.line_num
+            if not values:
+                continue
+            if len(values) != len(names):
+                raise fault(file, at[0], f"{len(values)} values, where the first line names {len(names)}")
+            yield at[0], {name: unescape(value.strip()) for name, value in zip(names, values, strict=True)}
+
+
+def fault(file: Path, line: int, what: str) -> DataError:
+    """The error about one line of a file."""
+    return DataError(f"{file.name}, line {line}: {what}", f"mend line {line} of {file.name}; nothing was taken in")
+
+
+@contextmanager
+def _told_by_line(file: Path) -> Iterator[list[int]]:
+    at = [1]
+    try:
+        yield at
+    except UnicodeDecodeError as error:
+        message = f"{file.name}, after line {at[0]}: this is not UTF-8"
+        raise DataError(message, f"save {file.name} as CSV in UTF-8") from error
+    except csv.Error as error:
+        raise fault(file, at[0] + 1, f"this is not CSV: {error}") from error
+    except OSError as error:
+        message = f"{file.name} cannot be read: {error.strerror}"
+        raise DataError(message, "allow this user to read it") from error
+
+
+def _names(values: list[str]) -> list[str]:
+    return [value.strip().lower() for value in values]
+
+
+def _delimiter(first: str) -> str:
+    # Spreadsheets write semicolons where the comma is the decimal point.
+    return ";" if first.count(";") > first.count(",") else ","

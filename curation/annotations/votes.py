@@ -1,0 +1,139 @@
+"""Votes of several people on each picture, from a CSV such as FER+: an image name, then one count a label."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass
+from math import inf
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from curation.annotations.csv_rows import Row, fault, header_of, rows_of
+from curation.errors import DataError
+from curation.store.taxonomy import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from curation.intake.candidates import Listing
+
+IMAGE_COLUMNS = ("image", "image name", "path", "file", "filename")
+TAILS = (2, 1)  # how many parts of a path may stand for it
+NOT_VOTES = (*IMAGE_COLUMNS, "usage")
+BESIDE = ("*votes*.csv", "*ferplus*.csv", "*fer2013new*.csv")
+WRITTEN = re.compile(r"([^\s:;,=]+)\s*[:=]\s*([\d.]+)")
+
+
+@dataclass(frozen=True)
+class Votes:
+    """Counts by label's name for each picture, found by its path, by the end of it, or by its file name alone.
+
+    Attributes:
+        file: Where they stand.
+        by_tail: By the path and by each of TAILS; None where several pictures share that.
+        asked_for: They were named, not found.
+    """
+
+    file: Path
+    by_tail: Mapping[str, dict[str, float] | None]
+    asked_for: bool = False
+
+    def of(self, path: str) -> dict[str, float] | None:
+        """The counts of one picture, or None; empty when nobody voted."""
+        found = (self.by_tail.get(tail) for tail in _tails(path))
+        return next((counts for counts in found if counts is not None), None)
+
+
+def is_votes(header: Sequence[str], labels: Sequence[str]) -> bool:
+    """True if a CSV with these columns holds votes over labels that the taxonomy knows."""
+    known = [name for name in header if resolve(name, labels) is not None]
+    return any(name in header for name in IMAGE_COLUMNS) and len(known) >= min(2, len(labels))
+
+
+def find_votes(places: Sequence[Path], beside: Path, labels: Sequence[str]) -> Path | None:
+    """The first file of votes in the folders, or, under a name that says so, beside them."""
+    inside = [file for folder in places for file in sorted(folder.glob("*.csv"))]
+    outside = [file for pattern in BESIDE for file in sorted(beside.glob(pattern))]
+    return next((file for file in [*inside, *outside] if is_votes(header_of(file), labels)), None)
+
+
+def votes_for(listing: Listing, path: Path, asked_for: Path | None, labels: Sequence[str]) -> Votes | None:
+    """The votes on what a listing holds: those asked for, else those found; their file is no longer a stray.
+
+    Raises:
+        DataError: Those asked for are not there, or a line of them is wrong.
+    """
+    if asked_for is not None and not asked_for.is_file():
+        message = f"{asked_for} does not exist"
+        raise DataError(message, "give the CSV of votes: --votes FILE")
+    inside = [path, listing.folder] if path.is_dir() else [path.parent]
+    file = asked_for or find_votes(list(dict.fromkeys(inside)), path.parent, labels)
+    if file is None:
+        return None
+    listing.others = [other for other in listing.others if os.path.realpath(other.file) != os.path.realpath(file)]
+    known = listing.total is not None  # the rows of FER2013 each have a name of their own
+    return read_votes(file, [one.path for one in listing.candidates] if known else [], asked_for=asked_for is not None)
+
+
+def read_votes(file: Path, paths: Iterable[str] = (), *, asked_for: bool = False) -> Votes:
+    """Reads a file of votes.
+
+    Args:
+        file: The CSV.
+        paths: The pictures that they are for: what several of these share is not a name.
+        asked_for: See Votes.
+
+    Raises:
+        DataError: A row is short, or a count is not a number.
+    """
+    by_tail: dict[str, dict[str, float] | None] = {}
+    for line, row in rows_of(file):
+        path = next((row[column] for column in IMAGE_COLUMNS if row.get(column)), "")
+        counts = _counts(file, line, row)
+        for tail in _tails(path) if path else []:  # FER+ leaves the name of a picture that it threw out empty
+            by_tail[tail] = None if tail in by_tail else counts
+    shared = Counter(tail for path in paths for tail in _tails(path))
+    return Votes(file, by_tail | {tail: None for tail, count in shared.items() if count > 1}, asked_for)
+
+
+def parse_votes(text: str) -> dict[str, float] | None:
+    """Votes as one value of samples.csv: `happy:7 sad:3`, or a JSON object; None when empty.
+
+    Raises:
+        DataError: It is neither.
+    """
+    if not text:
+        return None
+    written = _written(text)
+    try:
+        pairs = json.loads(text).items() if text.startswith("{") else written
+        counts = {str(name): float(count) for name, count in pairs}
+    except (TypeError, ValueError):  # of JSON, or of a count
+        counts = {}
+    if not counts or not all(0 <= count < inf for count in counts.values()):
+        message = f"votes {text!r} are not of the form  happy:7 sad:3"
+        raise DataError(message)
+    return {name: count for name, count in counts.items() if count > 0}
+
+
+def _tails(path: str) -> list[str]:
+    parts = PurePosixPath(path).parts
+    return list(dict.fromkeys(["/".join(parts), *("/".join(parts[-count:]) for count in TAILS)]))
+
+
+def _written(text: str) -> list[tuple[str, str]]:
+    return [] if WRITTEN.sub("", text).strip(" ,;") else WRITTEN.findall(text)
+
+
+def _counts(file: Path, line: int, row: Row) -> dict[str, float]:
+    try:
+        counts = {name: float(value or 0) for name, value in row.items() if name not in NOT_VOTES}
+    except ValueError as error:
+        raise fault(file, line, f"a count is not a number ({error})") from error
+    if not all(0 <= count < inf for count in counts.values()):
+        raise fault(file, line, "a count is below zero or endless")
+    return {name: count for name, count in counts.items() if count > 0}

@@ -1,0 +1,1 @@
+"""The medium film: ingest, containers, shots, sampled frames, title cards, and clean."""

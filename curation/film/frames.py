@@ -1,0 +1,174 @@
+"""The frames of a collection's shots that are looked at: planned, decoded film by film, each film once."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from common.progress import progress
+from curation.errors import DataError
+from curation.film.frame_sampling import beside, sampled
+from curation.film.title_cards import card_of
+from curation.film.video import frames_of, opened, sha256_of
+from curation.image.crop import fit, offsets
+from curation.image.metrics import LOOK_COLUMNS, look_at
+from curation.store.index import collection_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from curation.image.metrics import Look
+    from curation.params import CollectionParams
+
+LOOK_SCALE = 1  # times the size that is packed: at full size the seams of a codec's blocks look like sharp edges
+FADE_S = 0.25  # to either side of a frame
+SMALL = (64, 36)  # width and height at which motion and fades are judged
+SEEN = ("motion", "change", "residual", "letters", "ground", "left", "top", "time_s", *LOOK_COLUMNS)
+
+
+@dataclass
+class Seen:
+    """What was seen of each planned frame, row for row of the plan.
+
+    Attributes:
+        columns: SEEN; empty where a frame could not be read.
+        smalls_nhw: uint8, as in checks.Looks.
+        squares_nhwc: RGB, what is packed; lies in a file without a name, which goes with the process.
+    """
+
+    columns: pd.DataFrame
+    smalls_nhw: np.ndarray
+    squares_nhwc: np.ndarray
+
+
+def plan(shots: pd.DataFrame, params: CollectionParams) -> pd.DataFrame:
+    """One row a frame that is looked at: the columns of its shot, and id, shot, frame."""
+    seconds = shots["end_s"].astype(float) - shots["start_s"].astype(float)
+    bounds = zip(shots["first"].astype(int), shots["end"].astype(int), seconds, strict=True)
+    numbers = [sampled(first, end, length, params.shots) for first, end, length in bounds]
+    frames = shots.assign(frame=pd.Series(numbers, index=shots.index)).explode("frame").reset_index(drop=True)
+    frames["frame"] = frames["frame"].astype(int)
+    frames["shot"] = frames["id"]
+    frames["id"] = frames["id"] + "-" + frames["frame"].map("{:06d}".format)
+    return frames.sort_values(["id", "source"], ignore_index=True)
+
+
+def see(root: Path, collection: str, frames: pd.DataFrame, rows: pd.Series, params: CollectionParams) -> Seen:
+    """Decodes the films of a plan, and looks at the frames of the rows that are asked for."""
+    side = params.size_px
+    shape = (max(1, len(frames)), side, side, 3)
+    with tempfile.TemporaryFile(dir=_scratch(root)) as file:
+        squares_nhwc = np.memmap(file, np.uint8, "w+", shape=shape)  # the map outlives the name
+    found: dict[int, dict[str, Any]] = {}
+    smalls_nhw = np.zeros((len(frames), 32, 32), np.uint8)
+    asked = frames[rows]
+    for (source, name), part in asked.groupby(["source", "shard"], sort=True):
+        film = collection_folder(root, collection) / str(source) / str(name)
+        _check(film, str(part["sha256"].iloc[0]))
+        looked = _Film(_planned(part), params).read(film)
+        for row, (values, look, square_hwc) in looked.items():
+            found[row] = values
+            smalls_nhw[row], squares_nhwc[row] = look.small_hw, square_hwc
+    columns = pd.DataFrame.from_dict(found, orient="index", columns=list(SEEN)).reindex(frames.index)
+    return Seen(columns.fillna({"width": 0, "height": 0, "pixels": ""}), smalls_nhw, squares_nhwc)
+
+
+def _shrunk(grey_hw: np.ndarray, shorter_px: int) -> np.ndarray:
+    height, width = grey_hw.shape
+    scale = shorter_px / min(height, width)
+    if scale >= 1:
+        return grey_hw
+    return cv2.resize(grey_hw, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
+
+
+def _scratch(root: Path) -> Path:
+    folder = root / "build"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _check(film: Path, sha256: str) -> None:
+    if not film.is_file():
+        message = f"{film} is missing, and the index of {film.parent.name} names it"
+        raise DataError(message, "fetch it: dvc pull datasets.dvc")
+    if sha256_of(film) != sha256:
+        message = f"{film} is damaged: it has another hash"
+        raise DataError(message, "bring it back: dvc checkout --force datasets.dvc")
+
+
+Looked = tuple[dict[str, Any], "Look", np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """A frame of one film: its row of the plan, the one before it in its shot, and those beside it."""
+
+    row: int
+    frame: int
+    last: int | None
+    around: tuple[int, int]
+
+
+def _planned(part: pd.DataFrame) -> list[_Planned]:
+    planned = []
+    for _shot, frames in part.sort_values("frame").groupby("shot", sort=False):
+        first, end = int(frames["first"].iloc[0]), int(frames["end"].iloc[0])
+        seconds = float(frames["end_s"].iloc[0]) - float(frames["start_s"].iloc[0])
+        apart = max(1, round(FADE_S * (end - first) / max(seconds, 1e-3)))
+        last: int | None = None
+        for row, number in zip(frames.index, frames["frame"].tolist(), strict=True):
+            planned.append(_Planned(int(row), number, last, beside(number, first, end, apart)))
+            last = number
+    return planned
+
+
+@dataclass
+class _Film:
+    """One film under way."""
+
+    planned: list[_Planned]
+    params: CollectionParams
+    smalls: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def read(self, film: Path) -> dict[int, Looked]:
+        wanted = {number for one in self.planned for number in (one.frame, *one.around)}
+        asked, seen = {one.frame for one in self.planned}, {}
+        with opened(film) as capture, progress(total=len(asked), title="clean: look", unit="frame") as bar:
+            for number, time_s, picture_hwc in frames_of(capture, wanted):
+                grey_hw = cv2.cvtColor(picture_hwc, cv2.COLOR_BGR2GRAY)
+                self.smalls[number] = cv2.resize(grey_hw, SMALL, interpolation=cv2.INTER_AREA).astype(np.float32)
+                if number in asked:
+                    seen[number] = self._looked(cv2.cvtColor(picture_hwc, cv2.COLOR_BGR2RGB), grey_hw, time_s)
+                    bar.update()
+        found = {}
+        for one in self.planned:
+            if one.frame in seen:
+                values, look, square_hwc = seen[one.frame]
+                found[one.row] = (values | self._motion(one), look, square_hwc)
+        return found
+
+    def _looked(self, rgb_hwc: np.ndarray, grey_hw: np.ndarray, time_s: float) -> Looked:
+        look, card = look_at(_shrunk(grey_hw, LOOK_SCALE * self.params.size_px)), card_of(grey_hw)
+        top, left = offsets(rgb_hwc, self.params.crop)
+        values: dict[str, Any] = dict(zip(LOOK_COLUMNS, look, strict=False))
+        values |= {"letters": card.letters, "ground": card.ground, "top": top, "left": left, "time_s": round(time_s, 4)}
+        return values, look, fit(rgb_hwc, self.params.size_px, self.params.crop)
+
+    def _motion(self, one: _Planned) -> dict[str, float]:
+        """Motion since the frame before in the shot; change around the frame, and what no mixture explains of it."""
+        middle_hw = self.smalls[one.frame]
+        before, after = (self.smalls.get(number, middle_hw) for number in one.around)
+        change = float(np.abs(after - before).mean())
+        residual = float(np.abs(middle_hw - (before + after) / 2).mean())
+        last_hw = self.smalls.get(one.last) if one.last is not None else None
+        motion = float(np.abs(middle_hw - last_hw).mean()) if last_hw is not None else np.nan
+        return {
+            "motion": round(motion, 3),
+            "change": round(change, 3),
+            "residual": round(residual / (change + 1e-3), 3),
+        }

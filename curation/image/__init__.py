@@ -1,0 +1,1 @@
+"""The medium image: ingest, checks, near duplicates, crops, and clean."""

@@ -1,0 +1,271 @@
+"""What is looked at in every picture, and the checks that need nothing but the picture and its source.
+
+A check judges what the checks before it have left: it marks rows of the table, it takes none out. Sharpness and
+outliers are judged against the picture's own source: a 48 px face and a film frame are different worlds.
+Letters in names: N samples, H rows, W columns, C cells of a histogram, F features.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import cv2
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from common.progress import progress
+from curation.quality.reasons import mark
+from rushes.media.image import decode_picture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from curation.params import CleanParams
+
+
+SMALL_PX = 32  # the side at which perceptual hashes and outliers are made; imagehash's
+TONES = 32  # cells of the histogram of grey levels
+CELL_PX, ORIENTATIONS = 8, 8  # of the histogram of gradients
+
+# Below these a source is too small to say what is usual in it.
+MIN_FOR_MEDIAN = 20
+MIN_FOR_OUTLIERS = 200
+COMPONENTS = 32  # directions in which a source's pictures usually differ
+USUAL_SHARE = 0.9  # the share of a source that those directions are fitted to
+
+BATCH = 256  # pictures in flight; bounds the memory that undecoded bytes take
+
+
+class Look(NamedTuple):
+    """What one picture shows; grey levels are 0 to 255, all at native size unless said otherwise."""
+
+    width: int
+    height: int
+    blur: float  # variance of the Laplacian
+    slope: float  # mean square of the gradient, grey levels a pixel
+    brightness: float  # mean
+    contrast: float  # standard deviation
+    dark: int  # 5th percentile
+    bright: int  # 95th percentile
+    pixels: str  # hash of size and grey levels: the same for two files of one picture
+    small_hw: np.ndarray  # uint8, SMALL_PX square, as imagehash makes it
+    tones_c: np.ndarray  # float32: square roots of the shares of TONES cells
+
+
+LOOK_COLUMNS = Look._fields[:-2]
+
+
+@dataclass(frozen=True)
+class Looks:
+    """The looks at all samples: columns for the table, and arrays beside it, row for row."""
+
+    columns: pd.DataFrame
+    smalls_nhw: np.ndarray
+    tones_nc: np.ndarray
+
+
+def look(data: bytes) -> Look | None:
+    """Decodes a picture and looks at it; None when it does not decode."""
+    grey_hw = decode(data, 1)
+    return None if grey_hw is None else look_at(grey_hw[..., 0])
+
+
+def look_at(grey_hw: np.ndarray) -> Look:
+    """Looks at a decoded picture, uint8 H,W."""
+    height, width = grey_hw.shape
+    mean, deviation = cv2.meanStdDev(grey_hw)
+    _, laplacian = cv2.meanStdDev(cv2.Laplacian(grey_hw, cv2.CV_16S))
+    run_hw, rise_hw = cv2.spatialGradient(grey_hw)  # Sobel's, eight times the slope
+    counts = cv2.calcHist([grey_hw], [0], None, [256], [0, 256]).ravel()
+    dark, bright = np.searchsorted(counts.cumsum(), [0.05 * grey_hw.size, 0.95 * grey_hw.size])
+    small = Image.fromarray(grey_hw).resize((SMALL_PX, SMALL_PX), Image.Resampling.LANCZOS)
+    return Look(
+        width=width,
+        height=height,
+        blur=float(laplacian[0, 0] ** 2),
+        slope=(cv2.norm(run_hw, cv2.NORM_L2SQR) + cv2.norm(rise_hw, cv2.NORM_L2SQR)) / 64 / grey_hw.size,
+        brightness=float(mean[0, 0]),
+        contrast=float(deviation[0, 0]),
+        dark=int(dark),
+        bright=int(bright),
+        pixels=hashlib.blake2b(grey_hw.tobytes(), digest_size=16, salt=f"{width}x{height}".encode()).hexdigest(),
+        small_hw=np.asarray(small),
+        tones_c=np.sqrt(counts.reshape(TONES, -1).sum(1) / grey_hw.size),
+    )
+
+
+def decode(data: bytes, channels: int) -> np.ndarray | None:
+    """A picture as uint8 H,W,1 (grey) or H,W,3 (RGB), upright and on white; None when it does not decode."""
+    picture = decode_picture(data, channels)
+    return picture if picture is None or channels == 1 else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def look_at_all(pictures: Iterable[tuple[Any, bytes]], index: pd.Index, title: str) -> Looks:
+    """Looks at all pictures, in threads.
+
+    Args:
+        pictures: (label of the row, bytes), in any order; what `read_bytes` yields.
+        index: The labels of the rows, in the order that is wanted.
+        title: For the progress bar.
+    """
+    columns: dict[Any, tuple] = {}
+    smalls_nhw = np.zeros((len(index), SMALL_PX, SMALL_PX), np.uint8)
+    tones_nc = np.zeros((len(index), TONES), np.float32)
+    for row, seen in threaded(look, pictures, len(index), title):
+        if seen is not None:
+            place = index.get_loc(row)
+            columns[row] = seen[:-2]
+            smalls_nhw[place], tones_nc[place] = seen.small_hw, seen.tones_c
+    frame = pd.DataFrame.from_dict(columns, orient="index", columns=list(LOOK_COLUMNS)).reindex(index)
+    return Looks(frame.fillna({"width": 0, "height": 0, "pixels": ""}), smalls_nhw, tones_nc)
+
+
+def threaded(
+    work: Callable[[bytes], Any], pictures: Iterable[tuple[Any, bytes]], total: int, title: str
+) -> Iterator[tuple[Any, Any]]:
+    """Yields (label of the row, what `work` made of the bytes), a batch at a time so that memory stays bounded."""
+    source = iter(pictures)
+    with ThreadPoolExecutor(os.cpu_count()) as pool, progress(total=total, title=title, unit="picture") as bar:
+        while batch := list(islice(source, BATCH)):
+            rows, data = zip(*batch, strict=True)
+            yield from zip(rows, pool.map(work, data), strict=True)
+            bar.update(len(batch))
+
+
+def mark_pictures(table: pd.DataFrame, params: CleanParams) -> None:
+    """Marks what a picture shows by itself: unreadable, too small, too narrow, constant, badly exposed."""
+    shorter, longer = table[["width", "height"]].min(axis=1), table[["width", "height"]].max(axis=1)
+    size = table["width"].astype(int).astype(str) + " x " + table["height"].astype(int).astype(str) + " px"
+    mark(table, table["contrast"].isna(), "unreadable", "does not decode")
+    mark(table, shorter < params.min_size_px, "too small", size + f", min_size_px {params.min_size_px}")
+    mark(table, longer > shorter * params.max_aspect, "too narrow", size + f", max_aspect {params.max_aspect:g}")
+    for column, reason, param, sign in (
+        ("contrast", "constant", "min_contrast", -1),
+        ("bright", "underexposed", "min_bright", -1),
+        ("dark", "overexposed", "max_dark", 1),
+    ):
+        limit = getattr(params, param)
+        why = f"{column} " + table[column].map("{:.4g}".format) + f", {param} {limit:g}"
+        mark(table, sign * table[column] > sign * limit, reason, why)
+
+
+def mark_blurred(table: pd.DataFrame, params: CleanParams, size_px: int) -> list[str]:
+    """Fills the column `sharpness`, a share of what is usual, and marks what is far less sharp.
+
+    Variance of the Laplacian grows with contrast: by itself it calls dark faces and misty hills blurred. Over the
+    mean square of the gradient it says how wide an edge is: about one over the square of the blur's radius. Usual is
+    the median of the pictures of like size (within half an octave) in the same source. A picture that is scaled down
+    by s may be s times as soft, as scaling takes that much away anyway.
+
+    Args:
+        table: One row a sample.
+        params: Thresholds.
+        size_px: The side that pictures are scaled to.
+
+    Returns:
+        What could not be judged, in words.
+    """
+    alive = table["reason"] == ""
+    shorter_px = table[["width", "height"]].min(axis=1).clip(lower=1)
+    like = [table["source"], shorter_px.map(np.log2).round()]
+    sharpness = (table["blur"] / table["slope"].clip(lower=1e-3)).where(alive)
+    medians, counts = sharpness.groupby(like).transform("median"), alive.groupby(like).transform("sum")
+    scaled = (shorter_px / size_px).clip(lower=1.0) ** 2
+    table["sharpness"] = (sharpness / medians.where(medians > 0) * scaled).where(counts >= MIN_FOR_MEDIAN).round(4)
+    why = "sharpness " + table["sharpness"].map("{:.3f}".format) + f", min_sharpness {params.min_sharpness:g}"
+    mark(table, table["sharpness"] < params.min_sharpness, "blurred", why)
+    return _too_few(table[alive], counts[alive], MIN_FOR_MEDIAN, "sharpness")
+
+
+def mark_outliers(table: pd.DataFrame, looks: Looks, params: CleanParams) -> list[str]:
+    """Fills the column `outlier` and marks what looks like nothing else in its source.
+
+    A placeholder, a page of text or a logo among faces has other edges and other tones. The distance is that of
+    Mahalanobis over the principal directions of the source's training pictures, fitted again without the farthest
+    tenth so that outliers do not hide themselves; its logarithm is scaled by median and median absolute deviation.
+
+    Returns:
+        What could not be judged, in words.
+    """
+    alive = table["reason"] == ""
+    counts = alive.groupby(table["source"]).transform("sum")
+    table["outlier"] = np.nan
+    for _source, rows in table[alive & (counts >= MIN_FOR_OUTLIERS)].groupby("source", sort=True):
+        places = table.index.get_indexer(rows.index)
+        features_nf = np.hstack([edges(looks.smalls_nhw[places]), looks.tones_nc[places]])
+        fitted = (rows["split"] == "train").to_numpy()
+        distances = _distances(features_nf, fitted if fitted.sum() >= MIN_FOR_OUTLIERS else np.ones(len(rows), bool))
+        table.loc[rows.index, "outlier"] = distances.round(2)
+    why = "distance " + table["outlier"].map("{:.1f}".format) + f", max_outlier {params.max_outlier:g}"
+    mark(table, table["outlier"] > params.max_outlier, "outlier", why)
+    return _too_few(table[alive], counts[alive], MIN_FOR_OUTLIERS, "outliers")
+
+
+def edges(smalls_nhw: np.ndarray) -> np.ndarray:
+    """Histograms of gradient directions over cells of 8 px (Dalal and Triggs, 2005), one row a picture.
+
+    Contrast is taken out, and square roots are taken, so that distances are those of Hellinger. float32 N,F.
+    """
+    parts = [_edges(smalls_nhw[start : start + 1024]) for start in range(0, len(smalls_nhw), 1024)]
+    return np.concatenate(parts)
+
+
+def _edges(smalls_nhw: np.ndarray) -> np.ndarray:
+    rise_nhw, run_nhw = np.gradient(smalls_nhw.astype(np.float32), axis=(1, 2))
+    strength_nhw = np.hypot(run_nhw, rise_nhw)
+    turn_nhw = np.arctan2(rise_nhw, run_nhw) * np.float32(ORIENTATIONS / np.pi)  # light to dark is dark to light
+    lower_nhw = np.floor(turn_nhw)
+    upper_nhw = strength_nhw * (turn_nhw - lower_nhw)
+    lower_nhw = lower_nhw.astype(np.int64)
+    cells_nhw = _cells(len(smalls_nhw)) * ORIENTATIONS
+    places = [cells_nhw + lower_nhw % ORIENTATIONS, cells_nhw + (lower_nhw + 1) % ORIENTATIONS]
+    size = len(smalls_nhw) * (SMALL_PX // CELL_PX) ** 2 * ORIENTATIONS
+    counts = np.bincount(places[0].ravel(), (strength_nhw - upper_nhw).ravel(), size)
+    counts += np.bincount(places[1].ravel(), upper_nhw.ravel(), size)
+    features_nf = counts.reshape(len(smalls_nhw), -1).astype(np.float32)
+    rooted_nf: np.ndarray = np.sqrt(features_nf / (np.linalg.norm(features_nf, axis=1, keepdims=True) + 1e-3))
+    return rooted_nf
+
+
+def _cells(count: int) -> np.ndarray:
+    """The number of the cell that each pixel of so many pictures lies in."""
+    side = np.arange(SMALL_PX) // CELL_PX
+    cells_hw = side[:, None] * (SMALL_PX // CELL_PX) + side
+    cells_nhw: np.ndarray = np.arange(count)[:, None, None] * (cells_hw.max() + 1) + cells_hw
+    return cells_nhw
+
+
+def _distances(features_nf: np.ndarray, fitted_n: np.ndarray) -> np.ndarray:
+    """Distances in robust standard deviations; fitted twice, the second time to the usual ones alone."""
+    squares_n = _squares(features_nf, fitted_n)
+    usual_n = fitted_n & (squares_n <= np.quantile(squares_n[fitted_n], USUAL_SHARE))
+    logs_n = np.log(_squares(features_nf, usual_n) + 1e-9)
+    middle = np.median(logs_n[fitted_n])
+    spread = 1.4826 * np.median(np.abs(logs_n[fitted_n] - middle))
+    distances_n: np.ndarray = (logs_n - middle) / max(spread, 1e-3)
+    return distances_n
+
+
+def _squares(features_nf: np.ndarray, fitted_n: np.ndarray) -> np.ndarray:
+    """Squared Mahalanobis distances over the principal directions of the fitted rows."""
+    fitted_nf = features_nf[fitted_n].astype(np.float64)
+    mean_f = fitted_nf.mean(0)
+    variances, directions_ff = np.linalg.eigh(np.cov(fitted_nf, rowvar=False))
+    kept = min(COMPONENTS, len(fitted_nf) // 8)
+    scores_nk = (features_nf - mean_f) @ directions_ff[:, -kept:]
+    squares_n: np.ndarray = (scores_nk**2 / np.maximum(variances[-kept:], 1e-9)).sum(1)
+    return squares_n
+
+
+def _too_few(table: pd.DataFrame, counts: pd.Series, least: int, check: str) -> list[str]:
+    few = table.loc[counts < least, "source"].value_counts().sort_index()
+    return [
+        f"{source}: {check} of {number:,} not judged; it takes {least} alike to know what is usual"
+        for source, number in few.items()
+    ]

@@ -1,0 +1,82 @@
+"""Where Clean reads images: as they came, for a person to look at; and as they are packed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from curation.image.crop import fit
+from curation.image.metrics import decode, threaded
+from curation.store.index import read_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pandas as pd
+
+    from curation.params import CollectionParams
+
+
+@dataclass(frozen=True)
+class RawReader:
+    """Reads the raw pictures of a collection, as ingest has left them."""
+
+    root: Path
+    collection: str
+    params: CollectionParams
+
+    def shown(self, rows: pd.DataFrame) -> Iterator[tuple[Any, np.ndarray]]:
+        """Decoded."""
+        for row, data in read_bytes(self.root, self.collection, rows):
+            picture_hwc = decode(data, 3)
+            yield row, np.zeros((64, 64, 3), np.uint8) if picture_hwc is None else picture_hwc
+
+    def fitted(self, rows: pd.DataFrame) -> Iterator[tuple[Any, np.ndarray]]:
+        """Decoded, cropped and scaled, in threads."""
+        work = partial(_decode_and_fit, params=self.params)
+        yield from threaded(work, read_bytes(self.root, self.collection, rows), len(rows), "clean: pack")
+
+
+@dataclass(frozen=True)
+class ArrayReader:
+    """Reads squares that lie in an array already, scaled down where they are larger than wanted.
+
+    Attributes:
+        squares_nhwc: uint8 RGB.
+        column: The column of the table that says which.
+        params: Size and channels.
+    """
+
+    squares_nhwc: np.ndarray
+    column: str
+    params: CollectionParams
+
+    def shown(self, rows: pd.DataFrame) -> Iterator[tuple[Any, np.ndarray]]:
+        """As they lie there."""
+        for row, place in zip(rows.index, rows[self.column], strict=True):
+            yield row, np.asarray(self.squares_nhwc[int(place)])
+
+    def fitted(self, rows: pd.DataFrame) -> Iterator[tuple[Any, np.ndarray]]:
+        """At the size that is packed."""
+        for row, square_hwc in self.shown(rows):
+            yield row, as_channels(fit(square_hwc, self.params.size_px), self.params.channels)
+
+
+def as_channels(picture_hwc: np.ndarray, channels: int) -> np.ndarray:
+    """An RGB picture with one channel or three; grey as OpenCV weighs it (ITU-R BT.601)."""
+    if channels == picture_hwc.shape[2]:
+        return picture_hwc
+    grey_hw = picture_hwc.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    return grey_hw.round().astype(np.uint8)[..., None]
+
+
+def _decode_and_fit(data: bytes, *, params: CollectionParams) -> np.ndarray:
+    picture_hwc = decode(data, params.channels)
+    if picture_hwc is None:
+        message = "a picture that decoded as grey does not decode in colour"
+        raise ValueError(message)
+    return fit(picture_hwc, params.size_px, params.crop)

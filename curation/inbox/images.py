@@ -1,0 +1,177 @@
+"""Ingest of inbox/C, one source after another; what cannot be taken in this run stays, with the reason."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from curation.annotations.captions import CAPTIONS
+from curation.errors import DataError, explained
+from curation.intake.job import IngestResult, Job, name_of, slug
+from curation.store.taxonomy import names_class
+from curation.annotations.layouts import CLASS_FOLDERS
+from curation.media import take_in
+from curation.image.validate import UNREAD
+from curation.intake.quarantine import Quarantine, Refusal, remove_empty
+from curation.annotations.sample_tables import SAMPLES, is_table
+from curation.inbox.stability import still_written
+from curation.annotations.csv_rows import header_of
+from curation.annotations.votes import is_votes
+from curation.intake.walk import Walk, is_picture, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+INBOX = "inbox"
+LEFT_BEHIND = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini")
+
+
+@dataclass
+class Inbox:
+    """The inbox of one collection.
+
+    Attributes:
+        folder: inbox/C.
+        job: Where its samples go.
+        now: Seconds since 1970, for what is still being written to.
+    """
+
+    folder: Path
+    job: Job
+    now: float
+
+    def run(self) -> Iterator[IngestResult]:
+        """Takes in each source that is ready; loose class folders go last, since votes beside them serve all.
+
+        A table right in the inbox says what its pictures show, whose they are and what they may be used for. Where it
+        cannot be read nothing is taken in: without it they would be learned from under the names of their folders.
+        """
+        entries = visible(self.folder)
+        held = self._still_written(entries)
+        yield from self._held(held)
+        if self.folder / SAMPLES in entries and not held:
+            table = list(self._take(self.folder / SAMPLES, []))
+            yield from table
+            held = entries if (self.folder / SAMPLES).exists() else held
+        yield from self._play([entry for entry in visible(self.folder) if entry not in held])
+
+    def _play(self, entries: list[Path]) -> Iterator[IngestResult]:
+        folders = [entry for entry in entries if entry.is_dir() and not entry.is_symlink()]
+        loose = [entry for entry in folders if self._is_class(entry)]
+        tables = [entry for entry in entries if entry.is_file() and is_table(entry) and entry.name != SAMPLES]
+        sources = [([entry], entry) for entry in [*(folder for folder in folders if folder not in loose), *tables]]
+        sources += [(loose, self.folder)] if loose else []
+        for number, (inside, path) in enumerate(sources, 1):
+            yield from self._take(path, inside, last=number == len(sources))
+        others = [entry for entry in entries if entry not in folders and entry not in tables]
+        yield from self._put_aside([entry for entry in others if not self._is_votes(entry)])
+
+    def _still_written(self, entries: list[Path]) -> list[Path]:
+        """The entries to leave this run: a source is taken in whole, or its splits would be dealt from a part of it.
+
+        A CSV may speak of all the others, and samples.csv does: then none goes without it.
+        """
+        fresh = [entry for entry in entries if still_written(entry, self.now)]
+        if fresh and (self.folder / SAMPLES in entries or any(entry.suffix.lower() == ".csv" for entry in fresh)):
+            return entries
+        loose = [entry for entry in entries if entry.is_dir() and not entry.is_symlink() and self._is_class(entry)]
+        return [*dict.fromkeys([*fresh, *(loose if any(entry in fresh for entry in loose) else [])])]
+
+    def _held(self, entries: list[Path]) -> Iterator[IngestResult]:
+        if entries:
+            names = ", ".join(entry.name for entry in entries)
+            note = f"still being written to, so left in inbox/{self.job.collection} until the next run: {names}"
+            yield IngestResult(self.job.collection, INBOX, notes=[note])
+
+    def _is_class(self, folder: Path) -> bool:
+        if names_class(folder.name, self.job.params.labels):
+            return True
+        try:
+            inside = visible(folder)
+        except DataError:
+            return False  # told when it is taken in
+        return any(map(is_picture, inside)) and not any(one.is_dir() or is_table(one) for one in inside)
+
+    def _take(self, path: Path, entries: list[Path], *, last: bool = False) -> Iterator[IngestResult]:
+        job = replace(self.job, empties=self.folder if last else None)
+        job = replace(job, source=slug(name_of(path))) if entries == [path] else job
+        try:
+            with explained():
+                result = self._taken_in(job, path, entries)
+        except DataError as error:
+            result = IngestResult(job.collection, job.source, problem=str(error), remedy=error.remedy)
+        yield from [result] if result else []
+
+    def _taken_in(self, job: Job, path: Path, entries: list[Path]) -> IngestResult | None:
+        if entries and not any(map(_holds_files, entries)):
+            _clear(entries)
+            gone = [entry.name for entry in entries if not entry.exists()]
+            note = f"nothing was in: {', '.join(gone)}; removed"
+            return IngestResult(job.collection, job.source, notes=[note]) if gone else None
+        loose = path == self.folder
+        if not loose and path.is_dir() and (example := _no_samples(path)):
+            # Somebody's notes are not a reason for a run to fail; what was meant to be samples is (`take_in` raises).
+            note = f"{path.name}/ left aside: it holds no picture and no table, but {example}; take it out"
+            return IngestResult(job.collection, INBOX, notes=[note])
+        only = [entry.name for entry in entries] if loose else None
+        result = take_in(job, path, layout=CLASS_FOLDERS if loose else None, only=only)
+        _clear(entries or visible(self.folder))
+        return result
+
+    def _put_aside(self, entries: list[Path]) -> Iterator[IngestResult]:
+        refusals = [refusal for entry in entries if (refusal := _loose(entry)) is not None]
+        if refusals:
+            quarantine = Quarantine(self.job.root / "quarantine" / self.job.collection / INBOX)
+            quarantine.keep(refusals, quarantine.note(refusals), move=True)
+            counts = dict(Counter(refusal.reason for refusal in refusals))
+            remedies = {refusal.reason: refusal.remedy for refusal in refusals}
+            yield IngestResult(self.job.collection, INBOX, refused=counts, remedies=remedies)
+        for entry in entries:
+            if entry.is_file() and entry.name != SAMPLES:
+                note = f"{entry.name} left aside: no folder and no table of samples; unpack it, or take it out"
+                yield IngestResult(self.job.collection, INBOX, notes=[note])
+
+    def _is_votes(self, entry: Path) -> bool:
+        # Captions are read with the pictures that they are of, and go with them.
+        return entry.name == CAPTIONS or (
+            entry.suffix.lower() == ".csv" and is_votes(header_of(entry), self.job.params.labels)
+        )
+
+
+def _loose(entry: Path) -> Refusal | None:
+    if entry.is_symlink():
+        return Refusal(entry.name, "leads out of the folder", "put there what it points to", entry)
+    if is_picture(entry):
+        return Refusal(entry.name, "lies in no class folder", "put it into a folder with the label's name", entry)
+    return None
+
+
+def _holds_files(entry: Path) -> bool:
+    """True if there is a file to take in or to put aside.
+
+    Raises:
+        DataError: A folder cannot be read.
+    """
+    if not entry.is_dir():
+        return True
+    walk = Walk(entry)
+    return bool(walk.files or walk.links)
+
+
+def _no_samples(folder: Path) -> str:
+    """The first file of a folder that holds neither pictures, of any format, nor tables; empty where it does."""
+    walk = Walk(folder)
+    if walk.links or any(is_picture(file) or file.suffix.lower() in {*UNREAD, ".csv"} for _, file in walk.files):
+        return ""
+    return next((path for path, _ in walk.files), "")
+
+
+def _clear(entries: Iterable[Path]) -> None:
+    for folder in (entry for entry in entries if entry.is_dir() and not entry.is_symlink()):
+        for path in folder.rglob("*"):
+            if LEFT_BEHIND.fullmatch(path.name) and path.is_file():
+                path.unlink()
+        remove_empty(folder)

@@ -1,0 +1,138 @@
+"""What an ingest is asked to do, and what it did."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from curation.annotations.sample_tables import SAMPLES
+from curation.store.index import collection_folder
+from curation.store.taxonomy import resolve, says_none
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from curation.intake.candidates import Candidate
+    from curation.params import CollectionParams
+
+REASONS_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Job:
+    """Where samples go, and what is said of their source."""
+
+    root: Path
+    collection: str
+    params: CollectionParams
+    source: str
+    starter: bool = False
+    licence: str = ""
+    credit: str = ""  # who must be named wherever a picture made from it is shown
+    move: bool = False
+    empties: Path | None = None  # an inbox of which this is the last entry: votes that lie in it are spent
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the source."""
+        return collection_folder(self.root, self.collection) / self.source
+
+    def label_of(self, candidate: Candidate) -> str | None:
+        """The label of the taxonomy that a candidate has; empty where nobody has said one, and nobody has to."""
+        # Of a film or a script it goes without saying; of a picture that has to be said.
+        if (self.params.medium != "image" and not candidate.label) or says_none(candidate.label, self.params.labels):
+            return ""
+        return resolve(candidate.label, self.params.labels)
+
+
+@dataclass(frozen=True)
+class IngestResult:
+    """What an ingest did.
+
+    Attributes:
+        collection: Where to.
+        source: The folder in datasets/C/ that holds the samples.
+        added: Samples that are new.
+        already: Samples that were there.
+        refused: How many for each reason; they lie in quarantine/C/SOURCE.
+        replaced_starter: The starter set went, since there is real data now.
+        labels: How many of the new ones for each label.
+        splits: The samples of the whole collection in each split.
+        remedies: What to do about each reason.
+        notes: What else is worth knowing.
+        problem: Why nothing was taken in, or why the set is not ready to learn from; empty when all is well.
+        remedy: What to do about the problem.
+        units: What is counted where it is added, and where it is refused: shots, and films.
+    """
+
+    collection: str
+    source: str
+    added: int = 0
+    already: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    replaced_starter: bool = False
+    labels: dict[str, int] = field(default_factory=dict)
+    splits: dict[str, int] = field(default_factory=dict)
+    remedies: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    problem: str = ""
+    remedy: str = ""
+    units: tuple[str, str] = ("", "")
+
+    def summary(self) -> str:
+        """The result in words, one line each."""
+        lines = [f"{self.collection}/{self.source}: {self._counts()}"]
+        lines += [f"  labels   {_counted(self.labels)}"] if self.labels else []
+        lines += self._refusals()
+        lines += [f"  splits   {_counted(self.splits)} (all of {self.collection})"] if self.splits else []
+        lines += ["  starter  its samples are gone: there is real data now"] if self.replaced_starter else []
+        lines += [f"  note     {note}" for note in (self.notes[1:] if self._idle else self.notes)]
+        lines += [f"  problem  {self.problem}", f"  remedy   {self.remedy}"] if self.problem else []
+        return "\n".join(line for line in lines if line)
+
+    @property
+    def _idle(self) -> bool:
+        """There is nothing to count, and one thing to say."""
+        return bool(self.notes) and not (self.added or self.already or self.refused or self.problem)
+
+    def _counts(self) -> str:
+        if self._idle:
+            return self.notes[0]
+        refused = sum(self.refused.values())
+        unit = f" {self.units[0]}" if self.units[0] else ""
+        refused_unit = f" {self.units[1].removesuffix('s') if refused == 1 else self.units[1]}" if self.units[1] else ""
+        if self.already and not self.added and not refused:
+            return f"already there, all {self.already:,}{unit}"
+        return f"{self.added:,}{unit} added, {self.already:,} already there, {refused:,}{refused_unit} refused"
+
+    def _refusals(self) -> list[str]:
+        if not self.refused:
+            return []
+        lines, told = [], ""
+        for reason, count in list(self.refused.items())[:REASONS_SHOWN]:
+            remedy = self.remedies.get(reason, "")
+            lines += [f"           {told}"] if told not in {"", remedy} else []
+            lines += [f"  refused  {count:,}: {reason}"]
+            told = remedy
+        more = len(self.refused) - REASONS_SHOWN
+        lines += [f"  refused  and for {more:,} more reasons"] if more > 0 else []
+        place = f"quarantine/{self.collection}/{self.source}"
+        return [*lines, f"           {told}".rstrip(), f"  kept in  {place}, with their reasons in reasons.csv"]
+
+
+def slug(name: str) -> str:
+    """A source's name from a folder's: small letters of any script, digits, dashes."""
+    return re.sub(r"[\W_]+", "-", unicodedata.normalize("NFKC", name).casefold()).strip("-") or "source"
+
+
+def name_of(path: Path) -> str:
+    """What a source is called that lies at a path: the folder, or the table."""
+    if path.is_dir():
+        return path.name
+    return path.parent.name if path.name == SAMPLES else path.stem
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())

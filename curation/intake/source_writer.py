@@ -1,0 +1,56 @@
+"""The index of one source as an intake reads, changes and writes it, whatever its medium."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from common.atomic import replacing
+from curation.store.consent import may_train, read_expired
+from curation.store.index import INDEX, SCHEMA, SOURCE, read_source
+from curation.store.source_info import read_said
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from curation.intake.job import Job
+
+Row = dict[str, Any]
+TERMS = ("use", "until", "caption")  # the last word on these holds, whenever the sample came in
+
+
+def rows_of(folder: Path) -> list[Row]:
+    """The rows of a source; none where it is new."""
+    if not (folder / INDEX).is_file():
+        return []
+    return [{str(name): value for name, value in row.items()} for row in read_source(folder).to_dict("records")]
+
+
+def write_index(job: Job, layout: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes source.json, then the index: from here on the samples are in."""
+    before = read_said(job.folder)
+    said = {"starter": job.starter, "licence": job.licence or before.get("licence", "")}
+    if credit := job.credit or before.get("credit", ""):
+        said["credit"] = credit
+    said |= {"layout": layout, "medium": job.params.medium}
+    with replacing(job.folder / SOURCE) as partial:
+        partial.write_text(json.dumps(said, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    written = [{**row, "votes": list(row["votes"].items()) if row["votes"] else None} for row in rows]
+    with replacing(job.folder / INDEX) as partial:
+        pq.write_table(pa.Table.from_pylist(written, schema=SCHEMA), partial)
+
+
+def withheld(job: Job, rows: Sequence[Row]) -> Iterator[str]:
+    """What is in and will not be learned from; the days are compared where the splits are extended."""
+    expired = read_expired(job.root, job.collection)
+    ended = sum(row["id"] in expired for row in rows)
+    if ended:
+        yield f"{ended:,} of {len(rows):,} will not be learned from: their consent has ended (until)"
+    uses = Counter(row["use"] for row in rows if not may_train(row["use"]))
+    for use, count in uses.most_common(3):
+        yield f"{count:,} of {len(rows):,} will not be learned from: their use is {use!r}, without `training`"

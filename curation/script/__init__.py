@@ -1,0 +1,1 @@
+"""The medium script: ingest, reading screenplays and plays, checks, near duplicates, and clean."""

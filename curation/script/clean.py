@@ -1,0 +1,190 @@
+"""Clean for scripts: works are judged as a whole, then scene by scene; what is kept is canonical Fountain, in order.
+
+A scene has the split, the group and the terms of its work, so no play stands in two splits. Of two drafts of one work
+that in the test split stays, else that in validation; of scenes that stand in two works likewise, so that nothing is
+learned from that a score is taken on. Works in another language are kept apart: packed, and in no split's array.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from common.progress import progress
+from curation.errors import RefusedError
+from curation.quality.readers import TextReader
+from curation.quality.reasons import mark
+from curation.quality.verdicts import Examined, copies_found, places, withhold
+from curation.script.checks import look_at_all, mark_scenes, mark_works
+from curation.script.document import TAKEN_OUT, read_work
+from curation.script.near_duplicates import mark_copies, runs_of
+from curation.store.consent import read_expired
+from curation.store.index import read_bytes, read_index, sources
+from curation.store.packing import TEXTS
+from curation.store.sample_set import REASONS_APART, array_names
+from curation.store.source_info import credits_of, real_sources
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from curation.params import CollectionParams, ScriptParams
+    from curation.script.document import Scene, Work
+
+UNNAMED = "no genre"
+MAX_LOST = 0.01  # of a work's words, above which somebody should look at it
+EXTRAS = ("work", "scene", "heading", "speakers", "cues", "language", "licence")
+COPIES = ("exact duplicate", "another draft", "near duplicate")
+# What every scene has from its work.
+OF_WORK = (
+    "source", "sha256", "label", "split", "group", "performer", "votes", "use", "until", "caption", "licence",
+    "grouped", "language", "reason", "why", "param", "copy_of",
+)  # fmt: skip
+
+
+def examine_scripts(root: Path, collection: str, params: CollectionParams) -> Examined:
+    """Reads all works, and runs all checks over them and their scenes.
+
+    Raises:
+        DataError: There are no scripts, or one is missing or damaged.
+    """
+    index = read_index(root, collection, params)
+    works = index.sort_values(["source", "id"], ignore_index=True)
+    works = works.assign(reason="", why="", copy_of=None, label=works["label"].where(works["label"] != "", UNNAMED))
+    withhold(works, works["id"], read_expired(root, collection))
+    read = _read(root, collection, works)
+    table = _judged(works.assign(**look_at_all(works.index, read)), _scenes(works, read), params.script)
+    _place(table)
+    said = _said(root, collection, table, read)
+    left_out = dict(index.attrs.get("left_out", {}))
+    return Examined(table, [], left_out, TextReader(), EXTRAS, said, TEXTS)
+
+
+def _judged(works: pd.DataFrame, scenes: pd.DataFrame, params: ScriptParams) -> pd.DataFrame:
+    """The scenes with what speaks against their works, and against them."""
+    mark_works(works, params)
+    parts = scenes.groupby("of")
+    texts, runs = parts["text"].agg("".join), parts["runs"].agg(_union)
+    mark_copies(works, texts, runs, params.near_works, "another draft")
+    table = _with_works(scenes, works)
+    mark_scenes(table, params)
+    mark_copies(table, table["text"], table["runs"], params.near_scenes, "near duplicate")
+    return table
+
+
+def _read(root: Path, collection: str, works: pd.DataFrame) -> dict[Any, Work]:
+    """The works that can be read, by the label of their row; the others are marked."""
+    read: dict[Any, Work] = {}
+    wanted = works[works["reason"] == ""]
+    with progress(total=len(wanted), title="clean: read", unit="work") as bar:
+        for row, data in read_bytes(root, collection, wanted):
+            suffix = f".{works['shard'][row].rpartition('.')[2]}"
+            try:
+                read[row] = read_work(data, suffix)
+            except RefusedError as error:
+                mark(works, pd.Series(works.index == row), "unreadable", error.reason)
+            bar.update()
+    return read
+
+
+def _scenes(works: pd.DataFrame, read: dict[Any, Work]) -> pd.DataFrame:
+    """One row a scene, in order; of a work that has none, or was not read, one row that stands for it."""
+    nothing = {"scene": 0, "heading": "", "speakers": [], "cues": 0, "text": "", "signs": 0, "runs": runs_of("")}
+    scenes = [
+        {"of": row, **told}
+        for row in works.index
+        for told in ([_told(scene) for scene in read[row].scenes] if row in read else []) or [nothing]
+    ]
+    ids = [f"{works['id'][scene['of']]}-{scene['scene']:04d}" for scene in scenes]
+    return pd.DataFrame(scenes).assign(id=ids)
+
+
+def _told(scene: Scene) -> dict[str, Any]:
+    return {
+        "scene": scene.number,
+        "heading": scene.heading,
+        "speakers": list(dict.fromkeys(scene.cues)),
+        "cues": len(scene.cues),
+        "text": scene.text,
+        "signs": len(scene.words),
+        "runs": runs_of(scene.words),
+    }
+
+
+def _union(runs: pd.Series) -> np.ndarray:
+    return np.unique(np.concatenate(list(runs)))
+
+
+def _with_works(scenes: pd.DataFrame, works: pd.DataFrame) -> pd.DataFrame:
+    """Scenes with what they have from their works; of a work that is another's copy each scene is one of that."""
+    table = scenes.join(works[list(OF_WORK)], on="of").assign(work=scenes["of"].map(works["title"]))
+    known = set(table["id"])
+    copies = [
+        other and _counterpart(str(other), name, known)
+        for other, name in zip(table["copy_of"], table["id"], strict=True)
+    ]
+    return table.assign(copy_of=pd.Series(copies, index=table.index, dtype=object))
+
+
+def _counterpart(work: str, scene: str, known: set[str]) -> str:
+    """The scene with the same number in another work; its first where it has fewer."""
+    same = f"{work}-{scene.rpartition('-')[2]}"
+    return same if same in known else f"{work}-0001"
+
+
+def _place(table: pd.DataFrame) -> None:
+    """Which are kept, and where in its array each text lies, in bytes."""
+    table["kept"] = table["reason"] == ""
+    table["row"] = places(table)
+    table["length"] = table["text"].map(lambda text: len(text.encode())).where(table["row"] >= 0, 0)
+    ends = table["length"].groupby(array_names(table)).cumsum()
+    table["offset"] = (ends - table["length"]).where(table["row"] >= 0, -1)
+
+
+def _said(root: Path, collection: str, table: pd.DataFrame, read: dict[Any, Work]) -> dict[str, Any]:
+    """The labels that occur, who must be named, which sources are starters, and what was found work by work."""
+    real = real_sources(root, collection)
+    taken_out = sum((work.taken_out for work in read.values()), Counter[str]())
+    apart = table.loc[table["reason"].isin(REASONS_APART), "language"].map("in {}".format).value_counts()
+    return {
+        "labels": sorted(table.loc[table["kept"], "label"].unique()),
+        "credits": credits_of(root, collection),
+        "starters": [name for name in sources(root, collection) if name not in real],
+        "findings": {
+            **copies_found(table, COPIES),
+            "kept apart": {str(name): int(count) for name, count in sorted(apart.items())},
+            "taken out": {kind: taken_out[kind] for kind in TAKEN_OUT},
+            "words": _words(read),
+        },
+        "works": {
+            name: _account(scenes, read.get(scenes["of"].iloc[0]))
+            for name, scenes in table.groupby(table["id"].str.rpartition("-")[0])
+        },
+    }
+
+
+def _account(scenes: pd.DataFrame, work: Work | None) -> dict[str, Any]:
+    first = scenes.iloc[0]
+    return {
+        "title": first["work"],
+        **{name: first[name] for name in ("source", "split", "language")},
+        "scenes": int((scenes["scene"] > 0).sum()),
+        "kept": int(scenes["kept"].sum()),
+        "taken_out": dict(sorted(work.taken_out.items())) if work is not None else {},
+        "words": asdict(work.words) if work is not None else {},
+    }
+
+
+def _words(read: dict[Any, Work]) -> dict[str, int]:
+    """Where the words of all works are: left out by reason, and lost; and how many works lost more than a few."""
+    accounts = [work.words for work in read.values()]
+    left_out = sum((Counter(one.left_out) for one in accounts), Counter[str]())
+    return {
+        "in the files": sum(one.total for one in accounts),
+        **{f"left out: {reason}": count for reason, count in sorted(left_out.items())},
+        "lost": sum(one.lost for one in accounts),
+        f"works that lost over {MAX_LOST:.0%}": sum(one.lost > MAX_LOST * one.total for one in accounts),
+    }

@@ -1,0 +1,39 @@
+"""Scripts as they are taken in: read once to see that there is one, then kept as they are, a row a work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from curation.annotations.sample_tables import SCRIPTS
+from curation.errors import RefusedError
+from curation.intake.file_medium import FileKind, Incoming, Row
+from curation.script.document import SUFFIXES, read_work
+from curation.script.text_encoding import EXPORT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from curation.intake.job import Job
+
+MB = 1_000_000
+
+
+def _read(job: Job, script: Incoming) -> list[Row]:
+    most = job.params.script.max_size_mb
+    if script.file.stat().st_size > most * MB:
+        reason = f"is larger than a script can be: more than {most:g} MB"
+        raise RefusedError(reason, f"part it into its works, or raise collections.{job.collection}.script.max_size_mb")
+    work = read_work(script.file.read_bytes(), script.file.suffix.lower())
+    if not work.headings and not work.cues:
+        reason = "is no script: it has no scene heading and nobody speaks in it"
+        raise RefusedError(reason, f"{EXPORT}; or leave it out")
+    title = script.candidate.title or work.title or Path(script.candidate.path).stem
+    return [{"id": script.sha256[:12], "width": 0, "height": 0, "title": script.masked(title)}]
+
+
+def _told(rows: Sequence[Row]) -> str:
+    return f"{len(rows):,} work{'s' * (len(rows) != 1)}; a work stays whole in its split"
+
+
+SCRIPT = FileKind("script", "works", SUFFIXES, SCRIPTS, _read, _told, labelled_by_folder=True)

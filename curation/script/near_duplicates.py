@@ -1,0 +1,108 @@
+"""Texts that are near copies of each other, by MinHash (Broder, 1997) over runs of words.
+
+A text is the set of its runs of five words; how much two texts share is the Jaccard similarity of their sets. MinHash
+finds the pairs that may be alike without comparing all with all, and their sets say whether they are.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from datasketch import MinHash, MinHashLSH
+
+from curation.quality.reasons import SHELTER, mark
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+RUN = 5  # words
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # Knuth's multiplier: it carries every bit into the upper half
+PERMUTATIONS = 128
+LOOSER = 0.5  # of the similarity: MinHash estimates, and would else miss pairs that are just so alike
+_WORDS = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
+
+
+def runs_of(text: str) -> np.ndarray:
+    """The runs of words of a text as hashes, uint32 R, each once and in order; of a shorter text all its words are one.
+
+    Case, signs and the breaks of lines do not count.
+    """
+    words = [_hash(word) for word in _WORDS.findall(text.casefold())]
+    if not words:
+        return np.zeros(0, np.uint32)
+    hashes_w = np.array(words, np.uint64)
+    count = max(1, len(hashes_w) - RUN + 1)
+    mixed_r = np.zeros(count, np.uint64)
+    for place in range(min(RUN, len(hashes_w))):
+        mixed_r = (mixed_r + hashes_w[place : place + count]) * GOLDEN
+    return np.unique((mixed_r >> np.uint64(32)).astype(np.uint32))
+
+
+def leaders_of(texts: Sequence[np.ndarray], similarity: float) -> np.ndarray:
+    """For each text the first one that it is a near copy of and that is not a copy itself; else itself. int64 N.
+
+    Args:
+        texts: Their runs, in the order in which they have a claim to stay.
+        similarity: From where on two texts are near copies.
+    """
+    index = MinHashLSH(threshold=LOOSER * similarity, num_perm=PERMUTATIONS)
+    leaders = np.arange(len(texts))
+    for number, sketch in enumerate(
+        MinHash.generator(map(np.ndarray.tolist, texts), num_perm=PERMUTATIONS, hashfunc=int)
+    ):
+        alike = (other for other in sorted(index.query(sketch)) if shared(texts[other], texts[number]) >= similarity)
+        leaders[number] = next(alike, number)
+        if leaders[number] == number and len(texts[number]):
+            index.insert(number, sketch)
+    return leaders
+
+
+def shared(first: np.ndarray, second: np.ndarray) -> float:
+    """How much two texts share: the runs that both have, as a part of those that either has."""
+    both = len(np.intersect1d(first, second, assume_unique=True))
+    either = len(first) + len(second) - both
+    return both / either if either else 0.0
+
+
+def mark_copies(table: pd.DataFrame, texts: pd.Series, runs: pd.Series, similarity: float, near: str) -> None:
+    """Marks texts that are copies of others; fills `copy_of` with the id of the one that stays.
+
+    The copy in the test split stays, else that in validation, else that in train, as with pictures.
+
+    Args:
+        table: With id, split, reason and why; rows with a reason are left alone.
+        texts: By the label of their row.
+        runs: Their runs, likewise.
+        similarity: From where on two texts are near copies.
+        near: The reason that these get.
+    """
+    alive = table.loc[table["reason"] == "", ["id", "split"]]
+    order = alive.assign(split=alive["split"].map(SHELTER.index)).sort_values(["split", "id"]).index
+    first: dict[str, int] = {}
+    exact = {row: first.setdefault(texts[row], row) for row in order}
+    originals = list(first.values())
+    leaders = leaders_of([runs[row] for row in originals], similarity)
+    stays = {row: originals[leader] for row, leader in zip(originals, leaders, strict=True)}
+    same = table.index.to_series().map(exact)
+    _mark(table, same, "exact duplicate", "same text as ")
+    _mark(table, same.map(stays), near, "shares most of its words with ")
+    copies = table["reason"].isin(["exact duplicate", near]) & table["copy_of"].isna() & same.notna()
+    table.loc[copies, "copy_of"] = same[copies].map(stays).map(table["id"])
+
+
+def _mark(table: pd.DataFrame, other: pd.Series, reason: str, words: str) -> None:
+    hit = other.notna() & (other != table.index)
+    mark(
+        table, hit, reason, words + other.map(table["id"]).astype(str) + " in " + other.map(table["split"]).astype(str)
+    )
+
+
+@cache
+def _hash(word: str) -> int:
+    return zlib.crc32(word.encode())

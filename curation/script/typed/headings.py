@@ -1,0 +1,121 @@
+"""Scene headings as they are typed: with scene numbers at either side, over one line or two, in any case.
+
+    19:  INT. MILL - DAY            2b   INT. MILL - DAY        A-12  EXTERIOR - MILL - DAY
+    1 INT. MILL - DAY 1             12-13 INT./EXT. VAN         **INT. MILL - DAY**
+
+Of what stands at the right only a number is the scene's: what holds a digit and is set apart, or equals the one at the
+left. All else is place and time.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from rushes.screenplay.elements import Element
+from rushes.screenplay.headings import FOREIGN, TRAILING, TYPED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from curation.script.typed.lines import Line
+
+MAX_HEADING = 200  # letters; what is longer is none, however it begins
+MIN_BROKEN = 30  # letters of a first line that may have been too long for its column
+_ONE = r"[A-Z]{0,3}-?\d{1,4}(?:\.\d{1,2})?[A-Za-z]{0,4}"
+_NUMBER = rf"{_ONE}(?:\s?[-\u2013,&/]\s?{_ONE}){{0,3}}"
+_LABEL = r"(?:SC(?:[EÈ]NE)?|S[EÉ]Q(?:UENCE)?|SEC(?:UENCIA)?|SZENE|BILD|ESCENA|SCENA|СЦЕНА)"
+_BEFORE = rf"(?:(?:{_LABEL}\.?\s*|#\s?|[(\[])?(?P<number>{_NUMBER}|[A-Z](?=[.):]))[.):,#\]]*\s*(?:[-\u2013]\s*)?)?"
+_LEAD = (
+    r"(?:(?:FLASH ?(?:BACK|FORWARD)|INTERCUT|ESTABLISHING(?: SHOT)?|MONTAGE|DREAM(?: SEQUENCE)?|BACK TO)"
+    r"\s*[:\u2013\u2014-]+\s*)?"
+)
+_PLACE_FIRST = re.compile(rf"{_BEFORE}(?P<text>[^\W\d_].*?[\s./,\u2013-]\s?{TRAILING}\b.*)")
+_HEADING = re.compile(
+    rf"{_BEFORE}"
+    rf"(?P<text>{_LEAD}(?P<opening>(?i:{TYPED}))(?P<point>\.|\s*[:\u2013\u2014-]|/|(?=\s)).*)"
+)
+_AT_RIGHT = re.compile(rf"(?P<gap>\s+)(?:[-\u2013]\s|[#(\[])?(?P<number>{_NUMBER})[.):*#\]]*$")
+_YEAR = re.compile(r"(?:1[5-9]|20)\d\d")
+_WRAPPED = re.compile(r"([*_]{1,4})(?=\S)(.+?)(?<=\S)\1")
+_TIME = re.compile(
+    r"(?:DAY(?:BREAK|LIGHT)?|NIGHT(?:FALL)?|MORNING|EVENING|(?:AFTER)?NOON|MIDNIGHT|DAWN|DUSK|SUN(?:SET|RISE)|LATER"
+    r"|TWILIGHT|CONTINUOUS|CONTINUING|SAME(?: TIME)?)\W*$"
+)
+_CAPITALS = re.compile(
+    r"(?:(?:[^\W_a-z]|[\W_])\S*|of|the|in|on|at|by|to|and|a)(?:\s+(?:(?:[^\W_a-z]|[\W_])\S*|of|the|in|on|at|by|to|and|a))*"
+)
+_SMALL = re.compile(r"(?<=[A-Z])[a-z]{1,3}(?=[A-Z])|(?<=\d)(?:st|nd|rd|th|s)\b|(?<=['\u2019])s\b")
+_CLEAR = 2  # blanks by which a number stands apart
+
+
+def is_capital(words: str) -> bool:
+    """True if words are in capitals, McCLANE and 2nd among them."""
+    return _SMALL.sub("", words).isupper()
+
+
+def heading_of(words: str) -> Element | None:
+    """The heading in these words, its number taken off; None where they are none in any place."""
+    if len(words) > MAX_HEADING:
+        return None
+    wrapped = _WRAPPED.fullmatch(words)
+    found = _HEADING.fullmatch(wrapped[2] if wrapped else words)
+    if found is None or not _is_certain(found):
+        found = _PLACE_FIRST.fullmatch(words) if words.isupper() else None
+    if found is None:
+        return None
+    text, number = _without_right(found["text"], found["number"] or "")
+    number = re.sub(r"[^\w.-]+", "-", number)
+    return Element("heading", " ".join(text.split()), number=number)
+
+
+def reads_on(heading: Line, line: Line, below: Line | None) -> bool:
+    """True if a line is the rest of a heading that was too long for one."""
+    first = heading_of(heading.words)
+    text = first.text if first else heading.words
+    is_alike = is_capital(line.words) if is_capital(text) else _CAPITALS.fullmatch(line.words)
+    if line.gap or not is_alike or heading_of(line.words):
+        return False
+    is_alone = below is None or below.gap > 0
+    last = line.words.upper()
+    if is_alone and (text.endswith(("-", "\u2013", "/", ",")) or re.fullmatch(rf"\W*{_TIME.pattern}", last)):
+        return True
+    is_full = len(text) >= MIN_BROKEN and not _TIME.search(text.upper())
+    return is_full and is_alone and not line.words.endswith((".", "!", "?", ":"))
+
+
+def joined(heading: Line, others: Sequence[Line]) -> Element:
+    """A heading of several lines as one."""
+    first = heading_of(heading.words)
+    if first is None:
+        message = f"{heading.words!r} is not a heading"
+        raise AssertionError(message)
+    text, number = _without_right(" ".join([first.text, *(line.words for line in others)]), first.number)
+    return Element("heading", " ".join(text.split()), number=number)
+
+
+def _is_certain(found: re.Match[str]) -> bool:
+    """True if what opens a line in small letters, or without a full stop, is still no common word."""
+    opening, point, text = found["opening"], found["point"].strip(), found["text"]
+    if opening.isupper():
+        return bool(point or "/" in opening) or is_capital(text)
+    if FOREIGN.fullmatch(opening):
+        return False
+    if opening.islower():
+        return point == "." and bool(re.search(r"\s[-\u2013\u2014]{1,2}\s", text))
+    is_set = bool(_CAPITALS.fullmatch(text) and re.search(r"\s[-\u2013]\s", text))  # Int Mill - Day
+    is_marked = point == "." or "/" in opening or (point != "" and len(opening) > len("ext"))
+    return opening[0].isupper() and (is_marked or is_set)
+
+
+def _without_right(text: str, left: str) -> tuple[str, str]:
+    """A heading without the number at its right end, and the number it has."""
+    found = _AT_RIGHT.search(text)
+    if found is None or not text[: found.start()].strip():
+        return text, left
+    number, gap = found["number"], len(found["gap"])
+    if number.casefold() == left.casefold():
+        return text[: found.start()], left
+    inside = max((len(run) for run in re.findall(r"\s+", text[: found.start()])), default=0)
+    is_apart = gap >= _CLEAR and (bool(left) or (gap > inside and not _YEAR.fullmatch(number)))
+    return (text[: found.start()], left or number) if is_apart else (text, left)

@@ -1,0 +1,220 @@
+"""What stands on the pages of a script and not in it: numbers, (MORE), revision marks, watermarks, a library's words.
+
+They are found in lines of plain text, whatever its layout, and counted by what they are. A sentence that a page has
+parted is put together again. (CONT'D) stands in cues, and goes with the elements (`tidy`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from curation.script.typed.headings import heading_of
+from curation.script.typed.names import bare_name, may_be_cue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rushes.screenplay.elements import Element
+
+NUMBERS, MORE, CONTINUED = "page numbers", "MORE and CONT'D", "CONTINUED"
+REVISIONS, WATERMARKS, LIBRARY, FADE_IN = "revision marks", "watermarks", "Gutenberg boilerplate", "FADE IN"
+MARKS = (NUMBERS, MORE, CONTINUED, REVISIONS, WATERMARKS, LIBRARY, FADE_IN)
+PAGE_LINES, MIN_PAGE_LINES = 55, 10
+MIN_PAGES = 4  # on fewer pages a line that comes back proves nothing
+PAGES_SHARE = 0.5  # of the pages, at least, bear a watermark
+TURN, EVEN = 3, 0.25  # lines beside the turn of a page; how unlike the lengths of pages may be
+EVEN_SHARE = 0.75  # of the distances, at least, are those of pages
+MAX_MARK = 100  # signs of a line that belongs to a page
+
+_FEED = "\f"
+_NUMBER = re.compile(
+    r"\s*(?:page\s+)?(?:[-\u2013\u2014(]\s*)?\d{1,3}[a-z]?(?:\s+of\s+\d{1,3})?\s*[-\u2013\u2014).]?\s*", re.IGNORECASE
+)
+_MORE = re.compile(r"\s*(?:\(\s*(?:MORE|CONT['\u2019]?D)\s*\)|-+\s*MORE\s*-+)\s*", re.IGNORECASE)
+_CONTINUED = re.compile(r"\s*(?:\d+[A-Z]?\s+)?\(?\s*CONTINUED\s*:?\s*\)?\s*(?:\(\d+\))?:?(?:\s+\d+[A-Z]?\.?)?\s*")
+_REVISED = re.compile(
+    r"\s*(?:\(?(?:white|blue|pink|yellow|green|goldenrod|buff|salmon|cherry|tan)\)?\s+)?"
+    r"(?:rev(?:\.|ised|isions?)|draft)[^a-z]*\d{1,4}[./-]\d{1,2}(?:[./-]\d{1,4})?[\s\d.()*-]*",
+    re.IGNORECASE,
+)
+_STAR = re.compile(
+    r"(?:(?<=\S)(?:[ \t]{2,}|\t)|(?:(?<=\d)|(?<=\d[A-Z]))[ \t]+|^\s*)[*|][ \t]*$"
+)  # in the right margin, or alone in its line
+_OPENS = re.compile(r"\s*\*{3} ?START OF (?:THE|THIS) PROJECT GUTENBERG", re.IGNORECASE)
+_CLOSES = re.compile(r"\s*(?:\*{3} ?END OF (?:THE|THIS) |End of (?:the )?)Project Gutenberg", re.IGNORECASE)
+_FADE_IN = re.compile(r"\s*FADE(?:S)? (?:IN|UP)\s*[:.]?\s*", re.IGNORECASE)
+# A running head: some words, and far at the right the number of the page.
+_RUNNING_HEAD = re.compile(r"(?P<words>\S.*?\S)\s{4,}(?:page\s+)?\d{1,3}[a-z]?\.?", re.IGNORECASE)
+_DATED = re.compile(r"\b(?:rev(?:\.|ised|isions?)|draft)(?![a-z])|\d{1,4}[./-]\d{1,2}[./-]\d{1,4}", re.IGNORECASE)
+_CONTD = re.compile(r"\(\s*(?:CONT(?:['\u2019]?D|INU(?:ED|ING))?\.?)\s*\)", re.IGNORECASE)
+_OPEN_END = re.compile(r"[\w,;\u2019'-]$")
+
+
+def without_page_marks(lines: Sequence[str]) -> tuple[str, Counter[str]]:
+    """The text of these lines without what belongs to its pages, and how many lines were of each kind."""
+    lines, found = _without_library(lines)
+    watermarks = _watermarks(lines)
+    kinds = _without_countdowns([_kind(lines, place, watermarks) for place in range(len(lines))])
+    found += Counter(filter(None, kinds))
+    stars = [bool(not kind and _STAR.search(line)) for kind, line in zip(kinds, lines, strict=True)]
+    found += Counter({REVISIONS: sum(stars)})
+    bare = [_STAR.sub("", line) if star else line for line, star in zip(lines, stars, strict=True)]
+    return "\n".join(_joined(bare, kinds)).replace(_FEED, "\n"), +found
+
+
+def tidy(elements: Iterable[Element], *, paged: bool = False) -> tuple[list[Element], Counter[str]]:
+    """Elements without what tells that a speech goes on; the parts of a speech that a page has parted are one again.
+
+    Args:
+        elements: What was read.
+        paged: They were typed on pages, where `ANNA (CONT'D)` goes on with what `ANNA (V.O.)` says.
+    """
+    kept: list[Element] = []
+    found: Counter[str] = Counter()
+    speaker = ""  # of the last speech, as long as nothing else has come
+    for element in elements:
+        mark = _mark(element)
+        found[mark] += bool(mark)
+        if element.kind == "character":
+            name = " ".join(_CONTD.sub("", element.text).split()) or element.text
+            if not (mark and name in {speaker, bare_name(speaker) if paged else speaker}):
+                kept.append(replace(element, text=name))
+                speaker = name
+        elif not mark:
+            speaker = speaker if element.kind in {"dialogue", "parenthetical"} else ""
+            _append(kept, element)
+    return kept, +found
+
+
+def _mark(element: Element) -> str:
+    """What an element tells of its page; empty for one that tells nothing, as nearly all."""
+    if element.kind == "character":
+        return MORE if _CONTD.search(element.text) else ""
+    if element.kind in {"action", "transition"} and _FADE_IN.fullmatch(element.text):
+        return FADE_IN
+    text = f"({element.text})" if element.kind == "parenthetical" else element.text
+    told = element.kind in {"action", "dialogue", "parenthetical"} and (_MORE.fullmatch(text) or _CONTD.fullmatch(text))
+    return MORE if told else ""
+
+
+def _append(kept: list[Element], element: Element) -> None:
+    last = kept[-1] if kept else None
+    if last is not None and last.kind == element.kind == "dialogue":
+        parted = " " if _OPEN_END.search(last.text) else "\n"
+        kept[-1] = replace(last, text=f"{last.text}{parted}{element.text}")
+    else:
+        kept.append(element)
+
+
+def _without_library(lines: Sequence[str]) -> tuple[list[str], Counter[str]]:
+    """What stands between the two lines by which Project Gutenberg parts a work from its own words."""
+    start = next((place + 1 for place, line in enumerate(lines) if _OPENS.match(line)), 0)
+    end = next((place for place, line in enumerate(lines) if place >= start and _CLOSES.match(line)), len(lines))
+    return list(lines[start:end]), +Counter({LIBRARY: start + len(lines) - end})
+
+
+def _kind(lines: Sequence[str], place: int, watermarks: set[str]) -> str:
+    """What a line is that belongs to the page; empty for one that belongs to the script."""
+    line = lines[place].replace(_FEED, "").strip()
+    if not line or len(line) > MAX_MARK:
+        return ""
+    if _MORE.fullmatch(line):
+        return MORE
+    if _CONTINUED.fullmatch(line):
+        return CONTINUED
+    if _REVISED.fullmatch(line):
+        return REVISIONS
+    if _normal(line) in watermarks:
+        return WATERMARKS
+    is_number = _is_running_head(lines, place) or (_NUMBER.fullmatch(line) and _is_alone(lines, place))
+    return NUMBERS if is_number else ""
+
+
+def _is_running_head(lines: Sequence[str], place: int) -> bool:
+    """Words and a page's number that stand alone; with a date or the number of a draft, or at the head of a page."""
+    line = lines[place].replace(_FEED, "").strip()
+    found = _RUNNING_HEAD.fullmatch(line)
+    if found is None or heading_of(line) or not _is_alone(lines, place):
+        return False
+    return bool(_DATED.search(found["words"])) or _FEED in lines[place] or line.endswith(".")
+
+
+def _without_countdowns(kinds: Sequence[str]) -> list[str]:
+    """Numbers right after each other are those of no pages."""
+    numbers = [place for place, kind in enumerate(kinds) if kind == NUMBERS]
+    counted = {place for pair in pairwise(numbers) if pair[1] - pair[0] < MIN_PAGE_LINES for place in pair}
+    return ["" if place in counted else kind for place, kind in enumerate(kinds)]
+
+
+def _is_alone(lines: Sequence[str], place: int) -> bool:
+    """True if no line of the script stands right above or right below."""
+    above, below = (lines[at] if 0 <= at < len(lines) else "" for at in (place - 1, place + 1))
+    return _FEED in lines[place] or all(
+        not line.strip() or _FEED in line or _CONTINUED.fullmatch(line) for line in (above, below)
+    )
+
+
+def _watermarks(lines: Sequence[str]) -> set[str]:
+    """Lines that come back on half of the pages and stand alone there; headings, cues and cuts come back as well."""
+    feeds = sum(_FEED in line for line in lines)
+    pages = feeds or sum(bool(line.strip()) for line in lines) // PAGE_LINES
+    if pages < MIN_PAGES:
+        return set()
+    found: dict[str, list[int]] = {}
+    for place, line in enumerate(lines):
+        if _may_be_watermark(lines, place):
+            found.setdefault(_normal(line), []).append(place)
+    least = max(MIN_PAGES, PAGES_SHARE * pages)
+    return {line for line, places in found.items() if len(places) >= least and _is_paged(lines, places)}
+
+
+def _is_paged(lines: Sequence[str], places: Sequence[int]) -> bool:
+    """True if lines come as pages do: at their turns, or about equally far apart. What people repeat does not."""
+    turns = sum(any(_FEED in near for near in lines[max(place - TURN, 0) : place + TURN + 1]) for place in places)
+    gaps = sorted(below - above for above, below in pairwise(places))
+    usual = gaps[len(gaps) // 2]
+    even = sum(abs(gap - usual) <= EVEN * usual for gap in gaps)
+    return turns > PAGES_SHARE * len(places) or (usual >= MIN_PAGE_LINES and even >= EVEN_SHARE * len(gaps))
+
+
+def _may_be_watermark(lines: Sequence[str], place: int) -> bool:
+    line = lines[place].replace(_FEED, "").strip()
+    if not line or len(line) > MAX_MARK or heading_of(line) or line[0] in "(#._*>" or line.endswith("TO:"):
+        return False
+    if may_be_cue(line) and not any(_FEED in near for near in lines[max(place - 3, 0) : place + 4]):
+        return False  # where every other line is empty, a name stands alone too
+    above, below = (lines[at] if 0 <= at < len(lines) else "" for at in (place - 1, place + 1))
+    is_alone = all(not near.strip() or _FEED in near or _NUMBER.fullmatch(near) for near in (above, below))
+    return (" " in line or "@" in line) and (is_alone or _FEED in lines[place])
+
+
+def _normal(line: str) -> str:
+    """A line in which pages differ only by their numbers."""
+    return re.sub(r"\d+", "#", " ".join(line.replace(_FEED, "").split()).casefold())
+
+
+def _joined(lines: Sequence[str], kinds: Sequence[str]) -> Iterable[str]:
+    """The lines that are left. Where a page was turned within a sentence no empty line is left between."""
+    kept: list[str] = []
+    turned = False
+    for line, kind in zip(lines, kinds, strict=True):
+        turned |= bool(kind) or _FEED in line
+        if kind:
+            continue
+        if line.strip():
+            if turned:
+                _close_up(kept, line)
+            turned = False
+        kept.append(line)
+    return kept
+
+
+def _close_up(kept: list[str], line: str) -> None:
+    above = next((place for place in range(len(kept) - 1, -1, -1) if kept[place].strip()), None)
+    goes_on = line.lstrip(f"{_FEED} \t")[:1].islower()
+    if above is not None and goes_on and _OPEN_END.search(kept[above].rstrip()):
+        del kept[above + 1 :]

@@ -1,0 +1,69 @@
+"""What a person has allowed: `use` says what a picture may be used for, `until` the last day of that.
+
+    datasets/C/expired.csv   id,until: those whose last day has passed; not there where none has
+
+A stage is a function of its files, so it must not look at the calendar: DVC would skip it on the very day that matters.
+So the list is data. Whatever extends the splits, every night and every ingest, makes it anew; on the day after a
+consent ends it changes, with it the version of the data, and everything behind it is made again without the sample.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from common.atomic import replacing
+from curation.store.index import collection_folder, read_csv
+
+if TYPE_CHECKING:
+    from datetime import date
+    from pathlib import Path
+
+    import pandas as pd
+
+EXPIRED = "expired.csv"
+TRAINING = "training"
+ENDED, NOT_FOR_TRAINING = "consent ended", "not for training"
+WITHHELD = (ENDED, NOT_FOR_TRAINING)  # these pictures are neither learned from nor measured on, looked at or shown
+
+
+def write_expired(root: Path, collection: str, rows: pd.DataFrame, today: date) -> None:
+    """Lists the samples whose last day is before today.
+
+    Args:
+        root: The checkout.
+        collection: The collection.
+        rows: All its samples, with `id` and `until`.
+        today: The day, where this machine stands.
+    """
+    path = collection_folder(root, collection) / EXPIRED
+    until = rows["until"].astype(object).where(rows["until"].notna(), "")
+    ended = rows.loc[(until != "") & (until < today.isoformat()), ["id", "until"]].sort_values("id")
+    if ended.empty:
+        path.unlink(missing_ok=True)
+        return
+    text = ended.to_csv(index=False, lineterminator="\n")
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        with replacing(path) as partial:
+            partial.write_text(text, encoding="utf-8")
+
+
+def read_expired(root: Path, collection: str) -> dict[str, str]:
+    """The samples whose consent has ended: id, and the last day.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    path = collection_folder(root, collection) / EXPIRED
+    if not path.is_file():
+        return {}
+    table = read_csv(path, ("id", "until"))
+    return dict(zip(table["id"], table["until"], strict=True))
+
+
+def may_train(use: str | None) -> bool:
+    """True if a picture may be learned from: nothing is said of its use, or training is one of the things said.
+
+    Things are parted by commas, semicolons or bars, and meant as they stand: "no training" is none.
+    """
+    return not use or TRAINING in {thing.strip().casefold() for thing in re.split(r"[,;|]", use)}

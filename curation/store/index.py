@@ -1,0 +1,254 @@
+"""The index of a collection's raw samples, as the stages read it.
+
+    datasets/C/SOURCE/index.parquet   one row a sample; where its bytes lie in SOURCE/shard-NNNNNN.tar
+                                      films: one row a shot; its film lies in SOURCE/SHA256.mp4 or the like
+                                      scripts: one row a work; it lies in SOURCE/SHA256.fountain or the like
+    datasets/C/splits.csv             id,split: made once, extended, never redrawn
+    datasets/C/corrections.csv        id,label,reason: what people found to be labelled wrongly
+
+On disk votes are counts by name, as they were cast: labels travel by name, so a taxonomy may grow or change its order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curation.errors import DataError
+from curation.store.taxonomy import line_to_add, resolve, shares
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from curation.params import CollectionParams
+
+INDEX = "index.parquet"
+SOURCE = "source.json"
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("source", pa.string()),
+        ("sha256", pa.string()),
+        ("label", pa.string()),
+        ("split", pa.string()),  # as given: train, validation, test, or empty
+        ("group", pa.string()),
+        ("performer", pa.string()),
+        ("votes", pa.map_(pa.string(), pa.float64())),
+        ("use", pa.string()),
+        ("until", pa.string()),
+        ("caption", pa.string()),
+        ("shard", pa.string()),
+        ("member", pa.string()),
+        ("offset", pa.int64()),
+        ("size_bytes", pa.int64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("origin", pa.string()),
+        # Of a film: a row is a shot, its frames are `first` up to but without `end`, `shard` is the file of the film.
+        ("film", pa.string()),
+        ("first", pa.int64()),
+        ("end", pa.int64()),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
+        # Of a script: a row is a work.
+        ("title", pa.string()),
+        ("licence", pa.string()),
+    ]
+)
+OPTIONAL = ("performer", "use", "until", "caption", "film", "first", "end", "start_s", "end_s", "title", "licence")
+
+
+def collection_folder(root: Path, collection: str) -> Path:
+    """Where the raw samples of a collection lie."""
+    return root / "datasets" / collection
+
+
+def sources(root: Path, collection: str) -> list[str]:
+    """The sources of a collection: the folders with an index."""
+    return sorted(
+        path.parent.name
+        for path in collection_folder(root, collection).glob(f"*/{INDEX}")
+        if not path.parent.name.startswith(".")
+    )
+
+
+def read_source(folder: Path) -> pd.DataFrame:
+    """The index of one source as it stands on disk; `votes` are counts by name (a dict) or None.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    try:
+        table = pq.read_table(folder / INDEX, schema=SCHEMA)
+    except (pa.ArrowInvalid, OSError) as error:
+        message = f"{folder / INDEX} cannot be read: {error}"
+        raise DataError(message, "bring it back: dvc checkout --force datasets.dvc") from error
+    votes = [dict(counts) if counts is not None else None for counts in table.column("votes").to_pylist()]
+    frame = table.drop_columns(["votes"]).to_pandas()
+    for column in OPTIONAL:
+        frame[column] = _with_none(frame[column])
+    frame["votes"] = pd.Series(votes, index=frame.index, dtype=object)
+    ordered: pd.DataFrame = frame[SCHEMA.names]
+    return ordered
+
+
+def read_sources(root: Path, collection: str) -> pd.DataFrame:
+    """The indexes of all sources of a collection, one below the other, as they stand on disk."""
+    folder = collection_folder(root, collection)
+    frames = [read_source(folder / name) for name in sources(root, collection)]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=SCHEMA.names)
+
+
+def learned_from(names: pd.Series, params: CollectionParams) -> pd.Series:
+    """Which of the sources, one a row, params.yaml names."""
+    named = [name for name in names.unique() if any(fnmatchcase(name, pattern) for pattern in params.sources)]
+    return names.isin(named)
+
+
+def read_index(root: Path, collection: str, params: CollectionParams) -> pd.DataFrame:
+    """The samples that params.yaml names, one row each, in a fixed order, index 0..N-1.
+
+    The columns are those of SCHEMA, made ready to learn from: `label` is one of the taxonomy, corrections applied
+    (a corrected sample loses its votes, which spoke of another label); `votes` are shares in the taxonomy's order
+    or None; `split` is that of splits.csv; `group` is never empty (the group given, else the performer, else the
+    picture's hash) and `grouped` says whether one was given. Samples whose label params.yaml no longer names are
+    left out; `.attrs["left_out"]` counts them by label.
+
+    Raises:
+        DataError: There are no samples, a sample has no split, or a correction names no label.
+    """
+    rows = read_sources(root, collection)
+    rows = rows[learned_from(rows["source"], params)].reset_index(drop=True)
+    if rows.empty:
+        _raise_nothing(root, collection, params)
+    rows = _correct(rows, root, collection, params)
+    rows = _in_taxonomy(rows, params.labels)
+    rows["split"] = _splits(rows, root, collection)
+    rows["grouped"] = (rows["group"] != "") | rows["performer"].notna()
+    rows["group"] = groups(rows)
+    rows["votes"] = pd.Series([counts and shares(counts, params.labels) for counts in rows["votes"]], dtype=object)
+    return rows
+
+
+def groups(rows: pd.DataFrame) -> pd.Series:
+    """What must stay together in one split: the group, else the performer, else the picture's hash."""
+    given = rows["group"].where(rows["group"] != "", rows["performer"])
+    return given.where(given.notna(), rows["sha256"].str[:12]).astype(str)
+
+
+def read_bytes(root: Path, collection: str, rows: pd.DataFrame) -> Iterator[tuple[Any, bytes]]:
+    """The bytes of samples, in the order in which they lie on disk, each hash checked.
+
+    Args:
+        root: The checkout.
+        collection: The collection that the rows are of.
+        rows: Rows of `read_index`.
+
+    Yields:
+        The label of the row in `rows.index`, and the bytes.
+
+    Raises:
+        DataError: A shard is missing or damaged.
+    """
+    for (source, shard), part in rows.groupby(["source", "shard"], sort=True):
+        yield from _read_shard(collection_folder(root, collection) / str(source) / str(shard), part)
+
+
+def read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    """A table of the collection that people may edit, all values as text.
+
+    Raises:
+        DataError: It cannot be read, lacks a column, or a line lacks a value.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (ValueError, OSError) as error:
+        message = f"{path} cannot be read: {error}"
+        raise DataError(message, "mend the line, or bring it back: dvc checkout --force datasets.dvc") from error
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        message = f"{path} has no column {', '.join(missing)}"
+        raise DataError(message, f"its first line must be: {','.join(columns)}")
+    short = table.index[(table[list(columns)] == "").any(axis=1)]
+    if len(short):
+        message = f"{path}, line {short[0] + 2}: it needs {' and '.join(columns)}"
+        raise DataError(message, "mend the line, or bring it back: dvc checkout --force datasets.dvc")
+    return table
+
+
+def _read_shard(path: Path, rows: pd.DataFrame) -> Iterator[tuple[Any, bytes]]:
+    if not path.is_file():
+        message = f"{path} is missing, and the index of {path.parent.name} names it"
+        raise DataError(message, "fetch it: dvc pull datasets.dvc")
+    ordered = rows.sort_values("offset")
+    places = zip(ordered.index, ordered["offset"], ordered["size_bytes"], ordered["sha256"], strict=True)
+    with path.open("rb") as file:
+        for row, offset, size_bytes, sha256 in places:
+            file.seek(offset)
+            data = file.read(size_bytes)
+            if hashlib.sha256(data).hexdigest() != sha256:
+                message = f"{path} is damaged at byte {offset}: what is there has another hash"
+                raise DataError(message, "bring it back: dvc checkout --force datasets.dvc")
+            yield row, data
+
+
+def _raise_nothing(root: Path, collection: str, params: CollectionParams) -> None:
+    there = sources(root, collection)
+    if there:
+        message = f"of {collection}'s sources ({', '.join(there)}) params.yaml names none: {params.sources}"
+        raise DataError(message, f"name one in params.yaml, under collections.{collection}.sources")
+    message = f"{collection} holds no samples"
+    raise DataError(message, f"take some in: python -m flows ingest {collection} PATH")
+
+
+def _correct(rows: pd.DataFrame, root: Path, collection: str, params: CollectionParams) -> pd.DataFrame:
+    path = collection_folder(root, collection) / "corrections.csv"
+    if not path.is_file():
+        return rows
+    table = read_csv(path, ("id", "label"))
+    labels = [resolve(name, params.labels) for name in table["label"]]
+    if None in labels:
+        line = labels.index(None)
+        message = f"{path}, line {line + 2}: no label {table['label'][line]!r}"
+        raise DataError(message, line_to_add(collection, params.labels, [table["label"][line]]))
+    corrected = rows["id"].map(dict(zip(table["id"], labels, strict=True)))
+    changed = corrected.notna() & (corrected != rows["label"])
+    rows["label"] = corrected.where(changed, rows["label"])
+    rows["votes"] = rows["votes"].where(~changed, None)
+    return rows
+
+
+def _in_taxonomy(rows: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
+    # Of a shot or a work nobody may have said what it shows.
+    meant = rows["label"].map({name: name and resolve(name, labels) for name in rows["label"].unique()})
+    left_out = rows.loc[meant.isna(), "label"].value_counts().to_dict()
+    rows = rows.assign(label=meant)[meant.notna()].reset_index(drop=True)
+    rows.attrs["left_out"] = {str(label): int(count) for label, count in left_out.items()}
+    return rows
+
+
+def _splits(rows: pd.DataFrame, root: Path, collection: str) -> pd.Series:
+    splits = rows["id"].map(read_splits(root, collection))
+    if splits.isna().any():
+        message = f"{int(splits.isna().sum()):,} samples of {collection} have no split yet: an ingest was cut short"
+        raise DataError(message, "run: make nightly")
+    return splits
+
+
+def read_splits(root: Path, collection: str) -> dict[str, str]:
+    """What splits.csv says, id to split; empty when it is not there yet."""
+    path = collection_folder(root, collection) / "splits.csv"
+    if not path.is_file():
+        return {}
+    table = read_csv(path, ("id", "split"))
+    return dict(zip(table["id"], table["split"], strict=True))
+
+
+def _with_none(column: pd.Series) -> pd.Series:
+    return column.astype(object).where(column.notna(), None)

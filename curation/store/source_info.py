@@ -1,0 +1,46 @@
+"""What source.json says of a source: is it the starter's, under which licence, who is to be named."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from curation.errors import DataError
+from curation.store.index import SOURCE, collection_folder, sources
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def read_said(folder: Path) -> dict[str, Any]:
+    """What source.json says of a source; empty when there is none.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    path = folder / SOURCE
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    except (ValueError, TypeError) as error:
+        message = f"{path} cannot be read: {error}"
+        raise DataError(message, "bring it back: dvc checkout --force datasets.dvc") from error
+
+
+def real_sources(root: Path, collection: str) -> list[str]:
+    """The sources of a collection that are not starter sets."""
+    folder = collection_folder(root, collection)
+    return [name for name in sources(root, collection) if not read_said(folder / name).get("starter")]
+
+
+def credits_of(root: Path, collection: str) -> dict[str, str]:
+    """Who must be named wherever a picture made from a source is shown.
+
+    Returns:
+        Source to credit, or to licence where it has no credit; nothing where it has neither.
+
+    Raises:
+        DataError: A source.json is damaged.
+    """
+    said = {name: read_said(collection_folder(root, collection) / name) for name in sources(root, collection)}
+    texts = {name: str(one.get("credit") or one.get("licence") or "") for name, one in said.items()}
+    return {name: text for name, text in texts.items() if text}

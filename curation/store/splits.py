@@ -1,0 +1,198 @@
+"""Who is learned from, who stops the training early, who is only ever tested on: dealt out once, then extended.
+
+    datasets/C/splits.csv   id,split
+
+Whoever extends it has looked at every sample, so it also lists those whose consent has ended (curation.store.consent).
+
+What was given is kept. Where a source gives train and one more, that one is the test split, and a tenth of train stops
+the training early. The rest is dealt out a source at a time, whole groups together (the group, else the performer,
+else the picture's hash), by label. scikit-learn's StratifiedGroupKFold makes equal folds from nothing; here shares
+differ and most samples may have their split already, so a group goes where its labels are missed most.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from common.atomic import replacing
+from curation.errors import DataError
+from curation.store.consent import write_expired
+from curation.store.index import collection_folder, groups, learned_from, read_sources, read_splits
+from curation.store.sample_set import SPLITS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+    from pathlib import Path
+
+    from curation.params import CollectionParams, SplitParams
+
+TRAIN, VALIDATION, TEST = SPLITS
+
+
+def extend(root: Path, collection: str, params: CollectionParams, today: date | None = None) -> dict[str, int]:
+    """Gives every sample without a split one, drops the rows of samples that are gone, and writes splits.csv.
+
+    Args:
+        root: The checkout.
+        collection: The collection.
+        params: Its section of params.yaml.
+        today: The day with which the last days of consent are compared; None: today, where this machine stands.
+
+    Returns:
+        The samples in each split, of the sources that params.yaml names.
+
+    Raises:
+        DataError: A split stays empty (what could be dealt out is written all the same).
+    """
+    table = read_sources(root, collection)
+    write_expired(root, collection, table, today or datetime.now().astimezone().date())
+    rows = table[["id", "source", "label"]].assign(given=table["split"], group=groups(table))
+    before = read_splits(root, collection)
+    rows["split"] = rows["id"].map(before).astype(object).where(rows["id"].isin(before), None)
+    for part in (part for _, part in rows.groupby("source", sort=True)):
+        rows.loc[part.index, "split"] = _pinned(part)
+    for source in sorted(rows["source"].unique()):
+        _deal_source(rows, str(source), params.split)
+    after = dict(zip(rows["id"], rows["split"], strict=True))
+    # The pictures of a collection with a parent may all be the parent's; what DVC is told to look at has to be there.
+    lonely = params.parent is not None and not (collection_folder(root, collection) / "splits.csv").is_file()
+    if lonely or list(after.items()) != list(before.items()):
+        _write(root, collection, _in_order(before, after))
+    learned = rows[learned_from(rows["source"], params)]
+    counts = {split: int((learned["split"] == split).sum()) for split in SPLITS}
+    _check(collection, counts, learned)
+    return counts
+
+
+def _two_given(given: pd.Series) -> bool:
+    names = set(given) - {""}
+    return len(names) == len(SPLITS) - 1 and TRAIN in names
+
+
+def _meanings(given: pd.Series) -> dict[str, str]:
+    # What a split's name means in a source; the lone companion of train is what is tested on.
+    alone = _two_given(given)
+    return {name: TEST if alone and name != TRAIN else name for name in set(given) - {""}}
+
+
+def _pinned(part: pd.DataFrame) -> pd.Series:
+    meanings = _meanings(part["given"])
+    if _two_given(part["given"]):
+        del meanings[TRAIN]  # dealt between train and validation
+    return part["split"].where(part["split"].notna(), part["given"].map(meanings).astype(object))
+
+
+def _deal_source(rows: pd.DataFrame, source: str, params: SplitParams) -> None:
+    part = rows[rows["source"] == source]
+    given = set(_meanings(part["given"]).values())
+    shares = {
+        TRAIN: 1.0 - params.validation_share - params.test_share,
+        VALIDATION: 0.0 if VALIDATION in given else params.validation_share,
+        TEST: 0.0 if TEST in given else params.test_share,
+    }
+    early_stop = {TRAIN: 1.0 - params.validation_share, VALIDATION: params.validation_share}
+    _deal_pool(rows, part.index[part["split"].isna() & (part["given"] == TRAIN)], early_stop, params.seed)
+    _deal_pool(rows, part.index[part["split"].isna() & (part["given"] == "")], shares, params.seed)
+
+
+def _deal_pool(rows: pd.DataFrame, pool: pd.Index, shares: Mapping[str, float], seed: int) -> None:
+    shares = {split: share for split, share in shares.items() if share > 0}
+    places = rows.loc[pool, "group"].map(_known_groups(rows))
+    known = places.map(dict(enumerate(SPLITS))).astype(object)
+    # A given split stays: a train sample does not follow its copy into test.
+    known = known.where(known.notna() & ((rows.loc[pool, "given"] == "") | known.isin(shares)), None)
+    rows.loc[pool, "split"] = known
+    fresh = pool[known.isna()]
+    if len(fresh):
+        source = rows["source"] == rows.loc[fresh[0], "source"]
+        rows.loc[fresh, "split"] = deal(rows.loc[fresh], rows[source & rows["split"].notna()], shares, seed)
+
+
+def _known_groups(rows: pd.DataFrame) -> dict[str, int]:
+    # A group that was given to several splits goes on where most of it is; a tie goes to train.
+    there = rows[rows["split"].notna()]
+    counts = pd.crosstab(there["group"], there["split"]).reindex(columns=list(SPLITS), fill_value=0)
+    return dict(zip(counts.index, counts.to_numpy().argmax(1), strict=True))
+
+
+def deal(fresh: pd.DataFrame, dealt: pd.DataFrame, shares: Mapping[str, float], seed: int) -> pd.Series:
+    """Deals samples out by label, whole groups together.
+
+    Args:
+        fresh: Samples with `label` and `group`.
+        dealt: Samples of the same source with `label` and `split`, which the shares are reckoned with.
+        shares: What part each split is to hold; the first is the one that gives when another would stay empty.
+        seed: For the order of groups of the same size.
+
+    Returns:
+        A split for each sample of `fresh`.
+    """
+    splits = list(shares)
+    labels = pd.Index(sorted({*fresh["label"], *dealt["label"]}))
+    have_sl = pd.crosstab(dealt["split"], dealt["label"]).reindex(index=splits, columns=labels, fill_value=0)
+    codes, names = pd.factorize(fresh["group"], sort=True)
+    counts_gl = np.zeros((len(names), len(labels)))
+    np.add.at(counts_gl, (codes, labels.get_indexer(pd.Index(fresh["label"]))), 1)
+    share_s = np.array(list(shares.values())) / sum(shares.values())
+    places_g = _place(counts_gl, have_sl.to_numpy(dtype=float), share_s, np.random.default_rng(seed))
+    return pd.Series(np.array(splits, dtype=object)[places_g[codes]], index=fresh.index)
+
+
+def _place(counts_gl: np.ndarray, have_sl: np.ndarray, share_s: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    want_sl = share_s[:, None] * (have_sl.sum(0) + counts_gl.sum(0))
+    have_sl = have_sl.copy()
+    places_g = np.zeros(len(counts_gl), int)
+    sizes_g = counts_gl.sum(1)
+    weight_sl = 1.0 / (want_sl + 1e-9)
+    for group in np.lexsort((rng.permutation(len(counts_gl)), -sizes_g)):
+        counts_l = counts_gl[group]
+        # By how much the squared distance from what is wanted grows; a little of a rare thing weighs much.
+        grows_s = ((2.0 * (have_sl - want_sl) + counts_l) * counts_l * weight_sl).sum(1)
+        places_g[group] = grows_s.argmin()
+        have_sl[places_g[group]] += counts_l
+    _fill(places_g, have_sl.sum(1), sizes_g)
+    return places_g
+
+
+def _fill(places_g: np.ndarray, have_s: np.ndarray, sizes_g: np.ndarray) -> None:
+    # With a handful of groups a small share rounds to none: it gets the smallest that the first split can spare.
+    for split in np.flatnonzero(have_s == 0)[::-1]:
+        first_g = np.flatnonzero(places_g == 0)
+        spare = first_g[np.argsort(sizes_g[first_g], kind="stable")]
+        if split > 0 and len(spare) > 1:
+            places_g[spare[0]] = split
+
+
+def _in_order(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
+    kept = {key: split for key, split in before.items() if key in after}
+    return {**kept, **{key: split for key, split in after.items() if key not in kept}}
+
+
+def _write(root: Path, collection: str, splits: Mapping[str, str]) -> None:
+    with replacing(collection_folder(root, collection) / "splits.csv") as partial:
+        table = pd.DataFrame({"id": list(splits), "split": list(splits.values())})
+        table.to_csv(partial, index=False, lineterminator="\n")
+
+
+def _check(collection: str, counts: Mapping[str, int], rows: pd.DataFrame) -> None:
+    empty = [split for split, count in counts.items() if count == 0]
+    if rows.empty or not empty:
+        return
+    message = f"{collection} has no sample in the split {' and '.join(empty)}"
+    given = sorted(set(rows["given"]) - {""})
+    count = rows["group"].nunique()
+    if count < len(SPLITS) and not given:
+        message += (
+            f": all of it is {count} group{'s' * (count != 1)} (performer, film, work), and a group is never parted"
+        )
+        raise DataError(message, f"take in samples of at least {len(SPLITS)} groups")
+    if given:
+        message += f": the splits that its sources give are {', '.join(given)}"
+        raise DataError(message, f"take in samples for {' and '.join(empty)}, or samples that name no split")
+    shares = " and ".join(f"{split}_share" for split in empty if split != TRAIN) or "the shares"
+    raise DataError(message, f"raise {shares} under collections.{collection}.split in params.yaml, or take in more")

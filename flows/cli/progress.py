@@ -1,0 +1,70 @@
+"""The progress of a long stage on a console that is not a terminal: from time to time, the newest progress line.
+
+On a terminal the stage's own output is seen, bars and all.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from flows.cli.console import print_line
+from registry.subprocesses import terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+EVERY_S = 30.0
+TELLING = re.compile(rb"^.*\b(?:epoch|rung|picture|frame|work|model) \d+ of \d+\b.*$", re.MULTILINE)
+TAIL_BYTES = 65536
+
+
+@contextmanager
+def reported(name: str, log: Path) -> Iterator[None]:
+    """Meanwhile prints how far a stage is, each half minute in which that has changed.
+
+    Args:
+        name: Of the stage.
+        log: What the stage writes to.
+    """
+    if terminal() is not None:
+        yield
+        return
+    ended = threading.Event()
+    thread = threading.Thread(target=follow, args=(name, log, lambda: ended.wait(EVERY_S)), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def follow(name: str, log: Path, ended: Callable[[], bool]) -> None:
+    """Prints the newest line that tells how far a stage is, whenever it is another one.
+
+    Args:
+        name: Of the stage.
+        log: What it writes to.
+        ended: Waits for a while, and tells whether the stage has ended.
+    """
+    before = ""
+    while not ended():
+        line = newest(log)
+        if line and line != before:
+            print_line(f"  {name}: {line}")
+        before = line
+
+
+def newest(log: Path) -> str:
+    """The last line of a log that tells how far it is; empty where there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+            found = TELLING.findall(file.read())
+    except OSError:  # it is not there yet
+        return ""
+    return found[-1].decode("utf-8", "replace").strip() if found else ""

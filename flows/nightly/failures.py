@@ -1,0 +1,92 @@
+"""Failures of a run: kind, message, remedy. Only transient ones are tried again."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from flows.servers.servers import tail_of
+from registry.dvc.faults import classify
+from rushes.errors import Kind, RushesError
+from steps.runtime.failures import Failure as Fault
+from steps.runtime.failures import clear_failure, describe, failure_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from registry.dvc.pipeline import StageNode
+
+TRIES = 3  # after the first
+BACKOFF_S = 10.0  # doubled from try to try
+LOG_BYTES = 20_000  # of a log's end, in which DVC says why it gave up
+
+
+class ActError(RushesError):
+    """A task of the run that failed: why, and where its log is."""
+
+    def __init__(self, fault: Fault, log: Path | None = None) -> None:
+        super().__init__(fault.message, fault.remedy, kind=fault.kind)
+        self.fault = fault
+        self.log = log
+
+    def tail(self) -> list[str]:
+        """The last lines of its log."""
+        return tail_of(self.log) if self.log else []
+
+
+def user_error(message: str, remedy: str, act: str) -> ActError:
+    """A failure that only a person can mend."""
+    stage, _, item = act.partition("@")
+    return ActError(Fault(stage=stage, item=item, kind="user", message=message, remedy=remedy))
+
+
+def act_error(act: str, error: Exception, logs: Path) -> ActError:
+    """The failure that an exception in one of the flow's own tasks is reported as.
+
+    The traceback of a bug is kept in LOGS/ACT.log; of what a person can mend, the words are enough.
+    """
+    stage, _, item = act.partition("@")
+    fault = describe(stage, item, error)
+    if fault.kind != "bug":
+        return ActError(fault)
+    log = logs / f"{act}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    return ActError(fault, log)
+
+
+def forget(tree: Path, node: StageNode) -> None:
+    """Drops what an earlier run said about a stage."""
+    clear_failure(tree, node.stage, node.item)
+
+
+def stage_error(tree: Path, node: StageNode, status: int, log: Path) -> ActError:
+    """The failure of a stage: what it left in build/failures, else DVC's message in the log; DVC always exits 255.
+
+    Args:
+        tree: The tree that it ran in.
+        node: The stage.
+        status: DVC's exit status.
+        log: What it and DVC printed.
+    """
+    try:
+        fault = Fault.model_validate_json(failure_path(tree, node.stage, node.item).read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        fault = _without_word(tree, node, status, log)
+    return ActError(fault, log)
+
+
+def _without_word(tree: Path, node: StageNode, status: int, log: Path) -> Fault:
+    """The stage itself has left nothing: it did not start, or did not live to tell."""
+    said = log.read_bytes()[-LOG_BYTES:].decode("utf-8", "replace") if log.is_file() else ""
+    kind: Kind = "bug"
+    message = f"ended with status {status} and left no word; killed, or DVC refused it"
+    remedy = "the log says more; if it says nothing, see whether the memory ran out: dmesg | tail"
+    if known := classify(tree, said):
+        kind, message, remedy = known.kind, known.message, known.remedy
+    elif status < 0:
+        kind, message = "user", f"DVC was ended by signal {-status}, a person's or the system's"
+        remedy = "run again: what is done is not done twice   # if the memory ran out: dmesg | tail"
+    return Fault(stage=node.stage, item=node.item, kind=kind, message=message, remedy=remedy)

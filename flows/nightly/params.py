@@ -1,0 +1,285 @@
+"""The whole of params.yaml, typed: what a run may be told to change, and what is refused before anything starts.
+
+    patch = parse(values := read_params(root), ["expression.train.epochs=3"])
+    overridden = lay(values, patch)
+
+An override names a value by its path, and its text is read as YAML, so `3` and `1e-3` are numbers and `[a, b]` a list.
+Nothing heavy is imported for that: a typing error is refused within two seconds. A path
+that does not exist is refused with the nearest ones that do; a value of another type with the type that is wanted.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from pydantic import ValidationError, create_model
+from pydantic.fields import FieldInfo
+
+from common.yaml_numbers import read_yaml
+from curation.params import CollectionParams, Section
+from models.components.sections import sections
+from models.family import FamilyParams
+from registry.dvc.faults import restore
+from rushes.errors import MisuseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+NAME = "params.yaml"
+
+
+class ParamsError(MisuseError):
+    """params.yaml or an override of it that cannot be used; `remedy` says what to write instead."""
+
+
+@cache
+def model() -> type[Section]:
+    """The type of the whole of params.yaml: families, collections and one section a family.
+
+    Made from the families' params modules, so that a new family needs no line here.
+    """
+    families: dict[str, Any] = {name: (section, ...) for name, section in sections().items()}
+    return create_model(
+        "Params",
+        __base__=Section,
+        families=(dict[str, str], ...),
+        collections=(dict[str, CollectionParams], ...),
+        **families,
+    )
+
+
+def read_params(root: Path) -> dict[str, Any]:
+    """params.yaml as it stands, checked.
+
+    Raises:
+        ParamsError: It is not there or no YAML, names what does not exist, or holds a value of another type.
+    """
+    path = root / NAME
+    try:
+        values = read_yaml(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        message = f"there is no {NAME} in {root}"
+        raise ParamsError(message, "run this in the root of the checkout") from error
+    except yaml.YAMLError as error:
+        message = f"{NAME} is not YAML: {error}"
+        raise ParamsError(message, f"git diff {NAME}") from error
+    except RecursionError as error:
+        message = f"{NAME} is nested too deeply"
+        raise ParamsError(message, restore(root, NAME)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{NAME} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}"
+        raise ParamsError(message, f"{restore(root, NAME)}   # or save yours as UTF-8") from error
+    check(values)
+    return dict(values)
+
+
+def check(values: Mapping[str, Any]) -> None:
+    """Checks the whole of the params.
+
+    Raises:
+        ParamsError: A key is unknown, a value has another type or is out of range, a family learns from no collection,
+            or something is left out that has a default but that dvc.yaml names.
+    """
+    try:
+        text = json.dumps(values, default=str)
+    except ValueError as error:  # an alias stands within what it names
+        message = f"{NAME}: a value holds itself"
+        raise ParamsError(message, "write the alias out, and run again") from error
+    try:
+        # As JSON, strictly: a list may stand for a tuple, but neither "3" nor true for a number.
+        model().model_validate_json(text, strict=True)
+    except ValidationError as error:
+        message = f"{NAME}: {'; '.join(_spell(fault, values) for fault in error.errors())}"
+        raise ParamsError(message, "nothing was started: correct the params and run again") from error
+    for family, collection in values["families"].items():
+        _check_family(family, collection, values)
+    _check_named_by_dvc(values)
+
+
+def parse(values: Mapping[str, Any], texts: Sequence[str]) -> dict[str, Any]:
+    """`PATH=VALUE` texts as a patch: nested like params.yaml, with only what they name.
+
+    Raises:
+        ParamsError: A text has no `=`, or its path does not exist.
+    """
+    patch: dict[str, Any] = {}
+    for text in texts:
+        path, equals, value = text.partition("=")
+        if not equals or not path.strip():
+            message = f"--set {text!r} is not PATH=VALUE"
+            raise ParamsError(message, "for example: --set expression.train.epochs=3")
+        _check_path(path.strip(), values)
+        _put(patch, path.strip().split("."), _parse_value(path.strip(), value))
+    return patch
+
+
+def lay(values: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """The params with a patch laid over them, checked as a whole.
+
+    Raises:
+        ParamsError: A key does not exist, or a value has another type.
+    """
+    changed = copy.deepcopy(dict(values))
+    for path, value in flatten(patch).items():
+        _put(changed, path.split("."), value)
+    check(changed)
+    return changed
+
+
+def choose(values: Mapping[str, Any], asked: Sequence[str]) -> list[str]:
+    """The families to work on: those asked for, or all that params.yaml gives a collection.
+
+    Raises:
+        ParamsError: There is no such family.
+    """
+    there = list(values["families"])
+    for name in asked:
+        if name not in there:
+            message = f"no family {name!r}; {_nearest(name, there)}"
+            raise ParamsError(message, f"for example: --families {there[0]}" if there else f"name one in {NAME}")
+    return [name for name in there if name in asked] if asked else there
+
+
+def paths() -> list[str]:
+    """Every path that --set may name, for the families and collections that there are; `*` stands for a name."""
+    return sorted(path for path, _ in _walk(model(), ""))
+
+
+def spelt_paths(values: Mapping[str, Any]) -> list[str]:
+    """Every path that --set may name, with the names that these params have."""
+    return [spelt for known in paths() for spelt in _spell_names(known, values)]
+
+
+def fields(values: Mapping[str, Any]) -> dict[str, FieldInfo]:
+    """Every param by its path, with the names that these params have, in the order of params.yaml's sections."""
+    return {spelt: field for known, field in _walk(model(), "") for spelt in _spell_names(known, values)}
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested params as {path: value}."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        path = f"{prefix}{key}"
+        flat.update(flatten(value, f"{path}.") if isinstance(value, dict) else {path: value})
+    return flat
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """{path: value} as nested params, the inverse of `flatten`."""
+    values: dict[str, Any] = {}
+    for path, value in flat.items():
+        _put(values, path.split("."), value)
+    return values
+
+
+def dump(values: Mapping[str, Any]) -> str:
+    """The text of a params.yaml."""
+    return yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True)
+
+
+def _check_family(family: str, collection: str, values: Mapping[str, Any]) -> None:
+    known = [name for name in model().model_fields if name not in ("families", "collections")]
+    if family not in known:
+        message = f"{NAME}: families.{family}: models/families.py has no such family; it has {', '.join(known)}"
+        raise ParamsError(message, _nearest(family, known))
+    if collection not in values["collections"]:
+        message = (
+            f"{NAME}: families.{family} learns from {collection!r}; collections has {', '.join(values['collections'])}"
+        )
+        raise ParamsError(message, _nearest(collection, list(values["collections"])))
+
+
+def _check_named_by_dvc(values: Mapping[str, Any]) -> None:
+    """DVC knows no defaults: what dvc.yaml names has to stand in params.yaml, if only as an empty mapping.
+
+    It would refuse the stage when the run has come to it, and say why in the log alone.
+    """
+    wanted = [(name, values[name], key, "{}") for name in values["families"] for key in FamilyParams.model_fields]
+    for name, section in values["collections"].items():
+        wanted.append((f"collections.{name}", section, "medium", "image"))
+        wanted.append((f"collections.{name}", section, "needs", f"datasets/{name}"))
+    lacking = [(path, f"{key}: {text}") for path, section, key, text in wanted if section.get(key) is None]
+    if lacking:
+        lines = "; ".join(f"under {path}: write `{line}`" for path, line in lacking)
+        named = ", ".join(f"{path}.{line.partition(':')[0]}" for path, line in lacking)
+        message = f"{NAME}: {named}: missing; it has a default, but dvc.yaml names it, and DVC knows no defaults"
+        raise ParamsError(message, f"in {NAME}, {lines}")
+
+
+def _parse_value(path: str, text: str) -> Any:  # noqa: ANN401 - a YAML value
+    message = f"--set {path}: {text!r} is not a YAML value"
+    example = '["text"]' if text.lstrip().startswith("[") else '"text"'
+    remedy = f"put texts in quotes, for example: --set '{path}={example}'"
+    try:
+        value = read_yaml(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ParamsError(message, remedy) from error
+    try:
+        json.dumps(value, default=str)
+    except (ValueError, RecursionError) as error:  # an alias stands within what it names
+        raise ParamsError(message, remedy) from error
+    return value
+
+
+def _check_path(path: str, values: Mapping[str, Any]) -> None:
+    everything = spelt_paths(values)
+    if path not in everything:
+        message = f"--set {path}: there is no such param"
+        raise ParamsError(message, _nearest(path, everything))
+
+
+def _put(values: dict[str, Any], names: Sequence[str], value: Any) -> None:  # noqa: ANN401 - a YAML value
+    for name in names[:-1]:
+        inner = values.get(name)
+        values[name] = values = inner if isinstance(inner, dict) else {}
+    values[names[-1]] = value
+
+
+def _spell_names(known: str, values: Mapping[str, Any]) -> list[str]:
+    if "*" not in known:
+        return [known]
+    section = known.split(".", 1)[0]
+    return [known.replace("*", name) for name in values[section]]
+
+
+def _walk(section: type[Any], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in section.model_fields.items():
+        inner = _section_of(field.annotation)
+        if name == "collections" and not prefix:
+            yield from _walk(CollectionParams, "collections.*.")
+        elif name == "families" and not prefix:
+            yield "families.*", FieldInfo(description="The collection that the family learns from.")
+        elif inner is not None:
+            yield from _walk(inner, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field
+
+
+def _section_of(annotation: Any) -> type[Section] | None:  # noqa: ANN401 - a type
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
+
+
+def _spell(fault: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+    path = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return f"{path}: there is no such param; {_nearest(path, spelt_paths(values))}"
+    if fault["type"] == "missing":
+        return f"{path} is missing"
+    if fault["type"] == "value_error":
+        return f"{path}: {fault['ctx']['error']}"
+    quoted = "; in quotes it is a text" if fault["type"] == "string_type" and fault["input"] is not None else ""
+    return f"{path}: {fault['msg'][:1].lower()}{fault['msg'][1:]}, not {fault['input']!r}{quoted}"
+
+
+def _nearest(path: str, everything: Sequence[str]) -> str:
+    folded = {known.casefold(): known for known in everything}
+    near = [folded[one] for one in difflib.get_close_matches(path.casefold(), folded, n=3, cutoff=0.6)]
+    inside = [known for known in everything if known.startswith(path.rsplit(".", 1)[0] + ".")]
+    names = near or inside or list(everything)
+    return f"{'did you mean' if near else 'there are'}: {', '.join(names[:12])}"

@@ -1,0 +1,190 @@
+"""One run, told without Prefect: what follows what, and what happens on failure.
+
+    fetch -> ingest -> version -> record -> one act a DVC stage -> register@F -> report
+
+Every act runs through `do`, which the flow hands in: there an act is a Prefect task, retried where that helps; in a
+test it is a plain call. What is decided stands here, how it is run stands there, what it does stands in
+flows/nightly/tasks.py.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from flows.cli.console import print_line
+from flows.cli.progress import reported
+from flows.nightly import data_tasks, failures, params, run_history, tasks
+from flows.nightly.failures import ActError
+from flows.nightly.quick import quick_patch, with_bounded_students
+from flows.nightly.run import Run, act, attempt, clock, pass_over, quiet, write_down
+from flows.servers.definitions import MLFLOW
+from registry.dvc import pipeline
+from report.data.run import Failure, NightlyRun, StageRun
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from curation.errors import DataError
+    from flows.nightly.run import Do, Order, Outcome
+    from flows.servers.session import Session
+    from registry.dvc.pipeline import Change, StageNode
+
+FIRST_ACTS = ("fetch", "ingest", "version", "record", "worktree")
+THROUGH = ("ran", "skipped")
+FROM_CACHE = "skipped: from DVC's cache, it ran before with the same data, params and code"
+
+
+def prepare(session: Session, order: Order, do: Do) -> Run:
+    """Checks what was asked for before anything starts.
+
+    Raises:
+        ParamsError: A param or a family does not exist, or a value has another type.
+    """
+    values = params.read_params(session.root)
+    patch = with_bounded_students(values, order.patch)
+    values = params.lay(values, patch)
+    families = params.choose(values, order.families)
+    if order.quick:
+        values = params.lay(values, quick_patch(values, families, order.patch))
+    nightly = NightlyRun(
+        started=datetime.now(UTC).astimezone(),
+        mode=order.mode,
+        families=families,
+        overrides=params.flatten(patch),
+    )
+    return Run(session, order, do, values, session.root, nightly)
+
+
+def conduct(run: Run) -> NightlyRun:
+    """Carries out the run. Failures are in the NightlyRun that it returns; an interrupt is recorded and raised."""
+    try:
+        with ExitStack() as stack:
+            with suppress(ActError):  # told in the run already
+                _set_the_stage(run, stack)
+                _play(run)
+            _finish(run)
+    except BaseException as error:
+        _interrupted(run, error)
+        raise
+    return run.nightly
+
+
+def _set_the_stage(run: Run, stack: ExitStack) -> None:
+    quiet(run, "servers", lambda: run.session.open([MLFLOW]))
+    act(run, "fetch", lambda: tasks.fetch(run))
+    if not run.order.trial:
+        attempt(run, "ingest", lambda: tasks.ingest(run))  # what is wrong with the inbox keeps no family from its run
+    _pass_over_unfed(run)
+    act(run, "version", lambda: tasks.version(run))
+    act(run, "record", lambda: tasks.record(run))
+    if run.order.trial:
+        act(run, "worktree", lambda: tasks.worktree(run, stack))
+
+
+def _pass_over_unfed(run: Run) -> None:
+    """A family that nobody has given data to keeps no other from its run, and fails none: it is reported, and waits.
+
+    Where no family has any, all of them go on, and the version act says what is missing.
+    """
+    told = {family: data_tasks.missing_data(run.root, run.values, family) for family in run.nightly.families}
+    if all(told.values()):
+        return
+    for family, error in told.items():
+        if error is not None:
+            run.without_data.add(family)
+            name = f"data@{family}"
+            if error.partly:
+                attempt(run, name, partial(_refuse, error), family)
+            else:
+                why = f"{error}: {error.remedy}"
+                run.nightly.stages.append(StageRun(name=name, family=family, state="not reached", why=why))
+
+
+def _refuse(error: DataError) -> Outcome:
+    raise error
+
+
+def _play(run: Run) -> None:
+    """The stages in their order, and each family's registration as soon as its last stage is through."""
+    nodes = quiet(run, "stages", lambda: pipeline.stages(run.tree, run.fed))
+    changes = quiet(run, "stages", lambda: pipeline.statuses(run.tree, nodes))
+    states: dict[str, str] = {}
+    for number, node in enumerate(nodes, 1):
+        states[node.name] = _stage(run, node, changes, states, f"[{number}/{len(nodes)}]")
+        for family in run.fed:
+            own = [other.name for other in nodes if other.family == family]
+            if own and own[-1] == node.name:
+                _conclude(run, family, [name for name in own if states[name] not in THROUGH])
+
+
+def _stage(run: Run, node: StageNode, changes: dict[str, Change], states: Mapping[str, str], number: str) -> str:
+    missing = [name for name in node.upstream if name in states and states[name] not in THROUGH]
+    if missing:
+        return pass_over(run, node.name, node.family, missing[0])
+    # What DVC said at the start holds as long as nothing upstream was made, or fetched from its cache, since.
+    if any(name not in changes or changes[name].any for name in node.upstream if name in states):
+        changes.pop(node.name, None)
+    return attempt(run, node.name, lambda: _reproduce(run, node, changes, number), node.family)
+
+
+def _reproduce(run: Run, node: StageNode, changes: dict[str, Change], number: str) -> Outcome:
+    change = changes[node.name] = changes.get(node.name) or pipeline.status(run.tree, node)
+    if not change.any:
+        return "skipped", change.text
+    failures.forget(run.tree, node)
+    log = run.log(node)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    resumes = data_tasks.resumes(run.tree, run.session.state, node.name)
+    print_line(f"{number} {node.name}: {change.text}{f'; {resumes}' if resumes else ''} ...")
+    run.session.revive(MLFLOW)  # a training speaks to it
+    with reported(node.name, log):
+        status = pipeline.reproduce(run.tree, node, os.environ, log, (run.session.lock.fd,))
+    if status:
+        raise failures.stage_error(run.tree, node, status, log)
+    if pipeline.is_from_cache(log):
+        return "skipped", FROM_CACHE
+    return "ran", change.text
+
+
+def _conclude(run: Run, family: str, missing: list[str]) -> None:
+    name = f"register@{family}"
+    if missing:
+        pass_over(run, name, family, missing[0])
+    elif run.order.quick:
+        attempt(run, name, lambda: ("skipped", "a quick look registers nothing"), family)
+    else:
+        attempt(run, name, lambda: tasks.register(run, family), family)
+
+
+def _finish(run: Run) -> None:
+    """The last words of a run: what was not reached, the champions, the report."""
+    reached = {stage.name for stage in run.nightly.stages}
+    left_out = {"ingest"} if run.order.trial else {"worktree"}
+    for name in FIRST_ACTS:
+        if name not in reached | left_out:
+            run.nightly.stages.append(StageRun(name=name, state="not reached"))
+    run.nightly.urls = run.session.urls()
+    run.nightly.champions = data_tasks.champions(run.session, run.nightly.families)
+    clock(run)
+    attempt(run, "report", lambda: tasks.report(run))
+    clock(run)
+    _write_down(run)
+
+
+def _write_down(run: Run) -> None:
+    write_down(run.nightly, run.session.state)
+    with suppress(OSError):  # a full disk: the run has ended, and its history is not a reason to fail it
+        run_history.keep(run_history.past_run(run), run.session.state)
+
+
+def _interrupted(run: Run, error: BaseException) -> None:
+    """So that `make status` does not speak of the run before."""
+    why = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else "it was stopped"
+    run.nightly.failures.insert(0, Failure(stage="run", message=why, again=run.order.command()))
+    clock(run)
+    with suppress(OSError):
+        _write_down(run)

@@ -1,0 +1,173 @@
+"""The nightly as Prefect runs it: one task an act, retried where that helps; its form in the UI; its artifacts.
+
+Importing this imports Prefect, which reads PREFECT_API_URL and PREFECT_HOME then: set up the environment first.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
+from prefect.states import Cancelled, Completed, Failed
+from prefect.tasks import exponential_backoff
+
+from common.settings import load_settings
+from flows.nightly import failures, params, publish
+from flows.nightly.failures import ActError
+from flows.nightly.form import NO_EPOCHS, NO_SEED, Epochs, Seed, patch_of
+from flows.nightly.plan import conduct, prepare
+from flows.nightly.run import UNFIT, Order, Outcome, Run
+from flows.servers import environment
+from flows.servers.crashed_runs import close_killed
+from flows.servers.definitions import PREFECT
+from flows.servers.lock import LockHeldError
+from flows.servers.servers import ServerError
+from flows.servers.session import Session, session
+from models.families import NAMES
+from report.text.messages import headline, markdown, why_text
+
+FLUSH_S = 10
+SCHEDULER = "_RUSHES_SCHEDULER"  # the variable with the pid of the scheduler, which its runs inherit
+
+# For the form in the UI: a list to choose from.
+FamilyName = StrEnum("FamilyName", {name: name for name in NAMES})  # type: ignore[misc]  # mypy wants the names spelt out
+
+
+def _flow_run_name() -> str:
+    return f"{datetime.now(UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _page_crash(flow: Any, flow_run: Any, state: State[Any]) -> None:  # noqa: ANN401, ARG001 - as Prefect calls it
+    """Pages for a run that was killed (out of memory). In the scheduler alone: a run that lives does it itself."""
+    if os.environ.get(SCHEDULER) == str(os.getpid()):
+        publish.killed(state.message or "its process was killed", load_settings().notify.command)
+
+
+@flow(
+    name="nightly",
+    flow_run_name=_flow_run_name,
+    log_prints=False,
+    validate_parameters=True,
+    on_crashed=[_page_crash],
+)
+def nightly(
+    families: list[FamilyName] = [],  # noqa: B006 - Prefect's form wants the default itself
+    quick: bool = False,
+    epochs: Epochs = NO_EPOCHS,
+    seed: Seed = NO_SEED,
+    overrides: dict[str, Any] = {},  # noqa: B006  # likewise
+    promote: bool = False,
+) -> Any:  # noqa: ANN401 - Prefect's State
+    """Retrains the families on the data as they are now, and promotes what is proved to be better.
+
+    Args:
+        families: Which ones; none means all.
+        quick: Does it run at all? A part of the data, one epoch, no students, nothing registered. A minute.
+        epochs: Passes over the training split. 0: as in params.yaml; with another number, it is a trial.
+        seed: Of initial weights and order of samples. -1: as in params.yaml; with another number, it is a trial.
+        overrides: Other params, by path: {"expression.train.learning_rate": 0.001}. With any, it is a trial. The
+            deployment's description lists them all with their values.
+        promote: Whether a trial may be promoted; a run that overrides nothing always may.
+    """
+    names = tuple(str(family) for family in families)
+    order = Order(names, patch_of(names, epochs, seed, overrides), promote, quick)
+    root = environment.checkout()
+    try:
+        with session(root, load_settings(), order.command()) as now:
+            return _run(now, order)
+    except LockHeldError as error:  # dropped, as where Prefect knows of the other run: tomorrow has one too
+        return Cancelled(message=f"not started: {error}")
+
+
+def _run(now: Session, order: Order) -> State[Any]:
+    """The run, with the lock held; the state that it ends in."""
+    with suppress(Exception):  # what Prefect cannot tell of earlier runs keeps no run from its work
+        close_killed(now.state)
+    try:
+        run = prepare(now, order, partial(_as_task, now))
+    except params.ParamsError as error:
+        return Failed(message=publish.failed_to_start(now, order, "params", error))
+    try:
+        conduct(run)
+    except Exception:
+        publish.page_failure(run.nightly, now.settings.notify.command)
+        raise
+    return _conclude(run)
+
+
+def _as_task(now: Session, name: str, work: Callable[[], Outcome]) -> Outcome:
+    """Runs an act as a Prefect task of that name, again where its failure is transient.
+
+    Prefect is spoken to before the act and after it; a server of this run that has died since is started again first.
+    """
+    outcomes: list[Outcome] = []
+    errors: list[ActError] = []
+
+    def act() -> State[Any]:
+        try:
+            outcomes.append(_then_revive(now, work))
+        except ActError as error:
+            errors.append(error)
+            get_run_logger().warning("%s: %s", error.fault.kind, error.fault.message)
+            raise
+        state, why = outcomes[-1]
+        get_run_logger().info("%s: %s", state, why_text(why))
+        return Completed(name="Skipped" if state == "skipped" else None, message=why)
+
+    _revive(now)
+    task(
+        name=name,
+        task_run_name=name,
+        retries=failures.TRIES,
+        retry_delay_seconds=exponential_backoff(failures.BACKOFF_S),
+        retry_jitter_factor=0.5,
+        retry_condition_fn=lambda _task, _run, _state: bool(errors) and errors[-1].transient,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )(act)()
+    return outcomes[-1]
+
+
+def _then_revive(now: Session, work: Callable[[], Outcome]) -> Outcome:
+    try:
+        return work()
+    finally:
+        _revive(now)
+
+
+def _revive(now: Session) -> None:
+    with suppress(ServerError):  # the work comes first; what Prefect then cannot be told ends the flow run by its name
+        now.revive(PREFECT)
+
+
+def _conclude(run: Run) -> State[Any]:
+    """Table, artifacts, pager, and the state that the flow run ends in, its reason first."""
+    page = publish.to_mlflow(run)
+    with suppress(Exception):  # the run is over; a summary that cannot be shown does not fail it
+        create_markdown_artifact(
+            markdown(run.nightly, run.decisions), key=run.nightly.mode, description="The run in short"
+        )
+        if page:  # a browser follows no link to a file
+            shown = run.shown(run.out / "index.html")
+            create_link_artifact(page, link_text="report in MLflow", key="report", description=f"also in {shown}")
+    publish.show(run)
+    run.session.ended = not run.nightly.failed
+    if run.nightly.failed:
+        name = UNFIT if run.nightly.unfit else None
+        return Failed(name=name, message=headline(run.nightly, run.decisions).text.removeprefix("FAILED: "))
+    return Completed(message=headline(run.nightly, run.decisions).text)
+
+
+def flush() -> None:
+    """Sends what Prefect still holds back: a server of this run is stopped before the process ends."""
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=FLUSH_S)

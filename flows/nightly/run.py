@@ -1,0 +1,235 @@
+"""A run under way: what was asked for, what has happened so far, and how one act of it is run and written down."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+
+from flows.cli.console import print_stage
+from flows.nightly import data_tasks, failures, params
+from flows.nightly.failures import ActError
+from flows.servers import environment
+from report.data.run import Failure, NightlyRun, StageRun, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from flows.servers.session import Session
+    from registry.dvc.pipeline import StageNode
+    from registry.git.snapshot import Record
+
+Outcome = tuple[Literal["ran", "skipped"], str]  # and why
+
+T = TypeVar("T")
+UNFIT = "Nothing fits"  # the name of the state of a run whose models all miss their budgets
+
+
+class Do(Protocol):
+    """Runs an act, again where its failure is transient; raises ActError when it has failed for good."""
+
+    def __call__(self, name: str, work: Callable[[], Outcome]) -> Outcome:
+        """The outcome of the act."""
+        ...
+
+
+@dataclass(frozen=True)
+class Order:
+    """The request of a run.
+
+    Attributes:
+        families: Which ones; none means all.
+        patch: What to change in the params.
+        promote: Whether a trial may be promoted.
+        quick: Whether to look only whether it runs; see flows/nightly/quick.py.
+    """
+
+    families: tuple[str, ...] = ()
+    patch: Mapping[str, Any] = field(default_factory=dict)
+    promote: bool = False
+    quick: bool = False
+
+    @property
+    def trial(self) -> bool:
+        """With other params it is a trial: it runs in a tree of its own."""
+        return bool(self.patch) or self.quick
+
+    @property
+    def mode(self) -> Literal["nightly", "trial"]:
+        """The mode as NightlyRun names it."""
+        return "trial" if self.trial else "nightly"
+
+    def command(self) -> str:
+        """The command that repeats it."""
+        words = [f"--families {family}" for family in self.families]
+        words += [
+            f"--set {shlex.quote(f'{path}={json.dumps(value)}')}" for path, value in params.flatten(self.patch).items()
+        ]
+        words += ["--promote"] if self.promote else []
+        words += ["--quick"] if self.quick else []
+        return " ".join([f"{environment.python()} -m flows nightly", *words]) if words else "make nightly"
+
+
+@dataclass
+class Run:
+    """A run under way.
+
+    Attributes:
+        session: The lock and the servers.
+        order: What was asked for.
+        do: How an act is run.
+        values: The params, those of the order laid over them.
+        tree: Where the stages run: the checkout, or the worktree of a trial.
+        nightly: What has happened so far.
+        decisions: Of registry.promotion.register, by family.
+        kept: The record of the tree.
+        without_data: Families whose collections hold nothing to learn from; their night is over before it begins.
+    """
+
+    session: Session
+    order: Order
+    do: Do
+    values: dict[str, Any]
+    tree: Path
+    nightly: NightlyRun
+    decisions: dict[str, Any] = field(default_factory=dict)
+    kept: Record | None = None
+    without_data: set[str] = field(default_factory=set)
+
+    @property
+    def fed(self) -> list[str]:
+        """The families that have something to learn from."""
+        return [family for family in self.nightly.families if family not in self.without_data]
+
+    @property
+    def root(self) -> Path:
+        """The checkout."""
+        return self.session.root
+
+    @property
+    def out(self) -> Path:
+        """Folder of the report: build/report, or a trial's own, since its tree does not stay."""
+        if not self.order.trial:
+            return self.root / "build" / "report"
+        return self.root / "build" / "trials" / f"{self.nightly.started:%Y%m%d-%H%M%S}"
+
+    def log(self, node: StageNode) -> Path:
+        """Log of a stage: build/expression/train.log, build/clean/faces.log."""
+        name = f"{node.stage}/{node.item}.log" if node.family is None else f"{node.item}/{node.stage}.log"
+        return (self.out if self.order.trial else self.root / "build") / name
+
+    def shown(self, path: Path) -> str:
+        """A path as a person in the checkout types it."""
+        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+
+def worked(nightly: NightlyRun) -> bool:
+    """True if the run did or tried anything but look."""
+    return any(stage.state in ("ran", "failed") and stage.stage not in ("record", "report") for stage in nightly.stages)
+
+
+def clock(run: Run) -> None:
+    """Writes down the time."""
+    run.nightly.finished = datetime.now(UTC).astimezone()
+    run.nightly.seconds = time.monotonic() - run.session.began
+
+
+def write_down(nightly: NightlyRun, state: Path) -> None:
+    """For `make status`: STATE/last.json is the last nightly, last-trial.json the last trial."""
+    path = state / ("last.json" if nightly.mode == "nightly" else "last-trial.json")
+    part = path.with_suffix(".part")
+    part.write_text(nightly.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def quiet(run: Run, name: str, work: Callable[[], T]) -> T:
+    """Runs a task that gets no row in the table unless it fails; it is tried again where that may help.
+
+    Raises:
+        ActError: It failed.
+    """
+    results: list[T] = []
+
+    def noted() -> Outcome:
+        results.append(work())
+        return "ran", ""
+
+    try:
+        run.do(name, lambda: _guarded(run, name, noted))
+    except ActError as error:
+        _Act(name).fail(run, error)
+        raise
+    return results[-1]
+
+
+@dataclass(frozen=True)
+class _Act:
+    """One act under way: its name, whose it is, when it began."""
+
+    name: str
+    family: str | None = None
+    began: float = field(default_factory=time.monotonic)
+
+    def note(self, run: Run, state: State, why: str) -> None:
+        """Writes down and tells what became of it."""
+        seconds = time.monotonic() - self.began
+        run.nightly.stages.append(StageRun(name=self.name, family=self.family, state=state, why=why, seconds=seconds))
+        print_stage(self.name, state, why, seconds)
+
+    def fail(self, run: Run, error: ActError) -> None:
+        """Likewise, of its failure."""
+        self.note(run, "failed", error.fault.message)
+        failure = Failure(
+            family=self.family,
+            stage=self.name.partition("@")[0],
+            message=error.fault.message,
+            remedy=error.fault.remedy,
+            log=run.shown(error.log) if error.log else "",
+            log_tail=error.tail(),
+            resumes=data_tasks.resumes(run.tree, run.session.state, self.name),
+            again=run.order.command(),
+            unfit=error.fault.kind == "unfit",
+        )
+        run.nightly.failures.append(failure)
+
+
+def pass_over(run: Run, name: str, family: str | None, missing: str) -> str:
+    """Writes down an act that was not reached, and which one before it is missing."""
+    _Act(name, family).note(run, "not reached", f"{missing} did not get through")
+    return "not reached"
+
+
+def attempt(run: Run, name: str, work: Callable[[], Outcome], family: str | None = None) -> str:
+    """Runs one act; its failure is written down, and the run goes on."""
+    with suppress(ActError):
+        act(run, name, work, family)
+    return run.nightly.stages[-1].state
+
+
+def act(run: Run, name: str, work: Callable[[], Outcome], family: str | None = None) -> None:
+    """Runs one act and writes down what became of it.
+
+    Raises:
+        ActError: It failed for good.
+    """
+    under_way = _Act(name, family)
+    try:
+        outcome = run.do(name, lambda: _guarded(run, name, work))
+    except ActError as error:
+        under_way.fail(run, error)
+        raise
+    under_way.note(run, *outcome)
+
+
+def _guarded(run: Run, name: str, work: Callable[[], Outcome]) -> Outcome:
+    try:
+        return work()
+    except ActError:
+        raise
+    except Exception as error:
+        raise failures.act_error(name, error, run.session.state / "logs") from error

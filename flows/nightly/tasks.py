@@ -1,0 +1,134 @@
+"""The tasks of a run; their order, and the handling of failures, is in flows/nightly/plan.py.
+
+Every act takes the run under way and returns `ran` or `skipped`, and why. What it raises is put into words by the
+caller.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flows.cli.console import print_line
+from flows.nightly import data_tasks, disk, failures, params
+from flows.servers.definitions import MLFLOW
+from registry.dvc import versions
+from registry.git import snapshot as records
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from flows.nightly.run import Outcome, Run
+
+NAMES = 3  # of changed files in a line
+RECORD_MESSAGE = "The tree of a run"
+TRIAL_MESSAGE = "The tree of a trial"
+
+
+def fetch(run: Run) -> Outcome:
+    """The data and the assets; the starter where nothing else is there. Looks at the disk first."""
+    state = versions.state(run.root, run.session.settings)
+    if state.problem:
+        raise failures.user_error(state.problem, state.remedy, "fetch")
+    # A starter version made for fewer families lacks what the others need; beside real data no starter is ever put.
+    local = state.starter and not state.remote
+    names = data_tasks.starters(run.root, run.values, run.nightly.families, lacking=state.present) if local else []
+    need = disk.estimate(run.root, run.values, run.nightly.families, starters=names)
+    disk.check(need, run.root)
+    assets = data_tasks.fetch_assets(run.root, run.session.state)
+    if names:
+        return "ran", data_tasks.make_starters(run.root, run.session.state, run.values, names)
+    if not state.present:
+        versions.pull(run.root, run.session.settings)
+        return "ran", f"pulled version {state.md5[:12]} of the data"
+    return ("ran", "fetched the assets") if assets else ("skipped", "data and assets are here")
+
+
+def ingest(run: Run) -> Outcome:
+    """Ingests the contents of inbox/."""
+    for name in data_tasks.unknown_collections(run.root, run.values):
+        there = ", ".join(f"inbox/{collection}/" for collection in run.values["collections"])
+        print_line(f"inbox/{name} stays where it is: no collection is called so; there are {there}")
+    data_tasks.await_copies(run.root, run.values)
+    results = data_tasks.take_inbox(run.root, run.values)
+    for result in results:
+        print_line(result.summary())
+    for result in results:
+        if result.problem:
+            problem = f"{result.collection}/{result.source}: {result.problem}"
+            raise failures.user_error(problem, result.remedy, "ingest")
+    words = [result.summary().splitlines()[0] for result in results]
+    if not any(result.added or result.already or result.refused for result in results):
+        return "skipped", "; ".join(words) or "nothing in inbox/"
+    return "ran", "; ".join(words)
+
+
+def version(run: Run) -> Outcome:
+    """Splits for what is new, and the version of the data that is learned from."""
+    settings = run.session.settings
+    before = versions.state(run.root, settings).md5
+    data_tasks.extend_splits(run.root, run.values, run.fed)
+    run.nightly.starter = versions.only_starter(run.root)
+    run.nightly.data_md5 = versions.commit(run.root, settings, starter=run.nightly.starter, log=print_line)
+    short = run.nightly.data_md5[:12]
+    return ("skipped", f"still {short}") if before == run.nightly.data_md5 else ("ran", f"now {short}")
+
+
+def record(run: Run) -> Outcome:
+    """The tree that runs, as a commit."""
+    run.kept = records.record(run.root, RECORD_MESSAGE)
+    run.nightly.record = run.kept.commit
+    return "ran", f"{run.kept.commit[:12]}{_uncommitted(run.kept)}"
+
+
+def _uncommitted(kept: records.Record) -> str:
+    names = ", ".join(kept.changed[:NAMES]) + (f" and {len(kept.changed) - NAMES} more" * (len(kept.changed) > NAMES))
+    return f", with changes that are not committed: {names}" if kept.changed else ""
+
+
+def worktree(run: Run, stack: ExitStack) -> Outcome:
+    """A tree of its own for a trial: that of the record, with the other params; the checkout's stay as they are."""
+    path = run.session.state / "trials" / run.out.name
+    tree = stack.enter_context(records.worktree(run.root, run.nightly.record, path))
+    (tree / params.NAME).write_text(params.dump(run.values), encoding="utf-8")
+    if (run.root / "settings.toml").is_file():
+        (tree / "settings.toml").write_bytes((run.root / "settings.toml").read_bytes())
+    versions.pull(tree, run.session.settings)
+    run.kept = records.record(tree, TRIAL_MESSAGE)
+    run.tree, run.nightly.record = tree, run.kept.commit
+    changes = [f"{path}={value}" for path, value in run.nightly.overrides.items()]
+    return "ran", f"{run.kept.commit[:12]} with {', '.join([*(['--quick'] if run.order.quick else []), *changes])}"
+
+
+def register(run: Run, family: str) -> Outcome:
+    """Registers the result of a family's stages and decides whether it is promoted."""
+    run.session.ready(MLFLOW)
+    from models.families import by_name  # noqa: PLC0415 - PyTorch, not before it is needed
+    from registry.promotion.register import register as enter  # noqa: PLC0415 - MLflow, likewise
+
+    assert run.kept is not None  # noqa: S101 - no stage runs before the record
+    message = TRIAL_MESSAGE if run.order.trial else RECORD_MESSAGE
+    run.kept = records.completed(run.tree, run.kept, message)
+    run.nightly.record = run.kept.commit
+    promote = run.order.promote or not run.order.trial
+    decision = enter(
+        run.tree,
+        by_name(family),
+        record=run.kept,
+        promote=promote,
+        trial=run.order.trial,
+        settings=run.session.settings,
+        pages=run.session.lasting_url(MLFLOW),
+    )
+    run.decisions[family] = decision
+    path = run.tree / "build" / family / "decision.json"
+    path.write_text(decision.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    moved = decision.registered or decision.promoted
+    return ("ran" if moved else "skipped"), decision.reasons[0] if decision.reasons else f"version {decision.version}"
+
+
+def report(run: Run) -> Outcome:
+    """The page."""
+    from report.page.build import build  # noqa: PLC0415 - matplotlib
+
+    page = build(run.tree, run.out, run.nightly, last=run.root / "build" / "report" / "last.json")
+    return "ran", run.shown(page)

@@ -1,0 +1,1 @@
+"""What families share: batches, distillation, randomness, loading. It knows no family."""

@@ -1,0 +1,26 @@
+"""A family's section of params.yaml, typed, and the collection that it learns from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from common.yaml_numbers import read_yaml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from models.family import Family, FamilyParams
+
+
+def load_params(path: Path, family: Family) -> tuple[str, FamilyParams]:
+    """Reads the collection and the params of a family.
+
+    Raises:
+        KeyError: params.yaml does not name the family.
+        pydantic.ValidationError: A key is unknown, or a value is out of range.
+    """
+    document = read_yaml(path.read_text(encoding="utf-8"))
+    if family.name not in document.get("families", {}):
+        message = f"params.yaml: families names no collection for {family.name!r}"
+        raise KeyError(message)
+    return document["families"][family.name], family.params.model_validate(document.get(family.name) or {})

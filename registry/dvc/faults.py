@@ -1,0 +1,213 @@
+"""Meaning of DVC's refusals: one classifier for commands, stages and versions, and for the locks of killed ones.
+
+DVC ends with status 255 whatever happened; only its words tell a lock, which is free again in a minute, from a full
+disk or a file with merge marks, which a person has to see to.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import signal
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import psutil
+
+from registry.subprocesses import git, is_alive, python
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+# Frees the cache of what no branch, no tagged version and no file here refers to. `--workspace` alone would take the
+# data of every registered version with it.
+FREE_CACHE = f"{python()} -m dvc gc --workspace --all-branches --all-tags"
+_LOCKED = re.compile(r"Unable to acquire lock|is busy, it is being blocked by")
+_BLOCKER = re.compile(r"\(PID (?P<pid>\d+)\)")
+_INVALID = re.compile(r"'(?:\./)?(?P<name>[^'\n]+)' is invalid|unable to read: '(?P<other>[^'\n]+)'")
+_MISSING = re.compile(r"missing data 'source': (?P<name>[^\n]+)|does not exist: '(?P<dep>[^'\n]+)'")
+_KILLED = re.compile(r"exited with -(?P<number>\d+)")
+_READ_ONLY = re.compile(r"Read-only file system(?::? '(?P<name>[^'\n]+)')?")
+_DENIED = re.compile(r"Permission denied(?::? '(?P<name>[^'\n]+)')?")
+
+
+@dataclass(frozen=True)
+class DvcFault:
+    """A fault that stopped DVC."""
+
+    kind: Literal["user", "transient"]
+    message: str
+    remedy: str
+
+    @property
+    def transient(self) -> bool:
+        """True if trying again may help."""
+        return self.kind == "transient"
+
+
+def classify(root: Path, said: str) -> DvcFault | None:
+    """The fault that DVC's output describes; None where it is none of the known ones.
+
+    Args:
+        root: The tree that DVC worked in.
+        said: All that it said, or the end of a stage's log.
+    """
+    return next((fault for judge in _JUDGES if (fault := judge(root, said))), None)
+
+
+def _locked(root: Path, said: str) -> DvcFault | None:
+    if not _LOCKED.search(said):
+        return None
+    pids = [int(pid) for pid in _BLOCKER.findall(said)] or _holder_of_lock(root)
+    holders = [process for pid in dict.fromkeys(pids) if (process := _living(pid))]
+    names = "; ".join(f"process {one.pid}, {_command_of(one)}" for one in holders)
+    message = f"another DVC command is at work in this checkout{f': {names}' if names else ''}"
+    ends = f"   # or end it: kill {' '.join(str(one.pid) for one in holders)}" if holders else ""
+    return DvcFault("transient", message, f"wait until it has ended, then run again{ends}")
+
+
+def _full(_root: Path, said: str) -> DvcFault | None:
+    if "No space left" not in said and "Disk quota exceeded" not in said:
+        return None
+    remedy = f"{FREE_CACHE}   # drops what no branch and no registered version needs; else free some yourself"
+    return DvcFault("user", "the disk is full", remedy)
+
+
+def _invalid(root: Path, said: str) -> DvcFault | None:
+    match = _INVALID.search(said)
+    if match is None:
+        return None
+    name = match["name"] or match["other"]
+    message = f"{name} cannot be read{' (a merge that was not finished)' if _has_marks(root / name) else ''}"
+    return DvcFault("user", message, restore(root, name))
+
+
+def _no_git(_root: Path, said: str) -> DvcFault | None:
+    if "is not a git repository" not in said:
+        return None
+    return DvcFault("user", "DVC needs the git repository that is not there", "git init")
+
+
+def _unwritable(root: Path, said: str) -> DvcFault | None:
+    if match := _READ_ONLY.search(said):
+        where = match["name"] or str(root)
+        return DvcFault("user", f"the disk is mounted read-only: {where}", f"findmnt --target {shlex.quote(where)}")
+    if match := _DENIED.search(said):
+        where = match["name"] or str(root)
+        return DvcFault("user", f"no permission to use {where}", f"ls -ld {shlex.quote(where)}")
+    return None
+
+
+def _missing(_root: Path, said: str) -> DvcFault | None:
+    if not (match := _MISSING.search(said)):
+        return None
+    name = match["name"] or match["dep"]
+    return DvcFault("user", f"{name} is not there, and a stage reads it", "make nightly")
+
+
+def _killed(_root: Path, said: str) -> DvcFault | None:
+    if not (match := _KILLED.search(said)):
+        return None
+    number = int(match["number"])
+    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    if number != signal.SIGKILL:
+        return None if number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS) else _ended_by(name)
+    message = f"the stage's process was killed ({name}): by a person, or by the system because the memory ran out"
+    return DvcFault("user", message, "run again: it goes on where it was   # the system's word: dmesg | tail")
+
+
+def _ended_by(name: str) -> DvcFault:
+    return DvcFault("user", f"the stage's process was ended by {name}", "run again: what is done is not done twice")
+
+
+_JUDGES: tuple[Callable[[Path, str], DvcFault | None], ...] = (
+    _locked,
+    _full,
+    _invalid,
+    _no_git,
+    _unwritable,
+    _missing,
+    _killed,
+)
+
+
+def restore(root: Path, name: str) -> str:
+    """The command for a file that cannot be read: it is moved away, and HEAD's takes its place where there is one."""
+    away = f"mv {shlex.quote(name)} {shlex.quote(f'{name}.unreadable')}"
+    known = not git(root, "cat-file", "-e", f"HEAD:{name}").returncode
+    return f"{away} && git checkout HEAD -- {shlex.quote(name)}" if known else away
+
+
+def clear_stale_locks(root: Path) -> list[str]:
+    """Takes out of DVC's table of locks what killed commands have left in it.
+
+    DVC drops entries of processes that do not exist. It keeps those whose number another process has by now, those of
+    zombies that nobody reaps (in a container), and refuses for good where the table was being written.
+
+    Args:
+        root: The tree; nothing of ours may be at work in it.
+
+    Returns:
+        What was taken out.
+    """
+    path = root / ".dvc" / "tmp" / "rwlock"
+    try:
+        text, written = path.read_text(encoding="utf-8"), path.stat().st_mtime
+    except (OSError, UnicodeDecodeError):
+        return []
+    try:
+        table = json.loads(text)
+        kept, gone = _without_dead(table, written)
+    except (json.JSONDecodeError, AttributeError, KeyError, TypeError):
+        path.unlink(missing_ok=True)
+        return ["an unreadable table"]
+    if gone:
+        part = path.with_name("rwlock.part")
+        part.write_text(json.dumps(kept), encoding="utf-8")
+        part.replace(path)
+    return gone
+
+
+def _without_dead(table: dict[str, Any], written: float) -> tuple[dict[str, Any], list[str]]:
+    """DVC's table of locks less the entries of dead processes, and the paths that those held."""
+    writers, readers = dict(table.get("write", {})), dict(table.get("read", {}))
+    write = {path: entry for path, entry in writers.items() if _holds(entry["pid"], written)}
+    read = {path: [entry for entry in entries if _holds(entry["pid"], written)] for path, entries in readers.items()}
+    gone = [path for path in writers if path not in write]
+    gone += [path for path, entries in readers.items() if len(entries) > len(read[path])]
+    return {"write": write, "read": {path: entries for path, entries in read.items() if entries}}, gone
+
+
+def _holds(pid: int, written: float) -> bool:
+    """True if the process that wrote the entry can still be at work: one that began later only has its number."""
+    process = _living(pid)
+    return process is not None and process.create_time() <= written + 1.0
+
+
+def _holder_of_lock(root: Path) -> list[int]:
+    """DVC's repository lock holds the number of whoever has it."""
+    with suppress(OSError, ValueError):
+        return [int((root / ".dvc" / "tmp" / "lock").read_text(encoding="utf-8"))]
+    return []
+
+
+def _living(pid: int) -> psutil.Process | None:
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        return process if is_alive(process) else None
+    return None
+
+
+def _command_of(process: psutil.Process) -> str:
+    with suppress(psutil.Error):
+        return " ".join(process.cmdline())[:80]
+    return "which has just ended"
+
+
+def _has_marks(path: Path) -> bool:
+    with suppress(OSError):
+        return any(line.startswith((b"<<<<<<<", b">>>>>>>")) for line in path.read_bytes().splitlines())
+    return False

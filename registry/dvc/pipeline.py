@@ -1,0 +1,230 @@
+"""The graph of stages as DVC sees it: what there is, what has changed, and running one stage.
+
+DVC is asked through its command line, twice a run where nothing has changed: once for the graph, once for what has
+changed in all of it. Only a stage that comes after one that ran is asked about again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from registry.dvc.faults import classify, restore
+from registry.dvc.verify import LOCK, verify_data, verify_outs
+from registry.subprocesses import Result, dvc, dvc_command, dvc_environment, follow, terminal, without_hints
+from rushes.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+EDGE = re.compile(r'^"(?P<first>[^"]+)"(?: -> "(?P<then>[^"]+)")?;$', re.MULTILINE)
+DATA = ("datasets", "build")  # what lies elsewhere is code
+CACHED = re.compile(r"^Stage '[^']+' is cached - skipping run, checking out outputs", re.MULTILINE)
+SAME = "skipped: same data, params and code"
+OUTS = {"deleted": "is not here", "modified": "was changed by hand"}  # what DVC calls it, and what it means
+
+
+class PipelineError(UserError):
+    """The graph cannot be read; `remedy` is a command or an act that mends it. `transient`: worth a retry."""
+
+    def __init__(self, message: str, remedy: str, *, transient: bool = False) -> None:
+        super().__init__(message, remedy, kind="transient" if transient else "user")
+
+
+@dataclass(frozen=True)
+class StageNode:
+    """One stage of the graph."""
+
+    name: str  # "train@expression"
+    stage: str  # "train"
+    item: str  # "expression", or the collection for clean
+    family: str | None  # None for a stage of a collection
+    upstream: tuple[str, ...]  # names of the stages whose outs it reads
+
+
+@dataclass(frozen=True)
+class Change:
+    """Changes of data, params and code since the stage last ran, and a line that describes them."""
+
+    data: bool
+    params: bool
+    code: bool
+    missing: bool  # outs are gone or changed by hand; DVC brings them back from the cache where it can
+    text: str  # "skipped: same data, params and code", "params changed: expression.train", "first run"
+
+    @property
+    def any(self) -> bool:
+        """The stage has to be reproduced."""
+        return self.data or self.params or self.code or self.missing
+
+
+def stages(root: Path, families: Iterable[str]) -> list[StageNode]:
+    """The stages that the families need, each after those that it reads.
+
+    Raises:
+        PipelineError: dvc.yaml or params.yaml cannot be read.
+    """
+    graph = _graph(root)
+    known = set(_read(root / "params.yaml").get("families") or {})
+    wanted = {name for name in graph if _item(name) in known & set(families)}
+    while more := {before for name in wanted for before in graph[name]} - wanted:
+        wanted |= more
+    order = TopologicalSorter({name: graph[name] for name in graph if name in wanted}).static_order()
+    return [_node(name, known, graph[name]) for name in order]
+
+
+def statuses(root: Path, nodes: Sequence[StageNode]) -> dict[str, Change]:
+    """Changes for each stage, by name, in one call of DVC.
+
+    Ask once at the start. A stage downstream of one that was reproduced since has to be asked for again (`status`).
+
+    Raises:
+        PipelineError: DVC cannot say: the graph does not resolve, or another DVC holds its lock.
+    """
+    if not nodes:
+        return {}
+    done = dvc(root, "status", "--json", *(node.name for node in nodes))
+    if done.returncode:
+        raise _refused(root, done)
+    found = json.loads(done.text or "{}")
+    ran = _read(root / LOCK).get("stages") or {}
+    return {node.name: _change(found.get(node.name, []), first=node.name not in ran) for node in nodes}
+
+
+def status(root: Path, node: StageNode) -> Change:
+    """Changes for one stage.
+
+    Raises:
+        PipelineError: DVC cannot say.
+    """
+    return statuses(root, [node])[node.name]
+
+
+def reproduce(
+    root: Path,
+    node: StageNode,
+    env: Mapping[str, str],
+    log: Path,
+    pass_fds: Sequence[int] = (),
+) -> int:
+    """Runs one stage where it has changed (`dvc repro --single-item`), in our process group.
+
+    Args:
+        root: The tree.
+        node: The stage. Those that it reads are taken as they are.
+        env: The environment of the stage; our interpreter's folder goes first in its PATH.
+        log: Where all that is said goes; on a terminal it is seen as well, progress bars and all.
+        pass_fds: File descriptors that DVC inherits: the run lock.
+
+    Returns:
+        DVC's exit status; 255 for whatever failed in the stage.
+
+    Raises:
+        registry.dvc.verify.DamagedError: What the stage reads, or what DVC restored for it, is not what was recorded.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    verify_outs(root, _read(root / LOCK).get("stages") or {}, node.upstream)
+    if node.family is None:
+        verify_data(root, node.item)
+    words = dvc_command("repro", "--single-item", node.name)
+    with log.open("wb") as file:
+        status = follow(words, root, file, env=dvc_environment(env), echo=terminal(), pass_fds=pass_fds)
+    log.write_bytes(without_hints(log.read_bytes()))
+    if status == 0 and is_from_cache(log):
+        verify_outs(root, _read(root / LOCK).get("stages") or {}, [node.name], reread=True)
+    return status
+
+
+def is_from_cache(log: Path) -> bool:
+    """True if DVC had the outs of the stage in its cache and ran nothing, as it says in the log."""
+    return CACHED.search(log.read_text(encoding="utf-8", errors="replace")) is not None
+
+
+def _graph(root: Path) -> dict[str, list[str]]:
+    """Stage -> the stages whose outs it reads, in the order of dvc.yaml; .dvc files are data, not stages."""
+    done = dvc(root, "dag", "--dot")
+    if done.returncode:
+        raise _refused(root, done)
+    graph: dict[str, list[str]] = {}
+    for match in EDGE.finditer(done.text):
+        if match["then"] is None and not match["first"].endswith(".dvc"):
+            graph[match["first"]] = []
+        elif match["then"] is not None and match["first"] in graph:
+            graph[match["then"]].append(match["first"])
+    return graph
+
+
+def _item(name: str) -> str:
+    return name.partition("@")[2]
+
+
+def _node(name: str, families: set[str], upstream: Sequence[str]) -> StageNode:
+    stage, _, item = name.partition("@")
+    return StageNode(name, stage, item, item if item in families else None, tuple(sorted(upstream)))
+
+
+def _change(found: Sequence[Any], *, first: bool) -> Change:
+    """DVC's findings, sorted into the three that a person thinks in."""
+    code = sorted({"dvc.yaml: the command" for entry in found if not isinstance(entry, dict)})
+    fields = [entry for entry in found if isinstance(entry, dict)]
+    deps = dict(pair for entry in fields for pair in entry.get("changed deps", {}).items())
+    outs = dict(pair for entry in fields for pair in entry.get("changed outs", {}).items())
+    params = list(_params(deps))
+    inputs = [path for path, _ in _paths(deps) if _is_data(path)]
+    code += [path for path, _ in _paths(deps) if not _is_data(path)]
+    kinds = {"data": inputs, "params": params, "code": code}
+    missing = [f"{path} {OUTS.get(how, f'is {how}')}" for path, how in outs.items()]
+    return Change(
+        data=bool(inputs),
+        params=bool(params),
+        code=bool(code),
+        missing=bool(missing),
+        text=_text(kinds, missing, first=first),
+    )
+
+
+def _text(kinds: Mapping[str, Sequence[str]], missing: Sequence[str], *, first: bool) -> str:
+    if first:
+        return "first run"
+    said = [f"{kind} changed: {', '.join(names)}" for kind, names in kinds.items() if names]
+    # Where the stage has to run anyway, what lies in the place of its outs is of no interest.
+    return "; ".join(said or missing) or SAME
+
+
+def _params(deps: Mapping[str, Any]) -> Iterator[str]:
+    """`{"params.yaml": {"expression.train": "modified"}}`, or `{"params.yaml": "new"}` before the first run."""
+    for path, how in deps.items():
+        if isinstance(how, dict):
+            yield from how
+        elif path == "params.yaml":
+            yield path
+
+
+def _paths(deps: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    return ((path, how) for path, how in deps.items() if isinstance(how, str) and path != "params.yaml")
+
+
+def _is_data(path: str) -> bool:
+    return path.split("/", 1)[0] in DATA
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        return dict(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    except (yaml.YAMLError, TypeError, ValueError) as error:
+        message = f"{path.name} cannot be read (a merge that was not finished?): {' '.join(str(error).split())}"
+        raise PipelineError(message, restore(path.parent, path.name)) from error
+
+
+def _refused(root: Path, done: Result) -> PipelineError:
+    if fault := classify(root, done.said):
+        return PipelineError(fault.message, fault.remedy, transient=fault.transient)
+    return PipelineError(f"the graph of stages cannot be read: {done.reason}", "git diff dvc.yaml params.yaml")

@@ -1,0 +1,223 @@
+"""The team's remote of DVC: its place in DVC's configuration, and how a version of datasets/ gets there and back.
+
+The tracked .dvc/config is never rewritten; the remote of the settings goes into .dvc/config.local, which git ignores.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from registry.dvc.dataset import (
+    DATA,
+    VERSION,
+    Config,
+    VersionError,
+    is_cached,
+    listing_of,
+    login_options,
+    object_path,
+    read_config,
+    read_version,
+    set_options,
+)
+from registry.dvc.faults import classify
+from registry.dvc.remote_contents import (
+    LIST,
+    RemoteError,
+    complete,
+    find_gaps,
+    find_version,
+    is_rotten,
+    listed,
+    push_command,
+)
+from registry.subprocesses import Result, dvc, python
+from rushes.redaction import join_login
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from common.settings import Settings
+
+PLUGIN = re.compile(r"requires '(dvc-[\w-]+)'")  # what DVC needs for a kind of remote, as it says
+CORRUPTED = re.compile(r"object \w+\.dir is corrupted")  # DVC's word for a list in the remote that it cannot read
+REMOTE = "rushes"  # our remote's name in .dvc/config.local
+
+
+def wanted_url(root: Path, settings: Settings) -> str:
+    """The settings' remote; a folder made absolute, as DVC reads relative ones from .dvc/."""
+    url = settings.remote.url
+    return url if "://" in url or not url else os.path.normpath(root / Path(url).expanduser())
+
+
+def set_remote(root: Path, settings: Settings, config: Config) -> str:
+    """Brings .dvc/config.local in line with the settings and returns the url to use."""
+    wanted = wanted_url(root, settings)
+    _check_folder(wanted)
+    if not wanted and config.remote == REMOTE:
+        dvc(root, "remote", "remove", "--local", REMOTE)
+        return ""
+    login = settings.remote.login
+    if wanted and (config.remote, config.url, config.login) != (REMOTE, wanted, login):
+        options = login_options(wanted, login)
+        address = wanted if options else join_login(wanted, login)
+        done = dvc(root, "remote", "add", "--local", "--force", "--default", REMOTE, address)
+        if done.returncode:
+            raise refused(root, done)
+        set_options(root, REMOTE, options)
+    _check_folder(config.url if not wanted else "")
+    return wanted or config.url
+
+
+def _check_folder(url: str) -> None:
+    """A remote that is a folder has to be there: DVC would fill the empty mount point of a disk that is not in."""
+    if url and "://" not in url and not Path(url).is_dir():
+        message = f"the folder of the remote is not there: {url}. Is its disk mounted?"
+        raise VersionError(message, f"mkdir -p {shlex.quote(url)}   # only if it is a new remote")
+
+
+def fetch(root: Path, url: str, cache: Path, md5: str) -> None:
+    """Brings the version that datasets.dvc names from the remote into the cache.
+
+    What arrives and is not what its name says does not stay there, or it would count as fetched.
+
+    Args:
+        root: The checkout.
+        url: Of the remote, for messages; empty where there is none.
+        cache: The folder of the cache's objects.
+        md5: Of the version.
+
+    Raises:
+        VersionError: There is no remote, it cannot be reached (`transient`), or it lacks files of the version or holds
+            damaged copies; the remedy is then to be run where the data still are.
+    """
+    if not url:
+        message = f"files of this version of {DATA}/ are not in the cache, and no remote is configured"
+        raise VersionError(message, "export RUSHES_REMOTE__URL=URL   # or remote.url in settings.toml")
+    before = {path.parent.name + path.name for path in cache.glob("*/*")}
+    done = dvc(root, "fetch", VERSION, bars=True)
+    _check_here(root, done)
+    arrived = [oid for oid in _objects(cache, md5) if oid not in before]
+    if rotten := [oid for oid in arrived if is_rotten(object_path(cache, oid), oid)]:
+        raise _damaged_there(url, md5, _throw_away(cache, md5, rotten))
+    listing = listing_of(cache, md5)
+    if done.returncode or not is_cached(cache, listing, listing or ()):
+        raise _unfetched(root, url, done, md5)
+
+
+def _objects(cache: Path, md5: str) -> list[str]:
+    """The objects of a version, its list first; that alone where the cache does not hold it."""
+    return [md5, *dict.fromkeys((listing_of(cache, md5) or {}).values())]
+
+
+def _throw_away(cache: Path, md5: str, rotten: Sequence[str]) -> list[str]:
+    """Takes damaged objects out of the cache; returns the names of the files."""
+    names = {oid: f"{DATA}/{name}" for name, oid in (listing_of(cache, md5) or {}).items()} | {md5: LIST}
+    for oid in rotten:
+        object_path(cache, oid).unlink()
+    return [names[oid] for oid in rotten]
+
+
+def _damaged_there(url: str, md5: str, names: Sequence[str]) -> VersionError:
+    message = f"the remote {url} holds damaged content of version {md5[:12]}: {listed(names)}"
+    return VersionError(message, push_command(md5, verify=True))
+
+
+def _unfetched(root: Path, url: str, done: Result, md5: str) -> VersionError:
+    """DVC says the same of a remote that is down and of one that lacks the files, and may call it a success."""
+    try:
+        gaps = find_gaps(root, md5)
+    except RemoteError as error:
+        message = f"{DATA}/ cannot be fetched from {url}: {error}"
+        return _unreached(url, error.done, message, f"{python()} -m dvc fetch -v {VERSION}")
+    if gaps.damaged:
+        return _damaged_there(url, md5, gaps.damaged)
+    if not gaps.lost:
+        message = f"{DATA}/ cannot be fetched from {url}, though all of it is there. {done.reason}"
+        return _unreached(url, done, message, f"{python()} -m dvc fetch -v {VERSION}")
+    whole = f"the remote {url} lacks this version, {md5[:12]}: it was not pushed, or not to the end"
+    some = f"the remote {url} lacks files of version {md5[:12]}: {listed(gaps.lost)}"
+    return VersionError(whole if LIST in gaps.lost else some, push_command(md5))
+
+
+def push(root: Path, url: str) -> list[str]:
+    """Pushes the version that datasets.dvc names; it counts as pushed when the remote holds every object of it.
+
+    Args:
+        root: The checkout.
+        url: Of the remote, for messages; empty where there is none, and then nothing is done.
+
+    Returns:
+        Names of the files that the remote had lost or cut off since it was given them, and now has again.
+
+    Raises:
+        VersionError: The remote cannot be reached (`transient`) or written to, or a file that it lacks is damaged here.
+    """
+    if not url:
+        return []
+    done = dvc(root, "push", VERSION, bars=True)
+    _check_here(root, done)
+    if done.returncode and not CORRUPTED.search(done.said):
+        message = f"{DATA}/ cannot be pushed to {url}: {done.reason}"
+        raise _unreached(url, done, message, f"{python()} -m dvc push -v {VERSION}")
+    return _complete(root, url, read_version(root).md5, verify=False)
+
+
+def push_version(root: Path, settings: Settings, digits: str = "", *, verify: bool = False) -> tuple[str, list[str]]:
+    """Sends to the remote what it lacks of a version, whichever the checkout is at.
+
+    Args:
+        root: The checkout; its cache has to hold the version.
+        settings: For the remote.
+        digits: The first ones of the version's md5; the one that datasets.dvc names, if empty.
+        verify: Read all that the remote holds of it, and replace what is damaged.
+
+    Returns:
+        The md5 of the version, and the names of the files that were sent.
+
+    Raises:
+        VersionError: No remote is configured, there is no such version here, or as for `push`.
+    """
+    url = set_remote(root, settings, read_config(root))
+    if not url:
+        message = f"no remote is configured to push {DATA}/ to"
+        raise VersionError(message, "export RUSHES_REMOTE__URL=URL   # or remote.url in settings.toml")
+    md5 = find_version(root, digits) if digits else read_version(root).md5
+    if not md5:
+        message = f"{VERSION} is not there, so there is no version of {DATA}/ to push"
+        raise VersionError(message, f"git checkout HEAD -- {VERSION}")
+    return md5, _complete(root, url, md5, verify=verify)
+
+
+def _complete(root: Path, url: str, md5: str, *, verify: bool) -> list[str]:
+    try:
+        return complete(root, md5, verify=verify)
+    except RemoteError as error:
+        message = f"{DATA}/ cannot be pushed to {url}: {error}"
+        raise _unreached(url, error.done, message, f"{python()} -m dvc push -v {VERSION}") from error
+
+
+def _check_here(root: Path, done: Result) -> None:
+    """Raises what stops DVC in this checkout (its lock, the disk), which is not a fault of the remote."""
+    if done.returncode and (fault := classify(root, done.said)):
+        raise VersionError(fault.message, fault.remedy, transient=fault.transient)
+
+
+def _unreached(url: str, done: Result, message: str, remedy: str) -> VersionError:
+    """Of a remote that is down another try may be worth it; of a package that DVC lacks for it, none is."""
+    lacks = PLUGIN.search(done.reason)
+    if lacks is None:
+        return VersionError(message, remedy, transient="://" in url)
+    message = f"DVC speaks to {url} through the package {lacks[1]}, which is not installed here"
+    return VersionError(message, f"{python()} -m pip install {lacks[1]}")
+
+
+def refused(root: Path, done: Result) -> VersionError:
+    """DVC's refusal in words that say what to do."""
+    if fault := classify(root, done.said):
+        return VersionError(fault.message, fault.remedy, transient=fault.transient)
+    return VersionError(f"DVC refused: {done.reason}", f"{python()} -m dvc doctor")

@@ -1,0 +1,1 @@
+"""Git: the exact tree of a run as a commit."""

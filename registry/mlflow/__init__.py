@@ -1,0 +1,1 @@
+"""MLflow: runs, model versions, artifacts, the logger of a training."""

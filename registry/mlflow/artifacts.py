@@ -1,0 +1,310 @@
+"""Evidence of a version: all that a run left in build/, logged to the MLflow run that the version points to.
+
+Every act here may be repeated: what MLflow has already is left out or overwritten by the same.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from curation.annotations.csv_cells import escape
+from curation.params import load_collection
+from registry.mlflow import mlmodel, runs
+from registry.mlflow.runs import RegistryError
+from rushes.bundle.manifest import CERTIFICATE, SIGNATURE, Bundle, read_bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Run
+
+    from models.family import Family
+    from registry.signing import Signer
+    from rushes.bundle.manifest import Certificate
+
+BUNDLE = "bundle"  # the artifact folder that a version's source names
+PICTURES_IN, FILES = "pictures", "files"  # artifact folders
+FIGURES = "figures.csv"  # the artifact with every figure; MLflow shows it as a table
+DATA = "data.json"  # what was learned from, to be looked at: MLflow shows no file with the suffix .dvc
+SIDES = ("compressed", "fp32")
+CURVES = {"lr": "train/learning_rate"}  # columns of history.csv that a page of charts wants under another name
+VERSION = "rushes.version"  # on a run: the version that it was registered as
+METRICS_PER_CALL = 1000
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+_NOT_IN_A_NAME = re.compile(r"[^\w\-. /:]", re.UNICODE)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The files of one nightly of one family, read and checked.
+
+    Attributes:
+        root: The tree that ran.
+        family: Whose they are.
+        collection: What it learned from.
+        bundle: The challenger.
+        certificate: What was measured of it.
+        summary: summary.json of the training: key, params, packages.
+        params: All params of the family and its collection, defaults too, by dotted name.
+        dataset: The md5 in datasets.dvc; empty where the data has no version.
+    """
+
+    root: Path
+    family: Family
+    collection: str
+    bundle: Bundle
+    certificate: Certificate
+    summary: Mapping[str, Any]
+    params: Mapping[str, str]
+    dataset: str
+
+    @property
+    def key(self) -> str:
+        """The key of the training."""
+        return str(self.summary["key"])
+
+    @property
+    def build(self) -> Path:
+        """Folder with the outputs of the family's stages."""
+        return self.root / "build" / self.family.name
+
+    @property
+    def clean(self) -> Path:
+        """The packed set that holds the test split."""
+        return self.root / "build" / "clean" / self.collection
+
+
+def read_evidence(root: Path, family: Family) -> Evidence:
+    """Reads what the stages left behind for a family.
+
+    Raises:
+        RegistryError: A stage has not run, or its bundle has no certificate.
+        rushes.bundle.manifest.BundleError: The bundle is not what its manifest says.
+    """
+    build = root / "build" / family.name
+    for needed in (build / BUNDLE / "manifest.json", build / "train" / "summary.json"):
+        if not needed.is_file():
+            raise _missing(needed.relative_to(root), family)
+    bundle = read_bundle(build / BUNDLE)
+    if bundle.certificate is None:
+        raise _missing((build / BUNDLE / "certificate.json").relative_to(root), family)
+    document = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+    collection = str(document["families"][family.name])
+    return Evidence(
+        root,
+        family,
+        collection,
+        bundle,
+        bundle.certificate,
+        json.loads((build / "train" / "summary.json").read_text(encoding="utf-8")),
+        _params(root, family, collection, document),
+        dataset_digest(root),
+    )
+
+
+def _missing(path: Path, family: Family) -> RegistryError:
+    return RegistryError(f"{path} is missing: there is nothing to register for {family.name}", "make nightly")
+
+
+def _params(root: Path, family: Family, collection: str, document: Mapping[str, Any]) -> dict[str, str]:
+    own = family.params.model_validate(document.get(family.name) or {}).model_dump(mode="json")
+    data = load_collection(root / "params.yaml", collection).model_dump(mode="json")
+    return runs.flat(own) | runs.flat(data, f"{collection}.")
+
+
+def dataset_digest(root: Path) -> str:
+    """The md5 of the version of datasets/; empty where there is no datasets.dvc."""
+    path = root / "datasets.dvc"
+    if not path.is_file():
+        return ""
+    outs = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("outs") or [{}]
+    return str(outs[0].get("md5", ""))
+
+
+def known_run(mlflow: MlflowClient, evidence: Evidence) -> Run | None:
+    """The run that this bundle was logged to before."""
+    known = runs.runs(mlflow, evidence.family.name, f"tags.`{runs.DIGEST}` = '{evidence.bundle.digest}'")
+    return known[0] if known else None
+
+
+def _claim_run(mlflow: MlflowClient, evidence: Evidence) -> Run:
+    """The run of this bundle's training, or one made from its files.
+
+    One training can give several bundles, when only the compression changes. Each has a run of its own, or the second
+    would overwrite the files of the first.
+    """
+    name, digest = evidence.family.name, evidence.bundle.digest
+    for run in runs.by_key(mlflow, name, evidence.key):
+        if runs.DIGEST not in run.data.tags:
+            mlflow.set_tag(run.info.run_id, runs.DIGEST, digest)
+            return run
+    return runs.create_run(mlflow, name, evidence.key, {runs.DIGEST: digest})
+
+
+def log_evidence(mlflow: MlflowClient, run: Run | None, evidence: Evidence) -> Run:
+    """Logs params, metrics, curves, the dataset, pictures, files and the bundle to a run, and ends it.
+
+    Args:
+        mlflow: The client.
+        run: The run that this bundle was logged to before; its training's, or a new one, if left out.
+        evidence: What is logged.
+    """
+    run = run or _claim_run(mlflow, evidence)
+    runs.log_params(mlflow, run, evidence.params)
+    for batch in runs.batches(_metrics(run, evidence), METRICS_PER_CALL):
+        mlflow.log_batch(run.info.run_id, metrics=batch)
+    for batch in runs.batches(list(_missing_points(mlflow, run, evidence)), METRICS_PER_CALL):
+        mlflow.log_batch(run.info.run_id, metrics=batch)
+    _log_dataset(mlflow, run.info.run_id, evidence)
+    for path in _pictures(evidence):
+        mlflow.log_artifact(run.info.run_id, str(path), PICTURES_IN)
+    for path in _files(evidence):
+        mlflow.log_artifact(run.info.run_id, str(path), FILES)
+    mlflow.log_text(run.info.run_id, figures_table(evidence), FIGURES)
+    mlflow.log_text(run.info.run_id, describe_data(evidence), DATA)
+    mlflow.log_artifacts(run.info.run_id, str(evidence.bundle.folder), BUNDLE)
+    if text := mlmodel.ml_model(run.info.run_id, evidence.bundle.graphs):
+        mlflow.log_text(run.info.run_id, text, f"{BUNDLE}/{mlmodel.NAME}")
+    runs.close(mlflow, run.info.run_id)
+    return run
+
+
+def log_signature(mlflow: MlflowClient, run_id: str, bundle: Bundle, signer: Signer, version: int, time: str) -> None:
+    """Puts the signature of a version beside the bundle of its run, and the very certificate that it is of."""
+    # As it was read, and compared with the digest: by now other bytes may lie there.
+    mlflow.log_text(run_id, bundle.certified.decode(), f"{BUNDLE}/{CERTIFICATE}")
+    mlflow.log_text(run_id, signer.sign(bundle, version, time), f"{BUNDLE}/{SIGNATURE}")
+
+
+def _metrics(run: Run, evidence: Evidence) -> list[Metric]:
+    """The final metrics. They bear the time at which the run began, so that logging them again adds nothing."""
+    from mlflow.entities import Metric  # noqa: PLC0415  # MLflow takes seconds to import
+
+    found = final_metrics(evidence.certificate)
+    return [Metric(metric_name(name), value, run.info.start_time, 0) for name, value in found.items()]
+
+
+def final_metrics(certificate: Certificate) -> dict[str, float]:
+    """Metrics to compare runs by: the scores of the shipped model on the test split, its size and its latency.
+
+    MLflow draws a section of charts for each prefix before a slash, in alphabetical order, and after them what has
+    none: so the curves in `train/` and `val/` come first. All other figures stand in a table, not in one chart each.
+    """
+    shipped, objective = certificate.metrics["compressed"], certificate.objective
+    found = {f"test_{name.replace('/', '_')}": value for name, value in numbers(shipped).items()}
+    found |= numbers({f"test_{objective}_fp32": certificate.metrics["fp32"].get(objective)})
+    size_bytes, latency_ms = certificate.size_bytes.get("compressed"), certificate.latency_ms.get("compressed")
+    return found | numbers({"size_bytes": size_bytes, "latency_ms": latency_ms})
+
+
+def figures_table(evidence: Evidence) -> str:
+    """Every figure of the evaluation as CSV, a row a figure: of the shipped model, and before compression if known."""
+    certificate = evidence.certificate
+    figures = numbers(_read_json(evidence.build / "scores" / "metrics.json")) | numbers(certificate.metrics)
+    measured = ("parity", "size_bytes", "latency_ms", "percentiles_ms", "multiply_adds", "peak_bytes")
+    figures |= numbers({name: getattr(certificate, name) for name in measured})
+    rows: dict[str, dict[str, str]] = {}
+    for name, value in figures.items():
+        parts = name.split("/")
+        side = next((part for part in parts if part in SIDES), SIDES[0])
+        row = "/".join(part for part in parts if part != side) or name
+        rows.setdefault(row, {})[side] = str(int(value)) if value.is_integer() else f"{value:.6g}"
+    text = io.StringIO()
+    table = csv.DictWriter(text, ("figure", *SIDES), restval="", lineterminator="\n")
+    table.writeheader()
+    table.writerows({"figure": escape(row), **values} for row, values in rows.items())
+    return text.getvalue()
+
+
+def numbers(tree: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """The finite numbers in nested tables as `compressed/accuracy`; lists, such as a confusion matrix, are left out."""
+    found: dict[str, float] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            found |= numbers(value, f"{prefix}{key}/")
+        elif isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+            found[f"{prefix}{key}"] = float(value)
+    return found
+
+
+def metric_name(name: str) -> str:
+    """A name that MLflow takes: labels and sources may hold any sign."""
+    return _NOT_IN_A_NAME.sub("_", name)[:250]
+
+
+def _missing_points(mlflow: MlflowClient, run: Run, evidence: Evidence) -> Iterator[Metric]:
+    """The points of history.csv that the run lacks: all of them if another machine trained, else mostly none."""
+    from mlflow.entities import Metric  # noqa: PLC0415  # MLflow takes seconds to import
+
+    path = evidence.build / "train" / "history.csv"
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.is_file() else []
+    for name in rows[0] if rows else ():
+        if name in {"epoch", "step"}:
+            continue
+        curve = CURVES.get(name, name)
+        known = runs.metric_steps(mlflow, run.info.run_id, curve) if curve in run.data.metrics else set()
+        for row in rows:
+            step = int(float(row["step"]))
+            # Lightning counts the steps of an epoch's figures from 0, history.csv from 1: one point, not two.
+            if row[name] and not known & {step, step - 1}:
+                yield Metric(curve, float(row[name]), run.info.start_time, step)
+
+
+def _log_dataset(mlflow: MlflowClient, run_id: str, evidence: Evidence) -> None:
+    """The version of the data as an input of the run. Nothing is uploaded: DVC keeps the data itself."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag  # noqa: PLC0415  # MLflow takes seconds to import
+
+    if not evidence.dataset:
+        return
+    source = json.dumps({"path": f"datasets/{evidence.collection}", "version": "datasets.dvc"})
+    info = _read_json(evidence.clean / "set.json")
+    profile = json.dumps({key: info[key] for key in ("counts", "sources") if key in info})
+    dataset = Dataset(evidence.collection, evidence.dataset, "dvc", source, profile=profile)
+    tag = InputTag("mlflow.data.context", "training")
+    mlflow.log_inputs(run_id, datasets=[DatasetInput(dataset, [tag])])
+
+
+def describe_data(evidence: Evidence) -> str:
+    """The collection, its version in DVC, and how many samples of each source were kept and why not, as JSON."""
+    info = _read_json(evidence.clean / "set.json")
+    about = {"collection": evidence.collection, "version": evidence.dataset, "version_file": "files/datasets.dvc"}
+    return json.dumps(about | {key: info[key] for key in ("counts", "sources") if key in info}, indent=2) + "\n"
+
+
+def _pictures(evidence: Evidence) -> Iterator[Path]:
+    for folder in (evidence.build / "scores", evidence.build / "train", evidence.build / "set", evidence.clean):
+        found = sorted(folder.iterdir()) if folder.is_dir() else ()
+        yield from (path for path in found if path.suffix.lower() in PICTURES)
+
+
+def _files(evidence: Evidence) -> list[Path]:
+    """Files that lead from the version to its data, code, params and figures."""
+    build, root = evidence.build, evidence.root
+    wanted = [root / "datasets.dvc", root / "dvc.lock", root / "params.yaml", root / "requirements.lock"]
+    wanted += [build / "train" / "history.csv", build / "train" / "summary.json"]
+    wanted += [build / "scores" / "metrics.json", build / "scores" / "captions.json"]
+    return [path for path in wanted if path.is_file()]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def size_bytes(bundle: Bundle) -> int:
+    """Bytes of all files of the bundle."""
+    return sum(file.size_bytes for file in bundle.manifest.files.values())
+
+
+def graph_bytes(bundle: Bundle) -> int:
+    """Bytes of its graphs alone, as in the certificate."""
+    return sum(bundle.manifest.files[name].size_bytes for name in bundle.graphs)

@@ -1,0 +1,1 @@
+"""Promotion: rules, decision, registration, moves of the alias, rollback."""

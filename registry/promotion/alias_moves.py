@@ -1,0 +1,155 @@
+"""Moves the alias `champion` in a registry that has no compare-and-set.
+
+One tag of the model, `rushes.champions`, is at once the history, the lease and the record of the last move. A mover
+reads that nobody holds the lease, writes the tag, waits, reads it back, moves the alias and reads again. Of those who
+read at the same moment only the last to write goes on, since the others have waited for its write (Fischer's algorithm;
+Lamport, "A fast mutual exclusion algorithm", 1987). The wait is a second, or a quarter longer than the mover took
+from that first read to the end of its write: a server with passwords takes seconds for that.
+
+- The tag names another mover before the alias is moved: it waits for that one.
+- The tag names another mover afterwards, who is done or who rolls back: its own move is put back.
+- It is killed in between: its version is promoted and not settled, and `repaired` puts the alias where the tag says.
+
+A rollback waits for nobody. Times are for people; the order of champions is that of the list.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from registry.mlflow import model_versions, runs
+from registry.mlflow.model_versions import CHAMPION, CHAMPIONS, DECISION, SETTLED, Log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mlflow import MlflowClient
+
+    from registry.mlflow.model_versions import Standing, Version
+
+LEASE_S = 60.0  # a lease that does not change while it is watched for so long belongs to a dead process elsewhere
+POLL_S = 0.5
+HANDOVER_S = 1.0  # at least, between writing a lease and reading it back
+SLACK = 1.25  # of the time that a mover took to write its own
+LENGTH = 500  # champions that the history keeps; a tag of MLflow holds 5,000 characters
+
+
+def promote(mlflow: MlflowClient, version: Version, allowed: Callable[[Standing], bool]) -> bool:
+    """Makes a version champion, and puts that back if somebody else has moved the alias in the meantime.
+
+    Args:
+        mlflow: The client.
+        version: Which.
+        allowed: Whether the decision still holds where the family stands now.
+
+    Returns:
+        Whether it became champion; if not, the family stands elsewhere by now and the decision has to be made anew.
+    """
+    lease = _Lease(mlflow, version.family, version.number)
+    standing = lease.take()
+    if not allowed(standing):
+        lease.leave(standing, standing.champion)
+        return False
+    mlflow.set_registered_model_alias(version.family, CHAMPION, str(version.number))
+    after = model_versions.standing(mlflow, version.family)
+    if after.log.token != lease.token:
+        if _overrules(after.log, version.number):
+            _put_back(mlflow, after)
+        return False
+    lease.leave(standing, after.champion)
+    return after.champion is not None and after.champion.number == version.number
+
+
+def restore(mlflow: MlflowClient, standing: Standing, target: int) -> None:
+    """Points the alias at an earlier champion, whoever else is moving it."""
+    lease = _Lease(mlflow, standing.family, target, act="rollback")
+    lease.write(standing.log.history)
+    mlflow.set_registered_model_alias(standing.family, CHAMPION, str(target))
+    after = model_versions.standing(mlflow, standing.family)
+    if after.champion is None or after.champion.number != target:
+        mlflow.set_registered_model_alias(standing.family, CHAMPION, str(target))
+    lease.write(standing.log.history, done=True)
+
+
+def repaired(mlflow: MlflowClient, family: str) -> Standing:
+    """State of a family, after undoing the move of a process that was killed before it could do so itself."""
+    standing = model_versions.standing(mlflow, family)
+    champion = standing.champion
+    if champion is None or champion.tags.get(DECISION) != "promoted" or champion.tags.get(SETTLED):
+        return standing
+    if not _overrules(standing.log, champion.number):
+        return standing
+    _put_back(mlflow, standing)
+    return model_versions.standing(mlflow, family)
+
+
+def enter(mlflow: MlflowClient, standing: Standing, champion: Version) -> None:
+    """Adds a champion to the history that another act, or a person, made so."""
+    _Lease(mlflow, standing.family, champion.number).write(extended(standing.log.history, champion), done=True)
+
+
+def extended(history: list[int], champion: Version | None, to: int | None = None) -> list[int]:
+    """The history once the champion that is there is followed by another.
+
+    It is cut behind the champion: what a rollback or a person has gone back from is no way back any more.
+    """
+    if champion is not None and champion.number in history:
+        last = len(history) - 1 - history[::-1].index(champion.number)
+        history = history[: last + 1]
+    elif champion is not None:  # a person made it champion in MLflow's pages
+        history = [*history, champion.number]
+    return [*history, *([to] if to is not None and history[-1:] != [to] else [])][-LENGTH:]
+
+
+def _overrules(log: Log, number: int) -> bool:
+    """True if the last move on record is another's and stands: one that is under way may still be given up."""
+    return log.to not in (None, number) and (log.done or log.act == "rollback")
+
+
+def _put_back(mlflow: MlflowClient, standing: Standing) -> None:
+    mlflow.set_registered_model_alias(standing.family, CHAMPION, str(standing.log.to))
+
+
+@dataclass
+class _Lease:
+    mlflow: MlflowClient
+    family: str
+    to: int
+    act: str = "promotion"
+
+    def __post_init__(self) -> None:
+        self.token = uuid.uuid4().hex
+
+    def take(self) -> Standing:
+        """Waits until nobody else moves the alias, and returns where the family stands then."""
+        seen, since = "", time.monotonic()
+        while True:
+            asked = time.monotonic()
+            standing = repaired(self.mlflow, self.family)
+            log = standing.log
+            if log.token != seen:
+                seen, since = log.token, time.monotonic()
+            if not (log.done or runs.is_dead(log.owner) or time.monotonic() - since >= LEASE_S):
+                time.sleep(POLL_S)
+                continue
+            self.write(log.history)
+            time.sleep(max(HANDOVER_S, SLACK * (time.monotonic() - asked)))
+            after = model_versions.standing(self.mlflow, self.family)
+            if after.log.token == self.token:
+                return after
+
+    def leave(self, standing: Standing, champion: Version | None) -> None:
+        """Writes down who is champion and lets the next one move."""
+        if champion is None or champion.number != self.to:
+            self.to = champion.number if champion else 0
+            self.write(extended(standing.log.history, champion), done=True)
+        else:
+            self.write(extended(standing.log.history, standing.champion, self.to), done=True)
+
+    def write(self, history: list[int], *, done: bool = False) -> None:
+        """Replaces the tag."""
+        log = Log(history=history, to=self.to or None, act=self.act, token=self.token, owner=runs.me(), done=done)
+        self.mlflow.set_registered_model_tag(self.family, CHAMPIONS, log.model_dump_json())

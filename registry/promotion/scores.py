@@ -1,0 +1,97 @@
+"""Scores on the test split that are there already: those of `evaluate`, and those of a champion that was met before.
+
+Scores hold for one bundle, one split and one state of the code that scores. Where any of them is another, or what was
+kept does not give its own figure any more, the bundle is scored again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import onnxruntime
+import pandas as pd
+
+from models.family import Scores
+from rushes.bundle.manifest import sha256_file
+
+if TYPE_CHECKING:
+    from models.family import Family, Read
+    from registry.mlflow.artifacts import Evidence
+    from rushes.bundle.manifest import Bundle
+
+SPLIT = "test"
+ROWS, FIGURES = "rows.parquet", "metrics.json"
+CODE = ("models", "rushes", "curation")  # packages that a score can depend on
+
+
+def split_hash(clean: Path) -> str:
+    """Hash of the samples of a packed set, with their labels and splits."""
+    return sha256_file(clean / "samples.parquet")
+
+
+def of_challenger(evidence: Evidence) -> Scores | None:
+    """Scores of `evaluate`, if they are of this bundle on this split."""
+    folder = evidence.build / "scores"
+    figures = _read(folder / FIGURES)
+    if figures.get("digest") != evidence.bundle.digest or figures.get("split") != split_hash(evidence.clean):
+        return None
+    return _scores(evidence.family, folder / ROWS, figures.get("compressed"))
+
+
+def of_champion(family: Family, bundle: Bundle, clean: Path, state: Path, read: Read) -> Scores:
+    """The scores of a bundle, kept in the state folder for as long as bundle, split and code are the same."""
+    from curation.store.sample_set import SampleSet  # noqa: PLC0415  # not needed where the scores are kept
+
+    key = hashlib.sha256(json.dumps([bundle.digest, split_hash(clean), _code()]).encode()).hexdigest()
+    folder = state / "champions" / family.name / "scores" / key
+    known = _scores(family, folder / ROWS, _read(folder / FIGURES))
+    if known is not None:
+        return known
+    scores = family.score(bundle, SampleSet(clean), SPLIT, read)
+    _keep(scores, folder)
+    return scores
+
+
+def _keep(scores: Scores, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as draft:
+        scores.rows.to_parquet(Path(draft) / ROWS, index=False)
+        (Path(draft) / FIGURES).write_text(json.dumps(scores.metrics), encoding="utf-8")
+        for name in (ROWS, FIGURES):
+            (Path(draft) / name).replace(folder / name)
+
+
+def _scores(family: Family, rows: Path, metrics: Any) -> Scores | None:  # noqa: ANN401  any JSON
+    """Scores from files, if they are whole: the rows give the objective that was written down."""
+    if not rows.is_file() or not isinstance(metrics, dict):
+        return None
+    try:
+        found = pd.read_parquet(rows)
+        same = math.isclose(family.objective(found), float(metrics[family.objective.name]), rel_tol=1e-9)
+    except (OSError, ValueError, KeyError, TypeError):  # cut short, altered, or of another version
+        return None
+    return Scores(found, metrics) if same else None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _code() -> str:
+    """A hash of the code that scores, and of what it runs on."""
+    digest = hashlib.sha256(json.dumps([cv2.__version__, np.__version__, onnxruntime.__version__]).encode())
+    root = Path(__file__).parents[2]
+    for path in sorted(path for name in CODE for path in (root / name).rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

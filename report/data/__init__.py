@@ -1,0 +1,1 @@
+"""Contents of the report, read from the files of a run."""

@@ -1,0 +1,1 @@
+"""The compression search in the report: its table and its plot."""

@@ -1,0 +1,1 @@
+"""The report in words: messages and the table in the terminal."""

@@ -1,0 +1,1 @@
+"""The bundle: manifest, digest, signature, and reading its files without trust."""

@@ -1,0 +1,182 @@
+"""The command `rushes`: fetches a model and uses it. Exit status: 0 done, 1 failed, 2 misuse, 3 nothing fits."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path  # noqa: TC003  # typer reads the annotations when it runs
+from typing import Annotated
+
+import typer
+
+from rushes import __version__
+from rushes.cli import check_command, list_command, scene_commands, write_command
+from rushes.cli.options import AllowOlderOption, ModelOption, RejectedOption, TrustOption, UncertifiedOption  # noqa: TC001  # typer reads them when it runs
+from rushes.errors import FAILED, RushesError, bug_report, plain
+
+app = typer.Typer(
+    name="rushes",
+    help="Rushes on set: fetch and use models that are retrained nightly. Runs without PyTorch.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+FAMILY = "expression"
+# The command that `pull` prints for a family.
+USES = {FAMILY: "rushes capture --show"} | scene_commands.USES | write_command.USES
+TYPER_INTERRUPTED = 130  # exit status of typer after Ctrl-C; it prints nothing
+
+PULL_EXAMPLES = """\b
+Examples:
+  rushes pull expression --registry http://models.example:5000
+  rushes pull expression@7 --registry http://models.example:5000 --to models
+  rushes pull expression --registry http://models.example:5000 --to /media/stick
+  rushes pull expression --registry /media/stick --trust studio.pub
+
+\b
+A registry with a login reads MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN.
+With trusted keys (--trust, RUSHES_TRUST, or *.pub in the folder trusted/ of your configuration), pull takes only
+models signed by one of them, and none older than this machine has seen (--allow-older). It takes no version that
+was rolled back (--rejected). An interrupted pull resumes. It stops after an hour; after 15 s without data, twice;
+below 256 bytes a second over 30 s; and when a response or a file is larger than allowed.
+
+\b
+Exit status: 0 done, 1 failed, 2 misuse, 3 no such version.
+"""
+CAPTURE_EXAMPLES = """\b
+Examples:
+  rushes capture --show
+  rushes capture --source clip.mp4 --save clip-read.mp4 --json clip.jsonl
+  rushes capture --model models --source stills
+  rushes capture --source 1 | jq -r .expression
+
+\b
+Prints one line of JSON a frame: frame, time_s, expression (of the largest face, or null), faces (box_px, score,
+label, probabilities) and model (family, version, digest).
+Exit status: 0 done, 1 failed, 2 misuse, 3 no face in any frame.
+"""
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rushes {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command("pull", epilog=PULL_EXAMPLES)
+def pull_command(
+    name: Annotated[str, typer.Argument(metavar="NAME[@champion|@7]", help="The model, and its version or alias.")],
+    registry: Annotated[
+        str, typer.Option(metavar="URL|FOLDER", help="Registry; by default RUSHES_REGISTRY or MLFLOW_TRACKING_URI.")
+    ] = "",
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="DIR", file_okay=False, help="Model store; by default your data folder."),
+    ] = None,
+    trust: TrustOption = None,
+    uncertified: UncertifiedOption = False,
+    allow_older: AllowOlderOption = False,
+    rejected: RejectedOption = False,
+) -> None:
+    """Fetch a model from a registry and check its files and signature."""
+    from rushes.bundle.signature import load_trust  # noqa: PLC0415  # for a quick --help
+    from rushes.pull.pull import pull  # noqa: PLC0415  # imported when used, so that --help is quick
+    from rushes.store.store import default_store, quoted, usual_registry  # noqa: PLC0415  # for a quick --help
+
+    where, store, keys = registry or usual_registry(), to or default_store(), load_trust(trust)
+    pulled = pull(name, where, store, _log, keys, uncertified=uncertified, allow_older=allow_older, rejected=rejected)
+    version = f"version {pulled.version}" if pulled.version is not None else "without a version"
+    how = f"{pulled.fetched} file{'s' if pulled.fetched > 1 else ''} fetched" if pulled.fetched else "was there already"
+    typer.echo(f"{pulled.family} {version}, digest {pulled.digest[:12]}: {how}, every hash is right")
+    typer.echo(pulled.signature)
+    typer.echo(pulled.folder)
+    if pulled.family in USES:
+        model = to if pulled.is_newest else pulled.folder
+        _log(f"use it: {USES[pulled.family]}{'' if model is None else f' --model {quoted(model)}'}")
+
+
+@app.command("capture", epilog=CAPTURE_EXAMPLES)
+def capture_command(
+    model: ModelOption = None,
+    source: Annotated[
+        str, typer.Option(metavar="CLIP|FOLDER|0", help="A clip, a folder of images, or the number of a camera.")
+    ] = "0",
+    show: Annotated[bool, typer.Option("--show", help="Show the result in a window; q quits.")] = False,
+    save: Annotated[
+        Path | None, typer.Option(metavar="OUT.mp4", help="Write a film with the expressions drawn in.")
+    ] = None,
+    json: Annotated[
+        str, typer.Option("--json", metavar="FILE|-", help="File for the lines of JSON; - is standard output.")
+    ] = "-",
+    trust: TrustOption = None,
+    uncertified: UncertifiedOption = False,
+) -> None:
+    """Recognise the expression of each face in a camera, clip or folder."""
+    _quiet_libraries()
+    from rushes.expression.capture import capture  # noqa: PLC0415  # for a quick --help
+    from rushes.loading import load  # noqa: PLC0415  # for a quick --help
+    from rushes.store.store import origin_of  # noqa: PLC0415  # for a quick --help
+
+    opened = load("expression", store=model, trust=trust, uncertified=uncertified)
+    origin = origin_of(opened.bundle)
+    capture(source, opened.detector(), opened.classifier, show=show, save=save, json_to=json, log=_log, origin=origin)
+
+
+app.command("check", epilog=check_command.CHECK_EXAMPLES)(check_command.check_command)
+app.command("list", epilog=list_command.LIST_EXAMPLES)(list_command.list_command)
+app.command("scene", epilog=scene_commands.SCENE_EXAMPLES)(scene_commands.scene_command)
+app.command("storyboard", epilog=scene_commands.STORYBOARD_EXAMPLES)(scene_commands.storyboard_command)
+app.command("write", epilog=write_command.WRITE_EXAMPLES)(write_command.write_command)
+
+
+def main() -> None:
+    """Runs a command. An error is one line on standard error."""
+    try:
+        app()
+    except RushesError as error:
+        _end(error, error.exit_status)
+    except SystemExit as leaving:
+        if leaving.code == TYPER_INTERRUPTED:
+            _end("stopped", FAILED)
+        raise
+    except OSError as error:  # a full disk, a folder without permission
+        _end(": ".join(str(part) for part in (error.filename, error.strerror) if part) or error, FAILED)
+    except Exception as error:  # noqa: BLE001  # a person on set cannot use a traceback
+        _end(bug_report(error, __version__), FAILED)
+
+
+def _end(reason: object, status: int) -> None:
+    """Prints the reason and exits; with RUSHES_DEBUG=1 raises the error with its traceback."""
+    if os.environ.get("RUSHES_DEBUG"):
+        raise  # noqa: PLE0704  # only called while an exception is handled
+    _log(f"rushes: {' '.join(str(reason).split())}")
+    sys.exit(status)
+
+
+def _log(text: str) -> None:
+    """Prints one line on standard error; line breaks in it are replaced."""
+    with contextlib.suppress(BrokenPipeError):
+        typer.echo(plain(text), err=True)
+
+
+def _quiet_libraries() -> None:
+    """Turns off the warnings of OpenCV and FFmpeg about a missing camera. Must run before they are imported."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")  # it misses fonts that are not used here
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""Options that several commands of `rushes` share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ModelOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        exists=True,
+        file_okay=False,
+        metavar="DIR",
+        help="A bundle or a model store (its newest version); by default your data folder.",
+    ),
+]
+TrustOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--trust",
+        exists=True,
+        metavar="KEY.pub|DIR",
+        help="Take only models signed by this key; may be repeated. By default RUSHES_TRUST.",
+    ),
+]
+UncertifiedOption = Annotated[bool, typer.Option("--uncertified", help="Take a model without a certificate.")]
+AllowOlderOption = Annotated[
+    bool,
+    typer.Option("--allow-older", help="Take a version older than the newest signed one that this machine has seen."),
+]
+RejectedOption = Annotated[
+    bool, typer.Option("--rejected", help="Take a version that was rolled back; commands do not use it by default.")
+]

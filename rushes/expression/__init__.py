@@ -1,0 +1,1 @@
+"""The family expression at run time: camera, face detection, classification, overlay."""

@@ -1,0 +1,356 @@
+"""Sources of frames: a camera, a clip, or a folder of pictures."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+import cv2
+import numpy as np
+
+from rushes.errors import MisuseError, UserError
+from rushes.media.film import LONGEST_S, FilmError, open_film, squared
+from rushes.media.film_headers import edited_s, frame_fields, is_hdr, is_interlaced
+from rushes.media.image import SUFFIXES, decode_picture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PICTURES = SUFFIXES
+FPS = 24.0  # of a folder of pictures, and of a camera or clip without a rate
+MAX_FPS = 1000.0
+LACKING_SHARE, LACKING_S = 0.02, 1.0  # that may be missing of the duration, which some containers estimate
+WITH_PYAV = "PyAV reads more formats: pip install av (the wheel's extra [film])"
+_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"  # that Matroska and WebM begin with, and where all lies
+_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"}  # that an MP4 or MOV may begin with
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame: its number from 0, its time in the source, and its pixels (None if they cannot be decoded)."""
+
+    number: int
+    time_s: float
+    picture_bgr: np.ndarray | None
+    file: str = ""
+
+
+class Source(Protocol):
+    """A source of frames.
+
+    Attributes:
+        name: Its name, for messages.
+        fps: Frames a second.
+        total: Number of frames; None if unknown.
+        live: True for a camera or stream.
+    """
+
+    name: str
+    fps: float
+    total: int | None
+    live: bool
+
+    def frames(self) -> Iterator[Frame]:
+        """The frames, in order."""
+        ...
+
+    def close(self) -> None:
+        """Releases the camera or file."""
+        ...
+
+
+def open_source(text: str) -> Source:
+    """Opens a camera by its number or stream URL, a clip, a picture or a folder of pictures.
+
+    Raises:
+        MisuseError: There is no such file, or the folder has no picture.
+        UserError: The camera or the clip gives no picture.
+    """
+    if text.isdecimal():
+        return Camera(int(text))
+    if "://" in text:
+        return Camera(text)
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return Folder.of(path)
+    if not path.is_file():
+        message = f"there is no {path}: --source takes a clip, a folder of pictures, or the number of a camera (0)"
+        raise MisuseError(message)
+    if path.suffix.lower() in PICTURES:
+        return Folder(text, [path])
+    return Clip(path) if find_spec("av") is not None else OpenCvClip(path)
+
+
+class Folder:
+    """Pictures of a folder, in the order that a person counts: 2.jpg before 10.jpg."""
+
+    live = False
+    fps = FPS
+
+    def __init__(self, name: str, paths: list[Path]) -> None:
+        self.name, self._paths = name, paths
+        self.total: int | None = len(paths)
+
+    @classmethod
+    def of(cls, folder: Path) -> Folder:
+        """The pictures of a folder.
+
+        Raises:
+            MisuseError: There is none.
+        """
+        paths = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES and not path.name.startswith(".")]
+        if not paths:
+            message = f"{folder} has no picture ({', '.join(sorted(PICTURES))})"
+            raise MisuseError(message)
+        return cls(str(folder), sorted(paths, key=_counting))
+
+    def frames(self) -> Iterator[Frame]:
+        """Each picture; one that cannot be decoded has no pixels."""
+        for number, path in enumerate(self._paths):
+            yield Frame(number, number / self.fps, _decode(path), path.name)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Clip:
+    """A film file, read by `rushes.media.film`: its own times, upright, in square pixels, progressive, in SDR."""
+
+    live = False
+
+    def __init__(self, path: Path) -> None:
+        self.name, self._path = str(path), path
+        self._open = ExitStack()
+        try:
+            self._film = self._open.enter_context(open_film(path))
+        except FilmError as error:
+            message = f"{path} cannot be opened: {cut_short(path) or f'it {error}'}"
+            raise UserError(message) from error
+        self.fps = self._film.fps
+        self.total: int | None = self._film.total or None
+
+    def frames(self) -> Iterator[Frame]:
+        """Each frame that can be decoded; a hole is passed, and named at the end.
+
+        Raises:
+            RushesError: After the last frame that can be read, if some could not be.
+        """
+        read = 0
+        for number, time_s, picture_bgr in self._film.frames():
+            read = number + 1
+            yield Frame(number, time_s, picture_bgr)
+        self._check_end(read)
+
+    def _check_end(self, read: int) -> None:
+        film, why = self._film, cut_short(self._path)
+        if read == 0:
+            why = why or f"its codec is {film.codec}; copy it again, or convert it to H.264"
+            message = f"{self._path} has no frame that can be read: {why}"
+            raise UserError(message)
+        if why:
+            of = f" of {self.total}" if self.total else ""
+            message = f"{self._path} ends at frame {read}{of}: {why}"
+            raise UserError(message)
+        if film.lacking_s > max(LACKING_SHARE * film.duration_s, LACKING_S):
+            lacking = f"{film.lacking_s:.1f} s of its {film.duration_s:.1f} s cannot be decoded"
+            message = f"{self._path} is damaged: {lacking}; the rest was read. Copy it again"
+            raise UserError(message)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._open.close()
+
+
+class OpenCvClip:
+    """A film file, read by OpenCV where PyAV is not installed; what that would get wrong is refused.
+
+    Interlaced films come out black, or as pictures that were decoded before; HDR comes out flat.
+    """
+
+    live = False
+
+    def __init__(self, path: Path) -> None:
+        self.name, self._path = str(path), path
+        # By name: left to choose, OpenCV takes a % in the path for a series of pictures.
+        self._video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        if not self._video.isOpened():
+            why = cut_short(path) or f"it is not a film, or in a format that OpenCV does not read. {WITH_PYAV}"
+            message = f"{path} cannot be opened: {why}"
+            raise UserError(message)
+        self._refuse()
+        fields = frame_fields(path)
+        self.fps = _fps(self._video) / fields
+        self.total: int | None = self._count() // fields or None
+
+    def _refuse(self) -> None:
+        why = "is interlaced" if is_interlaced(self._path) else "is in HDR (HLG or PQ)" if is_hdr(self._path) else ""
+        if why:
+            message = f"{self._path} {why}, which OpenCV alone does not read right. {WITH_PYAV}"
+            raise UserError(message)
+
+    def _count(self) -> int:
+        """Number of frames by the header; 0 if unknown."""
+        count = self._video.get(cv2.CAP_PROP_FRAME_COUNT)
+        count = int(count) if 0 < count < 1 << 31 else 0
+        edited = edited_s(self._path)  # which takes away some of those that OpenCV counts
+        return count if edited is None else min(count, round(edited * _fps(self._video)))
+
+    def frames(self) -> Iterator[Frame]:
+        """Each frame.
+
+        Raises:
+            RushesError: After the last frame that can be read, if the file promises more.
+        """
+        wide, high = self._video.get(cv2.CAP_PROP_SAR_NUM), self._video.get(cv2.CAP_PROP_SAR_DEN)
+        aspect = wide / high if wide > 0 and high > 0 else 1.0
+        number, time_s = -1, 0.0
+        for number, picture_bgr in enumerate(_pictures(self._video)):
+            time_s = self._time_s(number, time_s)
+            yield Frame(number, time_s, squared(picture_bgr, aspect))
+        self._check_end(number + 1)
+
+    def _time_s(self, number: int, before_s: float) -> float:
+        """Time of the frame by the clock of the film: phones film at a varying rate."""
+        stamp_s = float(self._video.get(cv2.CAP_PROP_POS_MSEC)) / 1000
+        is_likely = before_s < stamp_s < before_s + LONGEST_S  # a clock may also stand still or leap
+        return stamp_s if is_likely else before_s + (1 / self.fps if number else 0.0)
+
+    def _check_end(self, read: int) -> None:
+        why = cut_short(self._path)
+        if read == 0:
+            fourcc = int(self._video.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little").decode("latin-1").strip("\0 ")
+            message = f"{self._path} has no frame that can be read: {why or f'its codec is {fourcc}. {WITH_PYAV}'}"
+            raise UserError(message)
+        lacking = (self.total or 0) - read
+        if not why and lacking > max(LACKING_SHARE * (self.total or 0), LACKING_S * self.fps):
+            why = f"the others cannot be decoded; copy it again. {WITH_PYAV}"
+        if why:
+            of = f" of {self.total}" if self.total else ""
+            message = f"{self._path} ends at frame {read}{of}: {why}"
+            raise UserError(message)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._video.release()
+
+
+class Camera:
+    """A camera by its number, or a stream by its URL."""
+
+    live = True
+    total: int | None = None
+
+    def __init__(self, place: int | str) -> None:
+        self.name = f"camera {place}" if isinstance(place, int) else place
+        self._video = cv2.VideoCapture(place)
+        if not self._video.isOpened():
+            message = f"{self.name} cannot be opened: is it plugged in, free and allowed? Others: --source 1, or a file"
+            if Path(str(place)).exists():  # a day's folder is often called by its date
+                message += f". For what is called so in this folder: --source ./{place}"
+            raise UserError(message)
+        self.fps = _fps(self._video)
+
+    def frames(self) -> Iterator[Frame]:
+        """Frames as they come.
+
+        Raises:
+            RushesError: There are no more.
+        """
+        begun_s = time.monotonic()
+        number = -1
+        for number, picture_bgr in enumerate(_pictures(self._video)):
+            yield Frame(number, time.monotonic() - begun_s, picture_bgr)
+        message = (
+            f"{self.name} gives no picture after frame {number + 1}: check its cable, and other programs that use it"
+        )
+        raise UserError(message)
+
+    def close(self) -> None:
+        """Frees the camera."""
+        self._video.release()
+
+
+def _pictures(video: Any) -> Iterator[np.ndarray]:  # noqa: ANN401  # cv2's stub of VideoCapture knows no iterator
+    while True:
+        there, picture_bgr = video.read()
+        if not there:
+            return
+        yield picture_bgr
+
+
+def _fps(video: cv2.VideoCapture) -> float:
+    fps = float(video.get(cv2.CAP_PROP_FPS))
+    return fps if math.isfinite(fps) and 1 <= fps <= MAX_FPS else FPS
+
+
+def _decode(path: Path) -> np.ndarray | None:
+    try:
+        # By bytes: OpenCV on Windows cannot open every name.
+        return decode_picture(np.fromfile(path, np.uint8))
+    except OSError:
+        return None
+
+
+def _counting(path: Path) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name.casefold())]
+
+
+def cut_short(path: Path) -> str:
+    """Reason why a file is known to be cut off, or "". By its own sizes; frame counts are estimates in many formats."""
+    size_bytes = path.stat().st_size
+    if size_bytes == 0:
+        return "it is empty; copy it again"
+    with path.open("rb") as file:
+        head = file.read(12)
+    promised = int.from_bytes(head[4:8], "little") + 8 if head[:4] == b"RIFF" else 0
+    if head[:4] == _EBML:
+        promised = _matroska_bytes(path)
+    if head[4:8] in _BOXES:
+        promised, index = _mp4_bytes(path, size_bytes)
+        if not index and promised <= size_bytes:
+            return "it has no index, as when a recording was not ended properly; copy it again, or repair it"
+    if promised > size_bytes:
+        return f"it is cut short ({size_bytes:,} of {promised:,} bytes); copy it again"
+    return ""
+
+
+def _mp4_bytes(path: Path, size_bytes: int) -> tuple[int, bool]:
+    """Bytes that the boxes of an MP4 promise, and True if the index (moov) is among them. ISO/IEC 14496-12, 4.2."""
+    offset, index = 0, False
+    with path.open("rb") as file:
+        while offset + 8 <= size_bytes:
+            file.seek(offset)
+            head = file.read(16)
+            index |= head[4:8] == b"moov"
+            length = int.from_bytes(head[:4], "big")
+            length = int.from_bytes(head[8:16], "big") if length == 1 else length or size_bytes - offset
+            if length < 8:  # noqa: PLR2004  # a box is its head at least
+                break
+            offset += length
+    return offset, index
+
+
+def _matroska_bytes(path: Path) -> int:
+    """Bytes that a Matroska file promises; 0 if unknown when it was written. RFC 8794, 4 to 6."""
+    with path.open("rb") as file:
+        file.seek(len(_EBML))
+        file.seek(_ebml_size(file) or 0, os.SEEK_CUR)
+        if file.read(len(_SEGMENT)) != _SEGMENT:
+            return 0
+        size_bytes = _ebml_size(file)
+        return 0 if size_bytes is None else file.tell() + size_bytes
+
+
+def _ebml_size(file: IO[bytes]) -> int | None:
+    """A number whose length is given by the leading zeros of its first byte; None for `unknown`, all ones."""
+    first = file.read(1)
+    length = 9 - (first[0] if first else 0).bit_length()
+    value = int.from_bytes(first + file.read(length - 1), "big") & ((1 << 7 * length) - 1)
+    return None if value == (1 << 7 * length) - 1 else value

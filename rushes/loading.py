@@ -1,0 +1,164 @@
+"""`rushes.load`: opens a model by its name in the model store, or by its folder."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from rushes.bundle.manifest import MANIFEST, Bundle, read_head
+from rushes.errors import NothingFitsError
+from rushes.pull.folder_registry import FolderRegistry
+from rushes.pull.selection import parse_wanted
+from rushes.store.store import NEWEST, default_store, find_model, pointed, pull_hint, stored_bundles, use_bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rushes.expression.model import ExpressionModel
+    from rushes.scene.model import SceneModel
+    from rushes.script.model import ScriptModel
+
+Place = str | os.PathLike[str]
+
+
+@overload
+def load(
+    model: Literal["expression", "expression@champion"],
+    *,
+    store: Place | None = None,
+    trust: Sequence[Place] | None = None,
+    uncertified: bool = False,
+) -> ExpressionModel: ...
+
+
+@overload
+def load(
+    model: Literal["scene", "scene@champion"],
+    *,
+    store: Place | None = None,
+    trust: Sequence[Place] | None = None,
+    uncertified: bool = False,
+) -> SceneModel: ...
+
+
+@overload
+def load(
+    model: Literal["script", "script@champion"],
+    *,
+    store: Place | None = None,
+    trust: Sequence[Place] | None = None,
+    uncertified: bool = False,
+) -> ScriptModel: ...
+
+
+@overload
+def load(
+    model: Place, *, store: Place | None = None, trust: Sequence[Place] | None = None, uncertified: bool = False
+) -> Any: ...  # noqa: ANN401  # the family is known only when the bundle is read
+
+
+def load(
+    model: Place, *, store: Place | None = None, trust: Sequence[Place] | None = None, uncertified: bool = False
+) -> Any:
+    """Open a model that was pulled, ready to run.
+
+    Checks the hash of every file, the certificate, the signature and, at the first use on a machine, the reference
+    outputs. Fetches nothing: `rushes pull` does that.
+
+    >>> import rushes
+    >>> rushes.load("expression@champion").labels
+    ('angry', 'happy', 'sad')
+
+    Args:
+        model: A name such as `expression` (the version pulled last), `expression@champion` or `expression@7`; or the
+            folder of a bundle, as a `Path` or as a text with a separator in it.
+        store: Folder of the model store that a name is looked up in, or one bundle; by default RUSHES_MODELS, or the
+            data folder of the user.
+        trust: Public keys, or folders of them, one of which must have signed the model; by default RUSHES_TRUST, or the
+            keys of the user's configuration.
+        uncertified: True to take a model without a certificate, where no key is trusted.
+
+    Returns:
+        By family: `rushes.expression.model.ExpressionModel`, `rushes.scene.model.SceneModel` or
+        `rushes.script.model.ScriptModel`.
+
+    Raises:
+        MisuseError: `model` is neither the name of a model nor a folder, or a key cannot be read.
+        NothingFitsError: There is no such model.
+        BundleError: The bundle is damaged, has no certificate, is not signed by a trusted key, or computes something
+            else on this machine.
+    """
+    folder = find_folder(model, store)
+    return open_model(
+        use_bundle(folder, trust=None if trust is None else list(map(Path, trust)), uncertified=uncertified)
+    )
+
+
+def open_model(bundle: Bundle) -> Any:  # noqa: ANN401  # see load
+    """The runtime of a bundle's family, ready to run.
+
+    Raises:
+        NothingFitsError: This version of Rushes has no runtime for the family.
+        BundleError: The manifest or a graph is not one of that family.
+    """
+    family = bundle.manifest.family
+    if family not in families():
+        message = f"{bundle.folder} is a bundle of the family {family!r}; this version runs {', '.join(families())}"
+        raise NothingFitsError(message, "update rushes")
+    return importlib.import_module(f"rushes.{family}.model").open_model(bundle)
+
+
+def families() -> list[str]:
+    """Families that this version can run: the packages with a module `model`."""
+    return sorted(path.parent.name for path in Path(__file__).parent.glob("*/model.py"))
+
+
+def find_folder(model: Place, store: Place | None = None) -> Path:
+    """The folder of the bundle that `load` opens. See there.
+
+    Raises:
+        MisuseError: It is neither the name of a model nor a folder.
+        NothingFitsError: It is not there, or is of another family.
+    """
+    if isinstance(model, str) and Path(model).name == model:
+        return find_named(model, None if store is None else Path(store))
+    folder = Path(model).expanduser()
+    found = bundle_in(folder)
+    if found is None:
+        message = f"{folder} holds no bundle: name the folder of one, or a model such as expression@champion"
+        raise NothingFitsError(message)
+    return found
+
+
+def bundle_in(folder: Path) -> Path | None:
+    """The bundle that a folder is, or the one pulled last of a family's folder; None where it is neither."""
+    if (folder / MANIFEST).is_file():
+        return folder
+    newest = pointed(folder, NEWEST)
+    there = stored_bundles(folder) if newest is None else [newest]
+    return there[-1].folder if there else None
+
+
+def find_named(wanted: str, store: Path | None = None) -> Path:
+    """The folder of FAMILY, FAMILY@ALIAS or FAMILY@7 in a model store; the default one if None.
+
+    Raises:
+        MisuseError: It is not the name of a model.
+        NothingFitsError: It is not there, or is of another family.
+    """
+    asked, place = parse_wanted(wanted), store or default_store()
+    if not place.is_dir():
+        message = f"no {asked.name} model in {place}: fetch one with: {pull_hint(wanted, to=store)}"
+        raise NothingFitsError(message)
+    if not asked.alias and asked.version is None:
+        found = find_model(store, asked.name)
+    else:
+        found = Path(FolderRegistry(place).find(asked).place)
+    family = read_head(found).manifest.family
+    if family != asked.name:
+        message = f"{found} is a bundle of the family {family!r}, not {asked.name!r}"
+        raise NothingFitsError(message)
+    return found

@@ -1,0 +1,1 @@
+"""Reading films and images: upright, in square pixels, progressive, in SDR."""

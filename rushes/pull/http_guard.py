@@ -1,0 +1,278 @@
+"""HTTP from an untrusted server: every read is timed and every byte counted, in the socket itself.
+
+`requests` has a time-out for the pause between two bytes and none for the whole. A server that sends one byte a second
+keeps it busy for ever, in the headers as well as in the body. Here the socket under `requests` is wrapped. It stops
+when the server sends nothing, is slower than a minimum rate, or when the time for the whole is over. Bodies are read in
+pieces and counted after decompression, so a gzip bomb stops at the limit too.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import time
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from rushes.errors import TransientError, UserError
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator
+
+CHUNK_BYTES = 1 << 16
+GZIP_OR_ZLIB = zlib.MAX_WBITS | 32  # zlib detects which by the first bytes
+_PACKED = {"gzip", "x-gzip", "deflate"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of time and size for a server.
+
+    Attributes:
+        connect_s: Seconds to connect.
+        silence_s: Seconds between two bytes.
+        window_s: Seconds over which the rate is measured.
+        min_bytes_per_s: Minimum rate, averaged over the window.
+        download_s: Seconds for all requests of one command, with pauses and retries.
+        answer_bytes: Bytes of one JSON response, decompressed.
+    """
+
+    connect_s: float = 5.0
+    silence_s: float = 15.0
+    window_s: float = 30.0
+    min_bytes_per_s: float = 256.0
+    download_s: float = 3600.0
+    answer_bytes: int = 4 << 20
+
+
+LIMITS = Limits()
+
+
+class TooLargeError(UserError):
+    """A response that is larger than allowed."""
+
+
+class TooSlowError(TimeoutError):
+    """The server sends less than the minimum rate."""
+
+
+class Meter:
+    """Time of all downloads of one command, and the rate of the current request."""
+
+    def __init__(self, limits: Limits, where: str) -> None:
+        self.limits, self.where = limits, where
+        self._ends_at = time.monotonic() + limits.download_s
+        self._since, self._got_bytes = time.monotonic(), 0
+
+    def start(self) -> None:
+        """Starts a request.
+
+        Raises:
+            TransientError: The time for all downloads is over.
+        """
+        self._check_deadline()
+        self._since, self._got_bytes = time.monotonic(), 0
+
+    def left_s(self) -> float:
+        """Seconds left for all downloads."""
+        return self._ends_at - time.monotonic()
+
+    def read_into(self, sock: socket.socket, file: io.RawIOBase, buffer: Any) -> int:  # noqa: ANN401  # a buffer
+        """Reads a socket once, through its file; waits no longer than the limits allow.
+
+        Raises:
+            TimeoutError: The server sends nothing, or is too slow.
+            TransientError: The time for all downloads is over.
+        """
+        self._check_deadline()
+        self._check_rate()
+        sock.settimeout(max(0.001, min(self.limits.silence_s, self.left_s())))
+        try:
+            count = file.readinto(buffer) or 0
+        except TimeoutError:
+            self._check_deadline()
+            raise
+        self._got_bytes += count
+        return count
+
+    def _check_deadline(self) -> None:
+        if self.left_s() <= 0:
+            message = (
+                f"{self.where} took longer than {self.limits.download_s:g} s, and the download was stopped. "
+                "Run it again to resume; or pull from a folder, such as a stick"
+            )
+            raise TransientError(message)
+
+    def _check_rate(self) -> None:
+        taken_s = time.monotonic() - self._since
+        if taken_s < self.limits.window_s:
+            return
+        if self._got_bytes < self.limits.min_bytes_per_s * taken_s:
+            message = f"{self._got_bytes} bytes in {taken_s:.0f} s"
+            raise TooSlowError(message)
+        self._since, self._got_bytes = time.monotonic(), 0
+
+
+class _Reader(io.RawIOBase):
+    """The read side of a socket, metered."""
+
+    def __init__(self, sock: socket.socket, meter: Meter) -> None:
+        # The file of the socket keeps it open when http.client closes it before the response was read.
+        self._sock, self._file, self._meter = sock, sock.makefile("rb", buffering=0), meter
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401  # what BufferedReader lends
+        return self._meter.read_into(self._sock, self._file, buffer)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class _Metered:
+    """A socket with metered reads; everything else goes to the socket."""
+
+    def __init__(self, sock: Any, meter: Meter) -> None:  # noqa: ANN401  # a socket, or one wrapped by TLS
+        self._sock, self._meter = sock, meter
+
+    def makefile(self, *_args: object, **_options: object) -> io.BufferedReader:
+        return io.BufferedReader(_Reader(self._sock, self._meter))
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # a socket's own
+        return getattr(self._sock, name)
+
+
+class _HttpConnection(HTTPConnection):
+    def __init__(self, *args: Any, meter: Meter, **options: Any) -> None:  # noqa: ANN401  # urllib3's
+        super().__init__(*args, **options)
+        self._meter = meter
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock = _Metered(self.sock, self._meter)
+
+
+class _HttpsConnection(HTTPSConnection):
+    def __init__(self, *args: Any, meter: Meter, **options: Any) -> None:  # noqa: ANN401  # urllib3's
+        super().__init__(*args, **options)
+        self._meter = meter
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock = _Metered(self.sock, self._meter)
+
+
+class MeteredAdapter(HTTPAdapter):
+    """Transport of a session with metered reads."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  # requests' own
+        """Creates the connection pools for requests."""
+        super().init_poolmanager(*args, **options)
+        self._put_on_the_meter(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  # requests' own
+        """The same for a proxy."""
+        manager = super().proxy_manager_for(*args, **options)
+        self._put_on_the_meter(manager)
+        return manager
+
+    def _put_on_the_meter(self, manager: Any) -> None:  # noqa: ANN401  # a pool manager, or one for SOCKS
+        http = functools.partial(_HttpConnection, meter=self._meter)
+        https = functools.partial(_HttpsConnection, meter=self._meter)
+        manager.pool_classes_by_scheme = {
+            "http": type("_HttpPool", (urllib3.HTTPConnectionPool,), {"ConnectionCls": staticmethod(http)}),
+            "https": type("_HttpsPool", (urllib3.HTTPSConnectionPool,), {"ConnectionCls": staticmethod(https)}),
+        }
+
+
+def metered_session(meter: Meter) -> requests.Session:
+    """A session that asks for uncompressed responses and meters its reads."""
+    session = requests.Session()
+    session.headers["Accept-Encoding"] = "identity"
+    # The caller follows redirects. requests would parse them as well, and raise ValueError for a bad one.
+    session.resolve_redirects = lambda *_, **__: iter(())  # type: ignore[method-assign]
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, MeteredAdapter(meter))
+    return session
+
+
+def body(answer: requests.Response, max_bytes: int, what: str) -> Iterator[bytes]:
+    """The body of a response in pieces, decompressed and counted.
+
+    Args:
+        answer: Requested with `stream`.
+        max_bytes: Largest size after decompression.
+        what: Its name for the message: `http://host: manifest.json`.
+
+    Raises:
+        TooLargeError: It is larger, or Content-Length promises more.
+        UserError: Its Content-Encoding is unknown.
+        TransientError: The time for all downloads is over.
+        requests.RequestException: The connection broke off, or was silent or too slow.
+    """
+    promised_bytes = answer.raw.length_remaining  # of Content-Length, where that is a number
+    if promised_bytes is not None and promised_bytes > max_bytes:
+        raise _too_large(what, max_bytes)
+    got_bytes = 0
+    for chunk in _unpacked(answer, what):
+        got_bytes += len(chunk)
+        if got_bytes > max_bytes:
+            raise _too_large(what, max_bytes)
+        yield chunk
+
+
+def _too_large(what: str, max_bytes: int) -> TooLargeError:
+    return TooLargeError(f"{what} is larger than {max_bytes:,} bytes, and was stopped: is that the MLflow server?")
+
+
+def _unpacked(answer: requests.Response, what: str) -> Iterator[bytes]:
+    packing = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if packing in {"", "identity"}:
+        yield from _wire(answer)
+    elif packing in _PACKED:
+        yield from _inflated(_wire(answer))
+    else:
+        message = f"{what} has the unrequested Content-Encoding {packing[:20]!r}: check the proxy before the server"
+        raise UserError(message)
+
+
+def _inflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Decompressed pieces, each at most a chunk, whatever the compression ratio."""
+    unpacker = zlib.decompressobj(GZIP_OR_ZLIB)
+    try:
+        for packed in chunks:
+            rest = packed
+            while rest and not unpacker.eof:
+                yield unpacker.decompress(rest, CHUNK_BYTES)
+                rest = unpacker.unconsumed_tail
+    except zlib.error as error:
+        raise requests.exceptions.ContentDecodingError(error) from error
+    if not unpacker.eof:
+        message = "the packed answer ends in the middle"
+        raise requests.exceptions.ChunkedEncodingError(message)
+
+
+def _wire(answer: requests.Response) -> Iterator[bytes]:
+    """Bytes as received, with the errors of urllib3 as those of requests."""
+    try:
+        while chunk := answer.raw.read(CHUNK_BYTES, decode_content=False):
+            yield chunk
+    except urllib3.exceptions.ReadTimeoutError as error:
+        raise requests.ReadTimeout(error) from error
+    except urllib3.exceptions.SSLError as error:
+        raise requests.exceptions.SSLError(error) from error
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise requests.exceptions.ChunkedEncodingError(error) from error

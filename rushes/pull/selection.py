@@ -1,0 +1,121 @@
+"""The wanted model by name and version, and the interface of a registry."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from rushes.errors import MisuseError, NothingFitsError
+from rushes.store.store import pull_hint
+from rushes.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rushes.store.records import Rejection
+
+MAX_VERSION_DIGITS = 9
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The wanted model: a family, and an alias or a version; with neither, the one in use."""
+
+    name: str
+    alias: str = ""
+    version: int | None = None
+
+    def __str__(self) -> str:
+        """As it is typed."""
+        if self.version is not None:
+            return f"{self.name}@{self.version}"
+        return f"{self.name}@{self.alias}" if self.alias else self.name
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A bundle of a registry: its version (None for a single bundle) and the place of its files."""
+
+    version: int | None
+    place: str
+    alias: str = ""  # by which it was found
+    digest: str = ""  # or its start, if the registry has it
+    rejected: Rejection | None = None
+
+
+class Registry(Protocol):
+    """A source of bundles."""
+
+    @property
+    def where(self) -> str:
+        """Its address or folder, for messages."""
+        ...
+
+    def find(self, wanted: Wanted) -> Offer:
+        """The wanted bundle."""
+        ...
+
+    def rejections(self, name: str) -> dict[str, Rejection]:
+        """Versions of a family that were rolled back, by the start of the digest."""
+        ...
+
+    def files(self, offer: Offer) -> set[str] | None:
+        """Names of its files; None if the registry cannot list them."""
+        ...
+
+    def chunks(self, offer: Offer, name: str, max_bytes: int) -> Iterator[bytes]:
+        """Bytes of one file, in pieces; an error if there are more than `max_bytes`."""
+        ...
+
+
+def parse_wanted(text: str) -> Wanted:
+    """Parses NAME, NAME@alias, NAME@7 or NAME@v7.
+
+    Raises:
+        MisuseError: It is written otherwise.
+    """
+    match = re.fullmatch(
+        r"(?P<name>[A-Za-z0-9_-]+)(?:@(?:v?(?P<version>[0-9]+)|(?P<alias>[A-Za-z0-9_][A-Za-z0-9_.-]*)))?", text
+    )
+    if match is None or (match["version"] and not _is_version(match["version"])):
+        message = f"{text!r} is not the name of a model: write expression, expression@champion or expression@7"
+        raise MisuseError(message)
+    version = match["version"]
+    return Wanted(match["name"], match["alias"] or "", None if version is None else int(version))
+
+
+def _is_version(digits: str) -> bool:
+    return int(digits[: MAX_VERSION_DIGITS + 1]) > 0 and len(digits) <= MAX_VERSION_DIGITS
+
+
+def nothing_fits(
+    wanted: Wanted,
+    where: str,
+    versions: Sequence[int | None],
+    families: Sequence[str] = (),
+    rejected: Sequence[int] = (),
+) -> NothingFitsError:
+    """The error for a model that is not there; its message lists those that are.
+
+    Args:
+        wanted: The model that was asked for.
+        where: The registry.
+        versions: Versions of that family there.
+        families: Families there, for a mistyped name.
+        rejected: Versions that were rolled back; none of them is suggested.
+    """
+    if not versions:
+        there = f" It has {', '.join(sorted(families))}." if families else ""
+        return NothingFitsError(
+            f"{where} has no model {wanted.name!r}.{did_you_mean(wanted.name, families)}{there} "
+            "A first `make nightly` or `rushes pull --to` puts one there"
+        )
+    numbers = [version for version in versions if version is not None]
+    kept = [version for version in numbers if version not in rejected]
+    names = ", ".join(f"{one} (rolled back)" if one in rejected else str(one) for one in numbers)
+    there = f"Versions of {wanted.name} there: {names or 'one without a version'}."
+    if numbers and not kept:
+        return NothingFitsError(f"{where} has no {wanted}. {there} Add --rejected to take one all the same")
+    take = pull_hint(f"{wanted.name}@{kept[-1]}" if kept else wanted.name, where)
+    return NothingFitsError(f"{where} has no {wanted}. {there} Take one: {take}")

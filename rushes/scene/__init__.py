@@ -1,0 +1,1 @@
+"""The family scene at run time: generation, contact sheets, storyboards."""

@@ -1,0 +1,167 @@
+"""A storyboard: the scenes of a script with pictures generated from their headings."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from rushes.errors import MisuseError
+from rushes.scene.generator import credit_line
+from rushes.scene.text_encoder import place
+from rushes.screenplay.document import pages
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+
+    from rushes.scene.generator import SceneGenerator
+    from rushes.screenplay.document import Chapter, Scene, Script
+
+MANY = 24  # scenes above which a progress bar is shown
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A scene with its pictures, uint8 N,S,S,3 RGB, and the requested seed."""
+
+    scene: Scene
+    pictures_nhwc: np.ndarray
+    seed: int
+
+
+@dataclass(frozen=True)
+class Board:
+    """Content of a storyboard, for HTML or PDF."""
+
+    title: tuple[str, ...]
+    byline: str
+    panels: tuple[Panel, ...]
+    seed: int
+    model: str
+    credits: tuple[str, ...]
+
+    @property
+    def eighths(self) -> int:
+        """Length of all scenes, in eighths of a page."""
+        return sum(panel.scene.eighths for panel in self.panels)
+
+    @property
+    def made_by(self) -> str:
+        """Model and seed; with the script they give the same storyboard again."""
+        return f"drawn by rushes {self.model}, seed {self.seed}"
+
+    @property
+    def about(self) -> str:
+        """The line under the title."""
+        count = len(self.panels)
+        return f"{count} scene{'' if count == 1 else 's'}, {pages(self.eighths)} pages; {self.made_by}"
+
+    @property
+    def credit_line(self) -> str:
+        """Credits in a line; empty if there are none."""
+        return credit_line(self.credits)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the contents: a chapter with its scenes and those of the chapters inside it."""
+
+    chapter: Chapter
+    scenes: tuple[Scene, ...]
+
+    @property
+    def about(self) -> str:
+        """Numbers of the first and last scene, and the length in pages."""
+        first, last = self.scenes[0].number, self.scenes[-1].number
+        which = f"scene {first}" if len(self.scenes) == 1 else f"scenes {first} to {last}"
+        return f"{which}, {pages(sum(scene.eighths for scene in self.scenes))} pages"
+
+
+def contents(board: Board) -> list[Entry]:
+    """Chapters of a board in order; none if the script has no sections."""
+    scenes = [panel.scene for panel in board.panels]
+    return [
+        Entry(chapter, _inside(chapter, scenes[place:]))
+        for place, scene in enumerate(scenes)
+        for chapter in scene.chapters
+    ]
+
+
+def _inside(chapter: Chapter, scenes: list[Scene]) -> tuple[Scene, ...]:
+    """Scenes of a chapter that begins with the first of them, up to the next chapter of its level or above."""
+    first, *others = scenes
+    after = takewhile(lambda scene: all(other.level > chapter.level for other in scene.chapters), others)
+    return (first, *after)
+
+
+def draw_board(
+    script: Script,
+    generator: SceneGenerator,
+    *,
+    pictures: int,
+    seed: int,
+    redraw: Mapping[str, int],
+    model: str,
+    credits: Sequence[str],  # noqa: A002  # the builtin is the interpreter's
+) -> Board:
+    """Draws every scene of a script.
+
+    The pictures of a scene depend on the seed and on its place: a place looks the same whenever the script returns to
+    it, and an added or removed scene changes no other one.
+
+    Args:
+        script: The script.
+        generator: Draws the pictures.
+        pictures: Number of pictures a scene.
+        seed: Seed of all scenes but those in `redraw`.
+        redraw: Seeds of single scenes, by their numbers.
+        model: Name of the model.
+        credits: Credits, a line each.
+    """
+    seeds = {number.upper(): other for number, other in redraw.items()}
+    panels = []
+    for scene in tqdm(script.scenes, unit=" scenes", leave=False, disable=None if len(script.scenes) > MANY else True):
+        wanted = seeds.get(scene.number.upper(), seed)
+        drawn_nhwc = generator.generate(scene.heading, pictures, place_seed(wanted, scene.heading))
+        panels.append(Panel(scene, drawn_nhwc, wanted))
+    return Board(script.title, script.byline, tuple(panels), seed, model, tuple(credits))
+
+
+def place_seed(seed: int, heading: str) -> int:
+    """Seed of a place: depends on the requested seed and on the place of the heading, not on its time of day."""
+    return int.from_bytes(hashlib.sha256(f"{seed}\n{place(heading)}".encode()).digest()[:8], "big")
+
+
+def parse_redraw(words: Sequence[str]) -> dict[str, int]:
+    """`12A=9` as the scene's number and its seed.
+
+    Raises:
+        MisuseError: It is written otherwise.
+    """
+    seeds = {}
+    for word in words:
+        number, _, other = word.rpartition("=")
+        if not number.strip() or not (other.isascii() and other.isdigit()):
+            message = f"--redraw {word}: write SCENE=SEED, such as 12=9"
+            raise MisuseError(message)
+        seeds[number.strip().strip("#")] = int(other)
+    return seeds
+
+
+def check_redraw(script: Script, redraw: Mapping[str, int]) -> None:
+    """Checks before anything is drawn that the script has these scenes.
+
+    Raises:
+        MisuseError: It has no scene with a number in `redraw`.
+    """
+    known = {scene.number.upper(): scene.number for scene in script.scenes}
+    for number in redraw:
+        if number.upper() not in known:
+            listed = ", ".join(list(known.values())[:40]) + (", ..." if len(known) > 40 else "")  # noqa: PLR2004  # a line holds so many
+            message = f"--redraw {number}: the script has no scene of this number; it has {listed}"
+            raise MisuseError(message)

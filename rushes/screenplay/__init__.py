@@ -1,0 +1,1 @@
+"""Screenplays: elements, Fountain, Final Draft, and export to other formats."""

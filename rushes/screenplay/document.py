@@ -1,0 +1,260 @@
+"""A script as a storyboard needs it: its title page, and the speakers and length of each scene.
+
+Lengths are counted as the trade counts them, in eighths of a page of fifty-five lines, and rounded up.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rushes.errors import NothingFitsError, RushesError
+from rushes.screenplay.elements import SPOKEN, unstyled
+from rushes.screenplay.fountain import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from rushes.screenplay.elements import Element
+
+PAGE_LINES = 55
+MAX_ACTION = 240  # letters; a paragraph of action is one line of Fountain
+MAX_TITLE = 100  # letters of a chapter's
+EIGHTHS = 8
+MAX_BYTES = 4 << 20  # a whole film is a quarter of one MB
+# Columns of a formatted screenplay in 12-point Courier, ten to the inch.
+ACTION, DIALOGUE, PARENTHETICAL, DUAL, DUAL_PARENTHETICAL = 60, 35, 25, 28, 22
+
+_NUMBER = re.compile(r"\d+")
+_ON_PAGE = frozenset({"character", "action", "transition", "centered", "lyrics"})
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A section of the script that has scenes: `Act One`. The script's outermost have level 1, those inside them 2."""
+
+    level: int
+    title: str
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One scene: its number as printed, its heading, its first line of action, who speaks, and how long it is.
+
+    `chapters` are those that begin with it, the outermost first.
+    """
+
+    number: str
+    heading: str
+    action: str
+    speakers: tuple[str, ...]
+    eighths: int
+    chapters: tuple[Chapter, ...] = ()
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script: what its title page says, and its scenes. A title may have several lines."""
+
+    title: tuple[str, ...]
+    byline: str
+    scenes: tuple[Scene, ...]
+
+
+def read_script(path: Path, say: Callable[[str], None] = lambda _: None) -> Script:
+    """Reads a script.
+
+    Raises:
+        NothingFitsError: It is empty, or no scene in it has a heading.
+        RushesError: It cannot be read, is not text, or no Fountain.
+    """
+    elements = parse(decoded(path, say))
+    sections, scenes = _by_scene(elements)
+    if not scenes:
+        message = f"{path} has no scene heading: one starts with INT. or EXT. after an empty line, or with a full stop "
+        raise NothingFitsError(message + "where it is another (.THE CAVE)")
+    numbers = _numbers([scene[0].number for scene in scenes])
+    chapters = _chapters(sections)
+    told = [_scene(*one) for one in zip(numbers, scenes, chapters, strict=True)]
+    page = title_values(elements)
+    return Script(tuple(page.get("title", [])) or (path.stem,), byline(page), tuple(told))
+
+
+def title_values(elements: Sequence[Element]) -> dict[str, list[str]]:
+    """The title page: its keys in small letters, each with its values without emphasis."""
+    values: dict[str, list[str]] = {}
+    for line in (line for one in elements if one.kind == "title" for line in one.text.split("\n")):
+        key, _, value = line.partition(": ")
+        if text := _text(value):
+            values.setdefault(key.casefold(), []).append(text)
+    return values
+
+
+def byline(page: dict[str, list[str]]) -> str:
+    """`written by Ana and Bo`; empty where a title page names nobody."""
+    authors = [name for key in ("author", "authors", "written by") for name in page.get(key, [])]
+    credit = " ".join(page.get("credit", [])) or "by"
+    return f"{credit} {', '.join(authors)}" if authors else ""
+
+
+def decoded(path: Path, say: Callable[[str], None]) -> str:
+    """The text of a script's file; of one that is not UTF-8 it is said what it was read as.
+
+    Raises:
+        NothingFitsError: It is empty.
+        RushesError: It is too large, of another program, or no text.
+    """
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES or content.startswith((b"%PDF", b"PK\x03\x04", b"<?xml")):
+        what = "is too large" if len(content) > MAX_BYTES else "is a file of another program"
+        message = f"{path} {what}: a script is plain text; export it as Fountain (.fountain)"
+        raise RushesError(message)
+    if not content.strip():
+        message = f"{path} is empty: there is no scene in it"
+        raise NothingFitsError(message)
+    for coding in ("utf-16",) if content.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8-sig", "cp1252", "latin-1"):
+        try:
+            text = content.decode(coding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" in text:
+            break
+        if coding in {"cp1252", "latin-1"}:
+            say(f"{path} is not UTF-8; read as {coding}. If accents are wrong, save it as UTF-8")
+        return text
+    message = f"{path} is not text: save the script as Fountain, in UTF-8"
+    raise RushesError(message)
+
+
+def _by_scene(elements: Sequence[Element]) -> tuple[list[list[Element]], list[list[Element]]]:
+    """The sections that begin with each scene, and the scene: its heading, and what follows it.
+
+    What comes before the first heading, such as FADE IN:, belongs to no scene.
+    """
+    sections: list[list[Element]] = []
+    scenes: list[list[Element]] = []
+    above: list[Element] = []
+    for element in elements:
+        if element.kind == "section" and _text(element.text):
+            # One that ends here before it had a scene is not a chapter.
+            above = [section for section in above if section.depth < element.depth] + [element]
+        elif element.kind == "heading" and _text(element.text):
+            sections.append(above)
+            scenes.append([element])
+            above = []
+        elif scenes:
+            scenes[-1].append(element)
+    return sections, scenes
+
+
+def _chapters(sections: list[list[Element]]) -> list[tuple[Chapter, ...]]:
+    """The chapters of each scene. A level that no section of the script has is not counted."""
+    levels = sorted({section.depth for above in sections for section in above})
+    return [
+        tuple(Chapter(levels.index(section.depth) + 1, _shortened(_text(section.text))) for section in above)
+        for above in sections
+    ]
+
+
+def _shortened(title: str) -> str:
+    return title if len(title) <= MAX_TITLE else f"{title[: MAX_TITLE - 1].rstrip()}\u2026"
+
+
+def _scene(number: str, elements: Sequence[Element], chapters: tuple[Chapter, ...]) -> Scene:
+    heading, *inside = elements
+    text = _text(heading.text)
+    names = (speaker(element) for element in inside if element.kind == "character")
+    speakers = tuple(dict.fromkeys(filter(None, names)))
+    return Scene(number, text, _first_action(inside), speakers, eighths_of(elements), chapters)
+
+
+def eighths_of(elements: Sequence[Element]) -> int:
+    """Length of a scene, its heading first, in eighths of a page, rounded up."""
+    lines = 2 + height(_text(elements[0].text), ACTION) + _lines(elements[1:])
+    return max(1, math.ceil(EIGHTHS * lines / PAGE_LINES))
+
+
+def _first_action(inside: Sequence[Element]) -> str:
+    lines = (_text(line) for one in inside if one.kind in {"action", "lyrics"} for line in one.text.split("\n"))
+    first = next((line for line in lines if line and not (line.isupper() and line.endswith(":"))), "")
+    return textwrap.shorten(first, MAX_ACTION, placeholder=" \u2026")
+
+
+def speaker(cue: Element) -> str:
+    """The name alone: without (V.O.) and (CONT'D)."""
+    return " ".join(re.sub(r"\([^)]*\)?", " ", _text(cue.text)).split())
+
+
+def _lines(inside: Sequence[Element]) -> int:
+    """Number of lines that elements take on a page, with the empty one above each; a page break takes none."""
+    total = 0
+    speeches = _speeches(inside)
+    for place, speech in enumerate(speeches):
+        below = speeches[place + 1] if place + 1 < len(speeches) else []
+        if _is_beside(below):
+            total += 1 + max(_spoken(one, DUAL, DUAL_PARENTHETICAL) for one in (speech, below))
+        elif not _is_beside(speech):
+            total += 1 + _spoken(speech, DIALOGUE, PARENTHETICAL) if speech[0].kind == "character" else _told(speech[0])
+    return total
+
+
+def _speeches(inside: Sequence[Element]) -> list[list[Element]]:
+    """Each speech with its cue first, and what is none as one of its own; without what does not print."""
+    groups: list[list[Element]] = []
+    for element in inside:
+        if element.kind in SPOKEN and groups:
+            groups[-1].append(element)
+        elif element.kind in _ON_PAGE:
+            groups.append([element])
+    return groups
+
+
+def _is_beside(speech: Sequence[Element]) -> bool:
+    return bool(speech) and speech[0].dual
+
+
+def _told(element: Element) -> int:
+    return 1 + sum(height(_text(line), ACTION) for line in element.text.split("\n"))
+
+
+def _spoken(speech: Sequence[Element], width: int, parenthetical: int) -> int:
+    """The cue, and its words in columns of these widths."""
+    asides = sum(height(f"({_text(one.text)})", parenthetical) for one in speech if one.kind == "parenthetical")
+    lines = (line for one in speech if one.kind == "dialogue" for line in one.text.split("\n"))
+    return 1 + asides + sum(height(_text(line), width) for line in lines)
+
+
+def height(text: str, width: int) -> int:
+    """Number of lines that a text takes in a column of so many letters."""
+    return max(1, len(textwrap.wrap(text, width)))
+
+
+def _numbers(forced: list[str]) -> list[str]:
+    """The numbers that the script gives, and for the other scenes the next that is free."""
+    numbers: list[str] = []
+    taken, last = {number.upper() for number in forced}, 0
+    for given in forced:
+        if given:
+            found = _NUMBER.search(given)
+            last = int(found[0][:9]) if found else last
+        else:
+            last = next(number for number in range(last + 1, last + len(forced) + 2) if str(number) not in taken)
+        taken.add(given.upper() or str(last))
+        numbers.append(given or str(last))
+    return numbers
+
+
+def _text(text: str) -> str:
+    """A text without its emphasis, on one line, without what cannot be printed."""
+    return " ".join("".join(char if char.isprintable() else " " for char in unstyled(text)).split())
+
+
+def pages(eighths: int) -> str:
+    """A length as film people write it: `1 3/8`."""
+    whole, rest = divmod(eighths, EIGHTHS)
+    return " ".join(([str(whole)] if whole else []) + ([f"{rest}/8"] if rest or not whole else []))

@@ -1,0 +1,243 @@
+"""The elements that a script is made of, and the form in which Fountain can say them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from itertools import dropwhile, groupby
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+Kind = Literal[
+    "title", "heading", "action", "character", "parenthetical", "dialogue", "transition", "section", "synopsis", "note",
+    "centered", "lyrics", "page_break", "boneyard",
+]  # fmt: skip
+
+MAX_DEPTH = 6  # of sections, that every parser knows
+HIDDEN = frozenset({"note", "boneyard"})  # that print nothing, and may stand within a line; here after their block
+SPOKEN = frozenset({"parenthetical", "dialogue"})
+
+_BREAKS = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+# With the signs by which screenplain holds styles, and halves of characters, which no file can hold.
+_UNPRINTED = re.compile("[\0-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ue700-\ue706\ufeff]")
+_BLANKS = re.compile(r"[^\S\n]")
+TITLE_KEY = re.compile(
+    r"(?:title|credit|authors?|written by|source|based on|notes?|(?:draft )?date|contact(?: info)?|copyright|revision"
+    r"|version|draft|format|episode|series|language|font|header|footer|watermark) *:",
+    re.IGNORECASE,
+)
+_KEY = re.compile(r"([^\s:][^:]*):(.*)")
+TITLE_LINE = re.compile(r"[^\W\d_][^:\n]{0,40}:")  # of any key, known or not
+_NUMBER = re.compile(r"[\w.-]+")
+_EMPHASIS = re.compile(r"(\*{1,3}|_)(?=\S)([^*_\n]+)(?<=\S)\1")
+_ESCAPED = {"\\*": "\ue000", "\\_": "\ue001"}  # letters of private use, while emphasis is looked for
+_ASIDE = re.compile(r"(?P<style>\*{1,3}|_|)\((?P<words>.*\S.*)\)(?P=style)")
+
+
+@dataclass(frozen=True)
+class Element:
+    """One piece of a script. Its text bears no mark of what it is; emphasis within a line stays as it is written.
+
+    Several lines of an action, dialogue, lyrics or note are parted by line feeds. A cue's text is the name and what
+    follows it: `ANNA (V.O.)`. That of a title page is `Key: value` in each line, a key as often as it has values.
+
+    Attributes:
+        kind: What it is.
+        text: What it says; a page break says nothing.
+        dual: Of a cue: spoken beside the speech before it.
+        number: Of a heading: the scene's, where the script gives it.
+        depth: Of a section: its level, 1 for the outermost.
+    """
+
+    kind: Kind
+    text: str
+    dual: bool = False
+    number: str = ""
+    depth: int = 0
+
+
+def unstyled(text: str) -> str:
+    """A text without the marks of emphasis; a star or a line that a backslash escapes is a letter."""
+    for written, kept in _ESCAPED.items():
+        text = text.replace(written, kept)
+    for _ in range(3):  # bold, italic and underlined, one in the other
+        text = _EMPHASIS.sub(r"\2", text)
+    for written, kept in _ESCAPED.items():
+        text = text.replace(kept, written[1])
+    return text
+
+
+def literal(text: str) -> str:
+    """A text whose stars and lines are letters, written so that Fountain reads no emphasis in it."""
+    if unstyled(text) == text:
+        return text
+    return text.replace("*", "\\*").replace("_", "\\_")
+
+
+def canonical(elements: Iterable[Element]) -> list[Element]:
+    """The elements as Fountain can say them.
+
+    Those without text are left out; a cue without words and words without a cue become action; a title page stands at
+    the head alone, a note after the speech that it is in.
+    """
+    done: list[Element] = []
+    speech: list[Element] = []
+    hidden: list[Element] = []
+    for element in (clean for given in elements for clean in _CLEANERS[given.kind](given) if _is_whole(clean)):
+        if speech and element.kind in SPOKEN:
+            _say(speech, element)
+        elif speech and element.kind in HIDDEN:
+            hidden.append(element)
+        else:
+            _settle(done, speech, hidden)
+            if element.kind == "character":
+                speech.append(element)
+            elif element.kind != "title" or not done:
+                done.append(_as_action(element) if element.kind in SPOKEN else element)
+    _settle(done, speech, hidden)
+    return done
+
+
+def _say(speech: list[Element], element: Element) -> None:
+    if speech[-1].kind == element.kind == "dialogue":
+        speech[-1] = replace(element, text=f"{speech[-1].text}\n{element.text}")
+    else:
+        speech.append(element)
+
+
+def _settle(done: list[Element], speech: list[Element], hidden: list[Element]) -> None:
+    """Puts a speech that is at its end where it belongs, and what was hidden in it after it."""
+    if len(speech) == 1:
+        done.append(_as_action(speech[0]))
+    elif speech:
+        done += [replace(speech[0], dual=speech[0].dual and _may_be_beside(done)), *speech[1:]]
+    done += hidden
+    speech.clear()
+    hidden.clear()
+
+
+def _may_be_beside(done: list[Element]) -> bool:
+    """True if a speech comes before that has none beside it yet."""
+    before = dropwhile(lambda element: element.kind in HIDDEN, reversed(done))
+    last = next(before, None)
+    if last is None or last.kind not in SPOKEN:
+        return False
+    return not next(element for element in before if element.kind == "character").dual
+
+
+def _as_action(element: Element) -> Element:
+    lines = [line for line in element.text.split("\n") if line]
+    return Element("action", f"({element.text})" if element.kind == "parenthetical" else "\n".join(lines))
+
+
+# --- What the text of each kind may be ---
+
+
+def printed(text: str) -> str:
+    """A text with line feeds and blanks alone between words, and without what cannot be printed."""
+    return _BLANKS.sub(" ", _UNPRINTED.sub("", _BREAKS.sub("\n", text).replace("\t", "    ")))
+
+
+def _is_whole(element: Element) -> bool:
+    return bool(element.text) or element.kind == "page_break"
+
+
+def _lines(element: Element) -> list[str]:
+    """The lines of a text, in which nothing opens a note or a boneyard."""
+    text = re.sub(r"\[(?=\[)", "[ ", printed(element.text)).replace("/*", "/ *")
+    return [line.strip() for line in text.split("\n")]
+
+
+def _line(element: Element) -> str:
+    return " ".join(filter(None, _lines(element)))
+
+
+def _actions(element: Element) -> Iterator[Element]:
+    """An empty line parts two of them."""
+    return (Element("action", "\n".join(run)) for filled, run in groupby(_lines(element), bool) if filled)
+
+
+def _note(element: Element) -> Element:
+    text = re.sub(r"\](?=\])", "] ", "\n".join(_lines(element)))
+    return Element("note", text.lstrip("[ \n").rstrip("] \n"))
+
+
+def _boneyard(element: Element) -> Element:
+    """Blanks at the heads of its lines stay: nobody reads it as anything."""
+    text = printed(element.text).replace("*/", "* /")
+    return Element("boneyard", "\n".join(line.rstrip() for line in text.split("\n")).strip())
+
+
+def _section(element: Element) -> Element:
+    return Element("section", _line(element), depth=min(max(element.depth, 1), MAX_DEPTH))
+
+
+def numbered(line: str, number: str = "") -> Element:
+    """A heading, its number taken from the end of the line where it is not known."""
+    number = number if _NUMBER.fullmatch(number) else ""
+    while not number and line.endswith("#"):
+        start = line.rfind("#", 0, -1)
+        inside = line[start + 1 : -1]
+        is_number = bool(_NUMBER.fullmatch(inside)) or (inside.isspace())  # `# #` forces that there is none
+        if start <= 0 or not line[:start].strip() or not is_number:
+            break
+        line, number = line[:start].rstrip(), inside.strip()
+    return Element("heading", line, number=number)
+
+
+def said(lines: Iterable[str]) -> Iterator[Element]:
+    """The words under a cue. A line that is empty keeps its place between two lines of dialogue."""
+    lines = (line.lstrip("~ ") if line else line for line in lines)
+    for aside, run in groupby(lines, lambda line: bool(_ASIDE.fullmatch(line))):
+        if aside:
+            yield from map(_aside, run)
+        elif text := "\n".join(run).strip("\n"):
+            yield Element("dialogue", text)
+
+
+def _aside(line: str) -> Element:
+    """A parenthetical; where the whole of it is emphasised, brackets and all, its words are."""
+    found = _ASIDE.fullmatch(line)
+    assert found is not None  # noqa: S101 - looked at by whoever calls
+    return Element("parenthetical", f"{found['style']}{found['words'].strip()}{found['style']}")
+
+
+def _heading(element: Element) -> Element:
+    """A heading; Fountain can force one only before a letter or a digit, so what stands before that goes."""
+    found = numbered(_line(element), element.number)
+    first = next((place for place, sign in enumerate(found.text) if sign.isalnum()), None)
+    return Element("action", _line(element)) if first is None else replace(found, text=found.text[first:])
+
+
+def title_page(lines: list[str]) -> list[Element]:
+    """The title page in these lines, from the first key on that only a title page has."""
+    pairs: list[tuple[str, str]] = []
+    for line in lines:
+        match = None if line[:1] == " " else _KEY.match(line)
+        if match:
+            pairs.append((match[1].strip(), match[2].strip()))
+        elif pairs:
+            pairs.append((pairs[-1][0], line.strip()))
+    kept = dropwhile(lambda pair: not TITLE_KEY.match(f"{pair[0]}:"), (pair for pair in pairs if pair[1]))
+    text = "\n".join(f"{key}: {value}" for key, value in kept)
+    return [Element("title", text)] if text else []
+
+
+_CLEANERS: dict[Kind, Callable[[Element], Iterable[Element]]] = {
+    "title": lambda element: title_page(_lines(element)),
+    "heading": lambda element: [_heading(element)],
+    "action": _actions,
+    "character": lambda element: [Element("character", _line(element).rstrip("^ "), dual=element.dual)],
+    "parenthetical": lambda element: [Element("parenthetical", _line(element))],
+    "dialogue": lambda element: said(_lines(element)),
+    "transition": lambda element: [Element("transition", _line(element).rstrip("< "))],
+    "section": lambda element: [_section(element)],
+    "synopsis": lambda element: [Element("synopsis", _line(element))],
+    "note": lambda element: [_note(element)],
+    "centered": lambda element: [Element("centered", "\n".join(filter(None, _lines(element))))],
+    "lyrics": lambda element: [Element("lyrics", "\n".join(filter(None, _lines(element))))],
+    "page_break": lambda _: [Element("page_break", "")],
+    "boneyard": lambda element: [_boneyard(element)],
+}

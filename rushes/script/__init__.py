@@ -1,0 +1,1 @@
+"""The family script at run time: the writer, its constraints, its grammar."""

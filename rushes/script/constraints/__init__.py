@@ -1,0 +1,1 @@
+"""Constraints on the next character of a draft: grammar, cues, mentions, repetition."""

@@ -1,0 +1,137 @@
+"""A draft: what a network writes, as it is printed; what was there before; and what is said about it at its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rushes.bundle.manifest import DIGEST_CHARS
+from rushes.errors import NothingFitsError
+from rushes.screenplay import document
+from rushes.screenplay.elements import SPOKEN, Element
+from rushes.screenplay.fountain import parse, write
+from rushes.script.markup import learned
+from rushes.script.memorization import WORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from rushes.script.markup import Mode
+    from rushes.script.memorization import Found
+
+
+class Form:
+    """Turns what is written into what is printed, each piece as soon as nothing can change it any more.
+
+    A scene is printed as it is, a cue with the first words under it. A beat of an outline becomes a section with its
+    number and heading, and a synopsis that names in brackets who speaks. A profile is a section of synopses.
+    """
+
+    def __init__(self, mode: Mode) -> None:
+        self._held: list[Element] = []
+        self._mode, self._beats = mode, 0
+
+    def push(self, element: Element) -> list[Element]:
+        """Elements that are final after one more element."""
+        if self._mode == "outline":
+            settled = self.end() if element.kind == "heading" else []
+            self._held.append(element)
+            return settled
+        if self._mode == "profile":
+            is_name = element.kind == "character"
+            return [Element("section", element.text, depth=1) if is_name else Element("synopsis", element.text)]
+        self._held.append(element)
+        return [] if element.kind == "character" else self._taken()
+
+    def end(self) -> list[Element]:
+        """Elements that are final at the end of a scene."""
+        held = self._taken()
+        if self._mode != "outline" or not held:
+            return []
+        self._beats += 1
+        heading = Element("section", f"{self._beats}. {held[0].text}", depth=1)
+        speakers = [f"({one.text})" for one in held[1:] if one.kind == "character"]
+        return [heading, Element("synopsis", " ".join([*(one.text for one in held[1:2]), *speakers]))]
+
+    def _taken(self) -> list[Element]:
+        held, self._held = self._held, []
+        return held
+
+
+class Block:
+    """Writes elements one by one, so that the texts, joined, are the Fountain of them all.
+
+    Args:
+        is_first: Whether nothing stands before the first of them.
+    """
+
+    def __init__(self, *, is_first: bool) -> None:
+        self._elements: list[Element] = []
+        self._text, self._is_first = "", is_first
+
+    def more(self, element: Element) -> str:
+        """The text that one more element adds; a cue's comes with the first words under it."""
+        if element.kind not in SPOKEN:
+            self._is_first = self._is_first and not self._text
+            self._elements, self._text = [], ""
+        self._elements.append(element)
+        if element.kind == "character":
+            return ""
+        block, before = write(self._elements), len(self._text)
+        self._text = block if self._is_first else "\n" + block.lstrip("\n")
+        return self._text[before:]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A script that is there already: its text as it stands, and what is in it."""
+
+    text: str
+    elements: tuple[Element, ...]
+
+
+def read_draft(path: Path, say: Callable[[str], None] = lambda _: None) -> Draft:
+    """Reads a draft that is to go on.
+
+    Raises:
+        NothingFitsError: It is empty, or nothing in it would be printed.
+        RushesError: It cannot be read, is not text, or no Fountain.
+    """
+    text = document.decoded(path, say).replace("\r\n", "\n").replace("\r", "\n")
+    elements = tuple(parse(text))
+    if not learned(elements):
+        message = f"{path} has no scene to go on from: it needs a heading, action or dialogue"
+        raise NothingFitsError(message)
+    return Draft(text.rstrip() + "\n", elements)
+
+
+def last_scene(elements: Iterable[Element]) -> list[Element]:
+    """The scene that a draft ends with, as a network learns it."""
+    scene: list[Element] = []
+    for element in learned(elements):
+        if element.kind == "heading":
+            scene = []
+        scene.append(element)
+    return scene
+
+
+def speakers(elements: Iterable[Element]) -> list[str]:
+    """Speakers, without the extensions of their names, in the order of their first words."""
+    names = (element.text.partition("(")[0].strip() for element in elements if element.kind == "character")
+    return list(dict.fromkeys(filter(None, names)))
+
+
+def said_about(model: str, digest: str, seed: int, runtime: str, found: Found) -> Element:
+    """The note at the end of a draft, which does not print: what wrote it, and how much of it is copied."""
+    share = (
+        f"{100 * found.share:.1f} % of its words stand word for word in the training text, in runs of {WORDS} or more"
+    )
+    longest = f", the longest of {found.longest}" if found.longest else ""
+    text = f"Written by rushes: {model}, digest {digest[:DIGEST_CHARS]}, seed {seed}, ONNX Runtime {runtime}. "
+    return Element("note", f"{text}{share}{longest}.")
+
+
+def words(elements: Iterable[Element]) -> str:
+    """Text of a draft that could be copied: action, dialogue, and the beats of an outline."""
+    return "\n".join(one.text for one in elements if one.kind in {"action", "dialogue", "synopsis"})

@@ -1,0 +1,119 @@
+"""Memorisation check: the share of a text that is word for word in the training text, without that text at hand.
+
+A Bloom filter (Bloom 1970, doi:10.1145/362686.362692) over the runs of seven words of the training text travels in
+the bundle. A run of eight words or more is taken for verbatim where all runs of seven in it are known. The filter errs
+on one side only: what is copied is always found; of the runs of seven that are new about 1 % are taken for known, so of
+runs of eight about 1 in 10,000. Case, punctuation and the ends of lines do not count.
+
+    b"RVB1", uint32 probes, uint64 bits, uint64 runs, then the bits, eight a byte, the highest first; little-endian
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+from rushes.bundle.manifest import BundleError
+
+WORDS = 8  # of a run that counts
+FALSE_POSITIVES = 0.01  # of runs of one word less
+_GRAM = WORDS - 1
+_MAGIC, _HEADER = b"RVB1", struct.Struct("<4sIQQ")
+_MAX_PROBES = 32
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_BASE = 0x9E3779B97F4A7C15 | 1  # odd, so that it has an inverse modulo 2**64
+_INVERSE = pow(_BASE, -1, 1 << 64)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Result of the memorisation check: the longest run in words, and the share of words that lie in some run."""
+
+    longest: int
+    share: float
+
+
+def build(text: str) -> bytes:
+    """The filter of a training text: about 1.2 bytes a word. The same text gives the same bytes on any machine."""
+    hashes = np.unique(_hashes(_words(text)))
+    bits = max(64, math.ceil(-len(hashes) * math.log(FALSE_POSITIVES) / math.log(2) ** 2))
+    probes = round(-math.log2(FALSE_POSITIVES))
+    table = np.zeros(bits, bool)
+    for number in range(probes):
+        table[_places(hashes, number, bits)] = True
+    return _HEADER.pack(_MAGIC, probes, bits, len(hashes)) + np.packbits(table).tobytes()
+
+
+class Verbatim:
+    """The filter, read.
+
+    Raises:
+        ValueError: The bytes are not a filter.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        if len(content) < _HEADER.size:
+            message = "it is too short for a filter of verbatim text"
+            raise BundleError(message)
+        magic, self._probes, self._bits, self._runs = _HEADER.unpack_from(content)
+        whole = _HEADER.size + (self._bits + 7) // 8
+        if magic != _MAGIC or not 0 < self._probes <= _MAX_PROBES or not self._bits or len(content) != whole:
+            message = "it is not a filter of verbatim text that this version of rushes can read"
+            raise BundleError(message)
+        self._table = np.unpackbits(np.frombuffer(content, np.uint8, offset=_HEADER.size))[: self._bits].astype(bool)
+
+    def runs(self, text: str) -> Found:
+        """Runs of eight words or more that a text shares with the training text."""
+        words = _words(text)
+        hashes = _hashes(words)
+        known = np.ones(len(hashes), bool)
+        for number in range(self._probes):
+            known &= self._table[_places(hashes, number, self._bits)]
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]]).astype(np.int8)))
+        starts, ends = edges[::2], edges[1::2] + _GRAM - 1  # in words
+        long = ends - starts >= WORDS
+        # Runs may touch: a word counts once.
+        covered = np.zeros(len(words) + 1, np.int64)
+        np.add.at(covered, starts[long], 1)
+        np.add.at(covered, ends[long], -1)
+        share = float((np.cumsum(covered) > 0).mean() * (len(words) + 1) / len(words)) if words else 0.0
+        return Found(int((ends - starts)[long].max(initial=0)), share)
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower().replace("\u2019", "'"))
+
+
+def _hashes(words: list[str]) -> np.ndarray:
+    """A hash of each run of seven words, uint64 N: a polynomial over its bytes, from differences of running sums."""
+    if len(words) < _GRAM:
+        return np.zeros(0, np.uint64)
+    coded = np.frombuffer(" ".join([*words, ""]).encode(), np.uint8)
+    starts = np.concatenate([[0], np.flatnonzero(coded == ord(" ")) + 1])
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(coded * _powers(_BASE, len(coded)), dtype=np.uint64)])
+    first, after = starts[: len(words) - _GRAM + 1], starts[_GRAM:]
+    # Bytes further on weigh more: divided by the weight of its first byte, a run is the same wherever it stands.
+    return _mixed((sums[after] - sums[first]) * _powers(_INVERSE, len(coded))[first])
+
+
+def _powers(base: int, count: int) -> np.ndarray:
+    powers = np.full(count, base, np.uint64)
+    powers[:1] = 1
+    return np.cumprod(powers, dtype=np.uint64)
+
+
+def _mixed(values: np.ndarray) -> np.ndarray:
+    """The finaliser of SplitMix64 (Steele, Lea and Flood 2014): each bit of a value moves all."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(values ^ (values >> np.uint64(31)))
+
+
+def _places(hashes: np.ndarray, number: int, bits: int) -> np.ndarray:
+    """Position of the bit of one probe, by double hashing (Kirsch and Mitzenmacher 2006)."""
+    step = _mixed(hashes + np.uint64(_BASE)) | np.uint64(1)
+    return np.asarray((hashes + np.uint64(number) * step) % np.uint64(bits))

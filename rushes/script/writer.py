@@ -1,0 +1,159 @@
+"""Writing a scene: what is asked in, Fountain out, from the bundle alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rushes.bundle.manifest import BundleError
+from rushes.inference.session import open_graph, run_graph
+from rushes.script.constraints.cues import EXTENSIONS
+from rushes.script.decoding import Writing
+from rushes.script.draft import last_scene
+from rushes.script.markup import encoded, learned
+from rushes.script.memorization import Verbatim
+from rushes.script.ngram_cache import CacheRules, Remembering, RunCache
+from rushes.script.vocabulary import Spelling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from rushes.bundle.manifest import Bundle
+    from rushes.script.request import Request
+
+FAMILY = "script"
+INPUTS, OUTPUTS = ("window", "state"), ("logits", "next_state")
+REMEMBERED = 65_536  # signs of a draft that the cache is fed, at most: some forty pages
+
+
+class Network:
+    """The graph of a bundle, fed one token after the other. One thread: a step is too short to be shared."""
+
+    def __init__(self, graph: Path, *, window: int, state: int, vocabulary: int) -> None:
+        self._graph, self._session = graph, open_graph(graph, threads=1)
+        self._window_1k, self._state_1s = np.zeros((1, window), np.int64), np.zeros((1, state), np.float32)
+        self._check(graph, vocabulary)
+
+    def reset(self) -> None:
+        """Forgets all that it has been fed."""
+        self._window_1k[:] = 0
+        self._state_1s = np.zeros_like(self._state_1s)
+
+    def feed(self, token: int, *, is_own: bool = False) -> np.ndarray:
+        """The logits of what comes after one more token, float32 V; to a network all tokens are alike."""
+        del is_own
+        self._window_1k[0, :-1] = self._window_1k[0, 1:]
+        self._window_1k[0, -1] = token
+        return np.asarray(self._run()[0])
+
+    def _run(self) -> np.ndarray:
+        feed: dict[str, np.ndarray] = {"window": self._window_1k, "state": self._state_1s}
+        logits_1v, self._state_1s = run_graph(self._session, OUTPUTS, feed, self._graph)
+        return np.asarray(logits_1v)
+
+    def _check(self, graph: Path, vocabulary: int) -> None:
+        inputs = {one.name for one in self._session.get_inputs()}
+        outputs = {one.name for one in self._session.get_outputs()}
+        if inputs != set(INPUTS) or not outputs.issuperset(OUTPUTS):
+            message = f"{graph} takes {', '.join(sorted(inputs))} and gives {', '.join(sorted(outputs))}, "
+            raise BundleError(message + f"not {' and '.join(INPUTS)}, and {' and '.join(OUTPUTS)}")
+        shape = self._state_1s.shape
+        logits_1v = self._run()
+        if logits_1v.shape != (1, vocabulary) or self._state_1s.shape != shape or not np.isfinite(logits_1v).all():
+            message = f"{graph} gives logits of {logits_1v.shape[1:]} and a state of {self._state_1s.shape[1:]}, "
+            raise BundleError(message + f"not numbers for {vocabulary} tokens and a state of {shape[1]}")
+
+
+class ScriptWriter:
+    """The network of a bundle and what it knows of words, ready to write.
+
+    Args:
+        network: That of the bundle.
+        vocabulary: What its tokens are, first that for nothing.
+        verbatim: What it has been given to learn from.
+        cache: How much what a draft has said so far has a say in what comes next; None: not at all.
+        extensions: What may follow the name in a cue: those that the network has learned.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        vocabulary: Sequence[str],
+        verbatim: Verbatim,
+        cache: CacheRules | None = None,
+        extensions: Sequence[str] = EXTENSIONS,
+    ) -> None:
+        self.spelling, self.verbatim, self._network, self._cache = Spelling(vocabulary), verbatim, network, cache
+        self.extensions = tuple(extensions)
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle) -> ScriptWriter:
+        """The writer that a bundle's manifest describes.
+
+        Raises:
+            BundleError: The manifest lacks the input, a file lacks, or one is another than it says.
+        """
+        given = bundle.manifest.input
+        try:
+            window, state = int(given["window"]), int(given["state"])
+        except (KeyError, TypeError, ValueError) as error:
+            message = f"{bundle.folder}: the manifest has no usable input ({error})"
+            raise BundleError(message) from error
+        try:
+            vocabulary = _signs(given.get("vocabulary"))
+            cache = CacheRules.read(given["cache"]) if "cache" in given else None
+            extensions = _extensions(given.get("extensions", EXTENSIONS))
+        except (BundleError, TypeError) as error:
+            message = f"{bundle.folder}: the manifest has no usable input ({error})"
+            raise BundleError(message) from error
+        if window < 1 or state < 1:
+            message = f"{bundle.folder}: the manifest has a window of {window} and a state of {state}"
+            raise BundleError(message)
+        path = bundle.path("verbatim")
+        try:
+            verbatim = Verbatim(path.read_bytes())
+        except BundleError as error:
+            message = f"{path} cannot be read: {error}"
+            raise BundleError(message) from error
+        network = Network(bundle.path("graph"), window=window, state=state, vocabulary=len(vocabulary))
+        return cls(network, vocabulary, verbatim, cache, extensions)
+
+    def write(self, request: Request, say: Callable[[str], None] = lambda _: None) -> Writing:
+        """The text as it is written: iterate over it.
+
+        Raises:
+            MisuseError: A name that is asked for cannot be written.
+            BundleError: With the vocabulary no such text can be written.
+        """
+        return Writing(self.network_for(request), self.spelling, request, say, self.extensions)
+
+    def network_for(self, request: Request) -> Network | Remembering:
+        """The network for a draft, with a cache of the text that the draft holds so far."""
+        if self._cache is None:
+            return self._network
+        cache = RunCache(len(self.spelling.vocabulary), self._cache)
+        known = learned(request.before)
+        read = 0 if request.heading.strip() else len(last_scene(request.before))  # by the network, and so by the cache
+        if before := known[: len(known) - read]:
+            cache.extend(self.spelling.tokens(encoded(before))[-REMEMBERED:])
+        return Remembering(self._network, cache)
+
+
+def _extensions(given: Any) -> tuple[str, ...]:  # noqa: ANN401  # of a manifest
+    unknown = [one for one in given if one not in EXTENSIONS]
+    if unknown:
+        message = f"extensions {unknown[0]!r}: known are {', '.join(map(repr, EXTENSIONS))}"
+        raise BundleError(message)
+    return tuple(given)
+
+
+def _signs(given: Any) -> list[str]:  # noqa: ANN401  # of a manifest
+    if not isinstance(given, list) or not all(isinstance(sign, str) for sign in given):
+        message = "the vocabulary is not a list of signs"
+        raise BundleError(message)
+    if any(len(sign) != 1 for sign in given[1:]) or len(set(given)) != len(given):
+        message = "the vocabulary is not a list of different signs"
+        raise BundleError(message)
+    return given

@@ -1,0 +1,78 @@
+"""The content of a model store: each bundle with its signature, time of pull, and if plain commands use it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from rushes.bundle.manifest import BundleError, read_head
+from rushes.bundle.signature import verify
+from rushes.errors import RushesError, UserError
+from rushes.store.records import read_records
+from rushes.store.store import NEWEST, pointed, stored_bundles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rushes.bundle.signature import Trust
+    from rushes.store.records import Records
+    from rushes.store.store import StoredBundle
+
+
+class Listed(BaseModel):
+    """A bundle in a model store. Times are in UTC; empty where unknown."""
+
+    family: str
+    version: int | None
+    digest: str
+    in_use: bool
+    signature: str
+    pulled: str = ""
+    registry: str = ""
+    rejected: str = ""
+    folder: str
+
+
+def list_store(store: Path, trust: Trust) -> list[Listed]:
+    """The bundles in a model store, family by family, the one that commands use by default first.
+
+    Raises:
+        UserError: The store cannot be read.
+    """
+    try:
+        folders = sorted(one for one in store.iterdir() if one.is_dir()) if store.is_dir() else []
+    except OSError as error:
+        message = f"{store} cannot be read: {error.strerror or error}"
+        raise UserError(message) from error
+    found = [one for folder in folders for one in _family(folder, trust)]
+    return sorted(found, key=lambda one: (one.family, not one.in_use, -(one.version or 0)))
+
+
+def _family(folder: Path, trust: Trust) -> list[Listed]:
+    there, records = stored_bundles(folder), read_records(folder)
+    try:
+        used = pointed(folder, NEWEST) or (there[-1] if there else None)
+    except BundleError:  # the pointer is not text: commands use none of them by default
+        used = None
+    return [_listed(folder.name, one, records, trust, in_use=one == used) for one in there]
+
+
+def _listed(family: str, one: StoredBundle, records: Records, trust: Trust, *, in_use: bool) -> Listed:
+    try:
+        head = read_head(one.folder)
+        digest, signature = head.digest, verify(head, trust)
+    except RushesError as error:
+        digest, signature = one.digest, f"refused: {error}"
+    record, rejection = records.pulled.get(one.folder.name), records.rejection(digest)
+    return Listed(
+        family=family,
+        version=one.version,
+        digest=digest,
+        in_use=in_use,
+        signature=signature,
+        pulled=record.pulled if record else "",
+        registry=record.registry if record else "",
+        rejected=str(rejection) if rejection else "",
+        folder=str(one.folder),
+    )

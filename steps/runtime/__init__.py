@@ -1,0 +1,1 @@
+"""Shared parts of the steps: threads, and the report of a failure."""

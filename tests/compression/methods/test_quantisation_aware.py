@@ -1,0 +1,72 @@
+"""Rounding in training: as the int8 graph rounds, felt by the weights, and gone afterwards."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from onnxruntime import quantization
+from torch import nn
+
+from compression.methods.quantisation_aware import Rounded, made_aware, rounded_weight
+from tests.support.sets import small_set
+from tests.support.trained import quickly_trained
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """A small one that has learned stripes."""
+    return quickly_trained(small_set(tmp_path_factory.mktemp("aware") / "set", {"train": 64, "validation": 32}))
+
+
+def test_weights_are_rounded_as_the_int8_graph_rounds_them():
+    """Against ONNX Runtime's own quantisation, output by output."""
+    weight = torch.randn(5, 4, 3, 3, generator=torch.Generator().manual_seed(0)) * torch.logspace(-3, 1, 5).view(
+        -1, 1, 1, 1
+    )
+    rounded = rounded_weight(weight).numpy()
+
+    for own, ours in zip(weight.numpy(), rounded, strict=True):
+        zero, scale, levels = quantization.quant_utils.quantize_data(
+            own.ravel(), quantization.quant_utils.onnx_proto.TensorProto.INT8, symmetric=True
+        )
+        np.testing.assert_allclose(ours.ravel(), (levels.astype(np.float32) - zero) * scale, rtol=1e-5, atol=1e-7)
+
+
+def test_an_input_is_rounded_in_the_range_that_was_seen():
+    """255 steps between lowest and highest; what lies outside is cut off, zero stays zero."""
+    layer = Rounded(nn.Conv2d(1, 1, 1, bias=False))
+    with torch.no_grad():
+        layer.layer.weight.fill_(1.0)
+    layer.train()(torch.tensor([-1.0, 0.0, 4.0]).view(1, 1, 1, 3))
+    told = layer.eval()(torch.tensor([-3.0, -0.5, 0.0, 1.234, 9.0]).view(1, 1, 1, 5)).flatten().detach()
+    step = 5.0 / 255
+
+    np.testing.assert_allclose(told, [-1.0, -0.5, 0.0, 1.234, 4.0], atol=step / 2 + 1e-6)
+    assert told[2] == 0.0
+    assert float((told / step - (told / step).round()).abs().max()) < 1e-3
+
+
+def test_gradients_pass_through_rounding():
+    """Planted in the forward alone: what is rounded is differentiated as if it were not."""
+    layer = Rounded(nn.Linear(3, 2))
+    layer.train()(torch.tensor([[-1.0, 0.25, 2.0]])).sum().backward()
+
+    np.testing.assert_allclose(layer.layer.weight.grad, [[-1.0, 0.25, 2.0]] * 2, atol=0.02)
+
+
+def test_nothing_of_it_stays(network):
+    """The same layers under the same names; while it is tuned every layer rounds."""
+    aware, seen = copy.deepcopy(network), []
+    keys = list(aware.state_dict())
+
+    def tune(tuned):
+        seen.extend(type(layer) for layer in tuned.modules() if isinstance(layer, Rounded))
+        tuned.train()(torch.randn(4, 1, 16, 16, generator=torch.Generator().manual_seed(0)))
+
+    assert made_aware(aware, tune) is aware
+    assert len(seen) == sum(isinstance(layer, nn.Conv2d | nn.Linear) for layer in network.modules())
+    assert list(aware.state_dict()) == keys
+    assert not aware.training

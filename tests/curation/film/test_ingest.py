@@ -1,0 +1,217 @@
+"""Films come in once, whole, a row a shot; the source is never touched, and what is refused says why."""
+
+import itertools
+import os
+import shutil
+
+import pandas as pd
+import pytest
+
+from curation.errors import DataError
+from curation.ingest import inbox, ingest
+from curation.store.index import read_index, read_sources
+from curation.store.source_info import credits_of
+from tests.curation.planted import LATER
+from tests.curation.test_killed import run
+from tests.support.films import cut_off, film_params, scene, shots, silent_picture, write_film
+
+PARAMS = film_params()
+
+
+def reel(folder, count=2):
+    """Films of five shots each."""
+    for number in range(count):
+        write_film(folder / f"reel {number}.mp4", shots(5, first=10 * number))
+    return folder
+
+
+def look(folder):
+    return {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.rglob("*") if file.is_file()}
+
+
+def test_films_come_in_once_a_row_a_shot(root, tmp_path):
+    """Again adds nothing and writes nothing; the files are copies of their own, and the source is as it was."""
+    folder = reel(tmp_path / "Съёмка 12")
+    before = look(folder)
+    first = ingest(folder, root, "films", PARAMS)
+    written = look(root / "datasets")
+    again = ingest(folder, root, "films", PARAMS)
+    rows = read_index(root, "films", PARAMS)
+
+    assert (first.source, first.added, again.added, again.already) == ("съёмка-12", 10, 0, 10)
+    assert "10 shots added, 0 already there, 0 films refused" in first.summary()
+    assert look(folder) == before
+    assert look(root / "datasets") == written
+    assert rows["group"].is_unique
+    assert set(rows["shard"]) == {f"{sha}.mp4" for sha in rows["sha256"]}
+    assert all(file.stat().st_nlink == 1 for file in (root / "datasets").rglob("*.mp4"))
+
+
+def test_a_single_film_and_the_same_one_under_another_name(root, tmp_path):
+    """One file is enough; its copy is not a second film, here or in another source."""
+    film = write_film(tmp_path / "reels" / "a.mov", shots(5))
+    ingest(film, root, "films", PARAMS)
+    shutil.copy(film, film.with_name("b.mov"))
+    more = ingest(film.parent, root, "films", PARAMS, source="other")
+
+    assert len(read_sources(root, "films")) == 5
+    assert (more.added, more.already) == (0, 10)
+    assert "byte for byte" in more.summary()
+
+
+def test_what_is_wrong_goes_to_quarantine_with_its_reason(root, tmp_path):
+    """A film cut short, a text, an empty file, sound alone, a link out; the good one is taken in."""
+    folder = reel(tmp_path / "set", 1)
+    cut_off(write_film(folder / "cut.mp4", scene(1)))
+    silent_picture(write_film(folder / "sound.mp4", scene(2)))
+    (folder / "text.mp4").write_text("no film", encoding="utf-8")
+    (folder / "empty.mkv").touch()
+    (folder / "link.mp4").symlink_to(write_film(tmp_path / "secret.mp4", scene(3)))
+    (folder / "notes.txt").write_text("notes", encoding="utf-8")
+    result = ingest(folder, root, "films", PARAMS)
+    told = pd.read_csv(root / "quarantine/films/set/reasons.csv").set_index("file")["reason"].to_dict()
+
+    assert result.added == 5
+    assert told == {
+        "cut.mp4": "is truncated: the file ends before the film does",
+        "sound.mp4": "holds no moving pictures that can be read",
+        "text.mp4": "is no film",
+        "empty.mkv": "is empty",
+        "link.mp4": "leads out of the folder",
+    }
+    assert "1 left aside: is not a film by its name" in result.summary()
+    assert not (root / "quarantine/films/set/link.mp4").exists()
+
+
+def test_a_table_says_whose_film_it_is_and_what_for(root, tmp_path):
+    """All shots of a film have its terms, the name becomes an id; a word of today holds for what is in."""
+    folder = reel(tmp_path / "set")
+    table = folder / "films.csv"
+    table.write_text(
+        "path,label,performer,use,caption\nreel 0.mp4,Forest,Ann,archive,a wood\nreel 1.mp4,,,,\n", encoding="utf-8"
+    )
+    result = ingest(folder, root, "films", PARAMS)
+    table.write_text("path,use\nreel 0.mp4,training\n", encoding="utf-8")
+    again = ingest(folder, root, "films", PARAMS)
+    rows = read_sources(root, "films").set_index("film")
+
+    assert result.labels == {"forest": 5}
+    assert "5 of 10 will not be learned from" in result.summary()
+    assert "already have another use" in again.summary()
+    assert set(rows.loc["reel 0", "use"]) == {"training"}
+    assert set(rows.loc["reel 0", "caption"]) == {"a wood"}
+    assert rows.loc["reel 0", "performer"].str.fullmatch("p-[0-9a-f]{8}").all()
+    assert (root / "keys/films.csv").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("film,label\nx,forest\n", "not a table of films"), ("path,label\n,forest\n", "it needs a path")],
+)
+def test_a_wrong_table_stops_all(root, tmp_path, text, message):
+    """Without it a film would be learned from that must not be."""
+    folder = reel(tmp_path / "set", 1)
+    (folder / "films.csv").write_text(text, encoding="utf-8")
+
+    with pytest.raises(DataError, match=message):
+        ingest(folder, root, "films", PARAMS)
+    assert not (root / "datasets").exists()
+
+
+def test_an_unknown_label_is_refused_with_the_line_to_add(root, tmp_path):
+    """And no word about a film that has none."""
+    folder = reel(tmp_path / "set")
+    (folder / "films.csv").write_text("path,label\nreel 0.mp4,moon\n", encoding="utf-8")
+    result = ingest(folder, root, "films", PARAMS)
+
+    assert (result.added, result.refused) == (5, {"has the unknown label 'moon'": 1})
+    assert "labels: [forest, sea, moon]" in result.summary()
+
+
+@pytest.mark.parametrize("name", ["notes.txt", ".hidden"])
+def test_a_folder_without_films_is_an_error(root, tmp_path, name):
+    """With what it takes instead."""
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / name).touch()
+
+    with pytest.raises(DataError, match="there is no film in set") as caught:
+        ingest(tmp_path / "set", root, "films", PARAMS)
+    assert "mp4" in caught.value.remedy
+
+
+def test_the_first_real_film_replaces_the_starter(root, tmp_path):
+    """Also where it is the starter's own film; the credit goes with the starter."""
+    film = write_film(tmp_path / "bunny.mp4", shots(5))
+    ingest(film, root, "films", PARAMS, source="starter", starter=True, credit="(c) A Foundation")
+    before = credits_of(root, "films")
+    result = ingest(film, root, "films", PARAMS)
+
+    assert before == {"starter": "(c) A Foundation"}
+    assert (result.added, result.replaced_starter, credits_of(root, "films")) == (5, True, {})
+    assert list((root / "datasets/films").glob("starter*")) == []
+
+
+def test_the_inbox_is_emptied(root):
+    """Loose films are one source, a folder is another; what is not a film goes to quarantine, what is fresh waits."""
+    box = root / "inbox" / "films"
+    write_film(box / "loose.mp4", shots(4))
+    cut_off(write_film(box / "bad.mp4", scene(9)))
+    reel(box / "Day 3", 1)
+    late = write_film(box / "late.mp4", scene(8))
+    os.utime(late, (LATER, LATER))
+    results = inbox(root, "films", PARAMS, now=LATER)
+
+    assert {result.source: result.added for result in results if result.added} == {"day-3": 5, "inbox": 4}
+    assert [file.name for file in box.rglob("*")] == ["late.mp4"]
+    assert (root / "quarantine/films/inbox/bad.mp4").is_file()
+
+
+def test_a_changed_shot_list_never_parts_a_shot(root, tmp_path):
+    """Every shot has one split, which more films leave alone."""
+    ingest(reel(tmp_path / "one"), root, "films", PARAMS)
+    before = read_index(root, "films", PARAMS).set_index("id")["split"]
+    ingest(write_film(tmp_path / "more.mp4", shots(6, first=50)), root, "films", PARAMS)
+    after = read_index(root, "films", PARAMS).set_index("id")["split"]
+
+    assert len(after) == 16
+    assert after[before.index].equals(before)
+
+
+def test_a_folder_alone_leaves_nothing_behind(root):
+    """Once its films are in, the folder is gone, and nobody asks what it was."""
+    reel(root / "inbox" / "films" / "Day 3", 1)
+    results = inbox(root, "films", PARAMS, now=LATER)
+
+    assert [(result.source, result.added, result.problem) for result in results] == [("day-3", 5, "")]
+    assert list((root / "inbox" / "films").iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["path", "inbox"])
+def test_killed_anywhere_and_run_again_ends_in_the_same_state(tmp_path, monkeypatch, kind):
+    """Before each single change to the disk, one after another."""
+    monkeypatch.setattr("os.fsync", lambda _: None)
+    reel(tmp_path / "cast")
+    cut_off(write_film(tmp_path / "cast" / "bad.mp4", scene(9)))
+    drawn = write_film(tmp_path / "drawn.mp4", shots(4, first=70))
+    ends = []
+    for step in itertools.count(1):
+        place = tmp_path / str(step)
+        root, folder = place / "checkout", place / "cast"
+        root.mkdir(parents=True)
+        ingest(drawn, root, "films", PARAMS, source="starter", starter=True)
+        target = folder if kind == "path" else root / "inbox/films/cast"
+        shutil.copytree(tmp_path / "cast", target)
+
+        def act(root=root, target=target):
+            return ingest(target, root, "films", PARAMS) if kind == "path" else inbox(root, "films", PARAMS, now=LATER)
+
+        finished = run(act, step)
+        act()
+        ends.append({str(file.relative_to(place)): file.read_bytes() for file in place.rglob("*") if file.is_file()})
+        if finished:
+            break
+
+    assert len(ends) > 15
+    for number, end in enumerate(ends, 1):
+        assert end == ends[-1], f"killed before change {number}"

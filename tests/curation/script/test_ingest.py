@@ -1,0 +1,207 @@
+"""Scripts come in once, as they are, a row a work; what is refused says why, and nothing large is loaded."""
+
+import itertools
+import shutil
+import tracemalloc
+
+import pandas as pd
+import pytest
+
+from curation.ingest import inbox, ingest
+from curation.intake import files
+from curation.store.index import read_index, read_sources
+from rushes.screenplay.fountain import write
+from tests.curation.planted import LATER
+from tests.curation.test_killed import run
+from tests.support.scripts import fdx, plant, script, script_params, typed
+
+PARAMS = script_params()
+ENTITY = b'<!DOCTYPE F [<!ENTITY x SYSTEM "file:///etc/passwd">]><FinalDraft><Content>&x;</Content></FinalDraft>'
+
+
+def look(folder):
+    return {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.rglob("*") if file.is_file()}
+
+
+def test_scripts_come_in_once_a_row_a_work(root, tmp_path):
+    """Of every format; again adds nothing and writes nothing, and the files are what they were."""
+    folder = plant(tmp_path / "Réécriture 2", 2)
+    (folder / "typed.txt").write_text(typed(script(20)), encoding="utf-16")
+    (folder / "final.FDX").write_bytes(fdx(script(21)))
+    (folder / "play.md").write_text("# A Play\n\n### SCENE I\n\n**Ann**  \nOh.\n", encoding="utf-8")
+    before = look(folder)
+    first = ingest(folder, root, "scripts", PARAMS)
+    written = look(root / "datasets")
+    again = ingest(folder, root, "scripts", PARAMS)
+    rows = read_sources(root, "scripts").set_index("title")
+
+    assert "5 works added, 0 already there, 0 scripts refused" in first.summary()
+    assert "already there, all 5 works" in again.summary()
+    assert (look(folder), look(root / "datasets")) == (before, written)
+    assert set(rows.index) == {"script 0", "script 1", "typed", "final", "A Play"}
+    assert (rows["group"] == rows["id"]).all()
+    assert (root / "datasets/scripts" / first.source / rows["shard"]["final"]).read_bytes() == before["final.FDX"][0]
+
+
+def test_a_folder_called_like_a_label_says_the_genre(root, tmp_path):
+    """The nearest one; scripts.csv goes before, and most say nothing."""
+    plant(tmp_path / "set" / "Comedies" / "drafts", 1)
+    plant(tmp_path / "set" / "comedies" / "Tragedies", 1, 1)
+    plant(tmp_path / "set", 2, 2)
+    (tmp_path / "set" / "scripts.csv").write_text(
+        "path,title,label,use,licence\nscript 3.fountain,The Ferry,tragedies,archive,CC0\n", encoding="utf-8"
+    )
+    result = ingest(tmp_path / "set", root, "scripts", PARAMS)
+    rows = read_sources(root, "scripts").set_index("title")
+
+    assert rows["label"].to_dict() == {
+        "script 0": "comedies",
+        "script 1": "tragedies",
+        "script 2": "",
+        "The Ferry": "tragedies",
+    }
+    assert (rows["licence"]["The Ferry"], rows["use"]["The Ferry"]) == ("CC0", "archive")
+    assert "1 of 4 will not be learned from" in result.summary()
+
+
+FAULTS = {
+    "entity.fdx": (ENTITY, "names an entity or a document type, by which it could reach outside of itself"),
+    "null.txt": (b"INT. HOUSE - DAY\n\n\0ANNA\nHi.\n", "holds a null byte: it is not text, or is damaged"),
+    "line.fountain": (b"INT. HOUSE - DAY ANNA Hi.\n", "is one line, and no script"),
+    "empty.fountain": (b" \n", "is empty"),
+    "prose.md": (
+        b"Once upon a time.\n\nAnd they lived.\n",
+        "is no script: it has no scene heading and nobody speaks in it",
+    ),
+    "bytes.txt": (bytes(range(0x80, 0x100)) * 9 + b"\n\n", "is undecodable"),
+    "cut.fdx": (fdx(script(1))[:400], "is no whole file of Final Draft"),
+}
+
+
+def test_what_is_wrong_goes_to_quarantine_with_its_reason(root, tmp_path):
+    """The good one is taken in; what is not a script by its name is left aside."""
+    folder = plant(tmp_path / "set", 3)
+    for name, (data, _) in FAULTS.items():
+        (folder / name).write_bytes(data)
+    (folder / "notes.pdf").write_bytes(b"%PDF")
+    result = ingest(folder, root, "scripts", PARAMS)
+    told = pd.read_csv(root / "quarantine/scripts/set/reasons.csv").set_index("file")["reason"].to_dict()
+
+    assert result.added == 3
+    assert told.keys() == FAULTS.keys()
+    assert all(told[name].startswith(reason) for name, (_, reason) in FAULTS.items())
+    assert "1 left aside: is not a script by its name" in result.summary()
+
+
+def test_a_file_of_200_mb_is_refused_and_never_loaded(root):
+    """It goes to quarantine out of the inbox, and no part of it larger than a buffer is ever in memory."""
+    box = plant(root / "inbox/scripts/day", 3)
+    with (box / "huge.txt").open("wb") as file:
+        file.truncate(200_000_000)
+    tracemalloc.start()
+    [result] = inbox(root, "scripts", PARAMS, now=LATER)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert (result.added, result.refused) == (3, {"is larger than a script can be: more than 16 MB": 1})
+    assert peak < 20_000_000
+    assert (root / "quarantine/scripts/day/huge.txt").stat().st_size == 200_000_000
+
+
+MEANWHILE = {
+    "grows": (fdx(script(7)), lambda file: file.write_bytes(file.read_bytes() + b"\n")),
+    "half there, grows": (fdx(script(7))[:400], lambda file: file.write_bytes(fdx(script(7))[:900])),
+    "renamed": (fdx(script(7)), lambda file: file.rename(file.with_name("draft-2.fdx"))),
+}
+
+
+@pytest.mark.parametrize("act", MEANWHILE)
+@pytest.mark.parametrize("is_inbox", [True, False])
+def test_a_file_that_changes_while_it_is_read_is_left_alone(root, monkeypatch, act, is_inbox):
+    """No half of it is kept, it stays where its writer has it, the others come in; the next run takes it."""
+    box, (data, change), hashed = plant(root / "inbox/scripts/day", 3), MEANWHILE[act], files.sha256_of
+    (box / "draft.fdx").write_bytes(data)
+    take = (
+        (lambda: inbox(root, "scripts", PARAMS, now=LATER)[0])
+        if is_inbox
+        else (lambda: ingest(box, root, "scripts", PARAMS))
+    )
+
+    def meanwhile(file):
+        found = hashed(file)
+        if file == box / "draft.fdx":
+            change(file)
+        return found
+
+    monkeypatch.setattr(files, "sha256_of", meanwhile)
+    first = take()
+    monkeypatch.undo()
+    [left] = box.glob("draft*")
+    left.write_bytes(fdx(script(7)))
+
+    assert (first.added, list((root / "quarantine").rglob("draft*"))) == (3, [])
+    assert "was written to or renamed while it was read" in first.summary()
+    assert take().added == 1
+
+
+def test_the_inbox_is_emptied(root):
+    """Loose scripts are one source, a folder is another."""
+    box = plant(root / "inbox/scripts", 3)
+    plant(box / "Comedies", 1, 3)
+    results = inbox(root, "scripts", PARAMS, now=LATER)
+
+    assert {result.source: (result.added, result.labels) for result in results} == {
+        "comedies": (1, {"comedies": 1}),
+        "inbox": (3, {}),
+    }
+    assert list(box.iterdir()) == []
+
+
+def test_a_work_keeps_its_split_when_more_come(root, tmp_path):
+    """And the first real ones replace the starter."""
+    ingest(plant(tmp_path / "plays", 6), root, "scripts", PARAMS, source="starter", starter=True)
+    result = ingest(plant(tmp_path / "one", 6, 6), root, "scripts", PARAMS)
+    before = read_index(root, "scripts", PARAMS).set_index("id")["split"]
+    ingest(plant(tmp_path / "two", 6, 12), root, "scripts", PARAMS)
+    after = read_index(root, "scripts", PARAMS).set_index("id")["split"]
+
+    assert (result.replaced_starter, len(before), len(after)) == (True, 6, 12)
+    assert after[before.index].equals(before)
+    assert set(before) == {"train", "validation", "test"}
+
+
+@pytest.mark.slow
+def test_killed_anywhere_and_run_again_ends_in_the_same_state(tmp_path, monkeypatch):
+    """Before each single change to the disk, one after another."""
+    monkeypatch.setattr("os.fsync", lambda _: None)
+    plant(tmp_path / "day", 3)
+    (tmp_path / "day" / "line.txt").write_text("One line.", encoding="utf-8")
+    ends = []
+    for step in itertools.count(1):
+        root = tmp_path / str(step)
+        root.mkdir()
+        ingest(plant(tmp_path / "drawn", 3, 9), root, "scripts", PARAMS, source="starter", starter=True)
+        shutil.copytree(tmp_path / "day", root / "inbox/scripts/day")
+
+        def act(root=root):
+            return inbox(root, "scripts", PARAMS, now=LATER)
+
+        finished = run(act, step)
+        act()
+        ends.append({str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*") if file.is_file()})
+        if finished:
+            break
+
+    assert len(ends) > 15
+    for number, end in enumerate(ends, 1):
+        assert end == ends[-1], f"killed before change {number}"
+
+
+def test_the_text_of_a_script_is_not_touched(root, tmp_path):
+    """What is read for the check is thrown away: bytes lie in datasets/ as they came."""
+    file = tmp_path / "a.fountain"
+    file.write_bytes(write(script(1)).replace("\n", "\r\n").encode("utf-16"))
+    ingest(file, root, "scripts", PARAMS)
+    [kept] = (root / "datasets/scripts/a").glob("*.fountain")
+
+    assert kept.read_bytes() == file.read_bytes()

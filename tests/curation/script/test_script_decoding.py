@@ -1,0 +1,70 @@
+"""Bytes become the text that was meant, or are refused with a word."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curation.errors import RefusedError
+from curation.script.text_encoding import LOST, decode, is_mixed
+
+LINE = "Élise says “don\u2019t go”. Café \u2013 naïve.\n"
+SAFE = LINE.replace("”", "\u2019")  # Windows-1252 has no letter for one of its bytes
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252"])
+def test_each_encoding_is_read(coding):
+    """UTF-16 and UTF-32 by their mark, Windows-1252 where it is not UTF-8."""
+    found = decode((LINE * 3).encode(coding))
+
+    assert (found.text, found.mended) == (LINE * 3, 0)
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0", categories=["L", "N", "P", "Zs"])))
+def test_any_text_in_utf8_comes_back(text):
+    """In its composed form, and nothing in it is mended that was right."""
+    found = decode(text.encode())
+
+    assert is_mixed(text) or found.text == unicodedata.normalize("NFC", text)
+
+
+def test_two_files_in_one_are_mended_line_by_line():
+    """The half in Windows-1252 is counted."""
+    found = decode((LINE * 5).encode() + LINE.encode("cp1252") * 2)
+
+    assert (found.text, found.mended) == (LINE * 7, 2)
+
+
+def test_what_was_read_in_the_wrong_encoding_is_turned_back():
+    """Also where it stands beside what was not."""
+    wrong = SAFE.encode().decode("cp1252")
+    found = decode((LINE + wrong).encode())
+
+    assert is_mixed(wrong)
+    assert (found.text, found.mended) == (LINE + SAFE, 1)
+
+
+def test_what_nobody_can_mend_stays_to_be_found():
+    """A letter that is lost is not guessed."""
+    found = decode(b"A plain line, and long enough for one lost letter.\n" * 4 + b"caf\x81 and na\xefve\n")
+
+    assert found.text.count(LOST) == 1
+    assert "naïve" in found.text
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"INT. HOUSE\n\0\n", "null byte"),
+        (LINE.encode("utf-16")[:-1], "undecodable"),
+        (bytes(range(0x80, 0x100)) * 9, "undecodable"),
+        (b"\xff\xfe\0\0" + b"\xff" * 8, "undecodable"),
+        (bytes(range(1, 9)) * 9, "undecodable"),
+    ],
+)
+def test_what_is_no_text_is_refused(data, reason):
+    """With what to do about it."""
+    with pytest.raises(RefusedError, match=reason) as caught:
+        decode(data)
+    assert "UTF-8" in caught.value.remedy

@@ -1,0 +1,122 @@
+"""What stands on pages and not in scripts is taken out and counted, and what it parted is one again."""
+
+import pytest
+
+from curation.script.document import read_work
+from curation.script.typed.page_artifacts import (
+    CONTINUED,
+    FADE_IN,
+    LIBRARY,
+    MORE,
+    NUMBERS,
+    REVISIONS,
+    WATERMARKS,
+    without_page_marks,
+)
+from tests.support.scripts import scene, script, typed
+
+PAGES = """\
+    FADE IN:
+
+    1   INT. KITCHEN - NIGHT                              1
+
+    A kettle boils. She is old and watches it for
+    a long while.                                             *
+
+                    ANNA
+            I never said that we would
+            go home before it
+                    (MORE)
+    (CONTINUED)
+\f
+    CONTINUED: (2)                                       12.
+
+                    ANNA (CONT'D)
+            was dark.
+
+    He walks to the window and looks out at the
+
+                                                         13.
+
+    rain, which has not stopped.
+
+    Blue Rev. 3/9/98
+
+                    MARK
+            At 9. Or 10.
+"""
+
+
+def texts(work):
+    return "\n".join(one.text for one in work.scenes)
+
+
+def test_a_typed_page_gives_what_is_said_and_done():
+    """Speeches and paragraphs that pages part are one again; a number that is said stays."""
+    work = read_work(PAGES.encode(), ".txt")
+
+    assert texts(work) == (
+        "INT. KITCHEN - NIGHT\n\nA kettle boils. She is old and watches it for a long while.\n\n"
+        "ANNA\nI never said that we would go home before it was dark.\n\n"
+        "He walks to the window and looks out at the rain, which has not stopped.\n\nMARK\nAt 9. Or 10.\n"
+    )
+    assert work.taken_out == {MORE: 2, CONTINUED: 2, NUMBERS: 1, REVISIONS: 2, FADE_IN: 1}
+
+
+def test_a_watermark_is_what_comes_back_on_every_page():
+    """Whatever number stands in it; a heading and a cue come back too, and stay."""
+    pages = [f"{typed(scene(5 * seed))}\n   THE FERRY - property of Studio {seed}\n\f" for seed in range(6)]
+    work = read_work("".join(pages).encode(), ".txt")
+
+    assert work.taken_out[WATERMARKS] == 6
+    assert "property" not in texts(work)
+    assert texts(work).count("INT. KITCHEN - NIGHT") == 6
+
+
+def test_a_line_that_comes_back_in_a_short_script_stays():
+    """Nobody knows a watermark by three pages."""
+    lines = ["He nods and goes.", ""] * 3
+
+    assert without_page_marks(lines) == ("\n".join(lines), {})
+
+
+def test_a_countdown_is_no_row_of_pages():
+    """One number alone in its line is a page's, three in a row are not."""
+    count = ["3.", "", "2.", "", "1.", "", "Go.", *[""] * 20, "47.", ""]
+
+    assert without_page_marks(count)[1] == {NUMBERS: 1}
+
+
+@pytest.mark.parametrize("line", ["rev111", "INT. A  ", "ANNA (", "**A. B", "* ", "_[", "A\n", "A.\n     said\n"])
+def test_no_line_takes_forever(line):
+    """Twenty thousand times as long, it is read in a moment; so is a log of a program without an empty line."""
+    text = f"INT. A - DAY\n\n{line * 20_000}x\n\n          ANNA\n     Hi.\n"
+    for suffix in (".txt", ".md", ".fountain"):
+        assert read_work(text.encode(), suffix).scenes
+
+
+def test_the_words_of_a_library_go():
+    """All above and below the lines by which it parts a work from them."""
+    above = [
+        "The Project Gutenberg eBook of The Ferry",
+        "",
+        "*** START OF THE PROJECT GUTENBERG EBOOK THE FERRY ***",
+        "",
+    ]
+    below = ["*** END OF THE PROJECT GUTENBERG EBOOK THE FERRY ***", "", "Section 1. General Terms of Use"]
+    work = read_work("\n".join([*above, typed(script(1)), *below]).encode(), ".txt")
+
+    assert work.taken_out == {LIBRARY: 6}
+    assert work.headings == 4
+    assert "Terms" not in texts(work)
+
+
+def test_cues_of_other_formats_lose_their_marks_too():
+    """A speech after something has happened keeps its cue."""
+    text = ".A\n\nANNA (V.O.) (cont\u2019d)\nOne.\n\nANNA (CONT'D)\n(continuing)\nTwo.\n\n"
+    text += "A bell.\n\nANNA (CONT'D)\nThree.\n"
+    work = read_work(text.encode(), ".fountain")
+
+    assert texts(work) == ".A\n\nANNA (V.O.)\nOne.\n\nANNA\nTwo.\n\nA bell.\n\nANNA\nThree.\n"
+    assert work.taken_out == {MORE: 4}
+    assert work.cues == ["ANNA", "ANNA", "ANNA"]

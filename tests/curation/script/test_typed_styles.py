@@ -1,0 +1,45 @@
+"""Typed screenplays in many styles: every heading and every speaker is found, and no word is lost."""
+
+import pytest
+
+from benchmarks.screenplays import count
+from benchmarks.typed_screenplays.held_out import HELD_OUT
+from benchmarks.typed_screenplays.tuned import NAMED
+from benchmarks.typed_screenplays.typist import typed
+from benchmarks.typed_screenplays.web import WEB
+from curation.script.document import read_work
+
+STYLES = {**NAMED, **WEB}
+MISSED = 0.05  # of the cues, at most: over an empty line nobody is known by a name that comes once
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_a_style_is_read(name):
+    """Whatever its columns, spacing, numbers, pages and encoding."""
+    counts = count(STYLES[name], seed=1)
+    found, known, read = counts.found, counts.known, counts.read
+
+    assert (found[0], read[0]) == (known[0], known[0])
+    assert min(found[1] / known[1], found[1] / read[1]) >= 1 - MISSED
+    assert counts.lost == 0
+
+
+@pytest.mark.parametrize("name", HELD_OUT)
+def test_no_word_is_lost_in_a_style_that_was_held_out(name):
+    """What is not recognised there is still in the work."""
+    assert read_work(typed(HELD_OUT[name], 1).data, ".txt").words.lost == 0
+
+
+def test_no_style_is_both():
+    """A style that the reader was changed for is held out no longer."""
+    assert not STYLES.keys() & HELD_OUT.keys()
+    assert not [name for name, style in HELD_OUT.items() if style in STYLES.values()]
+
+
+def test_a_style_types_what_it_tells():
+    """The truth that is compared with stands in the file."""
+    screenplay = typed(STYLES["usual"], 1)
+    text = " ".join(screenplay.data.decode().split())
+
+    assert all(heading in text for heading in screenplay.truth.headings)
+    assert len(screenplay.truth.cues) == len(screenplay.truth.speeches) > len(screenplay.truth.headings) > 8

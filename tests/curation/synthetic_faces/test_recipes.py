@@ -1,0 +1,63 @@
+"""Each label is performed in its own way, and never beyond what a face can do."""
+
+import numpy as np
+import pytest
+
+from curation.synthetic_faces.recipes import LABELS, LIMIT, LIMITS, LOOSE, RECIPES, SIDED, express
+
+TELLING = {
+    "angry": "browDownLeft",
+    "disgust": "noseSneerLeft",
+    "fear": "mouthStretchLeft",
+    "happy": "mouthSmileLeft",
+    "sad": "mouthFrownLeft",
+    "surprise": "browOuterUpLeft",
+}
+
+
+def performances(label, count=40):
+    """Many performances of a label."""
+    return [express(label, np.random.default_rng([1, number])) for number in range(count)]
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_a_performance_stays_within_its_limits(label):
+    """One side may go a little beyond, since faces are lopsided."""
+    for weights in performances(label):
+        limits = [LIMITS.get(unit.removesuffix("Left").removesuffix("Right"), LIMIT) for unit in weights]
+        assert all(0 <= weight <= 1.5 * limit for weight, limit in zip(weights.values(), limits, strict=True))
+
+
+@pytest.mark.parametrize(("label", "unit"), TELLING.items())
+def test_a_label_is_told_by_its_unit(label, unit):
+    """It is stronger than in any other label, over many performances."""
+    mean = {other: np.mean([weights.get(unit, 0) for weights in performances(other)]) for other in LABELS}
+
+    assert max(mean, key=mean.get) == label
+
+
+def test_a_face_at_rest_hardly_moves():
+    """But never quite stands still."""
+    for weights in performances("neutral"):
+        assert 0 < sum(weights.values()) < 2.5
+
+
+def test_a_performance_is_drawn_from_its_seed_alone():
+    """The same seed gives the same, another seed another."""
+    first, again, other = (express("happy", np.random.default_rng(seed)) for seed in (1, 1, 2))
+
+    assert first == again != other
+
+
+def test_units_with_sides_are_given_both():
+    """No weight is lost to a name that the head does not know."""
+    names = {name for label in LABELS for weights in performances(label, 3) for name in weights}
+    units = {unit for takes in RECIPES.values() for take in takes for unit in take} | set(LOOSE)
+
+    assert names == {f"{unit}{side}" for unit in units for side in (("Left", "Right") if unit in SIDED else ("",))}
+
+
+def test_an_unknown_label_has_no_recipe():
+    """It is a mistake of the caller's."""
+    with pytest.raises(KeyError):
+        express("bored", np.random.default_rng(0))

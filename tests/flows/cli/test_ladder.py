@@ -1,0 +1,145 @@
+"""`python -m flows ladder`: another budget picks another rung, and nothing is trained or written for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from common.settings import BudgetSettings, Settings
+from compression.search.candidates import Ladder, Rung
+from flows.cli.ladder import NoLadderError, run_ladder
+from flows.nightly.params import ParamsError
+from models.family import Budget
+
+LADDER = Ladder(
+    "macro_f1",
+    {"processor": "Abacus"},
+    (
+        Rung("teacher, float", 0.90, 8.0, 4_000_000, 60.0, "a"),
+        Rung("teacher, static int8 minmax", 0.895, 3.0, 1_000_000, 4.0, "b"),
+        Rung("student 8, static int8 minmax", 0.85, 0.4, 90_000, 4.0, "c"),
+    ),
+)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A checkout where compress has run."""
+    shutil.copy(Path(__file__).parents[3] / "params.yaml", tmp_path)
+    LADDER.write(tmp_path / "build/expression/ladder", Budget())
+    return tmp_path
+
+
+@pytest.fixture
+def settings(tmp_path_factory, monkeypatch):
+    """A folder of state elsewhere; what the command sets in the environment is taken back."""
+    for name in ("PATH", "PREFECT_HOME", "RUSHES_STATE", "MPLCONFIGDIR"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    return Settings(state=tmp_path_factory.mktemp("state"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "shipped"),
+    [
+        ([], 0, "teacher, static int8 minmax"),
+        (["expression.budget.max_objective_drop=0.05"], 0, "student 8, static int8 minmax"),
+        (["expression.budget.max_objective_drop=0.001"], 0, "teacher, float"),
+        (["expression.budget.max_latency_ms=0.5"], 3, None),
+    ],
+)
+def test_another_budget_picks_another_rung(root, settings, capsys, asked, status, shipped):
+    """What is shipped is marked; where nothing holds, the exit status says so and the nearest are told."""
+    before = sorted((path, path.stat().st_mtime_ns) for path in root.rglob("*"))
+    told = (run_ladder(root, settings, "expression", asked), capsys.readouterr().out)
+    marked = [line for line in told[1].splitlines() if line.startswith("->")]
+
+    assert told[0] == status
+    assert [shipped in line for line in marked] == ([True] if shipped else [])
+    assert ("nothing holds this budget. The nearest: student 8" in told[1]) == (status == 3)
+    assert ("float wins" in told[1]) == (shipped == "teacher, float")
+    assert sorted((path, path.stat().st_mtime_ns) for path in root.rglob("*")) == before
+
+
+def test_what_is_none_of_the_budget_is_refused(root, settings):
+    """It would have to be trained; and a limit that is not a number is no limit."""
+    with pytest.raises(ParamsError, match=r"expression\.train\.epochs is none of expression\.budget"):
+        run_ladder(root, settings, "expression", ["expression.train.epochs=3"])
+    with pytest.raises(ParamsError, match="max_latency_ms"):
+        run_ladder(root, settings, "expression", ["expression.budget.max_latency_ms=fast"])
+
+
+def test_without_a_ladder_it_says_what_makes_one(root, settings):
+    """Compress has not run for this family."""
+    with pytest.raises(NoLadderError) as caught:
+        run_ladder(root, settings, "scene", [])
+
+    assert caught.value.remedy.endswith("python -m flows nightly --families scene")
+
+    (root / "build/expression/ladder/ladder.json").write_text("{")
+    with pytest.raises(NoLadderError, match=r"ladder\.json cannot be read"):
+        run_ladder(root, settings, "expression", [])
+
+
+def test_the_fastest_comes_first_beside_what_it_gains(root, settings, capsys):
+    """Drop, times faster, times smaller, each held against the trained network in float."""
+    run_ladder(root, settings, "expression", [])
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+
+    assert [row[-1] for row in rows[1:4]] == ["0.01", "holds", "holds"]
+    assert rows[1][6:13] == ["0.8500", "0.0500", "0.400", "20.0x", "90,000", "44.4x", "4"]
+    assert rows[3][3:9] == ["0.9000", "0.0000", "8.000", "1.0x", "4,000,000", "1.0x"]
+
+
+def test_a_doubt_is_told_beside_its_drop(root, settings, capsys):
+    """And counts: a form that would hold without it does not."""
+    doubted = [replace(rung, doubt=0.006 if "teacher, s" in rung.name else 0.0) for rung in LADDER.rungs]
+    replace(LADDER, rungs=tuple(doubted)).write(root / "build/expression/ladder", Budget())
+    run_ladder(root, settings, "expression", [])
+    told = capsys.readouterr().out
+
+    assert "0.0050 ±0.0060" in told
+    assert "misses max_objective_drop 0.011 for 0.01" in told
+    assert "a drop counts with its standard error" in told
+
+
+def test_what_half_a_millisecond_gives_at_best(root, settings, capsys):
+    """Though it loses more than the budget allows: that is the question."""
+    run_ladder(root, settings, "expression", ["expression.budget.max_latency_ms=0.5"])
+
+    told = capsys.readouterr().out
+    assert "for 0.5 ms and 5,000,000 bytes: student 8, static int8 minmax, 0.8500, 0.0500 below" in told
+
+
+def test_milliseconds_of_another_machine_are_not_judged(root, settings, capsys):
+    """Settings mean a laptop: what params.yaml allows is not held against this machine's clock; what is asked is."""
+    meant = settings.model_copy(update={"budget": BudgetSettings(machine="Laptop")})
+    path = root / "params.yaml"
+    path.write_text(path.read_text().replace("max_latency_ms: 20.0", "max_latency_ms: 0.1"))
+    statuses = [
+        run_ladder(root, given, "expression", words)
+        for given, words in (
+            (settings, []),
+            (meant, []),
+            (meant, ["expression.budget.max_latency_ms=0.1"]),
+        )
+    ]
+
+    assert statuses == [3, 0, 3]
+    assert capsys.readouterr().out.count("milliseconds are not judged: settings mean those of Laptop") == 1
+
+
+def test_programs_get_json(root, settings, capsys):
+    """All figures, the pick, the front, and what could not be trained."""
+    replace(LADDER, failed={"student 2": "training diverged"}).write(root / "build/expression/ladder", Budget())
+    status = run_ladder(root, settings, "expression", ["expression.budget.max_latency_ms=0.5"], as_json=True)
+    told = json.loads(capsys.readouterr().out)
+
+    assert (status, told["pick"], told["best_within_costs"]) == (3, None, "student 8, static int8 minmax")
+    assert [rung["on_front"] for rung in told["rungs"]] == [True] * 3
+    assert told["rungs"][0]["misses"]["max_latency_ms"] == [8.0, 0.5]
+    assert told["failed"] == {"student 2": "training diverged"}

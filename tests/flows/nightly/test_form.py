@@ -1,0 +1,69 @@
+"""The form of a run in Prefect: few fields, each with help; any other param by its path."""
+
+import re
+
+import pytest
+
+from flows.nightly.form import SUMMARY, describe_deployment, patch_of
+from flows.nightly.params import ParamsError, lay, read_params, spelt_paths
+from tests.support.repos import ROOT
+
+
+@pytest.fixture(scope="module")
+def form():
+    """What Prefect draws the form from."""
+    from flows.nightly.prefect_flow import nightly  # noqa: PLC0415 - Prefect takes seconds to import
+
+    return nightly.parameters.model_dump()["properties"]
+
+
+def test_form_is_short_and_says_what_each_field_does(form):
+    """No section of params.yaml is drawn input by input, and no field is a choice between a type and `None`."""
+    assert list(form) == ["families", "quick", "epochs", "seed", "overrides", "promote"]
+    assert all(len(field["description"]) > 20 for field in form.values())
+    assert all("type" in field and field["default"] is not None for field in form.values())
+    assert "properties" not in form["overrides"]
+
+
+def test_empty_form_changes_nothing():
+    """It is the nightly run, not a trial."""
+    assert patch_of([], 0, -1, {}) == {}
+    assert patch_of(["expression"], 0, -1, {"expression": {"train": {}}}) == {}
+
+
+def test_params_are_named_by_path_or_nested():
+    """Both, also mixed; what stands there goes before epochs and seed, which are those of the families asked for."""
+    patch = patch_of(["expression"], 3, 7, {"expression.train.epochs": 5, "scene": {"train": {"seed": 1}}})
+
+    assert patch == {"expression": {"train": {"epochs": 5, "seed": 7}}, "scene": {"train": {"seed": 1}}}
+    assert set(patch_of([], 3, -1, {})) == {"expression", "scene", "script"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"), [("expresion.train.epochs", 3, "mean"), ("scene.train.epochs", 0, "greater")]
+)
+def test_what_is_mistyped_is_refused(path, value, told):
+    """The field takes any JSON; the params are checked before anything starts, as those of the command line."""
+    with pytest.raises(ParamsError, match=told):
+        lay(read_params(ROOT), patch_of([], 0, -1, {path: value}))
+
+
+def test_epochs_have_a_bound():
+    """Prefect's own check refuses what cannot be."""
+    from prefect.exceptions import ParameterTypeError  # noqa: PLC0415 - see above
+
+    from flows.nightly.prefect_flow import nightly  # noqa: PLC0415  # see above
+
+    with pytest.raises(ParameterTypeError, match="epochs"):
+        nightly.validate_parameters({"epochs": -1})
+
+
+def test_every_param_is_listed_with_its_value(tmp_path):
+    """Beside the form, families first; a params.yaml that is broken stops nothing."""
+    text = describe_deployment(ROOT)
+    listed = dict(re.findall(r"^- `(\S+)`: `(.*?)`", text, re.MULTILINE))
+
+    assert set(listed) == set(spelt_paths(read_params(ROOT)))
+    assert listed["expression.train.epochs"] == str(read_params(ROOT)["expression"]["train"]["epochs"])
+    assert text.index("`script.train.epochs`") < text.index("`collections.faces.clean.near_distance`")
+    assert describe_deployment(tmp_path).startswith(SUMMARY)

@@ -1,0 +1,278 @@
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from flows.nightly import data_tasks, disk, plan, tasks
+from flows.nightly.plan import conduct
+from flows.nightly.run import Order, worked
+from flows.servers.session import Session
+from registry.dvc.pipeline import PipelineError
+from registry.dvc.versions import DataState
+from tests.support.nightly import NODES, SAME
+
+
+def states(told):
+    """What became of each act."""
+    return {stage.name: stage.state for stage in told.stages}
+
+
+def test_acts_follow_each_other(world):
+    """Fetch, ingest, version, record, the stages in their order, each family's registration, the report."""
+    told = world.nightly()
+
+    names = [stage.name for stage in told.stages]
+    assert names[:4] == ["fetch", "ingest", "version", "record"]
+    assert [name for name in names if name in {node.name for node in NODES}] == [node.name for node in NODES]
+    assert names.index("register@expression") == names.index("train@expression") + 1
+    assert names[-1] == "report"
+    assert not told.failed
+
+
+def test_unchanged_stage_is_skipped_and_says_so(world, monkeypatch):
+    """Nothing is reproduced where data, params and code are the same, and the run did not work."""
+    world.changes = dict.fromkeys(world.changes, SAME)
+    monkeypatch.setattr(tasks, "register", lambda _run, _family: ("skipped", "v1 holds this model already"))
+    told = world.nightly()
+
+    assert world.asked == []
+    assert {stage.why for stage in told.stages if stage.name.startswith("train")} == {SAME.text}
+    assert not worked(told)
+
+
+def test_stage_is_asked_for_again_once_what_it_reads_has_run(world):
+    """What DVC said at the start does not hold for a stage whose input has been made anew since."""
+    world.changes["augment@expression"] = SAME
+    world.nightly(order=Order(("expression",)))
+
+    assert world.asked == ["clean@faces", "train@expression", "register@expression"]
+
+
+def test_stage_that_comes_from_the_cache_is_skipped(world):
+    """It did not run, and says where its outs come from; what reads them is asked for again all the same."""
+    world.cached = {"clean@faces"}
+    asked, status = [], plan.pipeline.status
+    plan.pipeline.status = lambda tree, node: asked.append(node.name) or status(tree, node)
+    told = world.nightly(order=Order(("expression",)))
+
+    assert states(told)["clean@faces"] == "skipped"
+    assert "from DVC's cache" in told.stages[4].why
+    assert asked == ["augment@expression", "train@expression"]
+    assert states(told)["augment@expression"] == "ran"
+
+
+def test_mlflow_that_died_is_started_again_before_a_stage(world, monkeypatch):
+    """A training that speaks to a dead address fails, however often it is tried."""
+    revived = []
+    monkeypatch.setattr(Session, "revive", lambda _self, kind: revived.append((kind.name, len(world.asked))))
+    world.nightly(order=Order(("expression",)))
+
+    assert revived == [("mlflow", number) for number in range(len(world.asked) - 1)]
+
+
+def test_failed_family_does_not_stop_the_others(world):
+    """The other family is trained and registered; the run has failed, and says why first."""
+    world.break_stage("augment@expression", "user", "out of memory", "a smaller batch")
+    told = world.nightly()
+
+    assert states(told)["train@expression"] == "not reached"
+    assert states(told)["register@expression"] == "not reached"
+    assert states(told)["register@scene"] == "ran"
+    assert [(failure.family, failure.message) for failure in told.failures] == [("expression", "out of memory")]
+
+
+def test_failed_collection_stops_those_that_learn_from_it(world):
+    """A shared clean stage that fails leaves nothing to train on."""
+    world.break_stage("clean@faces", "user", "day-12 loses 40 %")
+    told = world.nightly()
+
+    assert world.asked == ["clean@faces"]
+    assert set(states(told).values()) >= {"failed", "not reached"}
+    assert told.failures[0].log_tail == ["first line", "last line"]
+
+
+def test_stage_that_left_no_word_is_told_by_its_status(world, monkeypatch):
+    """A stage that was killed writes no failure; the log and the status remain."""
+    monkeypatch.setattr(plan.pipeline, "reproduce", lambda *_: 255)
+    told = world.nightly(order=Order(("scene",)))
+
+    assert "status 255" in told.failures[0].message
+    assert told.failures[0].log == "build/clean/faces.log"
+
+
+def test_word_of_an_earlier_run_is_not_taken_for_this_one(world, monkeypatch):
+    """What build/failures says from before is dropped before a stage runs."""
+    stale = world.root / "build" / "failures" / "clean@faces.json"
+    stale.parent.mkdir()
+    stale.write_text('{"stage": "clean", "item": "faces", "kind": "user", "message": "old", "remedy": ""}')
+    monkeypatch.setattr(plan.pipeline, "reproduce", lambda *_: 255)
+
+    assert "old" not in world.nightly(order=Order(("scene",))).failures[0].message
+
+
+def test_data_that_are_missing_stop_the_run(world):
+    """With real data unreachable nothing is trained, and the remedy is told."""
+    world.state = DataState(
+        present=False, starter=False, md5="abc", remote="", problem="3 files are missing", remedy="export X"
+    )
+    told = world.nightly()
+
+    assert world.asked == []
+    assert (told.failures[0].message, told.failures[0].remedy) == ("3 files are missing", "export X")
+    assert states(told)["record"] == "not reached"
+
+
+def test_starter_is_rendered_only_where_nothing_is(world, monkeypatch):
+    """The starter comes where it is wanted, and a version that is elsewhere is pulled."""
+    rendered = []
+    monkeypatch.setattr(data_tasks, "starters", lambda *_, **__: ["faces"])
+    monkeypatch.setattr(data_tasks, "make_starters", lambda *_: rendered.append(1) or "rendered")
+    world.state = DataState(present=False, starter=True, md5="", remote="")
+    world.nightly()
+    assert rendered == [1]
+
+    world.state = DataState(present=False, starter=False, md5="abc", remote="s3://team")
+    world.nightly()
+    assert rendered == [1]
+    assert "pull" in world.asked
+
+
+def test_full_disk_stops_the_run_before_it_starts(world, monkeypatch):
+    """The estimate is held against what is free, first of all."""
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _path: SimpleNamespace(free=1_000_000))
+    monkeypatch.setattr(disk.check, "__defaults__", (disk.shutil.disk_usage,))
+    told = world.nightly()
+
+    assert world.asked == []
+    assert "1 MB free" in told.failures[0].message
+
+
+def test_inbox_that_cannot_be_used_keeps_no_family_from_its_run(world, monkeypatch):
+    """The run goes on with the data there are, and ends as failed."""
+    bad = SimpleNamespace(
+        collection="faces", source="day-12", problem="no label is known", remedy="rename", summary=lambda: "0 added"
+    )
+    monkeypatch.setattr(data_tasks, "take_inbox", lambda *_: [bad])
+    told = world.nightly()
+
+    assert states(told)["ingest"] == "failed"
+    assert states(told)["register@scene"] == "ran"
+    assert told.failed
+
+
+def test_folder_of_no_collection_in_the_inbox_is_told(world, capsys):
+    """Else a person waits for faces that lie one letter beside."""
+    (world.root / "inbox" / "face").mkdir(parents=True)
+    (world.root / "inbox" / "faces").mkdir()
+    world.nightly()
+
+    told = [line for line in capsys.readouterr().err.splitlines() if "stays where it is" in line]
+    assert told == ["inbox/face stays where it is: no collection is called so; there are inbox/faces/"]
+
+
+def test_bug_in_an_act_is_kept_with_its_traceback(world):
+    """Who is paged gets the name of the error and a log that says where."""
+    world.breaks["register@scene"] = KeyError("alias")
+    failure = world.nightly().failures[0]
+
+    assert failure.message == "KeyError: 'alias'"
+    assert "Traceback" in (world.root / failure.log).read_text()
+
+
+def test_graph_that_cannot_be_read_is_told_as_a_failure(world, monkeypatch):
+    """A broken dvc.yaml fails the run in words, like any act."""
+
+    def fail(*_):
+        problem = "dvc.yaml cannot be read"
+        raise PipelineError(problem, "git diff dvc.yaml")
+
+    monkeypatch.setattr(plan.pipeline, "stages", fail)
+    told = world.nightly()
+
+    assert (told.failures[0].stage, told.failures[0].remedy) == ("stages", "git diff dvc.yaml")
+    assert states(told)["report"] == "ran"
+
+
+def test_interrupt_is_written_down_and_gets_out(world):
+    """After a stop `make status` speaks of this run, not of the one before."""
+    world.breaks["train@expression"] = [KeyboardInterrupt()]
+    run = world.run()
+    with pytest.raises(KeyboardInterrupt):
+        conduct(run)
+
+    last = json.loads((world.root / ".state" / "last.json").read_text())
+    assert last["failures"][0]["message"] == "it was stopped"
+    assert last["failures"][0]["again"] == "make nightly"
+
+
+def test_unknown_family_is_refused(world):
+    """A family that params.yaml does not have is named with those that it has."""
+    with pytest.raises(plan.params.ParamsError, match="expression"):
+        world.run(order=Order(("expresion",)))
+
+
+def test_command_can_be_pasted():
+    """What has to be typed to have it again, quoting and all."""
+    order = Order(("expression",), {"expression": {"train": {"precision": "auto", "widths": [8, 16]}}}, promote=True)
+
+    assert order.command().endswith(
+        "-m flows nightly --families expression --set 'expression.train.precision=\"auto\"' "
+        "--set 'expression.train.widths=[8, 16]' --promote"
+    )
+    assert Order().command() == "make nightly"
+
+
+def test_trial_leaves_the_inbox_and_the_checkout_alone(world, monkeypatch, tmp_path):
+    """It runs in a tree of its own with the other params; params.yaml of the checkout stays as it is."""
+    tree = tmp_path / "tree"
+    before = (world.root / "params.yaml").read_text()
+    monkeypatch.setattr(tasks.records, "worktree", lambda *_: _worktree(tree), raising=False)
+    told = world.nightly(order=Order(("expression",), {"expression": {"train": {"epochs": 3}}}))
+
+    assert (world.root / "params.yaml").read_text() == before
+    assert "epochs: 3" in (tree / "params.yaml").read_text()
+    assert "ingest" not in states(told)
+    assert told.mode == "trial"
+    assert (world.root / ".state" / "last-trial.json").exists()
+
+
+def test_a_quick_look_registers_nothing(world, monkeypatch, tmp_path):
+    """Its stages run in a tree of its own, with quick params; what comes of them is not entered."""
+    tree = tmp_path / "tree"
+    monkeypatch.setattr(tasks.records, "worktree", lambda *_: _worktree(tree), raising=False)
+    told = world.nightly(order=Order(("expression",), quick=True))
+
+    assert not any(name.startswith("register") for name in world.asked)
+    assert states(told)["register@expression"] == "skipped"
+    assert states(told)["train@expression"] == "ran"
+    assert "epochs: 1\n" in (tree / "params.yaml").read_text()
+
+
+class _worktree:  # noqa: N801 - stands for a function
+    def __init__(self, tree):
+        self.tree = tree
+
+    def __enter__(self):
+        (self.tree / "build" / "expression").mkdir(parents=True)
+        return self.tree
+
+    def __exit__(self, *_):
+        return None
+
+
+@pytest.mark.parametrize("partly", [False, True])
+def test_a_family_without_data_keeps_no_other_from_its_run(world, monkeypatch, partly):
+    """Its stages are not tried; where it has half of what it needs, the run fails with what to take in."""
+    error = data_tasks.MissingDataError("films hold no samples yet", "ingest films PATH", partly=partly)
+    monkeypatch.setattr(
+        data_tasks, "missing_data", lambda _root, _values, family: None if family == "expression" else error
+    )
+
+    told = world.nightly()
+
+    others = [family for family in told.families if family != "expression"]
+    assert others
+    assert all(states(told)[f"data@{family}"] == ("failed" if partly else "not reached") for family in others)
+    assert states(told)["register@expression"] == "ran"
+    assert not any(stage.name == f"train@{others[0]}" for stage in told.stages)
+    assert told.failed is partly

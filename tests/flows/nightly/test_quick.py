@@ -1,0 +1,61 @@
+"""A quick look asks for little, and registers nothing; a short trial has no long students."""
+
+import pytest
+from typer.testing import CliRunner
+
+from flows.__main__ import app
+from flows.nightly import params
+from flows.nightly.quick import quick_patch, with_bounded_students
+from flows.nightly.run import Order
+from tests.support.repos import ROOT
+
+VALUES = params.read_params(ROOT)
+FAMILIES = list(VALUES["families"])
+
+
+def test_a_quick_look_is_one_epoch_of_little_without_students():
+    """Of each family, whatever it calls what it is shown; budgets hold nothing back, and the params stay valid."""
+    changed = params.lay(VALUES, quick_patch(VALUES, FAMILIES, {}))
+
+    assert {changed[family]["train"]["epochs"] for family in FAMILIES} == {1}
+    assert not any(changed[family]["compress"].get("students") for family in FAMILIES)
+    assert all(changed[family]["budget"]["max_bytes"] is None for family in FAMILIES)
+    shown = ("epoch_samples", "epoch_characters")
+    assert all(any(0 < changed[family]["train"].get(name, 0) <= 50_000 for name in shown) for family in FAMILIES)
+
+
+def test_what_a_person_sets_goes_before_it():
+    """Of the families that are asked for alone."""
+    patch = quick_patch(VALUES, ["script"], {"script": {"train": {"epochs": 2}}})
+
+    assert list(patch) == ["script"]
+    assert patch["script"]["train"]["epochs"] == 2
+
+
+def test_a_short_trial_has_no_long_students():
+    """They learn for as long as their teacher, at most; what is set, or short already, stays."""
+    trial = {"expression": {"train": {"epochs": 1}}}
+
+    assert with_bounded_students(VALUES, trial)["expression"]["compress"]["student_epochs"] == 1
+    assert with_bounded_students(VALUES, {"expression": {"train": {"epochs": 40}}}) == {
+        "expression": {"train": {"epochs": 40}}
+    }
+    asked = trial | {"expression": {**trial["expression"], "compress": {"student_epochs": 9}}}
+    assert with_bounded_students(VALUES, asked) == asked
+
+
+def test_a_quick_look_is_a_trial_that_can_be_had_again():
+    """In a tree of its own, by the command that is printed; it cannot be promoted."""
+    order = Order(("expression",), quick=True)
+
+    assert order.trial
+    assert order.command().endswith("-m flows nightly --families expression --quick")
+    told = CliRunner().invoke(app, ["nightly", "--quick", "--promote"])
+    assert told.exit_code == 2
+    assert "leave out --quick or --promote" in told.output
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_quick_param_is_one_that_some_family_has(family):
+    """A param that is renamed would fall out without a word: each family is made quicker in at least five."""
+    assert len(params.flatten(quick_patch(VALUES, [family], {}))) >= 5

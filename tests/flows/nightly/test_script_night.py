@@ -1,0 +1,211 @@
+"""Runs of a family that writes, on a tiny copy of the project: from scripts to a scene that is written on set.
+
+The tests tell one story in order; each goes on where the one before it ended.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+
+from rushes.screenplay.elements import Element
+from rushes.screenplay.fountain import parse
+from tests.support.project import acts
+from tests.support.repos import git
+from tests.support.script_project import GENRES, NEW, SECOND, held_out, make_script_project, write_inbox, write_works
+from tests.support.scripts import NAMES
+from tests.support.serving import ask, champion, end, left_behind, served, tags
+from tests.support.written import faults
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+STAGES = ("clean@scripts", "augment@script", "train@script", "compress@script", "evaluate@script")
+WEAK, ASTRAY = 1e-6, 1000.0  # learning rates: nothing is learned, and weights that became NaN
+HEADING, CAST = "INT. KITCHEN - NIGHT", ("ANNA", "MARK")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """The copy; whatever a test leaves running there is ended."""
+    project = make_script_project(tmp_path_factory.mktemp("script"))
+    yield project
+    end(project)
+
+
+@pytest.fixture
+def mlflow(project):
+    """MLflow's address."""
+    return served(project)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Where the laptop of a set keeps what it has pulled."""
+    return tmp_path_factory.mktemp("store")
+
+
+def page(project):
+    """The report."""
+    return (project.root / "build/report/index.html").read_text()
+
+
+def made(project, *names):
+    """A file of the family, read as JSON."""
+    return json.loads(project.root.joinpath("build/script", *names).read_text())
+
+
+def packed(project, folder):
+    """A set."""
+    from curation.store.sample_set import SampleSet  # noqa: PLC0415 - pandas, and only here
+
+    return SampleSet(project.root / "build" / folder)
+
+
+def versions(mlflow):
+    """How many there are."""
+    return len(ask(mlflow, "model-versions/search", filter="name = 'script'")["model_versions"])
+
+
+def scenes(elements):
+    """Each begins with its heading."""
+    starts = [place for place, one in enumerate(elements) if one.kind == "heading"]
+    return [elements[start:after] for start, after in itertools.pairwise([*starts, len(elements)])]
+
+
+def write(project, store, out, seed):
+    """Types `rushes write` and gives the draft: its scene, and the note at its end."""
+    words = ["--heading", HEADING, "--characters", ", ".join(CAST), "--length", "60w", "--seed", str(seed)]
+    told = project.run("rushes.cli", "write", *words, "--out", str(out), "--model", str(store))
+    assert told.returncode == 0, told.stderr
+    assert out.read_text(encoding="utf-8") == told.stdout
+    *scene, note = parse(told.stdout)
+    return scene, note
+
+
+def test_first_run(project, tmp_path):
+    """A folder of scripts by genre, two in the inbox: learned from, and v1 meets the rules as they are."""
+    write_works(tmp_path / "works")
+    taken = project.flows("ingest", "scripts", str(tmp_path / "works"))
+    assert taken.returncode == 0, taken.stderr
+    write_inbox(project.root)
+    told = project.flows("nightly")
+
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert {acts(told)[stage] for stage in (*STAGES, "register@script", "report")} == {"ran"}
+    assert "script v1 promoted" in told.stdout
+    assert git(project.root, "tag").split() == ["script/v1"]
+    assert "neg_bits_per_character" in " ".join(project.decision("script")["reasons"])
+    assert not left_behind(project)
+
+
+def test_works_stay_whole(project):
+    """What is tested on is not learned from, nor is another draft of it, though that came in later and for training."""
+    clean, learned = packed(project, "clean/scripts"), packed(project, "script/set")
+    table, test = clean.table, clean.kept("test")
+    drafts = table[table["work"] == SECOND]
+
+    assert (table.groupby("group")["split"].nunique() == 1).all()
+    assert set(test["work"]) == {f"script {seed}" for seed in held_out(project.root)}
+    assert set(test["label"]) == {*GENRES, "no genre"}
+    assert (set(drafts["split"]), set(drafts["reason"])) == ({"train"}, {"another draft"})
+    assert set(table.loc[table["source"] == "inbox", "work"]) == {NEW, SECOND}
+    assert table.loc[table["work"] == NEW, "kept"].all()
+    assert not {*test["group"], *drafts["group"]} & set(learned.table["group"])
+
+
+def test_what_it_made(project):
+    """The graph, smaller than that of the reference, and what knows the training text from any other."""
+    from rushes.script.memorization import Verbatim  # noqa: PLC0415  # NumPy, and only here
+
+    bundle, clean = project.root / "build/script/bundle", packed(project, "clean/scripts")
+    files = made(project, "bundle", "manifest.json")["files"]
+    known = Verbatim((bundle / "verbatim.bin").read_bytes())
+    reference = project.root / "build/script/reference/script.onnx"
+
+    assert {name: file["role"] for name, file in files.items()} == {"script.onnx": "graph", "verbatim.bin": "verbatim"}
+    assert all((bundle / name).stat().st_size == file["size_bytes"] for name, file in files.items())
+    assert (bundle / "script.onnx").stat().st_size < reference.stat().st_size / 2
+    assert min(known.runs(text).share for text in clean.texts("train")) > 0.9
+    assert max(known.runs(text).longest for text in clean.texts("test")) < 12  # words of a speech
+
+
+def test_what_it_scored(project):
+    """It knows the words, compressing costs next to nothing, and all that it wrote are scenes with nobody else."""
+    metrics = made(project, "scores", "metrics.json")
+    written = scenes(parse((project.root / "build/script/scores/written.fountain").read_text()))
+    first, second = (metrics[side]["neg_bits_per_character"] for side in ("fp32", "compressed"))
+
+    assert metrics["objective"] == "neg_bits_per_character"
+    assert -2.0 < second < 0.0  # letters by how frequent they are: 4
+    assert abs(first - second) < 0.05
+    assert (metrics["fp32"]["valid"], metrics["compressed"]["valid"]) == (1.0, 1.0)
+    assert metrics["worst"].keys() == {*GENRES, "no genre"}
+    assert 2 <= len(written) <= 4
+    assert [faults(scene, NAMES) for scene in written] == [[]] * len(written)
+
+
+def test_report_shows_it(project):
+    """The page names the version, holds what was written, and says what was kept out."""
+    text, captions = page(project), made(project, "scores", "captions.json")
+
+    assert "script v1" in text
+    assert captions.keys() == {"written.jpg"}
+    assert f'alt="{captions["written.jpg"]}"' in text
+    assert "another draft, across splits" in text
+
+
+def test_same_again(project, mlflow):
+    """Nothing has changed: every stage is skipped, and nothing is registered."""
+    told = project.flows("nightly")
+
+    assert told.returncode == 0, told.stderr
+    assert {acts(told)[stage] for stage in (*STAGES, "register@script")} == {"skipped"}
+    assert "Nothing changed" in told.stdout
+    assert versions(mlflow) == 1
+
+
+def test_what_has_learned_nothing_stays_out(project, mlflow):
+    """A version, not in use; floor and gain both say why, to the registry and on the page."""
+    project.set_train("script", learning_rate=WEAK, epochs=1)
+    told = project.flows("nightly")
+    decision = project.decision("script")
+    below = {reason.split()[0] for reason in decision["reasons"] if "is below the floor" in reason}
+
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert (decision["version"], decision["promoted"], decision["champion_after"]) == (2, False, 1)
+    assert champion(mlflow, "script") == 1
+    assert "neg_bits_per_character" in below, decision["reasons"]
+    assert any("its lower end is not above 0.01" in reason for reason in decision["reasons"])
+    assert "is below the floor" in tags(mlflow, "script", 2)["rushes.reasons"]
+    assert "is below the floor" in page(project)
+
+
+def test_what_went_astray_is_no_version(project, mlflow):
+    """Weights that are not numbers: the run fails, says why and what to do, and the set is safe."""
+    project.set_train("script", learning_rate=ASTRAY)
+    told = project.flows("nightly")
+
+    assert told.returncode == 1, told.stdout
+    assert acts(told)["train@script"] == "failed"
+    assert acts(told)["register@script"] == "not reached"
+    assert "training diverged in epoch" in told.stderr
+    assert "lower script.train.learning_rate" in told.stderr
+    assert (versions(mlflow), champion(mlflow, "script")) == (2, 1)
+
+
+def test_set_writes(project, mlflow, store, tmp_path):
+    """`rushes pull` and `rushes write`, each in a process of its own: the champion's scene, the same for its seed."""
+    pulled = project.run("rushes.cli", "pull", "script@champion", "--registry", mlflow, "--to", str(store))
+    assert pulled.returncode == 0, pulled.stderr
+    scene, note = write(project, store, tmp_path / "x.fountain", seed=3)
+    same, other = (write(project, store, tmp_path / f"{seed}.fountain", seed=seed)[0] for seed in (3, 4))
+
+    assert faults(scene, CAST) == []
+    assert scene[0] == Element("heading", HEADING)
+    assert {one.text for one in scene if one.kind == "character"} <= set(CAST)
+    assert note.kind == "note"
+    assert f"script v1, digest {tags(mlflow, 'script', 1)['rushes.digest'][:12]}, seed 3, " in note.text
+    assert same == scene
+    assert other != scene

@@ -1,0 +1,213 @@
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from types import SimpleNamespace
+
+import pytest
+
+from common.settings import Settings
+from flows.servers import definitions, local, prefect_client, scheduler, servers
+from flows.servers.lock import run_lock
+from flows.servers.prefect_client import Standing
+from flows.servers.servers import PortTakenError, found, free_port
+from report.data.run import Failure, NightlyRun
+
+pytestmark = pytest.mark.usefixtures("planted")
+SCHEDULE = scheduler.up  # the real one
+
+
+@pytest.fixture
+def planted(monkeypatch, kind):
+    """MLflow alone, and a scheduler that Prefect knows at once."""
+    monkeypatch.setattr(local, "KINDS", (kind,))
+    monkeypatch.setattr(local, "PREFECT", kind)
+    monkeypatch.setattr(scheduler, "up", lambda *_: None)
+    return kind
+
+
+def settings_of(port):
+    """Settings with MLflow's port."""
+    return Settings(registry={"port": port})
+
+
+def test_up_twice_and_down(tmp_path):
+    """The second `up` starts nothing; `down` stops what there is, and then has nothing to do."""
+    settings = settings_of(free_port())
+    first = local.up(settings, tmp_path)
+    second = local.up(settings, tmp_path)
+
+    assert [row.pid for row in first] == [row.pid for row in second]
+    assert first[0].state == "answers"
+    assert local.down(tmp_path) == ["MLflow"]
+    assert local.down(tmp_path) == []
+
+
+def test_server_of_make_up_outlives_its_terminal(tmp_path):
+    """It has a session of its own: closing the terminal, or Ctrl-C, does not reach it."""
+    (row, _) = local.up(settings_of(free_port()), tmp_path)
+    session = os.getsid(row.pid)
+    local.down(tmp_path)
+
+    assert session == row.pid
+
+
+def test_other_machines_are_told_the_address(tmp_path):
+    """Where the settings let them in, and only there."""
+    port = free_port()
+    open_to_all = Settings(registry={"port": port, "host": "0.0.0.0"})  # noqa: S104 - what is asked for
+    (row, _) = local.up(open_to_all, tmp_path)
+    (closed, _) = local.look(settings_of(port), tmp_path)
+    local.down(tmp_path)
+
+    assert row.url == f"http://127.0.0.1:{port}"
+    assert row.note == f"from other machines: http://{definitions.names_here()[0]}:{port}"
+    assert closed.note == ""
+
+
+def test_taken_port_is_named_with_who_has_it_and_the_setting(tmp_path, foreign_port):
+    """A clear error, and the process on it is left alone."""
+    with pytest.raises(PortTakenError, match=f"port {foreign_port}.*http.server") as caught:
+        local.up(settings_of(foreign_port), tmp_path)
+
+    assert "registry.port" in caught.value.remedy
+    assert servers.listening(foreign_port)
+
+
+def test_up_waits_for_a_run_with_servers_of_its_own(tmp_path, planted):
+    """Two servers on one database would break it: exit status 4."""
+    server = servers.start(tmp_path, planted, free_port(), "a run")
+    with run_lock(tmp_path, "nightly"), pytest.raises(local.BusyError, match="nightly") as caught:
+        local.up(settings_of(free_port()), tmp_path)
+    servers.stop(tmp_path, server)
+
+    assert caught.value.exit_status == 4
+
+
+def test_down_does_not_pull_the_servers_from_under_a_run(tmp_path, planted):
+    """Not without --force."""
+    local.up(settings_of(free_port()), tmp_path)
+    with run_lock(tmp_path, "nightly"), pytest.raises(local.BusyError, match="would fail"):
+        local.down(tmp_path)
+    alive = found(tmp_path, planted).alive()
+    local.down(tmp_path)
+
+    assert alive
+
+
+def test_half_an_up_is_taken_back(tmp_path, planted, monkeypatch):
+    """Where the scheduler does not come up, the servers that were started for it go again."""
+
+    def fail(*_):
+        message = "no scheduler"
+        raise servers.ServerError(message, "")
+
+    monkeypatch.setattr(scheduler, "up", fail)
+    with pytest.raises(servers.ServerError, match="no scheduler"):
+        local.up(settings_of(free_port()), tmp_path)
+
+    assert found(tmp_path, planted) is None
+
+
+def test_scheduler_goes_with_an_up_that_is_broken_off(tmp_path, monkeypatch):
+    """Ctrl-C while the scheduler comes up: it, too, is ended, or it would go on without its server."""
+    begun, real = [], servers.spawn
+
+    def spawn(_command, log, variables, **how):
+        begun.append(real([sys.executable, "-c", "import time; time.sleep(60)"], log, variables, **how))
+        return begun[0]
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(servers, "spawn", spawn)
+    monkeypatch.setattr(prefect_client, "standing", lambda _prefect: interrupted() if begun else None)
+    started = []
+    with pytest.raises(KeyboardInterrupt):
+        SCHEDULE(settings_of(1), tmp_path, servers.Server(definitions.PREFECT, "http://x", "team"), started)
+
+    assert [server.pid for server in started] == [begun[0].pid]
+    servers.stop(tmp_path, *started)
+
+
+def standing(updated="today", planned=None, **other):
+    """How the deployment may stand."""
+    known = {"paused": False, "schedules": ("15 4 * * * UTC",), "last": ""}
+    return Standing(updated=updated, planned=planned, **(known | other))
+
+
+def test_scheduler_is_up_once_prefect_plans_a_run(tmp_path, planted, monkeypatch):
+    """Neither the deployment of an earlier one counts, nor one without a run; no clock but the server's has a say."""
+    soon = datetime.now(UTC)
+    old, fresh = standing("yesterday", soon), standing("today")
+    written = iter([old, None, old, fresh, standing("today", soon), "nobody asks"])
+    monkeypatch.setattr(prefect_client, "standing", lambda _prefect: next(written))
+    monkeypatch.setattr(scheduler, "LOOK_S", 0.01)
+    monkeypatch.setattr(scheduler, "_start", lambda *_: servers.start(tmp_path, planted, free_port(), "make up"))
+    started = []
+    SCHEDULE(settings_of(1), tmp_path, servers.Server(definitions.PREFECT, "http://x", "team"), started)
+    servers.stop(tmp_path, *started)
+
+    assert list(written) == ["nobody asks"]
+
+
+@pytest.mark.parametrize(
+    ("now", "fault"),
+    [
+        (standing(planned=datetime.now(UTC) + timedelta(hours=1)), ""),
+        (standing(planned=datetime.now(UTC) - timedelta(hours=1)), "was not started"),
+        (standing(), "Prefect plans no runs"),
+        (standing(paused=True), "paused in Prefect"),
+        (standing(schedules=("0 5 * * * UTC",)), "Prefect has 0 5 * * * UTC, settings.toml 15 4 * * * UTC"),
+    ],
+)
+def test_what_keeps_runs_from_starting_is_named(now, fault):
+    """That the process runs is not enough."""
+    assert fault in now.fault("15 4 * * * UTC")
+    assert bool(now.fault("15 4 * * * UTC")) == bool(fault)
+
+
+def test_news_tell_of_the_last_run(tmp_path):
+    """When, how long, and the reason first; what was in use then."""
+    at = datetime(2026, 3, 4, 4, 41, tzinfo=UTC)
+    failure = Failure(family="expression", stage="train", message="out of memory")
+    nightly = NightlyRun(started=at, finished=at, seconds=1560, failures=[failure], champions={"expression": 12})
+    (tmp_path / "last.json").write_text(nightly.model_dump_json())
+    told = "\n".join(local.news(settings_of(free_port()), tmp_path))
+
+    assert "2026-03-04 04:41, 26 min 00 s, FAILED: expression: train, out of memory" in told
+    assert "expression v12" in told
+
+
+def test_news_of_a_registry_that_asks_for_a_password(tmp_path):
+    """It runs, so nobody is told to start it; what to write where is said."""
+
+    class Guarded(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200 if self.path == "/health" else 401)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Guarded) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        settings = Settings(registry={"url": f"http://127.0.0.1:{server.server_port}"})
+        told = local.news(settings, tmp_path)[-1]
+        server.shutdown()
+
+    assert "answers 401: it asks for a password; put USER:PASSWORD@ before the host in registry.url" in told
+    assert "does not run" not in told
+
+
+def test_news_before_the_first_run(tmp_path):
+    """Nothing is known, and that is said."""
+    assert "none yet: make nightly" in "\n".join(local.news(settings_of(free_port()), tmp_path))
+
+
+def test_hold_stands_beside_the_champion():
+    """Whoever looks sees why the alias does not move."""
+    champion = SimpleNamespace(family="expression", version=11, since="2026-03-04T04:41:00", hold="on hold: beards")
+
+    assert local._spell(champion) == "expression v11, since 2026-03-04 04:41; on hold: beards"

@@ -1,0 +1,148 @@
+import json
+import os
+import sys
+
+import pytest
+
+from common.settings import Settings
+from flows.servers import servers
+from flows.servers.servers import Server, ServerError, found, open_servers, start, stop, stop_own, wait_healthy
+from tests.support.processes import runs
+
+
+def settings_of(port):
+    """Settings with MLflow's port."""
+    return Settings(registry={"port": port})
+
+
+def test_server_is_started_found_and_stopped(tmp_path, kind):
+    """Its file says where it is; afterwards neither file nor process is there."""
+    server = start(tmp_path, kind, servers.free_port(), "make up")
+    wait_healthy([server], deadline_s=20)
+    known = found(tmp_path, kind)
+    stop(tmp_path, server)
+
+    assert (known.url, known.pid, known.keeper) == (server.url, server.pid, "make up")
+    assert found(tmp_path, kind) is None
+    assert not server.alive()
+
+
+def test_pid_that_was_used_again_is_not_ours(tmp_path, kind):
+    """A file of a server that died is swept away, whoever has its pid now; stopping it ends nobody."""
+    server = Server(kind, "http://127.0.0.1:1", "make up", os.getpid(), created=12345.0)
+    servers.remember(tmp_path, server)
+
+    assert found(tmp_path, kind) is None
+    servers.remember(tmp_path, server)
+    stop(tmp_path, server)  # we are still here
+
+
+def test_run_speaks_to_the_servers_of_make_up(tmp_path, kind):
+    """It starts none of its own, and does not stop them."""
+    server = start(tmp_path, kind, servers.free_port(), "make up")
+    used = open_servers(settings_of(1), tmp_path, [kind])
+    stop_own(tmp_path, used)
+
+    assert [one.pid for one in used] == [server.pid]
+    assert server.alive()
+    stop(tmp_path, server)
+
+
+def test_run_takes_a_free_port_where_that_of_the_settings_is_taken(tmp_path, kind, foreign_port):
+    """A nightly needs no particular port; a process of others is left alone."""
+    (server,) = open_servers(settings_of(foreign_port), tmp_path, [kind])
+    wait_healthy([server], deadline_s=20)
+    stop_own(tmp_path, [server])
+
+    assert server.port != foreign_port
+    assert servers.listening(foreign_port)
+    assert not server.alive()
+
+
+def test_server_that_a_killed_run_has_left_makes_way(tmp_path, kind):
+    """Two servers on one database would break it."""
+    left = start(tmp_path, kind, servers.free_port(), "a run")
+    (server,) = open_servers(settings_of(servers.free_port()), tmp_path, [kind])
+
+    assert server.pid != left.pid
+    assert not Server(kind, left.url, "a run", left.pid, left.created).alive()
+    stop_own(tmp_path, [server])
+
+
+def test_server_that_dies_is_told_with_its_last_words(tmp_path, kind, monkeypatch):
+    """Not only that it is not there, but what it said."""
+    code = "raise SystemExit('the database is of a newer version')"
+    monkeypatch.setattr(servers, "POLL_S", 0.01)
+    bad = servers.Kind("mlflow", "MLflow", "registry", "/", lambda *_: [sys.executable, "-c", code], kind.variables)
+    server = start(tmp_path, bad, servers.free_port(), "a run")
+
+    with pytest.raises(ServerError, match=r"ended before it answered\n  the database is of a newer version"):
+        wait_healthy([server])
+
+
+def test_server_that_never_answers_is_given_up(tmp_path, kind):
+    """The wait has an end."""
+    code = "import time; time.sleep(60)"
+    mute = servers.Kind("mlflow", "MLflow", "registry", "/", lambda *_: [sys.executable, "-c", code], kind.variables)
+    server = start(tmp_path, mute, servers.free_port(), "a run")
+    with pytest.raises(ServerError, match="did not answer within 0 s"):
+        wait_healthy([server], deadline_s=0.1)
+    stop_own(tmp_path, [server])
+
+
+def test_team_server_that_is_down_is_named_with_its_setting(tmp_path, kind):
+    """No server of our own in its place: the team's history is there."""
+    settings = Settings(registry={"url": f"http://user:secret@127.0.0.1:{servers.free_port()}"})
+    with pytest.raises(ServerError, match="does not answer") as caught:
+        open_servers(settings, tmp_path, [kind])
+
+    assert "registry.url" in caught.value.remedy
+    assert "secret" not in str(caught.value)
+
+
+def _parent(kind, told):
+    """A server that is a process that starts another, whose pid it writes down."""
+    code = (
+        "import subprocess, sys, time, pathlib\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        f"pathlib.Path({str(told)!r}).write_text(str(child.pid))\n"
+        "time.sleep(600)"
+    )
+    return servers.Kind("mlflow", "MLflow", "registry", "/", lambda *_: [sys.executable, "-c", code], kind.variables)
+
+
+def test_children_of_a_server_end_with_it(tmp_path, kind):
+    """MLflow's server is a process that starts another."""
+    server = start(tmp_path, _parent(kind, tmp_path / "child"), servers.free_port(), "a run")
+    while not (tmp_path / "child").exists() or not (tmp_path / "child").read_text():
+        pass
+    stop_own(tmp_path, [server])
+
+    assert not runs(int((tmp_path / "child").read_text()))
+
+
+def test_what_a_killed_server_leaves_is_ended(tmp_path, kind):
+    """SIGKILL to the process that MLflow's command is leaves the one that serves: it has the database open."""
+    server = start(tmp_path, _parent(kind, tmp_path / "child"), servers.free_port(), "make up")
+    while not (tmp_path / "child").exists() or not (tmp_path / "child").read_text():
+        pass
+    server.process.kill()
+    server.process.wait()
+    child = int((tmp_path / "child").read_text())
+    assert runs(child)
+    servers.sweep(tmp_path, kind)
+
+    assert not runs(child)
+
+
+def test_who_listens_is_told(foreign_port):
+    """Pid and command, where the system tells."""
+    assert "http.server" in servers.who_listens(foreign_port)
+
+
+def test_file_that_is_broken_counts_as_none(tmp_path, kind):
+    """Half a file is not a server."""
+    (tmp_path / "servers").mkdir()
+    (tmp_path / "servers" / "mlflow.json").write_text(json.dumps({"url": "x"})[:5])
+
+    assert found(tmp_path, kind) is None

@@ -1,0 +1,139 @@
+"""`up`, `status`, `down` with the real servers and the real scheduler."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from flows.servers.definitions import PREFECT, addresses_here, names_here
+from flows.servers.servers import free_port, start, stop_own, wait_healthy
+from tests.support.processes import runs
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def flows(tmp_path):
+    """Runs a command of the engineer, with a state and ports of its own."""
+    home = tmp_path / "home"
+    home.mkdir()
+    env = {
+        **os.environ,
+        "HOME": str(home),
+        "RUSHES_STATE": str(tmp_path / "state"),
+        "RUSHES_REGISTRY__PORT": str(free_port()),
+        "RUSHES_REGISTRY__HOST": "0.0.0.0",  # noqa: S104 - as a team with a laptop on set has it
+        "RUSHES_PREFECT__PORT": str(free_port()),
+        "RUSHES_SCHEDULE__CRON": "30 3 * * *",
+        "RUSHES_SCHEDULE__ZONE": "Europe/Berlin",
+    }
+
+    def run(*words, **more):
+        command, known = [sys.executable, "-m", "flows", *words], {**env, **more}
+        return subprocess.run(command, cwd=ROOT, env=known, capture_output=True, text=True, check=False, timeout=300)
+
+    yield run
+    run("down", "--force")
+
+
+def test_team_on_one_machine(flows, tmp_path):
+    """Up, up again, the deployment with its schedule and its typed form, status, down; and nothing is left."""
+    first, second = flows("up"), flows("up")
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert first.stdout == second.stdout
+
+    told = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "state" / "servers").glob("*.json")}
+    login = tuple((tmp_path / "state/prefect/login").read_text().strip().split(":"))
+    asked = f"{told['prefect']['url']}/api/deployments/name/nightly/nightly"
+    deployment = requests.get(asked, timeout=30, auth=login).json()
+    assert deployment["schedules"][0]["schedule"]["cron"] == "30 3 * * *"
+    assert deployment["schedules"][0]["schedule"]["timezone"] == "Europe/Berlin"
+    assert "expression" in json.dumps(deployment["parameter_openapi_schema"]["definitions"]["FamilyName"])
+    pages = requests.get(f"{told['prefect']['url']}/ui-settings", timeout=30).json()
+    assert (pages["api_url"], pages["auth"]) == (f"{told['prefect']['url']}/api", "BASIC")
+    assert_guarded(asked, login)
+    assert_mlflow_guarded(told["mlflow"]["url"])
+
+    status = flows("status").stdout
+    assert status.count("answers") == 2
+    assert "scheduler  runs" in status
+    assert "30 3 * * * Europe/Berlin, next 20" in status
+    assert f"cat {tmp_path}/state/prefect/login" in status
+    assert (tmp_path / "state/prefect/login").stat().st_mode & 0o777 == 0o600
+    assert "last run none yet" in status
+
+    assert flows("down").stdout.strip() == "stopped: scheduler, Prefect, MLflow"
+    assert not any(runs(entry["pid"]) for entry in told.values())
+    assert not any((tmp_path / "home").iterdir())
+
+
+def assert_guarded(asked, login):
+    """Prefect refuses whoever has no password, pages of other addresses, and other names for this machine."""
+    port = urlsplit(asked).port
+
+    def status(headers=None, auth=login):
+        return requests.get(asked, headers=headers, auth=auth, timeout=30).status_code
+
+    assert [status(auth=None), status(auth=("rushes", "guess"))] == [401, 401]
+    assert [status({"Origin": origin}) for origin in ("http://evil.example", "null")] == [403, 403]
+    assert [status({"Host": host}) for host in (f"evil.example:{port}", "127.0.0.1.evil.example")] == [400, 400]
+    assert [status(), status({"Origin": f"http://localhost:{port}", "Host": f"localhost:{port}"})] == [200, 200]
+    with pytest.raises(InvalidStatus, match="403"):
+        connect(f"ws://127.0.0.1:{port}/api/events/in", origin="http://evil.example", subprotocols=["prefect"])
+
+
+def assert_mlflow_guarded(url):
+    """MLflow knows this machine's names and addresses, and its own pages under each; others are refused."""
+    port = urlsplit(url).port
+    assert requests.get(f"{url}/health", timeout=30).ok
+
+    def status(host, origin=""):
+        headers = {"Host": f"{host}:{port}", **({"Origin": f"http://{origin}:{port}"} if origin else {})}
+        path = "api/2.0/mlflow/registered-models/search" if not origin else "ajax-api/2.0/mlflow/runs/search"
+        if not origin:
+            return requests.get(f"{url}/{path}", params={"max_results": 1}, headers=headers, timeout=30).status_code
+        return requests.post(f"{url}/{path}", json={"experiment_ids": []}, headers=headers, timeout=30).status_code
+
+    ours = [names_here()[0], "localhost", *(address for address in addresses_here() if "[" not in address)]
+    assert {status(name) for name in ours} == {200}
+    assert {status(name, origin=name) for name in ours} == {200}
+    assert {status(name) for name in ("evil.example", "10.evil.example", "192.168.1.1.evil.example")} == {403}
+    assert status("localhost", origin="evil.example") == 403
+
+
+@pytest.fixture
+def team(tmp_path):
+    """A team's Prefect server that asks for a password; gives its address without /api, and the login."""
+    server = start(tmp_path / "team", PREFECT, free_port(), "a run")
+    wait_healthy([server])
+    yield server.url, server.login
+    stop_own(tmp_path / "team", [server])
+
+
+def test_password_of_the_teams_prefect_is_asked_for_at_once(flows, team, tmp_path):
+    """Named within 5 s, before anything is started; the remedy that is printed helps."""
+    url, login = team
+    began = time.monotonic()
+    without = flows("up", RUSHES_PREFECT__URL=f"{url}/api")
+    seconds = time.monotonic() - began
+    wrong = flows("up", RUSHES_PREFECT__URL=url.replace("://", "://rushes:guess@"))
+    left = list((tmp_path / "state" / "servers").glob("*.json"))
+    given = flows("up", RUSHES_PREFECT__URL=url.replace("://", f"://{login}@"))
+
+    assert (without.returncode, wrong.returncode, left) == (1, 1, [])
+    assert f"the team's Prefect at {url} answers 401: it asks for a password" in without.stderr
+    assert "put USER:PASSWORD@ before the host in prefect.url of settings.toml" in without.stderr
+    assert "the password that it was given is wrong" in wrong.stderr
+    assert seconds < 5
+    assert given.returncode == 0, given.stderr
+    assert "scheduler  runs" in given.stdout
+    assert login.partition(":")[2] not in given.stdout + given.stderr

@@ -1,0 +1,143 @@
+"""DVC's refusals, from real commands that stand in each other's way."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from common.settings import Settings
+from flows.nightly.failures import stage_error
+from registry.dvc import pipeline, versions
+from registry.dvc.faults import classify, clear_stale_locks
+from registry.dvc.pipeline import PipelineError, StageNode
+from registry.dvc.versions import VersionError
+from registry.subprocesses import dvc
+from tests.support.repos import silence, versioned_repo
+
+TRAIN = StageNode("train@expression", "train", "expression", "expression", ("clean@faces",))
+HOLDS_LOCK = "from dvc.repo import Repo\nwith Repo('.').lock:\n    print('held', flush=True); input()"
+WAITS = """
+import pathlib, time
+pathlib.Path('begun').touch()
+while not pathlib.Path('go').exists():
+    time.sleep(0.02)
+"""
+
+
+@pytest.fixture(scope="module")
+def _template(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        silence(patch, tmp_path_factory.mktemp("home"))
+        root = versioned_repo(tmp_path_factory.mktemp("template") / "checkout")
+        assert dvc(root, "repro").returncode == 0
+        return root
+
+
+@pytest.fixture
+def ran(monkeypatch, tmp_path_factory, _template, tmp_path):
+    """A checkout in which every stage has run."""
+    silence(monkeypatch, tmp_path_factory.mktemp("home"))
+    return shutil.copytree(_template, tmp_path / "checkout")
+
+
+@contextmanager
+def lock_held(root):
+    """Another DVC holds the lock of the repository."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", HOLDS_LOCK], cwd=root, **pipes) as other:
+        other.stdout.readline()
+        yield other
+
+
+def test_lock_of_another_command(ran, tmp_path):
+    """Every way to DVC says that it is another command's, whose, and that it is worth another try."""
+    with lock_held(ran) as other:
+        with pytest.raises(PipelineError) as asked:
+            pipeline.status(ran, TRAIN)
+        with pytest.raises(VersionError) as versioned:
+            versions.commit(ran, Settings(), starter=False)
+        status = pipeline.reproduce(ran, TRAIN, os.environ, tmp_path / "log")
+        ended = stage_error(ran, TRAIN, status, tmp_path / "log")
+
+    told = [str(asked.value), str(versioned.value), str(ended)]
+    assert told == [f"another DVC command is at work in this checkout: process {other.pid}, {spelt(other)}"] * 3
+    assert (asked.value.transient, versioned.value.transient, ended.transient) == (True, True, True)
+    assert f"kill {other.pid}" in ended.fault.remedy
+
+
+def spelt(process):
+    """The beginning of its command, as a fault has it."""
+    return " ".join(process.args)[:80]
+
+
+def test_stage_that_another_command_writes(ran, tmp_path):
+    """`dvc repro` by hand holds an entry in DVC's table; it is named, and afterwards the stage gets through."""
+    (ran / "steps" / "clean.py").write_text(WAITS)
+    (ran / "steps" / "train.py").write_text("# other\n")
+    words = [sys.executable, "-m", "dvc", "repro", "--single-item", "clean@faces"]
+    with subprocess.Popen(words, cwd=ran, stdout=subprocess.DEVNULL) as other:
+        while not (ran / "begun").exists():
+            time.sleep(0.02)
+        status = pipeline.reproduce(ran, TRAIN, os.environ, tmp_path / "log")
+        ended = stage_error(ran, TRAIN, status, tmp_path / "log")
+        (ran / "go").touch()
+    again = pipeline.reproduce(ran, TRAIN, os.environ, tmp_path / "log")
+
+    assert (status, ended.fault.kind, again) == (255, "transient", 0)
+    assert f"process {other.pid}" in str(ended)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "message"),
+    [
+        ("ERROR: [Errno 28] No space left on device", "user", "the disk is full"),
+        ("OSError: [Errno 30] Read-only file system: '/x/dvc.lock'", "user", "the disk is mounted read-only: /x"),
+        ("failed to run: python -m steps train x, exited with -9", "user", "killed (SIGKILL)"),
+        ("missing data 'source': datasets/faces", "user", "datasets/faces is not there"),
+        ("'./dvc.lock' is invalid (possible merge conflicts).", "user", "dvc.lock cannot be read"),
+        ("ERROR: something else, exited with -11", None, None),
+    ],
+)
+def test_words(tmp_path, said, kind, message):
+    """What is known is named; what is not stays a bug for whoever calls."""
+    fault = classify(tmp_path, said)
+
+    assert (fault and fault.kind) == kind
+    assert fault is None or message in fault.message
+
+
+def rwlock(root, pid, age_s=0.0):
+    """Writes DVC's table with one entry, some time ago."""
+    path = root / ".dvc" / "tmp" / "rwlock"
+    path.write_text(json.dumps({"write": {str(root / "build/clean/faces"): {"pid": pid, "cmd": "dvc repro"}}}))
+    os.utime(path, (time.time() - age_s,) * 2)
+
+
+@pytest.mark.parametrize("how", ["number used again", "zombie", "half written"])
+def test_table_of_a_killed_command(ran, how):
+    """What a killed DVC has left in its table keeps no other from its work."""
+    with subprocess.Popen([sys.executable, "-c", "input()" if how == "number used again" else ""], stdin=-1) as other:
+        if how == "zombie":
+            os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
+        rwlock(ran, other.pid, age_s=60.0 if how == "number used again" else -60.0)
+        if how == "half written":
+            (ran / ".dvc/tmp/rwlock").write_text('{"write": {')
+        before = dvc(ran, "repro", "--single-item", "clean@faces", "--force").returncode
+        cleared = clear_stale_locks(ran)
+        after = dvc(ran, "repro", "--single-item", "clean@faces", "--force").returncode
+        other.communicate()
+
+    assert (before, bool(cleared), after) == (255, True, 0)
+
+
+def test_table_of_a_command_at_work(ran):
+    """An entry of a process that was there when it was written stays."""
+    rwlock(ran, os.getpid())
+
+    assert clear_stale_locks(ran) == []
+    assert dvc(ran, "repro", "--single-item", "clean@faces", "--force").returncode == 255

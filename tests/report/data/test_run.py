@@ -1,0 +1,36 @@
+import pytest
+from pydantic import ValidationError
+
+from report.data.run import NightlyRun, StageRun
+
+
+def test_tonights_decision_is_told_from_an_earlier_one(nightly, failed_run):
+    """A family that did not reach `register` still has the file of the last run."""
+    assert nightly.decided("expression")
+    assert not failed_run.decided("expression")
+
+
+def test_without_a_register_stage_any_failure_makes_the_decision_old(nightly):
+    """Where the flow lists no register, a failed stage of the family or of all is enough."""
+    bad = StageRun(name="clean@faces", state="failed")
+
+    assert not NightlyRun(started=nightly.started, families=["scene"], stages=[bad]).decided("scene")
+    assert NightlyRun(started=nightly.started, families=["scene"]).decided("scene")
+
+
+def test_another_familys_failure_leaves_a_decision_alone(nightly):
+    """One family failing does not make the other's decision old."""
+    bad = StageRun(name="train@scene", family="scene", state="failed")
+
+    assert NightlyRun(started=nightly.started, stages=[bad]).decided("expression")
+
+
+def test_an_unknown_state_is_refused():
+    """A typing slip in the flow shows at once, not in the page."""
+    with pytest.raises(ValidationError, match="skiped"):
+        StageRun(name="train@expression", state="skiped")
+
+
+def test_a_run_survives_json(failed_run):
+    """The flow may keep it between processes."""
+    assert NightlyRun.model_validate_json(failed_run.model_dump_json()) == failed_run

@@ -1,0 +1,52 @@
+import pytest
+
+from curation.image.clean import examine
+from report.images import clean_sheets
+from report.images.clean_sheets import dropped_sheet, kept_sheet
+from tests.support.raw import Sample, collection_params, encode, photo, photos, write_raw
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """What a sheet was asked to show: (pictures, captions, title)."""
+    asked = []
+    monkeypatch.setattr(clean_sheets, "sheet", lambda p, c, path, *, title, **_: asked.append((p, c, title)) or path)
+    return asked
+
+
+@pytest.fixture
+def examined(tmp_path):
+    faults = [
+        Sample(encode(photo(900) // 8), source="two"),
+        Sample(encode(photo(4)), "happy", "train", name="leak"),  # of the test split
+        Sample(b"no picture", source="two"),
+    ]
+    write_raw(tmp_path, [*photos(40), *faults])
+    return examine(tmp_path, "faces", collection_params())
+
+
+def test_dropped_ones_stand_in_the_order_of_the_checks(tmp_path, examined, drawn):
+    """Each with its reason, and a copy beside the one it copies, even where a file can't be read."""
+    dropped_sheet(examined.reader, "faces", examined.table, tmp_path / "x.jpg")
+    ((pictures, captions, title),) = drawn
+
+    assert [caption.split("\n")[0] for caption in captions] == ["unreadable", "underexposed", "exact duplicate"]
+    assert captions[2] == "exact duplicate\nhappy, train\nof happy, test"
+    assert pictures[2].shape == (54, 112, 3)
+    assert title == "faces: 3 of 43 samples dropped"
+
+
+def test_a_sheet_of_one_source(tmp_path, examined, drawn):
+    """What stops the stage is one source's, so its sheet shows that one alone."""
+    dropped_sheet(examined.reader, "faces", examined.table, tmp_path / "x.jpg", "two")
+
+    assert [len(drawn[0][0]), drawn[0][2]] == [2, "two: 2 of 2 samples dropped"]
+
+
+def test_the_test_split_stays_shut(tmp_path, examined, drawn):
+    """The kept ones that are shown are those of train and validation."""
+    kept_sheet(examined.reader, "faces", examined.table, tmp_path / "x.jpg")
+    captions = drawn[0][1]
+
+    assert {caption.split(", ")[1] for caption in captions} == {"train", "validation"}
+    assert {caption.split("\n")[0] for caption in captions} == {"happy", "sad"}

@@ -1,0 +1,215 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from rushes.errors import plain
+from rushes.expression import face_search
+from tests.support.command import command_line
+from tests.support.runtime import BrightSquare, write_clip
+
+HEAVY = {"torch", "pytorch_lightning", "lightning", "prefect", "mlflow", "dvc", "onnx", "pandas", "matplotlib"}
+# A command as a set runs it, and then what it has loaded.
+RUN = """
+import sys
+from rushes.cli.app import app
+app(standalone_mode=False)
+print(*sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+# Only the detector is planted: it sees what is bright.
+PLANT = """
+import numpy as np
+from rushes.expression import detector, face_search
+
+class Bright:
+    def __init__(self, bundle): pass
+    def tracker(self): return self
+    def detect(self, frame):
+        rows, columns = np.nonzero(frame.min(axis=2) > 200)
+        box = (float(columns.min()), float(rows.min()), float(np.ptp(columns)), float(np.ptp(rows)))
+        return [detector.Face(box, 0.9, np.zeros((6, 2)))]
+
+face_search.open_finder = Bright
+"""
+
+
+@pytest.fixture
+def rushes(monkeypatch, capsys):
+    """Runs the command in this process; gives status, standard output and standard error."""
+    monkeypatch.setattr(face_search, "open_finder", lambda _: BrightSquare())
+    return command_line(monkeypatch, capsys)
+
+
+def _python(*words, **environment):
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, **environment)
+
+
+def test_pull_then_capture(rushes, mlflow, clip, tmp_path):
+    """The two commands of a set, one after the other; what pull prints is what capture takes."""
+    status, out, err = rushes("pull", "expression@champion", "--registry", mlflow.url, "--to", tmp_path / "models")
+    assert status == 0
+    assert out.splitlines()[-1].startswith(str(tmp_path / "models/expression/v7-"))
+    assert f"rushes capture --show --model {tmp_path / 'models'}" in err
+    status, out, err = rushes("capture", "--model", tmp_path / "models", "--source", clip, "--save", tmp_path / "o.mp4")
+
+    assert status == 0
+    assert [json.loads(line)["expression"] for line in out.splitlines()] == ["happy"] * 10
+    assert "10 frames, 10 faces" in err
+
+
+def test_status_3_when_nothing_fits(rushes, mlflow, bundle_folder, tmp_path):
+    """No such version, no model, no face: it ran, and there was nothing."""
+    empty = write_clip(tmp_path / "empty.mp4", face=False)
+    (tmp_path / "none").mkdir()
+
+    assert rushes("pull", "expression@staging", "--registry", mlflow.url, "--to", tmp_path / "x")[0] == 3
+    assert rushes("capture", "--model", tmp_path / "none", "--source", empty)[0] == 3
+    assert rushes("capture", "--model", bundle_folder, "--source", empty)[0] == 3
+
+
+def test_status_2_for_misuse(rushes, bundle_folder, tmp_path):
+    """A word that is none, a model or source that is not there."""
+    assert rushes("bogus")[0] == 2
+    assert rushes("capture", "--model", tmp_path / "nowhere")[0] == 2
+    assert rushes("capture", "--model", bundle_folder, "--source", tmp_path / "nowhere.mp4")[0] == 2
+    assert rushes("pull", "a b", "--registry", tmp_path)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda bundle, _: (bundle / "expression.onnx").write_bytes(b"x"), "expression.onnx has 1 bytes, not"),
+        (lambda bundle, _: (bundle / "manifest.json").write_text("{}"), "family: Field required"),
+        (lambda _, clip: clip.write_bytes(b"x"), "cannot be opened"),
+    ],
+)
+def test_a_failure_is_one_line(rushes, bundle_folder, clip, spoil, words):
+    """Status 1, one line on standard error, no traceback."""
+    spoil(bundle_folder, clip)
+    status, out, err = rushes("capture", "--model", bundle_folder, "--source", clip)
+
+    assert (status, out) == (1, "")
+    assert words in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_bundle_of_another_family_is_named(rushes, bundle_folder, clip):
+    """Also where its graph would run."""
+    manifest = bundle_folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"family": "expression"', '"family": "scene"'))
+    (bundle_folder / "certificate.json").unlink()
+    status, _, err = rushes("capture", "--model", bundle_folder, "--source", clip)
+
+    assert status == 3
+    assert "is a bundle of the family 'scene', not 'expression'" in err
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (KeyboardInterrupt(), "rushes: stopped"),
+        (OSError(28, "No space left on device"), "rushes: No space left on device"),
+        (OSError(13, "Permission denied", "lines.jsonl"), "rushes: lines.jsonl: Permission denied"),
+    ],
+)
+def test_an_error_of_the_system_is_one_line(rushes, bundle_folder, clip, monkeypatch, error, line):
+    """Ctrl-C while the model loads, a full disk, a file of another user: status 1 and a message."""
+
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr(face_search, "open_finder", fail)
+    status, _, err = rushes("capture", "--model", bundle_folder, "--source", clip)
+
+    assert (status, err) == (1, f"{line}\n")
+
+
+def test_a_fault_of_ours_is_one_line_too(rushes, bundle_folder, clip, monkeypatch):
+    """Also what nobody thought of ends without a traceback; RUSHES_DEBUG shows it."""
+    monkeypatch.setattr(face_search, "open_finder", lambda _: 1 / 0)
+    status, _, err = rushes("capture", "--model", bundle_folder, "--source", clip)
+    monkeypatch.setenv("RUSHES_DEBUG", "1")
+
+    assert status == 1
+    assert err.startswith("rushes: this is a bug in rushes")
+    with pytest.raises(ZeroDivisionError):
+        rushes("capture", "--model", bundle_folder, "--source", clip)
+
+
+@pytest.mark.parametrize(
+    "forged", ["\nrushes: signed by studio.pub", "\r\x1b[2Krushes: fine", "\u202e\u2028\x85\udc1b"]
+)
+def test_a_text_of_a_registry_cannot_forge_a_line(rushes, mlflow, tmp_path, forged):
+    """A tag that breaks the line, or moves the cursor, is shown with marks instead."""
+    mlflow.tags = {"rushes.rejected": "2031-05-01", "rushes.rejected_why": f"sad{forged}"}
+    _, _, err = rushes("pull", "expression", "--registry", mlflow.url, "--to", tmp_path / "models")
+
+    assert err.startswith(f"rushes: expression at {mlflow.url} was rolled back on 2031-05-01: sad")
+    assert [line.isprintable() for line in err.removesuffix("\n").split("\n")] == [True]
+
+
+def test_a_text_of_a_bundle_cannot_forge_a_line(rushes, bundle_folder, clip):
+    """Nor does a family's name break out of it."""
+    document = json.loads((bundle_folder / "manifest.json").read_text()) | {"family": "x\x1b[1A\x07y"}
+    (bundle_folder / "manifest.json").write_text(json.dumps(document))
+    (bundle_folder / "certificate.json").unlink()
+    status, _, err = rushes("capture", "--model", bundle_folder, "--source", clip)
+
+    assert (status, len(err.splitlines())) == (3, 1)
+    assert err.rstrip("\n").isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("café, 映画", "café, 映画"), ("a\nb\tc", "a?b?c"), ("\x1b[0m\udc80", "?[0m?")]
+)
+def test_plain_text_is_what_can_be_printed(text, shown):
+    """Letters of any language are; what moves the cursor is not."""
+    assert plain(text) == shown
+
+
+@pytest.mark.parametrize("command", ["pull", "capture"])
+def test_help_has_examples(rushes, command):
+    """Each command shows how it is typed, and what its exit status means."""
+    status, out, _ = rushes(command, "--help")
+
+    assert status == 0
+    assert f"  rushes {command} " in out
+    assert "Exit status: 0 done" in out
+
+
+def test_help_is_light():
+    """Asking for help loads neither OpenCV nor ONNX Runtime nor requests."""
+    done = _python("-c", "import sys, rushes.cli.app; print(*{'cv2', 'onnxruntime', 'requests'} & set(sys.modules))")
+
+    assert done.stdout.strip() == "", done.stderr
+
+
+def test_capture_is_light(bundle_folder, clip, tmp_path):
+    """After a whole run over a clip, nothing that trains a model has been imported."""
+    words = [
+        "capture",
+        "--model",
+        bundle_folder,
+        "--source",
+        clip,
+        "--save",
+        tmp_path / "o.mp4",
+        "--json",
+        tmp_path / "j",
+    ]
+    done = _python("-c", PLANT + RUN, *map(str, words))
+    loaded = set(done.stdout.split())
+
+    assert {"cv2", "onnxruntime", "rushes"} <= loaded, done.stderr
+    assert loaded & HEAVY == set()
+
+
+def test_pull_is_light(bundle_folder, tmp_path):
+    """Nor does pull load them, or OpenCV."""
+    words = ["pull", "expression", "--registry", bundle_folder, "--to", tmp_path / "models"]
+    done = _python("-c", RUN, *map(str, words))
+    loaded = set(done.stdout.split())
+
+    assert {"requests", "rushes"} <= loaded, done.stderr
+    assert loaded & (HEAVY | {"cv2", "onnxruntime"}) == set()

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+
+from rushes.errors import RushesError
+from rushes.expression.detector import FULL_RANGE, SHORT_RANGE, BlazeFace, anchors_xy, letterbox, merge
+
+
+def _candidate(score, x, y, w, h):
+    return [score, x, y, w, h, *[x, y] * 6]
+
+
+class FakeNet:
+    """A network that answers for one anchor: a face of 64 px around the middle of the bright pixels it is shown."""
+
+    def setInput(self, blob_nchw):  # noqa: N802  # cv2's name
+        """Looks for 200 bright pixels."""
+        rows, columns = np.nonzero(blob_nchw[0].mean(axis=0) > 0.5)
+        self.middle_px = None if len(rows) < 200 else (columns.mean() + 0.5, rows.mean() + 0.5)
+
+    def forward(self, _):
+        """Outputs of BlazeFace: 896 boxes and their logits."""
+        boxes, logits = np.zeros((1, 896, 16), np.float32), np.full((1, 896, 1), -100, np.float32)
+        if self.middle_px:
+            logits[0, 600] = 3
+            boxes[0, 600] = np.tile(np.array(self.middle_px) - anchors_xy(SHORT_RANGE)[600] * SHORT_RANGE.input_px, 8)
+            boxes[0, 600, 2:4] = 64
+        return boxes, logits
+
+
+@pytest.fixture
+def detector(monkeypatch):
+    """BlazeFace with that network."""
+    monkeypatch.setattr("rushes.expression.detector._load", lambda *_: FakeNet())
+    return BlazeFace("model.tflite")
+
+
+def test_anchors_are_mediapipes():
+    """16x16 cells of two, then 8x8 of six; row by row, each at the middle of its cell."""
+    anchors = anchors_xy(SHORT_RANGE)
+
+    assert anchors.shape == (896, 2)
+    np.testing.assert_allclose(anchors[[0, 1, 2, 32]] * 16, [(0.5, 0.5), (0.5, 0.5), (1.5, 0.5), (0.5, 1.5)])
+    np.testing.assert_allclose(anchors[[512, 517, 518, 895]] * 8, [(0.5, 0.5), (0.5, 0.5), (1.5, 0.5), (7.5, 7.5)])
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (333, 1001), (128, 128), (50, 40)])
+def test_letterbox_can_be_inverted(width, height):
+    """A bright spot is found again at its place in the frame, within the letterbox's own pixel."""
+    frame = np.zeros((height, width, 3), np.uint8)
+    x, y, size = width // 2, height // 4, max(width, height) // 16
+    frame[y : y + size, x : x + size] = 255
+    square, scale, margin = letterbox(frame, SHORT_RANGE.input_px)
+    rows, columns = np.nonzero(square[..., 0] > 127)
+    found = (np.array([columns.mean(), rows.mean()]) + 0.5 - margin) / scale
+
+    assert square.shape == (SHORT_RANGE.input_px, SHORT_RANGE.input_px, 3)
+    np.testing.assert_allclose(found, np.array([x, y]) + size / 2, atol=max(width, height) / SHORT_RANGE.input_px)
+
+
+def test_a_face_comes_back_in_pixels_of_the_frame(detector):
+    """Box and key points are undone from anchor, scale, margin and the place of the part."""
+    part = np.zeros((720, 1280, 3), np.uint8)
+    part[400:600, 900:1100] = 255
+    [row] = detector.look(part, 30, 20, 0.5)
+
+    np.testing.assert_allclose(row[1:5], (1030, 520, 640, 640), atol=8)
+    np.testing.assert_allclose(row[5:].reshape(6, 2), np.tile((1030, 520), (6, 1)), atol=8)
+    assert row[0] == pytest.approx(1 / (1 + np.exp(-3)))
+
+
+def test_an_empty_frame_has_no_face(detector):
+    """Nothing bright, nothing found, in any shape of frame."""
+    for size in ((72, 128), (500, 500), (1, 300)):
+        assert not len(detector.look(np.zeros((*size, 3), np.uint8), 0, 0, 0.5))
+
+
+def test_full_range_anchors_are_mediapipes():
+    """48x48 cells of one, row by row."""
+    anchors = anchors_xy(FULL_RANGE)
+
+    assert anchors.shape == (2304, 2)
+    np.testing.assert_allclose(anchors[[0, 1, 48]] * 48, [(0.5, 0.5), (1.5, 0.5), (0.5, 1.5)])
+
+
+def test_merge_weighs_by_score():
+    """Two boxes on one face become their weighted mean with the better score; a third face stays as it is."""
+    places = ((0.6, 56), (0.9, 50), (0.7, 300))
+    rows = np.array([_candidate(score, x, 50, 40, 40) for score, x in places])
+    first, second = merge(rows)
+
+    assert first[0] == pytest.approx(0.9)
+    assert first[1] == pytest.approx((0.9 * 50 + 0.6 * 56) / 1.5)
+    assert list(second) == list(rows[2])
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path):
+    """A file that OpenCV cannot read names itself."""
+    (tmp_path / "detector.tflite").write_bytes(b"no network")
+
+    with pytest.raises(RushesError, match=r"detector\.tflite is not a network"):
+        BlazeFace(tmp_path / "detector.tflite")

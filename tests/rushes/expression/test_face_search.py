@@ -1,0 +1,152 @@
+"""Places and times of the search for faces: the networks are planted, and count their calls."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from rushes.expression import face_search
+from rushes.expression.face_search import FaceFinder, FaceTracker, open_finder, squares
+
+
+class Spots:
+    """A network that takes a bright spot for a face, where it fills at least a share of what it is shown."""
+
+    def __init__(self, least, score=0.9):
+        self.least, self.score, self.looks = least, score, 0
+
+    def look(self, part_bgr, x_px, y_px, min_score):
+        """A box around each spot that is large enough."""
+        self.looks += 1
+        _, _, stats, _ = cv2.connectedComponentsWithStats((part_bgr.min(axis=2) > 200).astype(np.uint8))
+        rows = []
+        for left, top, w, h, _ in stats[1:]:
+            if h >= self.least * max(part_bgr.shape) and self.score > min_score:
+                x, y = x_px + left + w / 2, y_px + top + h / 2
+                rows.append([self.score, x, y, w, h, *[x, y] * 6])
+        return np.array(rows).reshape(-1, 17)
+
+
+def _frame(*spots, level=40):
+    frame = np.full((480, 640, 3), level, np.uint8)
+    for x, y, side in spots:  # sides are multiples of 5
+        texture = np.random.default_rng(side).integers(205, 256, (5, 5))
+        frame[y : y + side, x : x + side] = np.kron(texture, np.ones((side // 5,) * 2))[..., None]
+    return frame
+
+
+@pytest.fixture
+def networks():
+    """Short and full range: a fifth and a twentieth of what they are shown."""
+    return Spots(0.2), Spots(0.05, 0.4)
+
+
+def test_a_small_face_beside_a_big_one_is_found(networks):
+    """That the quick look shows a face does not end the search."""
+    big, small = FaceFinder(*networks).detect(_frame((60, 100, 200), (500, 300, 40)))
+
+    np.testing.assert_allclose(big.box_xywh_px, (60, 100, 200, 200), atol=1)
+    np.testing.assert_allclose(small.box_xywh_px, (500, 300, 40, 40), atol=1)
+
+
+@pytest.mark.parametrize(("score", "found"), [(0.7, 0), (0.78, 1)])
+def test_a_proposal_is_proved_by_a_second_look(networks, score, found):
+    """A proposal of the full range has the score of the close look of the short range."""
+    short_range, full_range = networks
+    short_range.score = score
+
+    assert len(FaceFinder(short_range, full_range).detect(_frame((500, 300, 40)))) == found
+
+
+def test_a_bundle_without_the_full_range_searches_with_the_short_one(networks):
+    """Smaller squares show it what the whole frame is too coarse for."""
+    [face] = FaceFinder(networks[0]).detect(_frame((450, 300, 60)))
+
+    np.testing.assert_allclose(face.box_xywh_px, (450, 300, 60, 60), atol=1)
+
+
+def test_a_film_is_not_searched_every_frame(networks):
+    """A known face costs a look every other frame, and the search for others a look every few frames."""
+    tracker, frames = FaceTracker(FaceFinder(*networks)), 24
+    found = [tracker.detect(_frame((400 + 5 * number, 300, 40))) for number in range(frames)]
+
+    assert [round(face.box_xywh_px[0]) for [face] in found] == list(range(400, 520, 5))
+    assert networks[1].looks <= 2 + frames / (2 * face_search.SEARCH_EVERY)
+    assert networks[0].looks < 0.75 * frames
+
+
+@pytest.mark.parametrize("frames", [5, 6])
+def test_a_face_that_goes_is_gone_at_once(networks, frames):
+    """Also in the frames that are followed without a look."""
+    tracker = FaceTracker(FaceFinder(*networks))
+    for _ in range(frames):
+        assert len(tracker.detect(_frame((400, 300, 40)))) == 1
+
+    assert tracker.detect(_frame()) == []
+
+
+def test_two_tracks_of_one_face_become_one(networks):
+    """Two people who walk into each other are not counted twice."""
+    tracker = FaceTracker(FaceFinder(*networks))
+    for number in range(16):
+        faces = tracker.detect(_frame((300 + 5 * number, 300, 40), (460 - 5 * number, 300, 40)))
+
+    assert len(faces) == 1
+
+
+def test_every_picture_of_a_folder_is_searched(networks):
+    """Pictures that do not resemble each other are cuts: a small face is found in each, and none is made up."""
+    tracker = FaceTracker(FaceFinder(*networks))
+    pictures = [_frame((300 + 9 * number, 200, 40), level=40 + 60 * (number % 2)) for number in range(4)]
+
+    assert [len(tracker.detect(picture)) for picture in [*pictures, _frame(level=10)]] == [1, 1, 1, 1, 0]
+
+
+def test_every_face_of_a_crowd_is_found_in_one_picture(networks):
+    """The limit of close looks in a film does not apply to a still."""
+    crowd = _frame(*((40 + 90 * column, 60 + 90 * row, 35) for column in range(6) for row in range(4)))
+
+    assert len(FaceTracker(FaceFinder(*networks)).detect(crowd)) == 24
+
+
+@pytest.mark.parametrize(
+    ("there", "side", "frames"),
+    [((), 130, 4), ((), 40, 8), (((60, 100, 40),), 130, 12), (((60, 100, 40),), 40, 24)],
+    ids=["large", "small", "large beside another", "small beside another"],
+)
+def test_a_face_that_comes_in_is_found_soon(networks, there, side, frames):
+    """Within so many frames, whenever it comes."""
+    for before in range(1, frames + 1):
+        tracker = FaceTracker(FaceFinder(*networks))
+        for _ in range(before):
+            assert len(tracker.detect(_frame(*there))) == len(there)
+        found = [len(tracker.detect(_frame(*there, (400, 300, side)))) for _ in range(frames)]
+
+        assert found[-1] == len(there) + 1, before
+
+
+@pytest.mark.parametrize("roles", [["detector"], ["detector", "detector_full_range"]])
+def test_a_bundle_of_either_kind_opens(monkeypatch, roles):
+    """The full range is optional: the contract is what it was."""
+    opened = []
+    monkeypatch.setattr(face_search, "BlazeFace", lambda path, *_: opened.append(path))
+    files = {role: SimpleNamespace(role=role) for role in roles}
+    open_finder(SimpleNamespace(manifest=SimpleNamespace(files=files), path=lambda role: role))
+
+    assert sorted(opened) == roles
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (720, 1280), (640, 480), (600, 600), (3000, 100)])
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_squares_cover_the_frame(width, height, share):
+    """Every pixel lies in a square, and the squares begin in the frame."""
+    seen = np.zeros((height, width), bool)
+    for x, y, side in squares(width, height, share):
+        seen[y : y + side, x : x + side] = True
+
+        assert 0 <= x < width
+        assert 0 <= y < height
+    assert seen.all()

@@ -1,0 +1,163 @@
+"""A registry that tells one lie: honest everywhere but at one place, where it answers as it likes."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import socket
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, unquote, urlsplit
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterator
+
+    from tests.support.fake_mlflow import FakeMlflow
+
+FOREVER = 1 << 40
+Lie = "Callable[[Liar], None]"
+
+
+class Liar(BaseHTTPRequestHandler):
+    """One request; `told` is what the place that lies does with it."""
+
+    protocol_version = "HTTP/1.0"
+    told: Telling
+
+    def do_GET(self):
+        """Honest, or the lie."""
+        parts = urlsplit(self.path)
+        query = {key: one[0] for key, one in parse_qs(parts.query).items()}
+        self.told.asked.append(unquote(self.path))
+        with contextlib.suppress(OSError):
+            if self.told.place in unquote(self.path):
+                return self.told.lie(self)
+            status, body = self.told.fake.answer(parts.path, query)
+            self.send(body, status)
+        return None
+
+    def send(self, body=b"", status=200, length=None, **headers):
+        """An answer; `length` is what Content-Length says of it."""
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body) if length is None else length))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Nothing."""
+
+
+@dataclass
+class Telling:
+    """What is told where."""
+
+    fake: FakeMlflow
+    place: str = "nowhere"
+    lie: Callable[[Liar], None] = field(default=lambda liar: liar.send())
+    asked: list[str] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+    url: str = ""
+
+
+def document(content: object, status: int = 200, **headers: str) -> Callable[[Liar], None]:
+    """JSON."""
+    return lambda liar: liar.send(json.dumps(content).encode(), status, **headers)
+
+
+def text(body: bytes, status: int = 200, length: int | None = None, **headers: str) -> Callable[[Liar], None]:
+    """Any bytes."""
+    return lambda liar: liar.send(body, status, length, **headers)
+
+
+def endless(start: bytes, piece: bytes) -> Callable[[Liar], None]:
+    """A body without an end, for as long as somebody listens."""
+
+    def lie(liar: Liar) -> None:
+        liar.send(start, length=FOREVER) if start else liar.send(length=FOREVER)
+        while not liar.told.stop.is_set():
+            liar.wfile.write(piece)
+
+    return lie
+
+
+def endless_without_length(piece: bytes) -> Callable[[Liar], None]:
+    """The same, without saying how long it will be."""
+
+    def lie(liar: Liar) -> None:
+        liar.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n")
+        while not liar.told.stop.is_set():
+            liar.wfile.write(piece)
+
+    return lie
+
+
+def chunked(line: bytes) -> Callable[[Liar], None]:
+    """A chunked body, of which this is repeated."""
+
+    def lie(liar: Liar) -> None:
+        liar.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while not liar.told.stop.is_set():
+            liar.wfile.write(line)
+
+    return lie
+
+
+def drop_by_drop(start: bytes, pause_s: float = 0.02) -> Callable[[Liar], None]:
+    """A byte now and then, for ever."""
+
+    def lie(liar: Liar) -> None:
+        liar.wfile.write(start)
+        while not liar.told.stop.wait(pause_s):
+            liar.wfile.write(b"x")
+            liar.wfile.flush()
+
+    return lie
+
+
+def silence(liar: Liar) -> None:
+    """Nothing, and the line stays open."""
+    liar.told.stop.wait(30)
+
+
+def hang_up(liar: Liar) -> None:
+    """The line is closed."""
+    liar.connection.shutdown(socket.SHUT_RDWR)
+
+
+def bomb(megabytes: int = 300) -> Callable[[Liar], None]:
+    """A few bytes that unpack to many."""
+    packed = gzip.compress(bytes(megabytes << 20), 9)
+    return text(packed, Content_Encoding="gzip")
+
+
+def redirect(to: str, status: int = 302) -> Callable[[Liar], None]:
+    """Sends on."""
+    return lambda liar: liar.send(status=status, Location=to.replace("{self}", liar.told.url))
+
+
+@contextlib.contextmanager
+def lying(fake: FakeMlflow, tls: ssl.SSLContext | None = None) -> Iterator[Telling]:
+    """Serves it on a free port of this machine; over TLS where a context is given."""
+    told = Telling(fake)
+    handler = type("Handler", (Liar,), {"told": told})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    server.block_on_close = False
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    told.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}"
+    try:
+        yield told
+    finally:
+        told.stop.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,72 @@
+"""A training that diverges fails as its user's error: it names the epoch and the param, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from models import expression, scene, script
+from models.scene.params import AugmentParams
+from steps.runtime.failures import describe
+from tests.models.script.conftest import packed
+from tests.support.places import TRAIN, place_set
+from tests.support.script_project import LEARNING
+from tests.support.sets import small_set
+from tests.training.test_fit import CPU, SMALL
+from training.divergence import DivergedError, not_finite, not_finite_weight
+from training.fit import fit
+
+SCRIPT = LEARNING | {"epochs": 2, "epoch_characters": 2000}
+
+
+def set_of(family, folder, monkeypatch):
+    """A small set of a family, and its recipe."""
+    if family is scene.family:
+        return place_set(folder, params=AugmentParams(), monkeypatch=monkeypatch), TRAIN
+    if family is script.family:
+        clean = packed(folder / "clean")
+        return script.family.augment(clean, family.params().augment, folder / "set", lambda _: b""), SCRIPT
+    return small_set(folder / "set", {"train": 48, "validation": 16}), SMALL
+
+
+@pytest.mark.parametrize("family", [expression.family, scene.family, script.family], ids=lambda family: family.name)
+def test_a_learning_rate_of_a_million_is_named(family, tmp_path, monkeypatch):
+    """In the epoch where it happens, as the user's error; nothing of it is kept, and following the remedy helps."""
+    samples, recipe = set_of(family, tmp_path, monkeypatch)
+    wild, tame = (
+        family.params.model_validate({"train": recipe | changes}).train for changes in ({"learning_rate": 1e6}, {})
+    )
+    with pytest.raises(DivergedError, match=r"training diverged in epoch \d") as caught:
+        fit(family, wild, samples, tmp_path / "ck", devices=CPU)
+    failure = describe("train", family.name, caught.value)
+
+    assert failure.kind == "user"
+    assert failure.remedy.startswith(f"lower {family.name}.train.learning_rate in params.yaml (the learning rate was")
+    assert not list((tmp_path / "ck").glob("*.ckpt")) or "epoch 1" not in failure.message
+    assert fit(family, tame, samples, tmp_path / "tame", devices=CPU).history
+
+
+def test_a_loss_of_one_step_is_enough(tmp_path, monkeypatch):
+    """Planted: one step's loss is infinite. A mean over the epoch tells."""
+    samples, params = small_set(tmp_path / "set", {"train": 48, "validation": 16}), SMALL
+    real, module = expression.module.ExpressionModule.training_step, expression.module.ExpressionModule
+
+    def step(self, batch, number=0):
+        loss = real(self, batch, number)
+        return loss * math.inf if (self.current_epoch, number) == (1, 2) else loss
+
+    monkeypatch.setattr(module, "training_step", step)
+    train = expression.family.params.model_validate({"train": params}).train
+    with pytest.raises(DivergedError, match="training diverged in epoch 2: train/loss became NaN or infinite"):
+        fit(expression.family, train, samples, tmp_path / "ck", devices=CPU)
+
+
+def test_weights_and_figures_are_looked_at_one_by_one():
+    """The first that is not finite is named."""
+    state = {"a": torch.ones(2), "count": torch.ones(1, dtype=torch.int64), "b": torch.tensor([1.0, math.nan])}
+
+    assert not_finite_weight(state) == "weight b"
+    assert not_finite_weight({"a": torch.ones(2)}) == ""
+    assert not_finite({"x": 1.0, "y": -math.inf}) == "y"

@@ -1,0 +1,61 @@
+"""Pace of a training: a line where steps take far longer than usual."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from pytorch_lightning.callbacks import Callback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytorch_lightning import Trainer
+
+WINDOW = 20  # steps that are looked at together: one alone may wait for a disk
+SLOW = 3.0
+
+
+class Pace(Callback):
+    """Writes to the stage's log when steps take three times their usual: something else keeps the machine busy.
+
+    The usual is the quickest median of twenty steps so far. It is written once each time that it begins.
+
+    Args:
+        clock: Seconds.
+        write: Takes a line.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, write: Callable[[str], Any] | None = None) -> None:
+        self._clock, self._write = clock, write or to_log
+        self._taken_s: list[float] = []
+        self._usual_s, self._slow, self._began_s = float("inf"), False, 0.0
+
+    def on_train_batch_start(self, *_given: Any) -> None:  # noqa: ANN401  # Lightning's own
+        """Starts the clock of a step."""
+        self._began_s = self._clock()
+
+    def on_train_batch_end(self, trainer: Trainer, *_given: Any) -> None:  # noqa: ANN401  # Lightning's own
+        """Stops it; every twentieth step looks at the last ones."""
+        self._taken_s.append(self._clock() - self._began_s)
+        if len(self._taken_s) < WINDOW:
+            return
+        median_s = statistics.median(self._taken_s)
+        self._taken_s.clear()
+        self._usual_s = min(self._usual_s, median_s)
+        slow = median_s > SLOW * self._usual_s
+        if slow and not self._slow and trainer.is_global_zero:
+            self._write(
+                f"epoch {trainer.current_epoch + 1}: steps take {1e3 * median_s:.0f} ms, "
+                f"{median_s / self._usual_s:.1f} times their usual {1e3 * self._usual_s:.0f} ms: "
+                "this machine is busy with something else\n"
+            )
+        self._slow = slow
+
+
+def to_log(line: str) -> None:
+    """Writes a line to the stage's log at once, so that who follows it sees it."""
+    sys.stdout.write(line)
+    sys.stdout.flush()

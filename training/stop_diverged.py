@@ -1,0 +1,34 @@
+"""Ends a training that has diverged; what that means is in training/divergence.py, which does without Lightning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytorch_lightning.callbacks import Callback
+
+from training.divergence import DivergedError, not_finite, not_finite_weight
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pytorch_lightning import LightningModule, Trainer
+
+
+class StopWhenDiverged(Callback):
+    """Ends a training at the end of the epoch in which it diverged, before that epoch becomes a checkpoint.
+
+    Args:
+        rows: One row of figures an epoch; another callback, before this one, adds to it.
+        param: The likely cause, as params.yaml spells it.
+        rate: The learning rate.
+        precision: In which it is trained.
+    """
+
+    def __init__(self, rows: Sequence[Mapping[str, float]], param: str, rate: float, precision: str) -> None:
+        self.rows, self.param, self.rate, self.precision = rows, param, rate, precision
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Looks at the figures of the epoch, then at the weights."""
+        figure = not_finite(self.rows[-1]) or not_finite_weight(pl_module.state_dict())
+        if figure:
+            raise DivergedError(figure, trainer.current_epoch, self.param, self.rate, self.precision)
