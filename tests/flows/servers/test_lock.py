@@ -13,6 +13,7 @@ from common.settings import Settings
 from flows.servers import lock as module
 from flows.servers.lock import LockHeldError, holder, run_lock
 from registry.subprocesses import is_alive
+from tests.support.processes import kill_all
 from tests.support.repos import ROOT
 
 # A run: takes the lock, starts a child, says both process ids, and lives until its standard input closes.
@@ -67,8 +68,7 @@ def a_run(state, code=SLEEPS, *how):
             yield run, child
         finally:
             run.kill()
-            if is_alive(child):
-                child.kill()
+            kill_all([child])
 
 
 @contextmanager
@@ -84,8 +84,7 @@ def a_dying_run(state, code):
             yield run, child
         finally:
             run.kill()
-            if is_alive(child):
-                child.kill()
+            kill_all([child])
 
 
 def kill(run):

@@ -13,6 +13,7 @@ from prefect.client.orchestration import SyncPrefectClient
 
 from flows.servers.lock import holder, run_lock
 from flows.servers.prefect_client import DEPLOYMENT
+from tests.support.processes import kill_tree
 from tests.support.project import make_project
 from tests.support.serving import end, told
 
@@ -141,9 +142,7 @@ def test_killed_run_is_marked_as_crashed(project, prefect, folder):
     run = click(prefect)
     wait((folder / "paged").exists, "the first run")
     assert state_of(prefect, click(prefect), "Cancelled", "Failed", "Crashed", "Completed").name == "Cancelled"
-    scheduler = psutil.Process(told(project, "scheduler")["pid"])
-    for process in [scheduler, *scheduler.children(recursive=True)]:
-        process.kill()
+    kill_tree(told(project, "scheduler")["pid"])
 
     assert prefect.read_flow_run(run.id).state.is_running()
     assert "scheduler  stopped" in project.flows("status").stdout

@@ -11,6 +11,7 @@ import pytest
 from registry.dvc import pipeline
 from registry.dvc.pipeline import PipelineError, StageNode
 from registry.subprocesses import dvc, follow
+from tests.support.processes import kill_tree
 from tests.support.repos import ROOT, code_repo, git, silence, versioned_repo
 
 TRAIN = StageNode("train@expression", "train", "expression", "expression", ("clean@faces",))
@@ -154,10 +155,7 @@ def test_run_that_was_killed(ran, tmp_path):
     (ran / "steps/train.py").write_text(f"open({str(started)!r}, 'w').write('in'); import time; time.sleep(600)\n")
     with subprocess.Popen([sys.executable, "-m", "dvc", "repro", "--single-item", TRAIN.name], cwd=ran) as run:
         started.read_text()
-        below = psutil.Process(run.pid).children(recursive=True)
-        for process in [psutil.Process(run.pid), *below]:
-            process.kill()
-        psutil.wait_procs(below)
+        kill_tree(run.pid)
     (ran / "steps/train.py").write_text("# well again\n")
 
     assert pipeline.reproduce(ran, TRAIN, os.environ, tmp_path / "train.log") == 0
