@@ -94,14 +94,17 @@ def giant(path: Path) -> None:
 HOSTILE = {"loop": endless_loop, "functions": function_bomb, "giant": giant}
 
 
-def int8_layer(path: Path, *, saturating: bool, pixels: int = 48 * 48, seed: int = 0) -> None:
-    """A layer of U8S8 products: summed in 32 bits, or in pairs of 16 bits that saturate (VPMADDUBSW, without VNNI)."""
+def int8_layer(path: Path, *, saturating: bool, native: bool = False, pixels: int = 48 * 48, seed: int = 0) -> None:
+    """A layer of U8S8 products: summed in 32 bits, or in pairs of 16 bits that saturate (VPMADDUBSW, without VNNI).
+
+    Both are simulated in floating point, so they give the same on every processor; `native` leaves it to the processor.
+    """
     weights = np.random.default_rng(seed).integers(-127, 128, (pixels, 3)).astype(np.int8)
     nodes = [helper.make_node("Reshape", ["pictures", "rows"], ["flat"])]
-    if saturating:
-        nodes += _in_pairs()
-    else:
+    if native:
         nodes.append(helper.make_node("MatMulInteger", ["flat", "weights"], ["sums"]))
+    else:
+        nodes += _in_pairs() if saturating else _in_double()
     nodes += [
         helper.make_node("Cast", ["sums"], ["float"], to=TensorProto.FLOAT),
         helper.make_node("Mul", ["float", "scale"], ["logits"]),
@@ -113,6 +116,15 @@ def int8_layer(path: Path, *, saturating: bool, pixels: int = 48 * 48, seed: int
         constants |= {"high": np.array(32767.0, np.float32), "axis": np.array([1])}
         constants["weights"] = weights.reshape(pixels // 2, 2, 3)
     save(path, nodes, constants)
+
+
+def _in_double() -> list:
+    """N,K times K,3: a double holds every sum of such products exactly."""
+    return [
+        helper.make_node("Cast", ["flat"], ["x"], to=TensorProto.DOUBLE),
+        helper.make_node("Cast", ["weights"], ["w"], to=TensorProto.DOUBLE),
+        helper.make_node("MatMul", ["x", "w"], ["sums"]),
+    ]
 
 
 def _in_pairs() -> list:

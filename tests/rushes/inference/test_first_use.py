@@ -191,6 +191,20 @@ def test_the_simulation_saturates_where_a_processor_would(honest, tmp_path):
     assert np.allclose(one, other, atol=1e-5)
 
 
+def test_this_processor_sums_as_one_of_the_simulations(honest, tmp_path):
+    """What the machine computes itself: in 32 bits where it has VNNI or its like, else saturating."""
+    int8_layer(tmp_path / "saturating.onnx", saturating=True)
+    int8_layer(tmp_path / "native.onnx", saturating=False, native=True)
+    bright = np.random.default_rng(3).integers(0, 256, (4, 48, 48, 1), np.uint8)
+    exact, saturated, native = (
+        open_graph(path).run(None, {"pictures": bright})[0]
+        for path in (honest.folder / "expression.onnx", tmp_path / "saturating.onnx", tmp_path / "native.onnx")
+    )
+
+    assert not np.allclose(exact, saturated, atol=1e-3)
+    assert np.allclose(native, exact, atol=1e-5) or np.allclose(native, saturated, atol=1e-5)
+
+
 def test_an_older_bundle_is_used_without_comparison(tmp_path):
     """A certificate from before there were references: nothing is compared, which check prints."""
     write_bundle(tmp_path / "old")
