@@ -1,13 +1,10 @@
-"""Which checks a collection goes through: the one place that asks for its medium and its parent."""
+"""Clean, whatever the medium: every sample of a collection with its figures, and the reason to drop it or none."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from curation.film.clean import examine_films
-from curation.image.clean import examine as examine_images
-from curation.image.derived_images import examine_joined
-from curation.script.clean import examine_scripts
+from curation.medium import clean_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,10 +19,4 @@ def examine(root: Path, collection: str, params: CollectionParams) -> Examined:
     Raises:
         DataError: There are no samples, or some cannot be read.
     """
-    if params.parent is not None:
-        return examine_joined(root, collection, params)
-    if params.medium == "film":
-        return examine_films(root, collection, params)
-    if params.medium == "script":
-        return examine_scripts(root, collection, params)
-    return examine_images(root, collection, params)
+    return cast("Examined", clean_of(params.medium).examine(root, collection, params))

@@ -6,14 +6,13 @@ The source is never touched. The inbox is emptied: what was taken in is removed 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from curation.errors import DataError, explained
-from curation.inbox.files import FileInbox
-from curation.inbox.images import INBOX, Inbox
+from curation.inbox.stability import INBOX
 from curation.intake.job import IngestResult, Job, name_of, slug
 from curation.intake.starter_policy import sweep_collection
-from curation.media import FILE_KINDS, take_in
+from curation.medium import intake_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +58,7 @@ def ingest(
         real = _checked(path, root)
     name = source_name(real, source)
     job = Job(root, collection, params, name, starter=starter, licence=licence, credit=credit, move=move)
-    return take_in(job, real, layout=layout, votes=votes)
+    return cast("IngestResult", intake_of(params.medium).take_in(job, real, layout=layout, votes=votes))
 
 
 def source_name(path: Path, source: str | None) -> str:
@@ -85,8 +84,7 @@ def inbox(root: Path, collection: str, params: CollectionParams, *, now: float |
         return []
     sweep_collection(root, collection)
     job = Job(root, collection, params, INBOX, move=True)
-    kind = FileInbox if params.medium in FILE_KINDS else Inbox
-    return list(kind(folder.resolve(), job, time.time() if now is None else now).run())
+    return list(intake_of(params.medium).inbox(folder.resolve(), job, time.time() if now is None else now))
 
 
 def _checked(path: Path, root: Path) -> Path:

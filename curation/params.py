@@ -12,7 +12,8 @@ from curation.store.taxonomy import resolve
 if TYPE_CHECKING:
     from pathlib import Path
 
-Medium = Literal["image", "film", "script"]
+# The media: each is a package of curation/, see curation/medium.py.
+MEDIA = ("image", "film", "script")
 Crop = Literal["centre", "attention"]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy, PyTorch and scikit-learn all take
@@ -190,7 +191,7 @@ class CollectionParams(Section):
         looks: Collections with a parent alone: categories for what has none.
     """
 
-    medium: Medium = "image"
+    medium: str = "image"
     parent: str | None = None
     needs: str | None = None
     sources: list[str] = ["*"]
@@ -205,10 +206,13 @@ class CollectionParams(Section):
     script: ScriptParams = ScriptParams()
     looks: LookParams = LookParams()
 
-    @property
-    def is_text(self) -> bool:
-        """True if its samples are texts, and not pictures."""
-        return self.medium == "script"
+    @field_validator("medium")
+    @classmethod
+    def _is_known(cls, medium: str) -> str:
+        if medium not in MEDIA:
+            message = f"there is no medium {medium!r}; there are: {', '.join(MEDIA)}"
+            raise ValueError(message)
+        return medium
 
     @field_validator("labels")
     @classmethod

@@ -10,8 +10,8 @@ from curation.params import load_collection
 from curation.quality.verdicts import Examined, hold_losses, pack_kept
 from report.images import clean_sheets, script_sheets
 
-_PICTURES = (clean_sheets.dropped_sheet, clean_sheets.kept_sheet)
-SHEETS = {"image": _PICTURES, "film": _PICTURES, "script": (script_sheets.dropped_sheet, script_sheets.kept_sheet)}
+# Modules with `dropped_sheet` and `kept_sheet`, by what a set is packed from.
+SHEETS = {"pictures": clean_sheets, "texts": script_sheets}
 
 
 def run(item: str) -> None:
@@ -26,16 +26,16 @@ def run(item: str) -> None:
     try:
         hold_losses(examined, item, params)
     except TooManyDropped as error:
-        _show(error, item, examined, params.medium)
+        _show(error, item, examined)
         raise
     made = pack_kept(item, examined, params, root / "build" / "clean" / item)
-    dropped_sheet, kept_sheet = SHEETS[params.medium]
+    sheets = SHEETS[examined.medium.packing.name]
     if not examined.dropped.empty:
-        dropped_sheet(examined.reader, item, examined.shown, made.folder / "dropped.jpg")
-    kept_sheet(examined.reader, item, examined.table, made.folder / "kept.jpg")
+        sheets.dropped_sheet(examined, item, made.folder / "dropped.jpg")
+    sheets.kept_sheet(examined, item, made.folder / "kept.jpg")
 
 
-def _show(error: TooManyDropped, item: str, examined: Examined, medium: str) -> None:
+def _show(error: TooManyDropped, item: str, examined: Examined) -> None:
     path = Path("build") / "failures" / f"dropped-{error.source}.jpg"
-    SHEETS[medium][0](examined.reader, item, examined.shown, path, error.source)
+    SHEETS[examined.medium.packing.name].dropped_sheet(examined, item, path, error.source)
     error.remedy = error.remedy.replace("the sheet of the dropped ones", path.as_posix())

@@ -37,8 +37,8 @@ def wanted_deps(stage: str) -> set[str]:
     a family's or medium's own packages are named by `${key}` and `${item.medium}`.
     """
     if stage == "clean":
-        return {own(dep, "curation", medium) for medium in MEDIA for dep in code_deps(stage, medium, MEDIA)}
-    return {own(own(dep, "models", name), "rushes", name) for name in NAMES for dep in code_deps(stage, name, NAMES)}
+        return {own(dep, "curation", medium) for medium in MEDIA for dep in code_deps(stage, medium)}
+    return {own(own(dep, "models", name), "rushes", name) for name in NAMES for dep in code_deps(stage, name)}
 
 
 def own(dep: str, package: str, item: str) -> str:
@@ -59,11 +59,11 @@ def test_code_deps_are_the_import_closure(stage):
 
 def test_a_planted_import_shows():
     """The closure follows imports: what only train uses is not in clean's, nor another medium's clean."""
-    assert "training.fit" in closure("train", "expression", NAMES)
-    assert "training.fit" not in closure("clean", "image", MEDIA)
-    assert "models.families" not in closure("train", "expression", NAMES)
-    assert "curation.film.clean" in closure("clean", "film", MEDIA)
-    assert "curation.film.clean" not in closure("clean", "script", MEDIA)
+    assert "training.fit" in closure("train", "expression")
+    assert "training.fit" not in closure("clean", "image")
+    assert "models.families" not in closure("train", "expression")
+    assert "curation.film.clean" in closure("clean", "film")
+    assert "curation.film.clean" not in closure("clean", "script")
 
 
 def test_imports_have_no_cycle():

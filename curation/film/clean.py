@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from curation.film import medium
 from curation.film.frames import plan, see
 from curation.image.metrics import mark_blurred, mark_pictures
 from curation.image.near_duplicates import mark_copies
@@ -31,7 +32,7 @@ EXTRAS = ("film", "shot", "frame", "time_s", "crop", "left", "top", "motion", "c
 SURE = 2  # on plain ground so many times fewer letters make a card
 
 
-def examine_films(root: Path, collection: str, params: CollectionParams) -> Examined:
+def examine(root: Path, collection: str, params: CollectionParams) -> Examined:
     """Looks at frames of all shots, and runs all checks over them.
 
     Raises:
@@ -55,7 +56,7 @@ def examine_films(root: Path, collection: str, params: CollectionParams) -> Exam
     table["outlier"] = np.nan  # frames of one film vary too much to be judged so
     reader = ArrayReader(seen.squares_nhwc, "place", params)
     return Examined(
-        table, not_judged, dict(shots.attrs.get("left_out", {})), reader, EXTRAS, _said(root, collection, table)
+        medium, table, not_judged, dict(shots.attrs.get("left_out", {})), reader, EXTRAS, _said(root, collection, table)
     )
 
 

@@ -1,24 +1,18 @@
-"""Clean for images: every image is measured, checked for copies and outliers, and kept or left out with a reason."""
+"""Clean for images: those of the collection itself and, where it has a parent, what the parent has kept."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from curation.image.metrics import Looks, look_at_all, mark_blurred, mark_outliers, mark_pictures
-from curation.image.near_duplicates import mark_copies
-from curation.image.readers import RawReader
-from curation.quality.reasons import mark
-from curation.quality.verdicts import Examined, hold_losses, pack_kept, places, withhold
-from curation.store.consent import read_expired
-from curation.store.index import read_bytes, read_index
-from curation.store.sample_set import NO_LABEL, SampleSet
+from curation.image.derived_images import examine_joined
+from curation.image.own_images import examine_own
+from curation.quality.verdicts import Examined, hold_losses, pack_kept
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pandas as pd
-
     from curation.params import CollectionParams
+    from curation.store.sample_set import SampleSet
 
 
 def clean(root: Path, collection: str, params: CollectionParams, out: Path) -> SampleSet:
@@ -40,24 +34,10 @@ def clean(root: Path, collection: str, params: CollectionParams, out: Path) -> S
 
 
 def examine(root: Path, collection: str, params: CollectionParams) -> Examined:
-    """Runs all checks over all samples, in the order of REASONS."""
-    rows = read_index(root, collection, params)
-    table = rows.sort_values(["id", "source"], ignore_index=True).drop(columns=["width", "height"])
-    table = table.assign(reason="", why="", copy_of=None)
-    withhold(table, table["id"], read_expired(root, collection))
-    looks = look_at_all(read_bytes(root, collection, table[table["reason"] == ""]), table.index, "clean: look")
-    table = table.join(looks.columns)
-    not_judged = _check(table, looks, params)
-    if params.parent is None:  # with one, they get looks
-        mark(table, table["label"] == "", NO_LABEL, "nobody has said what it shows")
-    table["kept"] = table["reason"] == ""
-    table["row"] = places(table)
-    reader = RawReader(root, collection, params)
-    return Examined(table, not_judged, dict(rows.attrs.get("left_out", {})), reader)
+    """Runs all checks over all samples, in the order of the medium's reasons.
 
-
-def _check(table: pd.DataFrame, looks: Looks, params: CollectionParams) -> list[str]:
-    mark_pictures(table, params.clean)
-    not_judged = mark_blurred(table, params.clean, params.size_px)
-    mark_copies(table, looks.smalls_nhw, params.clean, params.labels)
-    return not_judged + mark_outliers(table, looks, params.clean)
+    Raises:
+        DataError: There are no samples, or some cannot be read.
+    """
+    checked = examine_own if params.parent is None else examine_joined
+    return checked(root, collection, params)

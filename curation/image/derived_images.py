@@ -14,9 +14,10 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from curation.image.clean import examine
+from curation.image import medium
 from curation.image.crop import fit
 from curation.image.near_duplicates import mark_copies
+from curation.image.own_images import examine_own
 from curation.image.readers import as_channels
 from curation.image.style_clusters import layouts_of, looks_of
 from curation.quality.reasons import UNNAMED, mark
@@ -69,7 +70,7 @@ def examine_joined(root: Path, collection: str, params: CollectionParams) -> Exa
         DataError: The own pictures cannot be read.
     """
     named = pd.Series(sources(root, collection), dtype=object)
-    own = examine(root, collection, params) if len(named) and learned_from(named, params).any() else None
+    own = examine_own(root, collection, params) if len(named) and learned_from(named, params).any() else None
     parent = SampleSet(root / "build" / "clean" / str(params.parent))
     starters = list(parent.info.get("starters", [])) if real_sources(root, collection) else []
     taken = _taken(parent, params, starters)
@@ -84,7 +85,7 @@ def examine_joined(root: Path, collection: str, params: CollectionParams) -> Exa
         left_out[f"frames of {', '.join(starters)}: there are real pictures now"] = _count(parent, starters)
     said = {"labels": labels, "credits": _credits(root, collection, table, parent, params)}
     said["findings"] = findings(table) | _untested(table, labels)
-    return Examined(table, own.not_judged if own else [], left_out, reader, EXTRAS, said)
+    return Examined(medium, table, own.not_judged if own else [], left_out, reader, EXTRAS, said)
 
 
 def _taken(parent: SampleSet, params: CollectionParams, starters: list[str]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Ingest of inbox/C, one source after another; what cannot be taken in this run stays, with the reason."""
+"""The inbox of images: each folder or table is a source, loose class folders together are `inbox`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from curation.errors import DataError, explained
 from curation.intake.job import IngestResult, Job, name_of, slug
 from curation.store.taxonomy import names_class
 from curation.annotations.layouts import CLASS_FOLDERS
-from curation.media import take_in
 from curation.image.validate import UNREAD
 from curation.intake.quarantine import Quarantine, Refusal, remove_empty
 from curation.annotations.sample_tables import SAMPLES, is_table
-from curation.inbox.stability import still_written
+from curation.inbox.inbox import Inbox, failed
+from curation.inbox.stability import INBOX, still_written
 from curation.annotations.csv_rows import header_of
 from curation.annotations.votes import is_votes
 from curation.intake.walk import Walk, is_picture, visible
@@ -25,23 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-INBOX = "inbox"
 LEFT_BEHIND = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini")
 
 
 @dataclass
-class Inbox:
-    """The inbox of one collection.
-
-    Attributes:
-        folder: inbox/C.
-        job: Where its samples go.
-        now: Seconds since 1970, for what is still being written to.
-    """
-
-    folder: Path
-    job: Job
-    now: float
+class ImageInbox(Inbox):
+    """The inbox of one collection of images."""
 
     def run(self) -> Iterator[IngestResult]:
         """Takes in each source that is ready; loose class folders go last, since votes beside them serve all.
@@ -51,7 +40,7 @@ class Inbox:
         """
         entries = visible(self.folder)
         held = self._still_written(entries)
-        yield from self._held(held)
+        yield from self._waiting(held)
         if self.folder / SAMPLES in entries and not held:
             table = list(self._take(self.folder / SAMPLES, []))
             yield from table
@@ -80,12 +69,6 @@ class Inbox:
         loose = [entry for entry in entries if entry.is_dir() and not entry.is_symlink() and self._is_class(entry)]
         return [*dict.fromkeys([*fresh, *(loose if any(entry in fresh for entry in loose) else [])])]
 
-    def _held(self, entries: list[Path]) -> Iterator[IngestResult]:
-        if entries:
-            names = ", ".join(entry.name for entry in entries)
-            note = f"still being written to, so left in inbox/{self.job.collection} until the next run: {names}"
-            yield IngestResult(self.job.collection, INBOX, notes=[note])
-
     def _is_class(self, folder: Path) -> bool:
         if names_class(folder.name, self.job.params.labels):
             return True
@@ -102,7 +85,7 @@ class Inbox:
             with explained():
                 result = self._taken_in(job, path, entries)
         except DataError as error:
-            result = IngestResult(job.collection, job.source, problem=str(error), remedy=error.remedy)
+            result = failed(job, error)
         yield from [result] if result else []
 
     def _taken_in(self, job: Job, path: Path, entries: list[Path]) -> IngestResult | None:
@@ -114,10 +97,9 @@ class Inbox:
         loose = path == self.folder
         if not loose and path.is_dir() and (example := _no_samples(path)):
             # Somebody's notes are not a reason for a run to fail; what was meant to be samples is (`take_in` raises).
-            note = f"{path.name}/ left aside: it holds no picture and no table, but {example}; take it out"
-            return IngestResult(job.collection, INBOX, notes=[note])
+            return self._note(f"{path.name}/ left aside: it holds no picture and no table, but {example}; take it out")
         only = [entry.name for entry in entries] if loose else None
-        result = take_in(job, path, layout=CLASS_FOLDERS if loose else None, only=only)
+        result = self.take_in(job, path, layout=CLASS_FOLDERS if loose else None, only=only)
         _clear(entries or visible(self.folder))
         return result
 
@@ -131,8 +113,7 @@ class Inbox:
             yield IngestResult(self.job.collection, INBOX, refused=counts, remedies=remedies)
         for entry in entries:
             if entry.is_file() and entry.name != SAMPLES:
-                note = f"{entry.name} left aside: no folder and no table of samples; unpack it, or take it out"
-                yield IngestResult(self.job.collection, INBOX, notes=[note])
+                yield self._note(f"{entry.name} left aside: no folder and no table of samples; unpack it, or take it out")
 
     def _is_votes(self, entry: Path) -> bool:
         # Captions are read with the pictures that they are of, and go with them.

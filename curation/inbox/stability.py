@@ -7,6 +7,7 @@ from pathlib import Path
 
 UNSETTLED = "was written to or renamed while it was read"
 WAIT = "wait until its copy is done, then run again"
+INBOX = "inbox"
 SETTLE_S = 60.0  # since the last byte; copies over a slow network pause for some seconds
 
 

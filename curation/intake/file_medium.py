@@ -34,8 +34,8 @@ class FileKind:
     """A kind of files.
 
     Attributes:
-        one: What one of them is called.
-        rows: What its rows in the index are called.
+        one: Name of one of them.
+        rows: Plural name of their rows in the index.
         suffixes: By which it is told, in small letters.
         table: The file beside them that says what they are.
         read: (job, file) -> its rows, as far as they are the kind's own; at least `id`. Refuses what is none.

@@ -1,92 +1,87 @@
-"""One intake of whole files into a source, films or scripts: each is read to its end, then copied as it is.
+"""Intake of whole files, films or scripts: each is read to its end, then copied as it is, named by its hash.
 
-File by file: 1. the copy, named by its hash   2. the key file of people's names   3. source.json   4. the index: from
-here on it is in, and a killed run goes on with the next file   5. the starter goes. At the end the splits are
-extended, and quarantine and inbox follow, as in curation.image.ingest. The source is never touched: no hard links,
-since
-DVC closes what it keeps to writing.
+The index is written after each file, so a killed run goes on with the next one. The source is never touched: no hard
+links, since DVC closes what it keeps to writing.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import shutil
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from common.atomic import PARTIAL, replacing
 from curation.errors import DataError, RefusedError, explained
 from curation.film.video import sha256_of
 from curation.inbox.stability import UNSETTLED, WAIT, stamp
 from curation.intake.candidates import left_aside
+from curation.intake.file_listing import scan_files
 from curation.intake.file_medium import Incoming
-from curation.intake.job import IngestResult
-from curation.intake.pseudonyms import People
+from curation.intake.intake import Intake, Taken, written_ns
 from curation.intake.quarantine import Refusal
-from curation.intake.refusals import Refusals
-from curation.intake.source_writer import TERMS, rows_of, withheld, write_index
-from curation.intake.starter_policy import drop_starters
-from curation.store import splits
+from curation.intake.source_writer import write_index
+from curation.intake.starter_policy import check_starter, sweep_collection
 from curation.store.index import read_sources
 from curation.store.source_info import real_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from curation.intake.candidates import Candidate, Listing
     from curation.intake.file_medium import FileKind
-    from curation.intake.job import Job
+    from curation.intake.job import IngestResult, Job
 
 FICLONE = 0x40049409  # Linux: the same blocks of the disk for both files, until one of them is written to
 
 
-@dataclass
-class FileIntake:
+def take_in_files(job: Job, path: Path, kind: FileKind, only: Iterable[str] | None = None) -> IngestResult:
+    """Takes the files of a kind at a path into a source.
+
+    Args:
+        job: Where to.
+        path: A file, or a folder of files.
+        kind: What they are.
+        only: Names right below the folder; None: all.
+
+    Raises:
+        DataError: Nothing was taken in, or the disk is full or closed to this user.
+    """
+    with explained():
+        sweep_collection(job.root, job.collection)
+        check_starter(job)
+        return FileIntake(job, scan_files(path, kind, job.params.labels, only), kind).run()
+
+
+class FileIntake(Intake):
     """One run over one listing of files of one kind."""
 
-    job: Job
-    kind: FileKind
-    listing: Listing
-    taken: list[tuple[Candidate, str, int]] = field(default_factory=list)  # with hash, and when it was written
-    added: list[dict[str, Any]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    already: int = 0
-    new_terms: int = 0
-    replaced: bool = False
-
-    def __post_init__(self) -> None:
-        self.people = People.load(self.job.root, self.job.collection, invented=self.job.starter)
-        self.refusals = Refusals(self.job, self.listing, self.people)
-        self.rows = rows_of(self.job.folder)
-        there = read_sources(self.job.root, self.job.collection)
+    def __init__(self, job: Job, listing: Listing, kind: FileKind) -> None:
+        super().__init__(job, listing, kind.one)
+        self.kind = kind
+        self.notes: list[str] = []
+        there = read_sources(job.root, job.collection)
         # What the starter has goes, once there is real data: it is not a reason to leave a film out.
-        real = [*real_sources(self.job.root, self.job.collection), *([self.job.source] if self.job.starter else [])]
-        there = there[there["source"].isin(real) & (there["source"] != self.job.source)]
+        real = [*real_sources(job.root, job.collection), *([job.source] if job.starter else [])]
+        there = there[there["source"].isin(real) & (there["source"] != job.source)]
         self.elsewhere = dict(zip(there["sha256"], there["source"], strict=True))
         self.rows_elsewhere = there["sha256"].value_counts()
-        self.moved = {row["origin"]: row["sha256"] for row in self.rows} if self.job.move else {}
 
-    def run(self) -> IngestResult:
-        """Takes in file by file.
+    def _sweep(self, named: set[str]) -> None:
+        for path in self.job.folder.glob("*"):
+            kept = path.suffix in {".json", ".parquet"} or path.name in named
+            if path.name.endswith(PARTIAL) or not kept:
+                path.unlink()
 
-        Raises:
-            DataError: There is none of the kind, none can be taken in, or the disk has no room.
-        """
-        _sweep(self.job.folder, {row["shard"] for row in self.rows})
-        self._check_room()
+    def _store(self) -> None:
         for candidate in self.listing.candidates:
             self._take(candidate)
         self._check_found()
         if self.new_terms:
             self._write()
-        self.replaced |= not self.job.starter and bool(self.rows) and drop_starters(self.job)
-        self.refusals.advise()
-        return self._put_away(self._split(self._result()))
 
     def _take(self, candidate: Candidate) -> None:
         before = stamp(candidate.file)
@@ -111,47 +106,30 @@ class FileIntake:
         self.refusals.refused.append((candidate, refusal))
 
     def _take_or_refuse(self, candidate: Candidate) -> None:
-        if self.job.label_of(candidate) is None:
-            reason = f"has the unknown label {candidate.label!r}"
-            raise RefusedError(reason, "")  # all unknown labels get one remedy, once they are known
-        origin = hashlib.sha256(f"{self.job.source}/{candidate.path}".encode()).hexdigest()[:16]
+        origin = self._origin_of(candidate)
         gone = candidate.file is None or not candidate.file.exists()
         if gone and origin in self.moved:
-            self.taken.append((candidate, self.moved[origin], 0))
+            self.taken.append(Taken(candidate, self.moved[origin]))
             return
         file = _real(candidate, self.listing.folder)
-        written, sha256 = file.stat().st_mtime_ns, sha256_of(file)
+        written, sha256 = written_ns(file), sha256_of(file)
         if sha256 not in {row["sha256"] for row in self.rows} | self.elsewhere.keys():
             self._enter(candidate, file, sha256, origin)
         else:
             self._meet_again(candidate, sha256)
-        self.taken.append((candidate, sha256, written))
+        self.taken.append(Taken(candidate, sha256, written))
 
     def _enter(self, candidate: Candidate, file: Path, sha256: str, origin: str) -> None:
-        common = self._common(candidate, sha256, origin)  # draws the id of a new name, so before it is masked
+        common = self._row_of(candidate, sha256, origin)  # draws the id of a new name, so before it is masked
         incoming = Incoming(candidate, file, sha256, self.people.masker())
         found = self.kind.read(self.job, incoming)
         name = f"{sha256}{file.suffix.lower()}"
         _copy(file, self.job.folder / name, sha256)
+        common |= {"licence": candidate.licence or None, "votes": None}
         common |= {"shard": name, "member": name, "offset": 0, "size_bytes": file.stat().st_size}
-        rows = [{**common, "group": candidate.group or row["id"], **row} for row in found]
-        self.rows += rows
-        self.added += rows
+        self.rows += [{**common, "group": candidate.group or row["id"], **row} for row in found]
         self._write()
-        self.replaced |= not self.job.starter and drop_starters(self.job)
-
-    def _common(self, candidate: Candidate, sha256: str, origin: str) -> dict[str, Any]:
-        return {
-            "source": self.job.source,
-            "sha256": sha256,
-            "label": self.job.label_of(candidate),
-            "split": candidate.split,
-            "performer": self.people.id_of(candidate.performer),
-            **{term: getattr(candidate, term) or None for term in TERMS},
-            "licence": candidate.licence or None,
-            "votes": None,
-            "origin": origin,
-        }
+        self._replace_starter()
 
     def _write(self) -> None:
         self.people.save()
@@ -163,23 +141,13 @@ class FileIntake:
         if not rows:
             place = f"datasets/{self.job.collection}/{self.elsewhere[sha256]}"
             self.notes.append(f"1 {self.kind.one} lies in {place} already, byte for byte")
-        said = {term: getattr(candidate, term) for term in TERMS if getattr(candidate, term)}
-        self.new_terms += any(row[term] != text for row in rows for term, text in said.items())
-        for row in rows:
-            row.update(said)
+        self._update_terms(rows, candidate)
         label = self.job.label_of(candidate)
         if label and any(row["label"] != label for row in rows):
             corrections = f"datasets/{self.job.collection}/corrections.csv"
             relabel = f"relabel its {self.kind.rows} in {corrections}"
             self.notes.append(f"1 {self.kind.one} is there under another label, which stays: {relabel}")
         self.already += len(rows) or self.rows_elsewhere[sha256]
-
-    def _check_room(self) -> None:
-        files = [one.file for one in self.listing.candidates if one.file is not None and one.file.is_file()]
-        need, free = sum(file.stat().st_size for file in files), shutil.disk_usage(self.job.root).free
-        if need > free:
-            message = f"{need / 2**20:,.0f} MiB of {self.kind.one}s, and the disk has {free / 2**20:,.0f} MiB left"
-            raise DataError(message, "make room on the disk that holds datasets/")
 
     def _check_found(self) -> None:
         if self.taken or self.refusals.refused or self.job.move:
@@ -190,55 +158,20 @@ class FileIntake:
         message = f"there is no {one} in {self.listing.folder.name}{example}"
         raise DataError(message, f"give a {one}, or a folder of {one}s: {', '.join(sorted(self.kind.suffixes))}")
 
-    def _result(self) -> IngestResult:
-        refused, remedies = self.refusals.counted()
-        labels = Counter(row["label"] for row in self.added if row["label"])
-        return IngestResult(
-            self.job.collection,
-            self.job.source,
-            added=len(self.added),
-            already=self.already,
-            refused=refused,
-            replaced_starter=self.replaced,
-            labels=dict(sorted(labels.items())),
-            remedies=remedies,
-            units=(self.kind.rows, f"{self.kind.one}s"),
-        )
+    def _labels(self) -> Iterable[str]:
+        return [row["label"] for row in self.added if row["label"]]
 
-    def _split(self, result: IngestResult) -> IngestResult:
-        try:
-            if self.rows:
-                result = replace(result, splits=splits.extend(self.job.root, self.job.collection, self.job.params))
-        except DataError as error:
-            result = replace(result, problem=str(error), remedy=error.remedy)
-        return replace(result, notes=[*self._notes(), *withheld(self.job, self.rows)])
+    def _units(self) -> tuple[str, str]:
+        return self.kind.rows, f"{self.kind.one}s"
 
     def _notes(self) -> Iterator[str]:
         if self.added:
             yield self.kind.told(self.added)
         for note, count in Counter(self.notes).items():
             yield note if count == 1 else f"{count:,} times: {note}"
-        if self.new_terms:
-            yield f"{self.new_terms:,} that were there already have another use, last day or caption now"
+        yield from self._terms_note()
         if not self.job.move:
             yield from left_aside(self.listing)
-
-    def _put_away(self, result: IngestResult) -> IngestResult:
-        try:
-            with explained():
-                self.refusals.release((candidate, sha256) for candidate, sha256, _ in self.taken)
-                self.refusals.keep()
-                return self._empty_the_inbox(result) if self.job.move else result
-        except DataError as error:
-            return replace(result, problem=str(error), remedy=error.remedy)
-
-    def _empty_the_inbox(self, result: IngestResult) -> IngestResult:
-        files = [(one.file, written) for one, _, written in self.taken if one.file is not None and one.file.exists()]
-        changed = [file for file, written in files if file.stat().st_mtime_ns != written]
-        for file in [*(file for file, _ in files if file not in changed), *self.listing.tables]:
-            file.unlink(missing_ok=True)
-        note = f"{len(changed):,} were written to while they were read, and stay in the inbox"
-        return replace(result, notes=[*result.notes, note]) if changed else result
 
 
 def _real(candidate: Candidate, folder: Path) -> Path:
@@ -274,11 +207,3 @@ def _reflink(file: Path, to: Path) -> bool:
         fcntl.ioctl(target.fileno(), FICLONE, source.fileno())
         return True
     return False
-
-
-def _sweep(folder: Path, files: set[str]) -> None:
-    """Removes what a killed ingest left: files that are not whole, and such as the index does not name."""
-    for path in folder.glob("*"):
-        kept = path.suffix in {".json", ".parquet"} or path.name in files
-        if path.name.endswith(PARTIAL) or not kept:
-            path.unlink()

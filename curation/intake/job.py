@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from curation.annotations.sample_tables import SAMPLES
+from curation.medium import by_name
 from curation.store.index import collection_folder
 from curation.store.taxonomy import resolve, says_none
 
@@ -42,7 +43,9 @@ class Job:
     def label_of(self, candidate: Candidate) -> str | None:
         """The label of the taxonomy that a candidate has; empty where nobody has said one, and nobody has to."""
         # Of a film or a script it goes without saying; of a picture that has to be said.
-        if (self.params.medium != "image" and not candidate.label) or says_none(candidate.label, self.params.labels):
+        if (not candidate.label and not by_name(self.params.medium).labelled) or says_none(
+            candidate.label, self.params.labels
+        ):
             return ""
         return resolve(candidate.label, self.params.labels)
 

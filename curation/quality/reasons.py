@@ -1,4 +1,4 @@
-"""The reasons to leave a sample out, in the order of the checks, and how a sample is marked with one."""
+"""Reasons to drop a sample that several media share, and how a sample is marked with one."""
 
 from __future__ import annotations
 
@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING
 from curation.store.consent import WITHHELD
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
-# Every reason to drop a sample, in the order of the checks, and the param that loosens it, where the check itself does
-# not name another (see `mark`).
-REASONS = {
-    **dict.fromkeys(WITHHELD, "max_dropped_share"),
-    "unreadable": "max_dropped_share",
-    "black": "frames.max_black",
-    "title card": "frames.min_letters",
-    "frozen": "frames.min_motion",
-    "transition": "frames.max_fade_residual",
+# Reasons of several media, in the order of the checks, and the param that loosens each; a medium puts its own between.
+FIRST = dict.fromkeys((*WITHHELD, "unreadable"), "max_dropped_share")
+PICTURE = {
     "too small": "min_size_px",
     "too narrow": "max_aspect",
     "constant": "min_contrast",
@@ -25,17 +21,15 @@ REASONS = {
     "overexposed": "max_dark",
     "blurred": "min_sharpness",
     "conflicting labels": "min_agreement",
-    "broken lines": "script.max_broken_lines",
-    "no script": "script.min_cues",
-    "undecodable": "max_dropped_share",
-    "mixed encodings": "max_dropped_share",
-    "too short": "script.min_signs",
     "exact duplicate": "max_dropped_share",
-    "another draft": "script.near_works",
     "near duplicate": "near_correlation",  # copies whose hashes are equal stay copies at any near_distance
     "outlier": "max_outlier",
-    "no train sample": "max_dropped_share",
 }
+
+
+def below_collection(reasons: Mapping[str, str]) -> dict[str, str]:
+    """Paths below the collection of the params that loosen checks: those of the section `clean` come without it."""
+    return {reason: param if "." in param else f"clean.{param}" for reason, param in reasons.items()}
 
 
 def mark(table: pd.DataFrame, hit: pd.Series, reason: str, why: pd.Series | str, param: pd.Series | str = "") -> None:
@@ -44,10 +38,11 @@ def mark(table: pd.DataFrame, hit: pd.Series, reason: str, why: pd.Series | str,
     Args:
         table: With reason and why; the column `param` comes with the first that is named.
         hit: Which samples.
-        reason: One of REASONS.
+        reason: One of the medium's reasons.
         why: The same in words and figures.
         param: The path below the collection of the param that would keep the sample, such as `script.min_cues`, where
-            a reason has several; by default the one of REASONS. Where it takes several, they are parted by blanks.
+            a reason has several; by default that of the medium's reasons. Several are parted by
+            blanks.
     """
     rows = table.index[hit.to_numpy(bool) & (table["reason"] == "").to_numpy()]
     table.loc[rows, "reason"] = reason

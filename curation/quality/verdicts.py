@@ -1,6 +1,6 @@
 """Clean: looks at every sample of a collection, says of each why it is kept or not, and packs those that are.
 
-    build/clean/C/samples.parquet   every sample; `reason` is one of REASONS, `why` says it with figures
+    build/clean/C/samples.parquet   every sample; `reason` is one of the medium's reasons, `why` says it with figures
     build/clean/C/SPLIT.npy         the kept pictures, uint8 N,H,W,C, RGB where C is 3; or texts
     (curation.store.sample_set)
     build/clean/C/apart.npy         what is fit and has no label
@@ -20,17 +20,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from curation.errors import DataError, TooManyDropped
-from curation.quality.reasons import REASONS, mark
+from curation.quality.reasons import mark
 from curation.store.consent import ENDED, NOT_FOR_TRAINING, WITHHELD, may_train
-from curation.store.packing import PICTURES, Form
 from curation.store.sample_set import COLUMNS, NO_LABEL, REASONS_APART, SPLITS, SampleSet, array_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
 
+    from curation.medium import Medium
     from curation.params import CollectionParams
     from curation.quality.readers import Reader
 
@@ -42,16 +42,16 @@ class Examined:
     """What was found: one row a sample with kept, reason, why, row and the figures; where to read it stands there too.
 
     `not_judged` says in words which checks a source was too small for, `reader` gives the pictures or texts, `extras`
-    are the columns of its medium that are packed, `said` goes into set.json, and `form` is what is packed.
+    are the columns of its medium that are packed, and `said` goes into set.json.
     """
 
+    medium: Medium
     table: pd.DataFrame
     not_judged: list[str]
     left_out: dict[str, int]
     reader: Reader
     extras: tuple[str, ...] = ()
     said: Mapping[str, Any] = field(default_factory=dict)
-    form: Form = PICTURES
 
     @property
     def shown(self) -> pd.DataFrame:
@@ -62,19 +62,19 @@ class Examined:
         """The params, as paths below the collection, that would keep most of the samples that a reason drops.
 
         Args:
-            reason: One of checks.REASONS.
+            reason: One of the medium's reasons.
             source: Of this source alone; empty: of all.
         """
         rows = self.table[(self.table["reason"] == reason) & ((self.table["source"] == source) | (source == ""))]
         named: Sequence[object] = list(rows["param"].replace("", np.nan).mode()) if "param" in rows else []
-        told = str(named[0]) if len(named) else self.form.limits.get(reason, REASONS[reason])
-        return [param if "." in param else f"clean.{param}" for param in told.split()]
+        params = str(named[0]) if len(named) else self.medium.reasons[reason]
+        return [param if "." in param else f"clean.{param}" for param in params.split()]
 
     @property
     def dropped(self) -> pd.DataFrame:
         """Those of the shown that are neither kept nor kept apart, in the order of the checks."""
         rows = self.shown[~self.shown["kept"] & ~self.shown["reason"].isin(REASONS_APART)]
-        return rows.iloc[np.argsort(rows["reason"].map(list(REASONS).index).to_numpy(), kind="stable")]
+        return rows.iloc[np.argsort(rows["reason"].map(list(self.medium.reasons).index).to_numpy(), kind="stable")]
 
 
 def withhold(table: pd.DataFrame, ids: pd.Series, expired: Mapping[str, str]) -> None:
@@ -154,28 +154,30 @@ def pack_kept(collection: str, examined: Examined, params: CollectionParams, out
         DataError: A split is left with no sample.
     """
     hold_splits(examined, collection)
-    columns = [*COLUMNS, *examined.form.extras, *examined.extras]
+    columns = [*COLUMNS, *examined.medium.packing.extras, *examined.extras]
     columns += [name for name in PASSED_ON if name in examined.table.columns]
     table = examined.table
     samples = examined.reader.fitted(table[array_names(table) != ""])
-    return examined.form.pack(samples, table, params, out, columns=columns, info=info(collection, examined, params))
+    return examined.medium.packing.pack(
+        samples, table, params, out, columns=columns, info=info(collection, examined, params)
+    )
 
 
 def info(collection: str, examined: Examined, params: CollectionParams) -> dict[str, Any]:
     """What set.json says."""
-    table = examined.table
+    table, reasons = examined.table, examined.medium.reasons
     return {
         "collection": collection,
         "labels": params.labels,
         "samples": len(table),
         "kept": int(table["kept"].sum()),
-        "counts": _reasons(table),
-        "sources": {str(source): _account(rows) for source, rows in table.groupby("source")},
-        "splits": {str(split): _account(rows) for split, rows in table.groupby("split")},
+        "counts": _counts(table, reasons),
+        "sources": {str(source): _account(rows, reasons) for source, rows in table.groupby("source")},
+        "splits": {str(split): _account(rows, reasons) for split, rows in table.groupby("split")},
         "findings": findings(table),
         "not_judged": examined.not_judged,
         "left_out": examined.left_out,
-        **examined.form.about(params),
+        **examined.medium.packing.about(params),
         **examined.said,
     }
 
@@ -205,10 +207,10 @@ def copies_found(table: pd.DataFrame, reasons: Sequence[str]) -> dict[str, dict[
     }
 
 
-def _account(rows: pd.DataFrame) -> dict[str, Any]:
-    return {"samples": len(rows), "kept": int(rows["kept"].sum()), "reasons": _reasons(rows)}
+def _account(rows: pd.DataFrame, reasons: Iterable[str]) -> dict[str, Any]:
+    return {"samples": len(rows), "kept": int(rows["kept"].sum()), "reasons": _counts(rows, reasons)}
 
 
-def _reasons(rows: pd.DataFrame) -> dict[str, int]:
+def _counts(rows: pd.DataFrame, reasons: Iterable[str]) -> dict[str, int]:
     counts = rows["reason"].value_counts()
-    return {reason: int(counts[reason]) for reason in REASONS if reason in counts}
+    return {reason: int(counts[reason]) for reason in reasons if reason in counts}

@@ -19,12 +19,12 @@ from curation.errors import RefusedError
 from curation.quality.readers import TextReader
 from curation.quality.reasons import mark
 from curation.quality.verdicts import Examined, copies_found, places, withhold
+from curation.script import medium
 from curation.script.checks import look_at_all, mark_scenes, mark_works
 from curation.script.document import TAKEN_OUT, read_work
 from curation.script.near_duplicates import mark_copies, runs_of
 from curation.store.consent import read_expired
 from curation.store.index import read_bytes, read_index, sources
-from curation.store.packing import TEXTS
 from curation.store.sample_set import REASONS_APART, array_names
 from curation.store.source_info import credits_of, real_sources
 
@@ -45,7 +45,7 @@ OF_WORK = (
 )  # fmt: skip
 
 
-def examine_scripts(root: Path, collection: str, params: CollectionParams) -> Examined:
+def examine(root: Path, collection: str, params: CollectionParams) -> Examined:
     """Reads all works, and runs all checks over them and their scenes.
 
     Raises:
@@ -60,7 +60,7 @@ def examine_scripts(root: Path, collection: str, params: CollectionParams) -> Ex
     _place(table)
     said = _said(root, collection, table, read)
     left_out = dict(index.attrs.get("left_out", {}))
-    return Examined(table, [], left_out, TextReader(), EXTRAS, said, TEXTS)
+    return Examined(medium, table, [], left_out, TextReader(), EXTRAS, said)
 
 
 def _judged(works: pd.DataFrame, scenes: pd.DataFrame, params: ScriptParams) -> pd.DataFrame:

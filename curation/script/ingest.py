@@ -1,4 +1,4 @@
-"""Scripts as they are taken in: read once to see that there is one, then kept as they are, a row a work."""
+"""Scripts as they are taken in: read once to see that there is one, then kept as they are, a row a script."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 
 from curation.annotations.sample_tables import SCRIPTS
 from curation.errors import RefusedError
+from curation.inbox.files import FileInbox
 from curation.intake.file_medium import FileKind, Incoming, Row
+from curation.intake.files import take_in_files
+from curation.script import medium
 from curation.script.document import SUFFIXES, read_work
 from curation.script.text_encoding import EXPORT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from curation.intake.job import Job
+    from curation.intake.job import IngestResult, Job
 
 MB = 1_000_000
 
@@ -23,7 +26,9 @@ def _read(job: Job, script: Incoming) -> list[Row]:
     most = job.params.script.max_size_mb
     if script.file.stat().st_size > most * MB:
         reason = f"is larger than a script can be: more than {most:g} MB"
-        raise RefusedError(reason, f"part it into its works, or raise collections.{job.collection}.script.max_size_mb")
+        raise RefusedError(
+            reason, f"split it into separate scripts, or raise collections.{job.collection}.script.max_size_mb"
+        )
     work = read_work(script.file.read_bytes(), script.file.suffix.lower())
     if not work.headings and not work.cues:
         reason = "is no script: it has no scene heading and nobody speaks in it"
@@ -33,7 +38,24 @@ def _read(job: Job, script: Incoming) -> list[Row]:
 
 
 def _told(rows: Sequence[Row]) -> str:
-    return f"{len(rows):,} work{'s' * (len(rows) != 1)}; a work stays whole in its split"
+    return f"{len(rows):,} script{'s' * (len(rows) != 1)}; a script stays whole in its split"
 
 
-SCRIPT = FileKind("script", "works", SUFFIXES, SCRIPTS, _read, _told, labelled_by_folder=True)
+SCRIPT = FileKind("script", medium.rows, SUFFIXES, SCRIPTS, _read, _told, labelled_by_folder=True)
+
+
+def take_in(
+    job: Job,
+    path: Path,
+    *,
+    layout: str | None = None,  # noqa: ARG001  # that of pictures
+    votes: Path | None = None,  # noqa: ARG001  # likewise
+    only: Iterable[str] | None = None,
+) -> IngestResult:
+    """Takes the scripts at a path into a source; see `take_in_files`."""
+    return take_in_files(job, path, SCRIPT, only)
+
+
+def inbox(folder: Path, job: Job, now: float) -> Iterator[IngestResult]:
+    """Takes in each folder of inbox/C that is ready, then the loose scripts."""
+    return FileInbox(folder, job, now, take_in, SCRIPT).run()

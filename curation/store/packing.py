@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,20 +20,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Form:
-    """What a packed set is made of.
+class Packing:
+    """Arrays that a packed set is made of.
 
     Attributes:
-        pack: Writes it: (samples, table, params, out, columns=..., info=...).
-        extras: The columns that all media of this form have.
-        about: What set.json says of it.
-        limits: Reasons whose param is another one than that of checks.REASONS.
+        name: "pictures" or "texts".
+        pack: Writes the set: (samples, table, params, out, columns=..., info=...).
+        extras: Columns of every set that is packed so.
+        about: Entries of set.json.
+        size_bytes: Size of the arrays, estimated from (number of samples, bytes of the raw files, params).
     """
 
+    name: str
     pack: Callable[..., SampleSet]
     extras: tuple[str, ...]
     about: Callable[[CollectionParams], dict[str, Any]]
-    limits: Mapping[str, str] = field(default_factory=dict)
+    size_bytes: Callable[[int, int, CollectionParams], int]
 
 
 def pack(
@@ -134,9 +136,19 @@ def _fill(
         arrays[names[label]][places[label]] = picture_hwc
 
 
-PICTURES = Form(
+def _size_of_pictures(samples: int, _raw_bytes: int, params: CollectionParams) -> int:
+    return samples * params.size_px**2 * params.channels
+
+
+def _size_of_texts(_samples: int, raw_bytes: int, _params: CollectionParams) -> int:
+    return raw_bytes
+
+
+PICTURES = Packing(
+    "pictures",
     pack,
     ("why", "copy_of", "width", "height", "blur", "sharpness", "brightness", "contrast", "outlier"),
     _about_pictures,
+    _size_of_pictures,
 )
-TEXTS = Form(pack_texts, ("why", "copy_of", "offset", "length"), _about_texts, {"near duplicate": "script.near_scenes"})
+TEXTS = Packing("texts", pack_texts, ("why", "copy_of", "offset", "length"), _about_texts, _size_of_texts)

@@ -28,8 +28,8 @@ from model_tables import (
 from python_api import python_page
 
 from common.settings import Settings
-from curation.params import CollectionParams
-from curation.quality.reasons import REASONS
+from curation.medium import by_name as medium_by_name
+from curation.params import MEDIA, CollectionParams
 from flows import __main__ as flows_main
 from flows.nightly.params import model as params_model
 from models.families import FAMILIES
@@ -71,9 +71,6 @@ REASONS_INTRO = """# Drop reasons
 
 `clean` checks each sample in this order and records the first reason that applies. The report shows samples of each
 reason. A looser value of the param keeps more samples.
-
-| reason | param |
-|---|---|
 """
 PROGRAMS = {"python -m flows": flows_main.app, "rushes": rushes_main.app}
 GENERATED = "<!-- Generated from the code by docs/hooks/reference.py. -->\n\n"
@@ -269,6 +266,9 @@ def promotion_page() -> str:
 
 def drop_reasons_page() -> str:
     """Reasons for which `clean` drops a sample, and the param that loosens each."""
-    paths = {reason: param if "." in param else f"clean.{param}" for reason, param in REASONS.items()}
-    rows = [f"| {reason} | `collections.NAME.{path}` |" for reason, path in paths.items()]
-    return REASONS_INTRO + "\n".join(rows) + "\n"
+    return REASONS_INTRO + "\n".join(map(_reasons_of, MEDIA))
+
+
+def _reasons_of(name: str) -> str:
+    rows = [f"| {reason} | `collections.NAME.{path}` |" for reason, path in medium_by_name(name).reasons.items()]
+    return f"\n## {name}\n\n| reason | param |\n|---|---|\n" + "\n".join(rows) + "\n"

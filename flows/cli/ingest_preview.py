@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from curation.params import CollectionParams
     from curation.quality.verdicts import Examined
 
-UNITS = {"image": "pictures", "film": "shots", "script": "scripts"}
-
 
 def foresee(
     path: Path,
@@ -46,19 +44,20 @@ def foresee(
     Raises:
         DataError: Nothing could be taken in.
     """
-    from curation.ingest import ingest  # noqa: PLC0415  # likewise
-    from curation.store.index import read_sources, sources  # noqa: PLC0415  # pandas
+    from curation.ingest import ingest  # noqa: PLC0415  # pandas
+    from curation.medium import by_name  # noqa: PLC0415  # likewise
+    from curation.store.index import read_sources, sources  # noqa: PLC0415  # likewise
     from curation.store.source_info import real_sources  # noqa: PLC0415  # likewise
 
-    real = real_sources(root, name)
+    real, rows = real_sources(root, name), by_name(section.medium).rows
     before = read_sources(root, name)
     if not real and (starters := sources(root, name)):
         count = before["id"].nunique()
-        yield f"  replaces {name}: the starter, {count:,} {UNITS[section.medium]} in {', '.join(starters)}; they go"
+        yield f"  replaces {name}: the starter, {count:,} {rows} in {', '.join(starters)}; they go"
     with tempfile.TemporaryDirectory(dir=state, prefix="preview-") as scratch:
         mirror(root, Path(scratch), name)
         result = ingest(path, Path(scratch), name, section, **how)
-        yield f"  adds     {_counted(result, before if real else before.iloc[:0], UNITS[section.medium])}"
+        yield f"  adds     {_counted(result, before if real else before.iloc[:0], rows)}"
         if result.added and section.parent is None:
             ids = set(before["id"]) if real else set()
             yield from _judged(Path(scratch), result, section, ids)
@@ -90,23 +89,24 @@ def _counted(result: IngestResult, before: pd.DataFrame, units: str) -> str:
 
 def _judged(scratch: Path, result: IngestResult, section: CollectionParams, before: set[str]) -> Iterator[str]:
     from curation.clean import examine  # noqa: PLC0415  # as above
+    from curation.medium import by_name  # noqa: PLC0415  # as above
     from curation.quality.verdicts import loss_of, stop_of  # noqa: PLC0415  # as above
 
-    name, film = result.collection, section.medium == "film"
+    name, medium = result.collection, by_name(section.medium)
     if not any(fnmatchcase(result.source, pattern) for pattern in section.sources):
         yield f"  clean    will not look at them: collections.{name}.sources is {section.sources}"
         return
-    if film:
+    if medium.slow:
         section, before = section.model_copy(update={"sources": [result.source]}), set()
     examined = examine(scratch, name, section)
     new = ~examined.table["id"].isin(before)
     kept = examined.table["kept"]
-    of_film = f" frames in {name}/{result.source}" if film else ""
+    alone = f" {medium.samples} in {name}/{result.source}" if medium.slow else ""
     old = f" new, and {int(kept[~new].sum()):,} of the {int((~new).sum()):,} there" if before else ""
-    yield f"  clean    will keep {int(kept[new].sum()):,} of {int(new.sum()):,}{of_film}{old}"
+    yield f"  clean    will keep {int(kept[new].sum()):,} of {int(new.sum()):,}{alone}{old}"
     yield from _drops(examined, name, section, before)
-    # Other sources of films are not read again, and they may hold the splits that seem empty.
-    error = (loss_of if film else stop_of)(examined, name, section)
+    # Other sources are not read again where that takes long, and they may hold the splits that seem empty.
+    error = (loss_of if medium.slow else stop_of)(examined, name, section)
     if error:
         yield f"  problem  a run will stop at this: {error}"
         remedy = error.remedy.replace("look at the sheet of the dropped ones; if they", "if these")  # there is none yet

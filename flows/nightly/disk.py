@@ -53,15 +53,16 @@ def estimate(root: Path, values: Mapping[str, Any], families: Sequence[str], *, 
     Raises:
         KeyError: The params do not name a family.
     """
+    from curation.medium import by_name  # noqa: PLC0415 - pandas
+
     parts = {"models, logs, report": FIXED_BYTES, "starter": sum(STARTER_BYTES[name] for name in starters)}
-    pictures: dict[str, int] = {}
+    samples: dict[str, int] = {}
     for name in needed(values, families):
         section = CollectionParams.model_validate(values["collections"][name])
-        rows = _rows(root, name) * (section.shots.most if section.medium == "film" else 1)
-        pictures[name] = rows + pictures.get(section.parent or "", 0)
-        picture = section.size_px**2 * section.channels
+        medium = by_name(section.medium)
+        samples[name] = _rows(root, name) * medium.max_samples(section) + samples.get(section.parent or "", 0)
         learners = sum(values["families"][family] == name for family in families)
-        packed = _size(root / "datasets" / name) if section.is_text else pictures[name] * picture
+        packed = medium.packing.size_bytes(samples[name], _size(root / "datasets" / name), section)
         parts[name] = packed * (CLEAN_COPIES + SET_COPIES * learners)
         parts[f"inbox/{name}"] = 2 * _size(
             root / "inbox" / name

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from curation.image.crop import fit
-from curation.quality.reasons import REASONS
 from curation.store.sample_set import REASONS_APART
 from report.images.contact_sheet import sheet
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from curation.quality.readers import Reader
+    from curation.quality.verdicts import Examined
 
 CELL_PX = 112
 COLUMNS = 7  # as wide as the column of the page, so that captions are not shrunk
@@ -24,41 +24,41 @@ KEPT_ROWS = 8  # of the sheet of kept ones, at least one a label
 RULE_PX = 4  # between a copy and its original
 
 
-def dropped_sheet(reader: Reader, collection: str, table: pd.DataFrame, path: Path, source: str = "") -> Path:
+def dropped_sheet(examined: Examined, collection: str, path: Path, source: str = "") -> Path:
     """Draws the dropped samples in the order of the checks, each with its reason; a copy beside the one it copies.
 
     Args:
-        reader: Where the pictures are.
+        examined: Every sample, and where its picture is.
         collection: The collection.
-        table: Every sample, as `examine` gives it, index 0..N-1.
         path: Where.
         source: Only of this source, if given.
     """
+    table = examined.shown
     looked_at = table[(table["source"] == source) | (source == "")]
     dropped = looked_at[~looked_at["kept"] & ~looked_at["reason"].isin(REASONS_APART)]
-    shown = pd.concat([spread(dropped[dropped["reason"] == reason], EACH) for reason in REASONS])
+    shown = pd.concat([spread(dropped[dropped["reason"] == reason], EACH) for reason in examined.medium.reasons])
     numbers = [int(number) for number in shown.index]
     named = dict(zip(table["id"], range(len(table)), strict=True))
     originals = [named.get(name, -1) for name in shown["copy_of"]]
-    pictures = _read(reader, table.iloc[sorted({*numbers, *originals} - {-1})])
+    pictures = _read(examined.reader, table.iloc[sorted({*numbers, *originals} - {-1})])
     cells = [_beside(pictures[number], pictures.get(other)) for number, other in zip(numbers, originals, strict=True)]
     title = dropped_title(source or collection, "samples", len(dropped), len(looked_at), len(shown))
     return sheet(cells, _captions(shown, table, originals), path, title=title, columns=COLUMNS, cell_px=CELL_PX)
 
 
-def kept_sheet(reader: Reader, collection: str, table: pd.DataFrame, path: Path) -> Path:
+def kept_sheet(examined: Examined, collection: str, path: Path) -> Path:
     """Draws kept samples of train and validation, as many of each label; the test split stays shut.
 
     Args:
-        reader: Where the pictures are.
+        examined: Every sample, and where its picture is.
         collection: The collection.
-        table: Every sample, as `examine` gives it, index 0..N-1.
         path: Where.
     """
+    table = examined.table
     kept = table[table["kept"] & (table["split"] != "test")]
     each = COLUMNS * max(1, KEPT_ROWS // kept["label"].nunique())
     shown = pd.concat([spread(rows, each) for _label, rows in kept.groupby("label")])
-    pictures = _read(reader, shown)
+    pictures = _read(examined.reader, shown)
     captions = list(shown["label"] + "\n" + shown["source"] + ", " + shown["split"])
     title = f"{collection}: {int(table['kept'].sum()):,} of {len(table):,} samples kept; up to {each} of each label"
     return sheet([pictures[row] for row in shown.index], captions, path, title=title, columns=COLUMNS, cell_px=CELL_PX)

@@ -11,8 +11,8 @@ import pytest
 from curation.clean import examine
 from curation.errors import TooManyDropped
 from curation.ingest import ingest
-from curation.params import CollectionParams
-from curation.quality.reasons import REASONS
+from curation.medium import by_name
+from curation.params import MEDIA, CollectionParams
 from curation.quality.verdicts import hold_losses
 from rushes.screenplay.elements import Element
 from rushes.screenplay.fountain import write
@@ -183,9 +183,10 @@ def test_two_failures_have_two_remedies(tmp_path):
     assert found == ["max_dropped_share", "min_agreement"]
 
 
-def test_every_reason_has_a_param():
+@pytest.mark.parametrize("name", MEDIA)
+def test_every_reason_has_a_param(name):
     """A reason's param is one of a collection, so that a message never names what does not exist."""
     params = film_params()
 
-    for param in REASONS.values():
-        params.value_of(param if "." in param else f"clean.{param}")
+    for path in by_name(name).reasons.values():
+        params.value_of(path)

@@ -12,7 +12,6 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("common", "compression", "curation", "models", "registry", "report", "rushes", "steps", "training")
 # It imports every family, and changes when one is added; a stage depends on its own family's packages instead.
 LIST_OF_FAMILIES = "models.families"
-DISPATCHER = "curation.clean"  # it imports every medium's clean; the stage follows its own medium's alone
 FLAT = {"common", "training"}  # no packages inside, and each is one concern
 
 
@@ -23,13 +22,12 @@ def graph() -> grimp.ImportGraph:
 
 
 @cache
-def closure(stage: str, item: str, others: tuple[str, ...]) -> set[str]:
+def closure(stage: str, item: str) -> set[str]:
     """The modules that `python -m steps STAGE` can import for an item.
 
     Args:
         stage: A stage of dvc.yaml.
         item: The family that it is for; of clean the medium.
-        others: All families, or all media: what a dispatcher imports of another item is not followed.
     """
     seen: set[str] = set()
     own = f"curation.{item}.clean" if stage == "clean" else f"models.{item}"
@@ -39,19 +37,14 @@ def closure(stage: str, item: str, others: tuple[str, ...]) -> set[str]:
         if module in seen or module == LIST_OF_FAMILIES:
             continue
         seen.add(module)
-        imported = graph().find_modules_directly_imported_by(module)
-        waiting += [name for name in imported if module != DISPATCHER or not _is_medium(name, others)]
+        waiting += graph().find_modules_directly_imported_by(module)
         waiting += [module.rpartition(".")[0]] if "." in module else []  # importing a module runs its packages
     return seen
 
 
-def code_deps(stage: str, item: str, others: tuple[str, ...]) -> set[str]:
+def code_deps(stage: str, item: str) -> set[str]:
     """The closure as dvc.yaml names it: a package inside a package by its folder, other modules by their files."""
-    return {dep for module in closure(stage, item, others) if (dep := _dep(module))}
-
-
-def _is_medium(module: str, media: tuple[str, ...]) -> bool:
-    return any(module.startswith(f"curation.{medium}.") for medium in media)
+    return {dep for module in closure(stage, item) if (dep := _dep(module))}
 
 
 def _dep(module: str) -> str | None:

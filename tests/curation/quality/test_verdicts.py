@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from curation.errors import DataError, TooManyDropped
+from curation.image import medium
 from curation.image.clean import clean, examine
 from curation.image.crop import fit
-from curation.quality.reasons import REASONS
 from tests.support.raw import Sample, collection_params, encode, photo, photos, write_raw
 
 PARAMS = collection_params()
@@ -41,7 +41,7 @@ def test_every_sample_has_a_row_that_says_why(tmp_path):
     dropped = made.table[~made.table["kept"]]
 
     assert len(made.table) == 45
-    assert set(dropped["reason"]) == set(REASONS) & {
+    assert set(dropped["reason"]) == set(medium.reasons) & {
         "too small",
         "constant",
         "underexposed",

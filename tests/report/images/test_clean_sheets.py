@@ -27,7 +27,7 @@ def examined(tmp_path):
 
 def test_dropped_ones_stand_in_the_order_of_the_checks(tmp_path, examined, drawn):
     """Each with its reason, and a copy beside the one it copies, even where a file can't be read."""
-    dropped_sheet(examined.reader, "faces", examined.table, tmp_path / "x.jpg")
+    dropped_sheet(examined, "faces", tmp_path / "x.jpg")
     ((pictures, captions, title),) = drawn
 
     assert [caption.split("\n")[0] for caption in captions] == ["unreadable", "underexposed", "exact duplicate"]
@@ -38,14 +38,14 @@ def test_dropped_ones_stand_in_the_order_of_the_checks(tmp_path, examined, drawn
 
 def test_a_sheet_of_one_source(tmp_path, examined, drawn):
     """What stops the stage is one source's, so its sheet shows that one alone."""
-    dropped_sheet(examined.reader, "faces", examined.table, tmp_path / "x.jpg", "two")
+    dropped_sheet(examined, "faces", tmp_path / "x.jpg", "two")
 
     assert [len(drawn[0][0]), drawn[0][2]] == [2, "two: 2 of 2 samples dropped"]
 
 
 def test_the_test_split_stays_shut(tmp_path, examined, drawn):
     """The kept ones that are shown are those of train and validation."""
-    kept_sheet(examined.reader, "faces", examined.table, tmp_path / "x.jpg")
+    kept_sheet(examined, "faces", tmp_path / "x.jpg")
     captions = drawn[0][1]
 
     assert {caption.split(", ")[1] for caption in captions} == {"train", "validation"}

@@ -38,7 +38,7 @@ def drawn(monkeypatch):
 
 def test_dropped_scenes_stand_with_their_reason(tmp_path, examined, drawn):
     """The work, the number, the split and the figures."""
-    dropped_sheet(examined.reader, "scripts", examined.shown, tmp_path / "x.jpg")
+    dropped_sheet(examined, "scripts", tmp_path / "x.jpg")
     ((pages, captions, title),) = drawn
     split = examined.table.loc[examined.table["work"] == "empty", "split"].iloc[0]
 
@@ -48,7 +48,7 @@ def test_dropped_scenes_stand_with_their_reason(tmp_path, examined, drawn):
 
 def test_the_test_split_stays_shut(tmp_path, examined, drawn):
     """The kept ones that are shown are those of train and validation."""
-    kept_sheet(examined.reader, "scripts", examined.table, tmp_path / "x.jpg")
+    kept_sheet(examined, "scripts", tmp_path / "x.jpg")
 
     assert {caption.split("\n")[0].rpartition(", ")[2] for caption in drawn[0][1]} == {"train", "validation"}
 
@@ -82,7 +82,7 @@ def test_what_is_kept_apart_is_told_and_is_no_loss(tmp_path, nightly):
 
 def test_a_sheet_is_a_picture_with_its_title(tmp_path, examined):
     """Two pages are as wide as the column of the report."""
-    path = kept_sheet(examined.reader, "scripts", examined.table, tmp_path / "kept.jpg")
+    path = kept_sheet(examined, "scripts", tmp_path / "kept.jpg")
 
     assert Image.open(path).width < 910
     assert title_of(path.read_bytes()) == "scripts: 28 of 30 scenes kept; up to 12 of each label"

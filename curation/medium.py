@@ -1,0 +1,90 @@
+"""The media of collections, and what the code that serves all of them asks of each.
+
+A medium is a package of this folder, of the name that params.yaml gives it, with fixed names inside:
+
+    curation/MEDIUM/__init__.py   `medium`, a Medium: its names, its packing, its reasons to drop a sample
+    curation/MEDIUM/ingest.py     `take_in` and `inbox`: files into datasets/C/SOURCE
+    curation/MEDIUM/clean.py      `examine`: every sample with its figures and its reason
+
+A package is imported when it is asked for, and no other with it: so a stage depends on its own medium's code alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from curation.params import MEDIA
+from rushes.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import ModuleType
+
+    from curation.params import CollectionParams
+    from curation.store.packing import Packing
+
+
+def _one(_params: CollectionParams) -> int:
+    return 1
+
+
+@dataclass(frozen=True)
+class Medium:
+    """One medium.
+
+    Attributes:
+        name: As `collections.C.medium` has it.
+        rows: Plural name of a row of the index, such as "shots".
+        samples: Plural name of what clean judges and packs, such as "frames" of a shot.
+        packing: Arrays that a packed set is made of.
+        reasons: Every reason to drop a sample, in the order of the checks, and the param that loosens the check, as a
+            path below the collection.
+        labelled: True if ingest refuses a sample without a label.
+        max_samples: Number of samples that clean takes from one row of the index, at most.
+        slow: True if clean reads every file to its end; a preview of an ingest then examines the new source alone.
+    """
+
+    name: str
+    rows: str
+    samples: str
+    packing: Packing
+    reasons: Mapping[str, str]
+    labelled: bool = False
+    max_samples: Callable[[CollectionParams], int] = _one
+    slow: bool = False
+
+
+def by_name(name: str) -> Medium:
+    """The medium of that name.
+
+    Raises:
+        KeyError: There is none; the message names those there are.
+    """
+    return cast("Medium", _package(name, "").medium)
+
+
+def intake_of(name: str) -> ModuleType:
+    """The module with `take_in` and `inbox` of a medium.
+
+    Raises:
+        KeyError: As above.
+    """
+    return _package(name, ".ingest")
+
+
+def clean_of(name: str) -> ModuleType:
+    """The module with `examine` of a medium.
+
+    Raises:
+        KeyError: As above.
+    """
+    return _package(name, ".clean")
+
+
+def _package(name: str, module: str) -> ModuleType:
+    if name not in MEDIA:
+        message = f"no medium {name!r}; there are: {', '.join(MEDIA)}.{did_you_mean(name, MEDIA)}"
+        raise KeyError(message)
+    return importlib.import_module(f"curation.{name}{module}")
