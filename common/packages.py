@@ -6,7 +6,6 @@ comes is compared with the hashes of a requirements file, and is never installed
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
 import shlex
@@ -17,6 +16,7 @@ import zipfile
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from common.hashing import sha256_of
 from rushes.errors import UserError
 
 if TYPE_CHECKING:
@@ -156,14 +156,9 @@ def _find(wanted: Mapping[str, set[str]], to: Path) -> dict[str, Path]:
     found = {}
     for archive in sorted(path for path in to.iterdir() if path.name.endswith(ARCHIVES)):
         for name, hashes in wanted.items():
-            if normalise(archive.name).startswith(f"{name}-") and _sha256(archive) in hashes:
+            if normalise(archive.name).startswith(f"{name}-") and sha256_of(archive) in hashes:
                 found[name] = archive
     return found
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _download(requirements: Path, to: Path, *, progress: bool) -> None:

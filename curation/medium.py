@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from curation.params import MEDIA
-from rushes.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -85,6 +84,6 @@ def clean_of(name: str) -> ModuleType:
 
 def _package(name: str, module: str) -> ModuleType:
     if name not in MEDIA:
-        message = f"no medium {name!r}; there are: {', '.join(MEDIA)}.{did_you_mean(name, MEDIA)}"
+        message = f"no medium {name!r}; there are: {', '.join(MEDIA)}"
         raise KeyError(message)
     return importlib.import_module(f"curation.{name}{module}")

@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from common.hashing import sha256_of
 from common.progress import progress
 from curation.errors import DataError
 from curation.film.frame_sampling import beside, sampled
 from curation.film.title_cards import card_of
-from curation.film.video import frames_of, opened, sha256_of
+from curation.film.video import frames_of, opened
 from curation.image.crop import fit, offsets
 from curation.image.metrics import LOOK_COLUMNS, look_at
 from curation.store.index import collection_folder

@@ -6,7 +6,6 @@ film gives.
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -62,9 +61,3 @@ def frames_of(film: Film, wanted: Container[int] | None = None) -> Iterator[Film
     All are decoded, for each depends on those before it; those that are not wanted are not turned into pictures.
     """
     return film.frames(wanted)
-
-
-def sha256_of(file: Path) -> str:
-    """The hash of a file's bytes."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -18,13 +18,11 @@ import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
 from curation.errors import DataError, RefusedError
-from rushes.media.image import SUFFIXES as READ
 from rushes.media.image import decode_picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SUFFIXES = READ | {".gif"}
 # Pillow's name of each format that OpenCV reads too, and the suffix of its members.
 FORMATS = {
     "JPEG": "jpg",
@@ -38,14 +36,6 @@ FORMATS = {
     "JPEG2000": "jp2",
 }
 OPENED = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000", "GIF")  # a GIF is known, and refused
-# Formats of cameras and phones that nothing here reads, by their suffix.
-UNREAD = {
-    **dict.fromkeys((".heic", ".heif"), "HEIC"),
-    **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2"), "a camera's raw format"),
-    ".psd": "Photoshop's format",
-    ".exr": "OpenEXR",
-    ".svg": "SVG, which has no pixels",
-}
 # What libjpeg warns of and goes on, with grey or another part of the picture in the place of what is missing.
 _CORRUPT = ("Corrupt JPEG data", "Premature end", "Unsupported marker")
 MANY_KINDS = {"TIFF", "JPEG2000", "AVIF", "WEBP", "PPM"}
@@ -167,18 +157,6 @@ def _check_status(status: os.stat_result) -> None:
         raise RefusedError(reason, "copy it again from where it was made")
     if status.st_size > MAX_BYTES:
         raise _too_large()
-
-
-def looks_like_picture(file: Path) -> bool:
-    """True if a file without a suffix is a picture by its first bytes."""
-    try:
-        if not file.is_file():  # a named pipe would be waited for
-            return False
-        with file.open("rb") as opened:
-            head = opened.read(12)
-    except OSError:
-        return False
-    return head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n", b"II*\0", b"MM\0*")) or head[:4] + head[8:] == b"RIFFWEBP"
 
 
 def _check_jpeg(data: bytes, form: str | None) -> None:

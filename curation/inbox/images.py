@@ -12,14 +12,14 @@ from curation.errors import DataError, explained
 from curation.intake.job import IngestResult, Job, name_of, slug
 from curation.store.taxonomy import names_class
 from curation.annotations.layouts import CLASS_FOLDERS
-from curation.image.validate import UNREAD
+from curation.intake.picture_names import UNREAD, is_picture
 from curation.intake.quarantine import Quarantine, Refusal, remove_empty
 from curation.annotations.sample_tables import SAMPLES, is_table
 from curation.inbox.inbox import Inbox, failed
 from curation.inbox.stability import INBOX, still_written
 from curation.annotations.csv_rows import header_of
 from curation.annotations.votes import is_votes
-from curation.intake.walk import Walk, is_picture, visible
+from curation.intake.walk import Walk, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

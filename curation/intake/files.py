@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.atomic import PARTIAL, replacing
+from common.hashing import sha256_of
 from curation.errors import DataError, RefusedError, explained
-from curation.film.video import sha256_of
 from curation.inbox.stability import UNSETTLED, WAIT, stamp
 from curation.intake.candidates import left_aside
 from curation.intake.file_listing import scan_files

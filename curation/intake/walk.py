@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curation.errors import DataError
-from curation.image.validate import SUFFIXES, UNREAD, looks_like_picture
 from curation.intake.candidates import UnrecognisedFile, shown
+from curation.intake.picture_names import UNREAD, is_picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -69,11 +69,6 @@ def visible(folder: Path) -> list[Path]:
         return sorted(entry for entry in folder.iterdir() if not _is_junk(entry.name))
     except PermissionError as error:
         raise _unreadable(error) from error
-
-
-def is_picture(file: Path) -> bool:
-    """True if a file is a picture by its name, or by its first bytes where its name says nothing."""
-    return file.suffix.lower() in SUFFIXES or (not file.suffix and looks_like_picture(file))
 
 
 def no_picture(path: str, file: Path) -> UnrecognisedFile:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import hashlib
 import os
 import zipfile
 import zlib
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from common.hashing import sha256_of
 from curation.synthetic_faces.rasterise import compiled
 from rushes.errors import UserError
 
@@ -136,9 +136,7 @@ def load_head(wheel: Path) -> Head:
     Raises:
         HeadError: The archive lacks a file, or a file of it does not read.
     """
-    with wheel.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    cache = wheel.with_name(f"head-{digest[:16]}-{FORMAT}.npz")
+    cache = wheel.with_name(f"head-{sha256_of(wheel)[:16]}-{FORMAT}.npz")
     if cache.is_file():
         # Of a flipped bit: a member whose checksum is wrong, or one that does not unpack at all.
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error):

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from common.hashing import sha256_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -114,11 +116,11 @@ def _values(root: Path, params: Mapping[str, Any], named: Iterable[Any]) -> Iter
 def _hash(path: Path) -> str:
     """The sha256 of a file, or of a folder's files by their paths and content."""
     if path.is_file():
-        return _hash_file(path)
+        return sha256_of(path)
     if not path.is_dir():
         message = f"{path} is not there, though dvc.yaml names it: run the stage before it"
         raise FileNotFoundError(message)
-    lines = [f"{_hash_file(file)}  {file.relative_to(path).as_posix()}\n" for file in _files(path)]
+    lines = [f"{sha256_of(file)}  {file.relative_to(path).as_posix()}\n" for file in _files(path)]
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -133,8 +135,3 @@ def _files(folder: Path) -> list[Path]:
 def _is_passing(name: str) -> bool:
     """A file of Python's or of a copy under way; .dvcignore knows these too."""
     return name.endswith(".pyc") or (name.startswith(".") and name.endswith(".tmp"))
-
-
-def _hash_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

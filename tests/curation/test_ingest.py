@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from curation.errors import DataError
-from curation.image.ingest import Intake
+from curation.image.ingest import ImageIntake
 from curation.ingest import ingest
 from curation.store.index import read_bytes, read_index
 from tests.curation.planted import PARAMS, picture, plant, reasons, state
@@ -271,7 +271,7 @@ def test_refused_samples_do_not_replace_the_starter(root, tmp_path):
 def test_a_full_disk_is_told_before_anything_is_written(root, tmp_path, monkeypatch):
     """By the size of the files."""
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr("curation.image.ingest.shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("curation.intake.intake.shutil.disk_usage", lambda _: usage)
 
     with pytest.raises(DataError, match="disk has 0 MiB left"):
         ingest(plant(tmp_path / "set"), root, "faces", PARAMS)
@@ -316,8 +316,8 @@ def test_a_disk_that_fills_up_is_said_in_words(root, tmp_path, monkeypatch):
 
 def test_pixels_of_a_table_are_let_go(root, tmp_path, monkeypatch):
     """Those of a whole FER2013 are 300 MB of text."""
-    seen, found = [], Intake._check_found
-    monkeypatch.setattr(Intake, "_check_found", lambda self: seen.extend(self.taken) or found(self))
+    seen, found = [], ImageIntake._check_found
+    monkeypatch.setattr(ImageIntake, "_check_found", lambda self: seen.extend(self.taken) or found(self))
     rows = [f"{number % 2 + 3},{' '.join([str(number)] * 16)},Training" for number in range(20)]
     (tmp_path / "fer.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]), encoding="utf-8")
     ingest(tmp_path / "fer.csv", root, "faces", PARAMS)

@@ -35,8 +35,8 @@ def test_scripts_come_in_once_a_row_a_work(root, tmp_path):
     again = ingest(folder, root, "scripts", PARAMS)
     rows = read_sources(root, "scripts").set_index("title")
 
-    assert "5 works added, 0 already there, 0 scripts refused" in first.summary()
-    assert "already there, all 5 works" in again.summary()
+    assert "5 scripts added, 0 already there, 0 scripts refused" in first.summary()
+    assert "already there, all 5 scripts" in again.summary()
     assert (look(folder), look(root / "datasets")) == (before, written)
     assert set(rows.index) == {"script 0", "script 1", "typed", "final", "A Play"}
     assert (rows["group"] == rows["id"]).all()

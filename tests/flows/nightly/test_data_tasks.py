@@ -125,7 +125,7 @@ def test_the_starter_plays_come_out_of_their_wheel(tmp_path, monkeypatch):
     said = make_starters(tmp_path, tmp_path / ".state", values, ["scripts"])
     source = read_said(tmp_path / "datasets/scripts/starter")
 
-    assert said == "read the starter plays: 6 works"
+    assert said == "read the starter plays: 6 scripts"
     assert read_sources(tmp_path, "scripts")["label"].value_counts().to_dict() == {"comedies": 3, "tragedies": 3}
     assert (source["starter"], source["licence"], source["medium"]) == (True, "public domain", "script")
     assert "Shakespeare" in source["credit"]

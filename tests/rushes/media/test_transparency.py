@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from curation.image.validate import SUFFIXES as INGESTED
-from curation.intake.walk import is_picture
+from curation.intake.picture_names import SUFFIXES as INGESTED
+from curation.intake.picture_names import is_picture
 from rushes.media.image import SUFFIXES, decode_picture
 
 HIDDEN = np.random.default_rng(0).integers(0, 256, (30, 40, 4), np.uint8)
