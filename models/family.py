@@ -38,6 +38,28 @@ class Budget(Section):
     """Of the graphs; what travels along is not counted."""
 
 
+class FitParams(Section):
+    """The part of a family's section `train` that `training.fit` reads; a family gives its own defaults and bounds."""
+
+    seed: Seed = 0
+    """Of the first weights and of all other randomness."""
+    epochs: int = Field(1, ge=1)
+    """Passes over the training split, at most."""
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    """`auto` is bf16 where the hardware is faster in it."""
+    learning_rate: float = Field(1e-3, gt=0.0)
+    """At its peak."""
+    ema_decay: float = Field(0.0, ge=0.0, lt=1.0)
+    """Of the moving average of the weights, which is what is kept; 0: none is made."""
+
+
+class EarlyStopParams(FitParams):
+    """The same for a family that stops early: one whose monitor is a minimum or a maximum."""
+
+    patience: int = Field(8, ge=1)
+    """Epochs without a better figure of validation after which training stops."""
+
+
 class FamilyParams(Section):
     """The section of a family in params.yaml; every family has these parts, each a Section of its own."""
 

@@ -151,10 +151,11 @@ def _draw(family: Family, scores: Scores, samples: SampleSet, folder: Path, owed
     if "predicted" in scores.rows:
         figures = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         confusion(figures["confusion"], figures["labels"], folder / "confusion.png")
-        reliability(
-            scores.rows["confidence"], scores.rows["predicted"] == scores.rows["label"], folder / "reliability.png"
-        )
-        captions |= {"confusion.png": "Confusion: truth by row", "reliability.png": "Reliability"}
+        captions["confusion.png"] = "Confusion: truth by row"
+    if {"confidence", "predicted"} <= set(scores.rows):
+        correct = scores.rows["predicted"] == scores.rows["label"]
+        reliability(scores.rows["confidence"], correct, folder / "reliability.png")
+        captions["reliability.png"] = "Reliability"
     (folder / "captions.json").write_text(json.dumps(captions, indent=2) + "\n", encoding="utf-8")
 
 

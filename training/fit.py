@@ -18,6 +18,7 @@ from pytorch_lightning.callbacks import (
     WeightAveraging,
 )
 
+from models.family import EarlyStopParams
 from training.checkpoints import ROWS, SealedCheckpointIO, kept_checkpoints, read, resume_point
 from training.divergence import DivergedError, not_finite_weight
 from training.pace import Pace
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
     from curation.store.sample_set import SampleSet
-    from models.family import Family, Monitor
+    from models.family import Family, FitParams, Monitor
 
 LOG_EVERY = 50
 
@@ -135,7 +136,7 @@ def precision_for(
 
 def fit(
     family: Family,
-    params: Any,  # noqa: ANN401  # each family has its own
+    params: FitParams,
     samples: SampleSet,
     checkpoints: Path,
     *,
@@ -215,15 +216,15 @@ def fit(
     )
 
 
-def _stop(monitor: Monitor, params: Any) -> EarlyStopping:  # noqa: ANN401  # each family has its own
+def _stop(monitor: Monitor, params: FitParams) -> EarlyStopping:
     """The callback that ends a training early; none where its figure means less than its length."""
-    if monitor.mode == "last":
+    if monitor.mode == "last" or not isinstance(params, EarlyStopParams):
         return EarlyStopping(monitor.name, patience=sys.maxsize)
     return EarlyStopping(monitor.name, patience=params.patience, mode=monitor.mode)
 
 
 def _trainer(
-    params: Any,  # noqa: ANN401  # each family has its own
+    params: FitParams,
     devices: Devices,
     loggers: Sequence[Logger],
     callbacks: list[Callback],
@@ -258,9 +259,9 @@ def _strategy(devices: Devices, *, by_hand: bool) -> Any:  # noqa: ANN401  # Lig
     return DDPStrategy(process_group_backend=backend, find_unused_parameters=by_hand)
 
 
-def averaging(params: Any) -> list[Callback]:  # noqa: ANN401  # each family has its own
+def averaging(params: FitParams) -> list[Callback]:
     """A moving average of the weights that follows quickly at first: a short run must not end near its start."""
-    decay = getattr(params, "ema_decay", 0.0)
+    decay = params.ema_decay
 
     def average(kept: torch.Tensor, new: torch.Tensor, count: torch.Tensor | int) -> torch.Tensor:
         if not new.is_floating_point():  # a counter

@@ -107,7 +107,7 @@ def _about_pictures(params: CollectionParams) -> dict[str, Any]:
 
 
 def _about_texts(params: CollectionParams) -> dict[str, Any]:
-    return {"medium": params.medium, "thresholds": params.script.model_dump()}
+    return {"medium": params.medium, "thresholds": params.value_of(params.medium).model_dump()}
 
 
 def _arrays(names: pd.Series, params: CollectionParams, scratch: Path) -> dict[str, np.ndarray]:

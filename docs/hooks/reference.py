@@ -32,10 +32,10 @@ from curation.medium import by_name as medium_by_name
 from curation.params import MEDIA, CollectionParams
 from flows import __main__ as flows_main
 from flows.nightly.params import model as params_model
+from models.components.figures import figure_name, figures, parts
 from models.families import FAMILIES
 from registry.promotion.rules import Guards, Rules
-from report.formatting import NAMES as METRICS
-from report.formatting import PARTS, metric_name, part_name
+from report.formatting import part_name
 from rushes import errors
 from rushes.bundle import manifest, signature
 from rushes.cli import app as rushes_main
@@ -242,13 +242,13 @@ def metrics_page() -> str:
     text = [
         METRICS_INTRO,
         *(
-            f"| {one.name} | `{one.objective.name}` ({metric_name(one.objective.name)}) | `{one.monitor.name}` |"
+            f"| {one.name} | `{one.objective.name}` ({figure_name(one.objective.name)}) | `{one.monitor.name}` |"
             for one in FAMILIES
         ),
         "\n## Names\n\n| key | name in tables and reports |\n|---|---|",
-        *(f"| `{key}` | {cell(name)} |" for key, name in METRICS.items()),
+        *(f"| `{key}` | {cell(one.name)} |" for key, one in figures().items()),
         "\n## Parts that promotion watches\n\nLabels, groups and sources are parts too.\n\n| key | name |\n|---|---|",
-        *(f"| `{key}` | {cell(part_name(key))} |" for key in PARTS),
+        *(f"| `{key}` | {cell(part_name(key))} |" for key in parts()),
     ]
     return "\n".join(text) + "\n"
 

@@ -12,9 +12,10 @@ from rich.table import Table
 
 from flows.cli import console
 from flows.nightly.run_history import STATUS_NOT_FOUND, STATUS_OK, changed, find_run, past_runs
+from models.components.figures import figure_name
 from models.components.sections import sections
 from registry.subprocesses import git
-from report.formatting import NONE, figure_text, metric_name
+from report.formatting import NONE, figure_text
 from report.text.messages import failure_text, seconds_text
 from rushes.suggest import did_you_mean
 
@@ -68,7 +69,7 @@ def _results(run: PastRun) -> list[str]:
         name, score = decision["objective"]["name"], decision["compressed"]
         version = f"v{decision['version']}" if decision["version"] is not None else "no version"
         mark = ", promoted" if decision["promoted"] else ""
-        lines.append(f"{family} {version}{mark}: {metric_name(name)} {figure_text(score)}")
+        lines.append(f"{family} {version}{mark}: {figure_name(name)} {figure_text(score)}")
     return lines or ["nothing was decided"]
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
 from curation.params import Section, Seed
-from models.family import FamilyParams, Prune, QuantisationAware, StaticCompress
+from models.family import EarlyStopParams, FamilyParams, Prune, QuantisationAware, StaticCompress
 
 
 class AugmentParams(Section):
@@ -41,7 +39,7 @@ class AugmentParams(Section):
     """Something as wide as up to this share covers a part."""
 
 
-class TrainParams(Section):
+class TrainParams(EarlyStopParams):
     """The network, the recipe, and the augmentation of whole batches while training."""
 
     seed: Seed = 0
@@ -56,8 +54,6 @@ class TrainParams(Section):
     """Samples of a step, of all processes together."""
     norm_samples: int = Field(32, ge=2)
     """Batch statistics are taken over so many samples, however many processes share a batch."""
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
-    """`auto` is bf16 where the hardware is faster in it."""
 
     widths: tuple[int, ...] = (32, 64, 128, 256)
     """Channels at each resolution; each is half as wide and high as the one before."""

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from curation.params import Section, Seed
-from models.family import FamilyParams, StaticCompress
+from models.family import FamilyParams, FitParams, StaticCompress
 
 
 class AugmentParams(Section):
@@ -21,7 +21,7 @@ class AugmentParams(Section):
     """A crop is at least so wide, as a share of the picture."""
 
 
-class TrainParams(Section):
+class TrainParams(FitParams):
     """The two networks and the recipe by which they are trained against each other."""
 
     seed: Seed = 0
@@ -36,8 +36,6 @@ class TrainParams(Section):
     """Samples of a step, of all processes together."""
     norm_samples: int = Field(16, ge=2)
     """Random numbers, and batch statistics where a network has any, are taken over so many samples."""
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
-    """`auto` is bf16 where the hardware is faster in it."""
 
     widths: tuple[int, ...] = (192, 96, 64, 32)
     """Channels of the generator at 4 x 4, 8 x 8 and so on; pictures are twice as large as the last. For 128 px, one

@@ -15,6 +15,7 @@ import pandas as pd
 
 from models.family import Scores
 from models.scene.draw import SAMPLES, Drawer, rows_shown, shown
+from models.scene.figures import PARTS
 from models.scene.metrics import measures
 from models.scene.metrics.extractor import NAME
 from models.scene.metrics.features import Training, features_of_pictures, features_of_split, training
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 DRAWINGS = 1024  # of a split, about: a small one gets several for each of its pictures
 MOST_A_ROW = 8
 LEAST_ROWS = 2
-PARTS = ("inside", "covered", "original", "fits")
 KID, FRECHET = f"kid_{NAME}", f"frechet_{NAME}"
 
 

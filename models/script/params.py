@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
 from curation.params import Section, Seed
-from models.family import FamilyParams
+from models.family import EarlyStopParams, FamilyParams
 
 
 class AugmentParams(Section):
@@ -29,7 +27,7 @@ class AugmentParams(Section):
     """Whether outlines and characters are learned too, from headings, first directions and who speaks."""
 
 
-class TrainParams(Section):
+class TrainParams(EarlyStopParams):
     """The network and how it is trained."""
 
     seed: Seed = 0
@@ -45,8 +43,6 @@ class TrainParams(Section):
     steps: int = Field(32, ge=2)
     """Characters of each that are read before weights change; the state is carried on, gradients end there
     (truncated back-propagation, Williams and Peng 1990)."""
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
-    """`auto` is bf16 where the hardware is faster in it."""
 
     width: int = Field(512, ge=8)
     """Numbers of the recurrent state."""

@@ -11,8 +11,8 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from models.components.figures import figure_name
 from report.data.loaders import Collection, FamilyFacts, read_json, read_params
-from report.formatting import metric_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -131,7 +131,7 @@ def _figures(facts: FamilyFacts) -> dict[str, float]:
     for name in ("fp32", "compressed"):
         part = facts.metrics.get(name)
         values = {key: value for key, value in part.items() if _is_number(value)} if isinstance(part, dict) else {}
-        found |= {f"{facts.name}: {metric_name(key)}, {name}": round(value, 6) for key, value in values.items()}
+        found |= {f"{facts.name}: {figure_name(key)}, {name}": round(value, 6) for key, value in values.items()}
     sizes = facts.certificate.get("size_bytes")
     sizes = sizes if isinstance(sizes, dict) else {}
     return found | {f"{facts.name}: {BYTES}{name}": size for name, size in sizes.items() if _is_number(size)}

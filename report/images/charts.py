@@ -20,7 +20,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from report.formatting import figure_text, metric_name
+from models.components.figures import figure_name, less_is_better
+from report.formatting import figure_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,8 +44,6 @@ BINS = 10
 CURVE_ORDER = ("loss", "accuracy", "macro_f1", "lr")
 CURVE_NAMES = {"loss": "Loss", "accuracy": "Accuracy", "macro_f1": "Macro F1", "lr": "Learning rate"}
 AXIS_COLUMNS = ("epoch", "step")
-# Words in the names of figures of which less is better, unless the figure is negated.
-LESS_IS_BETTER = ("loss", "bits", "kid", "frechet", "distance", "ece", "nll")
 
 
 def confusion(matrix: Sequence[Sequence[float]] | np.ndarray, labels: Sequence[str], path: Path) -> Path:
@@ -157,7 +156,7 @@ def _draw_curve(axes: Axes, name: str, series: Mapping[str, pd.Series]) -> None:
     if len(series) > 1:
         axes.legend(frameon=False, labelcolor="linecolor", fontsize=10, handlelength=1.2, loc="best")
     if "val" in series:
-        _mark_best(axes, series["val"], lowest=_is_less_better(name))
+        _mark_best(axes, series["val"], lowest=less_is_better(name))
     dressed(axes, x_label="epoch")
     axes.margins(x=0.02, y=0.12)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -167,12 +166,8 @@ def _draw_curve(axes: Axes, name: str, series: Mapping[str, pd.Series]) -> None:
 
 def curve_name(name: str) -> str:
     """A curve as a person writes it."""
-    known = metric_name(name)
+    known = figure_name(name)
     return CURVE_NAMES.get(name, known[:1].upper() + known[1:])
-
-
-def _is_less_better(name: str) -> bool:
-    return not name.startswith("neg_") and any(word in name for word in LESS_IS_BETTER)
 
 
 def _dot(values: pd.Series) -> str:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox
 
-from report.formatting import KIB, bytes_text, figure_text, metric_name
+from models.components.figures import figure_name
+from report.formatting import KIB, bytes_text, figure_text
 from report.images.charts import ACCENT, INK, PAPER, SECOND, SOFT, THIRD, dressed, figure_of
 from report.ladder.candidates import (
     BY_BYTES,
@@ -74,7 +75,7 @@ def pareto_figure(ladder: Mapping[str, Any], rival: Rival | None = None) -> Figu
     height = HEIGHT - TOP - BOTTOM
     box = (LEFT / WIDTH, (below + BOTTOM) / (HEIGHT + below), 1 - (LEFT + RIGHT) / WIDTH, height / (HEIGHT + below))
     axes = figure.add_axes(box)
-    dressed(axes, "ms, 95th percentile of one sample on one thread", metric_name(str(ladder["objective"])))
+    dressed(axes, "ms, 95th percentile of one sample on one thread", figure_name(str(ladder["objective"])))
     if plot.forms:
         _scale(axes, plot)
         _draw_limits(axes, plot)

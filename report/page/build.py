@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from models.components.figures import figure_name
 from report.data.decisions import read_decisions
 from report.data.diff import GROUPS, compare
 from report.data.loaders import Collection, FamilyFacts, read_params
-from report.formatting import credit_line, figure_text, metric_name, reason_text
+from report.formatting import credit_line, figure_text, reason_text
 from report.page.collection_view import collection_view
 from report.page.family_view import family_view
 from report.text.messages import failure_text, headline, seconds_text, why_text
@@ -92,7 +93,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "figure": figure_text,
         "seconds": seconds_text,
-        "metric": metric_name,
+        "metric": figure_name,
         "reason": reason_text,
     }
     environment.globals |= {

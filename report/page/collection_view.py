@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from curation.store.sample_set import REASONS_APART
+from models.components.figures import figure_name
 from report.components import Bar, attempt, note, stacked
 from report.data.loaders import Collection, counts, pictures
-from report.formatting import figure_text, metric_name
+from report.formatting import figure_text
 from report.page.data_uri import Picture, drawn_sheet, picture
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _counted(view: CollectionView, facts: Collection) -> None:
     view.bars = stacked({label: tuple(splits.values()) for label, splits in counts(facts.table).items()})
     view.sources = _sources(facts.table, dict(facts.sources))
     view.dropped = stacked({reason: (number,) for reason, number in facts.dropped.items()})
-    found = [(metric_name(name), value) for name, value in _named(facts.info.get("findings"))]
+    found = [(figure_name(name), value) for name, value in _named(facts.info.get("findings"))]
     view.findings = [(name, figure_text(value)) for name, value in found if value]
     view.findings += [(f"left out: {name}", figure_text(value)) for name, value in _named(facts.info.get("left_out"))]
     view.remarks = [str(remark) for remark in facts.info.get("not_judged") or []]

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
+from models.components.figures import figure_name
 from report.components import Bar, Chart, attempt, chart, note, scalars
 from report.data.decisions import Decision
 from report.data.loaders import Collection, FamilyFacts, counts, pictures
-from report.formatting import NONE, TIMES, bytes_text, credit_line, figure_text, metric_name, part_name
+from report.formatting import NONE, TIMES, bytes_text, credit_line, figure_text, part_name
 from report.images import charts
 from report.ladder.view import LadderView, fill_ladder, rival_name
 from report.page.data_uri import Picture, picture
@@ -197,7 +198,7 @@ def _as_given_text(metrics: dict[str, Any]) -> str:
     number, kept = given.pop("samples", 0), metrics.get("samples", 0)
     if not isinstance(number, int) or not isinstance(kept, int) or number <= kept:
         return ""
-    told = ", ".join(f"{metric_name(name)} {figure_text(value)}" for name, value in given.items())
+    told = ", ".join(f"{figure_name(name)} {figure_text(value)}" for name, value in given.items())
     return f"Over all {number:,} test samples, those {number - kept:,} too that clean dropped: {told}."
 
 
@@ -264,13 +265,13 @@ def _compared(view: FamilyView, facts: FamilyFacts, nightly: NightlyRun) -> None
     view.pairs += _ratio_pair("multiply-adds", certificate.get("multiply_adds"), _millions, "fewer", "more")
     view.pairs += _ratio_pair("peak memory", certificate.get("peak_bytes"), bytes_text, "less", "more")
     view.peak = any(pair.name == "peak memory" for pair in view.pairs)
-    view.parity = [(metric_name(k), figure_text(v)) for k, v in scalars(certificate.get("parity"))]
+    view.parity = [(figure_name(k), figure_text(v)) for k, v in scalars(certificate.get("parity"))]
     view.machine = ", ".join(f"{name} {value}" for name, value in scalars(certificate.get("machine")))
 
 
 def _figure_pair(name: str, old: Any, new: Any, *, leads: bool) -> Pair:  # noqa: ANN401  any JSON
     numbers = all(isinstance(value, int | float) for value in (old, new))
-    title = f"{metric_name(name)} (objective)" if leads else metric_name(name)
+    title = f"{figure_name(name)} (objective)" if leads else figure_name(name)
     change = NONE if not numbers else "0" if new == old else figure_text(new - old, signed=True)
     return Pair(title, figure_text(old), figure_text(new), change)
 
@@ -319,7 +320,7 @@ def _decided(view: FamilyView, facts: FamilyFacts, nightly: NightlyRun) -> None:
     view.decision_title = outcome_text(facts.name, decision, tonight=tonight)
     figures = decision.objective
     view.rival = rival_name(decision)
-    view.rivals = [(metric_name(figures.name), figure_text(figures.challenger), figure_text(figures.champion))]
+    view.rivals = [(figure_name(figures.name), figure_text(figures.challenger), figure_text(figures.champion))]
     for name, values, text in (("size", decision.size_bytes, bytes_text), ("latency", decision.latency_ms, _ms)):
         sides = {"challenger": values.get("compressed"), **values}  # a size is the same wherever it is taken
         if sides.get("challenger") and sides.get("champion"):
@@ -327,7 +328,7 @@ def _decided(view: FamilyView, facts: FamilyFacts, nightly: NightlyRun) -> None:
     if figures.gain is not None and figures.low is not None and figures.high is not None:
         needed = _min_gain(facts.root, facts.name)
         figure = charts.interval_figure(figures.gain, figures.low, figures.high, needed)
-        caption = f"Gain of {metric_name(figures.name)} over the champion, with its paired 95 % interval"
+        caption = f"Gain of {figure_name(figures.name)} over the champion, with its paired 95 % interval"
         view.interval = chart(figure, caption, caption)
 
 
@@ -375,7 +376,7 @@ def _frames(view: FamilyView, _facts: FamilyFacts, _run_of: NightlyRun) -> None:
         champion = decision.objective.champion
         against = f"{view.rival} {figure_text(champion)}" if champion is not None else "no champion to beat"
         against = "the champion itself" if decision.is_champion else against
-        name = metric_name(decision.objective.name)
+        name = figure_name(decision.objective.name)
         view.frames.append((name, figure_text(decision.objective.challenger), against))
     for name in ("accuracy", "size", "latency"):
         pair = next((pair for pair in view.pairs if pair.name.startswith(name)), None)

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from models.components.figures import figure_name
 from report.data.decisions import as_decisions
-from report.formatting import NONE, bytes_text, figure_text, metric_name
+from report.formatting import NONE, bytes_text, figure_text
 from report.text.messages import failure_text, headline, in_use, seconds_text, why_text
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _scores(nightly: NightlyRun, decisions: Mapping[str, Decision]) -> Table:
 def _figures(d: Decision) -> list[tuple[str, dict[str, Any], Callable[[float], str]]]:
     objective = {"fp32": d.fp32, "compressed": d.compressed, "champion": d.objective.champion}
     return [
-        (metric_name(d.objective.name), objective, figure_text),
+        (figure_name(d.objective.name), objective, figure_text),
         ("bytes", _named(d.size_bytes), bytes_text),
         ("latency", _named(d.latency_ms), lambda ms: f"{ms:.2f} ms"),
     ]
