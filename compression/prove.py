@@ -8,7 +8,7 @@ import numpy as np
 
 from compression.measure.machine import machine
 from compression.measure.multiply_adds import multiply_adds
-from compression.measure.outputs import answers, check_answers, one_sample, read_parity
+from compression.measure.outputs import check_outputs, one_sample, outputs_of, read_parity
 from compression.measure.peak_memory import peak_bytes
 from compression.measure.reference_outputs import references
 from rushes.bundle.manifest import Budget, Bundle, Certificate
@@ -26,7 +26,7 @@ ROUNDING, LEVEL = 1e-3, 1.0
 
 
 class ParityError(UserError):
-    """Exported files that answer otherwise than the network that they were made from."""
+    """Exported files whose outputs differ from those of the network that they were made from."""
 
     def __init__(self, message: str) -> None:
         super().__init__(
@@ -40,24 +40,24 @@ def parity(family: Family, reference: Bundle, candidate: Bundle) -> dict[str, fl
     Returns:
         fp32_max: Largest difference of any output of the float graph; rounding alone, or the export is wrong. Of
             pictures in levels of 255, where rounding alone may come to 1.
-        What `family.agreement` says of the compressed graph.
+        The figures of `family.agreement` for the compressed graph.
     """
     inputs, truth = read_parity(reference.folder)
     first = next(iter(truth))
-    compressed = answers(candidate.path("graph"), inputs)[first]
+    compressed = outputs_of(candidate.path("graph"), inputs)[first]
     return {"fp32_max": max(_gaps(reference).values()), **family.agreement(truth[first], compressed)}
 
 
 def _gaps(reference: Bundle) -> dict[str, float]:
-    """The largest difference of each output of a float graph from what its network answers."""
+    """The largest difference of each output of a float graph from that of its network."""
     inputs, truth = read_parity(reference.folder)
-    found = answers(reference.path("graph"), inputs)
+    found = outputs_of(reference.path("graph"), inputs)
     # Bytes would wrap around: 3 less 5 is 254.
     return {k: float(np.abs(found[k].astype(np.float64) - v.astype(np.float64)).max()) for k, v in truth.items()}
 
 
 def check_export(reference: Bundle) -> None:
-    """Holds a float graph against the network that it was exported from.
+    """Compares a float graph with the network that it was exported from.
 
     Raises:
         ParityError: An output differs by more than rounding comes to.
@@ -67,8 +67,10 @@ def check_export(reference: Bundle) -> None:
         whole = np.issubdtype(truth[name].dtype, np.integer)
         most = LEVEL if whole else ROUNDING * max(1.0, float(np.abs(truth[name]).max()))
         if not gap <= most:
-            told = f"{gap:.3g}, where rounding gives {most:.3g} at most"
-            message = f"{reference.folder}: {name} of the exported graph differs from its network by {told}"
+            message = (
+                f"{reference.folder}: {name} of the exported graph differs from its network by {gap:.3g}, where "
+                f"rounding gives {most:.3g} at most"
+            )
             raise ParityError(message)
 
 
@@ -87,32 +89,32 @@ def certificate(
     *,
     budget: Budget | None = None,
     budget_machine: str = "",
-    form: str = "",
+    name: str = "",
     objective_drop: float | None = None,
 ) -> Certificate:
     """The certificate of a candidate: its measurements and the machine they were made on.
 
     Args:
         family: Whose.
-        reference: The trained network in float, which figures are held against.
-        source: The float graphs that the candidate was made from, with what their own network answers: a student's,
+        reference: The trained network in float, which figures are compared with.
+        source: The float graphs that the candidate was made from, with the outputs of their own network: a student's,
             where a student was picked.
         candidate: The compressed one.
         fp32: The scores of the trained network in float.
         compressed: The scores of the compressed one.
         budget: What it had to keep to, where there was one.
         budget_machine: The processor that the budget's milliseconds are meant for; this machine's if left out.
-        form: What the ladder calls the candidate.
-        objective_drop: What it loses on the validation split, by which it was picked.
+        name: Name of the pick in the compression search.
+        objective_drop: Its drop in the objective on the validation split, by which it was picked.
 
     Raises:
         ParityError: The float files are not the networks that they were made from.
-        AnswersError: The candidate is not the form that was picked.
+        OutputsError: The candidate is not the pick.
     """
-    # What the candidate is held against, and what it was made from; mostly these are the same.
+    # What the candidate is compared with, and what it was made from; mostly these are the same.
     for exported in {reference.digest: reference, source.digest: source}.values():
         check_export(exported)
-    check_answers(candidate, source.folder)
+    check_outputs(candidate, source.folder)
     graphs, feeds = _graphs(reference, candidate), _feeds(reference, source)
     spread_ms = percentiles_ms(reference, source, candidate)
     costs = {side: multiply_adds(path, feeds[side]) for side, path in graphs.items()}
@@ -130,7 +132,7 @@ def certificate(
         budget=budget,
         budget_machine=(budget_machine or processor()) if budget else "",
         references=references(candidate.path("graph"), source.folder),
-        candidate=form,
+        candidate=name,
         objective_drop=objective_drop,
     )
 

@@ -1,4 +1,4 @@
-"""The command line for engineers: python -m flows nightly, ingest, ladder, rollback, release, up, down, serve, keys ...
+"""The command line for engineers: python -m flows nightly, ingest, candidates, rollback, release, up, down, keys ...
 
 Exit status: 0 done, 1 failed, 2 misuse, 3 ran but nothing fits what was asked, 4 another run holds the lock.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 import tomllib
 import traceback
@@ -20,11 +21,11 @@ from pydantic_settings import SettingsError
 from common.settings import Settings, load_settings
 from flows.cli import console, keys
 from flows.cli.help_texts import (
+    CANDIDATES_EXAMPLES,
     CHECKOUT_EXAMPLES,
     COMPARE_EXAMPLES,
     DOWN_EXAMPLES,
     INGEST_EXAMPLES,
-    LADDER_EXAMPLES,
     LOGS_EXAMPLES,
     NIGHTLY_EXAMPLES,
     PUSH_EXAMPLES,
@@ -51,6 +52,8 @@ app = typer.Typer(
 )
 
 app.add_typer(keys.app, name="keys")
+
+RENAMED = {"ladder": "candidates"}  # commands of earlier versions
 
 
 def _wanted(text: str) -> str:
@@ -135,8 +138,8 @@ def ingest(
     )
 
 
-@app.command(epilog=f"{LADDER_EXAMPLES}\n{STATUSES}")
-def ladder(
+@app.command(epilog=f"{CANDIDATES_EXAMPLES}\n{STATUSES}")
+def candidates(
     family: Annotated[str, typer.Argument(help="A family, such as expression.")],
     change: Annotated[
         list[str] | None,
@@ -148,9 +151,9 @@ def ladder(
 
     Nothing is trained or written. Exit status 3 where nothing holds the budget.
     """
-    from flows.cli.ladder import run_ladder  # noqa: PLC0415 - heavy, and --help is not
+    from flows.cli.candidates import run_candidates  # noqa: PLC0415 - heavy, and --help is not
 
-    raise typer.Exit(run_ladder(_enter(), _settings(), family, change or [], as_json=as_json))
+    raise typer.Exit(run_candidates(_enter(), _settings(), family, change or [], as_json=as_json))
 
 
 @app.command(epilog=f"{ROLLBACK_EXAMPLES}\n{STATUSES}")
@@ -341,6 +344,11 @@ def _needs_no_traceback(error: Exception) -> bool:
 
 def main() -> int:
     """Runs a command. An error that a person can fix is printed with its remedy; a bug keeps its traceback."""
+    if now := RENAMED.get(next(iter(sys.argv[1:]), "")):
+        typer.echo(
+            f"`{sys.argv[1]}` is now `{now}`\n  {shlex.join(['python', '-m', 'flows', now, *sys.argv[2:]])}", err=True
+        )
+        return MISUSE
     try:
         app(prog_name="python -m flows")
     except RushesError as error:

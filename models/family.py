@@ -73,7 +73,7 @@ class Prune(Section):
     """Networks with whole channels taken out (Fang et al. 2023, DepGraph): layers get narrower, none gets sparse."""
 
     shares: tuple[float, ...] = ()
-    """Shares of the channels that are taken out; each is a rung of the ladder."""
+    """Shares of the channels that are taken out; each is a candidate of the compression search."""
     importance: Literal["taylor", "magnitude"] = "taylor"
     """What a channel is worth: by how much the loss would change without it (Molchanov et al. 2019), or by its
     weights alone."""
@@ -116,23 +116,24 @@ class StaticCompress(Section):
     calibration_samples: int = Field(512, ge=16)
     """Training samples that the ranges of activations are measured on."""
     calibrations: tuple[Calibration, ...] = Field(("minmax",), min_length=1)
-    """How these ranges are found; each is a rung of the ladder. The first one is used where layers stay float."""
+    """How these ranges are found; each is a candidate of the compression search. Where layers stay float, the first
+    one is used."""
     float_layers: tuple[PositiveInt, ...] = ()
-    """How many of the layers that int8 hurts most, found by measuring each, stay float; each is a rung."""
+    """How many of the layers that int8 hurts most, found by measuring each, stay float; each is a candidate."""
 
 
 @dataclass(frozen=True)
-class Tuning:
-    """How a network of a family is changed and trained on.
+class FineTuning:
+    """Fine-tuning of a family's networks after they were changed.
 
     Attributes:
-        recipe: (params of the family, epochs, share of the learning rate) -> the `train` section of fine-tuning.
+        config: (params of the family, epochs, share of the learning rate) -> the `train` section of fine-tuning.
         example: set -> what the network is traced with, of batch 2.
         kept: network -> the layers whose outputs stay as many as they are, such as the last one.
         loss: (network, set, samples) -> the loss over so many samples of the training split, with gradients.
     """
 
-    recipe: Callable[[Any, int, float], Any]
+    config: Callable[[Any, int, float], Any]
     example: Callable[[SampleSet], torch.Tensor]
     kept: Callable[[torch.nn.Module], list[torch.nn.Module]]
     loss: Callable[[torch.nn.Module, SampleSet, int], torch.Tensor]
@@ -258,8 +259,8 @@ def agreement_of_labels(truth: np.ndarray, compressed: np.ndarray) -> dict[str, 
     """How far a compressed classifier is from the trained one.
 
     Args:
-        truth: What the trained network answers, N,L.
-        compressed: What the compressed graph answers, N,L.
+        truth: Outputs of the trained network, N,L.
+        compressed: Outputs of the compressed graph, N,L.
 
     Returns:
         compressed_mean: Mean difference.
@@ -294,12 +295,12 @@ class Family:
         draw: (scores, clean set, split) -> picture sheets for the report.
         objective: The figure that promotion compares.
         monitor: The figure that training keeps its best epoch by.
-        agreement: (answers of the trained network, of the compressed graph) -> how far they are apart.
+        agreement: (outputs of the trained network, of the compressed graph) -> how far they are apart.
         kept_float: What the name of a node that stays float begins with, in the exported graphs.
         scores_as_given: Whether test samples that clean dropped say something: they do where others have published
             figures over all of them, and not where the split is what a drawn picture is held against.
         distillation: How students learn from the trained network; None where the family has none.
-        tuning: How a network is made narrower and trained on; None where the family has no such rungs.
+        fine_tuning: How a network is made narrower and trained on; None where the family has no such candidates.
         progress: module -> the pictures that show how far training is, uint8 H,W,C each, the same places every epoch;
             None where there is nothing to look at.
     """
@@ -325,5 +326,5 @@ class Family:
     kept_float: tuple[str, ...] = ()
     scores_as_given: bool = True
     distillation: Distillation | None = None
-    tuning: Tuning | None = None
+    fine_tuning: FineTuning | None = None
     progress: Callable[[LightningModule], list[np.ndarray]] | None = None

@@ -37,7 +37,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Chart:
-    """An SVG and what it says."""
+    """An SVG and its caption."""
 
     svg: Markup
     caption: str = ""
@@ -65,7 +65,7 @@ def stacked(rows: dict[str, tuple[int, ...]]) -> list[Bar]:
 
 
 def chart(figure: Any, title: str, caption: str = "") -> Chart:  # noqa: ANN401  a matplotlib figure
-    """A figure as the page holds it; its title is what a screen reader says."""
+    """A figure as the page holds it; its title is for screen readers."""
     return Chart(Markup(charts.inline(figure, title)), caption)  # noqa: S704  charts.inline escapes its texts
 
 

@@ -1,6 +1,6 @@
 """Runs one stage on one item, as dvc.yaml does: python -m steps STAGE ITEM.
 
-Exit status: 0 done, 1 failed (build/failures/STAGE@ITEM.json says why), 2 misuse.
+Exit status: 0 done, 1 failed (build/failures/STAGE@ITEM.json has the reason), 2 misuse.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main(words: list[str]) -> int:
     stage, item = words
     clear_failure(Path(), stage, item)
     try:
-        # By name, as the stage is: what only checks the input changes no result, and is no dep of a stage in dvc.yaml.
+        # By name, as the stage is: a check of the input changes no result, and is not a dep of a stage in dvc.yaml.
         importlib.import_module("registry.dvc.verify").verify_inputs(Path(), stage, item)
         importlib.import_module(f"steps.{stage}").run(item)
     except Exception as error:  # noqa: BLE001  # whatever it was, it is described, and the stage has failed

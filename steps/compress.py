@@ -1,4 +1,4 @@
-"""Trained weights to the smallest files that still hold: the float reference, the ladder, and what it picks."""
+"""Stage compress: trained weights to the float reference, the result of the compression search, and its pick."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from common.settings import load_settings
 from compression.search.candidate import reference
 from compression.search.candidates import FLOAT_WINS
-from compression.search.search import Climb, tidy
+from compression.search.search import CompressionSearch, tidy
 from curation.store.sample_set import SampleSet
 from models.components.load import load_params
 from models.families import by_name
@@ -27,55 +27,61 @@ from training.fit import Devices
 if TYPE_CHECKING:
     import torch
 
-    from compression.search.candidates import Ladder, Rung
+    from compression.search.candidates import MeasuredCandidate, SearchResult
     from models.family import Budget, Family, FamilyParams
 
 
 def run(item: str) -> None:
-    """Writes build/F/reference, build/F/ladder and build/F/candidate."""
+    """Writes build/F/reference, build/F/search and build/F/candidate."""
     family, settings, build = by_name(item), load_settings(), Path("build") / item
     collection, params = load_params(Path("params.yaml"), family)
     samples = SampleSet(build / "set")
     network = trained(family, samples, params, build / "train")
     reference(family, network, samples, params.compress, build / "reference", read_asset)
     params = judged_here(params, settings.budget.machine)
-    shelves = settings.state / "rungs" / item
-    # Another budget picks among the same rungs, and a rung is called after what it alone was made by.
-    shelf = shelves / stage_key(Path(), "compress", item, without=(f"{item}.budget", f"{item}.compress"))[:16]
-    shelf.mkdir(parents=True, exist_ok=True)
-    os.utime(shelf)
+    caches = settings.state / "candidates" / item
+    # Another budget picks among the same candidates, and a candidate's folder is named after its own params.
+    cache = caches / stage_key(Path(), "compress", item, without=(f"{item}.budget", f"{item}.compress"))[:16]
+    cache.mkdir(parents=True, exist_ok=True)
+    os.utime(cache)
     clean = SampleSet(Path("build/clean") / collection)
     # On one device: of several, each would run this whole stage once more.
     devices = Devices(accelerator=settings.training.accelerator, threads=settings.training.threads)
-    climb = Climb(family, params, samples, clean, read_asset, shelf, devices)
-    ladder = climb.ladder(network)
-    ladder.write(build / "ladder", params.budget)
-    pick = climb.install(ladder, build / "candidate", build / "ladder" / "source")
-    tell(ladder, pick, params.budget)
-    tidy(shelves)
+    search = CompressionSearch(family, params, samples, clean, read_asset, cache, devices)
+    result = search.run(network)
+    result.write(build / "search", params.budget)
+    pick = search.install(result, build / "candidate", build / "search" / "source")
+    report(result, pick, params.budget)
+    tidy(caches)
+    remove_earlier_cache(settings.state, item)
     forget_checkpoints(item)
 
 
 def judged_here(params: FamilyParams, machine: str) -> FamilyParams:
-    """The params with what of the budget can be judged here: milliseconds only on the machine that settings name."""
+    """The params with the part of the budget that applies here: milliseconds only on the machine in settings."""
     if not machine or machine == processor() or params.budget.max_latency_ms is None:
         return params
     sys.stdout.write(f"milliseconds are not judged: settings mean those of {machine}, and this is {processor()}\n")
     return params.model_copy(update={"budget": params.budget.model_copy(update={"max_latency_ms": None})})
 
 
-def tell(ladder: Ladder, pick: Rung, budget: Budget) -> None:
-    """A line a rung, for the stage's log: what it has, and what it misses of the budget."""
-    for rung in ladder.rungs:
-        sys.stdout.write(f"{'-> ' if rung == pick else '   '}{ladder.said_of(rung, budget)}\n")
-    for network, why in ladder.failed.items():
+def report(result: SearchResult, pick: MeasuredCandidate, budget: Budget) -> None:
+    """Writes a line for each candidate to the stage's log: its figures, and the limits that it misses."""
+    for candidate in result.candidates:
+        sys.stdout.write(f"{'-> ' if candidate == pick else '   '}{result.describe(candidate, budget)}\n")
+    for network, why in result.failed.items():
         sys.stdout.write(f"   {network}: left out, {why}\n")
     if pick.is_float:
         sys.stdout.write(FLOAT_WINS + "\n")
 
 
+def remove_earlier_cache(state: Path, item: str) -> None:
+    """Removes the cache of earlier versions: its keys depend on their code, so nothing reads it again."""
+    shutil.rmtree(state / "rungs" / item, ignore_errors=True)
+
+
 def forget_checkpoints(item: str) -> None:
-    """Removes what train kept for being resumed: its out is stored by now."""
+    """Removes the checkpoints of train: its out is stored by now."""
     summary = json.loads((Path("build") / item / "train" / "summary.json").read_text(encoding="utf-8"))
     shutil.rmtree(load_settings().state / "checkpoints" / item / summary["key"][:16], ignore_errors=True)
 

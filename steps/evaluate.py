@@ -14,7 +14,7 @@ import pandas as pd
 
 from common.settings import load_settings
 from compression.prove import certificate
-from compression.search.candidates import read_ladder
+from compression.search.candidates import read_result
 from curation.store.sample_set import SampleSet
 from models.components.load import load_params
 from models.families import by_name
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from rushes.bundle.manifest import Bundle
 
 SPLIT = "test"
-COLUMNS = 8  # of a sheet that does not say
+COLUMNS = 8  # of a sheet that names no number of its own
 
 
 def run(item: str) -> None:
@@ -53,21 +53,21 @@ def run(item: str) -> None:
     _write_scores(family, fp32, compressed, as_given, build / "scores", scored)
     _draw(family, compressed, samples, build / "scores", credit_line(credits_of(candidate.manifest.settings)))
     shutil.copytree(candidate.folder, build / "bundle", dirs_exist_ok=True)
-    source = read_bundle(build / "ladder" / "source")
+    source = read_bundle(build / "search" / "source")
     budget = Budget(**params.budget.model_dump())
     meant = load_settings().budget.machine
-    ladder, judged_by = read_ladder(build / "ladder")
-    pick = ladder.pick(judged_by)
+    result, judged_by = read_result(build / "search")
+    pick = result.pick(judged_by)
     proof = certificate(
         family, reference, source, candidate, fp32, compressed,
-        budget=budget, budget_machine=meant, form=pick.name if pick else "",
-        objective_drop=ladder.teacher.objective - pick.objective if pick else None,
+        budget=budget, budget_machine=meant, name=pick.name if pick else "",
+        objective_drop=result.teacher.objective - pick.objective if pick else None,
     )  # fmt: skip
     write_certificate(build / "bundle", proof)
 
 
 def _scored(family: Family, samples: SampleSet, bundles: Sequence[Bundle]) -> list[Scores]:
-    """The scores of each, in that order; the stage's log says how far it is."""
+    """The scores of each, in that order, with progress in the stage's log."""
     scores, start = [], time.monotonic()
     for number, bundle in enumerate(bundles, 1):
         scores.append(family.score(bundle, samples, SPLIT, read_asset))
@@ -90,13 +90,13 @@ def check_scores(family: Family, scores: Mapping[str, Scores]) -> None:
         figures = {name: own.metrics[name] for name in {*defined, family.objective.name}}
         if found := not_finite(figures) or not_finite_probability(own.rows):
             what = f"{found} of the {side} model on the {SPLIT} split"
-            remedy = f"the network answers with NaN: lower {family.name}.train.learning_rate in params.yaml"
+            remedy = f"the network gives NaN: lower {family.name}.train.learning_rate in params.yaml"
             raise NotFiniteError(what, f"{remedy}, or look at build/{family.name}/train/history.csv")
 
 
 def lines_of_absent(samples: SampleSet, labels: Sequence[str]) -> list[str]:
-    """A line for each split that has no sample of some labels: what is not there is neither learned nor scored."""
-    meaning = {"train": "it is not learned", SPLIT: "no figure says how well it is read"}
+    """A line for each split without samples of some labels: they are neither learned nor scored there."""
+    meaning = {"train": "it is not learned", SPLIT: "no figure measures how well it is read"}
     absent = {split: sorted(set(labels) - set(samples.kept(split)["label"])) for split in meaning}
     return [
         f"no sample of {', '.join(names)} in {split}: {meaning[split]}\n" for split, names in absent.items() if names
@@ -104,7 +104,7 @@ def lines_of_absent(samples: SampleSet, labels: Sequence[str]) -> list[str]:
 
 
 def _as_given(family: Family, candidate: Bundle, samples: SampleSet, read: Read) -> Scores | None:
-    """The score with the test samples that clean dropped, where there are any and where it says something."""
+    """The score with the test samples that clean dropped, where there are any and the family compares such scores."""
     dropped = len(samples.whole.kept(SPLIT)) - len(samples.kept(SPLIT))
     return family.score(candidate, samples.whole, SPLIT, read) if dropped and family.scores_as_given else None
 
@@ -124,7 +124,7 @@ def _write_scores(
         "samples": len(compressed.rows),
         "fp32": fp32.metrics,
         "compressed": compressed.metrics,
-        # With the test samples that clean dropped: what to set beside a figure that others have published.
+        # With the test samples that clean dropped, to compare with figures that others have published.
         "as_given": {"samples": len(as_given.rows), **as_given.metrics},
         "sources": by_source,
         "worst": family.objective.worst(compressed.rows),

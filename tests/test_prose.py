@@ -8,16 +8,13 @@ from tests.support import prose
 
 # Findings of today, to be lowered with each rewrite until they are none.
 CEILINGS = {
-    "tests": 1879,
+    "tests": 1297,
     "curation": 402,
-    "benchmarks": 374,
-    "flows": 204,
-    "compression": 238,
-    "report": 171,
+    "benchmarks": 216,
+    "flows": 95,
     "registry": 133,
-    "models": 191,
+    "models": 175,
     "rushes": 91,
-    "steps": 55,
 }
 SLACK = 5  # so many below its ceiling a package may be before the ceiling has to follow
 

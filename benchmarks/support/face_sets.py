@@ -139,7 +139,7 @@ def add_arguments(parser: argparse.ArgumentParser, minutes: float) -> None:
     parser.add_argument("--data", type=Path, required=True, help="FER2013's train and validation, a folder or archive")
     parser.add_argument("--minutes", type=float, default=minutes, help="of each training, by this machine's clock")
     parser.add_argument("--seed", type=int, default=0, help="of first weights, order and augmentation")
-    parser.add_argument("--keep", type=Path, help="a folder for sets, weights and rungs: what was stopped there goes "
+    parser.add_argument("--keep", type=Path, help="a folder for sets, weights and candidates: what was stopped goes "
                         "on, what is done is not done again; take another for other code")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="a smoke run: small, and its figures mean little")
 

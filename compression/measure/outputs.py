@@ -1,6 +1,7 @@
 """Outputs of a network and its files for the same samples, stored when they are produced and computed again later.
 
-parity.npz says what the network itself answers, in PyTorch; answers.npz what a graph did as it left the ladder.
+parity.npz holds outputs of the network itself, in PyTorch; outputs.npz holds those of a candidate's graph when the
+compression search made it.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ if TYPE_CHECKING:
 
     from rushes.bundle.manifest import Bundle
 
-PARITY, ANSWERS = "parity.npz", "answers.npz"
+PARITY, OUTPUTS = "parity.npz", "outputs.npz"
 BATCH = 32  # keeps memory low, whatever the number of samples
-ASKED = 64  # samples of answers.npz
-# Of the largest answer, at most: other processors add int8 up in other ways, and a wrong weight is far beyond it.
+ASKED = 64  # samples of outputs.npz
+# Of the largest output, at most: other processors add int8 up in other ways, and a wrong weight is far beyond it.
 AS_BEFORE = 0.05
 
 Arrays = dict[str, np.ndarray]
 
 
-class AnswersError(UserError):
-    """A graph that answers otherwise than when it left the ladder."""
+class OutputsError(UserError):
+    """A graph whose outputs differ from those that the compression search stored."""
 
     def __init__(self, message: str) -> None:
         super().__init__(
@@ -39,7 +40,7 @@ class AnswersError(UserError):
 
 
 def read_parity(folder: Path) -> tuple[Arrays, Arrays]:
-    """The samples, and what the network itself answers to them; by the names of the graph's inputs and outputs."""
+    """The samples and the outputs of the network itself, by the names of the graph's inputs and outputs."""
     with np.load(folder / PARITY) as stored:
         inputs, outputs = ({name[len(kind) :]: stored[name] for name in stored if name.startswith(kind)}
                            for kind in ("in:", "out:"))  # fmt: skip
@@ -51,7 +52,7 @@ def one_sample(folder: Path) -> Arrays:
     return {name: value[:1] for name, value in read_parity(folder)[0].items()}
 
 
-def answers(path: Path, inputs: Mapping[str, np.ndarray]) -> Arrays:
+def outputs_of(path: Path, inputs: Mapping[str, np.ndarray]) -> Arrays:
     """Outputs of a graph, by their names."""
     session = open_graph(path, threads=0)
     count = len(next(iter(inputs.values())))
@@ -60,39 +61,39 @@ def answers(path: Path, inputs: Mapping[str, np.ndarray]) -> Arrays:
     return {name: np.concatenate(part) for name, part in zip(names, zip(*parts, strict=True), strict=True)}
 
 
-def write_answers(bundle: Bundle, source: Path) -> None:
-    """Writes what a graph answers into its folder.
+def write_outputs(bundle: Bundle, source: Path) -> None:
+    """Writes the outputs of a graph into its folder.
 
     Args:
-        bundle: Of a form that has just been made.
-        source: The folder of the float form that it was made from, with its parity.npz.
+        bundle: A candidate that has just been made.
+        source: The folder of the float graphs that it was made from, with their parity.npz.
     """
     inputs = {name: value[:ASKED] for name, value in read_parity(source)[0].items()}
-    np.savez(bundle.folder / ANSWERS, allow_pickle=False, **answers(bundle.path("graph"), inputs))
+    np.savez(bundle.folder / OUTPUTS, allow_pickle=False, **outputs_of(bundle.path("graph"), inputs))
 
 
-def check_answers(candidate: Bundle, source: Path) -> None:
-    """Asks the candidate again what its form has answered on the ladder.
+def check_outputs(candidate: Bundle, source: Path) -> None:
+    """Compares the candidate's outputs with those that the compression search stored.
 
     Args:
-        candidate: What is to be shipped.
-        source: The folder with parity.npz, and with answers.npz of the form that was picked.
+        candidate: The bundle to ship.
+        source: The folder with parity.npz, and with outputs.npz of the pick.
 
     Raises:
-        AnswersError: It answers otherwise: weights were changed on the way, or it is another file.
+        OutputsError: They differ: weights were changed on the way, or it is another file.
     """
     inputs = {name: value[:ASKED] for name, value in read_parity(source)[0].items()}
-    found = answers(candidate.path("graph"), inputs)
-    with np.load(source / ANSWERS) as stored:
+    found = outputs_of(candidate.path("graph"), inputs)
+    with np.load(source / OUTPUTS) as stored:
         before = {name: stored[name] for name in stored}
     gaps = {name: gap(found[name], before[name]) for name in before}
     worst = max(gaps, key=lambda name: gaps[name])
     if not gaps[worst] <= AS_BEFORE:
         message = (
-            f"{candidate.folder}: {worst} differs by {gaps[worst]:.1%} of its largest value from what this form "
-            f"answered as it left the ladder, where {AS_BEFORE:.0%} is allowed"
+            f"{candidate.folder}: {worst} differs by {gaps[worst]:.1%} of its largest value from the output that the "
+            f"compression search stored, where {AS_BEFORE:.0%} is allowed"
         )
-        raise AnswersError(message)
+        raise OutputsError(message)
 
 
 def gap(found: np.ndarray, truth: np.ndarray) -> float:

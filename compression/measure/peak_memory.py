@@ -46,7 +46,7 @@ def peak_bytes(path: Path, feed: Mapping[str, np.ndarray]) -> int:
     activations and what opening the file takes for a moment. It differs by some hundred KiB from time to time.
 
     Raises:
-        RuntimeError: A child failed; what it said is in the message.
+        RuntimeError: A child failed; the message has its last line.
     """
     with tempfile.TemporaryDirectory(prefix="rushes-peak-") as folder:
         stored = Path(folder) / "feed.npz"

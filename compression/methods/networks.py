@@ -1,6 +1,6 @@
-"""The networks of a ladder beside the trained one: students, narrowed ones, and those that know of rounding.
+"""Networks of a compression search besides the trained one: students, pruned ones, and quantisation-aware ones.
 
-Each is trained once: its weights lie in the folder of its float form, and a training that was stopped goes on.
+Each is trained once. Its weights lie in the folder of its float candidate, and a training that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -31,14 +31,13 @@ if TYPE_CHECKING:
     from torch import nn
 
     from curation.store.sample_set import SampleSet
-    from models.family import Family, FamilyParams, Tuning
+    from models.family import Family, FamilyParams, FineTuning
 
 WEIGHTS, WIDTHS, CHECKPOINTS = "weights.safetensors", "widths.json", "checkpoints"
-# Of a section `compress`, what says which rungs there are, and how a trained network is quantised: no training depends
-# on it.
+# Fields of a section `compress` that list the candidates, and fields of quantisation: no training depends on them.
 LISTED = {"students", "student_epochs", "prune", "quantisation_aware", "calibrations", "float_layers"}
 QUANTISING = {"calibration_samples", "seed"}
-KEY = 8  # signs of a hash
+KEY = 8  # characters of a hash
 
 
 @dataclass(frozen=True)
@@ -49,45 +48,45 @@ class Networks:
         family: Whose.
         params: Its section of params.yaml.
         samples: What the trained network has learned from.
-        shelf: Where the rungs lie.
+        cache: Folder of the candidates.
         devices: Where networks are trained.
     """
 
     family: Family
     params: FamilyParams
     samples: SampleSet
-    shelf: Path
+    cache: Path
     devices: Devices = field(default_factory=Devices)
 
     @property
     def names(self) -> list[str]:
-        """Those that every ladder of the family has, the trained one first."""
+        """Names of the networks that every search of the family has, the trained one first."""
         return [TEACHER, *self._students, *self._narrowed]
 
-    def folder(self, network: str, form: str = FLOAT) -> Path:
-        """Folder of a form of a network, named after the network and a hash of what its weights depend on.
+    def folder(self, network: str, quantisation: str = FLOAT) -> Path:
+        """Folder of a candidate, named after its network and a hash of what its weights depend on.
 
-        So another student, or another way of calibrating, asks for nothing else to be made again.
+        So another student, or another way of calibrating, has nothing else made again.
 
         Args:
-            network: One of `names`, or what `aware_of` one of them says.
-            form: What a rung calls it.
+            network: One of `names`, or `aware_of` one of them.
+            quantisation: As in the candidate's name.
         """
         made_by = self._made_by(network)
-        if form != FLOAT:
+        if quantisation != FLOAT:
             # Where layers stay float, the first of the ways of calibrating is used.
-            named = {"calibrations": self._said({"calibrations"}).get("calibrations", [])[:1]}
-            made_by |= self._said(QUANTISING) | (named if "layers" in form else {})
-        told = json.dumps(made_by, sort_keys=True, default=str)
-        return self.shelf / f"{slug(f'{network}, {form}')}-{hashlib.sha256(told.encode()).hexdigest()[:KEY]}"
+            named = {"calibrations": self._values({"calibrations"}).get("calibrations", [])[:1]}
+            made_by |= self._values(QUANTISING) | (named if "layers" in quantisation else {})
+        key = hashlib.sha256(json.dumps(made_by, sort_keys=True, default=str).encode()).hexdigest()[:KEY]
+        return self.cache / f"{slug(f'{network}, {quantisation}')}-{key}"
 
     def _made_by(self, network: str) -> dict[str, Any]:
-        """Everything that the weights of a network depend on, beside the training that names the store."""
+        """Everything that the weights of a network depend on, beside the training that names the cache."""
         if network == TEACHER:
             return {}
         if network.endswith(AWARE):
             plain = self._made_by(network.removesuffix(f" {AWARE}"))
-            return plain | self._taught | self._said({"quantisation_aware"})
+            return plain | self._taught | self._values({"quantisation_aware"})
         if network in self._students:
             return self._taught | {"student": self._students[network].model_dump()}
         prune = self.params.compress.prune.model_dump(exclude={"shares"})
@@ -96,22 +95,23 @@ class Networks:
     @property
     def _taught(self) -> dict[str, Any]:
         """Parameters by which a network learns from the trained one."""
-        return self._said(set(type(self.params.compress).model_fields) - LISTED - QUANTISING)
+        return self._values(set(type(self.params.compress).model_fields) - LISTED - QUANTISING)
 
-    def _said(self, names: set[str]) -> dict[str, Any]:
+    def _values(self, names: set[str]) -> dict[str, Any]:
+        """Values of fields of the section `compress`."""
         found: dict[str, Any] = self.params.compress.model_dump(mode="json", include=names)
         return found
 
     def aware_of(self, name: str) -> str | None:
-        """The name of a network tuned to bear rounding; None where the family has no such ones."""
-        tuned = self.family.tuning is not None and self.params.compress.quantisation_aware.epochs
+        """Name of a network fine-tuned with rounding in it; None where the family has no such ones."""
+        tuned = self.family.fine_tuning is not None and self.params.compress.quantisation_aware.epochs
         return f"{name} {AWARE}" if tuned else None
 
     def get(self, name: str, trained: nn.Module) -> nn.Module:
         """A network by its name, made where its weights are not there yet.
 
         Args:
-            name: One of `names`, or what `aware_of` one of them says.
+            name: One of `names`, or `aware_of` one of them.
             trained: The network with the weights that train has found.
         """
         if name == TEACHER:
@@ -138,7 +138,7 @@ class Networks:
 
     @property
     def _narrowed(self) -> dict[str, float]:
-        shares = self.params.compress.prune.shares if self.family.tuning else ()
+        shares = self.params.compress.prune.shares if self.family.fine_tuning else ()
         return {f"{TEACHER} pruned by {100 * share:g}%": share for share in shares}
 
     def _of_section(self, section: Any) -> nn.Module:  # noqa: ANN401  # each family has its own
@@ -160,20 +160,20 @@ class Networks:
         return self._made_aware(name, trained, folder)
 
     def _narrow(self, name: str, trained: nn.Module, folder: Path) -> nn.Module:
-        tuning, prune, share = self._tuning, self.params.compress.prune, self._narrowed[name]
-        section = tuning.recipe(self.params, prune.epochs, prune.rate)
+        fine_tuning, prune, share = self._fine_tuning, self.params.compress.prune, self._narrowed[name]
+        section = fine_tuning.config(self.params, prune.epochs, prune.rate)
         rate_param = f"{self.family.name}.compress.prune.rate"
 
         def tune(network: nn.Module, number: int) -> None:
             self._trained(name, section, trained, folder / CHECKPOINTS / str(number), network, rate_param)
 
-        return narrowed(trained, share, tuning, self.samples, prune, tune)
+        return narrowed(trained, share, fine_tuning, self.samples, prune, tune)
 
     def _made_aware(self, name: str, trained: nn.Module, folder: Path) -> nn.Module:
-        # It is stored by now: rounding is only looked at where int8 has cost it too much.
+        # It is stored by now: a network is only made aware of rounding where int8 costs it too much.
         plain = self.get(name.removesuffix(f" {AWARE}"), trained)
         aware = self.params.compress.quantisation_aware
-        section = self._tuning.recipe(self.params, aware.epochs, aware.rate)
+        section = self._fine_tuning.config(self.params, aware.epochs, aware.rate)
         rate_param = f"{self.family.name}.compress.quantisation_aware.rate"
 
         def tune(network: nn.Module) -> None:
@@ -187,11 +187,11 @@ class Networks:
         return f"{self.family.name}.{own or 'train.learning_rate'}"
 
     @property
-    def _tuning(self) -> Tuning:
-        if self.family.tuning is None:
-            message = f"the family {self.family.name} does not say how its networks are trained on"
+    def _fine_tuning(self) -> FineTuning:
+        if self.family.fine_tuning is None:
+            message = f"the family {self.family.name} has no fine-tuning"
             raise ValueError(message)
-        return self.family.tuning
+        return self.family.fine_tuning
 
     def _trained(
         self,
@@ -202,7 +202,7 @@ class Networks:
         network: nn.Module | None = None,
         rate_param: str = "",
     ) -> nn.Module:
-        """A new network, or the one that is given, taught by the trained one; in place, where it is given."""
+        """A new network, or the given one in place, taught by the trained one."""
         distillation = self.family.distillation
         fitted = fit(
             self.family,
@@ -228,6 +228,6 @@ class Networks:
 
 
 def report_damaged(error: Exception) -> None:
-    """A line for the stage's log."""
+    """Writes a line to the stage's log."""
     sys.stdout.write(f"kept from an earlier run: {error}; it is made again\n")
     sys.stdout.flush()

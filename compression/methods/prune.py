@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from curation.store.sample_set import SampleSet
-    from models.family import Prune, Tuning
+    from models.family import FineTuning, Prune
 
 ROUND_TO = 8  # channels; kernels of int8 work on so many at a time
 MOST = 0.9  # of the channels of one layer
@@ -23,7 +23,7 @@ Widths = dict[str, tuple[int, int]]
 def narrowed(
     network: nn.Module,
     share: float,
-    tuning: Tuning,
+    fine_tuning: FineTuning,
     samples: SampleSet,
     params: Prune,
     tune: Callable[[nn.Module, int], None],
@@ -36,7 +36,7 @@ def narrowed(
     Args:
         network: In float; it stays as it is.
         share: Of the channels, 0 to 1; each layer keeps a tenth at least.
-        tuning: What the family says of its network.
+        fine_tuning: The family's own part of fine-tuning.
         samples: What the network has learned from.
         params: How a channel's worth is found, and in how many rounds.
         tune: (network, round) -> trains it on, in place.
@@ -44,17 +44,17 @@ def narrowed(
     narrow = copy.deepcopy(network).requires_grad_().eval()
     pruner = torch_pruning.pruner.BasePruner(
         narrow,
-        tuning.example(samples),
+        fine_tuning.example(samples),
         _importance(params),
         global_pruning=params.scope == "global",
         pruning_ratio=share,
         max_pruning_ratio=MOST,
         iterative_steps=params.rounds,
-        ignored_layers=tuning.kept(narrow),
+        ignored_layers=fine_tuning.kept(narrow),
         round_to=ROUND_TO,
     )
     for number in range(params.rounds):
-        _look_at_loss(narrow, tuning, samples, params)
+        _look_at_loss(narrow, fine_tuning, samples, params)
         pruner.step()
         narrow.zero_grad(set_to_none=True)
         tune(narrow, number)
@@ -68,11 +68,11 @@ def _importance(params: Prune) -> torch_pruning.importance.Importance:
     return torch_pruning.importance.GroupMagnitudeImportance(p=2)
 
 
-def _look_at_loss(network: nn.Module, tuning: Tuning, samples: SampleSet, params: Prune) -> None:
+def _look_at_loss(network: nn.Module, fine_tuning: FineTuning, samples: SampleSet, params: Prune) -> None:
     """Leaves in each weight the gradient by which it is judged."""
     network.zero_grad(set_to_none=True)
     if params.importance == "taylor":
-        tuning.loss(network, samples, params.samples).backward()  # type: ignore[no-untyped-call]  # PyTorch's own
+        fine_tuning.loss(network, samples, params.samples).backward()  # type: ignore[no-untyped-call]  # PyTorch's own
 
 
 def widths_of(network: nn.Module) -> Widths:
@@ -81,7 +81,7 @@ def widths_of(network: nn.Module) -> Widths:
 
 
 def with_widths(network: nn.Module, widths: Mapping[str, tuple[int, int]]) -> nn.Module:
-    """A copy of a network whose layers are as wide as said, so that the state dict of a narrowed one loads.
+    """A copy of a network with these widths, so that the state dict of a narrowed one loads.
 
     Raises:
         ValueError: The network has no such layer, or a convolution by groups would change.

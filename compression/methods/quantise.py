@@ -48,7 +48,7 @@ def quantise_static(
     calibration: Calibration = "minmax",
     float_layers: Sequence[str] = (),
 ) -> Path:
-    """Writes the int8 form of a convolutional graph.
+    """Writes a convolutional graph in int8.
 
     Weights are symmetric with a scale a channel, activations asymmetric with the range seen on the feeds.
 
@@ -57,8 +57,8 @@ def quantise_static(
         target: Where the int8 graph goes.
         feeds: What the graph is run on to see the ranges of its activations; none of it from the test split.
         kept_float: What the names of nodes begin with that stay float.
-        calibration: Whether the whole range that was seen counts, that which tells most (entropy), or all but the
-            outermost thousandth of a hundredth (percentile).
+        calibration: The range that counts: all that was seen (minmax), the most informative part (entropy), or all
+            but the outermost thousandth of a hundredth (percentile).
         float_layers: The names of single nodes that stay float as well.
 
     Raises:
@@ -72,7 +72,7 @@ def quantise_static(
 
 
 def prepare(source: Path, folder: Path) -> Path:
-    """Writes a float graph as quantisation wants it: what can be folded is."""
+    """Writes a float graph as quantisation expects it, with everything folded that can be."""
     prepared = folder / "prepared.onnx"
     quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
     return prepared
@@ -87,7 +87,7 @@ def quantise_prepared(
     excluded: Sequence[str] = (),
     only: Sequence[str] = (),
 ) -> None:
-    """Writes the int8 form of a prepared graph: of all nodes but the excluded ones, or of some alone."""
+    """Writes a prepared graph in int8: all nodes but the excluded ones, or some alone."""
     quantization.quantize_static(
         str(prepared),
         str(target),
@@ -114,6 +114,6 @@ def _named(path: Path, beginnings: Sequence[str]) -> list[str]:
 
 
 def quantise_dynamic(source: Path, target: Path) -> Path:
-    """Writes the form of a recurrent graph whose weights are int8 and whose activations are scaled as it runs."""
+    """Writes a recurrent graph with int8 weights and activations that are scaled as it runs."""
     quantization.quantize_dynamic(str(source), str(target), per_channel=True)
     return target

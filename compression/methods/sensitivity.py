@@ -34,11 +34,11 @@ def sensitivities(source: Path, feeds: Sequence[dict[str, np.ndarray]], kept_flo
     some = _some(feeds)
     with tempfile.TemporaryDirectory() as scratch:
         prepared, alone = prepare(source, Path(scratch)), Path(scratch) / "alone.onnx"
-        truth = _answers(prepared, some)
+        truth = _outputs(prepared, some)
         found = {}
         for layer in tqdm(_layers(prepared, kept_float), desc="sensitivity", unit="layer", disable=None, leave=False):
             quantise_prepared(prepared, alone, some, only=(layer,))
-            found[layer] = float(np.abs(_answers(alone, some) - truth).mean())
+            found[layer] = float(np.abs(_outputs(alone, some) - truth).mean())
     return dict(sorted(found.items(), key=lambda pair: -pair[1]))
 
 
@@ -52,6 +52,6 @@ def _layers(path: Path, kept_float: Sequence[str]) -> list[str]:
     return [node.name for node in nodes if node.op_type in LAYERS and not node.name.startswith(tuple(kept_float))]
 
 
-def _answers(path: Path, feeds: Sequence[dict[str, np.ndarray]]) -> np.ndarray:
+def _outputs(path: Path, feeds: Sequence[dict[str, np.ndarray]]) -> np.ndarray:
     session = open_graph(path, threads=0)
     return np.concatenate([session.run(None, feed)[0] for feed in feeds]).astype(np.float64)

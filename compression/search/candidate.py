@@ -1,4 +1,4 @@
-"""The candidate: the compressed graphs and the files that travel along, under one manifest."""
+"""Bundle of a candidate: the compressed graphs and the files that travel along, under one manifest."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def reference(
     folder: Path,
     read: Read,
 ) -> list[Graph]:
-    """Exports the float graphs as a bundle of their own, with what the trained network itself answers (parity.npz).
+    """Exports the float graphs as a bundle of their own, with outputs of the trained network itself (parity.npz).
 
-    The assets lie beside them as they do in a candidate, so that both are scored in one and the same way.
+    The assets lie beside them as they do in a candidate, so that both are scored in the same way.
 
     Raises:
-        BundleError: An asset has another hash than the family says.
+        BundleError: An asset has another hash than in the family's definition.
     """
     folder.mkdir(parents=True, exist_ok=True)
     graphs = family.graphs(network, samples)
@@ -47,13 +47,13 @@ def reference(
         folder / PARITY,
         allow_pickle=False,
         # Of validation: int8 has not been fitted to what it is judged by.
-        **_answers(graphs[0], family.calibration(samples, "validation", params.calibration_samples, 1, graphs[0])),
+        **_outputs(graphs[0], family.calibration(samples, "validation", params.calibration_samples, 1, graphs[0])),
     )
     return graphs
 
 
 @dataclass(frozen=True)
-class Form:
+class Quantisation:
     """A way of quantising: how static quantisation finds ranges, and how many of the most hurt layers stay float."""
 
     calibration: Calibration = "minmax"
@@ -67,7 +67,7 @@ def compress(
     graphs: Sequence[Graph],
     source: Path,
     folder: Path,
-    form: Form = Form(),  # frozen
+    quantisation: Quantisation = Quantisation(),  # frozen
 ) -> list[str]:
     """Quantises the graphs of a reference into a candidate; `seal` completes it.
 
@@ -80,9 +80,9 @@ def compress(
         path = paths[graph.name]
         if family.quantisation == "static":
             feeds = family.calibration(samples, "train", params.calibration_samples, params.seed, graph)
-            hurt = sensitivities(path, feeds, family.kept_float) if form.float_layers else {}
-            most = list(hurt)[: form.float_layers]
-            quantise_static(path, folder / graph.name, feeds, family.kept_float, form.calibration, most)
+            hurt = sensitivities(path, feeds, family.kept_float) if quantisation.float_layers else {}
+            most = list(hurt)[: quantisation.float_layers]
+            quantise_static(path, folder / graph.name, feeds, family.kept_float, quantisation.calibration, most)
             stayed += most
         else:
             quantise_dynamic(path, folder / graph.name)
@@ -100,7 +100,7 @@ def seal(family: Family, samples: SampleSet, graphs: Sequence[Graph], read: Read
         folder: The reference or the candidate.
 
     Raises:
-        BundleError: An asset has another hash than the family says.
+        BundleError: An asset has another hash than in the family's definition.
     """
     files = {graph.name: (graph.role, "") for graph in graphs}
     for asset in family.assets:
@@ -130,11 +130,11 @@ def _seal(family: Family, settings: Mapping[str, Any], folder: Path, files: dict
     return write_manifest(folder, Manifest(family=family.name, files=bundled, **settings))
 
 
-def _answers(graph: Graph, feeds: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def _outputs(graph: Graph, feeds: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Some inputs, and the outputs of the module itself, in float32 on the CPU."""
     inputs = {name: np.concatenate([feed[name] for feed in feeds]) for name in graph.input_names}
     with torch.no_grad():
         outputs = graph.module.eval()(*(torch.from_numpy(inputs[name]) for name in graph.input_names))
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-    answers = {name: output.numpy() for name, output in zip(graph.output_names, outputs, strict=True)}
-    return {f"in:{name}": value for name, value in inputs.items()} | {f"out:{name}": v for name, v in answers.items()}
+    named = {name: output.numpy() for name, output in zip(graph.output_names, outputs, strict=True)}
+    return {f"in:{name}": value for name, value in inputs.items()} | {f"out:{name}": v for name, v in named.items()}

@@ -1,6 +1,6 @@
-"""The rungs of the ladder as figures: which hold the budget, which are worth a look, which one to ship.
+"""Result of a compression search: the measured candidates, the Pareto front, and the pick for a budget.
 
-Nothing here runs a network, so whoever reads build/F/ladder may ask again with another budget.
+Nothing here runs a network, so another budget can be tried on build/F/search at any time.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-LADDER = "ladder.json"
+RESULT = "search.json"
 TEACHER = "teacher"  # the network that train has made; every other one is a student
 FLOAT = "float"
 AWARE = "quantisation-aware"
-NEAREST = 3  # rungs that are told where none holds
-# Where two rungs are as fast as each other within so much, the smaller one is shipped: on a machine that does other
-# things as well clocks are no more exact.
+NEAREST = 3  # candidates that are listed where none holds the budget
+# Of candidates whose latencies differ by no more than this factor, the smallest is shipped: on a machine that does
+# other things as well clocks are no more exact.
 AS_FAST = 1.25
-# And where two of these are as small as each other within so much, the better one.
+# Of these, candidates whose sizes differ by no more than this factor count as equally small, and the best is shipped.
 AS_SMALL = 1.05
-FLOAT_WINS = "float wins: no int8 form that holds the budget is faster"
+FLOAT_WINS = "float wins: no int8 candidate that holds the budget is faster"
 ROUNDED = 1e-9  # of a difference of two figures
 
 
 @dataclass(frozen=True)
-class Rung:
-    """One form of a family, as it was measured.
+class MeasuredCandidate:
+    """A candidate of the compression search, judged on validation and measured.
 
     Attributes:
         name: Network and quantisation, such as `teacher, static minmax`.
         objective: That of the family, on the validation split; higher is better.
-        latency_ms: The 95th percentile of one sample on one thread, all rungs measured in turns.
+        latency_ms: The 95th percentile of one sample on one thread, all candidates measured in turns.
         size_bytes: Of its graphs.
-        seconds: What it took to make and judge, when that was done.
-        folder: Where its files lie, below the state folder.
-        note: What else is to be known of it, such as the layers that stayed float.
-        doubt: The standard error of what it loses against the trained network in float.
+        seconds: Time that making and judging it took.
+        folder: Name of its folder in the cache of the training.
+        note: Remarks, such as the layers that stayed float.
+        standard_error: Of its drop in the objective below the trained network in float.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Rung:
     seconds: float
     folder: str
     note: str = ""
-    doubt: float = 0.0
+    standard_error: float = 0.0
 
     @property
     def is_float(self) -> bool:
@@ -70,141 +70,145 @@ class Rung:
 
 
 @dataclass(frozen=True)
-class Ladder:
-    """All rungs of one training, and where they were measured.
+class SearchResult:
+    """All candidates of one training, and the machine that they were measured on.
 
     Attributes:
-        objective: What the family calls its own.
+        objective: Name of the family's objective.
         machine: As in a certificate.
-        rungs: The trained network in float first.
+        candidates: The trained network in float first.
         failed: Networks that could not be trained, by name, with the reason.
     """
 
     objective: str
     machine: Mapping[str, str]
-    rungs: tuple[Rung, ...]
+    candidates: tuple[MeasuredCandidate, ...]
     failed: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def teacher(self) -> Rung:
-        """The trained network itself, in float: what the others are held against."""
-        return next(rung for rung in self.rungs if rung.is_teacher)
+    def teacher(self) -> MeasuredCandidate:
+        """The trained network itself, in float, which the others are compared with."""
+        return next(one for one in self.candidates if one.is_teacher)
 
-    def misses(self, rung: Rung, budget: Budget) -> dict[str, tuple[float, float]]:
+    def misses(self, candidate: MeasuredCandidate, budget: Budget) -> dict[str, tuple[float, float]]:
         """Limits of a budget that a candidate exceeds: name -> (its value, the limit).
 
-        A drop counts with its standard error: of many forms the one that chance has favoured most would be shipped, and
-        lose more on samples that nobody has chosen by.
+        A drop counts with its standard error: otherwise the candidate that chance favours most would be shipped, and
+        would lose more on samples that the choice has not seen.
         """
-        drop = self.teacher.objective - rung.objective + rung.doubt
+        drop = self.teacher.objective - candidate.objective + candidate.standard_error
         has: dict[str, tuple[float, float | None]] = {
             "max_objective_drop": (drop, budget.max_objective_drop),
-            "max_latency_ms": (rung.latency_ms, budget.max_latency_ms),
-            "max_bytes": (float(rung.size_bytes), budget.max_bytes),
+            "max_latency_ms": (candidate.latency_ms, budget.max_latency_ms),
+            "max_bytes": (float(candidate.size_bytes), budget.max_bytes),
         }
-        # What is not a number holds nothing.
+        # NaN holds no limit.
         return {
             name: (own, most) for name, (own, most) in has.items() if most is not None and not own <= most + ROUNDED
         }
 
-    def front(self) -> list[Rung]:
+    def front(self) -> list[MeasuredCandidate]:
         """Those that no other one beats in all of objective, latency and bytes (Pareto), the fastest first."""
-        counted = [rung for rung in self.rungs if rung.objective == rung.objective]  # not NaN
-        front = [rung for rung in counted if not any(_dominates(other, rung) for other in counted)]
-        return sorted(front, key=lambda rung: rung.latency_ms)
+        counted = [one for one in self.candidates if one.objective == one.objective]  # not NaN
+        front = [one for one in counted if not any(_dominates(other, one) for other in counted)]
+        return sorted(front, key=lambda one: one.latency_ms)
 
-    def pick(self, budget: Budget) -> Rung | None:
+    def pick(self, budget: Budget) -> MeasuredCandidate | None:
         """The one to ship, or None: the fastest that holds the budget; of as fast ones the smallest, then the best."""
-        holding = [rung for rung in self.rungs if not self.misses(rung, budget)]
+        holding = [one for one in self.candidates if not self.misses(one, budget)]
         if not holding:
             return None
-        least = min(rung.latency_ms for rung in holding)
-        fast = [rung for rung in holding if rung.latency_ms <= AS_FAST * least]
-        smallest = min(rung.size_bytes for rung in fast)
-        small = [rung for rung in fast if rung.size_bytes <= AS_SMALL * smallest]
-        return min(small, key=lambda rung: (-rung.objective, rung.size_bytes, rung.latency_ms, rung.name))
+        least = min(one.latency_ms for one in holding)
+        fast = [one for one in holding if one.latency_ms <= AS_FAST * least]
+        smallest = min(one.size_bytes for one in fast)
+        small = [one for one in fast if one.size_bytes <= AS_SMALL * smallest]
+        return min(small, key=lambda one: (-one.objective, one.size_bytes, one.latency_ms, one.name))
 
-    def best(self, budget: Budget) -> Rung | None:
+    def best(self, budget: Budget) -> MeasuredCandidate | None:
         """The one with the best objective of those that are fast and small enough, however much it loses."""
         costs = budget.model_copy(update={"max_objective_drop": None})
-        within = [rung for rung in self.rungs if rung.objective == rung.objective and not self.misses(rung, costs)]
-        return max(within, key=lambda rung: (rung.objective, -rung.latency_ms, -rung.size_bytes), default=None)
+        within = [one for one in self.candidates if one.objective == one.objective and not self.misses(one, costs)]
+        return max(within, key=lambda one: (one.objective, -one.latency_ms, -one.size_bytes), default=None)
 
-    def nearest(self, budget: Budget) -> list[Rung]:
+    def nearest(self, budget: Budget) -> list[MeasuredCandidate]:
         """The three that miss least: by the sum of what each limit is missed by, as a share of the limit."""
 
-        def missed(rung: Rung) -> float:
-            shares = (own / most - 1.0 if most else own for own, most in self.misses(rung, budget).values())
+        def missed(candidate: MeasuredCandidate) -> float:
+            shares = (own / most - 1.0 if most else own for own, most in self.misses(candidate, budget).values())
             return sum(share if share == share else float("inf") for share in shares)  # noqa: PLR0124  # NaN
 
-        return sorted(self.rungs, key=missed)[:NEAREST]
+        return sorted(self.candidates, key=missed)[:NEAREST]
 
-    def said_of(self, rung: Rung, budget: Budget) -> str:
-        """A rung in a line: what it has, and by how much it misses what."""
-        misses = self.misses(rung, budget)
-        told = ", ".join(f"{name} {own:.4g} for {most:.4g}" for name, (own, most) in misses.items())
-        figures = f"{self.objective} {rung.objective:.4f}, {rung.latency_ms:.3g} ms, {rung.size_bytes:,} bytes"
-        return f"{rung.name}: {figures}; {f'misses {told}' if told else 'holds'}"
+    def describe(self, candidate: MeasuredCandidate, budget: Budget) -> str:
+        """A candidate in a line: its figures, and the limits that it misses."""
+        misses = self.misses(candidate, budget)
+        missed = ", ".join(f"{name} {own:.4g} for {most:.4g}" for name, (own, most) in misses.items())
+        costs = f"{candidate.latency_ms:.3g} ms, {candidate.size_bytes:,} bytes"
+        figures = f"{self.objective} {candidate.objective:.4f}, {costs}"
+        return f"{candidate.name}: {figures}; {f'misses {missed}' if missed else 'holds'}"
 
     def write(self, folder: Path, budget: Budget) -> None:
-        """Writes ladder.json, with what is on the front and what was picked, for whoever draws it."""
+        """Writes search.json, with the front and the pick for those who draw it."""
         pick = self.pick(budget)
         document: dict[str, Any] = {
             "objective": self.objective,
             "machine": dict(self.machine),
             "budget": budget.model_dump(),
-            "front": [rung.name for rung in self.front()],
+            "front": [candidate.name for candidate in self.front()],
             "pick": pick.name if pick else None,
             "failed": dict(self.failed),
-            "rungs": [asdict(rung) | {"misses": self.misses(rung, budget)} for rung in self.rungs],
+            "candidates": [asdict(one) | {"misses": self.misses(one, budget)} for one in self.candidates],
         }
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / LADDER).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        (folder / RESULT).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
-def read_ladder(folder: Path) -> tuple[Ladder, Budget]:
-    """The ladder of a folder, and the budget that was picked by.
+def read_result(folder: Path) -> tuple[SearchResult, Budget]:
+    """The result in a folder, and the budget of its pick.
 
     Raises:
         FileNotFoundError: There is none.
         DamagedFileError: It is damaged, or of another version of this code.
     """
-    path = folder / LADDER
+    path = folder / RESULT
     text = path.read_text(encoding="utf-8")
     try:
         document = json.loads(text)
-        known = [one.name for one in fields(Rung)]
-        rungs = tuple(Rung(**{name: rung[name] for name in known if name in rung}) for rung in document["rungs"])
-        ladder = Ladder(document["objective"], document["machine"], rungs, document.get("failed", {}))
-        return ladder, Budget(**document["budget"])
+        known = [one.name for one in fields(MeasuredCandidate)]
+        candidates = tuple(
+            MeasuredCandidate(**{name: one[name] for name in known if name in one}) for one in document["candidates"]
+        )
+        result = SearchResult(document["objective"], document["machine"], candidates, document.get("failed", {}))
+        return result, Budget(**document["budget"])
     except (json.JSONDecodeError, ValidationError, TypeError, KeyError) as error:
         message = f"{path} cannot be read ({type(error).__name__}: {error})"
         raise DamagedFileError(message) from error
 
 
 class OverBudgetError(NothingFitsError):
-    """No rung holds the budget; says which come nearest, and `remedy` what to do."""
+    """No candidate holds the budget; the message lists the nearest ones."""
 
-    def __init__(self, family: str, ladder: Ladder, budget: Budget) -> None:
-        lines = [ladder.said_of(rung, budget) for rung in ladder.nearest(budget)]
-        limits = sorted({name for rung in ladder.nearest(budget) for name in ladder.misses(rung, budget)})
+    def __init__(self, family: str, result: SearchResult, budget: Budget) -> None:
+        nearest = result.nearest(budget)
+        lines = [result.describe(one, budget) for one in nearest]
+        limits = sorted({name for one in nearest for name in result.misses(one, budget)})
         super().__init__(
-            f"no form of {family} holds its budget. The nearest: {'. '.join(lines)}",
-            f"widen {' or '.join(f'{family}.budget.{name}' for name in limits)} in params.yaml, or give the ladder "
-            f"more rungs ({family}.compress); `python -m flows ladder {family}` tries a budget without training",
+            f"no candidate of {family} holds its budget. The nearest: {'. '.join(lines)}",
+            f"widen {' or '.join(f'{family}.budget.{name}' for name in limits)} in params.yaml, or add candidates "
+            f"({family}.compress); `python -m flows candidates {family}` tries a budget without training",
         )
 
 
 def slug(name: str) -> str:
-    """The folder of a rung: `student 16-32, static int8 minmax` is `student-16-32-static-int8-minmax`."""
+    """The folder of a candidate: `student 16-32, static int8 minmax` is `student-16-32-static-int8-minmax`."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower())
 
 
-def _dominates(one: Rung, other: Rung) -> bool:
+def _dominates(one: MeasuredCandidate, other: MeasuredCandidate) -> bool:
     """True if one is at least as good in everything, and better in something."""
     first, second = _costs(one), _costs(other)
     return first != second and all(a <= b for a, b in zip(first, second, strict=True))
 
 
-def _costs(rung: Rung) -> Sequence[float]:
-    return (-rung.objective, rung.latency_ms, float(rung.size_bytes))
+def _costs(candidate: MeasuredCandidate) -> Sequence[float]:
+    return (-candidate.objective, candidate.latency_ms, float(candidate.size_bytes))

@@ -1,7 +1,7 @@
-"""JSON files that know what they and the files beside them held when they were written.
+"""JSON files with checksums of themselves and of the files beside them.
 
-What compression keeps between runs is read back days later: a flipped bit in a figure, in reference outputs or in a
-student's weights would be shipped without a word.
+Files that compression keeps between runs are read back days later: a flipped bit in a figure, in reference outputs or
+in a student's weights would be shipped without a warning.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class DamagedFileError(UserError):
-    """A file, or one beside it, is not what was written; the message says which."""
+    """A file, or one beside it, is not what was written; the message names it."""
 
 
 def write_sealed(path: Path, content: Any, beside: Iterable[str] = ()) -> None:  # noqa: ANN401  # any JSON

@@ -1,4 +1,4 @@
-"""Uncertainty of what a compressed form loses: validation is a sample, and another one would give another figure."""
+"""Uncertainty of a candidate's drop: validation is a sample, and another one would give another figure."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def standard_error(objective: Objective, first: pd.DataFrame, second: pd.DataFra
 
 
 def groups_of(rows: pd.DataFrame) -> tuple[np.ndarray, bool]:
-    """The group of each row as a number from 0, and whether there are too few; a row without one is one of its own."""
+    """The group of each row as a number from 0, and True if there are too few; a row without one is its own group."""
     if "group" not in rows:
         return np.arange(len(rows)), False
     known = rows["group"].fillna("").astype(str) != ""
@@ -53,13 +53,13 @@ def groups_of(rows: pd.DataFrame) -> tuple[np.ndarray, bool]:
 
 
 def few_groups(rows: pd.DataFrame) -> str:
-    """A line for the stage's log where groups are too few for a standard error that can be trusted, else empty."""
+    """A line for the stage's log where groups are too few for a reliable standard error, else empty."""
     groups_n, few = groups_of(rows)
     if not few:
         return ""
     count = int(groups_n.max(initial=-1)) + 1
     return (
-        f"validation has {count} group{'s' * (count != 1)}, and a standard error wants {FEW_GROUPS}: it is that of "
+        f"validation has {count} group{'s' * (count != 1)}, and a standard error needs {FEW_GROUPS}: it is that of "
         f"{len(rows)} single samples, and smaller than the truth where samples of a group are alike"
     )
 

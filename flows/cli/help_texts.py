@@ -21,10 +21,10 @@ INGEST_EXAMPLES = """Examples:
     python -m flows ingest scripts ~/scripts/the-ferry.fdx
     python -m flows ingest --undo
 """
-LADDER_EXAMPLES = """Examples:
+CANDIDATES_EXAMPLES = """Examples:
 
-    python -m flows ladder expression
-    python -m flows ladder expression --set expression.budget.max_latency_ms=0.5
+    python -m flows candidates expression
+    python -m flows candidates expression --set expression.budget.max_latency_ms=0.5
 """
 ROLLBACK_EXAMPLES = """Examples:
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EVERY_S = 30.0
-TELLING = re.compile(rb"^.*\b(?:epoch|rung|picture|frame|work|model) \d+ of \d+\b.*$", re.MULTILINE)
+TELLING = re.compile(rb"^.*\b(?:epoch|candidate|picture|frame|work|model) \d+ of \d+\b.*$", re.MULTILINE)
 TAIL_BYTES = 65536
 
 

@@ -37,7 +37,7 @@ COMMON = {
     "lr": Figure("learning rate"),
     "fp32_max": Figure("fp32, largest difference", less_is_better=True),
     "compressed_mean": Figure("compressed, mean difference", less_is_better=True),
-    "compressed_agreement": Figure("compressed, share of the same answers"),
+    "compressed_agreement": Figure("compressed, share of the same outputs"),
 }
 
 

@@ -14,7 +14,7 @@ from models.expression.copies import balance
 from models.expression.network import Deployed, ExpressionNetwork
 from models.expression.params import ExpressionParams, TrainParams
 from models.expression.score import MacroF1, draw, score
-from models.family import Asset, Distillation, Family, Graph, Monitor, Tuning
+from models.family import Asset, Distillation, Family, FineTuning, Graph, Monitor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -117,7 +117,7 @@ def teach(student: LightningModule, teacher: torch.nn.Module, params: Expression
     cast("ExpressionModule", student).teachers.append(taught_by)
 
 
-def recipe(params: ExpressionParams, epochs: int, rate: float) -> TrainParams:
+def fine_tuning_config(params: ExpressionParams, epochs: int, rate: float) -> TrainParams:
     """How a network that was changed is trained on: from a part of the peak rate down, to the last epoch."""
     changes = {"epochs": epochs, "learning_rate": rate * params.train.learning_rate, "patience": epochs}
     return params.train.model_copy(update=changes | {"warmup_epochs": 0.1})
@@ -172,5 +172,5 @@ family = Family(
     objective=MacroF1(),
     monitor=Monitor("val/macro_f1", "max"),
     distillation=Distillation(students, teach, unlabelled=True),
-    tuning=Tuning(recipe, example, kept, loss),
+    fine_tuning=FineTuning(fine_tuning_config, example, kept, loss),
 )

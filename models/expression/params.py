@@ -97,7 +97,7 @@ class CompressParams(StaticCompress):
     quantisation_aware: QuantisationAware = QuantisationAware()
     """Networks that know of rounding."""
     students: tuple[tuple[int, ...], ...] = ()
-    """Widths of smaller networks that learn from the trained one, as in `train.widths`; each is a rung."""
+    """Widths of smaller networks that learn from the trained one, as in `train.widths`; each is a candidate."""
     student_epochs: int = Field(0, ge=0)
     """Passes over the training split for a student; 0: as many as the trained network had."""
     temperature: float = Field(2.0, gt=0.0)

@@ -84,8 +84,8 @@ class CompressParams(StaticCompress):
     calibration_samples: int = Field(256, ge=16)
     """Drawings that the ranges of activations are measured on."""
     students: tuple[tuple[int, ...], ...] = ()
-    """Widths of smaller generators that learn from the trained one, as in `train.widths` and none wider; each is a rung
-    of the ladder."""
+    """Widths of smaller generators that learn from the trained one, as in `train.widths` and none wider; each is a
+    candidate of the compression search."""
     student_epochs: int = Field(0, ge=0)
     """Epochs of a student; 0: as many as the trained generator had."""
     student_rate: float = Field(4e-3, gt=0.0)

@@ -11,7 +11,7 @@ FIGURES = {
     "distinct_2": Figure("distinct pairs of words"),
     "repeated_lines": Figure("repeated lines", less_is_better=True),
     "verbatim_share": Figure("words out of the training text, in runs of 8", less_is_better=True),
-    "verbatim_longest": Figure("longest run out of the training text, in words", less_is_better=True),
+    "verbatim_longest": Figure("longest run out of the training text, words", less_is_better=True),
     "compressed_bits": Figure("compressed, divergence in bits", less_is_better=True),
 }
 PARTS: dict[str, str] = {}

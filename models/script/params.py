@@ -80,7 +80,7 @@ class CompressParams(Section):
     calibration_samples: int = Field(256, ge=16)
     """How many these are."""
     students: tuple[int, ...] = ()
-    """Widths of smaller networks that learn from the trained one; each is a rung of the ladder."""
+    """Widths of smaller networks that learn from the trained one; each is a candidate of the compression search."""
     student_epochs: int = Field(0, ge=0)
     """Epochs of a student; 0: as many as the trained network had."""
     temperature: float = Field(1.0, gt=0.0)

@@ -39,7 +39,7 @@ class Change:
 
     @property
     def delta(self) -> float | None:
-        """By how much, where both are numbers and the one may be set against the other."""
+        """By how much, where both are numbers and can be compared."""
         if not self.comparable:
             return None
         numbers = [value for value in (self.before, self.now) if _is_number(value)]
@@ -109,7 +109,7 @@ def difference(before: Mapping[str, Any], now: Snapshot) -> dict[str, list[Chang
 
 
 def _judged(change: Change, same: set[str]) -> Change:
-    """A figure of a test split, which says nothing beside one of another split; bytes may be compared always."""
+    """Marks whether a figure can be compared: only within one test split, but bytes always."""
     family, name = change.name.split(": ", 1)
     return replace(change, comparable=name.startswith(BYTES) or family in same)
 
@@ -138,7 +138,7 @@ def _figures(facts: FamilyFacts) -> dict[str, float]:
 
 
 def _carried(now: Snapshot, before: Mapping[str, Any], nightly: NightlyRun) -> Snapshot:
-    """A run that failed says nothing about what it did not reach: there the last figures stand."""
+    """The snapshot with the last figures in place of those that a failed run did not reach."""
     if nightly.failed:
         for group in MEASURED:
             now[group] = {**(before.get(group) or {}), **now[group]}

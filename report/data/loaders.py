@@ -69,11 +69,13 @@ class Collection:
     @cached_property
     def dropped(self) -> dict[str, int]:
         """Number of samples that each check dropped, the largest first."""
-        told = self.info.get("counts")
-        if not isinstance(told, dict) and self.table is not None:
-            told = self.table.loc[~self.table["kept"].astype(bool), "reason"].value_counts().to_dict()
-        told = told if isinstance(told, dict) else {}
-        found = {str(reason): int(number) for reason, number in told.items() if reason not in ("kept", "") and number}
+        numbers = self.info.get("counts")
+        if not isinstance(numbers, dict) and self.table is not None:
+            numbers = self.table.loc[~self.table["kept"].astype(bool), "reason"].value_counts().to_dict()
+        numbers = numbers if isinstance(numbers, dict) else {}
+        found = {
+            str(reason): int(number) for reason, number in numbers.items() if reason not in ("kept", "") and number
+        }
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
     @property
@@ -141,9 +143,9 @@ class FamilyFacts:
         return read_json(self.folder / "bundle" / "certificate.json") or {}
 
     @cached_property
-    def ladder(self) -> dict[str, Any]:
-        """Every compressed form by its figures, and which was picked."""
-        return read_json(self.folder / "ladder" / "ladder.json") or {}
+    def search(self) -> dict[str, Any]:
+        """Result of the compression search: every candidate by its figures, and the pick."""
+        return read_json(self.folder / "search" / "search.json") or {}
 
     @cached_property
     def manifest(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Record of a run as the flow saw it: filled by flows, read by the page, the table and the pager.
 
-Everything but `started` has a default, so a run that died early can still be told.
+Everything but `started` has a default, so a run that died early can still be reported.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Failure(_Part):
 
     Attributes:
         family: None if it is not the matter of one family (the data, the registry, the disk).
-        remedy: What mends it; empty if there is nothing to say but `again`.
+        remedy: What fixes it; empty if `again` is all there is.
         log: Path of the log as a person would type it; empty if there is none.
         log_tail: Its last lines.
         resumes: What running again starts from (`resumes at epoch 12`); empty if from the start of the stage.

@@ -52,7 +52,7 @@ def confusion(matrix: Sequence[Sequence[float]] | np.ndarray, labels: Sequence[s
 
 
 def reliability(confidence: np.ndarray | pd.Series, correct: np.ndarray | pd.Series, path: Path) -> Path:
-    """Draws how often the model is right against how sure it says it is, to a .png or .svg."""
+    """Draws how often the model is right against its confidence, to a .png or .svg."""
     return save(reliability_figure(confidence, correct), path)
 
 
@@ -119,7 +119,7 @@ def reliability_figure(confidence: np.ndarray | pd.Series, correct: np.ndarray |
     dressed(axes, y_label="share that was right")
     axes.set(xlim=(0, 1), ylim=(0, 1))
     below.bar(middle, counts, width=0.085, color=SOFT, alpha=0.6, linewidth=0)
-    dressed(below, x_label="how sure the model says it is", y_label="samples")
+    dressed(below, x_label="confidence of the model", y_label="samples")
     below.yaxis.set_major_locator(MaxNLocator(2, integer=True, prune="lower"))  # its 0 stands on that of the other axis
     return figure
 
@@ -274,4 +274,4 @@ def dressed(axes: Axes, x_label: str = "", y_label: str = "") -> None:
 
 
 def _figure_text(value: float) -> str:
-    return f"{value:.3f}" if abs(value) >= 0.1 else f"{value:.3g}"  # noqa: PLR2004  # below, three decimals would say little
+    return f"{value:.3f}" if abs(value) >= 0.1 else f"{value:.3g}"  # noqa: PLR2004  # below, three decimals are too few

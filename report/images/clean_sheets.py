@@ -67,7 +67,7 @@ def kept_sheet(examined: Examined, collection: str, path: Path) -> Path:
 def _captions(shown: pd.DataFrame, table: pd.DataFrame, originals: list[int]) -> list[str]:
     seen = shown["reason"] + "\n" + shown["label"] + ", " + shown["split"] + "\n"
     others = ["" if n < 0 else f"of {table['label'].iloc[n]}, {table['split'].iloc[n]}" for n in originals]
-    return [said + (other or why) for said, other, why in zip(seen, others, shown["why"], strict=True)]
+    return [text + (other or why) for text, other, why in zip(seen, others, shown["why"], strict=True)]
 
 
 def dropped_title(name: str, samples: str, dropped: int, of: int, shown: int) -> str:

@@ -50,7 +50,7 @@ def sheet(
         pictures: uint8, each H,W or H,W,1 (grey) or H,W,3 (RGB), of any size; shown whole, never stretched.
         captions: One a picture. The first line is bright, the others muted; break lines by "\n", long ones are
             wrapped, and what goes beyond four lines is cut with an ellipsis.
-        path: Where; the suffix says the format (.jpg, .png, .webp). Folders are made.
+        path: Where; the suffix is the format (.jpg, .png, .webp). Folders are made.
         title: One line at the top, and the file's Exif description (see `title_of`); none if empty.
         columns: Pictures in a row, at most; fewer pictures make a narrower sheet.
         cell_px: The square that a picture is fitted into.
@@ -75,8 +75,8 @@ def sheet(
 def title_of(data: bytes) -> str:
     """Title of a sheet, from the bytes of its file; empty where it has none, or is not a sheet."""
     try:
-        told = Image.open(io.BytesIO(data)).getexif().get(DESCRIPTION, "")
-        return str(told).encode("latin-1").decode("utf-8")  # Pillow takes every byte of it for a letter
+        found = Image.open(io.BytesIO(data)).getexif().get(DESCRIPTION, "")
+        return str(found).encode("latin-1").decode("utf-8")  # Pillow takes every byte of it for a letter
     except (OSError, SyntaxError, ValueError):  # no picture, Exif that is cut off, letters of another kind
         return ""
 
@@ -196,7 +196,7 @@ def _write(canvas_hwc: np.ndarray, path: Path, title: str) -> None:
 
 
 def _about(title: str) -> np.ndarray:
-    """The title as Exif, uint8 B: a page that shows the sheet need not say it again."""
+    """The title as Exif, uint8 B: a page that shows the sheet need not repeat it."""
     exif = Image.Exif()
     exif[DESCRIPTION] = title.encode("utf-8")
     return np.frombuffer(exif.tobytes().removeprefix(b"Exif\x00\x00"), np.uint8)  # OpenCV writes that head itself

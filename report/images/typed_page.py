@@ -22,7 +22,7 @@ PAGE_PX, COLUMNS = 426, 2  # two pages are as wide as the column of the report
 MARGIN_PX, LINE_PX, LETTER_PX = 30, 14, 10
 LINES = (PAGE_PX - 2 * MARGIN_PX) // LINE_PX
 PAPER, INK, PENCIL = (248, 246, 240), (28, 28, 30), (150, 146, 138)
-# (column, width) in letters of a page of 60. What is said has more room than on a set, for verse is not to be broken.
+# (column, width) in letters of a page of 60. Dialogue has more room than on a set, so that verse is not broken.
 ACTION, SPEECH, ASIDE, CUE, CUT = (0, 60), (10, 48), (16, 32), (22, 38), (40, 20)
 PLACES = {"dialogue": SPEECH, "lyrics": SPEECH, "parenthetical": ASIDE, "character": CUE, "transition": CUT}
 BELOW_CUE = frozenset({"dialogue", "parenthetical", "lyrics"})

@@ -68,7 +68,7 @@ def picture(path: Path, caption: str = "") -> Picture | None:
 
 
 def _moves(data: bytes) -> bool:
-    """True if it is an animated WebP: that is said in the head of the file (RFC 9649, section 2.7)."""
+    """True if it is an animated WebP, by the head of the file (RFC 9649, section 2.7)."""
     return data[8:16] == b"WEBPVP8X" and bool(data[20] & ANIMATED)
 
 

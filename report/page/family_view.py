@@ -13,11 +13,11 @@ import yaml
 
 from models.components.figures import figure_name
 from report.components import Bar, Chart, attempt, chart, note, scalars
+from report.compression.view import SearchView, fill_search, rival_name
 from report.data.decisions import Decision
 from report.data.loaders import Collection, FamilyFacts, counts, pictures
 from report.formatting import NONE, TIMES, bytes_text, credit_line, figure_text, part_name
 from report.images import charts
-from report.ladder.view import LadderView, fill_ladder, rival_name
 from report.page.data_uri import Picture, picture
 from report.text.messages import outcome_text
 
@@ -88,7 +88,7 @@ class FamilyView:
     pairs: list[Pair] = field(default_factory=list)
     parity: list[tuple[str, str]] = field(default_factory=list)
     machine: str = ""
-    ladder: LadderView = field(default_factory=LadderView)
+    search: SearchView = field(default_factory=SearchView)
     peak: bool = False  # whether the figure of memory has to be explained
     decision_note: str = ""
     decision_title: str = ""
@@ -115,7 +115,7 @@ def family_view(
     """Everything about a family; each part stands alone, so that one broken file costs one part."""
     view = FamilyView(facts.name, decision=decision, version=_in_use(facts.name, nightly, decision))
     attempt(view, _augmented, facts, collection, nightly)
-    for part in (_training, _scores, _classifier, _compared, _ladder, _decided, _origin, _frames):
+    for part in (_training, _scores, _classifier, _compared, _search, _decided, _origin, _frames):
         attempt(view, part, facts, nightly)
     return view
 
@@ -198,8 +198,8 @@ def _as_given_text(metrics: dict[str, Any]) -> str:
     number, kept = given.pop("samples", 0), metrics.get("samples", 0)
     if not isinstance(number, int) or not isinstance(kept, int) or number <= kept:
         return ""
-    told = ", ".join(f"{figure_name(name)} {figure_text(value)}" for name, value in given.items())
-    return f"Over all {number:,} test samples, those {number - kept:,} too that clean dropped: {told}."
+    figures = ", ".join(f"{figure_name(name)} {figure_text(value)}" for name, value in given.items())
+    return f"Over all {number:,} test samples, those {number - kept:,} too that clean dropped: {figures}."
 
 
 def _score_sources(view: FamilyView, sources: Any) -> None:  # noqa: ANN401  any JSON
@@ -306,8 +306,8 @@ def _millions(value: float) -> str:
     return f"{value / 1e6:,.2f} M"
 
 
-def _ladder(view: FamilyView, facts: FamilyFacts, nightly: NightlyRun) -> None:
-    fill_ladder(view.ladder, facts, nightly, view.decision)
+def _search(view: FamilyView, facts: FamilyFacts, nightly: NightlyRun) -> None:
+    fill_search(view.search, facts, nightly, view.decision)
 
 
 def _decided(view: FamilyView, facts: FamilyFacts, nightly: NightlyRun) -> None:

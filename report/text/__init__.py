@@ -1,1 +1,1 @@
-"""The report in words: messages and the table in the terminal."""
+"""The report as text: messages and the table in the terminal."""

@@ -41,8 +41,8 @@ def run_table(
         width: Columns of the terminal.
         colour: Whether it understands ANSI colours.
     """
-    said = io.StringIO()
-    console = Console(file=said, width=width, force_terminal=colour, color_system="standard" if colour else None)
+    output = io.StringIO()
+    console = Console(file=output, width=width, force_terminal=colour, color_system="standard" if colour else None)
     known = as_decisions(decisions)
     console.print(_stages(nightly))
     if known:
@@ -55,7 +55,7 @@ def run_table(
     console.print(
         _where(nightly, page, known), soft_wrap=True
     )  # paths and addresses stay whole, so that they can be pasted
-    return said.getvalue()
+    return output.getvalue()
 
 
 def _word(nightly: NightlyRun) -> str:
@@ -122,7 +122,7 @@ def pager_text(nightly: NightlyRun) -> str:
     lines = [head + first]
     lines += [f"{'also':<{len(head)}}{failure_text(failure)}" for failure in failures[1:]]
     lines.append(in_use(nightly))
-    for failure in failures:  # of several, each remedy says what it is for
+    for failure in failures:  # of several, each remedy names what it is for
         whose = f"{failure.family or failure.stage}: " if len(failures) > 1 else ""
         lines += [f"fix    {whose}{failure.remedy}"] if failure.remedy else []
     for failure in failures[:1]:

@@ -62,7 +62,7 @@ def write_failure(root: Path, stage: str, item: str, error: BaseException) -> Fa
 
 
 def describe(stage: str, item: str, error: BaseException) -> Failure:
-    """The kind of an error, in words that say what to do."""
+    """The kind, message and remedy of an error."""
     text = "".join(traceback.format_exception(error))
     kind, message, remedy = _judged(error)
     return Failure(stage=stage, item=item, kind=kind, message=message, remedy=remedy, traceback=text)

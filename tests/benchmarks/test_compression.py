@@ -20,7 +20,7 @@ from benchmarks.support.resnet import STEMS, ResNet
 from benchmarks.within import Clock, Spent, epochs_that_fit
 from tests.support.raw import encode, photo
 
-PICK = "rung: student"
+PICK = "candidate: student"
 
 
 def faces(folder, counts=(("train", 40), ("validation", 8)), labels=("angry", "happy", "sad")):

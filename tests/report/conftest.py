@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from compression.search.candidates import Ladder, Rung
+from compression.search.candidates import MeasuredCandidate, SearchResult
 from curation.store.sample_set import write_set
 from models.family import Budget
 from report.data.run import Failure, NightlyRun, StageRun
@@ -280,42 +280,42 @@ def strain(root: Path) -> None:
     table["label"] = [labels[i % 20] for i in range(len(table))]
     table["source"] = "source_without_any_blank_" * 4
     table.to_parquet(root / "build/clean/faces/samples.parquet")
-    forms = [(f"student_{'wide_' * n}{n}, static int8 {'save_' * 9}", 0.9 + n / 99, n, 10**n) for n in range(1, 9)]
-    write_ladder(root, Budget(max_latency_ms=2.5, max_bytes=900), ("teacher, float", 0.9, 9.0, 10**9), *forms)
+    wide = [(f"student_{'wide_' * n}{n}, static int8 {'save_' * 9}", 0.9 + n / 99, n, 10**n) for n in range(1, 9)]
+    write_search(root, Budget(max_latency_ms=2.5, max_bytes=900), ("teacher, float", 0.9, 9.0, 10**9), *wide)
     write_decision(root, reasons=["reason_" * 60])
 
 
-def write_ladder(root: Path, budget: Budget, *rungs: tuple[str, float, float, int]) -> dict:
-    """build/expression/ladder as compress writes it, from the name, objective, ms and bytes of each rung."""
-    made = tuple(Rung(*figures, 72.0, figures[0], "float: /network/head/Gemm") for figures in rungs)
-    Ladder("macro_f1", {}, made).write(root / "build/expression/ladder", budget)
-    return json.loads((root / "build/expression/ladder/ladder.json").read_text())
+def write_search(root: Path, budget: Budget, *candidates: tuple[str, float, float, int]) -> dict:
+    """build/expression/search as compress writes it, from the name, objective, ms and bytes of each candidate."""
+    made = tuple(MeasuredCandidate(*figures, 72.0, figures[0], "float: /network/head/Gemm") for figures in candidates)
+    SearchResult("macro_f1", {}, made).write(root / "build/expression/search", budget)
+    return json.loads((root / "build/expression/search/search.json").read_text())
 
 
-def write_whole_ladder(root: Path) -> None:
+def write_whole_search(root: Path) -> None:
     """One with all that a row can hold: students, layers in float, standard errors, minutes, limits that are missed."""
     student, save = "student 16-32-64-128", "static int8 save 2 layers"
-    rungs = (
-        Rung(f"{student}, {save}", 0.8425, 0.596, 464_372, 6.8, "a", "float: /network/stem/Conv", 0.0086),
-        Rung(f"{student}, static int8 percentile", 0.8399, 12.659, 457_728, 1.5, "b", "", 0.0085),
-        Rung(f"{student}, float", 0.8423, 20.846, 1_600_000, 231.0, "c", "", 0.0086),
-        Rung(f"teacher quantisation-aware, {save}", 0.8517, 21.21, 1_700_000, 754.0, "d", "", 0.0022),
-        Rung("teacher, float", 0.8493, 122.46, 6_400_000, 1.8, "e"),
+    candidates = (
+        MeasuredCandidate(f"{student}, {save}", 0.8425, 0.596, 464_372, 6.8, "a", "float: /network/stem/Conv", 0.0086),
+        MeasuredCandidate(f"{student}, static int8 percentile", 0.8399, 12.659, 457_728, 1.5, "b", "", 0.0085),
+        MeasuredCandidate(f"{student}, float", 0.8423, 20.846, 1_600_000, 231.0, "c", "", 0.0086),
+        MeasuredCandidate(f"teacher quantisation-aware, {save}", 0.8517, 21.21, 1_700_000, 754.0, "d", "", 0.0022),
+        MeasuredCandidate("teacher, float", 0.8493, 122.46, 6_400_000, 1.8, "e"),
     )
     budget = Budget(max_objective_drop=0.01, max_latency_ms=20.0, max_bytes=5_000_000)
-    Ladder("macro_f1", {}, rungs).write(root / "build/expression/ladder", budget)
+    SearchResult("macro_f1", {}, candidates).write(root / "build/expression/search", budget)
 
 
 @pytest.fixture
-def ladder(tmp_path):
-    """A ladder.json out of a budget and rungs, read."""
-    return lambda rungs, **budget: write_ladder(tmp_path, Budget(**budget), *rungs)
+def search_json(tmp_path):
+    """A search.json out of a budget and candidates, read."""
+    return lambda candidates, **budget: write_search(tmp_path, Budget(**budget), *candidates)
 
 
 @pytest.fixture
-def climb(tree):
-    """Writes a ladder into the tree."""
-    return lambda rungs, **budget: write_ladder(tree, Budget(**budget), *rungs)
+def searched(tree):
+    """Writes a compression search into the tree."""
+    return lambda candidates, **budget: write_search(tree, Budget(**budget), *candidates)
 
 
 @pytest.fixture
@@ -338,9 +338,9 @@ def pages(whole_tree, drawing_tree, tmp_path_factory):
     strain(odd)
     runs = {"good": (whole_tree, good_run()), "failed": (whole_tree, bad_run()), "odd": (odd, odd_run())}
     runs["drawing"] = (drawing_tree, with_family(good_run()))
-    climbed = Path(shutil.copytree(whole_tree, folder / "climbed-tree"))
-    write_whole_ladder(climbed)
-    runs["climbed"] = (climbed, good_run())
+    long = Path(shutil.copytree(whole_tree, folder / "long-tree"))
+    write_whole_search(long)
+    runs["long"] = (long, good_run())
     return {name: build(root, folder / name, nightly) for name, (root, nightly) in runs.items()}
 
 

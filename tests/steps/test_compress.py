@@ -9,7 +9,7 @@ from models.expression import family
 from models.expression.params import ExpressionParams
 from models.family import Budget
 from rushes.inference.cpu import processor
-from steps.compress import judged_here, trained
+from steps.compress import judged_here, remove_earlier_cache, trained
 from steps.runtime.failures import describe
 from tests.support.sets import small_set
 from training.divergence import NotFiniteError
@@ -30,6 +30,16 @@ def test_milliseconds_of_another_machine_are_not_judged_here(capsys):
 
     assert budget == Budget(max_objective_drop=0.01, max_latency_ms=None, max_bytes=9.0)
     assert "milliseconds are not judged: settings mean those of Laptop" in capsys.readouterr().out
+
+
+def test_the_cache_of_earlier_versions_is_removed(tmp_path):
+    """That of this family alone; twice is as good as once."""
+    for item in ("expression", "scene"):
+        (tmp_path / "rungs" / item / "0123456789abcdef").mkdir(parents=True)
+    for _ in range(2):
+        remove_earlier_cache(tmp_path, "expression")
+
+    assert [path.name for path in (tmp_path / "rungs").iterdir()] == ["scene"]
 
 
 def test_weights_that_are_nan_are_refused_by_name(tmp_path):

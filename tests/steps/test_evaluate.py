@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from compression.measure.outputs import AnswersError
+from compression.measure.outputs import OutputsError
 from compression.prove import ParityError
 from curation.store.sample_set import DROPPED, SampleSet, write_set
 from models.families import by_name
@@ -76,8 +76,8 @@ def test_bundle_is_the_candidate_with_its_certificate(evaluated):
 @pytest.mark.parametrize(
     ("folder", "error", "told"),
     [
-        ("candidate", AnswersError, r"candidate: probabilities differs by [\d.]+% of its largest value"),
-        ("ladder/source", ParityError, "source: probabilities of the exported graph differs from its network"),
+        ("candidate", OutputsError, r"candidate: probabilities differs by [\d.]+% of its largest value"),
+        ("search/source", ParityError, "source: probabilities of the exported graph differs from its network"),
         ("reference", ParityError, "reference: probabilities of the exported graph differs from its network"),
     ],
 )
@@ -159,7 +159,7 @@ def test_labels_without_samples_are_named(tree):
 
     assert lines == [
         "no sample of contempt in train: it is not learned\n",
-        "no sample of contempt in test: no figure says how well it is read\n",
+        "no sample of contempt in test: no figure measures how well it is read\n",
     ]
     assert evaluate.lines_of_absent(samples, samples.labels) == []
 

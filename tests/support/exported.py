@@ -11,9 +11,9 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from compression.measure.outputs import ANSWERS, write_answers
+from compression.measure.outputs import OUTPUTS, write_outputs
 from compression.search.candidate import compress, reference, seal
-from compression.search.candidates import Ladder, Rung
+from compression.search.candidates import MeasuredCandidate, SearchResult
 from models.expression import family
 from models.expression.params import CompressParams
 from models.family import Asset, Budget
@@ -39,16 +39,18 @@ def no_asset(_asset: Asset) -> bytes:
 
 
 def export_all(samples: SampleSet, folder: Path) -> None:
-    """FOLDER/reference, FOLDER/candidate and FOLDER/ladder/source."""
+    """FOLDER/reference, FOLDER/candidate and FOLDER/search/source."""
     graphs = reference(SMALL, quickly_trained(samples), samples, PARAMS, folder / "reference", no_asset)
     compress(SMALL, samples, PARAMS, graphs, folder / "reference", folder / "candidate")
     seal(SMALL, samples, graphs, no_asset, folder / "candidate")
-    shutil.copytree(folder / "reference", folder / "ladder" / "source")
-    rungs = tuple(Rung(f"teacher, {form}", 0.9, 1.0, 1, 1.0, form) for form in ("float", "static int8 minmax"))
-    Ladder("macro_f1", {}, rungs).write(folder / "ladder", Budget())
+    shutil.copytree(folder / "reference", folder / "search" / "source")
+    candidates = tuple(
+        MeasuredCandidate(f"teacher, {one}", 0.9, 1.0, 1, 1.0, one) for one in ("float", "static int8 minmax")
+    )
+    SearchResult("macro_f1", {}, candidates).write(folder / "search", Budget())
     bundle = read_bundle(folder / "candidate")
-    write_answers(bundle, folder / "ladder" / "source")
-    (bundle.folder / ANSWERS).rename(folder / "ladder" / "source" / ANSWERS)
+    write_outputs(bundle, folder / "search" / "source")
+    (bundle.folder / OUTPUTS).rename(folder / "search" / "source" / OUTPUTS)
 
 
 def reseal(folder: Path, name: str = "expression.onnx") -> None:

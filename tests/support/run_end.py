@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 End = dict[str, object]
 
 DRAFTS = (".part", ".partial", ".tmp")
-MEASURED = ("bundle", "scores", "ladder")  # outs that hold latencies, which no two runs share
-TIMES = ("latency_ms", "seconds")  # of a form in the ladder
+MEASURED = ("bundle", "scores", "search")  # outs that hold latencies, which no two runs share
+TIMES = ("latency_ms", "seconds")  # of a candidate
 VERSIONS = "select name, version, source is not null from model_versions order by name, version"
 DIGESTS = "select name, version, value from model_version_tags where key = 'rushes.digest' order by name, version"
 ALIASES = "select name, alias, version from registered_model_aliases order by name, alias"
@@ -34,7 +34,7 @@ def end_of(root: Path) -> End:
     return {
         "datasets.dvc": (root / "datasets.dvc").read_text(),
         "outs": _outs(root),
-        "ladder": _ladder(root),
+        "search": _candidates(root),
         "tags": git(root, "tag").split(),
         "git": sorted(git(root, "status", "--porcelain").splitlines()),
         "inbox": sorted(str(path.relative_to(root)) for path in (root / "inbox").rglob("*") if path.is_file()),
@@ -76,11 +76,11 @@ def _outs(root: Path) -> dict[str, object]:
     }
 
 
-def _ladder(root: Path) -> list[dict[str, object]]:
-    """The forms that were compressed, less what was measured of them."""
-    path = root / "build/expression/ladder/ladder.json"
-    rungs = json.loads(path.read_text())["rungs"] if path.is_file() else []
-    return [{name: value for name, value in rung.items() if name not in TIMES} for rung in rungs]
+def _candidates(root: Path) -> list[dict[str, object]]:
+    """The candidates of the search, less what was measured of them."""
+    path = root / "build/expression/search/search.json"
+    candidates = json.loads(path.read_text())["candidates"] if path.is_file() else []
+    return [{name: value for name, value in candidate.items() if name not in TIMES} for candidate in candidates]
 
 
 def _drafts(root: Path) -> list[str]:

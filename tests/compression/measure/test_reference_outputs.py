@@ -18,7 +18,7 @@ def built(tmp_path_factory):
     """The int8 graph of a small network that has learned something, and what it was made from."""
     folder = tmp_path_factory.mktemp("references")
     export_all(small_set(folder / "set", {"train": 64, "validation": 48, "test": 32}), folder)
-    return read_bundle(folder / "candidate").path("graph"), folder / "ladder" / "source"
+    return read_bundle(folder / "candidate").path("graph"), folder / "search" / "source"
 
 
 def test_the_same_machine_holds_them(built):

@@ -31,10 +31,10 @@ def network(samples):
     return quickly_trained(samples)
 
 
-def narrow(network, samples, tuning=family.tuning, share=0.5, params=HALF):
+def narrow(network, samples, fine_tuning=family.fine_tuning, share=0.5, params=HALF):
     """Without any fine-tuning; and how often there would have been some."""
     tuned = []
-    narrow = narrowed(network, share, tuning, samples, params, lambda _network, number: tuned.append(number))
+    narrow = narrowed(network, share, fine_tuning, samples, params, lambda _network, number: tuned.append(number))
     return narrow, tuned
 
 
@@ -77,8 +77,8 @@ def test_dead_channels_go_first(network, samples, importance):
             if isinstance(layer, nn.Conv2d | nn.Linear) and name != "body.0.first"
         ]
 
-    tuning = replace(family.tuning, kept=others)
-    small, _ = narrow(planted, samples, tuning, params=Prune(scope="layer", importance=importance, rounds=1))
+    fine_tuning = replace(family.fine_tuning, kept=others)
+    small, _ = narrow(planted, samples, fine_tuning, params=Prune(scope="layer", importance=importance, rounds=1))
     pictures = torch.randn(8, 1, 16, 16, generator=torch.Generator().manual_seed(0))
 
     assert widths_of(small)["body.0.first"] == (16, 8)

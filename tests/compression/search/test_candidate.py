@@ -14,7 +14,7 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from compression.measure.outputs import ANSWERS, PARITY, write_answers
+from compression.measure.outputs import OUTPUTS, PARITY, write_outputs
 from compression.methods.quantise import quantise_static
 from compression.prove import ParityError, certificate, parity
 from compression.search.candidate import compress, reference, seal
@@ -127,8 +127,8 @@ def test_only_what_was_learned_is_compressed_and_counted(built, tmp_path):
     compress(travelling, samples, PARAMS, graphs, tmp_path / "reference", tmp_path / "candidate")
     seal(travelling, samples, graphs, lambda _: encoder, tmp_path / "candidate")
     bundles = [read_bundle(tmp_path / name) for name in ("reference", "candidate")]
-    write_answers(bundles[1], tmp_path / "reference")
-    (tmp_path / "candidate" / ANSWERS).rename(tmp_path / "reference" / ANSWERS)
+    write_outputs(bundles[1], tmp_path / "reference")
+    (tmp_path / "candidate" / OUTPUTS).rename(tmp_path / "reference" / OUTPUTS)
 
     assert (bundles[1].folder / "encoder.onnx").read_bytes() == encoder
     assert [list(bundle.graphs) for bundle in bundles] == [["expression.onnx"]] * 2
@@ -185,7 +185,7 @@ def test_the_test_split_stays_shut(built, tmp_path):
 def test_the_certificate_speaks_of_this_bundle(built):
     """Digest, both sets of metrics, bytes and latency of both, and the machine."""
     samples, folder = built
-    bundles = [read_bundle(folder / name) for name in ("ladder/source", "candidate")]
+    bundles = [read_bundle(folder / name) for name in ("search/source", "candidate")]
 
     scores = [SMALL.score(bundle, samples, "test", no_asset) for bundle in bundles]
     proof = certificate(SMALL, bundles[0], *bundles, *scores)
@@ -199,7 +199,7 @@ def test_the_certificate_speaks_of_this_bundle(built):
 def test_the_certificate_says_what_it_costs(built):
     """Percentiles on one and two threads, multiply-adds, memory; and the budget and its machine if there is one."""
     _, folder = built
-    bundles = [read_bundle(folder / name) for name in ("ladder/source", "candidate")]
+    bundles = [read_bundle(folder / name) for name in ("search/source", "candidate")]
     scores = Scores(pd.DataFrame(), {})
     budget = Budget(max_latency_ms=1.0)
 

@@ -1,4 +1,4 @@
-"""The climb: rungs are made once, students learn from the teacher, and what has lost too much is not shipped."""
+"""The search: candidates are made once, students learn from the teacher, and what has lost too much is not shipped."""
 
 import math
 import os
@@ -11,10 +11,10 @@ import pytest
 
 from compression.methods import networks
 from compression.prove import parity
-from compression.search import search as climbing
+from compression.search import search as search_module
 from compression.search.candidates import OverBudgetError
 from compression.search.sealed_json import read_sealed, write_sealed
-from compression.search.search import JUDGED, Climb, tidy
+from compression.search.search import JUDGED, CompressionSearch, tidy
 from compression.search.uncertainty import standard_error
 from curation.store.sample_set import SampleSet
 from models.expression.params import CompressParams, ExpressionParams, TrainParams
@@ -34,16 +34,16 @@ COMPRESS = CompressParams(
 )
 WEAK = "student 8-8"
 NAMES = [
-    f"{network}, {form}"
+    f"{network}, {quantisation}"
     for network in ("teacher", "student 8-8")
-    for form in ("float", "static int8 minmax", "static int8 percentile")
+    for quantisation in ("float", "static int8 minmax", "static int8 percentile")
 ]
 
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory):
     """Nobody has opened its test split: there is none. All training labels are wrong, one after the other."""
-    samples = small_set(tmp_path_factory.mktemp("climb") / "set", {"train": 64, "validation": 32})
+    samples = small_set(tmp_path_factory.mktemp("search") / "set", {"train": 64, "validation": 32})
     table = samples.table
     table.loc[table["split"] == "train", "label"] = np.resize(samples.labels, 3 * 64)
     table.to_parquet(samples.folder / "samples.parquet")
@@ -58,42 +58,44 @@ def teacher(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def made(samples, teacher, tmp_path_factory):
-    """A climb and its ladder."""
-    climb = climb_of(samples, tmp_path_factory.mktemp("shelf"))
-    return climb, climb.ladder(teacher)
+    """A search and its result."""
+    search = search_of(samples, tmp_path_factory.mktemp("cache"))
+    return search, search.run(teacher)
 
 
-def climb_of(samples, shelf, **changes):
-    """With the small recipe."""
+def search_of(samples, cache, **changes):
+    """With the small config."""
     params = ExpressionParams(train=TRAIN, compress=COMPRESS, budget=Budget(max_objective_drop=0.3))
-    return replace(Climb(SMALL, params, samples, samples, no_asset, shelf), **changes)
+    return replace(CompressionSearch(SMALL, params, samples, samples, no_asset, cache), **changes)
 
 
-def by_name(ladder):
-    """Its rungs."""
-    return {rung.name: rung for rung in ladder.rungs}
+def by_name(result):
+    """Its candidates."""
+    return {candidate.name: candidate for candidate in result.candidates}
 
 
-def test_every_form_is_made_and_judged(made):
+def test_every_candidate_is_made_and_judged(made):
     """Of both networks; int8 and the student are smaller, and each is judged by validation."""
-    rungs = by_name(made[1])
+    candidates = by_name(made[1])
 
-    assert list(rungs) == NAMES
-    assert rungs["teacher, float"].objective > 0.9
-    assert rungs["teacher, static int8 minmax"].size_bytes < 0.6 * rungs["teacher, float"].size_bytes
-    assert rungs["student 8-8, float"].size_bytes < 0.4 * rungs["teacher, float"].size_bytes
-    assert all(rung.latency_ms > 0 for rung in rungs.values())
+    assert list(candidates) == NAMES
+    assert candidates["teacher, float"].objective > 0.9
+    assert candidates["teacher, static int8 minmax"].size_bytes < 0.6 * candidates["teacher, float"].size_bytes
+    assert candidates["student 8-8, float"].size_bytes < 0.4 * candidates["teacher, float"].size_bytes
+    assert all(candidate.latency_ms > 0 for candidate in candidates.values())
 
 
-def test_what_is_lost_is_told_with_its_doubt(samples, teacher, tmp_path):
+def test_a_drop_has_its_standard_error(samples, teacher, tmp_path):
     """Planted: a student of the wrong labels alone. What it loses is as sure as a bootstrap of the same faces says."""
     wrong = COMPRESS.model_copy(update={"teacher_weight": 0.0, "calibrations": ("minmax",)})
     params = ExpressionParams(train=TRAIN, compress=wrong, budget=Budget(max_objective_drop=0.3))
-    rungs = by_name(climb_of(samples, tmp_path, params=params).ladder(teacher))
-    rows = [pd.read_parquet(tmp_path / rungs[f"{name}, float"].folder / "rows.parquet") for name in ("teacher", WEAK)]
+    candidates = by_name(search_of(samples, tmp_path, params=params).run(teacher))
+    rows = [
+        pd.read_parquet(tmp_path / candidates[f"{name}, float"].folder / "rows.parquet") for name in ("teacher", WEAK)
+    ]
 
-    assert rungs["teacher, float"].doubt == 0.0
-    assert rungs[f"{WEAK}, float"].doubt == standard_error(SMALL.objective, *rows) > 0.01
+    assert candidates["teacher, float"].standard_error == 0.0
+    assert candidates[f"{WEAK}, float"].standard_error == standard_error(SMALL.objective, *rows) > 0.01
     assert len(rows[0]) == len(samples.kept("validation"))
 
 
@@ -113,64 +115,64 @@ def test_a_student_learns_from_pictures_without_a_label(teacher, tmp_path):
     table.loc[gone, "row"] = np.arange(gone.sum())
     table.to_parquet(samples.folder / "samples.parquet")
     samples = SampleSet(samples.folder)
-    climb = climb_of(samples, tmp_path / "shelf")
+    search = search_of(samples, tmp_path / "cache")
     blind = replace(SMALL, distillation=replace(SMALL.distillation, unlabelled=False))
-    found = [by_name(one.ladder(teacher))["student 8-8, float"].objective for one in (
-        climb, replace(climb, family=blind, shelf=tmp_path / "blind")
+    found = [by_name(one.run(teacher))["student 8-8, float"].objective for one in (
+        search, replace(search, family=blind, cache=tmp_path / "blind")
     )]  # fmt: skip
 
     assert found[0] > 0.8 > found[1]
 
 
 def test_the_pick_is_laid_out(made, tmp_path):
-    """As a bundle, without what the shelf keeps for itself; beside it what its own network answers."""
-    climb, ladder = made
-    pick = climb.install(ladder, tmp_path / "candidate", tmp_path / "source")
+    """As a bundle, without what the cache keeps for itself; beside it the outputs of its own network."""
+    search, result = made
+    pick = search.install(result, tmp_path / "candidate", tmp_path / "source")
     bundle = read_bundle(tmp_path / "candidate")
 
-    assert pick == ladder.pick(climb.params.budget)
+    assert pick == result.pick(search.params.budget)
     assert set(bundle.manifest.files) == {"expression.onnx", "detector.tflite"}
     assert sorted(path.name for path in bundle.folder.iterdir()) == sorted([*bundle.manifest.files, "manifest.json"])
     assert (tmp_path / "source" / "parity.npz").is_file()
 
 
 def test_what_is_there_is_not_made_again(made, teacher, samples, monkeypatch):
-    """Another climb over the same shelf trains, quantises, judges and measures nothing: the same pick."""
-    monkeypatch.setattr(climbing, "interleaved_percentiles_ms", None)
+    """Another search over the same cache trains, quantises, judges and measures nothing: the same pick."""
+    monkeypatch.setattr(search_module, "interleaved_percentiles_ms", None)
     monkeypatch.setattr(networks, "fit", None)
-    monkeypatch.setattr(climbing, "compress", None)
-    monkeypatch.setattr(climbing, "reference", None)
-    climb = climb_of(samples, made[0].shelf)
+    monkeypatch.setattr(search_module, "compress", None)
+    monkeypatch.setattr(search_module, "reference", None)
+    search = search_of(samples, made[0].cache)
 
-    assert climb.ladder(teacher).rungs == made[1].rungs
+    assert search.run(teacher).candidates == made[1].candidates
 
 
-def test_one_more_rung_asks_for_no_other(made, teacher, samples, monkeypatch):
+def test_one_more_candidate_remakes_no_other(made, teacher, samples, monkeypatch):
     """Another student and another way of calibrating: these are made, and what was there stays as it is."""
     fits, fit = [], networks.fit
     monkeypatch.setattr(networks, "fit", lambda *given, **named: fits.append(given[1].widths) or fit(*given, **named))
-    made_now, compress = [], climbing.compress
-    monkeypatch.setattr(climbing, "compress", lambda *given: made_now.append(given[5].name) or compress(*given))
+    made_now, compress = [], search_module.compress
+    monkeypatch.setattr(search_module, "compress", lambda *given: made_now.append(given[5].name) or compress(*given))
     more = {"students": ((8, 8), (8, 16)), "calibrations": ("minmax", "percentile", "entropy"), "float_layers": (1,)}
     params = made[0].params.model_copy(update={"compress": COMPRESS.model_copy(update=more)})
-    rungs = by_name(climb_of(samples, made[0].shelf, params=params).ladder(teacher))
+    candidates = by_name(search_of(samples, made[0].cache, params=params).run(teacher))
 
     assert fits == [(8, 16)]
-    assert len(rungs) == 3 * 5
+    assert len(candidates) == 3 * 5
     assert len(made_now) == 3 * 4 - 4
-    assert [rungs[name].folder for name in NAMES] == [by_name(made[1])[name].folder for name in NAMES]
+    assert [candidates[name].folder for name in NAMES] == [by_name(made[1])[name].folder for name in NAMES]
 
 
-def test_another_recipe_of_a_student_is_another_student(made, teacher, samples, monkeypatch):
-    """How it is taught belongs to it; the trained network's own forms stay."""
-    made_now, compress = [], climbing.compress
-    monkeypatch.setattr(climbing, "compress", lambda *given: made_now.append(given[5].name) or compress(*given))
+def test_another_config_of_a_student_is_another_student(made, teacher, samples, monkeypatch):
+    """How it is taught belongs to it; the trained network's own candidates stay."""
+    made_now, compress = [], search_module.compress
+    monkeypatch.setattr(search_module, "compress", lambda *given: made_now.append(given[5].name) or compress(*given))
     params = made[0].params.model_copy(update={"compress": COMPRESS.model_copy(update={"temperature": 4.0})})
-    rungs = by_name(climb_of(samples, made[0].shelf, params=params).ladder(teacher))
+    candidates = by_name(search_of(samples, made[0].cache, params=params).run(teacher))
 
     assert len(made_now) == 2
     assert all(name.startswith("student-8-8") for name in made_now)
-    assert rungs["student 8-8, float"].folder != by_name(made[1])["student 8-8, float"].folder
+    assert candidates["student 8-8, float"].folder != by_name(made[1])["student 8-8, float"].folder
 
 
 def test_a_student_that_diverges_is_left_out(teacher, samples, tmp_path, monkeypatch):
@@ -181,61 +183,63 @@ def test_a_student_that_diverges_is_left_out(teacher, samples, tmp_path, monkeyp
         raise DivergedError(figure, 0)
 
     monkeypatch.setattr(networks, "fit", diverges)
-    ladder = climb_of(samples, tmp_path).ladder(teacher)
+    result = search_of(samples, tmp_path).run(teacher)
 
-    assert list(by_name(ladder)) == NAMES[:3]
+    assert list(by_name(result)) == NAMES[:3]
     reason = "training diverged in epoch 1: val/loss became NaN or infinite: lower train.learning_rate in params.yaml"
-    assert ladder.failed == {"student 8-8": reason}
+    assert result.failed == {"student 8-8": reason}
 
 
 def test_before_nothing_is_shipped_it_is_measured_again(made, teacher, samples, monkeypatch):
     """Planted: milliseconds of an hour when the machine was busy. They are not believed a second time."""
-    climb = climb_of(samples, made[0].shelf)
-    tight = climb.params.model_copy(update={"budget": Budget(max_objective_drop=0.3, max_latency_ms=50.0)})
-    climb = replace(climb, params=tight)
-    known = read_sealed(climb.shelf / climbing.LATENCIES)
+    search = search_of(samples, made[0].cache)
+    tight = search.params.model_copy(update={"budget": Budget(max_objective_drop=0.3, max_latency_ms=50.0)})
+    search = replace(search, params=tight)
+    known = read_sealed(search.cache / search_module.LATENCIES)
     busy = known | {"ms": dict.fromkeys(known["ms"], 1e3)}
-    write_sealed(climb.shelf / climbing.LATENCIES, busy)
+    write_sealed(search.cache / search_module.LATENCIES, busy)
 
-    assert climb.ladder(teacher).pick(tight.budget) is not None
-    monkeypatch.setattr(climbing, "interleaved_percentiles_ms", None)
-    assert climb.ladder(teacher).pick(tight.budget) is not None
+    assert search.run(teacher).pick(tight.budget) is not None
+    monkeypatch.setattr(search_module, "interleaved_percentiles_ms", None)
+    assert search.run(teacher).pick(tight.budget) is not None
 
 
 def test_what_was_laid_out_before_gives_way(made, tmp_path):
     """Twice by hand, without DVC: the second is as the first."""
-    climb, ladder = made
+    search, result = made
     for _ in range(2):
-        climb.install(ladder, tmp_path / "candidate", tmp_path / "source")
+        search.install(result, tmp_path / "candidate", tmp_path / "source")
         (tmp_path / "candidate" / "stray").write_text("of a run before")
 
-    assert (tmp_path / "source" / "answers.npz").is_file()
-    climb.install(ladder, tmp_path / "candidate", tmp_path / "source")
+    assert (tmp_path / "source" / "outputs.npz").is_file()
+    search.install(result, tmp_path / "candidate", tmp_path / "source")
     assert not (tmp_path / "candidate" / "stray").exists()
 
 
 def test_on_another_machine_it_is_measured_again(made, teacher, samples, monkeypatch):
-    """Nothing is made anew, but milliseconds hold for one machine."""
-    monkeypatch.setattr(climbing, "compress", None)
-    monkeypatch.setattr(climbing, "machine", lambda: {"processor": "Abacus"})
-    ladder = climb_of(samples, made[0].shelf).ladder(teacher)
+    """Nothing is made again, but milliseconds hold for one machine."""
+    monkeypatch.setattr(search_module, "compress", None)
+    monkeypatch.setattr(search_module, "machine", lambda: {"processor": "Abacus"})
+    result = search_of(samples, made[0].cache).run(teacher)
 
-    assert ladder.machine == {"processor": "Abacus"}
-    assert [rung.latency_ms for rung in ladder.rungs] != [rung.latency_ms for rung in made[1].rungs]
+    assert result.machine == {"processor": "Abacus"}
+    assert [candidate.latency_ms for candidate in result.candidates] != [
+        candidate.latency_ms for candidate in made[1].candidates
+    ]
 
 
-def test_a_damaged_rung_is_made_anew(made, teacher, samples, monkeypatch):
+def test_a_damaged_candidate_is_made_again(made, teacher, samples, monkeypatch):
     """Planted: a byte of one file. That one is made again, and the student is not trained for it."""
     monkeypatch.setattr(networks, "fit", None)
     name, made_again = "student 8-8, static int8 minmax", []
-    path = made[0].shelf / by_name(made[1])[name].folder / "expression.onnx"
+    path = made[0].cache / by_name(made[1])[name].folder / "expression.onnx"
     path.write_bytes(path.read_bytes()[:-1] + b"?")
-    compress = climbing.compress
-    monkeypatch.setattr(climbing, "compress", lambda *given: made_again.append(given[5].name) or compress(*given))
-    rungs = by_name(climb_of(samples, made[0].shelf).ladder(teacher))
+    compress = search_module.compress
+    monkeypatch.setattr(search_module, "compress", lambda *given: made_again.append(given[5].name) or compress(*given))
+    candidates = by_name(search_of(samples, made[0].cache).run(teacher))
 
     assert made_again == [path.parent.name]
-    assert rungs[name].objective == by_name(made[1])[name].objective
+    assert candidates[name].objective == by_name(made[1])[name].objective
 
 
 def test_a_calibration_of_constants_is_not_shipped(samples, teacher, tmp_path):
@@ -248,11 +252,11 @@ def test_a_calibration_of_constants_is_not_shipped(samples, teacher, tmp_path):
         compress=CompressParams(calibration_samples=16, quantisation_aware=QuantisationAware(epochs=0)),
         budget=Budget(max_objective_drop=0.1),
     )
-    climb = climb_of(samples, tmp_path / "shelf", family=black, params=params)
-    ladder = climb.ladder(teacher)
+    search = search_of(samples, tmp_path / "cache", family=black, params=params)
+    result = search.run(teacher)
 
-    assert by_name(ladder)["teacher, static int8 minmax"].objective < 0.8
-    assert climb.install(ladder, tmp_path / "candidate", tmp_path / "source").name == "teacher, float"
+    assert by_name(result)["teacher, static int8 minmax"].objective < 0.8
+    assert search.install(result, tmp_path / "candidate", tmp_path / "source").name == "teacher, float"
 
 
 def test_a_trained_network_that_gives_nan_is_named(samples, teacher, tmp_path):
@@ -262,30 +266,30 @@ def test_a_trained_network_that_gives_nan_is_named(samples, teacher, tmp_path):
         scores = SMALL.score(*given)
         return replace(scores, rows=scores.rows.assign(**{"p:happy": math.nan}))
 
-    climb = climb_of(samples, tmp_path / "shelf", family=replace(SMALL, score=score))
+    search = search_of(samples, tmp_path / "cache", family=replace(SMALL, score=score))
     with pytest.raises(NotFiniteError, match="macro_f1 of the trained network on the validation split") as caught:
-        climb.ladder(teacher)
+        search.run(teacher)
 
     assert "expression.train.learning_rate" in caught.value.remedy
 
 
-def test_narrower_and_spared_forms_are_rungs(samples, teacher, tmp_path, monkeypatch):
+def test_narrower_and_spared_networks_are_candidates(samples, teacher, tmp_path, monkeypatch):
     """A pruned network beside the trained one, and int8 with its two most hurt layers in float, which are named."""
     compress = CompressParams(calibration_samples=48, float_layers=(2,), prune=Prune(shares=(0.5,), epochs=2, rounds=1))
     params = ExpressionParams(train=TRAIN, compress=compress, budget=Budget(max_objective_drop=1.0))
-    climb = climb_of(samples, tmp_path / "shelf", params=params)
-    rungs = by_name(climb.ladder(teacher))
-    spared = rungs["teacher, static int8 save 2 layers"]
+    search = search_of(samples, tmp_path / "cache", params=params)
+    candidates = by_name(search.run(teacher))
+    spared = candidates["teacher, static int8 save 2 layers"]
 
-    assert len(rungs) == 6
+    assert len(candidates) == 6
     assert re.fullmatch(r"float: /network/\S+, /network/\S+", spared.note)
-    assert spared.size_bytes > rungs["teacher, static int8 minmax"].size_bytes
-    assert rungs["teacher pruned by 50%, float"].size_bytes < 0.6 * rungs["teacher, float"].size_bytes
-    assert rungs["teacher pruned by 50%, float"].objective > 0.7
+    assert spared.size_bytes > candidates["teacher, static int8 minmax"].size_bytes
+    assert candidates["teacher pruned by 50%, float"].size_bytes < 0.6 * candidates["teacher, float"].size_bytes
+    assert candidates["teacher pruned by 50%, float"].objective > 0.7
 
-    (climb.shelf / rungs["teacher pruned by 50%, float"].folder / JUDGED).unlink()
+    (search.cache / candidates["teacher pruned by 50%, float"].folder / JUDGED).unlink()
     monkeypatch.setattr(networks, "fit", None)
-    assert by_name(climb.ladder(teacher))["teacher pruned by 50%, float"].size_bytes < spared.size_bytes * 2
+    assert by_name(search.run(teacher))["teacher pruned by 50%, float"].size_bytes < spared.size_bytes * 2
 
 
 def test_what_rounding_costs_too_much_is_tuned_to_bear_it(samples, teacher, tmp_path):
@@ -294,34 +298,52 @@ def test_what_rounding_costs_too_much_is_tuned_to_bear_it(samples, teacher, tmp_
         calibration_samples=48, teacher_weight=1.0, quantisation_aware=QuantisationAware(epochs=6, rate=1.0)
     )
     params = ExpressionParams(train=TRAIN, compress=compress, budget=Budget(max_objective_drop=0.1))
-    climb = climb_of(samples, tmp_path / "shelf", params=params)
-    ladder = climb.ladder(with_loud_channel(teacher))
-    rungs = by_name(ladder)
+    search = search_of(samples, tmp_path / "cache", params=params)
+    result = search.run(with_loud_channel(teacher))
+    candidates = by_name(result)
 
-    assert rungs["teacher, float"].objective > 0.9
-    assert rungs["teacher, static int8 minmax"].objective < 0.8
-    assert rungs["teacher quantisation-aware, static int8 minmax"].objective > 0.85
-    assert climb.install(ladder, tmp_path / "candidate", tmp_path / "source").name.startswith("teacher quant")
+    assert candidates["teacher, float"].objective > 0.9
+    assert candidates["teacher, static int8 minmax"].objective < 0.8
+    assert candidates["teacher quantisation-aware, static int8 minmax"].objective > 0.85
+    assert search.install(result, tmp_path / "candidate", tmp_path / "source").name.startswith("teacher quant")
     assert parity(SMALL, read_bundle(tmp_path / "source"), read_bundle(tmp_path / "candidate"))["fp32_max"] < 1e-3
 
 
-def test_nothing_is_laid_out_where_no_rung_holds(made, tmp_path):
+def test_nothing_is_laid_out_where_no_candidate_holds(made, tmp_path):
     """A budget of a hundred bytes: the error names the nearest, and there is no candidate."""
-    climb, ladder = made
-    poor = climb.params.model_copy(update={"budget": Budget(max_bytes=100)})
+    search, result = made
+    poor = search.params.model_copy(update={"budget": Budget(max_bytes=100)})
 
-    with pytest.raises(OverBudgetError, match=r"no form of expression holds its budget\. The nearest: student 8-8"):
-        replace(climb, params=poor).install(ladder, tmp_path / "candidate", tmp_path / "source")
+    with pytest.raises(
+        OverBudgetError, match=r"no candidate of expression holds its budget\. The nearest: student 8-8"
+    ):
+        replace(search, params=poor).install(result, tmp_path / "candidate", tmp_path / "source")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_figure_that_is_cut_off_counts_as_none(made, teacher, samples):
-    """Planted: a run that was killed while it wrote. The rung is made anew."""
-    path = made[0].shelf / by_name(made[1])["teacher, float"].folder / JUDGED
+    """Planted: a run that was killed while it wrote. The candidate is made again."""
+    path = made[0].cache / by_name(made[1])["teacher, float"].folder / JUDGED
     path.write_text(path.read_text()[:9])
-    climb_of(samples, made[0].shelf).ladder(teacher)
+    search_of(samples, made[0].cache).run(teacher)
 
     assert read_sealed(path)["objective"] > 0.9
+
+
+def test_a_candidate_of_an_earlier_version_is_judged_again(made, teacher, samples, monkeypatch):
+    """Planted: figures and outputs under their earlier names. The student is not trained again, and nothing is left."""
+    monkeypatch.setattr(networks, "fit", None)
+    name = "student 8-8, float"
+    folder = made[0].cache / by_name(made[1])[name].folder
+    figures = read_sealed(folder / JUDGED)
+    (folder / "outputs.npz").rename(folder / "answers.npz")
+    earlier = {"doubt" if key == "standard_error" else key: value for key, value in figures.items()}
+    write_sealed(folder / JUDGED, earlier, ("answers.npz",))
+    candidates = by_name(search_of(samples, made[0].cache).run(teacher))
+
+    assert candidates[name].standard_error == by_name(made[1])[name].standard_error
+    assert not (folder / "answers.npz").exists()
+    assert (folder / "outputs.npz").is_file()
 
 
 def flip_a_bit(path):
@@ -331,33 +353,33 @@ def flip_a_bit(path):
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("name", [JUDGED, "rows.parquet", "answers.npz", "parity.npz", "manifest.json"])
-def test_a_flipped_bit_beside_a_rung_is_seen(made, teacher, samples, name, capsys):
+@pytest.mark.parametrize("name", [JUDGED, "rows.parquet", "outputs.npz", "parity.npz", "manifest.json"])
+def test_a_flipped_bit_beside_a_candidate_is_seen(made, teacher, samples, name, capsys):
     """In figures, scored rows or reference outputs: reported by name, made again, and the same comes out."""
-    folder = made[0].shelf / by_name(made[1])["teacher, float"].folder
+    folder = made[0].cache / by_name(made[1])["teacher, float"].folder
     flip_a_bit(folder / name)
-    rungs = by_name(climb_of(samples, made[0].shelf).ladder(teacher))
+    candidates = by_name(search_of(samples, made[0].cache).run(teacher))
 
     assert f"kept from an earlier run: {folder / name} is damaged" in capsys.readouterr().out
-    assert rungs["teacher, float"].objective == by_name(made[1])["teacher, float"].objective
-    assert read_sealed(folder / JUDGED)["objective"] == rungs["teacher, float"].objective
+    assert candidates["teacher, float"].objective == by_name(made[1])["teacher, float"].objective
+    assert read_sealed(folder / JUDGED)["objective"] == candidates["teacher, float"].objective
 
 
 def test_a_flipped_bit_in_a_students_weights_is_seen(made, teacher, samples, monkeypatch, capsys):
-    """Planted, with its forms gone: it is trained again, and nothing is exported from what is damaged."""
-    folder = made[0].shelf / by_name(made[1])["student 8-8, float"].folder
+    """Planted, with its candidates gone: it is trained again, and nothing is exported from what is damaged."""
+    folder = made[0].cache / by_name(made[1])["student 8-8, float"].folder
     (folder / JUDGED).unlink()
     flip_a_bit(folder / networks.WEIGHTS)
     fits, fit = [], networks.fit
     monkeypatch.setattr(networks, "fit", lambda *given, **named: fits.append(given[1].widths) or fit(*given, **named))
-    rungs = by_name(climb_of(samples, made[0].shelf).ladder(teacher))
+    candidates = by_name(search_of(samples, made[0].cache).run(teacher))
 
     assert fits == [(8, 8)]
     assert f"{folder / networks.WEIGHTS} is damaged" in capsys.readouterr().out
-    assert rungs["student 8-8, float"].objective == by_name(made[1])["student 8-8, float"].objective
+    assert candidates["student 8-8, float"].objective == by_name(made[1])["student 8-8, float"].objective
 
 
-def test_old_shelves_are_taken_away(tmp_path):
+def test_old_caches_are_removed(tmp_path):
     """The last three trainings stay."""
     for number in range(5):
         (tmp_path / str(number)).mkdir()

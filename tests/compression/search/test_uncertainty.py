@@ -45,7 +45,7 @@ def test_frames_of_one_shot_are_one_sample():
     assert together == pytest.approx(np.sqrt(10.0) * alone, rel=0.25)
 
 
-def test_the_same_answers_leave_no_doubt():
+def test_the_same_outputs_have_no_standard_error():
     """And rows of other samples are not pairs."""
     same = rows(np.arange(9.0))
 
@@ -68,7 +68,7 @@ def test_few_groups_do_not_seem_sure(count):
     assert few_groups(rows(own, np.arange(90) % 10)) == ""
 
 
-def test_a_single_sample_leaves_all_in_doubt():
+def test_of_a_single_sample_the_whole_difference_is_uncertain():
     """The whole difference; and of the same model none."""
     assert standard_error(Mean(), rows([1.0]), rows([0.25])) == 0.75
     assert standard_error(Mean(), rows([1.0]), rows([1.0])) == 0.0

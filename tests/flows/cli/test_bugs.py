@@ -19,7 +19,7 @@ COMMANDS = {
         ["flows.nightly.params.lay", "flows.nightly.params.read_yaml", "flows.servers.environment.set_up"],
     ),
     "ingest": ("ingest faces {here}/takes", ["flows.nightly.data_tasks.load_collection", "flows.cli.commands.session"]),
-    "ladder": ("ladder expression", ["flows.nightly.params.choose", "flows.cli.ladder.read_ladder"]),
+    "candidates": ("candidates expression", ["flows.nightly.params.choose", "flows.cli.candidates.read_result"]),
     "rollback": ("rollback expression --reason worse", ["flows.servers.servers.found", "flows.cli.commands.session"]),
     "release": ("release expression", ["flows.servers.servers.team_server", "flows.servers.servers.found"]),
     "checkout": ("checkout expression@3", ["registry.git.snapshot.tagged"]),

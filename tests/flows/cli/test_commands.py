@@ -20,7 +20,7 @@ from flows.servers.servers import ServerError
 from flows.servers.session import session
 from registry.promotion.rollback import Rollback
 
-COMMANDS = ("nightly", "ingest", "ladder", "rollback", "release", "checkout", "up", "down", "status", "serve")
+COMMANDS = ("nightly", "ingest", "candidates", "rollback", "release", "checkout", "up", "down", "status", "serve")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -30,6 +30,17 @@ def test_help_has_examples(name):
 
     assert told.exit_code == 0
     assert f"python -m flows {name}" in told.output
+
+
+@pytest.mark.parametrize("words", [["ladder"], ["ladder", "expression", "--set", "expression.budget.max_bytes=9"]])
+def test_the_earlier_name_of_a_command_names_the_new_one(monkeypatch, capsys, words):
+    """As misuse, with the line to type."""
+    monkeypatch.setattr(sys, "argv", ["flows", *words])
+
+    assert cli.main() == 2
+    error = capsys.readouterr().err
+    assert "`ladder` is now `candidates`" in error
+    assert " ".join(["python -m flows candidates", *words[1:]]) in error
 
 
 @pytest.mark.parametrize("name", typer.main.get_command(cli.app).commands)

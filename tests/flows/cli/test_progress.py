@@ -26,12 +26,12 @@ def test_the_newest_line_is_printed_when_it_has_changed(tmp_path, capsys):
 
 def test_a_long_log_is_read_from_its_end(tmp_path):
     """Whatever came before."""
-    (tmp_path / "log").write_text("rung 1 of 6 after 2 s: teacher, float\n" + "x" * 100_000 + "\n")
+    (tmp_path / "log").write_text("candidate 1 of 6 after 2 s: teacher, float\n" + "x" * 100_000 + "\n")
 
     assert newest(tmp_path / "log") == ""
     with (tmp_path / "log").open("a") as file:
-        file.write("rung 2 of 6 after 9 s: teacher, static int8 minmax\n")
-    assert newest(tmp_path / "log").startswith("rung 2 of 6")
+        file.write("candidate 2 of 6 after 9 s: teacher, static int8 minmax\n")
+    assert newest(tmp_path / "log").startswith("candidate 2 of 6")
 
 
 def test_it_ends_with_the_stage_whatever_becomes_of_it(tmp_path, monkeypatch):

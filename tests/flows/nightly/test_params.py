@@ -147,7 +147,7 @@ def test_params_yaml_holds_the_same_numbers(tmp_path):
         ["nightly", "--set", "expression.train.epocs=3"],
         ["nightly", "--set", "expression.train.epochs=three"],
         ["nightly", "--families", "expresion"],
-        ["ladder", "expression", "--set", "expression.budget.max_bites=3"],
+        ["candidates", "expression", "--set", "expression.budget.max_bites=3"],
         ["ingest", "facs", "."],
     ],
 )

@@ -129,16 +129,16 @@ def test_same_again(project, mlflow):
 
 
 def test_a_budget_that_nothing_holds(project, mlflow):
-    """As a trial: the run ends with what comes nearest, nothing is registered; asked, the ladder says the same."""
+    """As a trial: the run ends with what comes nearest, nothing is registered; asked, `candidates` lists the same."""
     told = project.flows("nightly", "--set", "expression.budget.max_bytes=1000")
     asked = [
-        project.flows("ladder", "expression", *words) for words in ((), ("--set", "expression.budget.max_bytes=9"))
+        project.flows("candidates", "expression", *words) for words in ((), ("--set", "expression.budget.max_bytes=9"))
     ]
 
     assert told.returncode == 3
     assert acts(told)["train@expression"] == "skipped"
     assert acts(told)["compress@expression"] == "failed"
-    assert "no form of expression holds its budget. The nearest: teacher, " in " ".join(told.stdout.split())
+    assert "no candidate of expression holds its budget. The nearest: teacher, " in " ".join(told.stdout.split())
     assert len(ask(mlflow, "model-versions/search", filter="name = 'expression'")["model_versions"]) == 1
     assert [(one.returncode, "-> teacher" in one.stdout) for one in asked] == [(0, True), (3, False)]
 

@@ -235,9 +235,9 @@ def test_parts_that_are_negated_have_bars(drawn, nightly, drawing_tree, tmp_path
     assert [html.count(f'style="width:{percent}%"') for percent in (50.0, 100.0)] == [1, 3]
 
 
-def test_the_ladder_is_shown_with_what_was_shipped(drawn, nightly, climb):
-    """The budget, a row a form, what it misses, the marks on the pick, and the plot."""
-    climb(
+def test_the_search_is_shown_with_what_was_shipped(drawn, nightly, searched):
+    """The budget, a row a candidate, what it misses, the marks on the pick, and the plot."""
+    searched(
         [
             ("teacher, float", 0.9, 8.0, 4_000_000), ("teacher, static int8 minmax", 0.89, 3, 10**6),
             ("student 8, float", 0.5, 1.0, 90_000),
@@ -253,15 +253,15 @@ def test_the_ladder_is_shown_with_what_was_shipped(drawn, nightly, climb):
     missed = "1 min 12 s misses: drop 0.4000, at most 0.0200 float: /network/head/Gemm"
     assert f"1 student 8, float front 0.5000 \u22120.4000 1 ms 8.0\u00d7 87.9 KB 44.4\u00d7 {missed}" in text
     assert text.count("shipped front") == 1
-    assert "What each form gives on the validation split, and costs" in html
+    assert "Objective of each candidate on the validation split, and its costs" in html
 
 
-def test_where_nothing_holds_the_page_says_what_came_nearest(drawn, nightly, climb):
-    """In the section of the ladder, above its plot."""
-    climb([("teacher, float", 0.9, 8.0, 4_000_000)], max_latency_ms=7.0)
+def test_where_nothing_holds_the_page_says_what_came_nearest(drawn, nightly, searched):
+    """In the section of the compression search, above its plot."""
+    searched([("teacher, float", 0.9, 8.0, 4_000_000)], max_latency_ms=7.0)
     text = Page(drawn(nightly)).text
 
-    told = "No form holds the budget, so nothing is shipped. What comes nearest:"
+    told = "No candidate holds the budget, so nothing is shipped. What comes nearest:"
     assert f"{told} 1 teacher, float misses: 8 ms, at most 7 ms" in text.replace("\u2013 ", "")
 
 

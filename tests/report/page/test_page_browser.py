@@ -39,9 +39,9 @@ def probed(page, probe, folder, width_px):
     return re.search(r'data-probe="([^"]*)"', dom).group(1)
 
 
-@pytest.fixture(params=["good", "failed", "odd", "drawing", "climbed"])
+@pytest.fixture(params=["good", "failed", "odd", "drawing", "long"])
 def page(request, pages):
-    """The page of a good run, a failed one, one that strains the layout, with a family that draws, a long ladder."""
+    """The page of a good run, a failed one, one that strains the layout, with a family that draws, a long search."""
     return pages[request.param]
 
 
@@ -64,9 +64,9 @@ def test_nothing_sticks_out(page, tmp_path, width_px):
     assert probed(page, PROBE, tmp_path, width_px) == f"{width_px}|{width_px}|"
 
 
-@pytest.mark.parametrize("name", ["good", "climbed"])
+@pytest.mark.parametrize("name", ["good", "long"])
 def test_a_table_is_seen_whole(pages, name, tmp_path):
-    """On a desk's screen no column of it is cut off, whatever a row of the ladder holds."""
+    """On a desk's screen no column of it is cut off, whatever a row of the compression search holds."""
     assert probed(pages[name], PUSHED, tmp_path, 1280) == ""
 
 

@@ -10,16 +10,16 @@ import pytest
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import to_hex, to_rgb
 
+from report.compression.candidates import Rival
+from report.compression.pareto_plot import COLOURS, LARGEST, SMALLEST, pareto_figure, ticks_of
 from report.images.charts import ACCENT, INK, PAPER
-from report.ladder.candidates import Rival
-from report.ladder.pareto_plot import COLOURS, LARGEST, SMALLEST, pareto_figure, ticks_of
 
 MIB = 1024**2
 TEACHER = ("teacher, float", 0.90, 8.0, 4 * MIB)
 INT8 = ("teacher, static int8 minmax", 0.89, 3.0, MIB)
 BY_BYTES = ("teacher, static int8 entropy", 0.88, 3.1, MIB // 2)
 STUDENT = ("student 8, float", 0.86, 2.0, MIB // 4)
-RUNGS = (TEACHER, INT8, BY_BYTES, STUDENT)
+CANDIDATES = (TEACHER, INT8, BY_BYTES, STUDENT)
 
 
 def marks(figure, name):
@@ -38,41 +38,41 @@ def line(figure, name):
     return next((one.get_xydata() for one in figure.axes[0].lines if one.get_label() == name), None)
 
 
-def test_the_front_is_drawn_as_stairs(ladder):
+def test_the_front_is_drawn_as_stairs(search_json):
     """Level or upright, never falling; what only its bytes have put on the front is no step and has a ring."""
-    drawn = ladder(RUNGS, max_objective_drop=0.015)
+    drawn = search_json(CANDIDATES, max_objective_drop=0.015)
     figure = pareto_figure(drawn)
     corners = line(figure, "stairs")
 
     assert BY_BYTES[0] in drawn["front"]
     assert all((step == 0).sum() == 1 and (step >= 0).all() for step in np.diff(corners, axis=0))
     assert [tuple(corner) for corner in corners[1:-1:2]] == [(2.0, 0.86), (3.0, 0.89), (8.0, 0.90)]
-    assert [len(marks(figure, f"form {number}")[1]) for number in (1, 2, 3, 4)] == [1, 2, 2, 1]
-    assert [to_hex(marks(figure, f"form {n}")[1][1].get_edgecolor()[0]) for n in (2, 3)] == [ACCENT, INK]
+    assert [len(marks(figure, f"candidate {number}")[1]) for number in (1, 2, 3, 4)] == [1, 2, 2, 1]
+    assert [to_hex(marks(figure, f"candidate {n}")[1][1].get_edgecolor()[0]) for n in (2, 3)] == [ACCENT, INK]
     assert "on the front by its bytes alone" in words(figure, 1)
 
 
-def test_the_key_tells_only_what_is_drawn(ladder):
+def test_the_key_tells_only_what_is_drawn(search_json):
     """No ring, nothing hollow, no limit, no champion, no pick: then no words about them."""
-    told = words(pareto_figure(ladder([TEACHER], max_objective_drop=0.5) | {"pick": None}), 1)
+    told = words(pareto_figure(search_json([TEACHER], max_objective_drop=0.5) | {"pick": None}), 1)
 
     assert told[told.index("marks") :] == ["marks", "the front: best objective within so many ms"]
 
 
-def test_example_sizes_are_as_large_as_dots_of_so_many_bytes(ladder):
+def test_example_sizes_are_as_large_as_dots_of_so_many_bytes(search_json):
     """2 MB have half the area of the teacher's 4 MB; what is smaller than a dot can be is told so."""
-    figure = pareto_figure(ladder(RUNGS))
+    figure = pareto_figure(search_json(CANDIDATES))
     areas = [mark.get_sizes()[0] for mark in figure.axes[1].collections]
 
-    assert marks(figure, "form 4")[1][0].get_sizes()[0] == LARGEST
+    assert marks(figure, "candidate 4")[1][0].get_sizes()[0] == LARGEST
     assert {"2 MB", "1 MB", "200 KB or less"} < set(words(figure, 1))
     assert {LARGEST / 2, LARGEST / 4, SMALLEST} < set(areas)
 
 
-def test_both_limits_are_told_where_they_are_drawn(ladder):
+def test_both_limits_are_told_where_they_are_drawn(search_json):
     """The least objective is the drop below the teacher; limits that are far off, or not there, have no line."""
     near, far = ({"max_objective_drop": drop, "max_latency_ms": ms} for drop, ms in ((0.02, 9.0), (0.9, 999.0)))
-    told, silent = pareto_figure(ladder(RUNGS, **near)), pareto_figure(ladder(RUNGS, **far))
+    told, silent = pareto_figure(search_json(CANDIDATES, **near)), pareto_figure(search_json(CANDIDATES, **far))
 
     assert {"at least\n0.8800", "at most 9 ms"} < set(words(told))
     assert line(told, "least")[0][1] == pytest.approx(0.88)
@@ -81,12 +81,12 @@ def test_both_limits_are_told_where_they_are_drawn(ladder):
     assert not any("at " in text for text in words(silent))
 
 
-def test_a_network_has_one_colour_and_they_differ_in_grey(ladder):
+def test_a_network_has_one_colour_and_they_differ_in_grey(search_json):
     """Tuned to bear rounding it is the same network; a fourth one has the colour of the first in another shape."""
     others = [(f"student {n}, float", 0.8, 1.0 + n, MIB) for n in (1, 2, 3)]
     aware = ("student 1 quantisation-aware, static int8 minmax", 0.81, 1.5, MIB)
-    figure = pareto_figure(ladder([TEACHER, *others, aware], max_objective_drop=0.0))
-    dots = [marks(figure, f"form {number}")[1][0] for number in (1, 2, 3, 4, 5)]
+    figure = pareto_figure(search_json([TEACHER, *others, aware], max_objective_drop=0.0))
+    dots = [marks(figure, f"candidate {number}")[1][0] for number in (1, 2, 3, 4, 5)]
     colours = [to_hex(dot.get_facecolor()[0]) for dot in dots]
     greys = sorted(np.dot(to_rgb(colour), (0.299, 0.587, 0.114)) for colour in [*COLOURS, PAPER])
 
@@ -96,20 +96,20 @@ def test_a_network_has_one_colour_and_they_differ_in_grey(ladder):
     assert not any("aware" in text for text in words(figure, 1))
 
 
-def test_what_has_too_many_bytes_is_hollow(ladder):
+def test_what_has_too_many_bytes_is_hollow(search_json):
     """And the key says how many would be too many."""
-    figure = pareto_figure(ladder(RUNGS, max_bytes=2 * MIB))
-    fills = [to_hex(marks(figure, f"form {number}")[1][0].get_facecolor()[0]) for number in (1, 4)]
+    figure = pareto_figure(search_json(CANDIDATES, max_bytes=2 * MIB))
+    fills = [to_hex(marks(figure, f"candidate {number}")[1][0].get_facecolor()[0]) for number in (1, 4)]
 
     assert fills == [COLOURS[1], PAPER]
     assert "more bytes than the budget allows: 2.0 MB" in words(figure, 1)
 
 
-def test_what_is_no_number_is_not_drawn(ladder):
+def test_what_is_no_number_is_not_drawn(search_json):
     """Planted onto the front, since nothing beats what is not a number; where all are so there is no dot."""
     broken = ("student 4, float", math.nan, 0.5, 100)
-    drawn = ladder([*RUNGS, broken]) | {"front": [broken[0]]}
-    figure, empty = pareto_figure(drawn), pareto_figure(ladder([("teacher, float", math.nan, 1.0, 1)]))
+    drawn = search_json([*CANDIDATES, broken]) | {"front": [broken[0]]}
+    figure, empty = pareto_figure(drawn), pareto_figure(search_json([("teacher, float", math.nan, 1.0, 1)]))
 
     assert sorted(text[0] for text in words(figure) if text[0].isdigit()) == ["1", "2", "3", "4"]
     assert np.isfinite(line(figure, "stairs")).all()
@@ -118,10 +118,10 @@ def test_what_is_no_number_is_not_drawn(ladder):
     assert len(empty.axes[0].collections) == 0
 
 
-def test_numbers_lie_over_nothing(ladder):
-    """Eight forms within a few pixels, and one far off: no number on another, nor beyond the axes."""
-    crowd = [(f"student {n % 3}, form {n}", 0.9 - n % 4 / 300, 1 + n / 30, MIB) for n in range(8)]
-    figure = pareto_figure(ladder([TEACHER, *crowd]), Rival("champion v3", 0.001, 1.1))
+def test_numbers_lie_over_nothing(search_json):
+    """Eight candidates within a few pixels, and one far off: no number on another, nor beyond the axes."""
+    crowd = [(f"student {n % 3}, way {n}", 0.9 - n % 4 / 300, 1 + n / 30, MIB) for n in range(8)]
+    figure = pareto_figure(search_json([TEACHER, *crowd]), Rival("champion v3", 0.001, 1.1))
     renderer, axes = RendererAgg(*figure.bbox.size, 72), figure.axes[0]
     numbers = [text for text in axes.texts if not text.get_text().startswith("at ")]
     boxes = [text.get_window_extent(renderer) for text in numbers]
@@ -131,26 +131,26 @@ def test_numbers_lie_over_nothing(ladder):
     assert all(axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1 for box in boxes)
 
 
-def test_an_axis_of_ms_always_has_ticks(ladder):
-    """Two forms that are as good as equally fast, and a ladder over three decades."""
-    close = pareto_figure(ladder([("teacher, float", 0.9, 1.8, MIB), ("teacher, dynamic int8", 0.89, 1.79, MIB)]))
+def test_an_axis_of_ms_always_has_ticks(search_json):
+    """Two candidates that are nearly equally fast, and an axis over three decades."""
+    close = pareto_figure(search_json([("teacher, float", 0.9, 1.8, MIB), ("teacher, dynamic int8", 0.89, 1.79, MIB)]))
 
     assert len(close.axes[0].get_xticks()) >= 2
     assert ticks_of(0.09, 120.0) == pytest.approx([0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100])
 
 
-def test_the_champion_is_as_far_from_the_pick_as_it_was_found(ladder):
+def test_the_champion_is_as_far_from_the_pick_as_it_was_found(search_json):
     """Twice as slow and 0.02 worse on the test split: so it lies on the plot."""
-    figure = pareto_figure(ladder(RUNGS, max_objective_drop=0.015), Rival("champion v3", 0.02, 2.0))
+    figure = pareto_figure(search_json(CANDIDATES, max_objective_drop=0.015), Rival("champion v3", 0.02, 2.0))
 
     assert marks(figure, "champion")[0] == [(6.0, 0.87)]
     assert {"champion v3", "2 · shipped"} < set(words(figure))
     assert "champion, as far off as on the test split" in words(figure, 1)
 
 
-def test_a_pick_that_is_the_champion_is_both(ladder):
+def test_a_pick_that_is_the_champion_is_both(search_json):
     """One place, one label, and the key says so."""
-    figure = pareto_figure(ladder(RUNGS, max_objective_drop=0.015), Rival("champion v3", is_pick=True))
+    figure = pareto_figure(search_json(CANDIDATES, max_objective_drop=0.015), Rival("champion v3", is_pick=True))
 
     assert marks(figure, "champion")[0] == [INT8[2:0:-1]]
     assert "2 · shipped, champion v3" in words(figure)
@@ -166,9 +166,9 @@ def test_a_pick_that_is_the_champion_is_both(ladder):
         ({}, Rival("champion v3", math.nan, 2.0)),
     ],
 )
-def test_without_a_champion_or_a_pick_there_is_no_mark(ladder, budget, rival):
+def test_without_a_champion_or_a_pick_there_is_no_mark(search_json, budget, rival):
     """Of the first run; where nothing holds, there is nothing that it would be far from; nor a gain that is none."""
-    figure = pareto_figure(ladder(RUNGS, **budget), rival)
+    figure = pareto_figure(search_json(CANDIDATES, **budget), rival)
 
     assert marks(figure, "champion")[1] == []
     assert not any("champion" in text for text in [*words(figure), *words(figure, 1)])

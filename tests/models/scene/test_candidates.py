@@ -1,4 +1,4 @@
-"""A smaller generator on the ladder: made, quantised and proved as any other family's forms are."""
+"""A smaller generator as a candidate: made, quantised and proved as those of any other family."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from compression.measure.outputs import read_parity
 from compression.prove import certificate
 from compression.search.candidate import reference
-from compression.search.search import Climb
+from compression.search.search import CompressionSearch
 from models.family import Budget, Scores
 from models.scene import family
 from models.scene.definition import students
@@ -29,7 +29,7 @@ PARAMS = SceneParams(
 
 
 class Nearness:
-    """How near the drawings of a form are to those of the trained generator: nothing that a real score needs."""
+    """How near the drawings of a candidate are to those of the trained generator: nothing that a real score needs."""
 
     name = "nearness"
 
@@ -38,8 +38,8 @@ class Nearness:
         return float(rows["near"].mean())
 
 
-def test_forms_of_a_generator_are_made_judged_and_proved(tmp_path, monkeypatch):
-    """int8 and the student are smaller; the student has learned; what is picked answers as it did on the ladder."""
+def test_candidates_of_a_generator_are_made_judged_and_proved(tmp_path, monkeypatch):
+    """int8 and the student are smaller; the student has learned; the pick has the outputs that the search stored."""
     samples = place_set(tmp_path, params=AugmentParams(), monkeypatch=monkeypatch)
     teacher = build(samples.info, TrainParams(**TRAIN, seed=7))[0].eval()
     asked, drawn = {}, {}
@@ -52,23 +52,23 @@ def test_forms_of_a_generator_are_made_judged_and_proved(tmp_path, monkeypatch):
         return Scores(pd.DataFrame({"near": [-np.abs(pictures - truth).mean()]}), {})
 
     small = replace(family, assets=(), score=near, objective=Nearness())
-    climb = Climb(small, PARAMS, samples, samples, lambda _: b"", tmp_path / "shelf")
-    climb.shelf.mkdir()
-    ladder = climb.ladder(teacher)
-    rungs = {rung.name: rung for rung in ladder.rungs}
-    climb.install(ladder, tmp_path / "candidate", tmp_path / "source")
-    folders = (climb.shelf / ladder.teacher.folder, tmp_path / "source", tmp_path / "candidate")
+    search = CompressionSearch(small, PARAMS, samples, samples, lambda _: b"", tmp_path / "cache")
+    search.cache.mkdir()
+    result = search.run(teacher)
+    candidates = {candidate.name: candidate for candidate in result.candidates}
+    search.install(result, tmp_path / "candidate", tmp_path / "source")
+    folders = (search.cache / result.teacher.folder, tmp_path / "source", tmp_path / "candidate")
     proof = certificate(small, *map(read_bundle, folders), Scores(pd.DataFrame(), {}), Scores(pd.DataFrame(), {}))
 
     begun = family.network(family.module(samples.info, students(PARAMS)["student 8-4"])).eval()
     reference(small, begun, samples, PARAMS.compress, tmp_path / "untaught", lambda _: b"")
     untaught = read_bundle(tmp_path / "untaught")
 
-    networks, forms = ("teacher", "student 8-4"), ("float", "static int8 minmax")
-    assert list(rungs) == [f"{network}, {form}" for network in networks for form in forms]
-    assert rungs["student 8-4, float"].size_bytes < rungs["teacher, float"].size_bytes
-    assert rungs["teacher, static int8 minmax"].objective > -8.0  # levels of 255
-    assert rungs["student 8-4, float"].objective > 0.6 * Nearness()(near(untaught).rows)
+    networks, quantisations = ("teacher", "student 8-4"), ("float", "static int8 minmax")
+    assert list(candidates) == [f"{network}, {quantisation}" for network in networks for quantisation in quantisations]
+    assert candidates["student 8-4, float"].size_bytes < candidates["teacher, float"].size_bytes
+    assert candidates["teacher, static int8 minmax"].objective > -8.0  # levels of 255
+    assert candidates["student 8-4, float"].objective > 0.6 * Nearness()(near(untaught).rows)
     assert proof.parity["fp32_max"] <= 1.0
     drifts = drift_of(read_bundle(folders[-1]).path("graph"), proof.references)
     assert {name: one.max <= proof.references.tolerance[name].max for name, one in drifts.items()} == {"pictures": True}

@@ -1,4 +1,4 @@
-"""A smaller writer on the ladder: it learns from the trained one, and has a state, and so a sample, of its own size."""
+"""A smaller writer as a candidate: it learns from the trained one, and its state and its sample have their own size."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from compression.measure.outputs import one_sample
 from compression.prove import certificate
-from compression.search.search import Climb
+from compression.search.search import CompressionSearch
 from models.family import Budget
 from models.script import family
 from models.script.params import CompressParams, ScriptParams, TrainParams
@@ -33,21 +33,25 @@ def nothing(_asset):
 
 @pytest.mark.slow
 def test_a_student_is_made_picked_and_proved(samples, clean, tmp_path):
-    """Planted: a budget of bytes that only its int8 form holds. Both sides of the certificate are measured."""
+    """Planted: a budget of bytes that only its int8 candidate holds. Both sides of the certificate are measured."""
     trained = family.network(fit(family, TRAIN, samples, tmp_path / "checkpoints").module).eval()
-    climb = Climb(family, PARAMS, samples, clean, nothing, tmp_path / "shelf")
-    (tmp_path / "shelf").mkdir()
-    ladder = climb.ladder(trained)
-    smallest = min(rung.size_bytes for rung in ladder.rungs)
+    search = CompressionSearch(family, PARAMS, samples, clean, nothing, tmp_path / "cache")
+    (tmp_path / "cache").mkdir()
+    result = search.run(trained)
+    smallest = min(candidate.size_bytes for candidate in result.candidates)
     tight = PARAMS.model_copy(update={"budget": Budget(max_objective_drop=100.0, max_bytes=smallest)})
-    pick = replace(climb, params=tight).install(ladder, tmp_path / "candidate", tmp_path / "source")
-    teacher = climb.shelf / ladder.teacher.folder
+    pick = replace(search, params=tight).install(result, tmp_path / "candidate", tmp_path / "source")
+    teacher = search.cache / result.teacher.folder
     reference, source, candidate = (read_bundle(one) for one in (teacher, tmp_path / "source", tmp_path / "candidate"))
     scores = family.score(candidate, clean, "validation", nothing)
     proof = certificate(family, reference, source, candidate, scores, scores)
 
-    names = [f"{network}, {form}" for network in ("teacher", "student 16") for form in ("float", "dynamic int8")]
-    assert [rung.name for rung in ladder.rungs] == names
+    names = [
+        f"{network}, {quantisation}"
+        for network in ("teacher", "student 16")
+        for quantisation in ("float", "dynamic int8")
+    ]
+    assert [candidate.name for candidate in result.candidates] == names
     assert pick.name == "student 16, dynamic int8"
     assert one_sample(source.folder)["state"].shape[1] < one_sample(reference.folder)["state"].shape[1]
     assert proof.size_bytes["compressed"] < proof.size_bytes["fp32"]

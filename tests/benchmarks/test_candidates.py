@@ -1,4 +1,4 @@
-"""The benchmark of a ladder: what a night has trained, in every form, and no other file of the checkout touched."""
+"""The benchmark of candidates: every candidate of what a run has trained, and no other file of the checkout touched."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from safetensors.torch import save_file
 
-from benchmarks import ladder as bench
-from compression.search.candidates import Ladder, Rung
+from benchmarks import candidates as bench
+from compression.search.candidates import MeasuredCandidate, SearchResult
 from models.components.load import load_params
 from tests.support.exported import SMALL, no_asset
 from tests.support.sets import small_set
@@ -34,8 +34,8 @@ def checkout(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_every_form_has_its_line(checkout, capsys):
-    """Three figures for int8 of each network; the rungs lie where they were asked to, and nothing else is written."""
+def test_every_candidate_has_its_line(checkout, capsys):
+    """Three figures for int8 of each network; candidates lie where they were asked to, and nothing else is written."""
     before = {path for path in checkout.rglob("*") if path.is_file()}
     words = ["--family", "expression", "--students", "[]", "--quick", "--keep", str(checkout / "kept")]
     bench.main(words)
@@ -47,26 +47,26 @@ def test_every_form_has_its_line(checkout, capsys):
     assert float(lines[2][3]) < bench.SMALLER
     rows = [line.split("\t") for line in told.err.splitlines() if line.count("\t") == len(bench.COLUMNS) - 1]
     assert [row[0] for row in rows[1:]] == [
-        f"# teacher, {form}" for form in ("float", "static int8 minmax", "static int8 save 2 layers")
+        f"# teacher, {quantisation}" for quantisation in ("float", "static int8 minmax", "static int8 save 2 layers")
     ]
     assert written
     assert all(path.is_relative_to(checkout / "kept") for path in written)
 
 
 def test_what_loses_more_than_is_allowed_is_a_goal_missed():
-    """Of two ways of calibrating the better one counts; a float form is held against nothing."""
-    ladder = Ladder(
+    """Of two ways of calibrating the better one counts; a float candidate is compared with nothing."""
+    result = SearchResult(
         "macro_f1",
         {},
         (
-            Rung("teacher, float", 0.9, 8.0, 4000, 1.0, "a"),
-            Rung("student, float", 0.88, 2.0, 800, 1.0, "b"),
-            Rung("student, static int8 minmax", 0.8, 1.0, 300, 1.0, "c"),
-            Rung("student, static int8 entropy", 0.87, 1.0, 300, 1.0, "d"),
+            MeasuredCandidate("teacher, float", 0.9, 8.0, 4000, 1.0, "a"),
+            MeasuredCandidate("student, float", 0.88, 2.0, 800, 1.0, "b"),
+            MeasuredCandidate("student, static int8 minmax", 0.8, 1.0, 300, 1.0, "c"),
+            MeasuredCandidate("student, static int8 entropy", 0.87, 1.0, 300, 1.0, "d"),
         ),
     )
-    taken_ms = {rung.name: [[rung.latency_ms] * 3] * 2 for rung in ladder.rungs}
-    figures = bench.figures_of(ladder, 0.01, taken_ms)
+    taken_ms = {candidate.name: [[candidate.latency_ms] * 3] * 2 for candidate in result.candidates}
+    figures = bench.figures_of(result, 0.01, taken_ms)
 
     assert [figure.held for figure in figures] == [False, True, True]
     assert "student, static int8 entropy" in figures[0].name

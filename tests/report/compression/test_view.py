@@ -1,4 +1,4 @@
-"""The ladder's table and what is said of it: what was shipped, what misses the budget, and of which night it is."""
+"""Table of the compression search: what was shipped, what misses the budget, and which run made it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from compression.search.candidates import Ladder, Rung
+from compression.search.candidates import MeasuredCandidate, SearchResult
 from models.family import Budget
+from report.compression.view import FLOAT_AS_GOOD, FLOAT_SHIPPED, NOTHING_HOLDS, candidate_rows, nearest_of
 from report.data.decisions import read_decisions
 from report.data.loaders import Collection, FamilyFacts
 from report.formatting import MINUS, NONE
-from report.ladder.view import FLOAT_AS_GOOD, FLOAT_SHIPPED, NOTHING_HOLDS, nearest_of, rung_rows
 from report.page.family_view import family_view
 
 TEACHER = ("teacher, float", 0.90, 8.0, 4_000_000)
@@ -22,12 +22,12 @@ INT8 = ("teacher, static int8 minmax", 0.89, 3.0, 1_000_000)
 LARGE = ("teacher, static int8 save 9 layers", 0.91, 9.6, 4_800_000)
 STUDENT = ("student 8, float", 0.80, 2.0, 390_000)
 BROKEN = ("student 4, float", math.nan, 0.5, 100)
-RUNGS = (TEACHER, INT8, LARGE, STUDENT)
+CANDIDATES = (TEACHER, INT8, LARGE, STUDENT)
 
 
 @pytest.fixture
 def shown(tree, nightly):
-    """What the page has of the tree's ladder, and the words in its plot, after a run in which these stages failed."""
+    """The page's view of the tree's compression search, after a run in which these stages failed."""
 
     def show(**states):
         runs = [run.model_copy(update={"state": states.get(run.stage, run.state)}) for run in nightly.stages]
@@ -35,14 +35,14 @@ def shown(tree, nightly):
         facts, decisions = FamilyFacts(tree, "expression"), read_decisions(tree, ["expression"])
         view = family_view(facts, Collection(tree, "faces"), after, decisions["expression"])
         assert view.broken == []
-        return view.ladder
+        return view.search
 
     return show
 
 
-def test_rows_are_held_against_the_teacher_the_fastest_first(ladder):
+def test_rows_are_held_against_the_teacher_the_fastest_first(search_json):
     """What it drops, how many times faster and smaller; and what is worse than the teacher says so."""
-    rows = rung_rows(ladder(RUNGS))
+    rows = candidate_rows(search_json(CANDIDATES))
 
     assert [(row.number, row.name) for row in rows] == [
         (1, STUDENT[0]), (2, INT8[0]), (3, TEACHER[0]), (4, LARGE[0]),
@@ -53,7 +53,7 @@ def test_rows_are_held_against_the_teacher_the_fastest_first(ladder):
 
 
 @pytest.mark.parametrize(
-    ("objective", "doubt", "told"),
+    ("objective", "standard_error", "told"),
     [
         (0.9068, 0.0086, "+0.0068 \u00b10.0086"),
         (0.8932, 0.0086, f"{MINUS}0.0068 \u00b10.0086"),
@@ -61,27 +61,32 @@ def test_rows_are_held_against_the_teacher_the_fastest_first(ladder):
         (0.90001, 0.0, "0"),
     ],
 )
-def test_a_change_has_its_sign_and_its_standard_error(objective, doubt, told):
+def test_a_change_has_its_sign_and_its_standard_error(objective, standard_error, told):
     """As in the table of the exported files: a gain is a plus."""
-    made = (Rung("teacher, float", 0.9, 8.0, 4000, 1.0, "a"), Rung("teacher, int8", objective, 3.0, 900, 1.0, "b"))
-    rungs = [asdict(rung) for rung in (made[0], replace(made[1], doubt=doubt))]
+    made = (
+        MeasuredCandidate("teacher, float", 0.9, 8.0, 4000, 1.0, "a"),
+        MeasuredCandidate("teacher, int8", objective, 3.0, 900, 1.0, "b"),
+    )
+    candidates = [asdict(candidate) for candidate in (made[0], replace(made[1], standard_error=standard_error))]
 
-    assert rung_rows({"rungs": rungs})[0].change == told
+    assert candidate_rows({"candidates": candidates})[0].change == told
 
 
-def test_the_front_and_what_was_shipped_are_marked(ladder):
-    """A form that only its bytes have put on the front says so; what is beaten in everything has no mark."""
+def test_the_front_and_what_was_shipped_are_marked(search_json):
+    """A candidate on the front by its bytes alone has its own mark; what is beaten in everything has none."""
     tiny = ("student 8, static int8 minmax", 0.79, 2.1, 100_000)
     beaten = ("teacher, static int8 entropy", 0.88, 3.1, 1_000_000)
-    rows = {row.name: row for row in rung_rows(ladder([*RUNGS, tiny, beaten], max_objective_drop=0.015))}
+    rows = {row.name: row for row in candidate_rows(search_json([*CANDIDATES, tiny, beaten], max_objective_drop=0.015))}
 
-    assert [rows[form[0]].front for form in (STUDENT, tiny, beaten)] == ["front", "front by bytes", ""]
+    assert [rows[one[0]].front for one in (STUDENT, tiny, beaten)] == ["front", "front by bytes", ""]
     assert [name for name, row in rows.items() if row.tags == ("shipped",)] == [INT8[0]]
 
 
-def test_what_is_missed_is_told_in_words(ladder):
+def test_what_is_missed_is_told_in_words(search_json):
     """With as many digits as tell what it has from what it may have."""
-    rows = rung_rows(ladder([TEACHER, INT8], max_objective_drop=0.002, max_latency_ms=7.9, max_bytes=3_999_999))
+    rows = candidate_rows(
+        search_json([TEACHER, INT8], max_objective_drop=0.002, max_latency_ms=7.9, max_bytes=3_999_999)
+    )
 
     assert [row.verdict for row in rows] == [
         "misses: drop 0.0100, at most 0.0020",
@@ -89,55 +94,55 @@ def test_what_is_missed_is_told_in_words(ladder):
     ]
 
 
-def test_what_is_no_number_says_so_and_comes_last(ladder):
+def test_what_is_no_number_says_so_and_comes_last(search_json):
     """The fastest of all, and planted onto the front: nothing beats it."""
-    row = rung_rows(ladder([*RUNGS, BROKEN]) | {"front": [BROKEN[0]]})[-1]
+    row = candidate_rows(search_json([*CANDIDATES, BROKEN]) | {"front": [BROKEN[0]]})[-1]
 
     assert (row.number, row.name, row.objective, row.change) == (5, BROKEN[0], NONE, NONE)
     assert (row.verdict, row.front) == ("gave no number", "")
 
 
 @pytest.mark.parametrize(
-    ("rungs", "drop", "told"),
+    ("candidates", "drop", "told"),
     [
-        (RUNGS, 0.0, FLOAT_SHIPPED),
-        (RUNGS, 0.5, FLOAT_SHIPPED),  # a student's
-        (RUNGS, 0.015, ""),
+        (CANDIDATES, 0.0, FLOAT_SHIPPED),
+        (CANDIDATES, 0.5, FLOAT_SHIPPED),  # a student's
+        (CANDIDATES, 0.015, ""),
         ([TEACHER, STUDENT, ("student 8, static int8 minmax", 0.79, 1.9, 380_000)], 0.5, FLOAT_AS_GOOD),
         ([TEACHER], -1.0, NOTHING_HOLDS),
     ],
 )
-def test_that_float_is_shipped_is_told(shown, climb, rungs, drop, told):
+def test_that_float_is_shipped_is_told(shown, searched, candidates, drop, told):
     """Also where it is a student's; and not that nothing is faster where something is, by next to nothing."""
-    climb(rungs, **({"max_objective_drop": drop} if drop >= 0 else {"max_bytes": 1}))
+    searched(candidates, **({"max_objective_drop": drop} if drop >= 0 else {"max_bytes": 1}))
 
-    assert shown().told == told
+    assert shown().summary == told
 
 
 @pytest.mark.parametrize("budget", [{"max_latency_ms": 0.4}, {"max_objective_drop": 0.0, "max_bytes": 300_000}])
-def test_where_nothing_holds_the_nearest_three_are_told(shown, climb, budget):
+def test_where_nothing_holds_the_nearest_three_are_told(shown, searched, budget):
     """The same three that compression's own error tells, each with what it misses; none that gave no number."""
-    told = climb([BROKEN, *RUNGS], **budget)
-    own = Ladder("macro_f1", {}, tuple(Rung(*figures, 1.0, "") for figures in [BROKEN, *RUNGS]))
-    nearest = [rung.name for rung in own.nearest(Budget(**budget))]
+    told = searched([BROKEN, *CANDIDATES], **budget)
+    own = SearchResult("macro_f1", {}, tuple(MeasuredCandidate(*figures, 1.0, "") for figures in [BROKEN, *CANDIDATES]))
+    nearest = [candidate.name for candidate in own.nearest(Budget(**budget))]
     view = shown(compress="failed", evaluate="not reached", register="not reached")
 
     assert [name.partition(" ")[2] for name, _ in nearest_of(told)] == nearest
-    assert (view.told, view.nearest) == (NOTHING_HOLDS, nearest_of(told))
+    assert (view.summary, view.nearest) == (NOTHING_HOLDS, nearest_of(told))
     assert all(missed.startswith("misses: ") for _, missed in view.nearest)
 
 
-def test_where_something_holds_no_nearest_are_told(shown, climb):
+def test_where_something_holds_no_nearest_are_told(shown, searched):
     """What was shipped is all that there is to say."""
-    climb(RUNGS, max_objective_drop=0.015)
+    searched(CANDIDATES, max_objective_drop=0.015)
 
     assert shown().nearest == []
 
 
 @pytest.mark.parametrize("states", [{"register": "failed"}, {"evaluate": "failed", "register": "not reached"}])
-def test_an_earlier_decision_is_not_drawn_onto_tonights_ladder(shown, climb, states):
+def test_an_earlier_decision_is_not_drawn_onto_tonights_search(shown, searched, states):
     """The champion of a run that decided lies in the plot; after one that did not, it does not."""
-    climb(RUNGS, max_objective_drop=0.015)
+    searched(CANDIDATES, max_objective_drop=0.015)
 
     assert "champion v11" in shown().pareto.svg
     assert "champion" not in shown(**states).pareto.svg
@@ -145,22 +150,22 @@ def test_an_earlier_decision_is_not_drawn_onto_tonights_ladder(shown, climb, sta
     assert shown(**states).note == "Tonight's, but nothing was decided of it: the champion is not drawn."
 
 
-def test_a_ladder_of_an_earlier_run_is_told_as_such(shown, climb, tree, nightly):
-    """Where compress was not reached; and where it failed, unless it had climbed before it did."""
-    climb(RUNGS, max_objective_drop=0.015)
+def test_the_search_of_an_earlier_run_is_named_as_such(shown, searched, tree, nightly):
+    """Where compress was not reached; and where it failed, unless it search had ended before it did."""
+    searched(CANDIDATES, max_objective_drop=0.015)
     rest = {"evaluate": "not reached", "register": "not reached"}
     fresh = shown(compress="failed", **rest).note
     before = nightly.started.timestamp() - 60
-    os.utime(tree / "build/expression/ladder/ladder.json", (before, before))
+    os.utime(tree / "build/expression/search/search.json", (before, before))
 
     assert shown(compress="not reached", **rest).note == "From an earlier run: tonight compress was not reached."
     assert shown(compress="failed", **rest).note == "From an earlier run: tonight compress failed."
-    assert fresh == "Tonight's: compress failed only after it was climbed."
+    assert fresh == "Tonight's: compress failed only after its search had ended."
 
 
-def test_a_champion_that_came_out_again_is_marked_as_both(shown, climb, decide):
+def test_a_champion_that_came_out_again_is_marked_as_both(shown, searched, decide):
     """In the table and in the plot; and only on what was shipped."""
-    climb(RUNGS, max_objective_drop=0.015)
+    searched(CANDIDATES, max_objective_drop=0.015)
     decide(promoted=False, registered=False, champion_before=12, champion_after=12)
     view = shown()
 
@@ -168,23 +173,23 @@ def test_a_champion_that_came_out_again_is_marked_as_both(shown, climb, decide):
     assert "shipped, champion v12" in view.pareto.svg
 
 
-def test_a_ladder_of_no_numbers_has_a_table_and_no_plot(shown, climb):
+def test_a_search_without_figures_has_a_table_and_no_plot(shown, searched):
     """Nor does it cost the page anything else."""
-    climb([("teacher, float", math.nan, 1.0, 1)])
+    searched([("teacher, float", math.nan, 1.0, 1)])
     view = shown(compress="failed")
 
     assert ([row.verdict for row in view.rows], view.pareto, view.nearest) == (["gave no number"], None, [])
 
 
-def test_a_family_without_a_ladder_says_why(shown):
+def test_a_family_without_a_search_has_a_reason(shown):
     """It has been compressed before there were any, or compress was not reached."""
     assert shown().note == "Nothing to show: compress has left nothing here."
     assert shown().rows == []
 
 
-def test_a_network_that_could_not_be_trained_is_told(shown, climb, tree):
-    """It has no form, so no row; the reason stands where its forms would."""
-    document = climb(RUNGS) | {"failed": {"student 4": "its loss is not a number since epoch 2"}}
-    (tree / "build/expression/ladder/ladder.json").write_text(json.dumps(document))
+def test_a_network_that_could_not_be_trained_is_told(shown, searched, tree):
+    """It has no candidate, so no row; the reason stands where its candidates would."""
+    document = searched(CANDIDATES) | {"failed": {"student 4": "its loss is not a number since epoch 2"}}
+    (tree / "build/expression/search/search.json").write_text(json.dumps(document))
 
     assert shown().left_out == [("student 4", "its loss is not a number since epoch 2")]

@@ -1,4 +1,4 @@
-"""`python -m flows ladder`: another budget picks another rung, and nothing is trained or written for it."""
+"""`python -m flows candidates`: another budget picks another candidate, and nothing is trained or written for it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pathlib import Path
 import pytest
 
 from common.settings import BudgetSettings, Settings
-from compression.search.candidates import Ladder, Rung
-from flows.cli.ladder import NoLadderError, run_ladder
+from compression.search.candidates import MeasuredCandidate, SearchResult
+from flows.cli.candidates import NoSearchResultError, run_candidates
 from flows.nightly.params import ParamsError
 from models.family import Budget
 
-LADDER = Ladder(
+RESULT = SearchResult(
     "macro_f1",
     {"processor": "Abacus"},
     (
-        Rung("teacher, float", 0.90, 8.0, 4_000_000, 60.0, "a"),
-        Rung("teacher, static int8 minmax", 0.895, 3.0, 1_000_000, 4.0, "b"),
-        Rung("student 8, static int8 minmax", 0.85, 0.4, 90_000, 4.0, "c"),
+        MeasuredCandidate("teacher, float", 0.90, 8.0, 4_000_000, 60.0, "a"),
+        MeasuredCandidate("teacher, static int8 minmax", 0.895, 3.0, 1_000_000, 4.0, "b"),
+        MeasuredCandidate("student 8, static int8 minmax", 0.85, 0.4, 90_000, 4.0, "c"),
     ),
 )
 
@@ -31,7 +31,7 @@ LADDER = Ladder(
 def root(tmp_path):
     """A checkout where compress has run."""
     shutil.copy(Path(__file__).parents[3] / "params.yaml", tmp_path)
-    LADDER.write(tmp_path / "build/expression/ladder", Budget())
+    RESULT.write(tmp_path / "build/expression/search", Budget())
     return tmp_path
 
 
@@ -52,10 +52,10 @@ def settings(tmp_path_factory, monkeypatch):
         (["expression.budget.max_latency_ms=0.5"], 3, None),
     ],
 )
-def test_another_budget_picks_another_rung(root, settings, capsys, asked, status, shipped):
+def test_another_budget_picks_another_candidate(root, settings, capsys, asked, status, shipped):
     """What is shipped is marked; where nothing holds, the exit status says so and the nearest are told."""
     before = sorted((path, path.stat().st_mtime_ns) for path in root.rglob("*"))
-    told = (run_ladder(root, settings, "expression", asked), capsys.readouterr().out)
+    told = (run_candidates(root, settings, "expression", asked), capsys.readouterr().out)
     marked = [line for line in told[1].splitlines() if line.startswith("->")]
 
     assert told[0] == status
@@ -67,27 +67,27 @@ def test_another_budget_picks_another_rung(root, settings, capsys, asked, status
 
 def test_what_is_none_of_the_budget_is_refused(root, settings):
     """It would have to be trained; and a limit that is not a number is no limit."""
-    with pytest.raises(ParamsError, match=r"expression\.train\.epochs is none of expression\.budget"):
-        run_ladder(root, settings, "expression", ["expression.train.epochs=3"])
+    with pytest.raises(ParamsError, match=r"expression\.train\.epochs is not part of expression\.budget"):
+        run_candidates(root, settings, "expression", ["expression.train.epochs=3"])
     with pytest.raises(ParamsError, match="max_latency_ms"):
-        run_ladder(root, settings, "expression", ["expression.budget.max_latency_ms=fast"])
+        run_candidates(root, settings, "expression", ["expression.budget.max_latency_ms=fast"])
 
 
-def test_without_a_ladder_it_says_what_makes_one(root, settings):
+def test_without_a_result_the_error_names_the_command(root, settings):
     """Compress has not run for this family."""
-    with pytest.raises(NoLadderError) as caught:
-        run_ladder(root, settings, "scene", [])
+    with pytest.raises(NoSearchResultError) as caught:
+        run_candidates(root, settings, "scene", [])
 
     assert caught.value.remedy.endswith("python -m flows nightly --families scene")
 
-    (root / "build/expression/ladder/ladder.json").write_text("{")
-    with pytest.raises(NoLadderError, match=r"ladder\.json cannot be read"):
-        run_ladder(root, settings, "expression", [])
+    (root / "build/expression/search/search.json").write_text("{")
+    with pytest.raises(NoSearchResultError, match=r"search\.json cannot be read"):
+        run_candidates(root, settings, "expression", [])
 
 
 def test_the_fastest_comes_first_beside_what_it_gains(root, settings, capsys):
     """Drop, times faster, times smaller, each held against the trained network in float."""
-    run_ladder(root, settings, "expression", [])
+    run_candidates(root, settings, "expression", [])
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
 
     assert [row[-1] for row in rows[1:4]] == ["0.01", "holds", "holds"]
@@ -95,11 +95,14 @@ def test_the_fastest_comes_first_beside_what_it_gains(root, settings, capsys):
     assert rows[3][3:9] == ["0.9000", "0.0000", "8.000", "1.0x", "4,000,000", "1.0x"]
 
 
-def test_a_doubt_is_told_beside_its_drop(root, settings, capsys):
-    """And counts: a form that would hold without it does not."""
-    doubted = [replace(rung, doubt=0.006 if "teacher, s" in rung.name else 0.0) for rung in LADDER.rungs]
-    replace(LADDER, rungs=tuple(doubted)).write(root / "build/expression/ladder", Budget())
-    run_ladder(root, settings, "expression", [])
+def test_a_standard_error_stands_beside_its_drop(root, settings, capsys):
+    """And counts: a candidate that would hold without it does not."""
+    uncertain = [
+        replace(candidate, standard_error=0.006 if "teacher, s" in candidate.name else 0.0)
+        for candidate in RESULT.candidates
+    ]
+    replace(RESULT, candidates=tuple(uncertain)).write(root / "build/expression/search", Budget())
+    run_candidates(root, settings, "expression", [])
     told = capsys.readouterr().out
 
     assert "0.0050 ±0.0060" in told
@@ -109,7 +112,7 @@ def test_a_doubt_is_told_beside_its_drop(root, settings, capsys):
 
 def test_what_half_a_millisecond_gives_at_best(root, settings, capsys):
     """Though it loses more than the budget allows: that is the question."""
-    run_ladder(root, settings, "expression", ["expression.budget.max_latency_ms=0.5"])
+    run_candidates(root, settings, "expression", ["expression.budget.max_latency_ms=0.5"])
 
     told = capsys.readouterr().out
     assert "for 0.5 ms and 5,000,000 bytes: student 8, static int8 minmax, 0.8500, 0.0500 below" in told
@@ -121,7 +124,7 @@ def test_milliseconds_of_another_machine_are_not_judged(root, settings, capsys):
     path = root / "params.yaml"
     path.write_text(path.read_text().replace("max_latency_ms: 20.0", "max_latency_ms: 0.1"))
     statuses = [
-        run_ladder(root, given, "expression", words)
+        run_candidates(root, given, "expression", words)
         for given, words in (
             (settings, []),
             (meant, []),
@@ -135,11 +138,11 @@ def test_milliseconds_of_another_machine_are_not_judged(root, settings, capsys):
 
 def test_programs_get_json(root, settings, capsys):
     """All figures, the pick, the front, and what could not be trained."""
-    replace(LADDER, failed={"student 2": "training diverged"}).write(root / "build/expression/ladder", Budget())
-    status = run_ladder(root, settings, "expression", ["expression.budget.max_latency_ms=0.5"], as_json=True)
+    replace(RESULT, failed={"student 2": "training diverged"}).write(root / "build/expression/search", Budget())
+    status = run_candidates(root, settings, "expression", ["expression.budget.max_latency_ms=0.5"], as_json=True)
     told = json.loads(capsys.readouterr().out)
 
     assert (status, told["pick"], told["best_within_costs"]) == (3, None, "student 8, static int8 minmax")
-    assert [rung["on_front"] for rung in told["rungs"]] == [True] * 3
-    assert told["rungs"][0]["misses"]["max_latency_ms"] == [8.0, 0.5]
+    assert [candidate["on_front"] for candidate in told["candidates"]] == [True] * 3
+    assert told["candidates"][0]["misses"]["max_latency_ms"] == [8.0, 0.5]
     assert told["failed"] == {"student 2": "training diverged"}

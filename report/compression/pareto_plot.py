@@ -1,4 +1,4 @@
-"""The plot of a ladder: objective against latency, a dot a form, the larger the more bytes, with a key below it.
+"""Plot of a compression search: objective against latency, a dot a candidate, larger for more bytes, with a key below.
 
 All is laid out in pixels, so that numbers are kept off the dots and off each other before anything is drawn.
 """
@@ -17,18 +17,20 @@ from matplotlib.transforms import Bbox
 from models.components.figures import figure_name
 from report.formatting import KIB, bytes_text, figure_text
 from report.images.charts import ACCENT, INK, PAPER, SECOND, SOFT, THIRD, dressed, figure_of
-from report.ladder.candidates import (
+from report.compression.candidates import (
     BY_BYTES,
     BYTES,
     DROP,
     LATENCY,
-    Form,
+    NumberedCandidate,
     Rival,
-    forms_of,
     has_numbers,
+    numbered_candidates,
     stairs_of,
     teacher_of,
 )
+from report.formatting import KIB, bytes_text, figure_text, metric_name
+from report.images.charts import ACCENT, INK, PAPER, SECOND, SOFT, THIRD, dressed, figure_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,7 +52,7 @@ FILLS = {"o": 1.0, "s": math.pi / 4, "^": math.pi / 2}  # as much ink in each sh
 TICKS, FEW_TICKS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0), (1.0, 2.0, 5.0)  # of a decade
 SPREAD, WIDE = 3.0, 12.0  # how far apart the ends of the axis of ms are at least, and from where on its ticks are few
 ROUND = tuple(n * KIB**power for power in range(4) for n in (1, 2, 5, 10, 20, 50, 100, 200, 500))  # bytes
-APART = 4.0  # how many times smaller the second example is, where all forms are as large as each other
+APART = 4.0  # how many times smaller the second example is, where all candidates are equally large
 LONGEST = 28  # letters of a network's name that find room in the key
 # Where a number may stand about its dot, the likelier first.
 ASIDE = ((0, 1), (1, 0), (0, -1), (-1, 0), (0.75, 0.75), (-0.75, 0.75), (0.75, -0.75), (-0.75, -0.75))
@@ -60,14 +62,14 @@ LIMIT: dict[str, Any] = {"color": ACCENT, "linewidth": 1.0, "alpha": 0.75}
 DIAMOND: dict[str, Any] = {"s": 60, "marker": "D", "facecolor": "none", "edgecolor": INK, "linewidth": 1.4}
 
 
-def pareto_figure(ladder: Mapping[str, Any], rival: Rival | None = None) -> Figure:
+def pareto_figure(search: Mapping[str, Any], rival: Rival | None = None) -> Figure:
     """Objective against latency; the larger a dot, the more bytes.
 
-    Dots bear the numbers of their rows: names of a dozen forms would lie over each other. The dashed stairs are the
-    best objective within so many ms; what is on the front by its bytes alone is no step of them and has a ring. The
-    champion, which was judged on the test split, is a diamond as far from the pick as it was there.
+    Dots bear the numbers of their rows: names of a dozen candidates would lie over each other. The dashed stairs are
+    the best objective within so many ms; what is on the front by its bytes alone has a ring and takes no part in them.
+    The champion, which was judged on the test split, is a diamond as far from the pick as it was there.
     """
-    plot = _Plot(ladder, rival)
+    plot = _Plot(search, rival)
     key = _key_of(plot)
     below = LINE * max(map(len, key)) + 12
     figure = figure_of(WIDTH, HEIGHT + below)
@@ -75,8 +77,8 @@ def pareto_figure(ladder: Mapping[str, Any], rival: Rival | None = None) -> Figu
     height = HEIGHT - TOP - BOTTOM
     box = (LEFT / WIDTH, (below + BOTTOM) / (HEIGHT + below), 1 - (LEFT + RIGHT) / WIDTH, height / (HEIGHT + below))
     axes = figure.add_axes(box)
-    dressed(axes, "ms, 95th percentile of one sample on one thread", figure_name(str(ladder["objective"])))
-    if plot.forms:
+    dressed(axes, "ms, 95th percentile of one sample on one thread", figure_name(str(search["objective"])))
+    if plot.candidates:
         _scale(axes, plot)
         _draw_limits(axes, plot)
         corners = corners_of(plot.stairs, axes.get_ylim()[0], axes.get_xlim()[1])
@@ -91,32 +93,32 @@ def pareto_figure(ladder: Mapping[str, Any], rival: Rival | None = None) -> Figu
 class _Plot:
     """Contents of the plot before they are drawn."""
 
-    ladder: Mapping[str, Any]
+    search: Mapping[str, Any]
     rival: Rival | None
 
     @cached_property
-    def forms(self) -> list[Form]:
-        return [form for form in forms_of(self.ladder) if form.gave]
+    def candidates(self) -> list[NumberedCandidate]:
+        return [one for one in numbered_candidates(self.search) if one.gave]
 
     @property
     def budget(self) -> Mapping[str, Any]:
-        return self.ladder.get("budget") or {}
+        return self.search.get("budget") or {}
 
     @cached_property
     def networks(self) -> dict[str, tuple[str, str]]:
-        """The colour and the shape of each, in the order in which the ladder made them."""
-        drawn = {form.name: form.network for form in self.forms}
-        made = [drawn[rung["name"]] for rung in self.ladder["rungs"] if rung["name"] in drawn]
+        """Colour and shape of each network, in the order of search.json."""
+        drawn = {one.name: one.network for one in self.candidates}
+        ordered = [drawn[one["name"]] for one in self.search["candidates"] if one["name"] in drawn]
         looks = [(colour, shape) for shape in SHAPES for colour in COLOURS]
-        return {name: looks[n % len(looks)] for n, name in enumerate(dict.fromkeys(made))}
+        return {name: looks[n % len(looks)] for n, name in enumerate(dict.fromkeys(ordered))}
 
     @cached_property
     def stairs(self) -> list[At]:
-        return stairs_of(form.at for form in self.forms)
+        return stairs_of(one.at for one in self.candidates)
 
     @cached_property
-    def pick(self) -> Form | None:
-        return next((form for form in self.forms if form.is_pick), None)
+    def pick(self) -> NumberedCandidate | None:
+        return next((one for one in self.candidates if one.is_pick), None)
 
     @cached_property
     def champion(self) -> At | None:
@@ -128,16 +130,16 @@ class _Plot:
 
     @property
     def points(self) -> list[At]:
-        return [form.at for form in self.forms] + [at for at in [self.champion] if at]
+        return [one.at for one in self.candidates] + [at for at in [self.champion] if at]
 
     @property
     def floor(self) -> float | None:
         """The least objective that the budget allows, where it is near enough to be seen."""
-        drop, teacher = self.budget.get(DROP), teacher_of(self.forms)
+        drop, teacher = self.budget.get(DROP), teacher_of(self.candidates)
         if drop is None or teacher is None:
             return None
         floor = teacher.objective - float(drop)
-        lowest, highest = (edge(form.objective for form in self.forms) for edge in (min, max))
+        lowest, highest = (edge(one.objective for one in self.candidates) for edge in (min, max))
         # Further down it would flatten all else.
         return floor if floor >= lowest - max(highest - lowest, NEAR * abs(highest)) else None
 
@@ -145,22 +147,22 @@ class _Plot:
     def ceiling(self) -> float | None:
         """The most ms that the budget allows, likewise."""
         most = self.budget.get(LATENCY)
-        lowest, highest = (edge((form.latency_ms for form in self.forms), default=math.inf) for edge in (min, max))
+        lowest, highest = (edge((one.latency_ms for one in self.candidates), default=math.inf) for edge in (min, max))
         return float(most) if most and lowest / 4 <= most <= 2 * highest else None
 
     @cached_property
     def largest(self) -> int:
-        return max((form.size_bytes for form in self.forms), default=1) or 1
+        return max((one.size_bytes for one in self.candidates), default=1) or 1
 
     def area(self, size_bytes: float) -> float:
         """Of a dot, in square pixels."""
         return max(SMALLEST, LARGEST * size_bytes / self.largest)
 
-    def layers(self, form: Form) -> list[dict[str, Any]]:
-        """Layers that the dot of a form consists of."""
-        look = self.networks[form.network]
-        over, ringed = BYTES in form.misses, form.front == BY_BYTES
-        return layers_of(self.area(form.size_bytes), look, is_over=over, is_ringed=ringed, is_pick=form.is_pick)
+    def layers(self, one: NumberedCandidate) -> list[dict[str, Any]]:
+        """Layers that the dot of a candidate consists of."""
+        look = self.networks[one.network]
+        over, ringed = BYTES in one.misses, one.front == BY_BYTES
+        return layers_of(self.area(one.size_bytes), look, is_over=over, is_ringed=ringed, is_pick=one.is_pick)
 
 
 def layers_of(
@@ -227,9 +229,9 @@ def corners_of(stairs: Sequence[At], low: float, right: float) -> list[At]:
 
 
 def _draw_dots(axes: Axes, plot: _Plot) -> None:
-    for form in sorted(plot.forms, key=lambda form: -form.size_bytes):  # the smaller over the larger
-        for layer in plot.layers(form):
-            axes.scatter(*form.at, **layer, zorder=2, label=f"form {form.number}")
+    for one in sorted(plot.candidates, key=lambda one: -one.size_bytes):  # the smaller over the larger
+        for layer in plot.layers(one):
+            axes.scatter(*one.at, **layer, zorder=2, label=f"candidate {one.number}")
     if plot.champion and plot.pick and plot.rival:
         around = {"s": (math.sqrt(plot.area(plot.pick.size_bytes)) + 3) ** 2} if plot.rival.is_pick else {}
         axes.scatter(*plot.champion, **DIAMOND | around, zorder=3, label="champion")
@@ -237,7 +239,7 @@ def _draw_dots(axes: Axes, plot: _Plot) -> None:
 
 def _draw_numbers(axes: Axes, plot: _Plot, corners: Sequence[At]) -> None:
     """Each where it lies over least; first those with words beside them, which need the most room."""
-    labels = [(_called(form, plot.rival), form.at, reach_of(plot.layers(form))) for form in plot.forms]
+    labels = [(_called(one, plot.rival), one.at, reach_of(plot.layers(one))) for one in plot.candidates]
     if plot.champion and plot.rival and not plot.rival.is_pick:
         labels.append((plot.rival.name, plot.champion, reach_of([DIAMOND])))
 
@@ -267,9 +269,9 @@ def _limit_lines(axes: Axes, plot: _Plot) -> list[tuple[At, At]]:
     return floor + ceiling
 
 
-def _called(form: Form, rival: Rival | None) -> str:
+def _called(candidate: NumberedCandidate, rival: Rival | None) -> str:
     also = f", {rival.name}" if rival and rival.is_pick else ""
-    return f"{form.number} · shipped{also}" if form.is_pick else str(form.number)
+    return f"{candidate.number} · shipped{also}" if candidate.is_pick else str(candidate.number)
 
 
 def reach_of(layers: Sequence[Mapping[str, Any]]) -> float:
@@ -315,8 +317,8 @@ def _marks_of(plot: _Plot) -> list[tuple[list[dict[str, Any]], str]]:
     most = bytes_text(plot.budget.get(BYTES) or 0)
     has = {
         "pick": plot.pick is not None,
-        "ringed": any(form.front == BY_BYTES for form in plot.forms),
-        "over": any(BYTES in form.misses for form in plot.forms),
+        "ringed": any(one.front == BY_BYTES for one in plot.candidates),
+        "over": any(BYTES in one.misses for one in plot.candidates),
         "limit": plot.floor is not None or plot.ceiling is not None,
         "champion": plot.champion is not None,
     }
@@ -331,9 +333,9 @@ def _marks_of(plot: _Plot) -> list[tuple[list[dict[str, Any]], str]]:
 
 
 def examples_of(plot: _Plot) -> list[tuple[float, str]]:
-    """Two or three round sizes over the span of the ladder's, the largest first, and how each is told."""
+    """Two or three round sizes over the span of the candidates', the largest first, and the text of each."""
     alike = plot.largest * SMALLEST / LARGEST  # up to it all dots are as small as each other
-    least = max(alike, min((form.size_bytes for form in plot.forms), default=0))
+    least = max(alike, min((one.size_bytes for one in plot.candidates), default=0))
     sizes = {_rounded(size): None for size in (plot.largest, math.sqrt(plot.largest * least), least)}
     if len(sizes) == 1:
         sizes[_rounded(plot.largest / APART)] = None
