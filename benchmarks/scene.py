@@ -323,7 +323,7 @@ def shape_params() -> dict[str, Any]:
         "depths": usual.depths[:-1],
         "critic_widths": (16, 32, 64),
         "critic_depths": usual.critic_depths[1:],
-        "places_px": 0,
+        "noise_px": 0,
         "gamma": 1.0,
         "batch_size": 64,
         "norm_samples": 64,

@@ -87,14 +87,14 @@ def train(tokens: np.ndarray, vocabulary: list[str], seed: int, steps: int) -> t
     turns = InTurns(peer)
     learner.share_done = turns.done  # type: ignore[method-assign]  # by the peer's steps, not by epochs
     epoch = lambda: learner.current_epoch  # noqa: E731  # asked at the start of each pass
-    text = Contiguous((tokens,), params.batch_size, params.steps, seed, epoch=epoch)
+    text = Contiguous((tokens,), params.batch_size, params.sequence_length, seed, epoch=epoch)
     trainer = Trainer(
         accelerator="cpu", max_epochs=100_000, logger=False, enable_progress_bar=False, enable_model_summary=False,
         enable_checkpointing=False, precision=precision_for(params.precision, "cpu"),
         callbacks=[turns, *averaging(params)],
     )  # fmt: skip
     trainer.fit(learner, text)
-    read = trainer.global_step * params.batch_size * params.steps
+    read = trainer.global_step * params.batch_size * params.sequence_length
     told = f"# seed {seed}: ours {read:,} characters in {turns.spent:.0f} CPU-s, nanoGPT {peer.step:,} steps in"
     print(f"{told} {peer.spent:.0f}", file=sys.stderr, flush=True)
     return learner.eval(), peer

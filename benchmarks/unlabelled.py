@@ -179,11 +179,11 @@ def bench_of(choices: argparse.Namespace, folder: Path) -> Bench:
     place = below(folder, "sets", data=choices.data.name, params=said)
     whole = make_sets(choices.data, None, name, collection, family, params.augment, place)
     place = below(place, "labelled", share=choices.labelled, seed=choices.seed)
-    most = params.augment.max_unlabelled if choices.most is None else choices.most
+    most = params.augment.max_unlabelled_ratio if choices.most is None else choices.most
     sets = replace(whole, made=SampleSet(place / f"set-{most:g}"))
     if not (sets.made.folder / "set.json").is_file():
         few = part_labelled(whole.clean, choices.labelled, choices.seed, place / "clean")
-        augment = params.augment.model_copy(update={"max_unlabelled": most})
+        augment = params.augment.model_copy(update={"max_unlabelled_ratio": most})
         family.augment(few, augment, sets.made.folder, no_asset)
     counts = [len(few.kept("train")) for few in (sets.made, sets.made.and_unlabelled)]
     print(f"# labelled {counts[0]:,} (copies included), without a label {counts[1] - counts[0]:,}", file=sys.stderr)

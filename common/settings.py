@@ -17,13 +17,21 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from common.renamed_keys import describe, find_renamed
 from rushes.errors import MisuseError
 from rushes.redaction import Login, split_login
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from importlib.resources.abc import Traversable
 
 FILE = "settings.toml"
+PREFIX = "RUSHES_"
+RENAMED_SETTINGS = {
+    "schedule.zone": "schedule.timezone",
+    "schedule.dead_after_s": "schedule.heartbeat_timeout_s",
+    "budget.machine": "budget.processor",
+}
 
 
 class _Table(BaseModel):
@@ -75,12 +83,13 @@ class RemoteSettings(_AddressTable):
 class ScheduleSettings(_Table):
     """The schedule of the run. 04:15 exists once in every night, also when clocks change.
 
-    `dead_after_s`: seconds without a sign of life after which Prefect marks a run as crashed; it gives one every 30 s.
+    `heartbeat_timeout_s`: seconds without a heartbeat after which Prefect marks a run as crashed. A run sends one every
+    30 s.
     """
 
     cron: str = "15 4 * * *"
-    zone: str = "UTC"
-    dead_after_s: int = Field(300, ge=60)
+    timezone: str = "UTC"
+    heartbeat_timeout_s: int = Field(300, ge=60)
 
 
 class TrainingSettings(_Table):
@@ -99,9 +108,9 @@ class SigningSettings(_Table):
 
 
 class BudgetSettings(_Table):
-    """The machine whose milliseconds the budgets of params.yaml mean. Empty: those of the machine that compresses."""
+    """The processor whose milliseconds the budgets of params.yaml mean. Empty: that of the machine that compresses."""
 
-    machine: str = ""
+    processor: str = ""
 
 
 class NotifySettings(_Table):
@@ -121,7 +130,7 @@ class Settings(BaseSettings):
     """Every setting; see settings.example.toml."""
 
     model_config = SettingsConfigDict(
-        env_prefix="RUSHES_", env_nested_delimiter="__", extra="forbid", frozen=True, toml_file=FILE
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, toml_file=FILE
     )
 
     registry: RegistrySettings = RegistrySettings()
@@ -133,6 +142,13 @@ class Settings(BaseSettings):
     signing: SigningSettings = SigningSettings()
     budget: BudgetSettings = BudgetSettings()
     state: Path = Path(".state")  # servers' databases, checkpoints, locks, logs
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_renamed(cls, given: Any) -> Any:  # noqa: ANN401 - as read
+        if renamed := find_renamed(given, RENAMED_SETTINGS) if isinstance(given, dict) else {}:
+            raise RenamedSettingError(renamed)
+        return given
 
     @classmethod
     def settings_customise_sources(
@@ -148,6 +164,29 @@ class Settings(BaseSettings):
         # The wheel's, where `rushes pull` fetches from; here it is RUSHES_REGISTRY__URL that counts.
         env_settings.env_vars = {key: value for key, value in env_settings.env_vars.items() if key != "rushes_registry"}
         return init_settings, env_settings, _SettingsFile(settings_cls)
+
+
+class RenamedSettingError(MisuseError):
+    """An old name of a setting, in the file or in the environment.
+
+    Args:
+        renamed: Old path -> new path.
+    """
+
+    def __init__(self, renamed: Mapping[str, str]) -> None:
+        there = {name.upper() for name in os.environ}
+        messages = []
+        for old, new in renamed.items():
+            if _variable(old) in there:
+                messages.append(f"{describe(_variable(old), _variable(new))}; rename it in the environment")
+            else:
+                messages.append(f"{describe(old, new)}; rename it in {FILE}")
+        super().__init__("; ".join(messages), f"{FILE.replace('.', '.example.')} has every setting")
+
+
+def _variable(path: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + path.upper().replace(".", "__")
 
 
 class SettingsFileError(MisuseError):
@@ -181,6 +220,7 @@ def load_settings() -> Settings:
     """Reads settings.toml of the working folder and the environment (RUSHES_REGISTRY__URL=...).
 
     Raises:
+        RenamedSettingError: A setting goes by its old name.
         SettingsFileError: settings.toml is not UTF-8, no file, nested too deeply, or may not be read.
         tomllib.TOMLDecodeError: It is not valid TOML.
         pydantic.ValidationError: A key is unknown, or a value has another type.

@@ -61,8 +61,8 @@ class CleanParams(Section):
         min_size_px: The shorter side, at least.
         max_aspect: The longer side over the shorter, at most; the centre square is what is learned from.
         min_contrast: Standard deviation of the grey levels, at least; below it the picture is constant.
-        min_bright: The 95th percentile of the grey levels, at least; below it the picture is underexposed.
-        max_dark: The 5th percentile of the grey levels, at most; above it the picture is overexposed.
+        min_p95_brightness: The 95th percentile of the grey levels, at least; below it the picture is underexposed.
+        max_p5_brightness: The 5th percentile of the grey levels, at most; above it the picture is overexposed.
         min_sharpness: Variance of the Laplacian over the mean square of the gradient, both at native size, as a share
             of the median of the source, at least; times the square of the scale where a picture is scaled down.
         near_distance: Bits of 64 in which the perceptual hashes of near duplicates differ, at most.
@@ -70,40 +70,40 @@ class CleanParams(Section):
             have like hashes, but do not correlate.
         min_agreement: The share of the votes that settles a picture which came under several labels; without
             votes, or below it, all its copies go.
-        max_outlier: Distance of a picture's edges and tones from those usual in its source, in robust standard
-            deviations of the logarithm, at most.
+        max_outlier_z: Robust z-score of the distance of a picture's edges and tones from those usual in its source, on
+            a logarithmic scale, at most.
     """
 
     max_dropped_share: Share = 0.2
     min_size_px: int = Field(default=32, ge=1, le=4096)
     max_aspect: float = Field(default=3.0, ge=1.0, le=100.0)
     min_contrast: float = Field(default=2.0, ge=0.0, le=128.0)
-    min_bright: float = Field(default=40.0, ge=0.0, le=255.0)
-    max_dark: float = Field(default=200.0, ge=0.0, le=255.0)
+    min_p95_brightness: float = Field(default=40.0, ge=0.0, le=255.0)
+    max_p5_brightness: float = Field(default=200.0, ge=0.0, le=255.0)
     min_sharpness: Share = 0.2
     near_distance: int = Field(default=6, ge=0, le=16)
     near_correlation: float = Field(default=0.9, ge=0.0, le=1.0)
     min_agreement: float = Field(default=0.5, gt=0.0, le=1.0)
-    max_outlier: float = Field(default=4.5, gt=0.0)
+    max_outlier_z: float = Field(default=4.5, gt=0.0)
 
 
 class ShotParams(Section):
     """How a film is cut into shots, and which of their frames are looked at.
 
     Attributes:
-        cut: How many times as much as its neighbours a frame must differ from the one before to be a cut.
+        min_cut_ratio: How many times as much as its neighbours a frame must differ from the one before to be a cut.
         min_change: How much it must differ at least, in levels of hue, saturation and value, 0 to 255.
         min_s: A shot is at least so long, in seconds; what is shorter belongs to the one before.
-        every_s: A frame is looked at each so many seconds.
-        most: Frames of one shot, at most; of a longer one they lie further apart.
+        sample_every_s: Seconds from one frame that is looked at to the next.
+        max_frames: Frames of one shot, at most; of a longer one they lie further apart.
         margin_s: So far away from both ends of a shot, in seconds: cuts are often a frame or two soft.
     """
 
-    cut: float = Field(default=3.0, gt=1.0)
+    min_cut_ratio: float = Field(default=3.0, gt=1.0)
     min_change: float = Field(default=15.0, gt=0.0, le=255.0)
     min_s: float = Field(default=0.6, ge=0.0)
-    every_s: float = Field(default=0.5, gt=0.0)
-    most: int = Field(default=12, ge=1, le=10_000)
+    sample_every_s: float = Field(default=0.5, gt=0.0)
+    max_frames: int = Field(default=12, ge=1, le=10_000)
     margin_s: float = Field(default=0.25, ge=0.0)
 
 
@@ -115,7 +115,7 @@ class FrameParams(Section):
         min_motion: Mean difference from the frame looked at before in the same shot, in grey levels, at least;
             below it the film stands still, and the frame is frozen.
         min_letters: Letters in lines, at least, of a title card.
-        min_ground: The share of a frame that is plain, at least, where half as many letters make a title card.
+        min_plain_share: The share of a frame that is plain, at least, where half as many letters make a title card.
         min_fade: Mean change over half a second, in grey levels, at least, of a fade or a dissolve.
         max_fade_residual: What the mean of both ends of that half second leaves unexplained of its middle, as a share
             of the change, at most, of a fade or a dissolve: it is a mixture of two pictures, and motion is none.
@@ -123,7 +123,7 @@ class FrameParams(Section):
 
     max_black: float = Field(default=24.0, ge=0.0, le=255.0)
     min_motion: float = Field(default=0.5, ge=0.0, le=255.0)
-    min_ground: Share = 0.8
+    min_plain_share: Share = 0.8
     min_letters: int = Field(default=18, ge=1)
     min_fade: float = Field(default=8.0, ge=0.0, le=255.0)
     max_fade_residual: Share = 0.15
@@ -137,13 +137,13 @@ class ScriptParams(Section):
         language: Works in another one are kept apart (ISO 639-1); empty: none is.
         min_headings: Scenes of a work that have a heading, at least; below it the text is not a script.
         min_cues: Speeches of a work, at least.
-        min_characters: People who speak in a work, at least.
+        min_speakers: People who speak in a work, at least.
         max_broken_lines: Paragraphs that go on in the next one in the middle of a sentence, as a share, at most; a
             scan parts lines so.
-        min_signs: Of what is done and said in a scene, at least.
-        near_works: How much two works share, at least, to be two drafts of one: the part of their runs of five words
-            that both have.
-        near_scenes: The same of two scenes that are near copies.
+        min_text_length: Characters of action and dialogue in a scene, at least.
+        near_document_overlap: Share of the runs of five words that two works have in common, at least, to be two drafts
+            of one.
+        near_scene_overlap: The same of two scenes that are near copies.
     """
 
     max_size_mb: float = Field(default=16.0, gt=0.0, le=1024.0)
@@ -152,18 +152,18 @@ class ScriptParams(Section):
     )
     min_headings: int = Field(default=3, ge=0)
     min_cues: int = Field(default=10, ge=0)
-    min_characters: int = Field(default=2, ge=0)
+    min_speakers: int = Field(default=2, ge=0)
     max_broken_lines: Share = 0.2
-    min_signs: int = Field(default=20, ge=0)
-    near_works: float = Field(default=0.3, gt=0.0, le=1.0)
-    near_scenes: float = Field(default=0.6, gt=0.0, le=1.0)
+    min_text_length: int = Field(default=20, ge=0)
+    near_document_overlap: float = Field(default=0.3, gt=0.0, le=1.0)
+    near_scene_overlap: float = Field(default=0.6, gt=0.0, le=1.0)
 
 
-class LookParams(Section):
-    """The looks by which pictures without a category are told apart.
+class StyleClusterParams(Section):
+    """The clusters of colour and light that are the categories of pictures without one.
 
     Attributes:
-        count: How many, at most; 0: pictures without a category are left out.
+        count: Clusters, at most; 0: pictures without a category are left out.
         seed: Of the clustering.
     """
 
@@ -188,7 +188,7 @@ class CollectionParams(Section):
         shots: Films alone: their shots.
         frames: Films alone: the checks of their frames.
         script: Scripts alone: the checks of works and scenes.
-        looks: Collections with a parent alone: categories for what has none.
+        style_clusters: Collections with a parent alone: categories for what has none.
     """
 
     medium: str = "image"
@@ -204,7 +204,7 @@ class CollectionParams(Section):
     shots: ShotParams = ShotParams()
     frames: FrameParams = FrameParams()
     script: ScriptParams = ScriptParams()
-    looks: LookParams = LookParams()
+    style_clusters: StyleClusterParams = StyleClusterParams()
 
     @field_validator("medium")
     @classmethod
@@ -236,7 +236,7 @@ class CollectionParams(Section):
         return self
 
     def value_of(self, path: str) -> Any:  # noqa: ANN401  # whatever the param is
-        """The value at a path such as `clean.min_bright`."""
+        """The value at a path such as `clean.min_contrast`."""
         value: Any = self
         for name in path.split("."):
             value = getattr(value, name)

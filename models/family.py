@@ -83,7 +83,7 @@ class Prune(Section):
     """In so many rounds, each with fine-tuning after it."""
     epochs: int = Field(4, ge=1)
     """Passes over the training split after each round."""
-    rate: float = Field(0.3, gt=0.0, le=1.0)
+    learning_rate_share: float = Field(0.3, gt=0.0, le=1.0)
     """Share of the learning rate of training that fine-tuning begins with."""
     samples: int = Field(512, ge=16)
     """Training samples that the loss is looked at on."""
@@ -104,7 +104,7 @@ class QuantisationAware(Section):
     epochs: int = Field(3, ge=0)
     """Passes over the training split; 0: never. A network is only tuned so where its float form holds the budget's
     objective and none of its int8 forms does."""
-    rate: float = Field(0.1, gt=0.0, le=1.0)
+    learning_rate_share: float = Field(0.1, gt=0.0, le=1.0)
     """Share of the learning rate of training that it begins with."""
 
 

@@ -38,7 +38,7 @@ def run(item: str) -> None:
     samples = SampleSet(build / "set")
     network = trained(family, samples, params, build / "train")
     reference(family, network, samples, params.compress, build / "reference", read_asset)
-    params = judged_here(params, settings.budget.machine)
+    params = judged_here(params, settings.budget.processor)
     caches = settings.state / "candidates" / item
     # Another budget picks among the same candidates, and a candidate's folder is named after its own params.
     cache = caches / stage_key(Path(), "compress", item, without=(f"{item}.budget", f"{item}.compress"))[:16]

@@ -55,7 +55,7 @@ def run(item: str) -> None:
     shutil.copytree(candidate.folder, build / "bundle", dirs_exist_ok=True)
     source = read_bundle(build / "search" / "source")
     budget = Budget(**params.budget.model_dump())
-    meant = load_settings().budget.machine
+    meant = load_settings().budget.processor
     result, judged_by = read_result(build / "search")
     pick = result.pick(judged_by)
     proof = certificate(

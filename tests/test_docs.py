@@ -193,7 +193,7 @@ def test_the_reference_shows_defaults_and_bounds(pages):
 
     assert "≥ 1" in rows["expression.train.epochs"]
     assert "`0.2`" in rows["collections.NAME.clean.max_dropped_share"]
-    assert "`32`; params.yaml: `0`" in rows["scene.train.places_px"]
+    assert "`32`; params.yaml: `0`" in rows["scene.train.noise_px"]
     assert "`auto` or `ddp`" in pages["reference/settings.md"]
 
 

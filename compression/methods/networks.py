@@ -161,8 +161,8 @@ class Networks:
 
     def _narrow(self, name: str, trained: nn.Module, folder: Path) -> nn.Module:
         fine_tuning, prune, share = self._fine_tuning, self.params.compress.prune, self._narrowed[name]
-        section = fine_tuning.config(self.params, prune.epochs, prune.rate)
-        rate_param = f"{self.family.name}.compress.prune.rate"
+        section = fine_tuning.config(self.params, prune.epochs, prune.learning_rate_share)
+        rate_param = f"{self.family.name}.compress.prune.learning_rate_share"
 
         def tune(network: nn.Module, number: int) -> None:
             self._trained(name, section, trained, folder / CHECKPOINTS / str(number), network, rate_param)
@@ -173,8 +173,8 @@ class Networks:
         # It is stored by now: a network is only made aware of rounding where int8 costs it too much.
         plain = self.get(name.removesuffix(f" {AWARE}"), trained)
         aware = self.params.compress.quantisation_aware
-        section = self._fine_tuning.config(self.params, aware.epochs, aware.rate)
-        rate_param = f"{self.family.name}.compress.quantisation_aware.rate"
+        section = self._fine_tuning.config(self.params, aware.epochs, aware.learning_rate_share)
+        rate_param = f"{self.family.name}.compress.quantisation_aware.learning_rate_share"
 
         def tune(network: nn.Module) -> None:
             self._trained(name, section, trained, folder / CHECKPOINTS, network, rate_param)

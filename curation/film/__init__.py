@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def _max_frames(params: CollectionParams) -> int:
-    return params.shots.most
+    return params.shots.max_frames
 
 
 medium = Medium(

@@ -88,7 +88,7 @@ def _mark_frames(table: pd.DataFrame, params: FrameParams) -> None:
 def _cards(table: pd.DataFrame, params: FrameParams) -> pd.Series:
     """The title cards; what lies between two of them in one shot is one too, as a title that comes and goes."""
     many = table["letters"] >= params.min_letters
-    some = (SURE * table["letters"] >= params.min_letters) & (table["ground"] >= params.min_ground)
+    some = (SURE * table["letters"] >= params.min_letters) & (table["ground"] >= params.min_plain_share)
     frames = table["frame"].where(many | some)
     first, last = (frames.groupby(table["shot"]).transform(how) for how in ("min", "max"))
     return (table["frame"] >= first) & (table["frame"] <= last)

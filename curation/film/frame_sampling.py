@@ -22,7 +22,7 @@ def sampled(first: int, end: int, seconds: float, params: ShotParams) -> list[in
     rate = (end - first) / max(seconds, 1e-3)
     margin = round(params.margin_s * rate)
     low, high = first + margin, end - 1 - margin
-    count = min(params.most, int((high - low) / max(params.every_s * rate, 1.0)) + 1) if high >= low else 1
+    count = min(params.max_frames, int((high - low) / max(params.sample_every_s * rate, 1.0)) + 1) if high >= low else 1
     if count == 1:
         return [(first + end - 1) // 2]
     return [int(number) for number in np.unique(np.linspace(low, high, count).round())]

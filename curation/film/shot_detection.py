@@ -87,7 +87,7 @@ class _Detector:
         self.rate = rate
         self.timecode = FrameTimecode
         self.detector = AdaptiveDetector(
-            adaptive_threshold=params.cut,
+            adaptive_threshold=params.min_cut_ratio,
             min_content_val=params.min_change,
             min_scene_len=max(1, round(params.min_s * rate)),
         )

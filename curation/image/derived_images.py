@@ -127,11 +127,13 @@ def _looked(table: pd.DataFrame, reader: JoinedReader, *, both: bool, params: Co
 def _name(table: pd.DataFrame, layouts_nf: np.ndarray, params: CollectionParams) -> list[str]:
     """Gives looks to what has no category; returns the labels that occur, and marks those without a train sample."""
     unnamed = (table["label"] == "") & (table["reason"] == "")
-    if params.looks.count == 0:
-        mark(table, unnamed, "no train sample", "has no category, and looks.count is 0", "looks.count")
+    if params.style_clusters.count == 0:
+        mark(
+            table, unnamed, "no train sample", "has no category, and style_clusters.count is 0", "style_clusters.count"
+        )
     elif unnamed.any():
         train_n = (table.loc[unnamed, "split"] == "train").to_numpy()
-        table.loc[unnamed, "label"] = looks_of(layouts_nf[unnamed.to_numpy()], train_n, params.looks)
+        table.loc[unnamed, "label"] = looks_of(layouts_nf[unnamed.to_numpy()], train_n, params.style_clusters)
     kept = table[table["reason"] == ""]
     taught = set(kept.loc[kept["split"] == "train", "label"])
     why = "no picture of " + table["label"].astype(str) + " is in train"

@@ -147,8 +147,8 @@ def mark_pictures(table: pd.DataFrame, params: CleanParams) -> None:
     mark(table, longer > shorter * params.max_aspect, "too narrow", size + f", max_aspect {params.max_aspect:g}")
     for column, reason, param, sign in (
         ("contrast", "constant", "min_contrast", -1),
-        ("bright", "underexposed", "min_bright", -1),
-        ("dark", "overexposed", "max_dark", 1),
+        ("bright", "underexposed", "min_p95_brightness", -1),
+        ("dark", "overexposed", "max_p5_brightness", 1),
     ):
         limit = getattr(params, param)
         why = f"{column} " + table[column].map("{:.4g}".format) + f", {param} {limit:g}"
@@ -202,8 +202,8 @@ def mark_outliers(table: pd.DataFrame, looks: Looks, params: CleanParams) -> lis
         fitted = (rows["split"] == "train").to_numpy()
         distances = _distances(features_nf, fitted if fitted.sum() >= MIN_FOR_OUTLIERS else np.ones(len(rows), bool))
         table.loc[rows.index, "outlier"] = distances.round(2)
-    why = "distance " + table["outlier"].map("{:.1f}".format) + f", max_outlier {params.max_outlier:g}"
-    mark(table, table["outlier"] > params.max_outlier, "outlier", why)
+    why = "distance " + table["outlier"].map("{:.1f}".format) + f", max_outlier_z {params.max_outlier_z:g}"
+    mark(table, table["outlier"] > params.max_outlier_z, "outlier", why)
     return _too_few(table[alive], counts[alive], MIN_FOR_OUTLIERS, "outliers")
 
 

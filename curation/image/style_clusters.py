@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 if TYPE_CHECKING:
-    from curation.params import LookParams
+    from curation.params import StyleClusterParams
 
 PREFIX = "look: "
 GRID = 4
@@ -40,7 +40,7 @@ def layouts_of(pictures_nhwc: np.ndarray) -> np.ndarray:
     return np.stack(fields) if fields else np.zeros((0, GRID * GRID * 3), np.float32)
 
 
-def looks_of(layouts_nf: np.ndarray, train_n: np.ndarray, params: LookParams) -> list[str]:
+def looks_of(layouts_nf: np.ndarray, train_n: np.ndarray, params: StyleClusterParams) -> list[str]:
     """The look of each picture, by name.
 
     Args:

@@ -17,13 +17,13 @@ PICTURE = {
     "too small": "min_size_px",
     "too narrow": "max_aspect",
     "constant": "min_contrast",
-    "underexposed": "min_bright",
-    "overexposed": "max_dark",
+    "underexposed": "min_p95_brightness",
+    "overexposed": "max_p5_brightness",
     "blurred": "min_sharpness",
     "conflicting labels": "min_agreement",
     "exact duplicate": "max_dropped_share",
     "near duplicate": "near_correlation",  # copies whose hashes are equal stay copies at any near_distance
-    "outlier": "max_outlier",
+    "outlier": "max_outlier_z",
 }
 
 

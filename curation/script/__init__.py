@@ -16,10 +16,10 @@ medium = Medium(
             "no script": "script.min_cues",
             "undecodable": "max_dropped_share",
             "mixed encodings": "max_dropped_share",
-            "too short": "script.min_signs",
+            "too short": "script.min_text_length",
             "exact duplicate": "max_dropped_share",
-            "another draft": "script.near_works",
-            "near duplicate": "script.near_scenes",
+            "another draft": "script.near_document_overlap",
+            "near duplicate": "script.near_scene_overlap",
         }
     ),
 )

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 SAMPLE = 20_000  # signs by which a language is told
 LEAST = 200  # signs; of fewer nobody knows
-NOTHING = {"headings": 0, "cues": 0, "characters": 0, "broken": 0.0, "language": ""}
+NOTHING = {"headings": 0, "cues": 0, "speakers": 0, "broken": 0.0, "language": ""}
 _OPEN_END = re.compile(r"[^\W\d_][,;]?-?$")
-FIGURES = ("headings", "cues", "characters")  # what a script has at least so many of
+FIGURES = ("headings", "cues", "speakers")  # what a script has at least so many of
 
 
 def look_at_all(rows: pd.Index, read: Mapping[Any, Work]) -> pd.DataFrame:
@@ -35,7 +35,7 @@ def _look_at(work: Work) -> dict[str, Any]:
     return {
         "headings": work.headings,
         "cues": len(work.cues),
-        "characters": len(set(work.cues)),
+        "speakers": len(set(work.cues)),
         "broken": round(broken_share(work.scenes), 4),
         "language": language_of(work.scenes),
     }
@@ -90,5 +90,5 @@ def mark_scenes(table: pd.DataFrame, params: ScriptParams) -> None:
     """Marks what a scene shows by itself: bytes that are lost, letters of another encoding, next to nothing."""
     mark(table, table["text"].map(lambda text: LOST in text), "undecodable", "bytes that are not letters")
     mark(table, table["text"].map(is_mixed), "mixed encodings", "letters that a wrong encoding makes")
-    short = table["signs"].map("{:,} signs".format) + f", min_signs {params.min_signs}"
-    mark(table, table["signs"] < params.min_signs, "too short", short)
+    short = table["signs"].map("{:,} characters".format) + f", min_text_length {params.min_text_length}"
+    mark(table, table["signs"] < params.min_text_length, "too short", short)

@@ -68,10 +68,10 @@ def _judged(works: pd.DataFrame, scenes: pd.DataFrame, params: ScriptParams) -> 
     mark_works(works, params)
     parts = scenes.groupby("of")
     texts, runs = parts["text"].agg("".join), parts["runs"].agg(_union)
-    mark_copies(works, texts, runs, params.near_works, "another draft")
+    mark_copies(works, texts, runs, params.near_document_overlap, "another draft")
     table = _with_works(scenes, works)
     mark_scenes(table, params)
-    mark_copies(table, table["text"], table["runs"], params.near_scenes, "near duplicate")
+    mark_copies(table, table["text"], table["runs"], params.near_scene_overlap, "near duplicate")
     return table
 
 

@@ -67,7 +67,7 @@ def run_candidates(root: Path, settings: Settings, family: str, texts: Sequence[
         result, _ = read_result(root / Path("build") / family / "search")
     except (FileNotFoundError, DamagedFileError) as error:
         raise NoSearchResultError(family, "" if isinstance(error, FileNotFoundError) else str(error)) from error
-    meant, here = settings.budget.machine, result.machine.get("processor", "")
+    meant, here = settings.budget.processor, result.machine.get("processor", "")
     asked = f"{family}.budget.max_latency_ms" in params.flatten(patch)
     if meant and meant != here and not asked:
         budget = budget.model_copy(update={"max_latency_ms": None})

@@ -270,7 +270,7 @@ def run_serve(root: Path, settings: Settings) -> int:
         raise ServerError(message, "make up   # or prefect.url in settings.toml")
     from flows.servers.schedule import serve  # noqa: PLC0415 - Prefect reads the environment when it is imported
 
-    serve(settings.schedule.cron, settings.schedule.zone, settings.schedule.dead_after_s)
+    serve(settings.schedule.cron, settings.schedule.timezone, settings.schedule.heartbeat_timeout_s)
     return DONE
 
 

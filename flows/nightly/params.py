@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import difflib
 import json
+import shlex
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,12 @@ import yaml
 from pydantic import ValidationError, create_model
 from pydantic.fields import FieldInfo
 
+from common.renamed_keys import current_path, describe, find_renamed
 from common.yaml_numbers import read_yaml
 from curation.params import CollectionParams, Section
 from models.components.sections import sections
 from models.family import FamilyParams
+from models.renamed_params import RENAMED_PARAMS
 from registry.dvc.faults import restore
 from rushes.errors import MisuseError
 
@@ -83,14 +86,15 @@ def check(values: Mapping[str, Any]) -> None:
     """Checks the whole of the params.
 
     Raises:
-        ParamsError: A key is unknown, a value has another type or is out of range, a family learns from no collection,
-            or something is left out that has a default but that dvc.yaml names.
+        ParamsError: A key is unknown or was renamed, a value has another type or is out of range, a family learns from
+            no collection, or something is left out that has a default but that dvc.yaml names.
     """
     try:
         text = json.dumps(values, default=str)
     except ValueError as error:  # an alias stands within what it names
         message = f"{NAME}: a value holds itself"
         raise ParamsError(message, "write the alias out, and run again") from error
+    _refuse_renamed(values)
     try:
         # As JSON, strictly: a list may stand for a tuple, but neither "3" nor true for a number.
         model().model_validate_json(text, strict=True)
@@ -106,7 +110,7 @@ def parse(values: Mapping[str, Any], texts: Sequence[str]) -> dict[str, Any]:
     """`PATH=VALUE` texts as a patch: nested like params.yaml, with only what they name.
 
     Raises:
-        ParamsError: A text has no `=`, or its path does not exist.
+        ParamsError: A text has no `=`, or its path does not exist or was renamed.
     """
     patch: dict[str, Any] = {}
     for text in texts:
@@ -114,7 +118,7 @@ def parse(values: Mapping[str, Any], texts: Sequence[str]) -> dict[str, Any]:
         if not equals or not path.strip():
             message = f"--set {text!r} is not PATH=VALUE"
             raise ParamsError(message, "for example: --set expression.train.epochs=3")
-        _check_path(path.strip(), values)
+        _check_path(path.strip(), value, values)
         _put(patch, path.strip().split("."), _parse_value(path.strip(), value))
     return patch
 
@@ -123,8 +127,11 @@ def lay(values: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
     """The params with a patch laid over them, checked as a whole.
 
     Raises:
-        ParamsError: A key does not exist, or a value has another type.
+        ParamsError: A key does not exist or was renamed, or a value has another type.
     """
+    if renamed := find_renamed(patch, RENAMED_PARAMS):
+        message = "; ".join(describe(old, new) for old, new in renamed.items())
+        raise ParamsError(message, f"override {', '.join(renamed.values())} instead")
     changed = copy.deepcopy(dict(values))
     for path, value in flatten(patch).items():
         _put(changed, path.split("."), value)
@@ -183,6 +190,12 @@ def dump(values: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True)
 
 
+def _refuse_renamed(values: Any) -> None:  # noqa: ANN401 - any YAML
+    if renamed := find_renamed(values, RENAMED_PARAMS) if isinstance(values, dict) else {}:
+        message = "; ".join(f"{describe(old, new)}; rename it in {NAME}" for old, new in renamed.items())
+        raise ParamsError(message, "nothing was started: rename and run again")
+
+
 def _check_family(family: str, collection: str, values: Mapping[str, Any]) -> None:
     known = [name for name in model().model_fields if name not in ("families", "collections")]
     if family not in known:
@@ -227,7 +240,11 @@ def _parse_value(path: str, text: str) -> Any:  # noqa: ANN401 - a YAML value
     return value
 
 
-def _check_path(path: str, values: Mapping[str, Any]) -> None:
+def _check_path(path: str, text: str, values: Mapping[str, Any]) -> None:
+    new = current_path(path, RENAMED_PARAMS)
+    if new is not None:
+        message = f"--set {describe(path, new)}"
+        raise ParamsError(message, f"--set {shlex.quote(f'{new}={text}')}")
     everything = spelt_paths(values)
     if path not in everything:
         message = f"--set {path}: there is no such param"

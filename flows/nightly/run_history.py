@@ -10,9 +10,11 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from common.renamed_keys import with_current_paths
 from flows.nightly import params
+from models.renamed_params import RENAMED_PARAMS
 from registry.subprocesses import python
 from report.data.run import NightlyRun
 from rushes.bundle.manifest import CERTIFICATE
@@ -52,6 +54,12 @@ class PastRun(BaseModel):
     metrics: dict[str, dict[str, float]] = {}
     decisions: dict[str, dict[str, Any]] = {}
     out: str = ""
+
+    @field_validator("params")
+    @classmethod
+    def _with_current_paths(cls, params: dict[str, Any]) -> dict[str, Any]:
+        """A run before a key was renamed is compared by the new name."""
+        return with_current_paths(params, RENAMED_PARAMS)
 
     @property
     def name(self) -> str:

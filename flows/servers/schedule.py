@@ -24,20 +24,20 @@ AUTOMATION = "rushes: a run that was killed is marked as crashed"
 TAKEN_ON = 8
 
 
-def serve(cron: str, zone: str, dead_after_s: int) -> None:
+def serve(cron: str, timezone: str, heartbeat_timeout_s: int) -> None:
     """Waits for runs to start, until stopped. While nobody serves, the schedule is paused: none pile up.
 
     Args:
         cron: When a run starts.
-        zone: The time zone of `cron`.
-        dead_after_s: Seconds without a heartbeat after which a run is marked as crashed.
+        timezone: The time zone of `cron`.
+        heartbeat_timeout_s: Seconds without a heartbeat after which a run is marked as crashed.
     """
-    _automate(dead_after_s)
+    _automate(heartbeat_timeout_s)
     os.environ[SCHEDULER] = str(os.getpid())
     nightly.serve(
         name=NAME,
         description=describe_deployment(environment.checkout()),
-        schedule=Cron(cron, timezone=zone),
+        schedule=Cron(cron, timezone=timezone),
         paused=False,
         limit=TAKEN_ON,
         # A run that should start while another is on is dropped: tomorrow has one too.
@@ -47,9 +47,9 @@ def serve(cron: str, zone: str, dead_after_s: int) -> None:
     )
 
 
-def _automate(dead_after_s: int) -> None:
+def _automate(timeout_s: int) -> None:
     """Has the server mark runs as crashed that were killed together with the scheduler, which else does that."""
-    wanted = _automation(dead_after_s)
+    wanted = _automation(timeout_s)
     with get_client(sync_client=True) as client:
         known = client.read_automations_by_name(AUTOMATION)
         if known:
@@ -58,12 +58,12 @@ def _automate(dead_after_s: int) -> None:
             client.create_automation(wanted)
 
 
-def _automation(dead_after_s: int) -> AutomationCore:
+def _automation(timeout_s: int) -> AutomationCore:
     beat = "prefect.flow-run.heartbeat"
     ends = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed", "Nothing fits")}
     return AutomationCore(
         name=AUTOMATION,
-        description=f"No heartbeat of a {NAME} for {dead_after_s} s: its process was killed, or its machine is off.",
+        description=f"No heartbeat of a {NAME} for {timeout_s} s: its process was killed, or its machine is off.",
         trigger=EventTrigger(
             after={beat},
             expect={beat, *ends},
@@ -72,9 +72,9 @@ def _automation(dead_after_s: int) -> AutomationCore:
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
-            within=timedelta(seconds=dead_after_s),
+            within=timedelta(seconds=timeout_s),
         ),
         actions=[
-            ChangeFlowRunState(state=StateType.CRASHED, message=f"no sign of life for {dead_after_s} s: it was killed")
+            ChangeFlowRunState(state=StateType.CRASHED, message=f"no sign of life for {timeout_s} s: it was killed")
         ],
     )

@@ -93,7 +93,7 @@ def log_path(state: Path) -> Path:
 
 
 def _not_up(settings: Settings, state: Path, prefect: Server, now: Standing | None) -> ServerError:
-    asked = f"schedule.cron {settings.schedule.cron!r}, schedule.zone {settings.schedule.zone!r}"
+    asked = f"schedule.cron {settings.schedule.cron!r}, schedule.timezone {settings.schedule.timezone!r}"
     if now is not None and prefect.log is not None:
         tail = "\n".join(f"  {line}" for line in servers.tail_of(prefect.log))
         message = f"Prefect has the schedule and plans no runs, so none would start ({asked})\n{tail}"
@@ -106,7 +106,7 @@ def _not_up(settings: Settings, state: Path, prefect: Server, now: Standing | No
 
 def look(settings: Settings, state: Path) -> list[Row]:
     """Row of the scheduler, and one of the last scheduled run where there was one."""
-    cron = f"{settings.schedule.cron} {settings.schedule.zone}"
+    cron = f"{settings.schedule.cron} {settings.schedule.timezone}"
     scheduler = found(state)
     if scheduler is None:
         return [Row(NAME, "stopped", note=f"{cron}, once it runs: make up")]

@@ -40,7 +40,7 @@ def balance(clean: SampleSet, params: AugmentParams, folder: Path, _read: Read) 
         random = np.random.default_rng(derived_seed(params.seed, train["id"][row], place))
         copies_nhwc[place] = altered(pictures_nhwc[row], params, random)
     without = _without_label(clean)
-    unlabelled = _drawn(without, round(params.max_unlabelled * len(train)), params.seed)
+    unlabelled = _drawn(without, round(params.max_unlabelled_ratio * len(train)), params.seed)
     parts = [
         _described(train),
         _copied(train, sources),
@@ -58,13 +58,13 @@ def balance(clean: SampleSet, params: AugmentParams, folder: Path, _read: Read) 
 
 
 def rows_to_copy(labels: np.ndarray, params: AugmentParams) -> np.ndarray:
-    """The rows to copy, each as often as it is to be: up to `balance` of the largest, by `extra` at least."""
+    """The rows to copy, each as often as it is to be: up to `balance` of the largest, by `min_growth` at least."""
     names, counts = np.unique(labels, return_counts=True)
     wanted = int(params.balance * counts.max())
     chosen = []
     for name, count in zip(names, counts, strict=True):
         random = np.random.default_rng(derived_seed(params.seed, str(name), "copies"))
-        missing = min(max(round(params.extra * count), wanted - count), params.max_copies * count)
+        missing = min(max(round(params.min_growth * count), wanted - count), params.max_copies * count)
         order = random.permutation(np.flatnonzero(labels == name))
         chosen.append(np.resize(order, missing))
     return np.concatenate(chosen).astype(int)

@@ -15,11 +15,11 @@ class AugmentParams(Section):
     """Of which pictures are copied, and how each copy is altered."""
     balance: float = Field(0.35, ge=0.0, le=1.0)
     """Every label is brought up to this share of the largest one."""
-    extra: float = Field(0.05, ge=0.0, le=1.0)
+    min_growth: float = Field(0.05, ge=0.0, le=1.0)
     """Each label grows at least by this share of its own, for a copy is another sight of a face."""
     max_copies: int = Field(4, ge=0, le=20)
     """The most copies of one picture."""
-    max_unlabelled: float = Field(1.0, ge=0.0, le=100.0)
+    max_unlabelled_ratio: float = Field(1.0, ge=0.0, le=100.0)
     """Pictures without a label, which students learn from as well, are at most so many times those with one."""
     rotation_deg: float = Field(12.0, ge=0.0, le=45.0)
     """A copy is turned by up to so many degrees."""

@@ -123,7 +123,7 @@ class SceneModule(LightningModule):
     def _set_rates(self, optimisers: list[Any], done: float, step: int) -> None:
         if self.classic:
             return
-        rate = self.params.learning_rate * self._falling(self.params.final_rate, done)
+        rate = self.params.learning_rate * self._falling(self.params.final_learning_rate_share, done)
         for optimiser in optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = rate * min(1.0, (step + 1) / WARMUP_STEPS)

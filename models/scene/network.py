@@ -119,10 +119,10 @@ class Generator(nn.Module):
         condition: Reads text and category.
         widths: Channels at 4, 8, 16 ... px; a picture is twice as large as the last.
         depths: Blocks at each.
-        places_px: The finest resolution whose places have latents of their own; those of finer ones are not looked at.
+        noise_px: The finest resolution whose places have latents of their own; those of finer ones are not looked at.
     """
 
-    def __init__(self, condition: Condition, widths: Sequence[int], depths: Sequence[int], places_px: int) -> None:
+    def __init__(self, condition: Condition, widths: Sequence[int], depths: Sequence[int], noise_px: int) -> None:
         super().__init__()
         self.condition, self.widths = condition, tuple(widths)
         self.sides = [START_PX << place for place in range(len(widths))]
@@ -132,7 +132,7 @@ class Generator(nn.Module):
         # Narrowed first and at half the size, where that is cheap.
         self.narrow = nn.ModuleList(_conv(before, after, size=1) for before, after in pairwise(widths))
         self.ups = nn.ModuleList(_conv(width, width) for width in widths[1:])
-        loud = [width for width, side in zip(widths, self.sides, strict=True) if side <= places_px]
+        loud = [width for width, side in zip(widths, self.sides, strict=True) if side <= noise_px]
         self.loudness = nn.ParameterList(nn.Parameter(torch.full((1, width, 1, 1), LOUDNESS)) for width in loud)
         self.colours = nn.ModuleList(_colours(width) for width in widths)
 
@@ -280,7 +280,7 @@ def build(info: Mapping[str, Any], params: TrainParams) -> tuple[nn.Module, nn.M
                 f"{name}depths, not {len(widths)} and {len(depths)}; sizes are 4 times a power of two"
             )
             raise ValueError(message)
-    generator = Generator(Condition(anchors_lt), params.widths, params.depths, params.places_px)
+    generator = Generator(Condition(anchors_lt), params.widths, params.depths, params.noise_px)
     if params.network == "dcgan":
         return _classic(anchors_lt, steps, size_of(generator))
     return generator, Discriminator(Condition(anchors_lt), params.critic_widths, params.critic_depths)

@@ -42,7 +42,7 @@ class TrainParams(FitParams):
     number more."""
     depths: tuple[int, ...] = (0, 0, 0, 0)
     """Residual blocks of the generator at each of these, beside the convolution that each has."""
-    places_px: int = Field(32, ge=0)
+    noise_px: int = Field(32, ge=0)
     """The finest resolution of the generator whose places have a random number of their own each. Half of the picture's
     size suits photographs, whose grain it draws; a quarter what is rendered smoothly; with 0 detail stands at the same
     places in every picture."""
@@ -53,7 +53,7 @@ class TrainParams(FitParams):
 
     learning_rate: float = Field(5e-4, gt=0.0)
     """At the start, of both networks."""
-    final_rate: float = Field(0.2, gt=0.0, le=1.0)
+    final_learning_rate_share: float = Field(0.2, gt=0.0, le=1.0)
     """The share of it that is left at the end of a cosine."""
     beta2: float = Field(0.99, ge=0.0, lt=1.0)
     """Of Adam; its first moment is off, as in the paper."""

@@ -158,7 +158,7 @@ class ScriptTokens(LightningDataModule):
         return Contiguous(
             tuple(works_of(self.samples, "train")),
             self.params.batch_size,
-            self.params.steps,
+            self.params.sequence_length,
             self.params.seed,
             self.params.epoch_characters,
             *self._place(),

@@ -43,7 +43,7 @@ def encode(clean: SampleSet, params: AugmentParams, folder: Path, _read: Read) -
     scenes = {split: told(clean.kept(split), clean.texts(split)) for split in SPLITS}
     themes = Themes(scenes["train"])
     made = {split: list(_documents(scenes[split], themes, params, split)) for split in SPLITS}
-    vocabulary = vocabulary_of((text for _, _, text in made["train"]), params.vocabulary)
+    vocabulary = vocabulary_of((text for _, _, text in made["train"]), params.max_vocabulary)
     spelling = Spelling(vocabulary)
     tables, arrays = [], {}
     folder.mkdir(parents=True, exist_ok=True)

@@ -84,7 +84,7 @@ class ScriptModule(LightningModule):
 
     def _set_rate(self, done: float) -> None:
         """Up linearly, then down along a cosine (Loshchilov and Hutter 2017)."""
-        low = self.params.final_rate
+        low = self.params.final_learning_rate_share
         falling = low + (1.0 - low) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
         rising = min(1.0, (self.global_step + 1) / self.params.warmup_steps)
         for group in self.optimizers().param_groups:  # type: ignore[union-attr]  # there is one

@@ -13,14 +13,14 @@ class AugmentParams(Section):
 
     seed: Seed = 0
     """Of what is left out of the control text, and of the order of the outlines."""
-    vocabulary: int = Field(120, ge=32, le=250)
+    max_vocabulary: int = Field(120, ge=32, le=250)
     """Characters that the network knows, at most, the most frequent first; what is rarer is written without accents,
     or left out."""
     theme_words: int = Field(3, ge=1, le=8)
     """Words of a theme, at most: those that a scene has more of than others have."""
-    left_out: float = Field(0.3, ge=0.0, lt=1.0)
+    control_dropout: float = Field(0.3, ge=0.0, lt=1.0)
     """How often each part of the control text is left out, so that the network can do without."""
-    places: float = Field(0.5, ge=0.0, le=1.0)
+    completed_heading_share: float = Field(0.5, ge=0.0, le=1.0)
     """Share of the headings that get INT. or EXT. and a time of day in front and behind, where the text gives neither:
     plays do not."""
     outlines: bool = True
@@ -40,7 +40,7 @@ class TrainParams(EarlyStopParams):
     """Epochs without a better figure, after which training ends."""
     batch_size: int = Field(128, ge=1)
     """Places in the text that are read at the same time, of all processes together."""
-    steps: int = Field(32, ge=2)
+    sequence_length: int = Field(32, ge=2)
     """Characters of each that are read before weights change; the state is carried on, gradients end there
     (truncated back-propagation, Williams and Peng 1990)."""
 
@@ -55,7 +55,7 @@ class TrainParams(EarlyStopParams):
     """At its peak."""
     warmup_steps: int = Field(50, ge=1)
     """Steps in which it rises."""
-    final_rate: float = Field(0.1, gt=0.0, le=1.0)
+    final_learning_rate_share: float = Field(0.1, gt=0.0, le=1.0)
     """The share of it that is left at the end of a cosine."""
     weight_decay: float = Field(0.01, ge=0.0)
     """Of AdamW."""

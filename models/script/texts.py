@@ -124,8 +124,8 @@ def scene_text(scene: Told, themes: Themes, params: AugmentParams, *, whole: boo
     With `whole` nothing of the control text is left out at random and no heading is changed.
     """
     random = np.random.default_rng(derived_seed(params.seed, scene.id, "control"))
-    kept = [whole or random.random() >= params.left_out for _ in range(3)]
-    placed = not whole and random.random() < params.places
+    kept = [whole or random.random() >= params.control_dropout for _ in range(3)]
+    placed = not whole and random.random() < params.completed_heading_share
     asked = control(
         theme=themes.of(scene.text, params.theme_words) if kept[0] else (),
         mood=mood(scene) if kept[1] else "",

@@ -15,8 +15,6 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from matplotlib.transforms import Bbox
 
 from models.components.figures import figure_name
-from report.formatting import KIB, bytes_text, figure_text
-from report.images.charts import ACCENT, INK, PAPER, SECOND, SOFT, THIRD, dressed, figure_of
 from report.compression.candidates import (
     BY_BYTES,
     BYTES,
@@ -29,7 +27,7 @@ from report.compression.candidates import (
     stairs_of,
     teacher_of,
 )
-from report.formatting import KIB, bytes_text, figure_text, metric_name
+from report.formatting import KIB, bytes_text, figure_text
 from report.images.charts import ACCENT, INK, PAPER, SECOND, SOFT, THIRD, dressed, figure_of
 
 if TYPE_CHECKING:

@@ -11,7 +11,9 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from common.renamed_keys import with_current_paths
 from models.components.figures import figure_name
+from models.renamed_params import RENAMED_PARAMS
 from report.data.loaders import Collection, FamilyFacts, read_json, read_params
 
 if TYPE_CHECKING:
@@ -146,9 +148,11 @@ def _carried(now: Snapshot, before: Mapping[str, Any], nightly: NightlyRun) -> S
 
 
 def _renamed(kept: dict[str, Any]) -> dict[str, Any]:
-    """A snapshot with today's keys: earlier versions called the run `night`."""
+    """A snapshot with today's keys: earlier versions called the run `night`, and some params otherwise."""
     if "night" in kept:
         kept["nightly"] = kept.pop("night")
+    if isinstance(kept.get("params"), dict):
+        kept["params"] = with_current_paths(kept["params"], RENAMED_PARAMS)
     if isinstance(kept.get("before"), dict):
         kept["before"] = _renamed(kept["before"])
     return kept

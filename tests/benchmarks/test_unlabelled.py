@@ -47,7 +47,7 @@ def test_other_seeds_hide_others(tmp_path):
 def test_copies_are_made_of_labelled_faces_alone(tmp_path):
     """A copy of a hidden face would carry its label."""
     few = part_labelled(small_set(tmp_path / "clean", {"train": 40, "validation": 4}), 0.25, 0, tmp_path / "few")
-    made = family.augment(few, AugmentParams(extra=1.0, max_unlabelled=4.0), tmp_path / "set", no_asset)
+    made = family.augment(few, AugmentParams(min_growth=1.0, max_unlabelled_ratio=4.0), tmp_path / "set", no_asset)
 
     assert set(made.kept("train")["group"]) == set(few.kept("train")["group"])
     assert made.info["copies"] == 30

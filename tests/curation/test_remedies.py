@@ -24,11 +24,11 @@ from tests.support.scripts import scene as scene_of
 
 # What loosens a param, by its last name.
 LOOSE = {
-    "min_size_px": 1, "max_aspect": 100.0, "min_contrast": 0.0, "min_bright": 0.0, "max_dark": 255.0,
-    "min_sharpness": 0.0, "near_correlation": 1.0, "min_agreement": 0.01, "max_outlier": 1e6, "max_dropped_share": 0.99,
-    "max_black": 0.0, "min_letters": 100_000, "min_motion": 0.0, "max_fade_residual": 0.0,
-    "min_headings": 0, "min_cues": 0, "min_characters": 0, "max_broken_lines": 0.99, "min_signs": 0, "near_works": 1.0,
-    "near_scenes": 1.0,
+    "min_size_px": 1, "max_aspect": 100.0, "min_contrast": 0.0, "min_p95_brightness": 0.0, "max_p5_brightness": 255.0,
+    "min_sharpness": 0.0, "near_correlation": 1.0, "min_agreement": 0.01, "max_outlier_z": 1e6,
+    "max_dropped_share": 0.99, "max_black": 0.0, "min_letters": 100_000, "min_motion": 0.0, "max_fade_residual": 0.0,
+    "min_headings": 0, "min_cues": 0, "min_speakers": 0, "max_broken_lines": 0.99, "min_text_length": 0,
+    "near_document_overlap": 1.0, "near_scene_overlap": 1.0,
 }  # fmt: skip
 
 
@@ -145,11 +145,11 @@ def _broken(number):
 SCRIPTS = {
     "no script, too few headings": (_one_scene, ["min_headings"]),
     "no script, too few cues": (lambda n: [one for one in script(n) if one.kind in {"heading", "action"}],
-                                ["min_cues", "min_characters"]),
-    "no script, one voice": (_one_voice, ["min_characters"]),
+                                ["min_cues", "min_speakers"]),
+    "no script, one voice": (_one_voice, ["min_speakers"]),
     "no script, one short scene": (lambda n: scene_of(900 + n), ["min_headings", "min_cues"]),
     "broken lines": (_broken, ["max_broken_lines"]),
-    "another draft": (lambda n: [*scene_of(900 + n), *script(5)], ["near_works"]),
+    "another draft": (lambda n: [*scene_of(900 + n), *script(5)], ["near_document_overlap"]),
 }  # fmt: skip
 
 

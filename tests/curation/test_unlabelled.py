@@ -125,9 +125,9 @@ def test_of_many_as_many_are_drawn_as_have_a_label(tmp_path):
     first = drawn()
     assert len(first) == 12 == len(made.kept("train"))
     assert drawn() == first != drawn(seed=1)
-    assert len(drawn(max_unlabelled=2.5)) == 30
-    assert len(drawn(max_unlabelled=100.0)) == 40
-    assert drawn(max_unlabelled=0.0) == set()
+    assert len(drawn(max_unlabelled_ratio=2.5)) == 30
+    assert len(drawn(max_unlabelled_ratio=100.0)) == 40
+    assert drawn(max_unlabelled_ratio=0.0) == set()
 
 
 def test_without_any_the_set_is_the_same(tmp_path):

@@ -57,7 +57,7 @@ def test_too_many_dropped_names_check_sheet_and_param(checkout):
     assert failure["kind"] == "user"
     assert "29%" in failure["message"]
     assert "underexposed" in failure["message"]
-    assert "collections.faces.clean.min_bright" in failure["remedy"]
+    assert "collections.faces.clean.min_p95_brightness" in failure["remedy"]
     assert "build/failures/dropped-one.jpg" in failure["remedy"]
     assert (checkout / "build" / "failures" / "dropped-one.jpg").stat().st_size
 
@@ -78,7 +78,7 @@ def test_what_consent_keeps_back_is_on_no_sheet(checkout):
 
 def test_scripts_have_sheets_of_pages(checkout):
     """The set of a collection of scripts lies where that of pictures does, and its sheets are called the same."""
-    section = {"medium": "script", "labels": ["comedies"], "script": {"min_signs": 60}}
+    section = {"medium": "script", "labels": ["comedies"], "script": {"min_text_length": 60}}
     (checkout / "params.yaml").write_text(yaml.safe_dump({"collections": {"scripts": section}}))
     folder = plant(checkout / "set", 6)
     short = [Element("heading", "INT. HALL - DAY"), Element("action", "Dark.")]

@@ -96,7 +96,7 @@ def test_the_certificate_names_the_machine_that_the_budget_means(evaluated, monk
     """That of settings; without one, the machine that has measured."""
     evaluated()
     own = read_bundle(Path("build/expression/bundle")).certificate
-    monkeypatch.setenv("RUSHES_BUDGET__MACHINE", "Abacus")
+    monkeypatch.setenv("RUSHES_BUDGET__PROCESSOR", "Abacus")
     evaluated()
     named = read_bundle(Path("build/expression/bundle")).certificate
 

@@ -42,7 +42,7 @@ SCENES = {
     "medium": "image",
     "parent": "films",
     "needs": "build/clean/films",
-    "looks": {"count": 2},
+    "style_clusters": {"count": 2},
     "clean": {"max_dropped_share": 0.9},
 }
 LEARNING = {**TRAIN, "epochs": 6, "epoch_samples": 256, "learning_rate": 2e-3, "ema_decay": 0.9}

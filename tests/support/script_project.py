@@ -33,7 +33,7 @@ LEARNING = {
     "epochs": 5,
     "epoch_characters": 20_000,
     "batch_size": 16,
-    "steps": 32,
+    "sequence_length": 32,
     "precision": "32-true",
     "width": 64,
     "embedding": 32,

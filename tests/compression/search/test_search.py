@@ -295,7 +295,9 @@ def test_narrower_and_spared_networks_are_candidates(samples, teacher, tmp_path,
 def test_what_rounding_costs_too_much_is_tuned_to_bear_it(samples, teacher, tmp_path):
     """Planted: a channel so loud that int8 hears nothing else. Fine-tuned with the rounding in it, int8 holds."""
     compress = CompressParams(
-        calibration_samples=48, teacher_weight=1.0, quantisation_aware=QuantisationAware(epochs=6, rate=1.0)
+        calibration_samples=48,
+        teacher_weight=1.0,
+        quantisation_aware=QuantisationAware(epochs=6, learning_rate_share=1.0),
     )
     params = ExpressionParams(train=TRAIN, compress=compress, budget=Budget(max_objective_drop=0.1))
     search = search_of(samples, tmp_path / "cache", params=params)

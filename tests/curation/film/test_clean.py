@@ -78,7 +78,7 @@ def test_a_blurred_shot_is_found_among_sharp_ones(root, tmp_path):
     """By what is usual in its source."""
     sharp = [frame for seed in range(12) for frame in detailed(seed, 36)]
     soft = [cv2.GaussianBlur(frame, (0, 0), 12) for frame in detailed(50, 30)]
-    table = cleaned(root, tmp_path, sharp + soft, film_params(shots={"every_s": 0.25}, size_px=96))
+    table = cleaned(root, tmp_path, sharp + soft, film_params(shots={"sample_every_s": 0.25}, size_px=96))
 
     assert set(table.loc[table["reason"] == "blurred", "frame"]) <= set(range(432, 462))
     assert "blurred" in reasons_from(table, 432, 462)
@@ -155,7 +155,7 @@ def test_frames_are_spread_away_from_the_ends(shot, frames):
 
 def test_a_long_shot_gives_no_more_than_its_share():
     """Spread over all of it."""
-    found = sampled(0, 24 * 600, 600.0, ShotParams(most=12))
+    found = sampled(0, 24 * 600, 600.0, ShotParams(max_frames=12))
 
     assert (len(found), found[0], found[-1]) == (12, 6, 24 * 600 - 7)
 

@@ -22,7 +22,7 @@ PARAMS = CollectionParams.model_validate(
         "needs": "build/clean/films",
         "size_px": 16,
         "channels": 3,
-        "looks": {"count": 3},
+        "style_clusters": {"count": 3},
         "clean": {"max_aspect": 4.0},
     }
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from curation.image.style_clusters import layouts_of, looks_of, names_of
-from curation.params import LookParams
+from curation.params import StyleClusterParams
 
 FLAT = {
     "look: dim blue": (20, 60, 170),
@@ -40,7 +40,7 @@ def test_test_pictures_have_no_say():
     colours = [(200, 30, 30)] * 5 + [(30, 30, 200)] * 5 + [(30, 200, 30)] * 5
     pictures = np.stack([np.full((16, 16, 3), colour, np.uint8) for colour in colours])
     train = np.arange(15) < 10
-    names = looks_of(layouts_of(pictures), train, LookParams(count=6))
+    names = looks_of(layouts_of(pictures), train, StyleClusterParams(count=6))
 
     assert len(set(names)) == 2
     assert set(names[10:]) < set(names[:10])

@@ -86,7 +86,7 @@ def test_a_source_that_loses_too_much_stops_the_stage(tmp_path):
 
     assert caught.value.source == "night-shoot"
     assert caught.value.check == "underexposed"
-    assert caught.value.param == "collections.faces.clean.min_bright"
+    assert caught.value.param == "collections.faces.clean.min_p95_brightness"
     assert not (tmp_path / "build").exists()
 
 

@@ -134,7 +134,7 @@ def test_a_scene_in_which_nothing_happens_goes(folder, cleaned):
     found = cleaned()
     short = found.table[found.table["reason"] == "too short"]
 
-    assert (list(short["heading"]), list(short["why"])) == (["INT. HALL - DAY"], ["5 signs, min_signs 20"])
+    assert (list(short["heading"]), list(short["why"])) == (["INT. HALL - DAY"], ["5 characters, min_text_length 20"])
 
 
 def test_no_scene_stands_on_both_sides_of_the_test(folder, cleaned):
@@ -174,7 +174,7 @@ def test_too_much_lost_names_what_to_change(folder, cleaned):
 
     with pytest.raises(TooManyDropped, match="another draft") as caught:
         hold_losses(found, "scripts", params)
-    assert "collections.scripts.script.near_works" in caught.value.remedy
+    assert "collections.scripts.script.near_document_overlap" in caught.value.remedy
 
 
 def test_a_draft_that_comes_alone_stops_nothing(root, folder, cleaned):

@@ -120,7 +120,7 @@ def test_what_half_a_millisecond_gives_at_best(root, settings, capsys):
 
 def test_milliseconds_of_another_machine_are_not_judged(root, settings, capsys):
     """Settings mean a laptop: what params.yaml allows is not held against this machine's clock; what is asked is."""
-    meant = settings.model_copy(update={"budget": BudgetSettings(machine="Laptop")})
+    meant = settings.model_copy(update={"budget": BudgetSettings(processor="Laptop")})
     path = root / "params.yaml"
     path.write_text(path.read_text().replace("max_latency_ms: 20.0", "max_latency_ms: 0.1"))
     statuses = [

@@ -80,7 +80,7 @@ def test_numbers_as_people_write_them(values, text, value):
     ("text", "told"),
     [
         ("expression.train.learning_rate=.inf", "finite number"),
-        ("collections.faces.clean.max_outlier=.nan", "finite number"),
+        ("collections.faces.clean.max_outlier_z=.nan", "finite number"),
         ("expression.train.learning_rate=1e999", "finite number"),
         ("expression.train.seed=-1", "greater than or equal to 0"),
         ("collections.faces.split.test_share=0.95", "validation_share 0.1 and test_share 0.95 leave nothing"),

@@ -58,6 +58,18 @@ def test_an_entry_of_an_earlier_version_is_read(state):
     assert find_run(state, "last-trial").nightly.overrides == {"expression.train.epochs": 3}
 
 
+def test_params_of_an_earlier_version_are_compared_by_their_new_names(state):
+    """A new name is not a difference; a new value is."""
+    params = {"collections.films.shots.most": 12, "collections.scenes.looks.count": 6, "expression.train.epochs": 3}
+    old, new = find_run(state, "20261127"), find_run(state, "last-nightly")
+    keep(old.model_copy(update={"params": params}), state)
+    today = {"collections.films.shots.max_frames": 12, "collections.scenes.style_clusters.count": 4}
+    keep(new.model_copy(update={"params": today | {"expression.train.epochs": 3}}), state)
+
+    found = compare_runs(state, find_run(state, old.name), find_run(state, new.name))
+    assert found["params"] == {"collections.scenes.style_clusters.count": (6, 4)}
+
+
 def test_an_interrupted_run_leaves_its_entry(world):
     """A run that was stopped is in the history, as failed."""
     world.breaks["train@expression"] = [KeyboardInterrupt()]

@@ -22,7 +22,7 @@ DEADLINE_S = 120
 SETTINGS = """\
 [schedule]
 cron = "* * * * *"
-dead_after_s = 60
+heartbeat_timeout_s = 60
 [notify]
 command = "sh {pager}"
 """

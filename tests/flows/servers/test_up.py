@@ -34,7 +34,7 @@ def flows(tmp_path):
         "RUSHES_REGISTRY__HOST": "0.0.0.0",  # noqa: S104 - as a team with a laptop on set has it
         "RUSHES_PREFECT__PORT": str(free_port()),
         "RUSHES_SCHEDULE__CRON": "30 3 * * *",
-        "RUSHES_SCHEDULE__ZONE": "Europe/Berlin",
+        "RUSHES_SCHEDULE__TIMEZONE": "Europe/Berlin",
     }
 
     def run(*words, **more):

@@ -10,7 +10,7 @@ from models.expression.params import AugmentParams
 from tests.support.exported import no_asset
 from tests.support.sets import LABELS, small_set
 
-PARAMS = AugmentParams(balance=1.0, extra=0.0, max_copies=3)
+PARAMS = AugmentParams(balance=1.0, min_growth=0.0, max_copies=3)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_every_label_gets_its_extra_copies():
     """Even labels too, by their own share."""
     labels = np.repeat(["a", "b"], 40)
 
-    rows = rows_to_copy(labels, AugmentParams(extra=0.1))
+    rows = rows_to_copy(labels, AugmentParams(min_growth=0.1))
 
     assert list(np.unique(labels[rows], return_counts=True)[1]) == [4, 4]
 

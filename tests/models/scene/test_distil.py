@@ -119,7 +119,7 @@ def test_a_student_steps_once_and_its_rate_falls(samples, teacher, tmp_path):
 
     assert [row["step"] for row in rows] == [4, 8, 12]
     warm = 12 / 50  # of the steps in which it rises
-    assert rows[-1]["lr"] == pytest.approx(1e-2 * warm * params.train.final_rate, rel=0.2)
+    assert rows[-1]["lr"] == pytest.approx(1e-2 * warm * params.train.final_learning_rate_share, rel=0.2)
     assert {"val/distance", "train/loss"} <= rows[-1].keys()
 
 

@@ -68,10 +68,10 @@ def test_pictures_of_128_px_want_one_number_more():
     assert all(weight.grad is not None for weight in learner.network.parameters())
 
 
-@pytest.mark.parametrize(("places_px", "changes"), [(0, [False, False]), (4, [True, False]), (8, [True, True])])
-def test_places_have_latents_of_their_own_up_to_a_resolution(places_px, changes):
+@pytest.mark.parametrize(("noise_px", "changes"), [(0, [False, False]), (4, [True, False]), (8, [True, True])])
+def test_places_have_latents_of_their_own_up_to_a_resolution(noise_px, changes):
     """One of them changes the picture; those of resolutions finer than was asked for change nothing."""
-    generator, _ = build(INFO, TrainParams(**TRAIN, places_px=places_px))
+    generator, _ = build(INFO, TrainParams(**TRAIN, noise_px=noise_px))
     latents, asked = torch.randn(1, latents_for(16)), (ANCHORS[:1], torch.zeros(1, 3))
 
     def changed(place):

@@ -34,6 +34,17 @@ def test_an_unchanged_run_has_no_differences(tree, nightly, last):
     assert since.groups == {}
 
 
+def test_a_renamed_param_is_not_a_difference(tree, nightly, last):
+    """The last run may have had the old key."""
+    today = (tree / "params.yaml").read_text()
+    (tree / "params.yaml").write_text(f"{today}\nscene: {{train: {{places_px: 0}}}}\n")
+    compare(tree, nightly, ["faces"], last)
+    (tree / "params.yaml").write_text(f"{today}\nscene: {{train: {{noise_px: 0}}}}\n")
+
+    assert "scene.train.places_px" in last.read_text()
+    assert compare(tree, next_run(nightly), ["faces"], last).groups == {}
+
+
 def test_each_kind_of_change_is_found(tree, nightly, last):
     """A param, a figure, a count and a champion, each with both values."""
     compare(tree, nightly, ["faces"], last)
