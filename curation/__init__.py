@@ -1,4 +1,4 @@
-"""Raw samples to a set that is fit to learn from: ingest, check, split, pack; one file a medium.
+"""Turns raw samples into a data set to train on: ingest, check, split, pack; one folder a medium.
 
-May import rushes. No model, no training, no Prefect, MLflow or DVC may enter.
+May import `rushes`; must not import models, training, Prefect, MLflow or DVC.
 """

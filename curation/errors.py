@@ -1,4 +1,4 @@
-"""What data can do wrong, said to the person who can mend it."""
+"""Errors of data, addressed to the person who can fix them."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from rushes.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# What a disk refuses, and who can mend it.
+# What each refusal by the file system means to the user.
 REMEDIES = {
     errno.EACCES: "allow this user to read it, and to write and remove where that is meant",
     errno.EPERM: "allow this user to read it, and to write and remove where that is meant",
-    errno.EROFS: "its disk is mounted read-only: mount it to be written to, or take what lies there away",
-    errno.ENOSPC: "make room on that disk, then run again: what is in already is not taken in twice",
-    errno.EDQUOT: "make room in this user's quota, then run again: what is in already is not taken in twice",
+    errno.EROFS: "its disk is mounted read-only: remount it writable, or move the files elsewhere",
+    errno.ENOSPC: "free space on that disk, then run again: what is already ingested is not ingested twice",
+    errno.EDQUOT: "free space in this user's quota, then run again: what is already ingested is not ingested twice",
 }
 
 
 class DataError(UserError):
-    """Data that cannot be used as it is: the message says what and where, `remedy` what to do about it."""
+    """Data that cannot be used as it is: the message names the problem and the place, `remedy` the fix."""
 
 
-class TooManyDropped(DataError):  # noqa: N818  the name is a sentence that callers read
+class TooManyDropped(DataError):  # noqa: N818  the name reads as the condition
     """A source lost more samples to the checks than params.yaml allows."""
 
     def __init__(self, source: str, share: float, check: str, params: Mapping[str, object]) -> None:
@@ -44,7 +44,7 @@ class TooManyDropped(DataError):  # noqa: N818  the name is a sentence that call
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Around work on files of other people: what the disk refuses is said as a DataError.
+    """Turns an OSError of work on users' files into a DataError.
 
     Raises:
         DataError: The disk is full, read-only, or closed to this user.
@@ -59,7 +59,7 @@ def explained() -> Iterator[None]:
 
 
 class RefusedError(UserError):
-    """A sample that is not taken in: why, and what to do about it."""
+    """Rejection of one sample: the reason and the remedy."""
 
     def __init__(self, reason: str, remedy: str) -> None:
         super().__init__(reason, remedy)

@@ -1,6 +1,6 @@
-"""Raw samples in: from a folder, a table or the inbox into datasets/C/SOURCE, or into quarantine with a reason.
+"""Ingests raw samples from a folder, a table or the inbox into datasets/C/SOURCE, or into quarantine with a reason.
 
-The source is never touched. The inbox is emptied: what was taken in is removed from it, what was refused is moved.
+The source is never modified. The inbox is emptied: ingested files are removed from it, refused files are moved.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ def ingest(
     licence: str = "",
     credit: str = "",
 ) -> IngestResult:
-    """Takes pictures, films or scripts into a collection; safe to repeat.
+    """Ingests images, films or scripts into a collection; safe to repeat.
 
     Args:
         path: A folder, a CSV file, a film or a script; never touched, unless `move`.
         root: The checkout.
         collection: The collection's name.
         params: Its section of params.yaml.
-        source: The name of the source; None: that of the folder.
-        layout: How the files lie, such as `{label}/{performer}/*`; None: found out.
+        source: Name of the source; None: the name of the folder.
+        layout: Layout of the files, such as `{label}/{performer}/*`; None: detect it.
         votes: A CSV of votes, such as FER+; None: one found in the folder or beside it.
-        starter: This is the starter set, which the first real samples replace.
-        move: Take files out of where they are, as from the inbox.
+        starter: True for the starter set, which the first real samples replace.
+        move: Remove the files from where they are, as from the inbox.
         licence: For source.json.
-        credit: Who must be named wherever a picture made from it is shown; for source.json.
+        credit: Credit line required wherever an image made from it is shown; for source.json.
 
     Raises:
-        DataError: Nothing was taken in, and the message says why.
+        DataError: Nothing was ingested; the message gives the reason.
     """
     with explained():
         real = _checked(path, root)
@@ -62,16 +62,16 @@ def ingest(
 
 
 def source_name(path: Path, source: str | None) -> str:
-    """The name of the source that data become: the one asked for, or that of their folder or file."""
+    """Name of the source: the one asked for, or that of the folder or file."""
     return slug(source if source is not None else name_of(path))
 
 
 def inbox(root: Path, collection: str, params: CollectionParams, *, now: float | None = None) -> list[IngestResult]:
-    """Takes in whatever lies in inbox/C: each entry is a source, loose class folders together are `inbox`.
+    """Ingests everything in inbox/C: each entry is a source; loose class folders together form the source `inbox`.
 
-    What was taken in is removed from the inbox, what was refused is moved to quarantine. An entry that cannot be read
-    as samples stays where it is; its result names the problem, and the others are taken in all the same. A source that
-    is still being written to stays until the next night.
+    Ingested files are removed from the inbox, refused ones are moved to quarantine. An entry that cannot be read as
+    samples stays where it is; its result states the problem, and the others are ingested all the same. A source that is
+    still being written to stays until the next nightly run.
 
     Args:
         root: The checkout.
@@ -90,12 +90,12 @@ def inbox(root: Path, collection: str, params: CollectionParams, *, now: float |
 def _checked(path: Path, root: Path) -> Path:
     if not path.exists():
         message = f"{path} does not exist"
-        raise DataError(message, "check the path; a folder, a CSV file, a film or a script is wanted")
+        raise DataError(message, "check the path; it must be a folder, a CSV file, a film or a script")
     real, datasets = path.resolve(), (root / "datasets").resolve()
     if real.is_relative_to(datasets):
-        message = f"{path} lies in datasets/, which is what ingest writes"
+        message = f"{path} lies in datasets/, which ingest writes"
         raise DataError(message, "give the folder that the samples came from")
     if datasets.is_relative_to(real):
-        message = f"{path} holds this checkout"
-        raise DataError(message, "give the folder of the samples alone")
+        message = f"{path} contains this checkout"
+        raise DataError(message, "give a folder that contains only the samples")
     return real

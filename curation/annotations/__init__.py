@@ -1,1 +1,1 @@
-"""What is known of samples before they are read: layouts of folders, tables, captions, votes."""
+"""Annotations that come with samples: folder layouts, tables, captions, votes."""

@@ -1,6 +1,6 @@
-"""Captions of pictures, from a captions.csv in their folder: file,caption; a line a picture.
+"""Image captions from a captions.csv beside the images: columns file,caption; one line an image.
 
-A picture is found by its path below the folder, by the end of that, or by its file name where no other has it.
+An image is matched by its path below the folder, by the end of that path, or by its file name if no other image has it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ COLUMNS = ("file", "caption")
 
 
 def with_captions(listing: Listing, path: Path) -> Listing:
-    """Gives the candidates of a listing their captions, where a captions.csv lies with them.
+    """Adds captions to the candidates of a listing if a captions.csv lies beside them.
 
     Raises:
-        DataError: It has other columns, a line is wrong, or it names no picture that is there.
+        DataError: Its columns are wrong, a line is wrong, or it names none of the images.
     """
     places = dict.fromkeys([path, listing.folder] if path.is_dir() else [path.parent])
     file = next((place / CAPTIONS for place in places if (place / CAPTIONS).is_file()), None)
@@ -67,6 +67,6 @@ def _caption(path: str, captions: dict[str, str], shared: Counter[str]) -> str:
 
 
 def _names(path: str) -> list[str]:
-    """The whole path, and each end of it."""
+    """Each suffix of the path, from the whole path down to the file name."""
     parts = PurePosixPath(path).parts
     return ["/".join(parts[start:]) for start in range(len(parts))]

@@ -1,8 +1,8 @@
-"""Cells of CSV files that a spreadsheet would run as formulas: marked when written, unmarked when read.
+"""Escapes CSV cells that a spreadsheet would run as formulas when it writes them, and unescapes them when it reads.
 
-Excel, LibreOffice and Google Sheets take a cell that begins with = + - @ as a formula, after a tab or a line break as
-well (OWASP, "CSV Injection"). An apostrophe before it makes it text. A cell that has apostrophes there already gets one
-more, so that what is read is what was written.
+Excel, LibreOffice and Google Sheets treat a cell that begins with = + - @ as a formula, also after a tab or a line
+break (OWASP, "CSV Injection"). A leading apostrophe makes it text. A cell that already begins with apostrophes gets one
+more, so that reading returns exactly what was written.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
 def escape(cell: str) -> str:
-    """The cell as it is written: with an apostrophe where a spreadsheet would take it for a formula."""
+    """The cell to write: prefixed with an apostrophe if a spreadsheet would take it for a formula."""
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
@@ -28,9 +28,9 @@ def unescape(cell: str) -> str:
 
 
 def write_rows(file: TextIO, rows: Iterable[Iterable[str]]) -> None:
-    """Writes rows as CSV, their cells escaped.
+    """Writes rows as CSV with their cells escaped.
 
-    A row with a carriage return is quoted as a whole: Python's csv quotes only what its own line end would break.
+    A row that contains a carriage return is quoted completely: Python's csv quotes only its own line terminator.
     """
     for row in rows:
         cells = [escape(cell) for cell in row]

@@ -1,4 +1,4 @@
-"""CSV files that people bring: read line by line, and an error names the line."""
+"""User-supplied CSV files, read line by line; errors name the line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Row = dict[str, str]
 
 
 def header_of(file: Path) -> list[str]:
-    """The names of the columns, lower case; empty when it is not a readable CSV."""
+    """Column names in lower case; empty if the file is not a readable CSV."""
     try:
         with file.open(encoding="utf-8-sig", errors="replace", newline="") as opened:
             first = opened.readline(10_000)
@@ -27,7 +27,7 @@ def header_of(file: Path) -> list[str]:
 
 
 def rows_of(file: Path) -> Iterator[tuple[int, Row]]:
-    """Each row by the names of its columns, with its line number; a file of any length is streamed.
+    """Streams the rows as dictionaries by column name, each with its line number.
 
     Raises:
         DataError: A row has more or fewer values than the header, or the text is not CSV in UTF-8.
@@ -47,8 +47,8 @@ def rows_of(file: Path) -> Iterator[tuple[int, Row]]:
 
 
 def fault(file: Path, line: int, what: str) -> DataError:
-    """The error about one line of a file."""
-    return DataError(f"{file.name}, line {line}: {what}", f"mend line {line} of {file.name}; nothing was taken in")
+    """Error about one line of a file."""
+    return DataError(f"{file.name}, line {line}: {what}", f"fix line {line} of {file.name}; nothing was ingested")
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""How samples lie in a folder or a table: found out, or told by a pattern; listed without opening a picture.
+"""Layouts of samples in a folder or a table: detected, or given by a pattern; listed without opening an image.
 
 {label}/*               class folders
-{split}/{label}/*       Kaggle's folders of FER2013, and others like it
+{split}/{label}/*       folders as in Kaggle's FER2013
 {label}/{performer}/*   any pattern of {label} {split} {performer} {group} * ** and literal parts
 tables                  see curation.annotations.sample_tables
 """
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
 CLASS_FOLDERS = "{label}/*"
 SPLIT_FOLDERS = "{split}/{label}/*"
-SHOWN = 3  # files that a message names
+SHOWN = 3  # files that an error message names
 
 
 def scan(path: Path, labels: Sequence[str], layout: str | None = None, only: Iterable[str] | None = None) -> Listing:
-    """Lists what lies at a path.
+    """Lists the samples at a path.
 
     Args:
         path: A folder, or a CSV file.
         labels: The taxonomy.
-        layout: A pattern; None: found out.
-        only: Names right below the folder; None: all.
+        layout: A pattern; None: detect it.
+        only: Names directly below the folder; None: all.
 
     Raises:
-        DataError: The layout is not a layout, the table is none that is known, or a folder cannot be read.
+        DataError: The layout is not valid, the table has an unknown format, or a folder cannot be read.
     """
     if path.is_file():
         if layout is not None:
@@ -53,7 +53,7 @@ def scan(path: Path, labels: Sequence[str], layout: str | None = None, only: Ite
 
 
 def _unwrapped(folder: Path, labels: Sequence[str]) -> Path:
-    # Archives are often unpacked into a folder that holds one folder and nothing else.
+    # Archives often unpack into a folder that contains one folder and nothing else.
     inside = visible(folder)
     while len(inside) == 1 and inside[0].is_dir() and not inside[0].is_symlink():
         name = inside[0].name
@@ -66,12 +66,12 @@ def _unwrapped(folder: Path, labels: Sequence[str]) -> Path:
 
 def _beside_table(folder: Path, listing: Listing) -> Listing:
     table = listing.tables[0]
-    # The rows of FER2013 are not files, and can be gone through once.
+    # The rows of FER2013 are not files, and its candidates can be iterated only once.
     named = {candidate.file for candidate in listing.candidates} if listing.total is not None else set()
     walk = Walk(folder.resolve())
     listing.others += walk.links
     listing.others += [no_picture(path, file) for path, file in walk.others if file.name != table.name]
-    reason, remedy = f"does not stand in {table.name}", f"write a line for it into {table.name}"
+    reason, remedy = f"is not listed in {table.name}", f"add a line for it to {table.name}"
     listing.others += [
         UnrecognisedFile(path, file, reason, remedy) for path, file in walk.pictures if file not in named
     ]
@@ -88,7 +88,7 @@ def _folders(folder: Path, labels: Sequence[str], layout: str | None, only: Iter
     listing.others = [no_picture(path, file) for path, file in walk.others]
     listing.empty = [veiled(path, layout) for path in walk.empty]
     if layout != SPLIT_FOLDERS and split_of(layout.split("/", 1)[0]):
-        listing.notes.append(f"one split alone, {layout.split('/', 1)[0]}, parts nothing: its samples are dealt out")
+        listing.notes.append(f"one split alone, {layout.split('/', 1)[0]}, separates nothing: its samples are split")
     found = [fit(path, file, pattern, layout) for path, file in walk.pictures]
     listing.candidates = [one for one in found if isinstance(one, Candidate)]
     if asked and paths and not listing.candidates and not any(pattern.fullmatch(path) for path in paths):
@@ -99,26 +99,26 @@ def _folders(folder: Path, labels: Sequence[str], layout: str | None, only: Iter
 
 
 def _misfit(layout: str, paths: Sequence[str], labels: Sequence[str], empty: Sequence[str]) -> DataError:
-    """Says how the files lie, and which pattern would fit them."""
+    """Error that shows where the files are and which pattern fits them."""
     shown = ", ".join(paths[:SHOWN]) + (f" and {len(paths) - SHOWN:,} more" if len(paths) > SHOWN else "")
-    message = f"no file lies as {layout} says; there are {shown}"
-    message += f", and there is nothing in: {', '.join(empty)}" if empty else ""
+    message = f"no file matches {layout}; there are {shown}"
+    message += f", and these are empty: {', '.join(empty)}" if empty else ""
     fitting = suggested(paths, labels)
     if fitting:
-        return DataError(message, f"these lie as --layout '{fitting}' says")
-    remedy = f"one of the folders above a file has to be called like a label: {', '.join(labels)}"
+        return DataError(message, f"these match --layout '{fitting}'")
+    remedy = f"one of the folders above a file must be named like a label: {', '.join(labels)}"
     return DataError(message, f"{remedy}; then for example --layout '{CLASS_FOLDERS}'")
 
 
 def suggested(paths: Sequence[str], labels: Sequence[str]) -> str:
-    """A pattern that fits most of the paths, by which of their folders are called like labels and splits.
+    """Pattern that fits most of the paths, judged by which folders are named like labels and splits.
 
     Args:
-        paths: Of files, below the folder.
+        paths: Paths of files below the folder.
         labels: The taxonomy.
 
     Returns:
-        Such as `{label}/{performer}/*`; empty where no folder is called like a label.
+        Such as `{label}/{performer}/*`; empty if no folder is named like a label.
     """
     depth = Counter(path.count("/") for path in paths).most_common(1)[0][0]
     parts = [path.split("/")[:-1] for path in paths if path.count("/") == depth]
@@ -136,7 +136,7 @@ def suggested(paths: Sequence[str], labels: Sequence[str]) -> str:
 
 
 def _are_labels(names: set[str], labels: Sequence[str]) -> bool:
-    """True if more than half of the names are labels: a folder or two may be called something else."""
+    """True if more than half of the names are labels; a few folders may have other names."""
     return 2 * sum(names_class(name, labels) for name in names) > len(names)
 
 
@@ -144,6 +144,6 @@ def _found_out(paths: Sequence[str], labels: Sequence[str]) -> str:
     tops = {path.split("/", 1)[0] for path in paths if "/" in path}
     if not tops or not all(split_of(top) for top in tops) or all(resolve(top, labels) for top in tops):
         return CLASS_FOLDERS
-    # The archive of a train split, unpacked. A lone test folder is meant as what it says.
+    # The archive of a train split, unpacked. A lone test folder is taken at its name.
     alone = len(tops) == 1 and {split_of(top) for top in tops} == {"train"}
     return f"{tops.pop()}/{CLASS_FOLDERS}" if alone else SPLIT_FOLDERS

@@ -1,4 +1,4 @@
-"""Patterns of folders, such as {label}/{performer}/*: what a path below a folder says of its picture."""
+"""Path patterns such as {label}/{performer}/*: the annotations of an image, read from its path below a folder."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ TOKENS = re.compile(r"\{(?P<field>[^{}]*)\}|(?P<deep>\*\*/?)|(?P<any>\*)|(?P<lit
 
 
 def compile_layout(layout: str) -> re.Pattern[str]:
-    """A pattern such as `{label}/{performer}/*` as a regular expression over paths.
+    """Compiles a pattern such as `{label}/{performer}/*` to a regular expression over paths.
 
     Raises:
-        DataError: It names no label, a field that is not known, or a field twice.
+        DataError: It has no label, an unknown field, or a field twice.
     """
     text = layout.strip().removeprefix("./")
     text += "*" if text.endswith("/") else ""
@@ -29,38 +29,38 @@ def compile_layout(layout: str) -> re.Pattern[str]:
     if unknown:
         raise _no_layout(layout, f"there is no field {{{unknown[0]}}}")
     if "label" not in fields or len(set(fields)) < len(fields):
-        raise _no_layout(layout, "it needs {label}, and every field once at most")
+        raise _no_layout(layout, "it needs {label}, and every field at most once")
     if not re.search(r"[*.]", text.rsplit("/", 1)[-1]) or text.startswith("/") or ".." in text.split("/"):
-        raise _no_layout(layout, "it goes from the folder down to the files: its last part is * or *.png or the like")
+        raise _no_layout(layout, "it must reach down to the files: its last part is * or *.png or similar")
     return re.compile("".join(_piece(token, layout) for token in TOKENS.finditer(text)), re.DOTALL)
 
 
 def fit(path: str, file: Path, pattern: re.Pattern[str], layout: str) -> Candidate | UnrecognisedFile:
-    """What a path says under a layout, or that it says nothing."""
+    """The candidate that a path describes under a layout, or an unrecognised file."""
     found = pattern.fullmatch(path)
     if found is None:
-        reason = f"does not lie as {layout} says"
+        reason = f"does not match {layout}"
         return UnrecognisedFile(
-            path, file, reason, "move it there, or say how the files lie: --layout '{label}/{group}/*'"
+            path, file, reason, "move it to match, or describe the layout: --layout '{label}/{group}/*'"
         )
     texts = {name: text.strip() for name, text in found.groupdict().items()}
     split = split_of(texts.get("split", ""))
     if split is None:
-        return UnrecognisedFile(path, file, "lies in no split", "call the folder train, validation or test")
+        return UnrecognisedFile(path, file, "is not in a split", "name the folder train, validation or test")
     group, performer = (texts.get(name, "") for name in ("group", "performer"))
     return Candidate(path, texts["label"], file, split=split, group=group, performer=performer)
 
 
 def veiled(path: str, layout: str) -> str:
-    """A folder's path as far as the layout names a performer, or anything at all: below that it may carry a name."""
-    said, parts = layout.split("/"), path.split("/")
-    named = next((i for i, part in enumerate(said) if "{performer}" in part or "**" in part), len(said))
+    """A folder's path down to where the layout has a performer or a wildcard; what is below may contain a name."""
+    fields, parts = layout.split("/"), path.split("/")
+    named = next((i for i, part in enumerate(fields) if "{performer}" in part or "**" in part), len(fields))
     return path if "{performer}" not in layout or len(parts) <= named else "/".join([*parts[:named], "..."])
 
 
 def _piece(token: re.Match[str], layout: str) -> str:
     if token["stray"]:
-        raise _no_layout(layout, "a brace stands alone")
+        raise _no_layout(layout, "it has an unmatched brace")
     if token["field"]:
         return f"(?P<{token['field']}>[^/]+?)"
     if token["deep"]:

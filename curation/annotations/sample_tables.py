@@ -1,11 +1,11 @@
 """Tables of samples, read line by line.
 
-films.csv, scripts.csv  path and, where wanted, title, licence, label and the others of samples.csv; a line a file
-samples.csv             path,label and, where wanted, split, group, performer, use, until, caption, votes
+films.csv, scripts.csv  path and, optionally, title, licence, label and other columns of samples.csv; one line a file
+samples.csv             path,label and, optionally, split, group, performer, use, until, caption, votes
 emotion,pixels,Usage    FER2013 as one CSV
 
-`use` is what a picture may be used for: `training`, or several things with commas or semicolons between them; empty is
-anything. `until` is the last day of that, such as 2030-01-31. Both are kept by curation.store.consent.
+`use` lists the permitted uses of an image: `training`, or several, separated by commas or semicolons; empty permits
+any use. `until` is the last day of the permission, such as 2030-01-31. curation.store.consent enforces both.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ FER_LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 
 def read_beside(file: Path, one: str) -> list[Candidate]:
-    """What a table beside files says of them; all but `path` may be left out or empty.
+    """Annotations of files from a table beside them; every column except `path` is optional and may be empty.
 
     Args:
         file: The table.
-        one: What one of the files is called.
+        one: The noun for one of the files, such as "film".
 
     Raises:
-        DataError: It names no path, or a line of it is wrong.
+        DataError: It has no column path, or a line is wrong.
     """
     header = header_of(file)
     if "path" not in header:
         names = ", ".join(header[:8]) or "nothing"
         message = f"{file.name} is not a table of {one}s: its first line names {names}"
-        raise DataError(message, "give it a column path, and where wanted label, split, performer, use, until, caption")
+        raise DataError(message, "give it a column path, and optionally label, split, performer, use, until, caption")
     return list(_samples_rows(file, file.parent.resolve(), labelled=False))
 
 
@@ -56,7 +56,7 @@ def is_table(file: Path) -> bool:
 
 
 def table_in(folder: Path) -> Path | None:
-    """The table that lies right in a folder, if one does."""
+    """The table directly in a folder, if there is one."""
     named = folder / SAMPLES
     if named.is_file():
         return named
@@ -64,10 +64,10 @@ def table_in(folder: Path) -> Path | None:
 
 
 def read_table(file: Path) -> Listing:
-    """The samples that a table names.
+    """Lists the samples of a table.
 
     Raises:
-        DataError: It is not a table that is known, or a line of it is wrong.
+        DataError: Its format is unknown, or a line is wrong.
     """
     if not os.access(file, os.R_OK):
         message = f"{file.name} cannot be read"
@@ -85,8 +85,8 @@ def read_table(file: Path) -> Listing:
 
 def _no_table(file: Path, header: Sequence[str]) -> DataError:
     wanted = f"give a folder, or a CSV with {', '.join(SAMPLES_COLUMNS[:2])} or {FER_CSV}"
-    if file.suffix.lower() != ".csv":  # an archive, a film, a single picture: its bytes are nothing to print
-        return DataError(f"{file.name} is not a folder and no CSV", f"if it is an archive, unpack it; {wanted}")
+    if file.suffix.lower() != ".csv":  # an archive, a film, an image: its bytes must not be printed
+        return DataError(f"{file.name} is neither a folder nor a CSV", f"if it is an archive, unpack it; {wanted}")
     names = ", ".join(header[:8]) + ", ..." * (len(header) > 8)  # noqa: PLR2004  as many as a line holds
     return DataError(f"{file.name} is not a table of samples: its first line names {names or 'nothing'}", wanted)
 
@@ -105,7 +105,7 @@ def _samples_rows(file: Path, folder: Path, *, labelled: bool = True) -> Iterato
         candidate = _sample(file, folder, line, row, labelled=labelled)
         first, label = lines.setdefault(candidate.path, (line, candidate.label))
         if label != candidate.label:
-            raise fault(file, line, f"this picture stands in line {first} with another label")
+            raise fault(file, line, f"this picture is on line {first} with another label")
         if first == line:
             yield candidate
 
@@ -116,7 +116,7 @@ def _sample(file: Path, folder: Path, line: int, row: Row, *, labelled: bool) ->
     if not row["path"] or "\0" in row["path"] or (labelled and not label):
         raise fault(file, line, f"it needs a path{' and a label' * labelled}")
     if split is None:
-        raise fault(file, line, f"no split {row['split']!r}: train, validation or test")
+        raise fault(file, line, f"unknown split {row['split']!r}: train, validation or test")
     try:
         until = date.fromisoformat(row["until"]).isoformat() if row.get("until") else ""
     except ValueError as error:
@@ -131,7 +131,7 @@ def _sample(file: Path, folder: Path, line: int, row: Row, *, labelled: bool) ->
 
 
 def _placed(text: str, folder: Path) -> tuple[str, Path]:
-    """The path as it is shown, and the file: by the name on disk, which may spell its accents in another way."""
+    """The path to show, and the file under its name on disk, which may encode accents differently."""
     place = Path(text.replace("\\", "/"))
     if place.is_absolute():
         place = Path(os.path.realpath(place.parent), place.name)
@@ -146,12 +146,12 @@ def _fer_rows(file: Path) -> Iterator[Candidate]:
     for number, (line, row) in enumerate(rows_of(file)):
         split = split_of(row.get("usage", ""))
         if split is None:
-            raise fault(file, line, f"no Usage {row['usage']!r}: Training, PublicTest or PrivateTest")
+            raise fault(file, line, f"unknown Usage {row['usage']!r}: Training, PublicTest or PrivateTest")
         count = row["pixels"].count(" ") + 1
         pixels = pixels or count
         if count != pixels:
             raise fault(file, line, f"{count} pixels, where the rows before have {pixels}")
-        name = f"fer{number:07d}.png"  # as FER+ calls the pictures, by their row
+        name = f"fer{number:07d}.png"  # as FER+ names the images, by their row
         yield Candidate(name, _fer_label(row["emotion"]), pixels=row["pixels"], table=file, line=line, split=split)
 
 

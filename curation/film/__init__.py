@@ -1,4 +1,4 @@
-"""The medium film: ingest, containers, shots, sampled frames, title cards, and clean."""
+"""The medium film: ingest, containers, shot detection, frame sampling, title cards, and clean."""
 
 from __future__ import annotations
 

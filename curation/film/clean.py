@@ -1,7 +1,7 @@
-"""Clean for films: frames are taken from every shot, and each is kept or not, with a reason.
+"""Clean for films: samples frames from every shot; each is kept or dropped with a reason.
 
-A frame has the split, the group and the terms of its shot, so no shot stands in two splits. What a film says by its
-cutting (black, still, fading, titles) is looked for first, then what a picture shows by itself, then copies.
+A frame inherits the split, the group and the terms of its shot, so no shot spans two splits. Checks run in this order:
+faults of editing (black, frozen, fades, title cards), faults of the single image, then duplicates.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from curation.params import CollectionParams, FrameParams
 
 EXTRAS = ("film", "shot", "frame", "time_s", "crop", "left", "top", "motion", "change", "residual", "letters", "ground")
-SURE = 2  # on plain ground so many times fewer letters make a card
+SURE = 2  # on plain ground a card needs this many times fewer letters
 
 
 def examine(root: Path, collection: str, params: CollectionParams) -> Examined:
-    """Looks at frames of all shots, and runs all checks over them.
+    """Samples frames of all shots and runs all checks over them.
 
     Raises:
         DataError: There are no films, or one is missing or damaged.
@@ -47,13 +47,13 @@ def examine(root: Path, collection: str, params: CollectionParams) -> Examined:
     _mark_frames(table, params.frames)
     mark_pictures(table, params.clean)
     not_judged = mark_blurred(table, params.clean, params.size_px)
-    # What a film shows is said of all of it: two of its frames that look the same are not conflict.
+    # A label applies to a whole film: two of its frames that look the same are not a label conflict.
     mark_copies(unnamed := table.assign(label=UNNAMED), seen.smalls_nhw, params.clean, [UNNAMED])
     table[["reason", "why", "copy_of"]] = unnamed[["reason", "why", "copy_of"]]
     table["kept"] = table["reason"] == ""
     table["row"] = places(table)
     table["place"] = range(len(table))
-    table["outlier"] = np.nan  # frames of one film vary too much to be judged so
+    table["outlier"] = np.nan  # frames of one film vary too much for this test
     reader = ArrayReader(seen.squares_nhwc, "place", params)
     return Examined(
         medium, table, not_judged, dict(shots.attrs.get("left_out", {})), reader, EXTRAS, _said(root, collection, table)
@@ -61,7 +61,7 @@ def examine(root: Path, collection: str, params: CollectionParams) -> Examined:
 
 
 def _said(root: Path, collection: str, table: pd.DataFrame) -> dict[str, Any]:
-    """The labels that occur, who must be named, and which sources are starters."""
+    """Labels that occur, required credit lines, and names of starter sources."""
     real = real_sources(root, collection)
     return {
         "labels": sorted(table.loc[table["kept"], "label"].unique()),
@@ -73,7 +73,7 @@ def _said(root: Path, collection: str, table: pd.DataFrame) -> dict[str, Any]:
 def _mark_frames(table: pd.DataFrame, params: FrameParams) -> None:
     mark(table, table["contrast"].isna(), "unreadable", "does not decode")
     bright = "95th percentile " + table["bright"].map("{:.0f}".format) + f", max_black {params.max_black:g}"
-    # No threshold takes a frame without any light for one that shows something.
+    # No threshold distinguishes a frame without any light from one that shows something.
     loosened = (table["bright"] > 0).map({True: "frames.max_black", False: "clean.max_dropped_share"})
     mark(table, table["bright"] <= params.max_black, "black", bright, loosened)
     letters = table["letters"].map("{:.0f} letters".format) + table["ground"].map(", ground {:.2f}".format)
@@ -86,7 +86,8 @@ def _mark_frames(table: pd.DataFrame, params: FrameParams) -> None:
 
 
 def _cards(table: pd.DataFrame, params: FrameParams) -> pd.Series:
-    """The title cards; what lies between two of them in one shot is one too, as a title that comes and goes."""
+    """Title cards; frames between two of them in one shot count too, as the title fades in and out."""
+    # A card has many letters on any ground, or fewer on ground that is mostly plain.
     many = table["letters"] >= params.min_letters
     some = (SURE * table["letters"] >= params.min_letters) & (table["ground"] >= params.min_plain_share)
     frames = table["frame"].where(many | some)

@@ -1,9 +1,9 @@
-"""What the bytes of a film file promise, read without a decoder: which container it is, and whether it is whole.
+"""Structure of film files, read without a decoder: the type of the container, and whether the file is complete.
 
-MP4 and QuickTime are boxes one after another (ISO/IEC 14496-12), Matroska and WebM are EBML (RFC 8794), AVI is RIFF.
-Each says how long its parts are; a part that ends beyond the file was cut off. Of other containers only the head is
-known. A decoder would also open a playlist
-that calls itself film.mp4, and follow where it leads: what begins like none of these is never shown to it.
+MP4 and QuickTime are sequences of boxes (ISO/IEC 14496-12), Matroska and WebM are EBML (RFC 8794), AVI is RIFF. Each
+declares the length of its parts; a part that extends beyond the end of the file was cut off. Other containers are
+identified by their head alone. A decoder would also open a playlist that is named film.mp4 and follow its links, so a
+file that begins like none of these never reaches a decoder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SUFFIXES = frozenset(
         *(".mxf", ".mts", ".m2ts", ".ts", ".mpg", ".mpeg", ".vob", ".ogv", ".wmv", ".flv", ".dv"),
     }
 )
-# What the others begin with; their parts do not say how long they are, or not at the head.
+# Heads of the other containers, whose parts declare no length, or not at the head.
 _HEADS: tuple[tuple[bytes, Kind], ...] = (
     (b"\x06\x0e\x2b\x34\x02\x05\x01\x01", "mxf"),  # SMPTE ST 377-1
     (b"\x00\x00\x01\xba", "mpeg"),  # ISO/IEC 13818-1, a program stream
@@ -36,16 +36,16 @@ TS_SYNC, TS_PACKET, TS_TIMED_PACKET = 0x47, 188, 192
 BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid", b"styp"})
 EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 HEAD_BYTES, LARGE = 8, 16
-MOST_BOXES = 1_000_000  # of a film in fragments; more are not films
+MOST_BOXES = 1_000_000  # in a fragmented film; a file with more is not a film
 
 
 def is_film(file: Path) -> bool:
-    """True if a file is a film by its name."""
+    """True if a file has the suffix of a film."""
     return file.suffix.lower() in SUFFIXES
 
 
 def kind_of(file: Path) -> Kind | None:
-    """The container that a file begins as; None: it is not a film."""
+    """Container type by the head of a file; None: not a film."""
     with file.open("rb") as opened:
         head = opened.read(4 * TS_TIMED_PACKET)
     if head[4:8] in BOXES:
@@ -58,13 +58,13 @@ def kind_of(file: Path) -> Kind | None:
 
 
 def _is_transport_stream(head: bytes) -> bool:
-    """Packets of one length that each begin with the same byte; those of cameras have a time before them."""
+    """True for packets of one length that each begin with the sync byte; cameras put a timestamp before each."""
     layouts = (range(0, len(head), TS_PACKET), range(4, len(head), TS_TIMED_PACKET))
     return len(head) > TS_TIMED_PACKET and any(all(head[at] == TS_SYNC for at in places) for places in layouts)
 
 
 def is_whole(file: Path, kind: Kind) -> bool:
-    """True if the file is as long as its parts say they are."""
+    """True if the file is as long as its parts declare."""
     size_bytes = file.stat().st_size
     with file.open("rb") as opened:
         checks = {"mp4": _mp4, "matroska": _matroska, "avi": _avi}
@@ -80,13 +80,13 @@ def _mp4(file: BinaryIO, size_bytes: int) -> bool:
         length, name = struct.unpack(">I4s", head[:HEAD_BYTES])
         if length == 1 and len(head) == LARGE:
             length = struct.unpack(">Q", head[HEAD_BYTES:])[0]
-        length = size_bytes - at if length == 0 else length  # to the end of the file
+        length = size_bytes - at if length == 0 else length  # 0: extends to the end of the file
         if length < HEAD_BYTES:
             break
         seen.add(name)
         at += length
         file.seek(at)
-    # What hangs behind the last box is a camera's own; without its table of contents nobody finds a frame.
+    # Cameras append data of their own behind the last box. Without moov, the index, no frame can be found.
     return at <= size_bytes and b"moov" in seen
 
 
@@ -97,23 +97,25 @@ def _matroska(file: BinaryIO, size_bytes: int) -> bool:
         length, read = _vint(file)
         if read == 0:
             return False
-        if length is None:  # written live: its length was not known
+        if length is None:  # a live recording: its length was unknown
             return True
         at += read + length
         file.seek(at - length - read - len(SEGMENT))
         if file.read(len(SEGMENT)) == SEGMENT:
             return at <= size_bytes
-        at += len(SEGMENT)  # of the next one: all parts at this level are called by four bytes, or are void
+        at += len(SEGMENT)  # ID of the next part: all IDs at this level have four bytes, or are void
     return False
 
 
 def _vint(file: BinaryIO) -> tuple[int | None, int]:
-    """A length as EBML writes it, None for unknown, and the bytes that it took; 0 bytes at the end of the file."""
+    """Reads an EBML length (None: unknown) and the number of bytes read; 0 bytes at the end of the file."""
     first = file.read(1)
     if not first or not first[0]:
         return None, 0
+    # The number of leading zero bits gives the number of bytes that follow.
     count = 9 - first[0].bit_length()
     rest = file.read(count - 1)
+    # Seven bits of each byte are value; all ones means "unknown".
     bits = 7 * count
     value = int.from_bytes(first + rest, "big") & ((1 << bits) - 1)
     return (None if value == (1 << bits) - 1 else value), count

@@ -1,4 +1,4 @@
-"""Which frames of a shot are looked at: spread evenly, away from both ends."""
+"""Sampling of a shot's frames: evenly spread, away from both ends."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ if TYPE_CHECKING:
 
 
 def sampled(first: int, end: int, seconds: float, params: ShotParams) -> list[int]:
-    """The numbers of the frames of a shot that are looked at; at least one.
+    """Frame numbers to sample from a shot; at least one.
 
     Args:
         first: The shot's first frame.
         end: The frame after its last.
-        seconds: How long it is shown: with a variable frame rate, its frames are as far apart as is usual in it.
-        params: How many, and how far apart.
+        seconds: Duration; with a variable frame rate, frames are spaced by the mean rate of the shot.
+        params: Their number and spacing.
     """
     rate = (end - first) / max(seconds, 1e-3)
+    # Leave a margin at both ends, where transitions are, and sample the rest evenly.
     margin = round(params.margin_s * rate)
     low, high = first + margin, end - 1 - margin
     count = min(params.max_frames, int((high - low) / max(params.sample_every_s * rate, 1.0)) + 1) if high >= low else 1
@@ -29,5 +30,5 @@ def sampled(first: int, end: int, seconds: float, params: ShotParams) -> list[in
 
 
 def beside(number: int, first: int, end: int, apart: int) -> tuple[int, int]:
-    """The frames so far before and after one, as far as the shot reaches."""
+    """Frames `apart` before and after a frame, clipped to the shot."""
     return max(first, number - apart), min(end - 1, number + apart)

@@ -1,4 +1,4 @@
-"""The frames of a collection's shots that are looked at: planned, decoded film by film, each film once."""
+"""Frames sampled from a collection's shots: planned first, then decoded with one pass over each film."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from curation.image.metrics import Look
     from curation.params import CollectionParams
 
-LOOK_SCALE = 1  # times the size that is packed: at full size the seams of a codec's blocks look like sharp edges
+LOOK_SCALE = 1  # times the packed size: at full size the edges of a codec's blocks look like sharp edges
 FADE_S = 0.25  # to either side of a frame
-SMALL = (64, 36)  # width and height at which motion and fades are judged
+SMALL = (64, 36)  # width and height at which motion and fades are measured
 SEEN = ("motion", "change", "residual", "letters", "ground", "left", "top", "time_s", *LOOK_COLUMNS)
 
 
 @dataclass
 class Seen:
-    """What was seen of each planned frame, row for row of the plan.
+    """Measurements of each planned frame, in the row order of the plan.
 
     Attributes:
         columns: SEEN; empty where a frame could not be read.
         smalls_nhw: uint8, as in checks.Looks.
-        squares_nhwc: RGB, what is packed; lies in a file without a name, which goes with the process.
+        squares_nhwc: RGB images to pack, mapped from an unnamed file that ends with the process.
     """
 
     columns: pd.DataFrame
@@ -48,7 +48,7 @@ class Seen:
 
 
 def plan(shots: pd.DataFrame, params: CollectionParams) -> pd.DataFrame:
-    """One row a frame that is looked at: the columns of its shot, and id, shot, frame."""
+    """One row a sampled frame: the columns of its shot, and id, shot, frame."""
     seconds = shots["end_s"].astype(float) - shots["start_s"].astype(float)
     bounds = zip(shots["first"].astype(int), shots["end"].astype(int), seconds, strict=True)
     numbers = [sampled(first, end, length, params.shots) for first, end, length in bounds]
@@ -60,11 +60,11 @@ def plan(shots: pd.DataFrame, params: CollectionParams) -> pd.DataFrame:
 
 
 def see(root: Path, collection: str, frames: pd.DataFrame, rows: pd.Series, params: CollectionParams) -> Seen:
-    """Decodes the films of a plan, and looks at the frames of the rows that are asked for."""
+    """Decodes the films of a plan and measures the frames of the requested rows."""
     side = params.size_px
     shape = (max(1, len(frames)), side, side, 3)
     with tempfile.TemporaryFile(dir=_scratch(root)) as file:
-        squares_nhwc = np.memmap(file, np.uint8, "w+", shape=shape)  # the map outlives the name
+        squares_nhwc = np.memmap(file, np.uint8, "w+", shape=shape)  # the mapping outlives the file's name
     found: dict[int, dict[str, Any]] = {}
     smalls_nhw = np.zeros((len(frames), 32, 32), np.uint8)
     asked = frames[rows]
@@ -98,8 +98,8 @@ def _check(film: Path, sha256: str) -> None:
         message = f"{film} is missing, and the index of {film.parent.name} names it"
         raise DataError(message, "fetch it: dvc pull datasets.dvc")
     if sha256_of(film) != sha256:
-        message = f"{film} is damaged: it has another hash"
-        raise DataError(message, "bring it back: dvc checkout --force datasets.dvc")
+        message = f"{film} is damaged: its hash differs"
+        raise DataError(message, "restore it: dvc checkout --force datasets.dvc")
 
 
 Looked = tuple[dict[str, Any], "Look", np.ndarray]
@@ -107,7 +107,7 @@ Looked = tuple[dict[str, Any], "Look", np.ndarray]
 
 @dataclass(frozen=True)
 class _Planned:
-    """A frame of one film: its row of the plan, the one before it in its shot, and those beside it."""
+    """A frame to sample: its row of the plan, the previous sampled frame of its shot, and its neighbours in time."""
 
     row: int
     frame: int
@@ -130,7 +130,7 @@ def _planned(part: pd.DataFrame) -> list[_Planned]:
 
 @dataclass
 class _Film:
-    """One film under way."""
+    """One film while it is decoded."""
 
     planned: list[_Planned]
     params: CollectionParams
@@ -161,11 +161,13 @@ class _Film:
         return values, look, fit(rgb_hwc, self.params.size_px, self.params.crop)
 
     def _motion(self, one: _Planned) -> dict[str, float]:
-        """Motion since the frame before in the shot; change around the frame, and what no mixture explains of it."""
+        """Motion since the previous sampled frame; change across the frame, and the share that no fade explains."""
+        # In a linear fade the middle frame is the mean of its neighbours: change is large, the residual small.
         middle_hw = self.smalls[one.frame]
         before, after = (self.smalls.get(number, middle_hw) for number in one.around)
         change = float(np.abs(after - before).mean())
         residual = float(np.abs(middle_hw - (before + after) / 2).mean())
+        # A frozen shot shows no difference to the previous sampled frame.
         last_hw = self.smalls.get(one.last) if one.last is not None else None
         motion = float(np.abs(middle_hw - last_hw).mean()) if last_hw is not None else np.nan
         return {

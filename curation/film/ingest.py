@@ -1,4 +1,4 @@
-"""Films as they are taken in: read to the end and cut into shots, a row a shot."""
+"""Ingest of films: each is read to the end and cut into shots, one row a shot."""
 
 from __future__ import annotations
 

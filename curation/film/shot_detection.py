@@ -1,7 +1,7 @@
-"""The shots of a film, by PySceneDetect's adaptive detector (scenedetect.com), and whether the film is whole.
+"""Shots of a film, by PySceneDetect's adaptive detector (scenedetect.com), and whether the film is complete.
 
-A cut is a frame that differs from the one before far more than its neighbours do, so that a camera that is swung round
-makes none. The film is decoded to its end: what is damaged gives fewer frames than its container has promised.
+A cut is a frame that differs from the previous one far more than its neighbours do, so a camera pan is not a cut.
+The film is decoded to its end: a damaged one yields fewer frames than its container declares.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from curation.params import ShotParams
     from rushes.media.film import Film
 
-LOOK_PX = 256  # the width at which cuts are looked for, as PySceneDetect's own tools do
-LEAST_PX = 16  # the side of a frame; below it nothing can be told apart
+LOOK_PX = 256  # width for cut detection, as in PySceneDetect's own tools
+LEAST_PX = 16  # side of a frame; smaller ones show nothing recognisable
 LEAST_FRAMES = 2
-SHORT_SHARE, SHORT_S = 0.02, 1.0  # what a film may lack of its duration, which some containers estimate
+SHORT_SHARE, SHORT_S = 0.02, 1.0  # tolerated lack of duration, which some containers only estimate
 
 
 @dataclass(frozen=True)
 class Shot:
-    """Frames from `first` up to but without `end`, and when they are shown."""
+    """Frames from `first` up to but excluding `end`, and their display times."""
 
     first: int
     end: int
@@ -42,7 +42,7 @@ class Shot:
 
 @dataclass(frozen=True)
 class FilmShots:
-    """A film that was read to its end."""
+    """Size and shots of a film that was read to its end."""
 
     width_px: int
     height_px: int
@@ -54,8 +54,8 @@ def shots_of(file: Path, params: ShotParams, progress: Callable[[int, int], obje
 
     Args:
         file: The film.
-        params: What a cut is.
-        progress: Called after each frame with how many are read and how many there should be (0: not known).
+        params: Thresholds of a cut.
+        progress: Called after each frame with the numbers of frames read and expected (0: unknown).
 
     Raises:
         RefusedError: It is not a film, has no moving pictures, or is truncated or damaged.
@@ -79,10 +79,10 @@ def shots_of(file: Path, params: ShotParams, progress: Callable[[int, int], obje
 
 
 class _Detector:
-    """PySceneDetect's, fed with small frames of one size."""
+    """PySceneDetect's detector, fed with small frames of one size."""
 
     def __init__(self, params: ShotParams, rate: float) -> None:
-        from scenedetect import AdaptiveDetector, FrameTimecode  # noqa: PLC0415 - half a second, and films are rare
+        from scenedetect import AdaptiveDetector, FrameTimecode  # noqa: PLC0415 - imports in 0.5 s, films are rare
 
         self.rate = rate
         self.timecode = FrameTimecode
@@ -93,11 +93,11 @@ class _Detector:
         )
 
     def cuts(self, number: int, picture_hwc: np.ndarray) -> set[int]:
-        """The cuts that are known once this frame is seen."""
+        """Cuts that are detected once this frame is read."""
         height, width = picture_hwc.shape[:2]
         size = (LOOK_PX, max(1, round(LOOK_PX * height / width)))
         if number == 0:
-            self.size = size  # a film whose size changes on the way is looked at in that of its beginning
+            self.size = size  # frames of a film whose size changes are scaled to the size of the first
         small_hwc = cv2.resize(picture_hwc, self.size, interpolation=cv2.INTER_AREA)
         found = self.detector.process_frame(self.timecode(number, self.rate), small_hwc)
         return {int(cut.frame_num) for cut in found}
@@ -108,7 +108,7 @@ def _check_read(times_s: list[float], size_px: tuple[int, int], film: Film) -> N
         reason = f"holds no frame that can be decoded (its codec is {film.codec})"
         raise RefusedError(reason, COPY if film.faults else CONVERT)
     if len(times_s) < LEAST_FRAMES:
-        reason = "holds one picture alone, and no film"
+        reason = "contains a single picture"
         raise RefusedError(reason, "save it as png, and ingest it into a collection of pictures")
     if min(size_px) < LEAST_PX:
         reason = f"is too small: {size_px[0]} x {size_px[1]} px"

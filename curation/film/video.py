@@ -1,7 +1,6 @@
-"""One film as ingest reads it: what is not a film is refused before a decoder sees it; the rest is decoded.
+"""A film for ingest: a file that is not a film is refused before it reaches a decoder; the rest is decoded.
 
-Frames are counted, since a film of variable frame rate has no other address for them; their times are those that the
-film gives.
+Frames are addressed by number, the only address that a film of variable frame rate has; their times are the film's.
 """
 
 from __future__ import annotations
@@ -19,22 +18,22 @@ if TYPE_CHECKING:
 
     from rushes.media.film import Film, FilmFrame
 
-COPY = "copy it again from where it was made"
-CONVERT = "convert it: ffmpeg -i FILM -c:v libx264 -pix_fmt yuv420p FILM.mp4; if it holds sound alone, leave it out"
+COPY = "copy it again from its origin"
+CONVERT = "convert it: ffmpeg -i FILM -c:v libx264 -pix_fmt yuv420p FILM.mp4; if it contains only sound, leave it out"
 
 
 def check_file(file: Path) -> None:
-    """Sees, before any decoder does, that a file is a film and whole.
+    """Checks, before it reaches a decoder, that a file is a complete film.
 
     Raises:
-        RefusedError: It is empty, no film, or shorter than its parts say.
+        RefusedError: It is empty, not a film, or shorter than its parts declare.
     """
     if file.stat().st_size == 0:
         reason = "is empty"
         raise RefusedError(reason, COPY)
     kind = kind_of(file)
     if kind is None:
-        reason = "is no film"
+        reason = "is not a film"
         raise RefusedError(reason, f"save it as one of {', '.join(sorted(SUFFIXES))}")
     if not is_whole(file, kind):
         reason = "is truncated: the file ends before the film does"
@@ -43,10 +42,10 @@ def check_file(file: Path) -> None:
 
 @contextmanager
 def opened(file: Path) -> Iterator[Film]:
-    """A film that is ready to be read once.
+    """Opens a film for one pass of reading.
 
     Raises:
-        RefusedError: Nothing in it can be decoded as moving pictures.
+        RefusedError: Nothing in it can be decoded as video.
     """
     try:
         with open_film(file) as film:
@@ -56,8 +55,8 @@ def opened(file: Path) -> Iterator[Film]:
 
 
 def frames_of(film: Film, wanted: Container[int] | None = None) -> Iterator[FilmFrame]:
-    """Reads an opened film from its beginning to its end; only the frames that are wanted, if that is said.
+    """Reads an opened film from its beginning to its end; yields only the wanted frames if any are given.
 
-    All are decoded, for each depends on those before it; those that are not wanted are not turned into pictures.
+    All frames are decoded, since each depends on those before it; unwanted ones are not converted to images.
     """
     return film.frames(wanted)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def clean(root: Path, collection: str, params: CollectionParams, out: Path) -> SampleSet:
-    """Examines a collection and packs what is kept.
+    """Examines a collection and packs the kept samples.
 
     Args:
         root: The checkout.

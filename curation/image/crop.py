@@ -1,4 +1,4 @@
-"""The square of a picture that is learned from: cut out, never stretched."""
+"""Square crops of images; nothing is stretched."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 if TYPE_CHECKING:
     from curation.params import Crop
 
-LOOK_PX = 64  # the shorter side at which a picture is looked at
-PULL = 0.25  # how much the middle counts: an edge of the frame has to hold that much more to win
+LOOK_PX = 64  # shorter side of the thumbnail that is searched for edges
+PULL = 0.25  # weight of the centre: a crop at the end of the image needs that much more of the edges to win
 
 
 def fit(picture_hwc: np.ndarray, size_px: int, crop: Crop = "centre") -> np.ndarray:
-    """The square of a picture, scaled; uint8 size,size,C."""
+    """The square crop of an image, scaled; uint8 size,size,C."""
     side = min(picture_hwc.shape[:2])
     top, left = offsets(picture_hwc, crop)
     square_hwc = picture_hwc[top : top + side, left : left + side]
@@ -25,7 +25,7 @@ def fit(picture_hwc: np.ndarray, size_px: int, crop: Crop = "centre") -> np.ndar
 
 
 def offsets(picture_hwc: np.ndarray, crop: Crop) -> tuple[int, int]:
-    """Where the square begins: top and left, in pixels. One of them is 0."""
+    """Top and left of the square, in pixels; one of them is 0."""
     height, width = picture_hwc.shape[:2]
     spare = abs(height - width)
     at = spare // 2 if crop == "centre" or spare == 0 else _busiest(picture_hwc, spare)
@@ -33,17 +33,19 @@ def offsets(picture_hwc: np.ndarray, crop: Crop) -> tuple[int, int]:
 
 
 def _busiest(picture_hwc: np.ndarray, spare: int) -> int:
-    """Where along the longer side the square holds most edges; towards the middle where they are alike."""
+    """Offset along the longer side at which the square has most edges; ties go to the middle."""
     height, width = picture_hwc.shape[:2]
     scale = LOOK_PX / min(height, width)
     size = (max(LOOK_PX, round(width * scale)), max(LOOK_PX, round(height * scale)))
     small_hwc = cv2.resize(picture_hwc, size, interpolation=cv2.INTER_AREA)
     grey_hw = small_hwc if small_hwc.ndim == 2 else small_hwc.mean(axis=2)  # noqa: PLR2004  # H,W
     rise_hw, run_hw = np.gradient(grey_hw.astype(np.float32))
+    # Edge strength summed per line across the longer side, then per window of LOOK_PX lines by differences of sums.
     edges_n = np.hypot(rise_hw, run_hw).sum(axis=1 if height > width else 0)
     sums_n = np.concatenate([[0.0], np.cumsum(edges_n)])
     held_n = sums_n[LOOK_PX:] - sums_n[:-LOOK_PX]
+    # Penalise distance from the middle, quadratically.
     away_n = np.linspace(-1, 1, len(held_n)) if len(held_n) > 1 else np.zeros(1)
     worth_n = held_n / (held_n.max() + 1e-6) - PULL * away_n**2
-    # Rounded, so that sums in another order on another machine choose the same.
+    # Rounded, so that another order of summation on another machine does not change the choice.
     return round(int(worth_n.round(6).argmax()) / max(1, len(held_n) - 1) * spare)

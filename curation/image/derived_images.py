@@ -1,7 +1,7 @@
-"""Clean for a collection with a parent: its own pictures, checked, and what the parent has kept, in one set.
+"""Clean for a collection with a parent: its own images, checked, and the samples that the parent kept, in one set.
 
-What the parent's clean has dropped stays dropped, and what it has kept keeps its split and its group. Samples of a
-starter are left out as soon as the collection has a source of its own: nobody is to learn from those unknowingly.
+What the parent's clean dropped stays dropped, and what it kept keeps its split and group. Starter samples are left out
+as soon as the collection has a source of its own, so that nobody trains on them unknowingly.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ SMALL_PX = 32
 
 @dataclass(frozen=True)
 class JoinedReader:
-    """Reads own pictures where they lie, and the parent's from its packed set."""
+    """Reads the collection's own images from their sources, and the parent's from its packed set."""
 
-    own: Examined | None  # its rows come first, under the labels that they have there
+    own: Examined | None  # its rows come first, with the index of its table
     parent: SampleSet
     params: CollectionParams
 
     def shown(self, rows: pd.DataFrame) -> Iterator[tuple[Any, np.ndarray]]:
-        """As they came, or as the parent has packed them."""
+        """The original image, or the image as the parent packed it."""
         if self.own is not None:
             yield from self.own.reader.shown(self._own_rows(self.own, rows))
         for split, part in rows[rows["parent_row"] >= 0].groupby("split"):
@@ -53,7 +53,7 @@ class JoinedReader:
             yield from ((row, np.asarray(squares_nhwc[n])) for row, n in part["parent_row"].items())
 
     def fitted(self, rows: pd.DataFrame) -> Iterator[tuple[Any, np.ndarray]]:
-        """At the size that is packed."""
+        """The image at the packed size."""
         if self.own is not None:
             yield from self.own.reader.fitted(self._own_rows(self.own, rows))
         for row, picture_hwc in self.shown(rows[rows["parent_row"] >= 0]):
@@ -64,10 +64,10 @@ class JoinedReader:
 
 
 def examine_joined(root: Path, collection: str, params: CollectionParams) -> Examined:
-    """Examines the own pictures and joins the parent's kept samples to them.
+    """Examines the collection's own images and joins the parent's kept samples to them.
 
     Raises:
-        DataError: The own pictures cannot be read.
+        DataError: The own images cannot be read.
     """
     named = pd.Series(sources(root, collection), dtype=object)
     own = examine_own(root, collection, params) if len(named) and learned_from(named, params).any() else None
@@ -82,10 +82,10 @@ def examine_joined(root: Path, collection: str, params: CollectionParams) -> Exa
     table["row"] = places(table)
     left_out = dict(own.left_out if own else {})
     if starters:
-        left_out[f"frames of {', '.join(starters)}: there are real pictures now"] = _count(parent, starters)
-    said = {"labels": labels, "credits": _credits(root, collection, table, parent, params)}
-    said["findings"] = findings(table) | _untested(table, labels)
-    return Examined(medium, table, own.not_judged if own else [], left_out, reader, EXTRAS, said)
+        left_out[f"frames of {', '.join(starters)}: there are real images now"] = _count(parent, starters)
+    extra = {"labels": labels, "credits": _credits(root, collection, table, parent, params)}
+    extra["findings"] = findings(table) | _untested(table, labels)
+    return Examined(medium, table, own.not_judged if own else [], left_out, reader, EXTRAS, extra)
 
 
 def _taken(parent: SampleSet, params: CollectionParams, starters: list[str]) -> pd.DataFrame:
@@ -104,7 +104,7 @@ def _of_own(own: Examined, params: CollectionParams) -> pd.DataFrame:
 
 
 def _looked(table: pd.DataFrame, reader: JoinedReader, *, both: bool, params: CollectionParams) -> np.ndarray:
-    """The colour layouts of what has no category; on the way, own pictures that are stills of the films are marked."""
+    """Colour layouts of samples without a category; also marks own images that are copies of the parent's."""
     wanted = table[(table["reason"] == "") & (both | (table["label"] == ""))]
     layouts_nf = np.zeros((len(table), layouts_of(np.zeros((1, 8, 8, 3), np.uint8)).shape[1]), np.float32)
     smalls_nhw = np.zeros((len(table), SMALL_PX, SMALL_PX), np.uint8)
@@ -116,7 +116,7 @@ def _looked(table: pd.DataFrame, reader: JoinedReader, *, both: bool, params: Co
         smalls_nhw[row] = cv2.resize(grey_hw, (SMALL_PX, SMALL_PX), interpolation=cv2.INTER_AREA)
         pixels[row] = hashlib.blake2b(square_hwc.tobytes(), digest_size=16).hexdigest()
     if both:
-        # Nothing is said of frames that could contradict a category, so no label is compared.
+        # Parent frames carry no label that could contradict a category, so labels are not compared.
         unnamed = table.assign(label=UNNAMED, pixels=pixels)
         mark_copies(unnamed, smalls_nhw, params.clean, [UNNAMED])
         written = ["reason", "why", "param", "copy_of"]
@@ -125,7 +125,7 @@ def _looked(table: pd.DataFrame, reader: JoinedReader, *, both: bool, params: Co
 
 
 def _name(table: pd.DataFrame, layouts_nf: np.ndarray, params: CollectionParams) -> list[str]:
-    """Gives looks to what has no category; returns the labels that occur, and marks those without a train sample."""
+    """Names samples without a category by style cluster; returns labels with a train sample, marks the others."""
     unnamed = (table["label"] == "") & (table["reason"] == "")
     if params.style_clusters.count == 0:
         mark(
@@ -134,10 +134,12 @@ def _name(table: pd.DataFrame, layouts_nf: np.ndarray, params: CollectionParams)
     elif unnamed.any():
         train_n = (table.loc[unnamed, "split"] == "train").to_numpy()
         table.loc[unnamed, "label"] = looks_of(layouts_nf[unnamed.to_numpy()], train_n, params.style_clusters)
+    # A label needs at least one train sample to be learned; samples of the others are dropped.
     kept = table[table["reason"] == ""]
     taught = set(kept.loc[kept["split"] == "train", "label"])
     why = "no picture of " + table["label"].astype(str) + " is in train"
     mark(table, ~table["label"].isin(taught) & (table["reason"] == ""), "no train sample", why)
+    # Votes are aligned with the new list of labels: taxonomy first, then the clusters.
     looks = kept.loc[~kept["label"].isin(params.labels), "label"].value_counts()
     labels = [label for label in [*params.labels, *sorted(looks.index)] if label in taught]
     votes = [_remapped(one, params.labels, labels) for one in table["votes"]]

@@ -1,8 +1,8 @@
-"""What is looked at in every picture, and the checks that need nothing but the picture and its source.
+"""Image statistics, and the checks that need only the image and its source.
 
-A check judges what the checks before it have left: it marks rows of the table, it takes none out. Sharpness and
-outliers are judged against the picture's own source: a 48 px face and a film frame are different worlds.
-Letters in names: N samples, H rows, W columns, C cells of a histogram, F features.
+A check judges what the checks before it have left: it marks rows of the table and removes none. Sharpness and outliers
+are judged relative to the image's own source, since a 48 px face and a film frame are not comparable.
+Suffixes of names: N samples, H rows, W columns, C cells of a histogram, F features.
 """
 
 from __future__ import annotations
@@ -29,21 +29,20 @@ if TYPE_CHECKING:
     from curation.params import CleanParams
 
 
-SMALL_PX = 32  # the side at which perceptual hashes and outliers are made; imagehash's
+SMALL_PX = 32  # side of the thumbnail for perceptual hashes and outliers, as in imagehash
 TONES = 32  # cells of the histogram of grey levels
 CELL_PX, ORIENTATIONS = 8, 8  # of the histogram of gradients
 
-# Below these a source is too small to say what is usual in it.
+# A source with fewer samples is too small to estimate what is usual in it.
 MIN_FOR_MEDIAN = 20
 MIN_FOR_OUTLIERS = 200
-COMPONENTS = 32  # directions in which a source's pictures usually differ
-USUAL_SHARE = 0.9  # the share of a source that those directions are fitted to
-
-BATCH = 256  # pictures in flight; bounds the memory that undecoded bytes take
+COMPONENTS = 32  # principal directions of a source's features
+USUAL_SHARE = 0.9  # share of a source that those directions are fitted to
+BATCH = 256  # images in flight; bounds the memory for undecoded bytes
 
 
 class Look(NamedTuple):
-    """What one picture shows; grey levels are 0 to 255, all at native size unless said otherwise."""
+    """Statistics of one image; grey levels are 0 to 255, all at native size unless stated otherwise."""
 
     width: int
     height: int
@@ -53,8 +52,8 @@ class Look(NamedTuple):
     contrast: float  # standard deviation
     dark: int  # 5th percentile
     bright: int  # 95th percentile
-    pixels: str  # hash of size and grey levels: the same for two files of one picture
-    small_hw: np.ndarray  # uint8, SMALL_PX square, as imagehash makes it
+    pixels: str  # hash of size and grey levels: equal for two files of one image
+    small_hw: np.ndarray  # uint8, SMALL_PX square, resized as by imagehash
     tones_c: np.ndarray  # float32: square roots of the shares of TONES cells
 
 
@@ -63,7 +62,7 @@ LOOK_COLUMNS = Look._fields[:-2]
 
 @dataclass(frozen=True)
 class Looks:
-    """The looks at all samples: columns for the table, and arrays beside it, row for row."""
+    """Statistics of all samples: columns for the table, and arrays with the same rows."""
 
     columns: pd.DataFrame
     smalls_nhw: np.ndarray
@@ -71,17 +70,19 @@ class Looks:
 
 
 def look(data: bytes) -> Look | None:
-    """Decodes a picture and looks at it; None when it does not decode."""
+    """Decodes an image and measures it; None if it does not decode."""
     grey_hw = decode(data, 1)
     return None if grey_hw is None else look_at(grey_hw[..., 0])
 
 
 def look_at(grey_hw: np.ndarray) -> Look:
-    """Looks at a decoded picture, uint8 H,W."""
+    """Measures a decoded image, uint8 H,W."""
     height, width = grey_hw.shape
     mean, deviation = cv2.meanStdDev(grey_hw)
+    # Sharpness: variance of the second derivative, to be divided by the mean square of the first (see mark_blurred).
     _, laplacian = cv2.meanStdDev(cv2.Laplacian(grey_hw, cv2.CV_16S))
-    run_hw, rise_hw = cv2.spatialGradient(grey_hw)  # Sobel's, eight times the slope
+    run_hw, rise_hw = cv2.spatialGradient(grey_hw)  # Sobel: eight times the slope
+    # Percentiles from the histogram, which gives the exact grey level without sorting the pixels.
     counts = cv2.calcHist([grey_hw], [0], None, [256], [0, 256]).ravel()
     dark, bright = np.searchsorted(counts.cumsum(), [0.05 * grey_hw.size, 0.95 * grey_hw.size])
     small = Image.fromarray(grey_hw).resize((SMALL_PX, SMALL_PX), Image.Resampling.LANCZOS)
@@ -101,18 +102,18 @@ def look_at(grey_hw: np.ndarray) -> Look:
 
 
 def decode(data: bytes, channels: int) -> np.ndarray | None:
-    """A picture as uint8 H,W,1 (grey) or H,W,3 (RGB), upright and on white; None when it does not decode."""
+    """Decodes an image to uint8 H,W,1 (grey) or H,W,3 (RGB), upright and on white; None if it does not decode."""
     picture = decode_picture(data, channels)
     return picture if picture is None or channels == 1 else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
 def look_at_all(pictures: Iterable[tuple[Any, bytes]], index: pd.Index, title: str) -> Looks:
-    """Looks at all pictures, in threads.
+    """Measures all images, in threads.
 
     Args:
-        pictures: (label of the row, bytes), in any order; what `read_bytes` yields.
-        index: The labels of the rows, in the order that is wanted.
-        title: For the progress bar.
+        pictures: (index label of the row, bytes), in any order, as `read_bytes` yields them.
+        index: Index labels of the rows, in the order of the result.
+        title: Title of the progress bar.
     """
     columns: dict[Any, tuple] = {}
     smalls_nhw = np.zeros((len(index), SMALL_PX, SMALL_PX), np.uint8)
@@ -129,7 +130,7 @@ def look_at_all(pictures: Iterable[tuple[Any, bytes]], index: pd.Index, title: s
 def threaded(
     work: Callable[[bytes], Any], pictures: Iterable[tuple[Any, bytes]], total: int, title: str
 ) -> Iterator[tuple[Any, Any]]:
-    """Yields (label of the row, what `work` made of the bytes), a batch at a time so that memory stays bounded."""
+    """Yields (index label of the row, result of `work` on the bytes), in batches, so that memory stays bounded."""
     source = iter(pictures)
     with ThreadPoolExecutor(os.cpu_count()) as pool, progress(total=total, title=title, unit="picture") as bar:
         while batch := list(islice(source, BATCH)):
@@ -139,7 +140,7 @@ def threaded(
 
 
 def mark_pictures(table: pd.DataFrame, params: CleanParams) -> None:
-    """Marks what a picture shows by itself: unreadable, too small, too narrow, constant, badly exposed."""
+    """Marks images by their own statistics: unreadable, too small, too narrow, constant, badly exposed."""
     shorter, longer = table[["width", "height"]].min(axis=1), table[["width", "height"]].max(axis=1)
     size = table["width"].astype(int).astype(str) + " x " + table["height"].astype(int).astype(str) + " px"
     mark(table, table["contrast"].isna(), "unreadable", "does not decode")
@@ -156,26 +157,29 @@ def mark_pictures(table: pd.DataFrame, params: CleanParams) -> None:
 
 
 def mark_blurred(table: pd.DataFrame, params: CleanParams, size_px: int) -> list[str]:
-    """Fills the column `sharpness`, a share of what is usual, and marks what is far less sharp.
+    """Fills the column `sharpness`, relative to what is usual, and marks images that are far less sharp.
 
-    Variance of the Laplacian grows with contrast: by itself it calls dark faces and misty hills blurred. Over the
-    mean square of the gradient it says how wide an edge is: about one over the square of the blur's radius. Usual is
-    the median of the pictures of like size (within half an octave) in the same source. A picture that is scaled down
-    by s may be s times as soft, as scaling takes that much away anyway.
+    The variance of the Laplacian grows with contrast: alone it calls dark faces and misty hills blurred. Divided by the
+    mean square of the gradient it measures the width of an edge: about one over the square of the blur radius. Usual is
+    the median of images of similar size (within half an octave) in the same source. An image that will be scaled down
+    by s may be s times as soft, since scaling removes that detail anyway.
 
     Args:
         table: One row a sample.
         params: Thresholds.
-        size_px: The side that pictures are scaled to.
+        size_px: Side that images are scaled to.
 
     Returns:
-        What could not be judged, in words.
+        Notes on what could not be judged.
     """
     alive = table["reason"] == ""
     shorter_px = table[["width", "height"]].min(axis=1).clip(lower=1)
+    # Groups of similar images: same source, sides within half an octave.
     like = [table["source"], shorter_px.map(np.log2).round()]
+    # Edge width, independent of contrast; the floor keeps flat images from dividing by zero.
     sharpness = (table["blur"] / table["slope"].clip(lower=1e-3)).where(alive)
     medians, counts = sharpness.groupby(like).transform("median"), alive.groupby(like).transform("sum")
+    # Forgive the softness that scaling down removes: s in the radius is s squared in this measure.
     scaled = (shorter_px / size_px).clip(lower=1.0) ** 2
     table["sharpness"] = (sharpness / medians.where(medians > 0) * scaled).where(counts >= MIN_FOR_MEDIAN).round(4)
     why = "sharpness " + table["sharpness"].map("{:.3f}".format) + f", min_sharpness {params.min_sharpness:g}"
@@ -184,14 +188,14 @@ def mark_blurred(table: pd.DataFrame, params: CleanParams, size_px: int) -> list
 
 
 def mark_outliers(table: pd.DataFrame, looks: Looks, params: CleanParams) -> list[str]:
-    """Fills the column `outlier` and marks what looks like nothing else in its source.
+    """Fills the column `outlier` and marks images that are unlike everything else in their source.
 
-    A placeholder, a page of text or a logo among faces has other edges and other tones. The distance is that of
-    Mahalanobis over the principal directions of the source's training pictures, fitted again without the farthest
-    tenth so that outliers do not hide themselves; its logarithm is scaled by median and median absolute deviation.
+    A placeholder, a page of text or a logo among faces has other edges and other grey levels. The distance is
+    Mahalanobis over the principal directions of the source's training images, fitted a second time without the farthest
+    tenth so that outliers do not mask themselves; its logarithm is scaled by median and median absolute deviation.
 
     Returns:
-        What could not be judged, in words.
+        Notes on what could not be judged.
     """
     alive = table["reason"] == ""
     counts = alive.groupby(table["source"]).transform("sum")
@@ -199,6 +203,7 @@ def mark_outliers(table: pd.DataFrame, looks: Looks, params: CleanParams) -> lis
     for _source, rows in table[alive & (counts >= MIN_FOR_OUTLIERS)].groupby("source", sort=True):
         places = table.index.get_indexer(rows.index)
         features_nf = np.hstack([edges(looks.smalls_nhw[places]), looks.tones_nc[places]])
+        # Fit to the train split only; a source with too little of it is fitted to all of its samples.
         fitted = (rows["split"] == "train").to_numpy()
         distances = _distances(features_nf, fitted if fitted.sum() >= MIN_FOR_OUTLIERS else np.ones(len(rows), bool))
         table.loc[rows.index, "outlier"] = distances.round(2)
@@ -208,9 +213,9 @@ def mark_outliers(table: pd.DataFrame, looks: Looks, params: CleanParams) -> lis
 
 
 def edges(smalls_nhw: np.ndarray) -> np.ndarray:
-    """Histograms of gradient directions over cells of 8 px (Dalal and Triggs, 2005), one row a picture.
+    """Histograms of gradient directions over cells of 8 px (Dalal and Triggs, 2005), one row an image.
 
-    Contrast is taken out, and square roots are taken, so that distances are those of Hellinger. float32 N,F.
+    Contrast is normalised, and square roots are taken, so that distances are Hellinger distances. float32 N,F.
     """
     parts = [_edges(smalls_nhw[start : start + 1024]) for start in range(0, len(smalls_nhw), 1024)]
     return np.concatenate(parts)
@@ -219,22 +224,25 @@ def edges(smalls_nhw: np.ndarray) -> np.ndarray:
 def _edges(smalls_nhw: np.ndarray) -> np.ndarray:
     rise_nhw, run_nhw = np.gradient(smalls_nhw.astype(np.float32), axis=(1, 2))
     strength_nhw = np.hypot(run_nhw, rise_nhw)
-    turn_nhw = np.arctan2(rise_nhw, run_nhw) * np.float32(ORIENTATIONS / np.pi)  # light to dark is dark to light
+    turn_nhw = np.arctan2(rise_nhw, run_nhw) * np.float32(ORIENTATIONS / np.pi)  # opposite directions count as one
+    # Share each gradient linearly between its two nearest orientations, so that a small rotation changes little.
     lower_nhw = np.floor(turn_nhw)
     upper_nhw = strength_nhw * (turn_nhw - lower_nhw)
     lower_nhw = lower_nhw.astype(np.int64)
+    # One bincount fills all histograms: image, cell and orientation make one flat bin number.
     cells_nhw = _cells(len(smalls_nhw)) * ORIENTATIONS
     places = [cells_nhw + lower_nhw % ORIENTATIONS, cells_nhw + (lower_nhw + 1) % ORIENTATIONS]
     size = len(smalls_nhw) * (SMALL_PX // CELL_PX) ** 2 * ORIENTATIONS
     counts = np.bincount(places[0].ravel(), (strength_nhw - upper_nhw).ravel(), size)
     counts += np.bincount(places[1].ravel(), upper_nhw.ravel(), size)
     features_nf = counts.reshape(len(smalls_nhw), -1).astype(np.float32)
+    # Unit norm removes contrast; the root turns Euclidean distance into Hellinger distance.
     rooted_nf: np.ndarray = np.sqrt(features_nf / (np.linalg.norm(features_nf, axis=1, keepdims=True) + 1e-3))
     return rooted_nf
 
 
 def _cells(count: int) -> np.ndarray:
-    """The number of the cell that each pixel of so many pictures lies in."""
+    """Cell number of each pixel for so many images."""
     side = np.arange(SMALL_PX) // CELL_PX
     cells_hw = side[:, None] * (SMALL_PX // CELL_PX) + side
     cells_nhw: np.ndarray = np.arange(count)[:, None, None] * (cells_hw.max() + 1) + cells_hw
@@ -242,9 +250,11 @@ def _cells(count: int) -> np.ndarray:
 
 
 def _distances(features_nf: np.ndarray, fitted_n: np.ndarray) -> np.ndarray:
-    """Distances in robust standard deviations; fitted twice, the second time to the usual ones alone."""
+    """Distances in robust standard deviations; fitted twice, the second time only to the usual samples."""
+    # First fit: rank the samples, and drop the farthest tenth from the second.
     squares_n = _squares(features_nf, fitted_n)
     usual_n = fitted_n & (squares_n <= np.quantile(squares_n[fitted_n], USUAL_SHARE))
+    # Squared distances are skewed; logarithms are near normal, so median and MAD describe them.
     logs_n = np.log(_squares(features_nf, usual_n) + 1e-9)
     middle = np.median(logs_n[fitted_n])
     spread = 1.4826 * np.median(np.abs(logs_n[fitted_n] - middle))
@@ -256,6 +266,8 @@ def _squares(features_nf: np.ndarray, fitted_n: np.ndarray) -> np.ndarray:
     """Squared Mahalanobis distances over the principal directions of the fitted rows."""
     fitted_nf = features_nf[fitted_n].astype(np.float64)
     mean_f = fitted_nf.mean(0)
+    # eigh sorts ascending: the last directions have the largest variance. At most one for 8 rows, or they would fit
+    # noise.
     variances, directions_ff = np.linalg.eigh(np.cov(fitted_nf, rowvar=False))
     kept = min(COMPONENTS, len(fitted_nf) // 8)
     scores_nk = (features_nf - mean_f) @ directions_ff[:, -kept:]
@@ -266,6 +278,6 @@ def _squares(features_nf: np.ndarray, fitted_n: np.ndarray) -> np.ndarray:
 def _too_few(table: pd.DataFrame, counts: pd.Series, least: int, check: str) -> list[str]:
     few = table.loc[counts < least, "source"].value_counts().sort_index()
     return [
-        f"{source}: {check} of {number:,} not judged; it takes {least} alike to know what is usual"
+        f"{source}: {check} of {number:,} not judged; at least {least} similar ones are needed"
         for source, number in few.items()
     ]

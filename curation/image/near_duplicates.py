@@ -1,14 +1,14 @@
-"""Copies of a picture: exact ones, near ones, and copies under different labels.
+"""Duplicates of an image: exact, near, and under different labels.
 
 Exact: the same pixels, whatever the file. Near: perceptual hashes (imagehash's phash) differ in few bits, and the
-pictures correlate. All copies of a picture make a cluster around the one that is to stay:
+images correlate. All copies of an image form a cluster around the one that stays:
 
-* One label: the copy in the test split stays, else one in validation, else in train; the others go. So no picture is
-  learned from that a score is taken on. Within a split one with votes goes before one without, then the larger.
-* Several labels: nobody knows which is right. If people voted on it and agree, the copies with that label are as
-  above and the others go; if not, all go, from every split: such a picture teaches nothing and measures nothing.
+* One label: the copy in the test split stays, else one in validation, else in train; the others are dropped. So no
+  evaluated image is also trained on. Within a split, a copy with votes precedes one without, then the larger.
+* Several labels: nobody knows which is right. If annotators voted and agree, the copies with that label are treated as
+  above and the others are dropped; if not, all are dropped, from every split: such an image can neither teach nor test.
 
-A copy without a label contradicts none, and goes before any that has one, whatever their splits.
+A copy without a label contradicts none, and is dropped before any that has one, whatever their splits.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from curation.store.taxonomy import UNLABELLED
 if TYPE_CHECKING:
     from curation.params import CleanParams
 
-HASH_PX = 8  # a hash is that many low frequencies each way: 64 bits
+HASH_PX = 8  # low frequencies per direction in a hash: 64 bits
 BLOCK, TILE = 256, 2048  # hashes compared at a time
 
 
@@ -33,36 +33,36 @@ def mark_copies(table: pd.DataFrame, smalls_nhw: np.ndarray, params: CleanParams
     """Marks exact and near duplicates and conflicting labels; fills `copy_of` with the id of the copy that stays.
 
     Args:
-        table: One row a sample, with `pixels` and the columns of the index; rows with a reason are left alone.
-        smalls_nhw: The pictures at 32 px, row for row.
+        table: One row a sample, with `pixels` and the columns of the index; rows with a reason are not changed.
+        smalls_nhw: The images at 32 px, row for row.
         params: Thresholds.
         labels: The taxonomy, in the order of the votes.
     """
     places = np.flatnonzero(table["reason"] == "")
     places = places[_by_shelter(table.iloc[places])]
     alive = table.iloc[places]
-    # From here on samples are numbered in that order, so the first of a cluster is the one to stay.
+    # From here on samples are numbered in that order, so the first of a cluster is the one that stays.
     first = alive.groupby("pixels", sort=False).ngroup().to_numpy()
     originals = np.flatnonzero(~alive["pixels"].duplicated())
     leaders = originals[_near(smalls_nhw[places[originals]], params)][first]
     kept = _settle(alive, leaders, labels, params.min_agreement)
-    settled = _settle(alive, leaders, labels, 0.0)  # as the votes would have it, however few agree
-    loosened = np.where(settled >= 0, "clean.min_agreement", "clean.max_dropped_share")
+    by_majority = _settle(alive, leaders, labels, 0.0)  # by a bare majority of the votes
+    loosened = np.where(by_majority >= 0, "clean.min_agreement", "clean.max_dropped_share")
     _write(table, alive, originals[first], leaders, kept, pd.Series(loosened, index=alive.index))
 
 
 def phashes(smalls_nhw: np.ndarray) -> np.ndarray:
-    """The perceptual hashes of pictures at 32 px, uint64 N: those of imagehash.phash, all at once."""
+    """Perceptual hashes of images at 32 px, uint64 N: equal to imagehash.phash, vectorised."""
     parts = [_phashes(smalls_nhw[start : start + 4096]) for start in range(0, len(smalls_nhw), 4096)]
     return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
 
 
 def close_pairs(first_n: np.ndarray, second_m: np.ndarray, distance: int) -> np.ndarray:
-    """All pairs of a hash of the one and a hash of the other that differ in at most `distance` bits; int64 P,2.
+    """Pairs (i, j) of hashes that differ in at most `distance` bits; int64 P,2.
 
-    All are compared with all, in tiles that stay in the processor's cache: 100,000 hashes with each other take
-    fifteen seconds, whatever they are. Bands by pigeonhole are not faster, since faces have like hashes, and far
-    slower on the frames of a static shot.
+    Compares all with all, in tiles that fit the processor's cache: 100,000 hashes with each other take fifteen
+    seconds, whatever their values. Pigeonhole bands are not faster, since faces have similar hashes, and far slower on
+    the frames of a static shot.
     """
     found = [np.zeros((0, 2), np.int64)]
     for start in range(0, len(first_n), TILE):
@@ -74,6 +74,7 @@ def close_pairs(first_n: np.ndarray, second_m: np.ndarray, distance: int) -> np.
 
 
 def _phashes(smalls_nhw: np.ndarray) -> np.ndarray:
+    # Two-dimensional DCT; keep the low frequencies, one bit each: above or below their median.
     waves_nhw = scipy.fft.dct(scipy.fft.dct(smalls_nhw.astype(np.float64), axis=1), axis=2)
     low_nf = waves_nhw[:, :HASH_PX, :HASH_PX].reshape(len(smalls_nhw), -1)
     bits_nf = low_nf > np.median(low_nf, axis=1, keepdims=True)
@@ -81,7 +82,7 @@ def _phashes(smalls_nhw: np.ndarray) -> np.ndarray:
 
 
 def _by_shelter(alive: pd.DataFrame) -> np.ndarray:
-    """The order in which copies have a claim to stay."""
+    """Order in which copies take precedence: the first of a cluster stays."""
     keys = pd.DataFrame(
         {
             "unlabelled": alive["label"] == "",
@@ -96,9 +97,9 @@ def _by_shelter(alive: pd.DataFrame) -> np.ndarray:
 
 
 def _near(smalls_nhw: np.ndarray, params: CleanParams) -> np.ndarray:
-    """For each picture the first one that it is a near copy of and that is not a copy itself; else itself.
+    """For each image the first earlier one that it copies and that is not a copy itself; else itself.
 
-    Block by block, and each block only against those that stay: of a thousand like frames one is in the way.
+    Works block by block, and compares each block only with images that stay: a thousand similar frames cost one row.
     """
     hashes_n = phashes(smalls_nhw)
     leaders = np.arange(len(smalls_nhw))
@@ -106,6 +107,7 @@ def _near(smalls_nhw: np.ndarray, params: CleanParams) -> np.ndarray:
     for start in range(0, len(leaders), BLOCK):
         block = np.arange(start, min(start + BLOCK, len(leaders)))
         earlier = np.concatenate([staying, block])
+        # Candidates by hash, each pair ordered so that the earlier image leads; then verified by correlation.
         pairs = close_pairs(hashes_n[earlier], hashes_n[block], params.near_distance)
         pairs = np.stack([earlier[pairs[:, 0]], block[pairs[:, 1]]], axis=1)
         pairs = pairs[pairs[:, 0] < pairs[:, 1]]
@@ -115,7 +117,7 @@ def _near(smalls_nhw: np.ndarray, params: CleanParams) -> np.ndarray:
 
 
 def _follow(leaders: np.ndarray, pairs: np.ndarray) -> None:
-    """Sorted by the first of each pair, so that its own fate is sealed before another follows it."""
+    """Assigns followers to leaders; pairs are sorted by their first, so a leader is final before others follow it."""
     for leader, follower in pairs:
         if leaders[leader] == leader and leaders[follower] == follower:
             leaders[follower] = leader
@@ -131,6 +133,7 @@ def _correlations(smalls_nhw: np.ndarray, pairs: np.ndarray) -> np.ndarray:
 
 
 def _normal(smalls_nhw: np.ndarray) -> np.ndarray:
+    # Zero mean and unit norm: the dot product of two rows is their correlation.
     flat_nf: np.ndarray = smalls_nhw.reshape(len(smalls_nhw), -1).astype(np.float32)
     flat_nf -= flat_nf.mean(1, keepdims=True)
     flat_nf /= np.linalg.norm(flat_nf, axis=1, keepdims=True) + 1e-6
@@ -141,8 +144,9 @@ def _settle(alive: pd.DataFrame, leaders: np.ndarray, labels: list[str], min_agr
     """For each sample the number of the copy that stays in its cluster, or -1 if none does."""
     kept = leaders.copy()
     label = alive["label"].to_numpy()
-    said = pd.Series(label).where(label != "")
-    torn = said.groupby(leaders).transform("nunique").to_numpy() > 1
+    named = pd.Series(label).where(label != "")
+    # A cluster with several labels is decided by its votes: the winning label's first copy stays, or none.
+    torn = named.groupby(leaders).transform("nunique").to_numpy() > 1
     for leader in np.unique(leaders[torn]):
         members = np.flatnonzero(leaders == leader)
         winner = _voted(alive["votes"].iloc[members], labels, min_agreement)
@@ -152,7 +156,7 @@ def _settle(alive: pd.DataFrame, leaders: np.ndarray, labels: list[str], min_agr
 
 
 def _voted(votes: pd.Series, labels: list[str], min_agreement: float) -> str | None:
-    """The label that the votes on all copies agree on, if there are votes and they do."""
+    """Label that the votes on all copies agree on, or None."""
     cast = [np.asarray(shares, float) for shares in votes if shares is not None]
     if not cast:
         return None
@@ -160,7 +164,7 @@ def _voted(votes: pd.Series, labels: list[str], min_agreement: float) -> str | N
     return labels[int(shares.argmax())] if shares.max() > min_agreement else None
 
 
-def _write(  # all that is known of the copies
+def _write(  # every argument is an aligned array
     table: pd.DataFrame,
     alive: pd.DataFrame,
     exact: np.ndarray,
@@ -173,7 +177,7 @@ def _write(  # all that is known of the copies
     other = np.where(kept < 0, _other_label(label, leaders), kept)
     conflict = (kept < 0) | ((label != label[other]) & (label != ""))
     copy = ~conflict & (kept != itself)
-    # A copy's pixels may be those of one that goes itself, as the near copy of one that stays.
+    # A copy's exact twin may itself be dropped as the near copy of a third image, which then is the one that stays.
     twin = np.where(copy & (exact != itself), exact, other)
     names = (alive["id"] + ", " + alive["label"].replace("", UNLABELLED[0]) + " in " + alive["split"]).to_numpy()
     for hit, reason, words in (
@@ -189,7 +193,7 @@ def _write(  # all that is known of the copies
 
 
 def _other_label(label: np.ndarray, leaders: np.ndarray) -> np.ndarray:
-    """For each sample a copy of it that has another label, where there is one; else itself."""
+    """For each sample a copy with another label if there is one; else itself."""
     other = np.arange(len(label))
     differs = label != label[leaders]
     other[differs] = leaders[differs]

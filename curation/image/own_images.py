@@ -31,8 +31,8 @@ def examine_own(root: Path, collection: str, params: CollectionParams) -> Examin
     looks = look_at_all(read_bytes(root, collection, table[table["reason"] == ""]), table.index, "clean: look")
     table = table.join(looks.columns)
     not_judged = _check(table, looks, params)
-    if params.parent is None:  # with one, they get looks
-        mark(table, table["label"] == "", NO_LABEL, "nobody has said what it shows")
+    if params.parent is None:  # with a parent, they get a style cluster instead
+        mark(table, table["label"] == "", NO_LABEL, "has no label")
     table["kept"] = table["reason"] == ""
     table["row"] = places(table)
     reader = RawReader(root, collection, params)

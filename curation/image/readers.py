@@ -1,4 +1,4 @@
-"""Where Clean reads images: as they came, for a person to look at; and as they are packed."""
+"""Readers of images for clean: original, for review, and fitted, for packing."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RawReader:
-    """Reads the raw pictures of a collection, as ingest has left them."""
+    """Reads the raw images of a collection, as ingested."""
 
     root: Path
     collection: str
     params: CollectionParams
 
     def shown(self, rows: pd.DataFrame) -> Iterator[tuple[Any, np.ndarray]]:
-        """Decoded."""
+        """Decoded images."""
         for row, data in read_bytes(self.root, self.collection, rows):
             picture_hwc = decode(data, 3)
             yield row, np.zeros((64, 64, 3), np.uint8) if picture_hwc is None else picture_hwc
 
     def fitted(self, rows: pd.DataFrame) -> Iterator[tuple[Any, np.ndarray]]:
-        """Decoded, cropped and scaled, in threads."""
+        """Decoded, cropped and scaled images, in threads."""
         work = partial(_decode_and_fit, params=self.params)
         yield from threaded(work, read_bytes(self.root, self.collection, rows), len(rows), "clean: pack")
 
 
 @dataclass(frozen=True)
 class ArrayReader:
-    """Reads squares that lie in an array already, scaled down where they are larger than wanted.
+    """Reads square images from an array, scaled down to the packed size if larger.
 
     Attributes:
         squares_nhwc: uint8 RGB.
-        column: The column of the table that says which.
+        column: Column of the table with the position in the array.
         params: Size and channels.
     """
 
@@ -56,18 +56,18 @@ class ArrayReader:
     params: CollectionParams
 
     def shown(self, rows: pd.DataFrame) -> Iterator[tuple[Any, np.ndarray]]:
-        """As they lie there."""
+        """Images as they are in the array."""
         for row, place in zip(rows.index, rows[self.column], strict=True):
             yield row, np.asarray(self.squares_nhwc[int(place)])
 
     def fitted(self, rows: pd.DataFrame) -> Iterator[tuple[Any, np.ndarray]]:
-        """At the size that is packed."""
+        """Images at the packed size."""
         for row, square_hwc in self.shown(rows):
             yield row, as_channels(fit(square_hwc, self.params.size_px), self.params.channels)
 
 
 def as_channels(picture_hwc: np.ndarray, channels: int) -> np.ndarray:
-    """An RGB picture with one channel or three; grey as OpenCV weighs it (ITU-R BT.601)."""
+    """Converts an RGB image to one or three channels; grey weights are OpenCV's (ITU-R BT.601)."""
     if channels == picture_hwc.shape[2]:
         return picture_hwc
     grey_hw = picture_hwc.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)

@@ -1,1 +1,1 @@
-"""What clean decides, whatever the medium: readers, reasons to leave a sample out, verdicts."""
+"""Decisions of clean, for every medium: readers, drop reasons, verdicts."""

@@ -1,4 +1,4 @@
-"""Where Clean reads samples: as they came, for a person to look at; and as they are packed."""
+"""Readers of samples for clean: original, for review, and fitted, for packing."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
 
 
 class Reader(Protocol):
-    """Gives pictures or texts of a table's rows, in any order: (label of the row, picture or text)."""
+    """Yields images or texts of a table's rows, in any order: (index label of the row, image or text)."""
 
     def shown(self, rows: pd.DataFrame) -> Iterator[tuple[Any, np.ndarray]]:
-        """As they came, RGB uint8 H,W,3 of any size, black where one does not decode; of texts UTF-8 uint8 B."""
+        """Originals: RGB uint8 H,W,3 of any size, black if one does not decode; texts as UTF-8, uint8 B."""
 
     def fitted(self, rows: pd.DataFrame) -> Iterator[tuple[Any, np.ndarray]]:
-        """As they are packed, uint8 size,size,C; of texts UTF-8 uint8 B."""
+        """Samples to pack: uint8 size,size,C; texts as UTF-8, uint8 B."""
 
 
 @dataclass(frozen=True)
 class TextReader:
-    """Gives texts that stand in a column of the table, as they are shown and packed alike."""
+    """Reads texts from a column of the table; shown and packed texts are the same."""
 
     column: str = "text"
 
     def shown(self, rows: pd.DataFrame) -> Iterator[tuple[Any, np.ndarray]]:
-        """In UTF-8, uint8 B."""
+        """Texts as UTF-8, uint8 B."""
         for row, text in rows[self.column].items():
             yield row, np.frombuffer(text.encode(), np.uint8)
 
     def fitted(self, rows: pd.DataFrame) -> Iterator[tuple[Any, np.ndarray]]:
-        """Likewise."""
+        """Texts as UTF-8, uint8 B."""
         return self.shown(rows)

@@ -33,13 +33,13 @@ def below_collection(reasons: Mapping[str, str]) -> dict[str, str]:
 
 
 def mark(table: pd.DataFrame, hit: pd.Series, reason: str, why: pd.Series | str, param: pd.Series | str = "") -> None:
-    """Gives a reason to the samples that are hit and have none yet.
+    """Gives a reason to the samples that fail a check and have none yet.
 
     Args:
-        table: With reason and why; the column `param` comes with the first that is named.
-        hit: Which samples.
+        table: With the columns reason and why; the column `param` is added on first use.
+        hit: Samples that fail.
         reason: One of the medium's reasons.
-        why: The same in words and figures.
+        why: The reason as a text with figures.
         param: The path below the collection of the param that would keep the sample, such as `script.min_cues`, where
             a reason has several; by default that of the medium's reasons. Several are parted by
             blanks.
@@ -52,7 +52,7 @@ def mark(table: pd.DataFrame, hit: pd.Series, reason: str, why: pd.Series | str,
     table.loc[rows, "param"] = param if isinstance(param, str) else param.loc[rows]
 
 
-SHELTER = ("test", "validation", "train")  # who keeps its copy, first to last
+SHELTER = ("test", "validation", "train")  # splits in the order in which they keep a copy
 
 
 UNNAMED = "no category"

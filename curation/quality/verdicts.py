@@ -1,15 +1,15 @@
-"""Clean: looks at every sample of a collection, says of each why it is kept or not, and packs those that are.
+"""Clean: examines every sample of a collection, keeps or drops each with a reason, and packs the kept ones.
 
-    build/clean/C/samples.parquet   every sample; `reason` is one of the medium's reasons, `why` says it with figures
+    build/clean/C/samples.parquet   every sample; `reason` is one of the medium's reasons, `why` adds figures
     build/clean/C/SPLIT.npy         the kept pictures, uint8 N,H,W,C, RGB where C is 3; or texts
     (curation.store.sample_set)
-    build/clean/C/apart.npy         what is fit and has no label
-    build/clean/C/test-dropped.npy  the test samples that were dropped, for a score over all that was given
+    build/clean/C/apart.npy         valid samples without a label
+    build/clean/C/test-dropped.npy  the dropped test samples, for a score over everything that was given
     build/clean/C/set.json          labels, size, counts by reason, source and split
 
-Raw data is not touched: a sample is marked, never moved. The test split goes through the same checks by the same
-rules; a broken picture says nothing about a network. What consent keeps back is marked first, unread. A picture that
-nobody has labelled goes through them too; what is left of these is packed apart, for students of a trained network.
+Raw data is not modified: a sample is marked, never moved. The test split goes through the same checks, since a broken
+image measures nothing about a network. Samples withheld for want of consent are marked first and never read. Samples
+without a label are checked too; the valid ones are packed apart, to train students of a trained network.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ PASSED_ON = ("use", "until", "caption", "grouped")
 
 @dataclass(frozen=True)
 class Examined:
-    """What was found: one row a sample with kept, reason, why, row and the figures; where to read it stands there too.
+    """Result of the checks: one row a sample with kept, reason, why, row, the figures, and where to read the sample.
 
-    `not_judged` says in words which checks a source was too small for, `reader` gives the pictures or texts, `extras`
-    are the columns of its medium that are packed, and `said` goes into set.json.
+    `not_judged` lists checks for which a source was too small, `reader` reads the images or texts, `extras` are the
+    columns of the medium that are packed, and `said` is merged into set.json.
     """
 
     medium: Medium
@@ -55,15 +55,15 @@ class Examined:
 
     @property
     def shown(self) -> pd.DataFrame:
-        """The samples that may be looked at, index 0..N-1: all but those that consent keeps back."""
+        """Samples that may be shown, index 0..N-1: all but those withheld by consent."""
         return self.table[~self.table["reason"].isin(WITHHELD)].reset_index(drop=True)
 
     def params_of(self, reason: str, source: str = "") -> list[str]:
-        """The params, as paths below the collection, that would keep most of the samples that a reason drops.
+        """Params, as paths below the collection, that would keep most of the samples dropped for a reason.
 
         Args:
             reason: One of the medium's reasons.
-            source: Of this source alone; empty: of all.
+            source: Restricts to this source; empty: all.
         """
         rows = self.table[(self.table["reason"] == reason) & ((self.table["source"] == source) | (source == ""))]
         named: Sequence[object] = list(rows["param"].replace("", np.nan).mode()) if "param" in rows else []
@@ -72,37 +72,37 @@ class Examined:
 
     @property
     def dropped(self) -> pd.DataFrame:
-        """Those of the shown that are neither kept nor kept apart, in the order of the checks."""
+        """Shown samples that are neither kept nor kept apart, in the order of the checks."""
         rows = self.shown[~self.shown["kept"] & ~self.shown["reason"].isin(REASONS_APART)]
         return rows.iloc[np.argsort(rows["reason"].map(list(self.medium.reasons).index).to_numpy(), kind="stable")]
 
 
 def withhold(table: pd.DataFrame, ids: pd.Series, expired: Mapping[str, str]) -> None:
-    """Marks what consent keeps back, before anything is looked at.
+    """Marks samples withheld by consent, before anything is read.
 
     Args:
         table: With the column `use`.
-        ids: For each row the id under which its consent stands.
-        expired: Those whose consent has ended, and its last day.
+        ids: For each row the id under which its consent is recorded.
+        expired: Ids whose consent has ended, with its last day.
     """
     mark(table, ids.isin(expired), ENDED, "until " + ids.map(expired).astype(str))
     mark(table, ~table["use"].map(may_train), NOT_FOR_TRAINING, "may be used for " + table["use"].astype(str))
 
 
 def places(table: pd.DataFrame) -> pd.Series:
-    """The row of each sample's array: of its split where it is kept, of that apart, or of the dropped test samples."""
+    """Row of each sample in its array: its split's if kept, that of samples apart, or that of dropped test samples."""
     unread = ~table["kept"] & table["reason"].isin(["unreadable", *WITHHELD])
     names = array_names(table.assign(row=0)).mask(unread, "")
     return table.groupby(names).cumcount().where(names != "", -1)
 
 
 def hold_losses(examined: Examined, collection: str, params: CollectionParams) -> None:
-    """Stops where a source loses too many samples.
+    """Raises if a source loses too many samples.
 
     Raises:
-        TooManyDropped: It names the source that loses the largest share, its most frequent reason and the param.
-            What consent keeps back is not a loss: a person's word is no fault of the source. Nor is what is kept apart,
-            or what another source has already: a rewritten draft that comes alone is dropped, and the run goes on.
+        TooManyDropped: Names the source that loses the largest share, its most frequent reason and the param. Samples
+            withheld by consent are not a loss, nor are samples kept apart, nor copies of another source: a rewritten
+            draft that comes alone is dropped, and the run goes on.
     """
     shown = examined.shown[~examined.shown["reason"].isin(REASONS_APART)]
     first = shown["copy_of"].map(shown.set_index("id")["source"])
@@ -116,7 +116,7 @@ def hold_losses(examined: Examined, collection: str, params: CollectionParams) -
 
 
 def stop_of(examined: Examined, collection: str, params: CollectionParams) -> DataError | None:
-    """What would stop the stage clean, if anything does."""
+    """The error that would stop the stage clean, or None."""
     try:
         hold_losses(examined, collection, params)
         hold_splits(examined, collection)
@@ -126,7 +126,7 @@ def stop_of(examined: Examined, collection: str, params: CollectionParams) -> Da
 
 
 def loss_of(examined: Examined, collection: str, params: CollectionParams) -> DataError | None:
-    """The loss that would stop the stage clean, if one does; the splits are not looked at."""
+    """The loss that would stop the stage clean, or None; the splits are not checked."""
     try:
         hold_losses(examined, collection, params)
     except DataError as error:
@@ -135,23 +135,23 @@ def loss_of(examined: Examined, collection: str, params: CollectionParams) -> Da
 
 
 def hold_splits(examined: Examined, collection: str) -> None:
-    """Stops where a split is left with no sample.
+    """Raises if a split has no sample left.
 
     Raises:
-        DataError: It names the splits.
+        DataError: Names the splits.
     """
     kept = examined.table.loc[examined.table["kept"], "split"]
     empty = [split for split in SPLITS if split not in set(kept)]
     if empty:
         message = f"no sample of {collection} is left in {' and '.join(empty)} after the checks"
-        raise DataError(message, f"take in more: python -m flows ingest {collection} PATH")
+        raise DataError(message, f"ingest more: python -m flows ingest {collection} PATH")
 
 
 def pack_kept(collection: str, examined: Examined, params: CollectionParams, out: Path) -> SampleSet:
     """Packs the kept samples.
 
     Raises:
-        DataError: A split is left with no sample.
+        DataError: A split has no sample left.
     """
     hold_splits(examined, collection)
     columns = [*COLUMNS, *examined.medium.packing.extras, *examined.extras]
@@ -164,7 +164,7 @@ def pack_kept(collection: str, examined: Examined, params: CollectionParams, out
 
 
 def info(collection: str, examined: Examined, params: CollectionParams) -> dict[str, Any]:
-    """What set.json says."""
+    """Content of set.json."""
     table, reasons = examined.table, examined.medium.reasons
     return {
         "collection": collection,
@@ -183,18 +183,18 @@ def info(collection: str, examined: Examined, params: CollectionParams) -> dict[
 
 
 def findings(table: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Copies, by where the other one lies; how many conflicts votes have settled; and what is kept apart."""
+    """Counts of copies by where the other one is, of conflicts decided by votes, and of samples kept apart."""
     found = copies_found(table, ("exact duplicate", "near duplicate", "conflicting labels"))
     kept = dict(zip(table["id"], table["kept"], strict=True))
     copies = table[table["copy_of"].notna()]
-    settled = (copies["reason"] == "conflicting labels") & copies["copy_of"].map(kept)
-    found["conflicting labels"]["settled by votes"] = int(settled.sum())
+    decided = (copies["reason"] == "conflicting labels") & copies["copy_of"].map(kept)
+    found["conflicting labels"]["settled by votes"] = int(decided.sum())
     apart = int((table["reason"] == NO_LABEL).sum())
     return found | ({"kept apart": {"without a label": apart}} if apart else {})
 
 
 def copies_found(table: pd.DataFrame, reasons: Sequence[str]) -> dict[str, dict[str, int]]:
-    """The copies of each kind, by where the other one lies."""
+    """Counts of the copies of each kind, within and across splits."""
     splits = dict(zip(table["id"], table["split"], strict=True))
     copies = table[table["copy_of"].notna()]
     across = copies["split"] != copies["copy_of"].map(splits)

@@ -1,4 +1,4 @@
-"""What is looked at in every work and in every scene of it, and the checks that need nothing but these figures."""
+"""Statistics of documents and their scenes, and the checks that need only these."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from curation.params import ScriptParams
     from curation.script.document import Scene, Work
 
-SAMPLE = 20_000  # signs by which a language is told
-LEAST = 200  # signs; of fewer nobody knows
+SAMPLE = 20_000  # characters used to identify a language
+LEAST = 200  # characters; with fewer the language is unknown
 NOTHING = {"headings": 0, "cues": 0, "speakers": 0, "broken": 0.0, "language": ""}
 _OPEN_END = re.compile(r"[^\W\d_][,;]?-?$")
-FIGURES = ("headings", "cues", "speakers")  # what a script has at least so many of
+FIGURES = ("headings", "cues", "speakers")  # counts with a minimum
 
 
 def look_at_all(rows: pd.Index, read: Mapping[Any, Work]) -> pd.DataFrame:
-    """The figures of works, one row each; of those that were not read there is nothing."""
+    """Statistics of documents, one row each; NOTHING for those that were not read."""
     figures = [_look_at(read[row]) if row in read else NOTHING for row in rows]
     return pd.DataFrame(figures, index=rows)
 
@@ -42,28 +42,28 @@ def _look_at(work: Work) -> dict[str, Any]:
 
 
 def broken_share(scenes: Iterable[Scene]) -> float:
-    """The share of paragraphs that end in the middle of a sentence and go on in the next, as a scan parts lines.
+    """Share of paragraphs that break off in mid-sentence and continue in the next, as in scans.
 
-    What a parenthetical parts is not looked at: a sentence may well go on after it.
+    Parentheticals are ignored: a sentence may well continue after one.
     """
     broken = total = 0
     for scene in scenes:
         parts = [one for one in scene.elements if one.kind in {"action", "dialogue", "parenthetical", "character"}]
         total += sum(one.kind in {"action", "dialogue"} for one in parts)
         for first, second in pairwise(parts):
-            told = first.kind in {"action", "dialogue"} and second.kind == "action"
-            broken += bool(told and _OPEN_END.search(first.text) and second.text[:1].islower())
+            spoken = first.kind in {"action", "dialogue"} and second.kind == "action"
+            broken += bool(spoken and _OPEN_END.search(first.text) and second.text[:1].islower())
     return broken / total if total else 0.0
 
 
 def language_of(scenes: Iterable[Scene]) -> str:
-    """The language of a work (ISO 639-1), by what is done and said in it; empty where that is too little."""
+    """Language of a document (ISO 639-1), from its action and dialogue; empty if there is too little of it."""
     text = "\n".join(scene.words for scene in scenes)[:SAMPLE]
     return str(py3langid.classify(text)[0]) if len(text) >= LEAST else ""
 
 
 def _too_little(works: pd.DataFrame, params: ScriptParams) -> pd.Series:
-    """The params of all figures that each work has too little of: changing one of two keeps nothing."""
+    """Params of every count that is too low in each document: relaxing one of two would keep nothing."""
     lacking = pd.Series("", index=works.index)
     for figure in FIGURES:
         path = (works[figure] < getattr(params, f"min_{figure}")).map({True: f"script.min_{figure} ", False: ""})
@@ -72,8 +72,8 @@ def _too_little(works: pd.DataFrame, params: ScriptParams) -> pd.Series:
 
 
 def mark_works(works: pd.DataFrame, params: ScriptParams) -> None:
-    """Marks what a work shows as a whole: broken lines, which break cues too; no script; another language."""
-    share = works["broken"].map("{:.0%} of the paragraphs go on in the next".format)
+    """Marks documents as a whole: broken lines first, since they break cues too; not a script; another language."""
+    share = works["broken"].map("{:.0%} of the paragraphs continue in the next".format)
     share += f", max_broken_lines {params.max_broken_lines:g}"
     mark(works, works["broken"] > params.max_broken_lines, "broken lines", share)
     loosened = _too_little(works, params)
@@ -87,8 +87,8 @@ def mark_works(works: pd.DataFrame, params: ScriptParams) -> None:
 
 
 def mark_scenes(table: pd.DataFrame, params: ScriptParams) -> None:
-    """Marks what a scene shows by itself: bytes that are lost, letters of another encoding, next to nothing."""
+    """Marks single scenes: lost bytes, text in a wrong encoding, too little text."""
     mark(table, table["text"].map(lambda text: LOST in text), "undecodable", "bytes that are not letters")
     mark(table, table["text"].map(is_mixed), "mixed encodings", "letters that a wrong encoding makes")
-    short = table["signs"].map("{:,} characters".format) + f", min_text_length {params.min_text_length}"
+    short = table["signs"].map("{:,} characters of text".format) + f", min_text_length {params.min_text_length}"
     mark(table, table["signs"] < params.min_text_length, "too short", short)

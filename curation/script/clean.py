@@ -1,8 +1,8 @@
-"""Clean for scripts: works are judged as a whole, then scene by scene; what is kept is canonical Fountain, in order.
+"""Clean for scripts: checks documents as a whole, then their scenes; the kept ones are canonical Fountain, in order.
 
-A scene has the split, the group and the terms of its work, so no play stands in two splits. Of two drafts of one work
-that in the test split stays, else that in validation; of scenes that stand in two works likewise, so that nothing is
-learned from that a score is taken on. Works in another language are kept apart: packed, and in no split's array.
+A scene inherits the split, the group and the terms of its document, so no play spans two splits. Of two drafts of one
+document the one in test stays, else the one in validation; the same holds for scenes that occur in two documents, so
+that nothing is both trained on and evaluated. Documents in another language are kept apart: packed, but in no split.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from curation.script.document import Scene, Work
 
 UNNAMED = "no genre"
-MAX_LOST = 0.01  # of a work's words, above which somebody should look at it
+MAX_LOST = 0.01  # share of a document's words; above it needs review
 EXTRAS = ("work", "scene", "heading", "speakers", "cues", "language", "licence")
 COPIES = ("exact duplicate", "another draft", "near duplicate")
-# What every scene has from its work.
+# Columns that a scene inherits from its document.
 OF_WORK = (
     "source", "sha256", "label", "split", "group", "performer", "votes", "use", "until", "caption", "licence",
     "grouped", "language", "reason", "why", "param", "copy_of",
@@ -46,7 +46,7 @@ OF_WORK = (
 
 
 def examine(root: Path, collection: str, params: CollectionParams) -> Examined:
-    """Reads all works, and runs all checks over them and their scenes.
+    """Reads all documents, and runs all checks over them and their scenes.
 
     Raises:
         DataError: There are no scripts, or one is missing or damaged.
@@ -58,13 +58,13 @@ def examine(root: Path, collection: str, params: CollectionParams) -> Examined:
     read = _read(root, collection, works)
     table = _judged(works.assign(**look_at_all(works.index, read)), _scenes(works, read), params.script)
     _place(table)
-    said = _said(root, collection, table, read)
+    extra = _said(root, collection, table, read)
     left_out = dict(index.attrs.get("left_out", {}))
-    return Examined(medium, table, [], left_out, TextReader(), EXTRAS, said)
+    return Examined(medium, table, [], left_out, TextReader(), EXTRAS, extra)
 
 
 def _judged(works: pd.DataFrame, scenes: pd.DataFrame, params: ScriptParams) -> pd.DataFrame:
-    """The scenes with what speaks against their works, and against them."""
+    """Scenes marked with the faults of their documents and their own."""
     mark_works(works, params)
     parts = scenes.groupby("of")
     texts, runs = parts["text"].agg("".join), parts["runs"].agg(_union)
@@ -76,7 +76,7 @@ def _judged(works: pd.DataFrame, scenes: pd.DataFrame, params: ScriptParams) -> 
 
 
 def _read(root: Path, collection: str, works: pd.DataFrame) -> dict[Any, Work]:
-    """The works that can be read, by the label of their row; the others are marked."""
+    """Readable documents by the index label of their row; the others are marked."""
     read: dict[Any, Work] = {}
     wanted = works[works["reason"] == ""]
     with progress(total=len(wanted), title="clean: read", unit="work") as bar:
@@ -91,12 +91,12 @@ def _read(root: Path, collection: str, works: pd.DataFrame) -> dict[Any, Work]:
 
 
 def _scenes(works: pd.DataFrame, read: dict[Any, Work]) -> pd.DataFrame:
-    """One row a scene, in order; of a work that has none, or was not read, one row that stands for it."""
+    """One row a scene, in order; one placeholder row for a document that has none or was not read."""
     nothing = {"scene": 0, "heading": "", "speakers": [], "cues": 0, "text": "", "signs": 0, "runs": runs_of("")}
     scenes = [
-        {"of": row, **told}
+        {"of": row, **values}
         for row in works.index
-        for told in ([_told(scene) for scene in read[row].scenes] if row in read else []) or [nothing]
+        for values in ([_told(scene) for scene in read[row].scenes] if row in read else []) or [nothing]
     ]
     ids = [f"{works['id'][scene['of']]}-{scene['scene']:04d}" for scene in scenes]
     return pd.DataFrame(scenes).assign(id=ids)
@@ -119,7 +119,7 @@ def _union(runs: pd.Series) -> np.ndarray:
 
 
 def _with_works(scenes: pd.DataFrame, works: pd.DataFrame) -> pd.DataFrame:
-    """Scenes with what they have from their works; of a work that is another's copy each scene is one of that."""
+    """Scenes with the columns of their documents; if a document is a copy, each of its scenes is a copy too."""
     table = scenes.join(works[list(OF_WORK)], on="of").assign(work=scenes["of"].map(works["title"]))
     known = set(table["id"])
     copies = [
@@ -130,13 +130,13 @@ def _with_works(scenes: pd.DataFrame, works: pd.DataFrame) -> pd.DataFrame:
 
 
 def _counterpart(work: str, scene: str, known: set[str]) -> str:
-    """The scene with the same number in another work; its first where it has fewer."""
+    """The scene of the same number in another document, or its first if it has fewer."""
     same = f"{work}-{scene.rpartition('-')[2]}"
     return same if same in known else f"{work}-0001"
 
 
 def _place(table: pd.DataFrame) -> None:
-    """Which are kept, and where in its array each text lies, in bytes."""
+    """Sets kept, and the position of each text in its array, in bytes."""
     table["kept"] = table["reason"] == ""
     table["row"] = places(table)
     table["length"] = table["text"].map(lambda text: len(text.encode())).where(table["row"] >= 0, 0)
@@ -145,7 +145,7 @@ def _place(table: pd.DataFrame) -> None:
 
 
 def _said(root: Path, collection: str, table: pd.DataFrame, read: dict[Any, Work]) -> dict[str, Any]:
-    """The labels that occur, who must be named, which sources are starters, and what was found work by work."""
+    """Labels that occur, required credit lines, starter sources, and findings by document."""
     real = real_sources(root, collection)
     taken_out = sum((work.taken_out for work in read.values()), Counter[str]())
     apart = table.loc[table["reason"].isin(REASONS_APART), "language"].map("in {}".format).value_counts()
@@ -179,7 +179,7 @@ def _account(scenes: pd.DataFrame, work: Work | None) -> dict[str, Any]:
 
 
 def _words(read: dict[Any, Work]) -> dict[str, int]:
-    """Where the words of all works are: left out by reason, and lost; and how many works lost more than a few."""
+    """Words of all documents: left out by reason, and lost; and the number of documents that lost more than a few."""
     accounts = [work.words for work in read.values()]
     left_out = sum((Counter(one.left_out) for one in accounts), Counter[str]())
     return {

@@ -1,13 +1,13 @@
-"""A work as its file tells it, whatever its format: its title, its scenes in canonical Fountain, what was taken out.
+"""Document model of scripts, independent of file format: title, scenes in canonical Fountain, removed lines.
 
     .fountain .spmd   Fountain
     .fdx              Final Draft
     .md               a play in Markdown, else Fountain
     .txt              a screenplay in columns, a play in plain text, else one without columns, or Fountain
 
-A scene is a heading and all that stands under it up to the next; what comes before the first heading is a scene without
-one. What no audience hears or sees goes: notes, synopses, sections, scene numbers, the title page. Every word of the
-file is in a scene, or is counted among those left out, by the reason.
+A scene is a heading and everything below it up to the next; text before the first heading is a scene without one.
+What an audience neither sees nor hears is removed: notes, synopses, sections, scene numbers, the title page. Every
+word of the file is in a scene, or is counted by the reason for its removal.
 """
 
 from __future__ import annotations
@@ -46,29 +46,29 @@ SEEN = frozenset({"heading", "action", "character", "parenthetical", "dialogue",
 
 @dataclass(frozen=True)
 class Scene:
-    """One scene: its number in its work from 1, or 0 for what stands under no heading; and what is in it."""
+    """One scene: its number in the document from 1, or 0 for text without a heading; and its elements."""
 
     number: int
     elements: Sequence[Element]
 
     @property
     def heading(self) -> str:
-        """Where it plays; empty for what stands under no heading."""
+        """The slugline; empty for text without a heading."""
         return self.elements[0].text if self.elements[0].kind == "heading" else ""
 
     @cached_property
     def text(self) -> str:
-        """Itself in canonical Fountain."""
+        """The scene in canonical Fountain."""
         return write(self.elements)
 
     @cached_property
     def words(self) -> str:
-        """What is done and said in it, without who says it and where."""
+        """Action and dialogue, without speakers and sluglines."""
         return "\n".join(one.text for one in self.elements if one.kind not in {"heading", "character", "transition"})
 
     @cached_property
     def cues(self) -> list[str]:
-        """Who speaks, speech by speech, without what a cue says beside the name."""
+        """Speakers, one a speech, without extensions such as (V.O.)."""
         return [speaker_of(one.text) for one in self.elements if one.kind == "character"]
 
 
@@ -77,10 +77,10 @@ class Work:
     """A script or a play.
 
     Attributes:
-        title: As it says it itself.
+        title: From its own title page.
         scenes: In order.
         taken_out: Lines and elements that are in no scene, counted by kind.
-        words: Where the words of the file are.
+        words: Account of the words of the file.
     """
 
     title: str
@@ -90,24 +90,24 @@ class Work:
 
     @property
     def headings(self) -> int:
-        """Scenes that have one."""
+        """Number of scenes that have a heading."""
         return sum(bool(scene.number) for scene in self.scenes)
 
     @property
     def cues(self) -> list[str]:
-        """Who speaks, speech by speech."""
+        """Speakers, one a speech."""
         return [name for scene in self.scenes for name in scene.cues]
 
 
 def read_work(data: bytes, suffix: str) -> Work:
-    """Reads a work.
+    """Reads a document.
 
     Args:
-        data: Its file.
-        suffix: That of the file's name, in small letters.
+        data: Content of its file.
+        suffix: Suffix of the file's name, in lower case.
 
     Raises:
-        RefusedError: It cannot be read, and why.
+        RefusedError: It cannot be read; gives the reason.
     """
     if not data.strip():
         reason = "is empty"
@@ -124,7 +124,7 @@ def read_work(data: bytes, suffix: str) -> Work:
 
 
 def _plays(group: Sequence[Element]) -> bool:
-    """True if something happens in what stands before the first heading: somebody speaks, or a whole sentence is said.
+    """True if the text before the first heading is part of the story: it has a speaker or a full sentence.
 
     A title page has names, dates and addresses.
     """
@@ -137,14 +137,14 @@ def _is_sentence(text: str) -> bool:
 
 
 def speaker_of(cue: str) -> str:
-    """The name in a cue, without `(V.O.)` and the like, and without emphasis."""
+    """Name in a cue, without extensions such as `(V.O.)` and without emphasis."""
     return unstyled(cue.partition("(")[0]).strip(" *_") or cue
 
 
 def _from_fdx(data: bytes) -> Source:
-    elements, mended = read_fdx(data)
+    elements, fixed = read_fdx(data)
     text, notes = fdx_text(data)
-    return Source(elements, Counter({MENDED: mended}), text, text, notes)
+    return Source(elements, Counter({MENDED: fixed}), text, text, notes)
 
 
 def _from_text(data: bytes, suffix: str) -> Source:
@@ -152,15 +152,15 @@ def _from_text(data: bytes, suffix: str) -> Source:
     text = re.sub(r"\r\n?", "\n", decoded.text).strip("\n \t")
     text = text if suffix in FOUNTAIN else without_markup(_from_first_line(decoded.text))
     if "\n" not in text:
-        reason = "is one line, and no script"
+        reason = "is a single line, not a script"
         raise RefusedError(reason, EXPORT)
-    # Fountain has no pages, so that nothing in it is a page's mark.
+    # Fountain has no pages, so none of its lines is a page mark.
     bare, found = (text, Counter[str]()) if suffix in FOUNTAIN else without_page_marks(text.split("\n"))
     return Source(_read(bare, suffix), found + Counter({MENDED: decoded.mended}), text, bare)
 
 
 def _from_first_line(text: str) -> str:
-    """A text from its first line that is not empty, which keeps its column."""
+    """Text from its first non-empty line, whose indentation is kept."""
     return re.sub(r"\A(?:[^\S\n]*\n)+", "", re.sub(r"\r\n?", "\n", text)).rstrip()
 
 
@@ -180,7 +180,7 @@ def _title(elements: Iterable[Element]) -> str:
 
 
 def _groups(elements: Iterable[Element]) -> list[list[Element]]:
-    """What stands before the first heading, then scene by scene."""
+    """Elements before the first heading, then those of each scene."""
     groups: list[list[Element]] = [[]]
     for element in (replace(one, number="") for one in elements if one.kind in SEEN):
         if element.kind == "heading":

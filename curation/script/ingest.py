@@ -31,7 +31,7 @@ def _read(job: Job, script: Incoming) -> list[Row]:
         )
     work = read_work(script.file.read_bytes(), script.file.suffix.lower())
     if not work.headings and not work.cues:
-        reason = "is no script: it has no scene heading and nobody speaks in it"
+        reason = "is not a script: it has no scene heading and no dialogue"
         raise RefusedError(reason, f"{EXPORT}; or leave it out")
     title = script.candidate.title or work.title or Path(script.candidate.path).stem
     return [{"id": script.sha256[:12], "width": 0, "height": 0, "title": script.masked(title)}]

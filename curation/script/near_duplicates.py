@@ -1,7 +1,7 @@
-"""Texts that are near copies of each other, by MinHash (Broder, 1997) over runs of words.
+"""Near-duplicate texts, by MinHash (Broder, 1997) over word n-grams.
 
-A text is the set of its runs of five words; how much two texts share is the Jaccard similarity of their sets. MinHash
-finds the pairs that may be alike without comparing all with all, and their sets say whether they are.
+A text is the set of its runs of five words; the similarity of two texts is the Jaccard similarity of their sets.
+MinHash finds candidate pairs without comparing all with all; the sets then decide exactly.
 """
 
 from __future__ import annotations
@@ -22,22 +22,23 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RUN = 5  # words
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # Knuth's multiplier: it carries every bit into the upper half
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # Knuth's multiplier: spreads every bit into the upper half
 PERMUTATIONS = 128
-LOOSER = 0.5  # of the similarity: MinHash estimates, and would else miss pairs that are just so alike
+LOOSER = 0.5  # MinHash only estimates: a looser threshold keeps it from missing borderline pairs
 _WORDS = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 
 
 def runs_of(text: str) -> np.ndarray:
-    """The runs of words of a text as hashes, uint32 R, each once and in order; of a shorter text all its words are one.
+    """Hashes of a text's runs of words, sorted and unique, uint32 R; a shorter text is a single run.
 
-    Case, signs and the breaks of lines do not count.
+    Case, punctuation and line breaks are ignored.
     """
     words = [_hash(word) for word in _WORDS.findall(text.casefold())]
     if not words:
         return np.zeros(0, np.uint32)
     hashes_w = np.array(words, np.uint64)
     count = max(1, len(hashes_w) - RUN + 1)
+    # A rolling polynomial hash: one multiplication a word, for all runs at once; the upper half is well mixed.
     mixed_r = np.zeros(count, np.uint64)
     for place in range(min(RUN, len(hashes_w))):
         mixed_r = (mixed_r + hashes_w[place : place + count]) * GOLDEN
@@ -45,17 +46,18 @@ def runs_of(text: str) -> np.ndarray:
 
 
 def leaders_of(texts: Sequence[np.ndarray], similarity: float) -> np.ndarray:
-    """For each text the first one that it is a near copy of and that is not a copy itself; else itself. int64 N.
+    """For each text the first one that it copies and that is not a copy itself; else itself. int64 N.
 
     Args:
-        texts: Their runs, in the order in which they have a claim to stay.
-        similarity: From where on two texts are near copies.
+        texts: Their runs, in order of precedence.
+        similarity: Minimum similarity of near copies.
     """
     index = MinHashLSH(threshold=LOOSER * similarity, num_perm=PERMUTATIONS)
     leaders = np.arange(len(texts))
     for number, sketch in enumerate(
         MinHash.generator(map(np.ndarray.tolist, texts), num_perm=PERMUTATIONS, hashfunc=int)
     ):
+        # Only texts that stay are in the index, so a copy never leads another copy.
         alike = (other for other in sorted(index.query(sketch)) if shared(texts[other], texts[number]) >= similarity)
         leaders[number] = next(alike, number)
         if leaders[number] == number and len(texts[number]):
@@ -64,23 +66,23 @@ def leaders_of(texts: Sequence[np.ndarray], similarity: float) -> np.ndarray:
 
 
 def shared(first: np.ndarray, second: np.ndarray) -> float:
-    """How much two texts share: the runs that both have, as a part of those that either has."""
+    """Jaccard similarity: runs in both texts as a share of runs in either."""
     both = len(np.intersect1d(first, second, assume_unique=True))
     either = len(first) + len(second) - both
     return both / either if either else 0.0
 
 
 def mark_copies(table: pd.DataFrame, texts: pd.Series, runs: pd.Series, similarity: float, near: str) -> None:
-    """Marks texts that are copies of others; fills `copy_of` with the id of the one that stays.
+    """Marks copies of other texts; fills `copy_of` with the id of the one that stays.
 
-    The copy in the test split stays, else that in validation, else that in train, as with pictures.
+    The copy in test stays, else the one in validation, else the one in train, as for images.
 
     Args:
-        table: With id, split, reason and why; rows with a reason are left alone.
-        texts: By the label of their row.
-        runs: Their runs, likewise.
-        similarity: From where on two texts are near copies.
-        near: The reason that these get.
+        table: With id, split, reason and why; rows with a reason are not changed.
+        texts: By index label.
+        runs: Runs of the texts, by index label.
+        similarity: Minimum similarity of near copies.
+        near: The reason that near copies get.
     """
     alive = table.loc[table["reason"] == "", ["id", "split"]]
     order = alive.assign(split=alive["split"].map(SHELTER.index)).sort_values(["split", "id"]).index

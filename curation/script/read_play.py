@@ -1,14 +1,14 @@
-"""Plays as they are kept in Markdown, turned into elements; and in plain text, as Project Gutenberg types them.
+"""Reads plays in Markdown, and in plain text as Project Gutenberg types them.
 
     # Hamlet                                       the title
-    ## ACT I                                       a section; a line of its own that says so is one too
+    ## ACT I                                       a section; so is such a line without the marks
     ### SCENE I. Elsinore. A platform.             a heading: ELSINORE. A PLATFORM
-    _Enter HAMLET_                                 action; *...* is one too
-    **HAMLET**                                     a cue, and lines of verse under it that end in two blanks
+    _Enter HAMLET_                                 action; also *...*
+    **HAMLET**                                     a cue, with lines of verse below it that end in two blanks
     _[Aside]_                                      inside a speech: a parenthetical
 
-In plain text a cue is a line `HAMLET.` over others, and acts and scenes are named in lines of their own. A speech that
-goes on after somebody has come or gone gets its cue once more: Fountain knows no other way to say whose it is.
+In plain text a cue is a line `HAMLET.` above others, and acts and scenes have lines of their own. A speech that
+continues after an entrance or exit repeats its cue: Fountain has no other way to attribute it.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ _SPOKEN_ALONE = frozenset({"PROLOGUE", "EPILOGUE", "CHORUS"})
 
 
 def is_play(text: str) -> bool:
-    """True if a Markdown text is a play: a bold name alone in its line over words."""
+    """True if a Markdown text is a play: it has a bold name alone on a line above text."""
     return bool(re.search(r"^\*\*[^*\n]+\*\*[ \t]*\n[ \t]*\S", text, re.MULTILINE))
 
 
 def is_plain_play(text: str) -> bool:
-    """True if a plain text is a play: it has scenes, and lines with a name in capitals and a full stop over words."""
+    """True if a plain text is a play: it has scenes, and lines with a name in capitals and a full stop above text."""
     cue = rf"^{_PLAIN_CUE.pattern.replace('?P<name>', '?:')}[ \t]*\n[ \t]*\S"
     return bool(re.search(r"^(?:ACT|SCENE) [IVX\d]+\b", text, re.MULTILINE) and re.search(cue, text, re.MULTILINE))
 
 
 def read_play(text: str) -> list[Element]:
-    """The elements of a play."""
+    """Elements of a play."""
     reader = _Reader(is_markdown=is_play(text))
     for paragraph in _PARAGRAPHS.split(text):
         lines = [line.strip() for line in paragraph.split("\n") if line.strip()]
@@ -59,13 +59,13 @@ def read_play(text: str) -> list[Element]:
 
 @dataclass
 class _Reader:
-    """Reads paragraph by paragraph, and knows where it is."""
+    """Reader by paragraphs, with the current title, speaker and act as state."""
 
     is_markdown: bool
     elements: list[Element] = field(default_factory=list)
     title: str = ""
     speaker: str = ""
-    act: str = ""  # whose first scene has not come yet
+    act: str = ""  # set until its first scene begins
 
     def read(self, lines: Sequence[str]) -> None:
         first, *rest = lines
@@ -91,10 +91,10 @@ class _Reader:
         return lines[0] if len(lines) == 1 and _PLAIN_HEADER.match(lines[0]) else None
 
     def _open(self, header: str) -> None:
-        """A title, an act or a scene."""
+        """Opens a title, an act or a scene."""
         header = _plain(header).rstrip(" .")
         self.speaker = ""
-        if self.elements and self.elements[-1].kind == "heading":  # nothing happens under it: it is over scenes
+        if self.elements and self.elements[-1].kind == "heading":  # an empty heading groups the scenes after it
             self.elements[-1] = Element("section", self.elements[-1].text, depth=1)
         if self.is_markdown and not self.elements:
             self.title = header
@@ -107,23 +107,23 @@ class _Reader:
             self.elements.append(Element("heading", _SCENE.sub("", header, count=1).upper()))
 
     def _begin(self) -> None:
-        """An act that has no scenes is one itself."""
+        """Turns an act without scenes into a scene of its own."""
         if self.act:
             self.elements.append(Element("heading", self.act.upper()))
             self.act = ""
 
     def _direction(self, lines: Sequence[str]) -> str | None:
-        """What a paragraph of stage directions says; None for one that is none."""
+        """Text of a paragraph of stage directions; None if it is not one."""
         text = _ESCAPED.sub(r"\1", " ".join(lines))
         if _DIRECTION.fullmatch(text.strip("[] ")) or _BRACKETED.fullmatch(text):
             return _unmarked(text)
         return _unmarked(text) if not self.is_markdown and _ENTERS.match(text) else None
 
     def _loose(self, lines: Sequence[str]) -> None:
-        """Neither a cue nor a direction: a speech or a heading that goes on, or what nobody says."""
+        """Handles other text: the continuation of a speech or a heading, or plain action."""
         last = self.elements[-1] if self.elements else None
         if " ".join(lines).casefold() == self.title.casefold():
-            return  # the head of a page
+            return  # a running head
         if last is not None and last.kind == "heading" and lines[0][:1].islower():
             self.elements[-1] = Element("heading", f"{last.text} {_plain(' '.join(lines)).rstrip('.').upper()}")
             return
@@ -137,14 +137,14 @@ class _Reader:
 
     def _speak(self, lines: Sequence[str]) -> None:
         if not lines:
-            return  # what is said stands in the next paragraph
+            return  # the speech is in the next paragraph
         self.elements.append(Element("character", self.speaker))
         for aside, run in groupby(lines, _is_aside):
-            said = [_plain(line) for line in run]
+            texts = [_plain(line) for line in run]
             if aside:
-                self.elements += [Element("parenthetical", text.rstrip(".")) for text in said]
+                self.elements += [Element("parenthetical", text.rstrip(".")) for text in texts]
             else:
-                self.elements.append(Element("dialogue", "\n".join(said)))
+                self.elements.append(Element("dialogue", "\n".join(texts)))
 
 
 def _is_aside(line: str) -> bool:
@@ -160,5 +160,5 @@ def _plain(text: str) -> str:
 
 
 def _unmarked(text: str) -> str:
-    """A text without marks of emphasis, and without brackets around what somebody has added to it."""
+    """Text without emphasis, and without editorial brackets."""
     return re.sub(r" (?=[,.;:?!])", "", " ".join(re.sub(r"[_*\[\]]+", "", text).split()))

@@ -1,7 +1,7 @@
-"""Where the words of a script's file are after it was read: in a scene, left out for a reason, or lost.
+"""Account of the words of a script's file after reading: in a scene, left out for a reason, or lost.
 
-No reader may lose a word without saying so: what was lost is counted as it is found, by comparing the words of the file
-with those of what was read, not by what a reader believes to have done.
+No reader may lose words silently: losses are counted by comparing the words of the file with those of the result, not
+by what a reader reports of itself.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class _Scene(Protocol):
 
 @dataclass(frozen=True)
 class Source:
-    """What a reader made of a file.
+    """Result of reading a file.
 
     Attributes:
-        elements: What it read.
-        found: Lines that it took out, counted by kind.
-        text: The words that the file has.
-        bare: The same without what belongs to its pages.
-        notes: Remarks on the script that stand apart from it.
+        elements: Its elements.
+        found: Removed lines, counted by kind.
+        text: All words of the file.
+        bare: The text without page marks.
+        notes: Remarks that are stored apart from the script.
     """
 
     elements: list[Element]
@@ -49,7 +49,7 @@ class Source:
 
 @dataclass(frozen=True)
 class WordAccount:
-    """Counts of words: of a file, those left out by reason, and those that are nowhere."""
+    """Counts of words: of a file, those left out by reason, and those lost."""
 
     total: int
     left_out: dict[str, int]
@@ -57,27 +57,29 @@ class WordAccount:
 
 
 def words_of(texts: Iterable[str]) -> Counter[str]:
-    """The words in texts, without regard to case."""
+    """Counts of the words in texts, case-insensitive."""
     return Counter(word.casefold() for text in texts for word in _WORD.findall(text))
 
 
 def account(source: Source, tidied: Sequence[Element], scenes: Sequence[_Scene]) -> WordAccount:
-    """Where the words of a file are.
+    """Accounts for the words of a file.
 
     Args:
-        source: What was read.
-        tidied: The same without marks of pages.
-        scenes: What is kept of it.
+        source: Result of reading it.
+        tidied: Its elements without page marks.
+        scenes: The scenes that are kept.
     """
+    # Multiset differences: words that disappear between two steps are attributed to that step.
     text = words_of([source.text])
     pages = (text - words_of([source.bare])) + (_told(source.elements) - _told(tidied))
     kept = words_of(one.text for scene in scenes for one in scene.elements)
     title = words_of(_KEYS.sub("", one.text) for one in tidied if one.kind == "title")
-    # A number may stand at both sides of a heading, with a word that says what it is.
+    # A scene number may be on both sides of a heading, with a word such as "scene".
     numbers = words_of(f"{one.number} {one.number} {LABELS}" for one in tidied if one.number)
     hidden = _told(one for one in tidied if one.kind in _UNSEEN)
     above = _told(tidied) - kept - title - hidden
     reasons = {PAGES: pages, TITLE: title + above, NUMBERS: numbers, HIDDEN: hidden + words_of([source.notes])}
+    # Words in no scene are assigned to reasons in turn; the remainder is lost.
     rest, left_out = text + words_of([source.notes]) - kept, {}
     for reason, words in reasons.items():
         found = rest & words

@@ -1,1 +1,1 @@
-"""Samples at rest: the index of a source, shards, splits, consent, and the packed sample set."""
+"""Storage of samples: source index, shards, splits, consent, and the packed sample set."""

@@ -1,10 +1,11 @@
-"""What a person has allowed: `use` says what a picture may be used for, `until` the last day of that.
+"""Consent: `use` lists the permitted uses of an image, `until` is the last day of the permission.
 
-    datasets/C/expired.csv   id,until: those whose last day has passed; not there where none has
+    datasets/C/expired.csv   id,until: samples whose last day has passed; absent if there are none
 
-A stage is a function of its files, so it must not look at the calendar: DVC would skip it on the very day that matters.
-So the list is data. Whatever extends the splits, every night and every ingest, makes it anew; on the day after a
-consent ends it changes, with it the version of the data, and everything behind it is made again without the sample.
+A stage is a function of its files and must not read the calendar: DVC would skip it on the very day that matters. So
+the list is data. Every nightly run and every ingest extends the splits and rewrites the list; on the day after a
+consent ends it changes, and with it the version of the data, so that everything downstream is rebuilt without the
+sample.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 EXPIRED = "expired.csv"
 TRAINING = "training"
 ENDED, NOT_FOR_TRAINING = "consent ended", "not for training"
-WITHHELD = (ENDED, NOT_FOR_TRAINING)  # these pictures are neither learned from nor measured on, looked at or shown
+WITHHELD = (ENDED, NOT_FOR_TRAINING)  # never trained on, evaluated, examined or shown
 
 
 def write_expired(root: Path, collection: str, rows: pd.DataFrame, today: date) -> None:
@@ -34,7 +35,7 @@ def write_expired(root: Path, collection: str, rows: pd.DataFrame, today: date) 
         root: The checkout.
         collection: The collection.
         rows: All its samples, with `id` and `until`.
-        today: The day, where this machine stands.
+        today: The date in this machine's time zone.
     """
     path = collection_folder(root, collection) / EXPIRED
     until = rows["until"].astype(object).where(rows["until"].notna(), "")
@@ -49,7 +50,7 @@ def write_expired(root: Path, collection: str, rows: pd.DataFrame, today: date) 
 
 
 def read_expired(root: Path, collection: str) -> dict[str, str]:
-    """The samples whose consent has ended: id, and the last day.
+    """Samples whose consent has ended: id, and the last day.
 
     Raises:
         DataError: The file is damaged.
@@ -62,8 +63,8 @@ def read_expired(root: Path, collection: str) -> dict[str, str]:
 
 
 def may_train(use: str | None) -> bool:
-    """True if a picture may be learned from: nothing is said of its use, or training is one of the things said.
+    """True if an image may be trained on: its use is empty or includes training.
 
-    Things are parted by commas, semicolons or bars, and meant as they stand: "no training" is none.
+    Uses are separated by commas, semicolons or bars, and must match exactly: "no training" does not match.
     """
     return not use or TRAINING in {thing.strip().casefold() for thing in re.split(r"[,;|]", use)}

@@ -1,12 +1,12 @@
-"""The index of a collection's raw samples, as the stages read it.
+"""Index of a collection's raw samples, as the stages read it.
 
-    datasets/C/SOURCE/index.parquet   one row a sample; where its bytes lie in SOURCE/shard-NNNNNN.tar
-                                      films: one row a shot; its film lies in SOURCE/SHA256.mp4 or the like
-                                      scripts: one row a work; it lies in SOURCE/SHA256.fountain or the like
+    datasets/C/SOURCE/index.parquet   one row a sample, whose bytes are in SOURCE/shard-NNNNNN.tar
+                                      films: one row a shot of the film SOURCE/SHA256.mp4 or similar
+                                      scripts: one row a document, the file SOURCE/SHA256.fountain or similar
     datasets/C/splits.csv             id,split: made once, extended, never redrawn
-    datasets/C/corrections.csv        id,label,reason: what people found to be labelled wrongly
+    datasets/C/corrections.csv        id,label,reason: labels that reviewers corrected
 
-On disk votes are counts by name, as they were cast: labels travel by name, so a taxonomy may grow or change its order.
+On disk votes are counts by name, as they were cast: labels travel by name, so a taxonomy may grow or be reordered.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ SCHEMA = pa.schema(
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("origin", pa.string()),
-        # Of a film: a row is a shot, its frames are `first` up to but without `end`, `shard` is the file of the film.
+        # Films: a row is a shot with frames from `first` up to but excluding `end`; `shard` is the file of the film.
         ("film", pa.string()),
         ("first", pa.int64()),
         ("end", pa.int64()),
         ("start_s", pa.float64()),
         ("end_s", pa.float64()),
-        # Of a script: a row is a work.
+        # Scripts: a row is a document.
         ("title", pa.string()),
         ("licence", pa.string()),
     ]
@@ -65,12 +65,12 @@ OPTIONAL = ("performer", "use", "until", "caption", "film", "first", "end", "sta
 
 
 def collection_folder(root: Path, collection: str) -> Path:
-    """Where the raw samples of a collection lie."""
+    """Folder of a collection's raw samples."""
     return root / "datasets" / collection
 
 
 def sources(root: Path, collection: str) -> list[str]:
-    """The sources of a collection: the folders with an index."""
+    """Sources of a collection: its folders with an index."""
     return sorted(
         path.parent.name
         for path in collection_folder(root, collection).glob(f"*/{INDEX}")
@@ -79,7 +79,7 @@ def sources(root: Path, collection: str) -> list[str]:
 
 
 def read_source(folder: Path) -> pd.DataFrame:
-    """The index of one source as it stands on disk; `votes` are counts by name (a dict) or None.
+    """Index of one source as stored; `votes` are counts by name (a dict) or None.
 
     Raises:
         DataError: The file is damaged.
@@ -88,7 +88,7 @@ def read_source(folder: Path) -> pd.DataFrame:
         table = pq.read_table(folder / INDEX, schema=SCHEMA)
     except (pa.ArrowInvalid, OSError) as error:
         message = f"{folder / INDEX} cannot be read: {error}"
-        raise DataError(message, "bring it back: dvc checkout --force datasets.dvc") from error
+        raise DataError(message, "restore it: dvc checkout --force datasets.dvc") from error
     votes = [dict(counts) if counts is not None else None for counts in table.column("votes").to_pylist()]
     frame = table.drop_columns(["votes"]).to_pandas()
     for column in OPTIONAL:
@@ -99,29 +99,29 @@ def read_source(folder: Path) -> pd.DataFrame:
 
 
 def read_sources(root: Path, collection: str) -> pd.DataFrame:
-    """The indexes of all sources of a collection, one below the other, as they stand on disk."""
+    """Indexes of all sources of a collection, concatenated, as stored."""
     folder = collection_folder(root, collection)
     frames = [read_source(folder / name) for name in sources(root, collection)]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=SCHEMA.names)
 
 
 def learned_from(names: pd.Series, params: CollectionParams) -> pd.Series:
-    """Which of the sources, one a row, params.yaml names."""
+    """True for each row whose source matches params.yaml."""
     named = [name for name in names.unique() if any(fnmatchcase(name, pattern) for pattern in params.sources)]
     return names.isin(named)
 
 
 def read_index(root: Path, collection: str, params: CollectionParams) -> pd.DataFrame:
-    """The samples that params.yaml names, one row each, in a fixed order, index 0..N-1.
+    """Samples of the sources in params.yaml, one row each, in a fixed order, index 0..N-1.
 
-    The columns are those of SCHEMA, made ready to learn from: `label` is one of the taxonomy, corrections applied
-    (a corrected sample loses its votes, which spoke of another label); `votes` are shares in the taxonomy's order
-    or None; `split` is that of splits.csv; `group` is never empty (the group given, else the performer, else the
-    picture's hash) and `grouped` says whether one was given. Samples whose label params.yaml no longer names are
-    left out; `.attrs["left_out"]` counts them by label.
+    The columns are those of SCHEMA, prepared for training: `label` is one of the taxonomy, with corrections applied
+    (a corrected sample loses its votes, which were for another label); `votes` are shares in the taxonomy's order or
+    None; `split` is that of splits.csv; `group` is never empty (the given group, else the performer, else the hash) and
+    `grouped` is true if one was given. Samples whose label is no longer in params.yaml are left out;
+    `.attrs["left_out"]` counts them by label.
 
     Raises:
-        DataError: There are no samples, a sample has no split, or a correction names no label.
+        DataError: There are no samples, a sample has no split, or a correction has an unknown label.
     """
     rows = read_sources(root, collection)
     rows = rows[learned_from(rows["source"], params)].reset_index(drop=True)
@@ -137,21 +137,21 @@ def read_index(root: Path, collection: str, params: CollectionParams) -> pd.Data
 
 
 def groups(rows: pd.DataFrame) -> pd.Series:
-    """What must stay together in one split: the group, else the performer, else the picture's hash."""
+    """Groups that must stay in one split: the given group, else the performer, else the sample's hash."""
     given = rows["group"].where(rows["group"] != "", rows["performer"])
     return given.where(given.notna(), rows["sha256"].str[:12]).astype(str)
 
 
 def read_bytes(root: Path, collection: str, rows: pd.DataFrame) -> Iterator[tuple[Any, bytes]]:
-    """The bytes of samples, in the order in which they lie on disk, each hash checked.
+    """Reads the bytes of samples in the order of their position on disk, and checks each hash.
 
     Args:
         root: The checkout.
-        collection: The collection that the rows are of.
+        collection: The collection of the rows.
         rows: Rows of `read_index`.
 
     Yields:
-        The label of the row in `rows.index`, and the bytes.
+        The row's label in `rows.index`, and the bytes.
 
     Raises:
         DataError: A shard is missing or damaged.
@@ -161,7 +161,7 @@ def read_bytes(root: Path, collection: str, rows: pd.DataFrame) -> Iterator[tupl
 
 
 def read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    """A table of the collection that people may edit, all values as text.
+    """Reads a user-editable table of the collection, with all values as text.
 
     Raises:
         DataError: It cannot be read, lacks a column, or a line lacks a value.
@@ -170,7 +170,7 @@ def read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (ValueError, OSError) as error:
         message = f"{path} cannot be read: {error}"
-        raise DataError(message, "mend the line, or bring it back: dvc checkout --force datasets.dvc") from error
+        raise DataError(message, "fix the line, or restore it: dvc checkout --force datasets.dvc") from error
     missing = [column for column in columns if column not in table.columns]
     if missing:
         message = f"{path} has no column {', '.join(missing)}"
@@ -178,7 +178,7 @@ def read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     short = table.index[(table[list(columns)] == "").any(axis=1)]
     if len(short):
         message = f"{path}, line {short[0] + 2}: it needs {' and '.join(columns)}"
-        raise DataError(message, "mend the line, or bring it back: dvc checkout --force datasets.dvc")
+        raise DataError(message, "fix the line, or restore it: dvc checkout --force datasets.dvc")
     return table
 
 
@@ -193,18 +193,18 @@ def _read_shard(path: Path, rows: pd.DataFrame) -> Iterator[tuple[Any, bytes]]:
             file.seek(offset)
             data = file.read(size_bytes)
             if hashlib.sha256(data).hexdigest() != sha256:
-                message = f"{path} is damaged at byte {offset}: what is there has another hash"
-                raise DataError(message, "bring it back: dvc checkout --force datasets.dvc")
+                message = f"{path} is damaged at byte {offset}: the hash differs"
+                raise DataError(message, "restore it: dvc checkout --force datasets.dvc")
             yield row, data
 
 
 def _raise_nothing(root: Path, collection: str, params: CollectionParams) -> None:
     there = sources(root, collection)
     if there:
-        message = f"of {collection}'s sources ({', '.join(there)}) params.yaml names none: {params.sources}"
+        message = f"none of {collection}'s sources ({', '.join(there)}) matches params.yaml: {params.sources}"
         raise DataError(message, f"name one in params.yaml, under collections.{collection}.sources")
-    message = f"{collection} holds no samples"
-    raise DataError(message, f"take some in: python -m flows ingest {collection} PATH")
+    message = f"{collection} has no samples"
+    raise DataError(message, f"ingest some: python -m flows ingest {collection} PATH")
 
 
 def _correct(rows: pd.DataFrame, root: Path, collection: str, params: CollectionParams) -> pd.DataFrame:
@@ -215,7 +215,7 @@ def _correct(rows: pd.DataFrame, root: Path, collection: str, params: Collection
     labels = [resolve(name, params.labels) for name in table["label"]]
     if None in labels:
         line = labels.index(None)
-        message = f"{path}, line {line + 2}: no label {table['label'][line]!r}"
+        message = f"{path}, line {line + 2}: unknown label {table['label'][line]!r}"
         raise DataError(message, line_to_add(collection, params.labels, [table["label"][line]]))
     corrected = rows["id"].map(dict(zip(table["id"], labels, strict=True)))
     changed = corrected.notna() & (corrected != rows["label"])
@@ -225,7 +225,7 @@ def _correct(rows: pd.DataFrame, root: Path, collection: str, params: Collection
 
 
 def _in_taxonomy(rows: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
-    # Of a shot or a work nobody may have said what it shows.
+    # A shot or a document may have no label.
     meant = rows["label"].map({name: name and resolve(name, labels) for name in rows["label"].unique()})
     left_out = rows.loc[meant.isna(), "label"].value_counts().to_dict()
     rows = rows.assign(label=meant)[meant.notna()].reset_index(drop=True)
@@ -236,13 +236,13 @@ def _in_taxonomy(rows: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
 def _splits(rows: pd.DataFrame, root: Path, collection: str) -> pd.Series:
     splits = rows["id"].map(read_splits(root, collection))
     if splits.isna().any():
-        message = f"{int(splits.isna().sum()):,} samples of {collection} have no split yet: an ingest was cut short"
+        message = f"{int(splits.isna().sum()):,} samples of {collection} have no split yet: an ingest was interrupted"
         raise DataError(message, "run: make nightly")
     return splits
 
 
 def read_splits(root: Path, collection: str) -> dict[str, str]:
-    """What splits.csv says, id to split; empty when it is not there yet."""
+    """Splits by id, from splits.csv; empty if it does not exist yet."""
     path = collection_folder(root, collection) / "splits.csv"
     if not path.is_file():
         return {}

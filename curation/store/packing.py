@@ -1,4 +1,4 @@
-"""The kept samples of a cleaned table as arrays, one file a split: pictures of one size, or texts in UTF-8."""
+"""Packs the kept samples of a cleaned table into arrays, one file a split: images of one size, or texts in UTF-8."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ def pack(
     columns: list[str],
     info: Mapping[str, Any],
 ) -> SampleSet:
-    """Writes the packed set of a cleaned table; what stood in `out` before is gone.
+    """Writes the packed set of a cleaned table; replaces the previous content of `out`.
 
     Args:
-        pictures: (label of the row, uint8 size,size,C) of the rows that have a place, in any order.
+        pictures: (index label of the row, uint8 size,size,C) of the rows that have a place, in any order.
         table: Every sample, with split, kept and row.
         params: Size and channels.
         out: The folder, build/clean/C.
-        columns: Those of the table that are written.
+        columns: Columns of the table to write.
         info: For set.json.
     """
-    scratch = out.with_name(f".{out.name}.part")  # of this collection alone, so that a killed run leaves one at most
+    scratch = out.with_name(f".{out.name}.part")  # a fixed name, so that killed runs leave one at most
     for folder in (out, scratch):
         shutil.rmtree(folder, ignore_errors=True)
     scratch.mkdir(parents=True)
@@ -78,13 +78,13 @@ def pack_texts(
     columns: list[str],
     info: Mapping[str, Any],
 ) -> SampleSet:
-    """Writes the packed set of a cleaned table of texts; what stood in `out` before is gone.
+    """Writes the packed set of a cleaned table of texts; replaces the previous content of `out`.
 
     Args:
-        texts: (label of the row, UTF-8 uint8 B) of the rows that have a place, in any order.
+        texts: (index label of the row, UTF-8 uint8 B) of the rows that have a place, in any order.
         table: Every sample, with split, kept, row, offset and length.
         out: The folder, build/clean/C.
-        columns: Those of the table that are written.
+        columns: Columns of the table to write.
         info: For set.json.
     """
     shutil.rmtree(out, ignore_errors=True)
@@ -111,7 +111,7 @@ def _about_texts(params: CollectionParams) -> dict[str, Any]:
 
 
 def _arrays(names: pd.Series, params: CollectionParams, scratch: Path) -> dict[str, np.ndarray]:
-    """Memory-mapped, so that a collection may be larger than memory."""
+    """Memory-mapped arrays, so that a collection may be larger than memory."""
     counts = names.value_counts()
     side, channels = params.size_px, params.channels
     return {
@@ -121,7 +121,7 @@ def _arrays(names: pd.Series, params: CollectionParams, scratch: Path) -> dict[s
 
 
 def _array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    if not shape[0]:  # nothing cannot be mapped
+    if not shape[0]:  # an empty file cannot be mapped
         return np.zeros(shape, np.uint8)
     return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
 

@@ -1,17 +1,17 @@
-"""A packed sample set: one row a sample in samples.parquet, one memory-mapped array a split.
+"""Packed sample set: one row a sample in samples.parquet, one memory-mapped array a split.
 
-    FOLDER/samples.parquet   every sample, kept or not, and why (columns below)
-    FOLDER/SPLIT.npy         pictures uint8 N,H,W,C of the samples kept in SPLIT; `row` points into it
-    FOLDER/test-dropped.npy  those of test samples that clean dropped though they decode; their `row` points into it
-    FOLDER/apart.npy         those that are fit, and are kept apart: texts in another language, pictures without a label
-    FOLDER/set.json          what a reader must know of the whole: labels, size_px, channels, ...
+    FOLDER/samples.parquet   every sample, kept or not, with the reason (columns below)
+    FOLDER/SPLIT.npy         images uint8 N,H,W,C of the samples kept in SPLIT; `row` is the index into it
+    FOLDER/test-dropped.npy  decodable test samples that clean dropped; their `row` is the index into it
+    FOLDER/apart.npy         valid samples that are kept apart: texts in another language, images without a label
+    FOLDER/set.json          properties of the whole set: labels, size_px, channels, ...
 
-A set of texts has, in the place of pictures, UTF-8 uint8 B: all texts of an array one after another in the order of
-their rows; `offset` and `length` say in bytes where each lies.
+A set of texts has UTF-8 uint8 B in place of images: all texts of an array concatenated in the order of their rows;
+`offset` and `length` locate each, in bytes.
 
-Columns that are always there: id, source, sha256, label, split (train|validation|test), group, performer (or None),
-kept (bool), reason (empty where kept), row (-1 where no array has it), votes (list of one share a label of set.json,
-or None). A medium adds typed extras. A batch is one gather of rows; nothing is done a sample at a time in Python.
+Mandatory columns: id, source, sha256, label, split (train|validation|test), group, performer (or None), kept (bool),
+reason (empty if kept), row (-1 if in no array), votes (list of one share a label of set.json, or None). A medium adds
+typed extras. A batch is one gather of rows; there is no per-sample Python.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "validation", "test")
 TRAIN, TEST = SPLITS[0], SPLITS[2]
-DROPPED = "test-dropped"  # the array of test samples that clean dropped
-APART = "apart"  # that of samples which nothing speaks against, and which are not learned from
+DROPPED = "test-dropped"  # array of the test samples that clean dropped
+APART = "apart"  # array of valid samples that are not trained on
 NO_LABEL = "unlabelled"
 REASONS_APART = ("another language", NO_LABEL)
 COLUMNS = ("id", "source", "sha256", "label", "split", "group", "performer", "kept", "reason", "row", "votes")
@@ -41,9 +41,9 @@ COLUMNS = ("id", "source", "sha256", "label", "split", "group", "performer", "ke
 class SampleSet:
     """A packed set on disk, read lazily.
 
-    With `as_given` its test split ends with the samples that clean dropped, so that a score can be set beside one
-    that others have published over the whole of it. With `with_unlabelled` its train split ends with the pictures
-    that have no label, for whoever has another teacher.
+    With `as_given` its test split ends with the samples that clean dropped, so that a score can be compared with a
+    published one over the whole split. With `with_unlabelled` its train split ends with the images without a label, for
+    distillation from a teacher.
     """
 
     folder: Path
@@ -52,7 +52,7 @@ class SampleSet:
 
     @cached_property
     def info(self) -> dict[str, Any]:
-        """What set.json says: labels, size_px, channels and what the writer added."""
+        """Content of set.json: labels, size_px, channels and what the writer added."""
         return dict(json.loads((self.folder / "set.json").read_text(encoding="utf-8")))
 
     @property
@@ -66,7 +66,7 @@ class SampleSet:
         return pd.read_parquet(self.folder / "samples.parquet")
 
     def kept(self, split: str) -> pd.DataFrame:
-        """The samples of a split's array, in the order of its rows."""
+        """Samples of a split's array, in the order of its rows."""
         rows = self.table[array_names(self.table) == split].sort_values("row")
         if self.as_given and split == TEST:
             dropped = self.table[array_names(self.table) == DROPPED].sort_values("row")
@@ -78,20 +78,20 @@ class SampleSet:
         return rows.reset_index(drop=True)
 
     def text(self, split: str) -> np.ndarray:
-        """The texts of a split one after another, UTF-8 uint8 B, memory-mapped and read-only.
+        """Concatenated texts of a split, UTF-8 uint8 B, memory-mapped and read-only.
 
-        Where each lies is said by `offset` and `length` of `kept(split)`, in bytes.
+        `offset` and `length` of `kept(split)` locate each text, in bytes.
         """
         return self.array(split)
 
     def texts(self, split: str) -> Iterator[str]:
-        """The texts of a split, one by one, in the order of `kept(split)`."""
+        """Texts of a split, one by one, in the order of `kept(split)`."""
         rows, text = self.kept(split), self.text(split)
         for offset, length in zip(rows["offset"], rows["length"], strict=True):
             yield text[offset : offset + length].tobytes().decode()
 
     def array(self, split: str) -> np.ndarray:
-        """The pictures of a split, uint8 N,H,W,C, or its text, uint8 B; memory-mapped and read-only."""
+        """Images of a split, uint8 N,H,W,C, or its texts, uint8 B; memory-mapped and read-only."""
         array: np.ndarray = np.load(self.folder / f"{split}.npy", mmap_mode="r")
         if self.as_given and split == TEST:
             return np.concatenate([array, np.load(self.folder / f"{DROPPED}.npy")])
@@ -105,16 +105,16 @@ class SampleSet:
 
     @property
     def whole(self) -> SampleSet:
-        """The set with its test split as it was given."""
+        """The set with its test split as given, before clean."""
         return replace(self, as_given=True)
 
     @property
     def and_unlabelled(self) -> SampleSet:
-        """The set with what has no label in its train split."""
+        """The set with the unlabelled samples in its train split."""
         return replace(self, with_unlabelled=True)
 
     def targets(self, split: str) -> np.ndarray:
-        """The soft labels of a split, float32 N,L: the votes where there are any, else all on the label; or none."""
+        """Soft labels of a split, float32 N,L: votes if there are any, else one-hot; zeros if there is no label."""
         rows = self.kept(split)
         index = {label: i for i, label in enumerate(self.labels)}
         targets_nl = np.zeros((len(rows), len(index)), np.float32)
@@ -127,7 +127,7 @@ class SampleSet:
 
 
 def array_names(table: pd.DataFrame) -> pd.Series:
-    """The array that each row points into: its split's, that of the dropped, that apart, or none, which is empty."""
+    """Array of each row: its split's, that of dropped test samples, that of samples apart, or empty for none."""
     dropped = np.where(table["split"] == TEST, DROPPED, "")
     beside = np.where(table["reason"].isin(REASONS_APART), APART, dropped)
     return table["split"].where(table["kept"], beside).where(table["row"] >= 0, "")
@@ -136,17 +136,17 @@ def array_names(table: pd.DataFrame) -> pd.Series:
 def write_set(
     folder: Path, table: pd.DataFrame, arrays: Mapping[str, np.ndarray], info: Mapping[str, Any]
 ) -> SampleSet:
-    """Writes a packed set of pictures.
+    """Writes a packed set of images.
 
     Args:
-        folder: Where; made if it is not there.
+        folder: The folder; created if absent.
         table: One row a sample, with at least COLUMNS.
-        arrays: For each split its pictures, uint8 N,H,W,C; those of dropped test samples under DROPPED, and those that
-            are kept apart under APART.
-        info: For set.json; holds at least `labels`.
+        arrays: Images of each split, uint8 N,H,W,C; dropped test samples under DROPPED, and samples kept apart under
+            APART.
+        info: For set.json; contains at least `labels`.
 
     Raises:
-        ValueError: A column is missing, or the rows that point into an array are not its 0..N-1.
+        ValueError: A column is missing, or the rows of an array are not 0..N-1.
     """
     _check_columns(table, COLUMNS)
     names = array_names(table)
@@ -161,13 +161,13 @@ def write_text_set(
     """Writes a packed set of texts.
 
     Args:
-        folder: Where; made if it is not there.
+        folder: The folder; created if absent.
         table: One row a sample, with at least COLUMNS, offset and length.
-        arrays: For each split its texts one after another, UTF-8 uint8 B; also under DROPPED and APART.
-        info: For set.json; holds at least `labels`.
+        arrays: Concatenated texts of each split, UTF-8 uint8 B; also under DROPPED and APART.
+        info: For set.json; contains at least `labels`.
 
     Raises:
-        ValueError: A column is missing, or an array is not made up of the texts whose rows point into it.
+        ValueError: A column is missing, or an array is not the concatenation of its rows' texts.
     """
     _check_columns(table, (*COLUMNS, "offset", "length"))
     names = array_names(table)

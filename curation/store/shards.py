@@ -1,4 +1,4 @@
-"""Tar shards of raw samples, in WebDataset's layout: written once, under a temporary name, and never rewritten."""
+"""Tar shards of raw samples in WebDataset layout: written once, under a temporary name, and never rewritten."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ NAME = re.compile(r"shard-(\d{6})\.tar")
 
 @dataclass
 class ShardWriter:
-    """Writes members into as many shards as they need; the shards stand under their names only after `close`.
+    """Writes members into as many shards as needed; the shards get their final names on `close`.
 
-    Use it as a context: if the block fails, nothing of it is left.
+    Use it as a context manager: if the block fails, it leaves no files.
     """
 
     folder: Path
@@ -32,18 +32,18 @@ class ShardWriter:
     _names: list[str] = field(default_factory=list)
 
     def add(self, member: str, data: bytes) -> tuple[str, int]:
-        """Appends a member; says in which shard it lies, and at which byte its data begins."""
+        """Appends a member; returns its shard and the byte at which its data begins."""
         if self._tar is None or self._tar.offset + len(data) > self.shard_bytes:
             self._next()
         tar = self._opened()
         header = tarfile.TarInfo(member)
-        header.size = len(data)  # no time and no owner: the same pictures give the same bytes
+        header.size = len(data)  # no time and no owner: equal images give equal bytes
         offset = tar.offset + tarfile.BLOCKSIZE
         tar.addfile(header, io.BytesIO(data))
         return self._names[-1], offset
 
     def close(self) -> None:
-        """Gives every shard its name."""
+        """Renames every shard to its final name."""
         if self._tar is not None:
             self._tar.close()
             self._tar = None
@@ -81,12 +81,12 @@ class ShardWriter:
 
 
 def next_number(shards: Collection[str]) -> int:
-    """The number of the shard after those that an index names."""
+    """Number of the shard after those in an index."""
     return max((int(match[1]) + 1 for name in shards if (match := NAME.fullmatch(name))), default=0)
 
 
 def sweep(folder: Path, shards: Collection[str]) -> None:
-    """Removes what a killed ingest left: temporary files, and shards that the index does not name."""
+    """Removes what a killed ingest left: temporary files, and shards that are not in the index."""
     for path in folder.glob("*"):
         stray = NAME.fullmatch(path.name) is not None and path.name not in shards
         if stray or path.name.endswith(PARTIAL):

@@ -1,4 +1,4 @@
-"""What source.json says of a source: is it the starter's, under which licence, who is to be named."""
+"""Source metadata in source.json: whether it is a starter, its licence, and its credit line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def read_said(folder: Path) -> dict[str, Any]:
-    """What source.json says of a source; empty when there is none.
+    """Content of source.json; empty if there is none.
 
     Raises:
         DataError: The file is damaged.
@@ -23,24 +23,24 @@ def read_said(folder: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
     except (ValueError, TypeError) as error:
         message = f"{path} cannot be read: {error}"
-        raise DataError(message, "bring it back: dvc checkout --force datasets.dvc") from error
+        raise DataError(message, "restore it: dvc checkout --force datasets.dvc") from error
 
 
 def real_sources(root: Path, collection: str) -> list[str]:
-    """The sources of a collection that are not starter sets."""
+    """Sources of a collection that are not starter sets."""
     folder = collection_folder(root, collection)
     return [name for name in sources(root, collection) if not read_said(folder / name).get("starter")]
 
 
 def credits_of(root: Path, collection: str) -> dict[str, str]:
-    """Who must be named wherever a picture made from a source is shown.
+    """Credit lines required wherever an image made from a source is shown.
 
     Returns:
-        Source to credit, or to licence where it has no credit; nothing where it has neither.
+        Credit by source, or the licence if it has no credit; sources with neither are absent.
 
     Raises:
         DataError: A source.json is damaged.
     """
-    said = {name: read_said(collection_folder(root, collection) / name) for name in sources(root, collection)}
-    texts = {name: str(one.get("credit") or one.get("licence") or "") for name, one in said.items()}
+    metadata = {name: read_said(collection_folder(root, collection) / name) for name in sources(root, collection)}
+    texts = {name: str(one.get("credit") or one.get("licence") or "") for name, one in metadata.items()}
     return {name: text for name, text in texts.items() if text}

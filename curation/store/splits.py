@@ -1,13 +1,13 @@
-"""Who is learned from, who stops the training early, who is only ever tested on: dealt out once, then extended.
+"""Train, validation and test splits: made once, then extended.
 
     datasets/C/splits.csv   id,split
 
-Whoever extends it has looked at every sample, so it also lists those whose consent has ended (curation.store.consent).
+`extend` reads every sample, so it also lists those whose consent has ended (curation.store.consent).
 
-What was given is kept. Where a source gives train and one more, that one is the test split, and a tenth of train stops
-the training early. The rest is dealt out a source at a time, whole groups together (the group, else the performer,
-else the picture's hash), by label. scikit-learn's StratifiedGroupKFold makes equal folds from nothing; here shares
-differ and most samples may have their split already, so a group goes where its labels are missed most.
+Given splits are kept. If a source gives train and one other, the other becomes test, and a tenth of train becomes
+validation. The rest is split one source at a time, whole groups together (the group, else the performer, else the
+sample's hash), stratified by label. scikit-learn's StratifiedGroupKFold makes equal folds from scratch; here shares
+differ and most samples may already have a split, so a group goes where its labels are missing most.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ TRAIN, VALIDATION, TEST = SPLITS
 
 
 def extend(root: Path, collection: str, params: CollectionParams, today: date | None = None) -> dict[str, int]:
-    """Gives every sample without a split one, drops the rows of samples that are gone, and writes splits.csv.
+    """Assigns a split to every sample without one, drops the rows of removed samples, and writes splits.csv.
 
     Args:
         root: The checkout.
         collection: The collection.
         params: Its section of params.yaml.
-        today: The day with which the last days of consent are compared; None: today, where this machine stands.
+        today: The date for the end of consent; None: today in this machine's time zone.
 
     Returns:
-        The samples in each split, of the sources that params.yaml names.
+        Number of samples in each split, for the sources in params.yaml.
 
     Raises:
-        DataError: A split stays empty (what could be dealt out is written all the same).
+        DataError: A split stays empty (assignments are written all the same).
     """
     table = read_sources(root, collection)
     write_expired(root, collection, table, today or datetime.now().astimezone().date())
@@ -59,7 +59,7 @@ def extend(root: Path, collection: str, params: CollectionParams, today: date | 
     for source in sorted(rows["source"].unique()):
         _deal_source(rows, str(source), params.split)
     after = dict(zip(rows["id"], rows["split"], strict=True))
-    # The pictures of a collection with a parent may all be the parent's; what DVC is told to look at has to be there.
+    # A collection with a parent may have no samples of its own; the files that DVC tracks must exist all the same.
     lonely = params.parent is not None and not (collection_folder(root, collection) / "splits.csv").is_file()
     if lonely or list(after.items()) != list(before.items()):
         _write(root, collection, _in_order(before, after))
@@ -75,7 +75,7 @@ def _two_given(given: pd.Series) -> bool:
 
 
 def _meanings(given: pd.Series) -> dict[str, str]:
-    # What a split's name means in a source; the lone companion of train is what is tested on.
+    # Meaning of a source's split names; whatever single split accompanies train is used for test.
     alone = _two_given(given)
     return {name: TEST if alone and name != TRAIN else name for name in set(given) - {""}}
 
@@ -83,7 +83,7 @@ def _meanings(given: pd.Series) -> dict[str, str]:
 def _pinned(part: pd.DataFrame) -> pd.Series:
     meanings = _meanings(part["given"])
     if _two_given(part["given"]):
-        del meanings[TRAIN]  # dealt between train and validation
+        del meanings[TRAIN]  # divided between train and validation
     return part["split"].where(part["split"].notna(), part["given"].map(meanings).astype(object))
 
 
@@ -114,25 +114,26 @@ def _deal_pool(rows: pd.DataFrame, pool: pd.Index, shares: Mapping[str, float], 
 
 
 def _known_groups(rows: pd.DataFrame) -> dict[str, int]:
-    # A group that was given to several splits goes on where most of it is; a tie goes to train.
+    # A group in several given splits continues where most of it is; a tie goes to train.
     there = rows[rows["split"].notna()]
     counts = pd.crosstab(there["group"], there["split"]).reindex(columns=list(SPLITS), fill_value=0)
     return dict(zip(counts.index, counts.to_numpy().argmax(1), strict=True))
 
 
 def deal(fresh: pd.DataFrame, dealt: pd.DataFrame, shares: Mapping[str, float], seed: int) -> pd.Series:
-    """Deals samples out by label, whole groups together.
+    """Assigns samples to splits by label, whole groups together.
 
     Args:
         fresh: Samples with `label` and `group`.
-        dealt: Samples of the same source with `label` and `split`, which the shares are reckoned with.
-        shares: What part each split is to hold; the first is the one that gives when another would stay empty.
-        seed: For the order of groups of the same size.
+        dealt: Samples of the same source with `label` and `split`, which count towards the shares.
+        shares: Target share of each split; the first gives up a group if another would stay empty.
+        seed: Orders groups of the same size.
 
     Returns:
         A split for each sample of `fresh`.
     """
     splits = list(shares)
+    # Count labels per split (S,L) so far, and per group (G,L) to be placed.
     labels = pd.Index(sorted({*fresh["label"], *dealt["label"]}))
     have_sl = pd.crosstab(dealt["split"], dealt["label"]).reindex(index=splits, columns=labels, fill_value=0)
     codes, names = pd.factorize(fresh["group"], sort=True)
@@ -144,14 +145,16 @@ def deal(fresh: pd.DataFrame, dealt: pd.DataFrame, shares: Mapping[str, float], 
 
 
 def _place(counts_gl: np.ndarray, have_sl: np.ndarray, share_s: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    # Target counts per split and label, over placed and new samples together.
     want_sl = share_s[:, None] * (have_sl.sum(0) + counts_gl.sum(0))
     have_sl = have_sl.copy()
     places_g = np.zeros(len(counts_gl), int)
     sizes_g = counts_gl.sum(1)
     weight_sl = 1.0 / (want_sl + 1e-9)
+    # Largest groups first, while there is most freedom; groups of the same size in random order.
     for group in np.lexsort((rng.permutation(len(counts_gl)), -sizes_g)):
         counts_l = counts_gl[group]
-        # By how much the squared distance from what is wanted grows; a little of a rare thing weighs much.
+        # Growth of the squared distance from the target, weighted so that rare labels count as much as frequent ones.
         grows_s = ((2.0 * (have_sl - want_sl) + counts_l) * counts_l * weight_sl).sum(1)
         places_g[group] = grows_s.argmin()
         have_sl[places_g[group]] += counts_l
@@ -160,7 +163,7 @@ def _place(counts_gl: np.ndarray, have_sl: np.ndarray, share_s: np.ndarray, rng:
 
 
 def _fill(places_g: np.ndarray, have_s: np.ndarray, sizes_g: np.ndarray) -> None:
-    # With a handful of groups a small share rounds to none: it gets the smallest that the first split can spare.
+    # With few groups a small share rounds to zero: it gets the smallest group that the first split can spare.
     for split in np.flatnonzero(have_s == 0)[::-1]:
         first_g = np.flatnonzero(places_g == 0)
         spare = first_g[np.argsort(sizes_g[first_g], kind="stable")]
@@ -187,12 +190,10 @@ def _check(collection: str, counts: Mapping[str, int], rows: pd.DataFrame) -> No
     given = sorted(set(rows["given"]) - {""})
     count = rows["group"].nunique()
     if count < len(SPLITS) and not given:
-        message += (
-            f": all of it is {count} group{'s' * (count != 1)} (performer, film, work), and a group is never parted"
-        )
-        raise DataError(message, f"take in samples of at least {len(SPLITS)} groups")
+        message += f": its {count} group{'s' * (count != 1)} (performer, film, document) cannot be divided"
+        raise DataError(message, f"ingest samples of at least {len(SPLITS)} groups")
     if given:
         message += f": the splits that its sources give are {', '.join(given)}"
-        raise DataError(message, f"take in samples for {' and '.join(empty)}, or samples that name no split")
+        raise DataError(message, f"ingest samples for {' and '.join(empty)}, or samples without a split")
     shares = " and ".join(f"{split}_share" for split in empty if split != TRAIN) or "the shares"
-    raise DataError(message, f"raise {shares} under collections.{collection}.split in params.yaml, or take in more")
+    raise DataError(message, f"raise {shares} under collections.{collection}.split in params.yaml, or ingest more")

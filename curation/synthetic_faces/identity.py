@@ -1,6 +1,6 @@
-"""Who is in the picture: identities drawn from age, gender, origin and single features.
+"""Identities of performers, drawn from age, gender, origin and single features.
 
-Nobody here is a portrait of anyone. Colours are linear light, red, green, blue, 0 to 1.
+None is a portrait of a real person. Colours are linear light: red, green, blue, 0 to 1.
 """
 
 # NumPy's arithmetic is Any to mypy where dtypes are unknown.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 AGE_YEARS = (16.0, 80.0)
-# MakeHuman's ages of child, young and old, in years.
+# Ages of MakeHuman's child, young and old shapes, in years.
 AGE_ANCHORS = (10.0, 25.0, 90.0)
 OPPOSITES = (
     ("decr", "incr"),
@@ -30,8 +30,8 @@ OPPOSITES = (
     ("square", "round"),
     ("pointed", "triangle"),
 )
-# How far features stray, as deviations of their slider (1 is MakeHuman's end stop): those that would themselves look
-# like an expression, or take the face out of the frame, keep still.
+# Standard deviations of feature sliders (1 is MakeHuman's end stop). Features that would look like an expression
+# themselves, or move the face out of the frame, vary less.
 SPREAD = 0.28
 STILL = {"mouth-angles": 0.05, "eyebrows-angle": 0.12, "eyebrows-trans": 0.12, "mouth-trans": 0.1, "eye-trans": 0.1}
 STILL |= {"head-trans": 0.0, "head-angle": 0.0, "eye-push": 0.08, "nose-trans": 0.1, "eye-height": 0.15}
@@ -55,14 +55,14 @@ SKIN_RANGE = {"african": (2.8, 5.0), "asian": (0.8, 2.8), "caucasian": (0.0, 1.8
 
 @dataclass(frozen=True)
 class Hair:
-    """What grows on the head.
+    """Hair of the head.
 
     Attributes:
-        volume_cm: How far it stands off the scalp; 0 is shaved.
-        hairline_cm: How far the hairline lies above the usual one.
-        receding_cm: How much farther it lies above the temples.
-        falls: Whether it falls beside the neck.
-        parting: Where the hair parts, -1 (right) to 1 (left).
+        volume_cm: Distance from the scalp; 0 is shaved.
+        hairline_cm: Height of the hairline above the usual one.
+        receding_cm: Additional height above the temples.
+        falls: True if it falls beside the neck.
+        parting: Position of the parting, -1 (right) to 1 (left).
     """
 
     volume_cm: float
@@ -74,21 +74,21 @@ class Hair:
 
 @dataclass(frozen=True)
 class Person:
-    """An identity: what stays the same from one picture of a face to the next.
+    """An identity: everything that stays the same between images of a face.
 
     Attributes:
-        macros: Macro shape to its weight.
-        details: Detail shape to its weight.
+        macros: Weights by macro shape.
+        details: Weights by detail shape.
         age: Years.
         masculine: 0 to 1.
         skin_rgb: Albedo.
         hair_rgb: Albedo of the hair of the head.
-        brow_rgb: Albedo of the brows, always darker than the skin: a brow that cannot be seen tells nothing.
+        brow_rgb: Albedo of the brows, always darker than the skin: an invisible brow shows no expression.
         iris_rgb: Albedo.
         lips_rgb: Albedo.
         hair: Its cut.
         beard: 0 (shaved) to 1 (full).
-        oily: How strongly the skin shines, about 1.
+        oily: Strength of the skin's shine, about 1.
         lashes: 0 (bare lids) to 1 (made up).
     """
 
@@ -108,12 +108,12 @@ class Person:
 
 
 def linear(srgb_3: Iterable[float]) -> np.ndarray:
-    """Turns 8-bit sRGB into linear light (IEC 61966-2-1, by its 2.2 approximation)."""
+    """Converts 8-bit sRGB to linear light (IEC 61966-2-1, by its 2.2 approximation)."""
     return ((np.asarray(tuple(srgb_3), np.float32) / 255) ** np.float32(2.2)).astype(np.float32)
 
 
 def draw_person(detail_names: Iterable[str], rng: np.random.Generator) -> Person:
-    """Draws an identity: adults of every age, gender and origin, mixed ones among them."""
+    """Draws an identity: adults of every age, gender and origin, including mixed ones."""
     age, masculine = rng.uniform(*AGE_YEARS), float(rng.beta(0.35, 0.35))
     origins_3 = rng.dirichlet((0.35, 0.35, 0.35))
     skin_rgb = _skin(origins_3, rng)
@@ -137,7 +137,7 @@ def draw_person(detail_names: Iterable[str], rng: np.random.Generator) -> Person
 
 
 def _macros(age: float, masculine: float, origins_3: np.ndarray, weight: float) -> dict[str, float]:
-    """Weights of the macro shapes, as MakeHuman combines them: a product of what each name says."""
+    """Weights of the macro shapes, combined as in MakeHuman: the product of the weights of each part of the name."""
     ages = _anchored(age, AGE_ANCHORS, ("child", "young", "old"))
     weights = _anchored(weight, (0.0, 0.5, 1.0), ("minweight", "averageweight", "maxweight"))
     macros = {}
@@ -151,12 +151,12 @@ def _macros(age: float, masculine: float, origins_3: np.ndarray, weight: float) 
 
 
 def _anchored(value: float, anchors: tuple[float, ...], names: tuple[str, ...]) -> dict[str, float]:
-    """Shares of the two anchors that a value lies between; they sum to 1."""
+    """Weights of the two anchors around a value; they sum to 1."""
     return {name: float(np.interp(value, anchors, np.eye(len(anchors))[number])) for number, name in enumerate(names)}
 
 
 def _details(names: Iterable[str], rng: np.random.Generator) -> dict[str, float]:
-    """Draws the sliders: a pair of opposites is one slider, and left follows right but for a little."""
+    """Draws the sliders: a pair of opposites is one slider, and the right side differs slightly from the left."""
     values, details = {}, {}
     for name in names:
         slider, sign = _slider(name)
@@ -169,7 +169,7 @@ def _details(names: Iterable[str], rng: np.random.Generator) -> dict[str, float]
 
 
 def _slider(name: str) -> tuple[str, int]:
-    """The slider that a detail shape belongs to, and which way it pulls."""
+    """Slider of a detail shape, and its direction on it."""
     stem, _, end = name.rpartition("-")
     for low, high in OPPOSITES:
         if end in (low, high) and name not in ("head-round", "head-square", "chin-triangle"):
@@ -193,7 +193,7 @@ def _hair_colour(age: float, european: float, rng: np.random.Generator) -> np.nd
 
 
 def _lips(skin_rgb: np.ndarray, masculine: float, rng: np.random.Generator) -> np.ndarray:
-    """Lips are redder and darker than the skin around, and some are painted."""
+    """Lip colour: redder and darker than the skin, in some cases painted."""
     bare_rgb = skin_rgb * np.array([0.72, 0.42, 0.46], np.float32) * np.float32(rng.uniform(0.85, 1.1))
     paint = rng.uniform(0.2, 0.6) * (rng.random() < 0.5 * (1 - masculine))
     paint_rgb = linear((rng.uniform(120, 190), rng.uniform(20, 60), rng.uniform(40, 80)))
@@ -214,6 +214,6 @@ def _hair(age: float, masculine: float, rng: np.random.Generator) -> Hair:
 
 
 def _pick(srgb_k3: tuple[tuple[int, int, int], ...], place: float) -> np.ndarray:
-    """The colour at a place along a scale, between its neighbours."""
+    """Colour at a position on a scale, interpolated between its neighbours."""
     places = np.arange(len(srgb_k3))
     return linear(np.interp(place, places, channel) for channel in np.array(srgb_k3).T)

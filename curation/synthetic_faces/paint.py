@@ -1,8 +1,8 @@
 """Paints skin, brows, lips and hair on a canvas that is wrapped round the head.
 
-The canvas is a cylinder round the base mesh: across is the way round the head in cm (0 is the middle of the face, the
-head's left is positive), up is height in cm. A point keeps its place on the canvas whatever face is made, as a tattoo
-does. Colours are linear light. Letters in names: h, w pixels of the canvas; n vertices.
+The canvas is a cylinder round the base mesh: across is the distance round the head in cm (0 is the middle of the face,
+the head's left is positive), up is height in cm. A point keeps its place on the canvas whatever the expression, like a
+tattoo. Colours are linear light. Suffixes of names: h, w pixels of the canvas; n vertices.
 """
 
 # NumPy's arithmetic is Any to mypy where dtypes are unknown.
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     Stroke = Iterable[tuple[float, float]]
 
 PX_PER_CM = 12
-AXIS_CM = 4.0  # how far the cylinder's axis lies before the neck's
-RADIUS_CM = 10.0  # a radian round the axis counts as this many cm
+AXIS_CM = 4.0  # distance of the cylinder's axis in front of the neck's
+RADIUS_CM = 10.0  # cm a radian round the axis
 LEFT_CM, TOP_CM = -20.0, 87.0
 WIDTH_PX, HEIGHT_PX = 480, 336
 SUBPIXEL_BITS = 4
 FOLD_CM = np.float32(0.08)
-MOTTLES = ((20, 0.05), (5, 0.035), (1, 0.04))  # specks of the skin: their size in pixels, and how much they vary it
+MOTTLES = ((20, 0.05), (5, 0.035), (1, 0.04))  # spots of the skin: size in pixels, amplitude
 
 # Landmarks of the base mesh on the canvas, in cm, for the head's left side.
 UPPER_LID = ((1.65, 72.66), (2.1, 73.02), (2.6, 73.28), (3.15, 73.37), (3.7, 73.27), (4.15, 73.0), (4.45, 72.75))
@@ -41,7 +41,7 @@ CREASE = ((1.75, 73.1), (2.4, 73.65), (3.1, 73.85), (3.9, 73.7), (4.6, 73.15))
 BROW = ((1.15, 74.45), (2.3, 74.9), (3.6, 75.15), (4.5, 74.95), (5.3, 74.35))
 HAIRLINE = ((0, 80.9), (3, 80.8), (5, 80.2), (6.5, 78.6), (7.2, 76.6), (8.2, 75.0), (8.8, 72.0), (10, 70.5), (20, 63))
 
-# Wrinkles: strokes and their width in cm; what deepens them stands in CREASING.
+# Wrinkles: strokes and their width in cm; CREASING lists the units that deepen them.
 WRINKLES: dict[str, tuple[float, tuple[Stroke, ...]]] = {
     "forehead": (
         0.16,
@@ -65,7 +65,7 @@ WRINKLES: dict[str, tuple[float, tuple[Stroke, ...]]] = {
     "corner": (0.15, (((2.75, 66.0), (3.0, 65.4), (3.0, 64.6)),)),
     "chin": (0.2, (((0, 64.7), (0.9, 64.7), (1.5, 64.4)),)),
 }
-# Face unit to the wrinkles that it makes, by how much.
+# Wrinkles that a face unit deepens, with their weights.
 CREASING: dict[str, dict[str, float]] = {
     "browInnerUp": {"forehead": 0.55},
     "browOuterUp": {"forehead": 0.5},
@@ -92,19 +92,19 @@ AGEING = {
 
 
 def place(points_n3: np.ndarray) -> np.ndarray:
-    """Where points of the base mesh lie on the canvas, in cm (n, 2)."""
+    """Positions of base mesh points on the canvas, in cm (n, 2)."""
     round_n = np.arctan2(points_n3[:, 0], points_n3[:, 2] - AXIS_CM) * RADIUS_CM
     return np.stack([round_n, points_n3[:, 1]], axis=1).astype(np.float32)
 
 
 def to_px(across_cm: np.ndarray, up_cm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Canvas places as pixels, to the right and down."""
+    """Converts canvas positions to pixels, right and down."""
     return (across_cm - np.float32(LEFT_CM)) * PX_PER_CM, (np.float32(TOP_CM) - up_cm) * PX_PER_CM
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """What everybody's canvas has in common, each a float32 mask (h, w) of 0 to 1."""
+    """Masks that all identities share, each float32 (h, w), 0 to 1."""
 
     across_hw: np.ndarray
     height_hw: np.ndarray
@@ -116,7 +116,7 @@ class Canvas:
 
 
 def stretch(head: Head) -> Canvas:
-    """Lays out the canvas of a head."""
+    """Creates the canvas of a head."""
     columns_w = (np.arange(WIDTH_PX, dtype=np.float32) + 0.5) / PX_PER_CM + LEFT_CM
     rows_h = TOP_CM - (np.arange(HEIGHT_PX, dtype=np.float32) + 0.5) / PX_PER_CM
     across_hw, height_hw = np.meshgrid(columns_w, rows_h)
@@ -132,7 +132,7 @@ def _unwrap(head: Head, values_nk: np.ndarray) -> np.ndarray:
     depth_n = -np.hypot(head.points_n3[:, 0], head.points_n3[:, 2] - AXIS_CM)
     points_n3 = np.column_stack([*to_px(*place(head.points_n3).T), depth_n]).astype(np.float32)
     across_px = np.ptp(points_n3[skin_m3, 0], axis=1)
-    front_m3 = skin_m3[across_px < WIDTH_PX / 4]  # not those that span the seam at the back
+    front_m3 = skin_m3[across_px < WIDTH_PX / 4]  # without those across the seam at the back
     surface = rasterise(points_n3, front_m3, WIDTH_PX, perspective=False)
     spread_kww = np.zeros((values_nk.shape[1], WIDTH_PX, WIDTH_PX), np.float32)
     spread_kww[:, surface.covered_hw] = interpolate(values_nk, front_m3, surface)
@@ -140,7 +140,7 @@ def _unwrap(head: Head, values_nk: np.ndarray) -> np.ndarray:
 
 
 def _strokes(strokes: Iterable[Stroke], width_cm: float) -> np.ndarray:
-    """Soft strokes, drawn on both sides of the face."""
+    """Soft strokes on both sides of the face."""
     picture_hw = np.zeros((HEIGHT_PX, WIDTH_PX), np.uint8)
     for stroke in strokes:
         for side in (-1, 1):
@@ -151,15 +151,16 @@ def _strokes(strokes: Iterable[Stroke], width_cm: float) -> np.ndarray:
 
 
 def _lines(picture_hw: np.ndarray, lines_px: np.ndarray, thickness_px: int, shade: int = 255) -> None:
-    """Draws curves (lines, points, 2), their points to a fraction of a pixel."""
+    """Draws curves (lines, points, 2) with sub-pixel points."""
     points = np.ascontiguousarray(np.round(lines_px * (1 << SUBPIXEL_BITS)), np.int32)
     cv2.polylines(picture_hw, list(points), False, shade, thickness_px, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
 def smooth(stroke: Stroke, steps: int = 24) -> np.ndarray:
-    """A curve through the points of a stroke (steps, 2), bent evenly."""
+    """Smooth curve (steps, 2) through the points of a stroke."""
     points_k2 = np.array(tuple(stroke), np.float32)
     knots_k = np.arange(len(points_k2))
+    # Interpolate linearly, then average over five points; odd reflection keeps the ends in place.
     at = np.linspace(0, len(points_k2) - 1, steps)
     curve_s2 = np.stack([np.interp(at, knots_k, points_k2[:, axis]) for axis in (0, 1)], axis=1)
     padded = np.pad(curve_s2, ((2, 2), (0, 0)), mode="reflect", reflect_type="odd")
@@ -173,10 +174,11 @@ def soften(picture_hw: np.ndarray, sigma_cm: float) -> np.ndarray:
 
 
 def creases(canvas: Canvas, age: float, units: dict[str, float]) -> np.ndarray:
-    """How deep the skin folds (h, w), 0 to about 1: by age, and by what the face is doing."""
+    """Depth of the skin's folds (h, w), 0 to about 1: from age and from the active face units."""
     aged = np.clip((age - 30) / 50, 0, 1)
     depths = {name: AGEING[name] * aged for name in canvas.wrinkles}
     for unit, weight in units.items():
+        # A unit of one side folds the skin of both, so it counts half.
         stem = unit.removesuffix("Left").removesuffix("Right")
         share = 1.0 if stem == unit else 0.5
         for name, amount in CREASING.get(stem, {}).items():
@@ -189,10 +191,10 @@ def creases(canvas: Canvas, age: float, units: dict[str, float]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Skin:
-    """One person's canvas.
+    """Canvas of one person.
 
     Attributes:
-        paint_hw4: Colour, and how strongly it shines.
+        paint_hw4: Colour, and strength of shine.
         relief_hw: Pores and strands, in cm.
     """
 
@@ -200,8 +202,9 @@ class Skin:
     relief_hw: np.ndarray
 
     def folded(self, folds_hw: np.ndarray) -> np.ndarray:
-        """What folds do to the skin: their depth, and how steeply it rises round the head and upwards (h, w, 3)."""
+        """Folds of the skin: their depth, and the slope of the relief round the head and upwards (h, w, 3)."""
         relief_hw = self.relief_hw - FOLD_CM * folds_hw
+        # Sobel sums eight differences of one pixel: divide by eight, and by the pixel's size.
         round_hw = cv2.Sobel(relief_hw, cv2.CV_32F, 1, 0, scale=PX_PER_CM / 8)
         up_hw = cv2.Sobel(relief_hw, cv2.CV_32F, 0, 1, scale=-PX_PER_CM / 8)
         return np.asarray(cv2.merge([folds_hw, round_hw, up_hw]), np.float32)
@@ -211,14 +214,17 @@ def paint(canvas: Canvas, person: Person, rng: np.random.Generator) -> Skin:
     """Paints a person's canvas."""
     albedo_3hw = _complexion(canvas, person, rng)
     shine_hw = np.full((HEIGHT_PX, WIDTH_PX), np.float32(person.oily))
+    # The nose and the forehead shine most.
     shine_hw += np.float32(0.5) * _blob(canvas, (0, 70.0), (1.2, 3.0))
     shine_hw += np.float32(0.3) * _blob(canvas, (0, 78.0), (4.0, 2.0))
     _tint(albedo_3hw, canvas.lips_hw, person.lips_rgb)
     shine_hw += np.float32(0.8) * canvas.lips_hw
+    # Lids: a dark crease, and a line of lashes.
     _tint(albedo_3hw, np.float32(0.45) * canvas.crease_hw, person.skin_rgb * np.float32(0.45))
     _tint(albedo_3hw, np.float32(0.45 + 0.5 * person.lashes) * canvas.liner_hw, np.float32(0.15) * person.skin_rgb)
     _tint(albedo_3hw, _beard(canvas, person, rng), person.brow_rgb)
     _tint(albedo_3hw, _brows(person, rng), person.brow_rgb)
+    # Hair covers everything below it; its strands add relief and reduce the shine.
     hair_hw, strands_hw = hair_mask(canvas, person, rng), _strands(rng)
     _tint(albedo_3hw, hair_hw, person.hair_rgb[:, None, None] * (np.float32(0.55) + np.float32(0.9) * strands_hw))
     relief_hw = _grain(rng, 1) * np.float32(0.004) + hair_hw * strands_hw * np.float32(0.08)
@@ -227,7 +233,7 @@ def paint(canvas: Canvas, person: Person, rng: np.random.Generator) -> Skin:
 
 
 def _complexion(canvas: Canvas, person: Person, rng: np.random.Generator) -> np.ndarray:
-    """Bare skin: blotches, red cheeks and nose, dark sockets, freckles and spots."""
+    """Bare skin: blotches, red cheeks and nose, dark eye sockets, freckles and spots."""
     mottle_hw = sum(np.float32(depth) * _grain(rng, size_px) for size_px, depth in MOTTLES)
     albedo_3hw = person.skin_rgb[:, None, None] * (1 + mottle_hw)
     flush_hw = _both(canvas, (4.2, 69.8), (2.2, 1.8)) + _blob(canvas, (0, 69.4), (1.4, 0.9)) + canvas.ears_hw
@@ -242,16 +248,16 @@ def _complexion(canvas: Canvas, person: Person, rng: np.random.Generator) -> np.
 
 
 def hair_mask(canvas: Canvas, person: Person, rng: np.random.Generator) -> np.ndarray:
-    """How much of the canvas is hair."""
+    """Share of hair at each pixel of the canvas."""
     ragged_cm = np.float32(0.2) * _grain(rng, 3)[HEIGHT_PX // 2]
     line_w = hairline(person, canvas.across_hw[0]) + ragged_cm
     mask_hw = np.clip((canvas.height_hw - line_w) / np.float32(1.2) + np.float32(0.4), 0, 1)
-    dense = 1.0 if person.hair.volume_cm > 0.1 else 0.45  # noqa: PLR2004  # stubble lets the scalp through
+    dense = 1.0 if person.hair.volume_cm > 0.1 else 0.45  # noqa: PLR2004  # the scalp shows through stubble
     return (mask_hw * (1 - np.clip(2 * canvas.ears_hw, 0, 1)) * np.float32(dense)).astype(np.float32)
 
 
 def hairline(person: Person, across_cm: np.ndarray) -> np.ndarray:
-    """Height of the hairline in cm at places round the head."""
+    """Height of the hairline in cm at positions round the head."""
     along, heights = np.array(HAIRLINE).T
     aside_cm = np.abs(across_cm)
     front = np.clip((7.5 - aside_cm) / 2, 0, 1)
@@ -261,12 +267,13 @@ def hairline(person: Person, across_cm: np.ndarray) -> np.ndarray:
 
 
 def _brows(person: Person, rng: np.random.Generator) -> np.ndarray:
-    """Brows hair by hair: upright beside the nose, lying down towards the temple."""
+    """Brows, hair by hair: upright beside the nose, flat towards the temple."""
     picture_hw = np.zeros((HEIGHT_PX, WIDTH_PX), np.uint8)
     thick_cm = rng.uniform(0.3, 0.5) + 0.3 * person.masculine * rng.uniform(0.3, 1)
     curve_s2 = smooth(np.array(BROW) + _brow_shape(rng), 64)
     for side in (-1, 1):
         at_b = rng.uniform(0, 1, int(170 + 160 * person.masculine))
+        # The angle of a hair falls with its position from nose to temple; hairs scatter across the width of the brow.
         angle_b = np.radians(rng.normal(75 - 95 * np.minimum(at_b * 1.8, 1) - 15 * at_b, 12))
         across_b, up_b = curve_s2[(at_b * 63).astype(int)].T
         up_b = up_b + rng.uniform(-0.5, 0.5, len(at_b)) * thick_cm * (1.1 - 0.85 * at_b**2)
@@ -278,13 +285,13 @@ def _brows(person: Person, rng: np.random.Generator) -> np.ndarray:
 
 
 def _brow_shape(rng: np.random.Generator) -> np.ndarray:
-    """How a person's brows differ from the usual ones, a point of BROW a row."""
+    """Offsets of a person's brows from the usual ones, one row a point of BROW."""
     arch, height, gap = rng.normal(0, 0.12), rng.normal(0, 0.15), rng.normal(0, 0.12)
     return np.stack([gap * np.linspace(1, 0, len(BROW)), height + arch * np.array([-0.3, 0.3, 1, 0.8, -0.6])], axis=1)
 
 
 def _beard(canvas: Canvas, person: Person, rng: np.random.Generator) -> np.ndarray:
-    """Stubble to full beard, with a moustache and bare lips."""
+    """Beard, from stubble to full, with a moustache and bare lips."""
     cheek_line_cm = 66.5 + np.float32(0.06) * (np.abs(canvas.across_hw) - 3) ** 2
     jaw_hw = np.clip((cheek_line_cm - canvas.height_hw) / np.float32(1.2), 0, 1)
     moustache_hw = np.clip(1.6 * _blob(canvas, (0, 67.75), (2.6, 0.75)), 0, 1) * (canvas.height_hw < 68.3)  # noqa: PLR2004  # cm, up to the nose
@@ -294,14 +301,14 @@ def _beard(canvas: Canvas, person: Person, rng: np.random.Generator) -> np.ndarr
 
 
 def _strands(rng: np.random.Generator) -> np.ndarray:
-    """Streaks that run down the canvas, 0 to 1."""
+    """Vertical streaks on the canvas, 0 to 1."""
     noise_hw = rng.standard_normal((HEIGHT_PX // 32, WIDTH_PX // 2)).astype(np.float32)
     streaks_hw = cv2.resize(noise_hw, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_CUBIC)
     return np.asarray(np.clip(0.5 + 0.25 * streaks_hw, 0, 1), np.float32)
 
 
 def _grain(rng: np.random.Generator, scale_px: int) -> np.ndarray:
-    """Noise of unit deviation whose specks are so many pixels wide."""
+    """Noise of unit deviation with spots of the given width in pixels."""
     noise_hw = rng.standard_normal((HEIGHT_PX // scale_px, WIDTH_PX // scale_px), np.float32)
     return np.asarray(cv2.resize(noise_hw, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_CUBIC), np.float32)
 
@@ -317,5 +324,5 @@ def _both(canvas: Canvas, centre_cm: tuple[float, float], radii_cm: tuple[float,
 
 
 def _tint(albedo_3hw: np.ndarray, mask_hw: np.ndarray, rgb: np.ndarray) -> None:
-    """Lays a colour over the canvas, in place."""
+    """Blends a colour into the canvas, in place."""
     albedo_3hw += np.clip(mask_hw, 0, 1) * (rgb.reshape(3, *rgb.shape[1:] or (1, 1)) - albedo_3hw)

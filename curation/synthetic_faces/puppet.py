@@ -1,6 +1,6 @@
-"""The puppet: a head with eyeballs and hair put in, made to look like a person, moved and turned.
+"""The puppet: a head with added eyeballs and hair, shaped like a person, animated and turned.
 
-Letters in names: n vertices; m triangles; k columns; s points of an eyeball; l points of the hair that falls.
+Suffixes of names: n vertices; m triangles; k columns; s points of an eyeball; l points of the falling hair.
 """
 
 # NumPy's arithmetic is Any to mypy where dtypes are unknown.
@@ -21,28 +21,28 @@ from curation.synthetic_faces.shade import Mesh
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-EYE_SHARE = 0.965  # an eyeball's radius, as a share of the helper's: a true sphere would stand out between its corners
+EYE_SHARE = 0.965  # of the helper's radius: a full sphere would protrude at the corners of the eye
 PIVOT_CM = (0.0, 70.0, 6.0)  # the head turns about this point of the base mesh
-# What of the base mesh the picture is framed by: chin to forehead and no neck, as face detectors crop.
+# Part of the base mesh that the image is framed by: chin to forehead without the neck, as face detectors crop.
 FRAME_LOW_CM, FRAME_HIGH_CM = (-7.0, 61.8, 9.0), (7.0, 79.5, 18.0)
-ARCH_CM = 10.5  # where the middle of the dental arch lies
-GAZE_PER_UNIT_RAD = 0.5  # how far an eye has turned when its look unit is at 1
-LASHES_FROM = 0.5  # from here on a person's lashes are long enough to be drawn
+ARCH_CM = 10.5  # centre of the dental arch
+GAZE_PER_UNIT_RAD = 0.5  # rotation of an eye when its look unit is 1
+LASHES_FROM = 0.5  # lashes above this are long enough to be drawn
 
 
 @dataclass(frozen=True)
 class Model:
-    """What every picture shares: the mesh with eyeballs and locks added, and the canvas.
+    """Data shared by all images: the mesh with added eyeballs and locks, and the canvas.
 
     Attributes:
-        head: As the wheel has it.
-        canvas: Laid out for this head.
-        triangles_m3: Corners, of the head without its coarse eyes, then of left eye, right eye and locks.
+        head: The head in the wheel.
+        canvas: The canvas of this head.
+        triangles_m3: Corners: the head without its coarse eyes, then left eye, right eye and locks.
         part_m: Number of each triangle's part.
-        fixed_nk: What stays with each vertex, as Mesh has it.
+        fixed_nk: Fixed attributes of each vertex, as in Mesh.
         ball_s3: An eyeball of radius 1 that looks along z.
-        locks_l3: Hair that falls, round the base mesh, in cm.
-        frame_n: The vertices that the picture is framed by.
+        locks_l3: Falling hair round the base mesh, in cm.
+        frame_n: Vertices that the image is framed by.
     """
 
     head: Head
@@ -56,7 +56,7 @@ class Model:
 
 
 def build_model(head: Head) -> Model:
-    """Adds to the head what the wheel has not: round eyeballs, and hair that falls."""
+    """Adds to the head what the wheel lacks: round eyeballs, and falling hair."""
     ball_s3, ball_m3 = _ball()
     locks_l3, locks_m3 = _locks()
     first = np.cumsum([len(head.points_n3), len(ball_s3), len(ball_s3)]).astype(np.int32)
@@ -85,7 +85,7 @@ def _grid(rows: int, columns: int) -> np.ndarray:
 
 
 def _ball(rings: int = 13, spokes: int = 25) -> tuple[np.ndarray, np.ndarray]:
-    """A sphere of radius 1 that looks along z, with a cornea."""
+    """Sphere of radius 1 that looks along z, with a cornea."""
     off_axis, around = np.meshgrid(np.linspace(0, np.pi, rings), np.linspace(0, 2 * np.pi, spokes), indexing="ij")
     radius = 1 + 0.035 * np.exp(-((off_axis / 0.4) ** 2))
     ball_3 = np.stack([np.sin(off_axis) * np.cos(around), np.sin(off_axis) * np.sin(around), np.cos(off_axis)])
@@ -103,13 +103,13 @@ def _locks(rows: int = 14, columns: int = 61) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class Performer:
-    """A person made flesh: what all pictures of an identity share.
+    """A person with a face: everything that all images of an identity share.
 
     Attributes:
-        person: Who it is.
+        person: The identity.
         points_n3: The face at rest, in cm.
-        hair_n3: How far the hair stands off, in cm.
-        shift_3: How far this head lies from the base mesh, in cm.
+        hair_n3: Offset of the hair from the scalp, in cm.
+        shift_3: Offset of this head from the base mesh, in cm.
         skin: The painted canvas.
     """
 
@@ -132,8 +132,9 @@ def cast(model: Model, seed: int, identity: int) -> Performer:
 
 
 def _hair(model: Model, person: Person, points_n3: np.ndarray) -> np.ndarray:
-    """Lifts the scalp by the hair's volume, from the hairline on."""
+    """Offset of the scalp by the volume of the hair, from the hairline back."""
     across_n, up_n = model.fixed_nk[: len(points_n3), :2].T
+    # The offset rises smoothly from the hairline, is higher on one side of the parting, and excludes the ears.
     inside_cm = up_n - hairline(person, across_n)
     behind_n = np.clip(0.6 + across_n / 40, 0.6, 1) if person.hair.parting > 0 else np.clip(0.6 - across_n / 40, 0.6, 1)
     rise_n = np.clip((inside_cm - 0.7) / 4, 0, 1)
@@ -151,15 +152,16 @@ def pose(
     gaze_rad: np.ndarray,
     turn_rad: np.ndarray,
 ) -> Mesh:
-    """Moves the face, turns the eyes and the head.
+    """Applies the expression, and turns the eyes and the head.
 
     Args:
-        model: What all share.
-        performer: Whose face it is.
-        units: Face units and their weights.
-        gaze_rad: How far the eyes look to the head's left, and up.
-        turn_rad: The head's yaw (to its left), pitch (down) and roll.
+        model: Data shared by all images.
+        performer: The performer.
+        units: Weights by face unit.
+        gaze_rad: Rotation of the eyes to the head's left, and up.
+        turn_rad: Yaw (to the head's left), pitch (down) and roll of the head.
     """
+    # Expression first, then hair; eyeballs and locks are separate meshes that are appended.
     points_n3 = performer.points_n3.copy()
     model.head.units.move(points_n3, {**units, **_look(gaze_rad)})
     points_n3 += performer.hair_n3
@@ -168,6 +170,7 @@ def pose(
     eyes = [centre_3 + radius_cm * looking_s3 for centre_3, radius_cm in balls]
     whole_n3 = np.concatenate([points_n3, *eyes, model.locks_l3 + performer.shift_3])
     normals_n3 = np.concatenate([_normals(model, points_n3), looking_s3, looking_s3, _outward(model.locks_l3, AXIS_CM)])
+    # Turn everything about the pivot, which becomes the origin of camera space.
     turn_33, shown_m = _turn(turn_rad), _shown(model, performer.person)
     return Mesh(
         turn(whole_n3 - (np.array(PIVOT_CM, np.float32) + performer.shift_3), turn_33),
@@ -181,7 +184,7 @@ def pose(
 
 
 def _outward(points_n3: np.ndarray, axis_cm: float) -> np.ndarray:
-    """Level directions away from an upright axis in the middle of the head, so far before the origin."""
+    """Horizontal directions away from a vertical axis in the middle of the head, at z = axis_cm."""
     away_n3 = (points_n3 - np.array([0, 0, axis_cm], np.float32)) * np.array([1, 0, 1], np.float32)
     return away_n3 / np.linalg.norm(away_n3, axis=1, keepdims=True)
 
@@ -192,7 +195,7 @@ def _shown(model: Model, person: Person) -> np.ndarray:
 
 
 def _normals(model: Model, points_n3: np.ndarray) -> np.ndarray:
-    """Normals of the mesh; the teeth's are those of a smooth arch, for the mesh has only blocks."""
+    """Normals of the mesh; teeth get those of a smooth arch, since the mesh has only blocks."""
     normals_n3 = vertex_normals(points_n3, model.head.triangles_m3)
     teeth_m = np.isin(model.head.part_m, [PART["upper_teeth"], PART["lower_teeth"]])
     teeth_n = np.unique(model.head.triangles_m3[teeth_m])
@@ -208,7 +211,7 @@ def _eyeball(model: Model, performer: Performer, part: str) -> tuple[np.ndarray,
 
 
 def _look(gaze_rad: np.ndarray) -> dict[str, float]:
-    """What the lids do when the eyes turn."""
+    """Face units of the lids that follow the rotation of the eyes."""
     left, up = gaze_rad / GAZE_PER_UNIT_RAD
     moves = {"OutLeft": left, "InRight": left, "InLeft": -left, "OutRight": -left}
     moves |= {"UpLeft": up, "UpRight": up, "DownLeft": -up, "DownRight": -up}
@@ -216,7 +219,7 @@ def _look(gaze_rad: np.ndarray) -> dict[str, float]:
 
 
 def _turn(turn_rad: np.ndarray) -> np.ndarray:
-    """Rotation by yaw, then pitch, then roll."""
+    """Rotation matrix for yaw, then pitch, then roll."""
     (yaw_c, pitch_c, roll_c), (yaw_s, pitch_s, roll_s) = np.cos(turn_rad), np.sin(turn_rad)
     yaw_33 = np.array([[yaw_c, 0, yaw_s], [0, 1, 0], [-yaw_s, 0, yaw_c]])
     pitch_33 = np.array([[1, 0, 0], [0, pitch_c, -pitch_s], [0, pitch_s, pitch_c]])

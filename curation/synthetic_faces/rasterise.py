@@ -1,9 +1,9 @@
-"""A small software rasteriser: which triangle is seen in which pixel, and how attributes run across it.
+"""Software rasteriser: determines the visible triangle of each pixel, and interpolates attributes over it.
 
-It works in two moves, as deferred renderers do. `rasterise` only decides visibility (a z-buffer of triangle numbers and
+It works in two passes, like deferred renderers. `rasterise` determines visibility (a z-buffer of triangle numbers and
 barycentric weights); `interpolate` then gives each covered pixel any attribute: normals, colours, texture coordinates.
-Shading is plain array arithmetic for the caller, with channels first, for NumPy is fast along long rows. Letters in
-names: h, w pixels; p covered pixels in reading order; n vertices; m triangles; k channels.
+Shading is array arithmetic by the caller, with channels first, since NumPy is fast along long rows. Suffixes of names:
+h, w pixels; p covered pixels in reading order; n vertices; m triangles; k channels.
 """
 
 # NumPy's arithmetic is Any to mypy where dtypes are unknown.
@@ -19,25 +19,25 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NOTHING = -1  # the triangle number of a pixel where only the background is seen
+NOTHING = -1  # triangle number of a background pixel
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiles with numba, keeping the machine code on disk where some folder can be written."""
+    """Compiles with numba; caches the machine code on disk if a folder is writable."""
     try:
         return numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # neither __pycache__ nor the user's cache folder is writable: compile in each process
+    except RuntimeError:  # no writable cache folder: compile in each process
         return numba.njit(nogil=True)(function)
 
 
 @dataclass(frozen=True)
 class Surface:
-    """What is seen in each pixel.
+    """Visible surface of each pixel.
 
     Attributes:
         triangle_hw: int32, the number of the triangle, or NOTHING.
-        weights_hw3: float32, barycentric weights of its corners, correct in perspective.
-        depth_hw: float32, distance along the view axis; infinity where nothing is.
+        weights_hw3: float32, perspective-correct barycentric weights of its corners.
+        depth_hw: float32, distance along the view axis; infinity for the background.
     """
 
     triangle_hw: np.ndarray
@@ -46,7 +46,7 @@ class Surface:
 
     @property
     def covered_hw(self) -> np.ndarray:
-        """Where anything at all is seen."""
+        """True where a triangle is visible."""
         return self.triangle_hw != NOTHING
 
 
@@ -58,15 +58,15 @@ def rasterise(
     perspective: bool = True,
     behind_m: np.ndarray | None = None,
 ) -> Surface:
-    """Draws triangles into a z-buffer; both sides of a triangle are drawn, the nearest wins.
+    """Draws triangles into a z-buffer; both sides of a triangle are drawn, the nearest one wins.
 
     Args:
-        points_n3: x to the right and y down in pixels (pixel centres lie at halves), and depth, which grows away
-            from the eye. With `perspective` depths must be positive: a triangle behind the eye is left out.
-        triangles_m3: The corners of each triangle, as rows of points_n3.
-        size_px: Side of the square picture.
-        perspective: Whether depth came from a perspective projection. False for light and texture space.
-        behind_m: Added to the depth of each triangle, to let one surface win over another where the two meet.
+        points_n3: x to the right and y down in pixels (pixel centres are at halves), and depth, which grows away from
+            the eye. With `perspective`, depths must be positive: a triangle behind the eye is skipped.
+        triangles_m3: Corners of each triangle, as rows of points_n3.
+        size_px: Side of the square image.
+        perspective: True if the depth is from a perspective projection. False for light and texture space.
+        behind_m: Added to the depth of each triangle, so that one surface wins over another where the two meet.
     """
     triangle_hw = np.full((size_px, size_px), NOTHING, np.int32)
     weights_hw3 = np.zeros((size_px, size_px, 3), np.float32)
@@ -78,10 +78,10 @@ def rasterise(
 
 
 def interpolate(attributes_nk: np.ndarray, triangles_m3: np.ndarray, surface: Surface) -> np.ndarray:
-    """Runs attributes of vertices across the triangles that are seen.
+    """Interpolates vertex attributes over the visible triangles.
 
     Returns:
-        float32 (k, p): the covered pixels in reading order, as `picture[surface.covered_hw]` has them.
+        float32 (k, p): the covered pixels in reading order, as in `picture[surface.covered_hw]`.
     """
     covered_hw = surface.covered_hw
     corners_p3, weights_p3 = triangles_m3[surface.triangle_hw[covered_hw]], surface.weights_hw3[covered_hw]
@@ -92,30 +92,30 @@ def interpolate(attributes_nk: np.ndarray, triangles_m3: np.ndarray, surface: Su
 
 
 def turn(points_n3: np.ndarray, matrix_33: np.ndarray) -> np.ndarray:
-    """Applies a matrix to points, as `points_n3 @ matrix_33.T`, but adding up in one order on every machine.
+    """Applies a matrix to points, as `points_n3 @ matrix_33.T`, with a fixed order of summation on every machine.
 
-    A BLAS may split the work by its threads and round otherwise, and a picture's bytes are not to depend on that.
+    A BLAS may split the work by its threads and round differently; the bytes of an image must not depend on that.
     """
     x_n, y_n, z_n = points_n3.T
     return np.stack([a * x_n + b * y_n + c * z_n for a, b, c in matrix_33], axis=1)
 
 
 def vertex_normals(points_n3: np.ndarray, triangles_m3: np.ndarray) -> np.ndarray:
-    """Unit normals of vertices: the mean of the triangles around, weighted by their areas."""
+    """Unit normals of vertices: the area-weighted mean of the surrounding triangles."""
     normals_n3 = np.zeros_like(points_n3)
     _gather_normals(points_n3, triangles_m3, normals_n3)
     return normals_n3
 
 
 def sample(picture_hwk: np.ndarray, across_p: np.ndarray, down_p: np.ndarray) -> np.ndarray:
-    """Looks up a picture at places between its pixels, bilinearly; beyond its edges the edge goes on.
+    """Samples an image between its pixels, bilinearly; beyond its edges the edge is repeated.
 
-    `cv2.remap` does this for pictures, but for no more than 32,767 places in a row.
+    `cv2.remap` does the same, but for at most 32,767 positions in a row.
 
     Args:
         picture_hwk: Any number of channels.
-        across_p: Places in pixels; pixel centres lie at halves.
-        down_p: Likewise.
+        across_p: Positions in pixels; pixel centres are at halves.
+        down_p: Positions in pixels, as above.
 
     Returns:
         float32 (k, p).
@@ -126,7 +126,7 @@ def sample(picture_hwk: np.ndarray, across_p: np.ndarray, down_p: np.ndarray) ->
 
 
 @compiled
-def _fill(  # a triangle has many numbers
+def _fill(  # compiled: arrays, not objects
     points_n3: np.ndarray,
     triangles_m3: np.ndarray,
     behind_m: np.ndarray,
@@ -141,18 +141,21 @@ def _fill(  # a triangle has many numbers
         ax, ay, az = points_n3[a, 0], points_n3[a, 1], points_n3[a, 2]
         bx, by, bz = points_n3[b, 0], points_n3[b, 1], points_n3[b, 2]
         cx, cy, cz = points_n3[c, 0], points_n3[c, 1], points_n3[c, 2]
+        # Twice the signed area; zero is a degenerate triangle.
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
         if area == 0.0 or (perspective and min(az, bz, cz) <= 0.0):
             continue
+        # Bounding box, clipped to the image.
         left, right = max(int(min(ax, bx, cx) + half), 0), min(int(max(ax, bx, cx) - half), size_px - 1)
         top, bottom = max(int(min(ay, by, cy) + half), 0), min(int(max(ay, by, cy) - half), size_px - 1)
         scale = one / area
-        ux, uy = (by - cy) * scale, (cx - bx) * scale  # how the weights of a and b grow to the right and down
+        ux, uy = (by - cy) * scale, (cx - bx) * scale  # gradients of the weights of a and b
         vx, vy = (cy - ay) * scale, (ax - cx) * scale
         for row in range(top, bottom + 1):
             dx, dy = np.float32(left) + half - cx, np.float32(row) + half - cy
             u, v = dx * ux + dy * uy, dx * vx + dy * vy
             for column in range(left, right + 1):
+                # Barycentric weights are all positive inside; depth is interpolated as 1/z under perspective.
                 w = one - u - v
                 if u >= 0.0 and v >= 0.0 and w >= 0.0:
                     depth = one / (u / az + v / bz + w / cz) if perspective else u * az + v * bz + w * cz
@@ -212,10 +215,12 @@ def _gather_normals(points_n3: np.ndarray, triangles_m3: np.ndarray, normals_n3:
             points_n3[c, 1] - points_n3[a, 1],
             points_n3[c, 2] - points_n3[a, 2],
         )
+        # Add the face normal to each corner, weighted by area.
         for n in (a, b, c):  # the cross product is as long as twice the area
             normals_n3[n, 0] += uy * vz - uz * vy
             normals_n3[n, 1] += uz * vx - ux * vz
             normals_n3[n, 2] += ux * vy - uy * vx
+    # Normalise to unit length.
     for n in range(normals_n3.shape[0]):
         length = np.sqrt(normals_n3[n, 0] ** 2 + normals_n3[n, 1] ** 2 + normals_n3[n, 2] ** 2)
         for k in range(3):

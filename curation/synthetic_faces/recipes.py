@@ -1,7 +1,7 @@
-"""What a face does when it feels: seven labels as recipes of ARKit's face units.
+"""Expressions: the seven labels as combinations of ARKit's face units.
 
-The recipes follow the action units that Ekman and Friesen's FACS names for each emotion (Investigator's Guide, 2002),
-carried over to the units that come nearest. Each label has several takes, for people show one thing in many ways.
+They follow the action units that Ekman and Friesen's FACS lists for each emotion (Investigator's Guide, 2002), mapped
+to the nearest face units. Each label has several takes, since people express the same thing in different ways.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-Take = dict[str, tuple[float, float]]  # unit (both sides where it has sides) to its range at strength 1
+Take = dict[str, tuple[float, float]]  # range at strength 1 by unit (both sides where it has sides)
 
 LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 STRENGTH = (0.9, 2.0)
@@ -33,7 +33,7 @@ SIDED = (
     "mouthUpperUp",
     "noseSneer",
 )
-# Beyond these a unit tears the mesh or stops looking like anybody's face.
+# Above these a unit tears the mesh or no longer looks like a face.
 LIMITS = {"jawOpen": 1.0, "eyeBlink": 0.4, "eyeWide": 1.5, "mouthSmile": 1.25, "mouthFunnel": 0.9, "tongueOut": 1.0}
 LIMIT = 1.6
 
@@ -214,16 +214,17 @@ def express(label: str, rng: np.random.Generator) -> dict[str, float]:
     """Draws one performance of a label.
 
     Returns:
-        Face unit (Left and Right apart) to its weight.
+        Weights by face unit (Left and Right separate).
 
     Raises:
-        KeyError: No recipe has this label.
+        KeyError: The label is unknown.
     """
     takes = RECIPES[label]
     take = takes[rng.integers(len(takes))]
     strength = rng.uniform(*STRENGTH) if label != "neutral" else 1.0
     lopsided = rng.normal(0, 0.08)
     weights = dict.fromkeys(sorted({*take, *LOOSE}), 0.0)
+    # The chosen take at one strength, then four random units for variety.
     for unit, (least, most) in take.items():
         weights[unit] += strength * rng.uniform(least, most)
     for unit in rng.choice(LOOSE, 4, replace=False):
@@ -232,7 +233,7 @@ def express(label: str, rng: np.random.Generator) -> dict[str, float]:
 
 
 def _sides(weights: Mapping[str, float], lopsided: float, rng: np.random.Generator) -> dict[str, float]:
-    """Gives each unit its limit and its two sides, which no face moves quite alike."""
+    """Clips each unit to its limit and splits it into two slightly different sides."""
     sides = {}
     for unit, weight in weights.items():
         capped = min(weight, LIMITS.get(unit, LIMIT))

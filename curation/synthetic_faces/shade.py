@@ -1,8 +1,8 @@
-"""Materials under light: from a posed head to a picture.
+"""Materials and lighting: from a posed head to an image.
 
-The picture is drawn at twice its size and shrunk. Directions are in camera space: x right, y up, z towards the eye.
-Light is linear until the last step. Letters in names: h, w pixels; p covered pixels in reading order; n vertices; m
-triangles.
+The image is rendered at twice its size and scaled down. Directions are in camera space: x right, y up, z towards the
+eye. Light is linear until the last step. Suffixes of names: h, w pixels; p covered pixels in reading order; n vertices;
+m triangles.
 """
 
 # NumPy's arithmetic is Any to mypy where dtypes are unknown.
@@ -23,22 +23,22 @@ from curation.synthetic_faces.shot import OVERSAMPLE, Shot, frame
 if TYPE_CHECKING:
     from curation.synthetic_faces.identity import Person
 
-SHADOW_PX, SHADOW_CM = 176, 26.0  # the light's own picture of the head: its size, and how much of the world it holds
+SHADOW_PX, SHADOW_CM = 176, 26.0  # shadow map: its size in pixels and in space
 FOLD_SHADE = np.float32(0.35)
 SHADOW_BIAS_CM, SHADOW_SOFT_CM = np.float32(0.55), np.float32(0.3)
 SHADOW_TAPS_PX = np.array([(-0.7, -0.7), (0.7, -0.7), (-0.7, 0.7), (0.7, 0.7)], np.float32)
 IRIS_RAD, PUPIL_RAD = 0.46, 0.17
 TEETH_GAPS_CM = np.array([[0.0], [0.84], [1.5], [2.1], [2.5], [2.75], [2.95]], np.float32)
 WET = [PART[name] for name in ("left_eye", "right_eye", "mouth", "tongue", "upper_teeth", "lower_teeth")]
-SOFT = np.tile(np.array([[0.3], [0.16], [0.12]], np.float32), len(PART))  # how far light creeps round, a part a column
+SOFT = np.tile(np.array([[0.3], [0.16], [0.12]], np.float32), len(PART))  # wrap of diffuse light by part (column)
 SOFT[:, WET] = 0.5
 DIFFUSE = np.float32(0.62)
-GLOSS = np.full(len(PART), 18, np.float32)  # Phong's exponent, a part an entry
+GLOSS = np.full(len(PART), 18, np.float32)  # Phong exponent by part
 GLOSS[[PART["left_eye"], PART["right_eye"]]] = 160
-MIDDLE = np.float32(0.5)  # the grey that contrast turns about
-CASTS = np.isin(np.arange(len(PART)), [PART["skin"], PART["body"], PART["locks"]])  # a shadow; the rest lies within
+MIDDLE = np.float32(0.5)  # pivot of the contrast
+CASTS = np.isin(np.arange(len(PART)), [PART["skin"], PART["body"], PART["locks"]])  # shadows; other parts are inside
 NO_SHADE_CM = np.float32(99)
-# Eyes give way to lids, and the mouth to lips, where a strong expression drives the one through the other.
+# Depth offsets: lids win over eyes, and lips over the mouth, where a strong expression makes them intersect.
 BEHIND_CM = np.zeros(len(PART), np.float32)
 BEHIND_CM[[PART["left_eye"], PART["right_eye"], PART["socket"], PART["mouth"]]] = 0.3, 0.3, 0.4, 0.1
 # Columns of Mesh.fixed_nk.
@@ -47,17 +47,17 @@ ACROSS, UP, BASE = 0, 1, slice(2, 5)
 
 @dataclass(frozen=True)
 class Mesh:
-    """A posed head, ready to draw.
+    """A posed head, ready to render.
 
     Attributes:
         points_n3: In cm, camera space, the pivot of the head at the origin.
         normals_n3: Unit normals, camera space.
         triangles_m3: Corners.
         part_m: Number of each triangle's part.
-        fixed_nk: What stays with a vertex: its canvas place in cm (2), and its place on the base mesh in cm (3); for an
-            eye, the direction from its centre.
-        turn_33: The head's rotation, for directions that are fixed to it.
-        face_n: The vertices that the picture is framed by.
+        fixed_nk: Fixed attributes of a vertex: its position on the canvas (2) and on the base mesh (3), both in cm;
+            for an eye, the direction from its centre.
+        turn_33: Rotation of the head, for directions that are fixed to it.
+        face_n: Vertices that the image is framed by.
     """
 
     points_n3: np.ndarray
@@ -71,12 +71,12 @@ class Mesh:
 
 @dataclass(frozen=True)
 class Look:
-    """What a performer's surface looks like in one picture.
+    """Appearance of a performer's surface in one image.
 
     Attributes:
-        person: Who it is.
-        paint_hw4: The canvas: colour, and how strongly it shines.
-        folded_hw3: The canvas: depth of folds, and how steeply the skin rises round the head and upwards.
+        person: The identity.
+        paint_hw4: The canvas: colour, and strength of shine.
+        folded_hw3: The canvas: depth of folds, and slope of the skin round the head and upwards.
     """
 
     person: Person
@@ -85,7 +85,7 @@ class Look:
 
 
 def shoot(mesh: Mesh, look: Look, shot: Shot, rng: np.random.Generator) -> np.ndarray:
-    """Takes the picture: uint8 (size, size, 3), blue first as OpenCV writes it."""
+    """Renders the image: uint8 (size, size, 3), BGR as for OpenCV."""
     size_px = shot.background_hw3.shape[0]
     screen_n3, px_per_cm = frame(mesh.points_n3, mesh.face_n, shot)
     surface = rasterise(screen_n3, mesh.triangles_m3, size_px, behind_m=BEHIND_CM[mesh.part_m])
@@ -97,10 +97,11 @@ def shoot(mesh: Mesh, look: Look, shot: Shot, rng: np.random.Generator) -> np.nd
 
 
 def occlusion(surface: Surface, px_per_cm: float) -> np.ndarray:
-    """How open each pixel lies to the sky, 1 to about 0: what lies deeper than its surroundings gets less light."""
+    """Ambient occlusion of each pixel, 1 (open) to about 0: points deeper than their surroundings get less light."""
     farthest = np.float32(surface.depth_hw[surface.covered_hw].max())
     depth_hw = np.minimum(surface.depth_hw, farthest)
     open_hw = np.ones_like(depth_hw)
+    # Two scales: small hollows such as nostrils, and large ones such as eye sockets.
     for radius_cm, reach_cm, strength in ((0.5, 0.6, 0.6), (1.6, 2.4, 0.5)):
         radius_px = 2 * max(1, round(radius_cm * px_per_cm)) + 1
         hollow_hw = depth_hw - cv2.blur(depth_hw, (radius_px, radius_px), borderType=cv2.BORDER_REPLICATE)
@@ -110,18 +111,22 @@ def occlusion(surface: Surface, px_per_cm: float) -> np.ndarray:
 
 def _lit(mesh: Mesh, look: Look, shot: Shot, surface: Surface, open_p: np.ndarray) -> np.ndarray:
     """Light that leaves each covered pixel (3, p)."""
+    # Interpolate all vertex attributes over the visible surface.
     attributes_nk = np.concatenate([mesh.normals_n3, mesh.points_n3, mesh.fixed_nk], axis=1)
     attributes_kp = interpolate(attributes_nk, mesh.triangles_m3, surface)
     points_3p, fixed_kp = attributes_kp[3:6], attributes_kp[6:]
     part_p = mesh.part_m[surface.triangle_hw[surface.covered_hw]]
+    # Material and bump-mapped normal of each pixel.
     albedo_3p, shine_p, slope_2p = _materials(part_p, fixed_kp, look, shot)
     normal_3p = _bump(_unit(attributes_kp[:3]), slope_2p, fixed_kp[ACROSS], mesh.turn_33)
+    # Ambient, key and fill light times albedo; the key light is shadowed.
     key_p = _seen_by_light(mesh, shot.key_3, points_3p) * (0.35 + 0.65 * open_p)
     light_3p = albedo_3p * (
         _ambient(normal_3p, shot) * open_p
         + _diffuse(normal_3p, shot.key_3, part_p) * key_p * shot.key_rgb[:, None]
         + _diffuse(normal_3p, shot.fill_3, part_p) * open_p * shot.fill_rgb[:, None]
     )
+    # Add the highlight of the key light, which has the colour of the light.
     view_3p = _unit(np.array([[0], [0], [shot.distance_cm]], np.float32) - points_3p)
     gloss_p = _specular(normal_3p, shot.key_3, view_3p, GLOSS[part_p]) * shine_p * key_p
     return light_3p + gloss_p * shot.key_rgb[:, None]
@@ -133,7 +138,7 @@ def _unit(vectors_3p: np.ndarray) -> np.ndarray:
 
 
 def _dot(first_3p: np.ndarray, second_3p: np.ndarray) -> np.ndarray:
-    """Products of vectors; one of them may be a single direction (3)."""
+    """Dot products; one operand may be a single direction (3)."""
     return first_3p[0] * second_3p[0] + first_3p[1] * second_3p[1] + first_3p[2] * second_3p[2]
 
 
@@ -143,7 +148,7 @@ def _ambient(normal_3p: np.ndarray, shot: Shot) -> np.ndarray:
 
 
 def _diffuse(normal_3p: np.ndarray, direction_3: np.ndarray, part_p: np.ndarray) -> np.ndarray:
-    """Lambert's law, wrapped round the terminator: light that enters skin comes out beside, red the farthest."""
+    """Lambert's law, wrapped round the terminator: light that enters skin leaves beside it, red the farthest."""
     soft_3p = SOFT[:, part_p]
     return np.clip((_dot(normal_3p, direction_3) + soft_3p) / (1 + soft_3p), 0, 1) * DIFFUSE
 
@@ -154,7 +159,7 @@ def _specular(
     view_3p: np.ndarray,
     exponent_p: np.ndarray,
 ) -> np.ndarray:
-    """Blinn and Phong's highlight, normalised, with Schlick's Fresnel term."""
+    """Normalised Blinn-Phong highlight with Schlick's Fresnel term."""
     half_3p = _unit(view_3p + direction_3[:, None])
     sharp_p = np.clip(_dot(normal_3p, half_3p), 0, 1) ** exponent_p
     grazing_p = 1 - np.clip(_dot(view_3p, half_3p), 0, 1)
@@ -164,16 +169,19 @@ def _specular(
 
 
 def _seen_by_light(mesh: Mesh, key_3: np.ndarray, points_3p: np.ndarray) -> np.ndarray:
-    """Which points the key light reaches, 0 to 1, softly: a second, smaller z-buffer seen from the light."""
+    """Visibility of points from the key light, 0 to 1 with soft edges: a shadow map."""
+    # Axes of the light's view, scaled to pixels of the map; depth stays in cm.
     side_3 = np.cross(np.array([0, 1, 0], np.float32), key_3)
     side_3 /= np.linalg.norm(side_3)
     scale_3 = np.array([SHADOW_PX / SHADOW_CM, -SHADOW_PX / SHADOW_CM, 1], np.float32)
     to_map_33 = np.stack([side_3, np.cross(key_3, side_3), -key_3]).astype(np.float32) * scale_3[:, None]
     middle_3 = np.array([SHADOW_PX / 2, SHADOW_PX / 2, 0], np.float32)
     seen_n3 = turn(mesh.points_n3, to_map_33) + middle_3
+    # Depth of the nearest shadow caster in each pixel of the map.
     casting_m3 = mesh.triangles_m3[CASTS[mesh.part_m]]
     depth_hw = rasterise(seen_n3, casting_m3, SHADOW_PX, perspective=False).depth_hw
     depth_hw1 = np.minimum(depth_hw, NO_SHADE_CM)[..., None]
+    # A point is lit if nothing is nearer to the light; average over four taps for soft edges.
     across_p, down_p, depth_p = (turn(points_3p.T, to_map_33) + middle_3).T
     seen_p = np.zeros_like(depth_p)
     for dx, dy in SHADOW_TAPS_PX:
@@ -189,6 +197,7 @@ def _bump(
     turn_33: np.ndarray,
 ) -> np.ndarray:
     """Tilts normals by the slope of the canvas's relief."""
+    # The slope round the head acts along the tangent of the cylinder, the other one along its axis.
     angle_p = across_p / np.float32(RADIUS_CM)
     cos_p, sin_p = np.cos(angle_p) * slope_2p[0], np.sin(angle_p) * slope_2p[0]
     tilt_3p = turn_33[:, :1] * cos_p - turn_33[:, 2:] * sin_p + turn_33[:, 1:2] * slope_2p[1]
@@ -198,10 +207,10 @@ def _bump(
 def _materials(
     part_p: np.ndarray, fixed_kp: np.ndarray, look: Look, shot: Shot
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Albedo (3, p), shine (p) and slope of the relief (2, p), of whatever is seen in each pixel."""
+    """Albedo (3, p), shine (p) and slope of the relief (2, p) of the material in each pixel."""
     across_p, down_p = to_px(fixed_kp[ACROSS], fixed_kp[UP])
     paint_4p, fold_3p = sample(look.paint_hw4, across_p, down_p), sample(look.folded_hw3, across_p, down_p)
-    paint_4p *= 1 - FOLD_SHADE * np.clip(fold_3p[0], 0, 1)  # dirt and shade gather in a fold
+    paint_4p *= 1 - FOLD_SHADE * np.clip(fold_3p[0], 0, 1)  # folds are darker
     for name, (paint_of, shine) in MATERIALS.items():
         here_p = np.flatnonzero(part_p == PART[name])
         if len(here_p):
@@ -215,7 +224,7 @@ def _column(*rgb: float) -> np.ndarray:
 
 
 def _eye(toward_3p: np.ndarray, person: Person, _shot: Shot) -> np.ndarray:
-    """White that darkens towards the corners, an iris with streaks and a dark rim, a pupil."""
+    """Eye colour: white that darkens towards the corners, an iris with streaks and a dark rim, a pupil."""
     x_p, y_p, z_p = _unit(toward_3p)
     angle_p = np.arccos(np.clip(z_p, -1, 1))
     white_3p = _column(0.72, 0.66, 0.63) * (1 - 0.25 * np.clip((angle_p - 0.5) / 0.8, 0, 1))
@@ -227,7 +236,7 @@ def _eye(toward_3p: np.ndarray, person: Person, _shot: Shot) -> np.ndarray:
 
 
 def _teeth(base_3p: np.ndarray, gum_p: np.ndarray) -> np.ndarray:
-    """Teeth with gaps between them, dimmer towards the back, and gums."""
+    """Tooth colour with gaps between the teeth, dimmer towards the back, and gums."""
     gaps_p = np.exp(-(((np.abs(base_3p[0]) - TEETH_GAPS_CM) / 0.06) ** 2)).sum(axis=0)
     tooth_3p = _column(0.78, 0.72, 0.60) * (1 - 0.45 * gaps_p)
     gum_3p = _column(0.42, 0.13, 0.13)
@@ -235,7 +244,7 @@ def _teeth(base_3p: np.ndarray, gum_p: np.ndarray) -> np.ndarray:
 
 
 def _depth(base_3p: np.ndarray, from_cm: float, fading_cm: float) -> np.ndarray:
-    """How much light finds its way into the mouth."""
+    """Share of light that reaches a depth of the mouth."""
     return np.exp(-np.clip(from_cm - base_3p[2], 0, None) / np.float32(fading_cm))
 
 
@@ -248,7 +257,7 @@ def _lower_teeth(base_3p: np.ndarray, _person: Person, _shot: Shot) -> np.ndarra
 
 
 def _mouth(base_3p: np.ndarray, person: Person, _shot: Shot) -> np.ndarray:
-    """The inside of the lips near the front, darkness farther back."""
+    """Colour of the mouth: inner lips near the front, darkness farther back."""
     return _depth(base_3p, 14.6, 1.4) * (0.5 * person.lips_rgb[:, None] + _column(0.12, 0.03, 0.03))
 
 
@@ -257,7 +266,7 @@ def _tongue(base_3p: np.ndarray, _person: Person, _shot: Shot) -> np.ndarray:
 
 
 def _socket(_base_3p: np.ndarray, person: Person, _shot: Shot) -> np.ndarray:
-    """The wet rims of the lids and the corner of the eye."""
+    """Colour of the wet rims of the lids and the corner of the eye."""
     return person.skin_rgb[:, None] * _column(0.55, 0.3, 0.3)
 
 
@@ -266,19 +275,19 @@ def _lash(_base_3p: np.ndarray, person: Person, _shot: Shot) -> np.ndarray:
 
 
 def _body(base_3p: np.ndarray, person: Person, shot: Shot) -> np.ndarray:
-    """Clothes up to the collar, skin above it."""
+    """Colour of clothes up to the collar, of skin above it."""
     cloth_p = np.clip((58.2 - 0.1 * base_3p[2] - base_3p[1]) / 0.2, 0, 1)
     return person.skin_rgb[:, None] + cloth_p * (shot.cloth_rgb - person.skin_rgb)[:, None]
 
 
 def _locks(base_3p: np.ndarray, person: Person, _shot: Shot) -> np.ndarray:
-    """Hair that falls beside the neck, in strands."""
+    """Colour of the hair that falls beside the neck, in strands."""
     round_p = np.arctan2(base_3p[0], base_3p[2] - np.float32(AXIS_CM))
     wave_p = np.sin(61 * round_p + 0.6 * np.sin(base_3p[1])) + np.sin(23 * round_p + 1.7) + np.sin(131 * round_p)
     return person.hair_rgb[:, None] * (0.75 + 0.2 * wave_p)
 
 
-# Part to the painter of its colour (from its place on the base mesh), and how strongly it shines; skin has a canvas.
+# Colour function (of the position on the base mesh) and strength of shine of each part; skin has a canvas.
 MATERIALS = {
     "left_eye": (_eye, 1.6),
     "right_eye": (_eye, 1.6),
@@ -294,12 +303,12 @@ MATERIALS = {
 
 
 def _develop(light_hw3: np.ndarray, shot: Shot, rng: np.random.Generator) -> np.ndarray:
-    """Exposes, softens, shrinks, adds grain, and turns linear light into 8-bit sRGB."""
+    """Exposes, blurs, scales down, adds grain, and converts linear light to 8-bit sRGB."""
     if shot.blur_px:
         light_hw3 = cv2.GaussianBlur(light_hw3, (0, 0), shot.blur_px * OVERSAMPLE)
     size_px = light_hw3.shape[0] // OVERSAMPLE
     small_hw3 = cv2.resize(light_hw3, (size_px, size_px), interpolation=cv2.INTER_AREA) * np.float32(shot.exposure)
-    toned_hw3 = 1 - np.exp(-np.float32(1.5) * np.clip(small_hw3, 0, None))  # a film's shoulder: highlights roll off
+    toned_hw3 = 1 - np.exp(-np.float32(1.5) * np.clip(small_hw3, 0, None))  # like film: highlights roll off
     display_hw3 = (toned_hw3 ** np.float32(1 / 2.2) - MIDDLE) * np.float32(shot.contrast) + MIDDLE
     display_hw3 += np.float32(shot.noise) * rng.standard_normal(display_hw3.shape, np.float32)
     return np.ascontiguousarray((np.clip(display_hw3, 0, 1) * 255 + np.float32(0.5)).astype(np.uint8)[..., ::-1])

@@ -1,6 +1,6 @@
-"""The camera and the lamps: where they stand, and what the lens makes of it.
+"""Camera and lights of an image: position, exposure, lens.
 
-Directions are in camera space: x right, y up, z towards the eye. Letters in names: h, w pixels; n vertices.
+Directions are in camera space: x right, y up, z towards the eye. Suffixes of names: h, w pixels; n vertices.
 """
 
 from __future__ import annotations
@@ -10,26 +10,26 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-OVERSAMPLE = 2  # pictures are drawn larger by this, and shrunk
+OVERSAMPLE = 2  # images are rendered at this multiple, then scaled down
 
 
 @dataclass(frozen=True)
 class Shot:
-    """Where the camera stands and how the scene is lit.
+    """Position of the camera and lighting of the scene.
 
     Attributes:
         distance_cm: From the camera to the axis that the head turns about.
-        fill: Share of the picture's height that the face fills, chin to forehead.
-        offset: How far the face lies off the middle, to the right and down, as shares of the picture.
+        fill: Share of the image's height that the face fills, chin to forehead.
+        offset: Offset of the face from the centre, to the right and down, as shares of the image.
         key_3: Direction of the brightest light.
-        key_rgb: Its strength and colour; so for the others, linear.
+        key_rgb: Its strength and colour, linear, as for the other lights.
         fill_3: Direction of the light that fills the shadows.
         fill_rgb: See key_rgb.
-        sky_rgb: Light from above that comes from nowhere in particular.
-        ground_rgb: The same from below.
-        exposure: What all light is multiplied by.
+        sky_rgb: Ambient light from above.
+        ground_rgb: Ambient light from below.
+        exposure: Factor on all light.
         contrast: About 1.
-        background_hw3: What is behind the head, drawn larger than the picture by OVERSAMPLE.
+        background_hw3: Background, larger than the image by OVERSAMPLE.
         cloth_rgb: Albedo of the clothes.
         blur_px: Deviation of the blur; 0 is sharp.
         noise: Deviation of the grain, where 1 is white.
@@ -53,7 +53,7 @@ class Shot:
 
 
 def draw_shot(size_px: int, rng: np.random.Generator) -> Shot:
-    """Draws camera and light: most sets are lit from the front and above, some are moody."""
+    """Draws camera and lights: most scenes are lit from the front and above, some have low-key light."""
     azimuth, elevation = np.radians(np.clip(rng.normal(0, 40), -80, 80)), np.radians(rng.uniform(-5, 55))
     moody = rng.random() < 0.2  # noqa: PLR2004  # one in five
     key, fill, sky = rng.uniform(1.6, 2.6), rng.uniform(0.1, 0.7), rng.uniform(0.25, 0.6)
@@ -88,7 +88,7 @@ def _warmth(warmth: float) -> np.ndarray:
 
 
 def _background(size_px: int, rng: np.random.Generator) -> np.ndarray:
-    """Something out of focus behind the head."""
+    """An out-of-focus background."""
     coarse_443 = rng.uniform(0.05, 0.7) * np.exp(rng.uniform(0, 0.7) * rng.standard_normal((4, 4, 1)))
     coarse_443 = coarse_443 * np.exp(0.12 * rng.standard_normal((4, 4, 3)))
     return np.asarray(
@@ -97,18 +97,19 @@ def _background(size_px: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def frame(points_n3: np.ndarray, face_n: np.ndarray, shot: Shot) -> tuple[np.ndarray, float]:
-    """Projects points so that the face, chin to forehead, fills the share of the height that the shot asks for.
+    """Projects points so that the face, chin to forehead, fills the share of the height given by the shot.
 
     Args:
         points_n3: In cm, camera space.
-        face_n: The points that are the face.
-        shot: Where the camera stands.
+        face_n: Points of the face.
+        shot: Position of the camera.
 
     Returns:
         Points in pixels with depth in cm, for `rasterise`; and pixels a centimetre at the face.
     """
     size_px = shot.background_hw3.shape[0]
     depth_n = shot.distance_cm - points_n3[:, 2]
+    # Perspective division, then scale and centre by the bounding box of the face.
     flat_n2 = points_n3[:, :2] * np.array([1, -1], np.float32) / depth_n[:, None]
     low_2, high_2 = flat_n2[face_n].min(axis=0), flat_n2[face_n].max(axis=0)
     scale = shot.fill * size_px / (high_2[1] - low_2[1])

@@ -28,7 +28,7 @@ def plant(folder, count=6, labels=("happy", "sad"), seed=0):
 
 
 def reasons(root, source):
-    """What the quarantine says, file to reason."""
+    """Reasons in the quarantine, by file."""
     with (root / "quarantine" / "faces" / source / "reasons.csv").open(encoding="utf-8") as file:
         return {row["file"]: row["reason"] for row in csv.DictReader(file)}
 

@@ -1,4 +1,4 @@
-"""Samples come in once, whole and safely; what is refused says why."""
+"""Samples are ingested once, completely and safely; refusals have a reason."""
 
 import errno
 import io
@@ -17,7 +17,7 @@ from tests.curation.planted import PARAMS, picture, plant, reasons, state
 
 
 def test_samples_come_in_once(root, tmp_path):
-    """Again on the same path adds nothing, says so, and writes nothing."""
+    """Repeating it with the same path adds nothing, reports that, and writes nothing."""
     folder = plant(tmp_path / "Лица актёров 1")
     first = ingest(folder, root, "faces", PARAMS)
     before = state(root)
@@ -31,7 +31,7 @@ def test_samples_come_in_once(root, tmp_path):
 
 
 def test_more_samples_go_to_a_shard_of_their_own(root, tmp_path):
-    """What was written is never written again."""
+    """Written files are never written again."""
     folder = plant(tmp_path / "set")
     ingest(folder, root, "faces", PARAMS)
     shard = root / "datasets/faces/set/shard-000000.tar"
@@ -74,7 +74,7 @@ def test_faults_are_refused_with_their_reasons(root, tmp_path):
     assert reasons(root, "set") == {
         "bored/ö 1.jpg": "has the unknown label 'bored'",
         "happy/cut.jpg": "is truncated or damaged",
-        "happy/text.png": "is no picture",
+        "happy/text.png": "is not an image",
         "sad/empty.jpg": "is empty",
         "sad/link.jpg": "leads out of the folder",
     }
@@ -85,7 +85,7 @@ def test_faults_are_refused_with_their_reasons(root, tmp_path):
     assert state(folder) == before
 
 
-def test_a_mended_file_leaves_the_quarantine(root, tmp_path):
+def test_a_fixed_file_leaves_the_quarantine(root, tmp_path):
     """Once the label is known; the others stay, and so does another file of that name."""
     folder = plant(tmp_path / "set")
     picture(folder / "bored/1.jpg", 5)
@@ -120,7 +120,7 @@ def test_a_read_only_folder_is_fine(root, tmp_path):
         (lambda folder: plant(folder / "one", labels=("happy",)), "one class only"),
         (lambda folder: plant(plant(folder.parent / "a" / "b").parent / "c").parent, "none of 24.*b/happy/00.jpg"),
         (lambda folder: (folder / "angry").mkdir() or folder / "angry", "nothing found"),
-        (lambda folder: folder.parent, "holds this checkout"),
+        (lambda folder: folder.parent, "contains this checkout"),
         (lambda folder: folder.parent / "checkout" / "datasets" / "faces", "lies in datasets/"),
     ],
 )
@@ -170,9 +170,9 @@ def test_fer2013_as_a_csv_gives_the_pictures_of_the_folders(root, tmp_path):
     pixels = {row: np.asarray(Image.open(io.BytesIO(data))).tobytes() for row, data in read_bytes(root, "faces", rows)}
     rows["pixels"] = pd_series(pixels, rows)
 
-    said = [set(map(tuple, part[["label", "split", "pixels"]].to_numpy())) for _, part in rows.groupby("source")]
-    assert said[0] == said[1]
-    assert len(said[0]) == 18
+    output = [set(map(tuple, part[["label", "split", "pixels"]].to_numpy())) for _, part in rows.groupby("source")]
+    assert output[0] == output[1]
+    assert len(output[0]) == 18
     assert rows.loc[rows["source"] == "csv", "votes"].tolist() == [[0.0, 8 / 9, 1 / 9, 0.0]] * 18
 
 
@@ -208,11 +208,13 @@ def test_people_stay_unnamed(root, tmp_path):
     result = ingest(folder, root, "faces", PARAMS, layout="{label}/{performer}/*")
     keys = root / "keys" / "faces.csv"
     written = [file for file in root.rglob("*") if file != keys]
-    said = result.summary() + repr(result) + " ".join(map(str, written))
-    said += " ".join(file.read_text(encoding="latin-1") for file in written if file.suffix != ".tar" and file.is_file())
+    output = result.summary() + repr(result) + " ".join(map(str, written))
+    output += " ".join(
+        file.read_text(encoding="latin-1") for file in written if file.suffix != ".tar" and file.is_file()
+    )
     rows = read_index(root, "faces", PARAMS)
 
-    assert not any(name in said.casefold() for name in ("quill", "xander", "ptolemy"))
+    assert not any(name in output.casefold() for name in ("quill", "xander", "ptolemy"))
     assert "quill" in keys.read_text(encoding="utf-8")
     assert stat.S_IMODE(keys.stat().st_mode) == 0o600
     assert rows["performer"].nunique() == 3
@@ -221,22 +223,22 @@ def test_people_stay_unnamed(root, tmp_path):
 
 
 def test_an_empty_folder_of_a_person_is_not_named(root, tmp_path):
-    """The message says under which label it lies."""
+    """The message has its current label."""
     folder = plant(tmp_path / "cast")
     (folder / "happy" / "Zoe Quill").mkdir()
 
-    with pytest.raises(DataError, match=r"nothing in: happy/\.\.\.") as caught:
+    with pytest.raises(DataError, match=r"these are empty: happy/\.\.\.") as caught:
         ingest(folder, root, "faces", PARAMS, layout="{label}/{performer}/*")
     assert "Quill" not in str(caught.value)
 
 
-def test_without_groups_it_says_that_scores_will_flatter(root, tmp_path):
+def test_without_groups_it_warns_of_optimistic_scores(root, tmp_path):
     """Each picture is a group of its own."""
     assert "scores will flatter" in ingest(plant(tmp_path / "set"), root, "faces", PARAMS).summary()
 
 
-def test_too_few_groups_are_a_problem_that_is_told(root, tmp_path):
-    """The samples are in; what lacks is said with what to do."""
+def test_too_few_groups_are_reported(root, tmp_path):
+    """The samples are ingested; the missing ones are reported with a remedy."""
     for label, name in itertools.product(("happy", "sad"), ("Ann", "Bob")):
         picture(tmp_path / "cast" / label / name / "1.png", len(label + name))
     result = ingest(tmp_path / "cast", root, "faces", PARAMS, layout="{label}/{performer}/*")
@@ -247,7 +249,7 @@ def test_too_few_groups_are_a_problem_that_is_told(root, tmp_path):
 
 
 def test_real_samples_replace_the_starter(root, tmp_path):
-    """Its folder and its rows in splits.csv go, and it says so; from then on the starter is refused."""
+    """Its folder and its rows in splits.csv are removed, which is reported; from then on the starter is refused."""
     ingest(plant(tmp_path / "drawn"), root, "faces", PARAMS, source="starter", starter=True, licence="CC0")
     result = ingest(plant(tmp_path / "real", seed=50), root, "faces", PARAMS)
 
@@ -268,7 +270,7 @@ def test_refused_samples_do_not_replace_the_starter(root, tmp_path):
     assert len(read_index(root, "faces", PARAMS)) == 12
 
 
-def test_a_full_disk_is_told_before_anything_is_written(root, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_before_anything_is_written(root, tmp_path, monkeypatch):
     """By the size of the files."""
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr("curation.intake.intake.shutil.disk_usage", lambda _: usage)
@@ -291,17 +293,17 @@ def test_unknown_labels_have_one_remedy(root, tmp_path):
     assert (root / "quarantine/faces/set/reasons.csv").read_text(encoding="utf-8").count(line) == 2
 
 
-def test_what_are_no_labels_at_all_is_said_in_few_lines(root, tmp_path):
+def test_folders_without_any_label_are_reported_in_few_lines(root, tmp_path):
     """Folders by person: the hint is the layout."""
     folder = plant(tmp_path / "cast", 1, labels=[f"Person {number}" for number in range(40)])
-    said = ingest(folder, root, "faces", PARAMS).summary()
+    output = ingest(folder, root, "faces", PARAMS).summary()
 
-    assert "--layout" in said
-    assert "28 more reasons" in said
-    assert len(said.splitlines()) < 20
+    assert "--layout" in output
+    assert "28 more reasons" in output
+    assert len(output.splitlines()) < 20
 
 
-def test_a_disk_that_fills_up_is_said_in_words(root, tmp_path, monkeypatch):
+def test_a_disk_that_fills_up_is_reported_with_a_remedy(root, tmp_path, monkeypatch):
     """With what to do, and nothing half done is left."""
 
     def full(*_):
@@ -310,7 +312,7 @@ def test_a_disk_that_fills_up_is_said_in_words(root, tmp_path, monkeypatch):
     monkeypatch.setattr("curation.store.shards.sync_and_replace", full)
     with pytest.raises(DataError, match="No space left") as caught:
         ingest(plant(tmp_path / "set"), root, "faces", PARAMS)
-    assert "make room" in caught.value.remedy
+    assert "free space" in caught.value.remedy
     assert not state(root)
 
 
@@ -327,7 +329,7 @@ def test_pixels_of_a_table_are_let_go(root, tmp_path, monkeypatch):
 
 
 def test_a_damaged_source_json_is_an_error(root, tmp_path):
-    """It says how to bring it back."""
+    """The remedy is the command that restores it."""
     ingest(plant(tmp_path / "set"), root, "faces", PARAMS)
     (root / "datasets/faces/set/source.json").write_text("{", encoding="utf-8")
 

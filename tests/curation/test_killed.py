@@ -25,7 +25,7 @@ def die_before(step):
 
 
 def run(act, step):
-    """Runs an act in a process of its own that dies before a step; says whether it came to the end."""
+    """Runs a function in a process of its own that dies before a step; returns whether it reached the end."""
     child = os.fork()
     if child == 0:
         die_before(step)

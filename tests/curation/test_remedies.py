@@ -1,4 +1,4 @@
-"""Whoever follows what a refusal says gets what it promises: the param that it names keeps what the check dropped."""
+"""The remedy of a refusal works: changing the param that it names keeps what the check dropped."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ SCRIPTS = {
 
 @pytest.mark.parametrize("fault", SCRIPTS)
 def test_following_the_remedy_of_a_script_helps(tmp_path, fault):
-    """Of works; two failures of one work are told at once, for changing one of two params keeps nothing."""
+    """Of documents; two failures of one are reported at once, since changing one of two params keeps nothing."""
     reason, (draw, wanted) = fault.partition(",")[0], SCRIPTS[fault]
     folder = plant(tmp_path / "given", 4, first=70)
     for number in range(6):

@@ -1,4 +1,4 @@
-"""A packed set of texts: bytes one after another, and a row that says where each lies."""
+"""A packed set of texts: concatenated bytes, and a row with the position of each."""
 
 import numpy as np
 import pandas as pd

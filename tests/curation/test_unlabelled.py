@@ -28,7 +28,7 @@ def cleaned(root, samples):
 
 
 @pytest.mark.parametrize(("name", "none"), [("unlabelled", True), ("Unlabeled", True), ("happy", False), ("", False)])
-def test_a_word_says_that_there_is_no_label(name, none):
+def test_some_words_mark_a_missing_label(name, none):
     """In both spellings and any case; an empty name is a mistake, no word."""
     assert says_none(name, ["happy"]) is none
 
@@ -49,7 +49,7 @@ def test_a_folder_of_them_comes_in(root, tmp_path):
 
 
 def test_they_come_in_by_themselves_too(root, tmp_path):
-    """What is one class of the labelled ones stays an error."""
+    """A folder that is one class of the labelled ones stays an error."""
     ingest(plant(tmp_path / "set"), root, "faces", PARAMS)
     alone = ingest(plant(tmp_path / "more", labels=("unlabelled",), seed=9), root, "faces", PARAMS)
 
@@ -110,7 +110,7 @@ def test_the_set_takes_none_of_a_tested_group(tmp_path):
 
 
 def test_of_many_as_many_are_drawn_as_have_a_label(tmp_path):
-    """Or as params say: a day's frames would have a student learn for days. By the seed; each with its own picture."""
+    """Or a limit from params: a day's frames would have a student train for days. By the seed; each with its image."""
     made = cleaned(tmp_path, [*photos(20), *without_label(*range(100, 140))])
 
     def drawn(**params):

@@ -1,4 +1,4 @@
-"""What others wrote into a cell stays text in a spreadsheet, and comes back unchanged."""
+"""Foreign cell content stays text in a spreadsheet, and is read back unchanged."""
 
 import csv
 

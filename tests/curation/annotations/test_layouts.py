@@ -1,4 +1,4 @@
-"""How samples lie is found out, or told."""
+"""The layout of samples is detected, or given."""
 
 import unicodedata
 
@@ -21,7 +21,7 @@ def plant(folder, *names):
 
 
 def seen(listing):
-    """What matters of each candidate."""
+    """The relevant fields of each candidate."""
     return [(one.path, one.label, one.split, one.performer, one.group) for one in listing.candidates]
 
 
@@ -46,12 +46,12 @@ def test_split_folders_are_found_out(tmp_path, given, meant):
 
 
 def test_a_lone_train_folder_parts_nothing(tmp_path):
-    """Its samples are dealt out, which is said; a lone test folder is kept as one."""
+    """A note reports that its samples are split; a lone test folder is kept as one."""
     train = scan(plant(tmp_path / "a", "train/happy/a.jpg", "train/sad/b.jpg"), LABELS)
     test = scan(plant(tmp_path / "b", "test/happy/a.jpg", "test/sad/b.jpg"), LABELS)
 
     assert {(one.label, one.split) for one in train.candidates} == {("happy", ""), ("sad", "")}
-    assert "dealt out" in train.notes[0]
+    assert "separates nothing" in train.notes[0]
     assert {one.split for one in test.candidates} == {"test"}
 
 
@@ -66,7 +66,7 @@ def test_a_lone_train_folder_parts_nothing(tmp_path):
         ("{label}/*/*", "sad/x/1.jpg", ("sad", "", "", "")),
     ],
 )
-def test_a_pattern_tells_the_fields_apart(tmp_path, layout, path, found):
+def test_a_pattern_distinguishes_the_fields(tmp_path, layout, path, found):
     """Fields, stars and literal parts."""
     listing = scan(plant(tmp_path, path), LABELS, layout)
 
@@ -77,7 +77,7 @@ def test_a_pattern_tells_the_fields_apart(tmp_path, layout, path, found):
     "layout",
     ["{performer}/*", "{label}/{label}/*", "{label}/{actor}/*", "{label}", "/x/{label}/*", "../{label}/*", "{"],
 )
-def test_what_is_no_layout_is_an_error(layout):
+def test_an_invalid_layout_is_an_error(layout):
     """Without a label, with an unknown field, from another place."""
     with pytest.raises(DataError, match="is not a layout") as caught:
         compile_layout(layout)
@@ -85,8 +85,8 @@ def test_what_is_no_layout_is_an_error(layout):
     assert "{label}" in caught.value.remedy
 
 
-def test_what_does_not_fit_is_told_apart(tmp_path):
-    """A picture elsewhere is a file; a file that is not a picture is left aside; an empty folder is named."""
+def test_what_does_not_fit_is_separated(tmp_path):
+    """An image elsewhere is a file; a file that is not an image is skipped; an empty folder is named."""
     plant(tmp_path, "happy/a.jpg", "b.jpg", "happy/deep/c.jpg", "happy/notes.txt")
     (tmp_path / "sad").mkdir()
     listing = scan(tmp_path, LABELS)
@@ -110,7 +110,7 @@ def test_a_link_to_a_folder_is_not_followed(tmp_path):
     assert len(list(listing.candidates)) == 1
 
 
-def test_a_table_says_all_there_is_to_say(tmp_path):
+def test_a_table_has_all_annotations(tmp_path):
     """samples.csv with every column, by semicolons and with a mark at its head as spreadsheets write it."""
     table = tmp_path / "samples.csv"
     table.write_text(
@@ -129,14 +129,14 @@ def test_a_table_says_all_there_is_to_say(tmp_path):
     [
         ("b.jpg", "1 values"),
         ("b.jpg,sad,train,2030-01-31,,more", "6 values"),
-        ("b.jpg,sad,holdout,,", "no split 'holdout'"),
+        ("b.jpg,sad,holdout,,", "unknown split 'holdout'"),
         ("b.jpg,sad,train,31.1.2030,", "31.1.2030"),
         ("b.jpg,sad,train,,lots", "votes 'lots'"),
         ("b.jpg,,train,,", "a path and a label"),
         ("a.jpg,sad,train,,", "line 2 with another label"),
     ],
 )
-def test_a_bad_row_is_told_by_its_line(tmp_path, row, why):
+def test_a_bad_row_is_reported_with_its_line(tmp_path, row, why):
     """A short row, a long one, and each value that cannot be right."""
     table = tmp_path / "samples.csv"
     table.write_text(f"path,label,split,until,votes\na.jpg,happy,train,,\n{row}\n", encoding="utf-8")
@@ -146,7 +146,7 @@ def test_a_bad_row_is_told_by_its_line(tmp_path, row, why):
 
 
 def test_a_table_in_another_encoding_is_an_error(tmp_path):
-    """It says how to save it."""
+    """The remedy explains how to save it."""
     (tmp_path / "samples.csv").write_bytes("path,label\nfröhlich.jpg,happy\n".encode("latin-1"))
 
     with pytest.raises(DataError, match="UTF-8"):
@@ -169,7 +169,7 @@ def test_fer2013_as_a_csv_is_streamed(tmp_path):
 
 
 @pytest.mark.parametrize("row", ["3,1 2 3,Training", "3,1 2 3 4", "3,1 2 3 4,Often"])
-def test_a_short_row_of_fer2013_is_told_by_its_line(tmp_path, row):
+def test_a_short_row_of_fer2013_is_reported_with_its_line(tmp_path, row):
     """Too few pixels, too few values, no usage."""
     (tmp_path / "fer.csv").write_text(f"emotion,pixels,Usage\n3,1 2 3 4,Training\n{row}\n", encoding="utf-8")
 
@@ -178,7 +178,7 @@ def test_a_short_row_of_fer2013_is_told_by_its_line(tmp_path, row):
 
 
 def test_another_table_is_an_error(tmp_path):
-    """It says what it is not."""
+    """The message states that it is not a table."""
     (tmp_path / "prices.csv").write_text("name,price\nx,1\n", encoding="utf-8")
 
     with pytest.raises(DataError, match="not a table of samples"):
@@ -192,7 +192,7 @@ def test_an_unknown_split_is_none():
 
 
 def test_a_table_finds_its_files_however_they_are_written(tmp_path):
-    """By a detour, by an absolute path through a link, in the other spelling of an accent: none is left aside."""
+    """By a detour, by an absolute path through a link, in the other encoding of an accent: none is skipped."""
     plant(tmp_path, "set/happy/a.jpg", "set/sad/b.jpg", f"set/sad/{unicodedata.normalize('NFD', 'é')}.jpg")
     (tmp_path / "way").symlink_to(tmp_path / "set")
     rows = ["happy/../sad/b.jpg,sad", f"{tmp_path}/way/happy/a.jpg,happy", "sad/é.jpg,sad"]
@@ -223,20 +223,20 @@ def test_a_layout_that_fits_nothing_names_one_that_does(tmp_path, layout, names,
     assert len(scan(tmp_path, LABELS, fitting).candidates) == len(names)
 
 
-def test_a_layout_of_folders_without_labels_says_what_is_wanted(tmp_path):
+def test_a_layout_of_folders_without_labels_lists_the_labels(tmp_path):
     """No pattern helps where no folder is called like a label."""
     plant(tmp_path, "day 1/a.jpg", "day 2/b.jpg")
-    with pytest.raises(DataError, match="no file lies as") as caught:
+    with pytest.raises(DataError, match="no file matches") as caught:
         scan(tmp_path, LABELS, "{label}/{performer}/*")
 
     assert "happy, sad, neutral" in caught.value.remedy
 
 
 def test_an_archive_is_not_printed(tmp_path):
-    """It is told what it is not, without its bytes."""
+    """The message states its type without its bytes."""
     (tmp_path / "set.zip").write_bytes(b"PK\x03\x04\x1b[2J,a,b\n")
 
-    with pytest.raises(DataError, match=r"^set.zip is not a folder and no CSV$") as caught:
+    with pytest.raises(DataError, match=r"^set.zip is neither a folder nor a CSV$") as caught:
         scan(tmp_path / "set.zip", LABELS)
     assert "unpack" in caught.value.remedy
 
@@ -254,7 +254,7 @@ def test_a_folder_that_cannot_be_read_is_an_error(tmp_path, monkeypatch):
 
 
 def test_a_table_that_is_closed_is_not_called_empty(tmp_path, monkeypatch):
-    """What lacks is the permission; root has it, so it is played."""
+    """Missing permission; root has it, so it is simulated."""
     (tmp_path / "samples.csv").write_text("path,label\n", encoding="utf-8")
     monkeypatch.setattr("os.access", lambda *_: False)
 

@@ -34,14 +34,14 @@ def test_nobody_voted(tmp_path):
 
 
 @pytest.mark.parametrize("row", ["1.jpg,x,0,0,0,0,0", "1.jpg,-1,0,0,0,0,0", "1.jpg,nan,0,0,0,0,0", "1.jpg,1"])
-def test_a_bad_count_is_told_by_its_line(tmp_path, row):
+def test_a_bad_count_is_reported_with_its_line(tmp_path, row):
     """No number, below zero, none at all, a short row."""
     with pytest.raises(DataError, match="line 2"):
         read_votes(written(tmp_path, row))
 
 
 def test_votes_are_found_in_the_folder_or_beside_it(tmp_path):
-    """Beside it only under a name that says so."""
+    """Beside it only under a matching name."""
     folder = tmp_path / "set"
     folder.mkdir()
     written(tmp_path, name="other.csv")

@@ -94,7 +94,7 @@ def test_the_same_shot_twice_is_kept_once(root, tmp_path):
     assert table.groupby("shot")["group"].nunique().max() == 1
 
 
-def test_what_is_packed_says_where_it_is_from(root, tmp_path):
+def test_packed_samples_have_their_origin(root, tmp_path):
     """Squares of the size that is wanted, and film, shot, frame and time of each."""
     params = film_params(crop="attention")
     ingest(write_film(tmp_path / "film.mp4", shots(6)), root, "films", params, credit="(c) A Foundation")
@@ -123,13 +123,13 @@ def test_consent_keeps_a_film_back_unread(root, tmp_path):
     assert set(found.shown["film"]) == {"b"}
 
 
-def test_a_damaged_film_is_no_shorter_set(root, tmp_path):
-    """The stage stops, and says how to bring it back."""
+def test_a_damaged_film_is_an_error(root, tmp_path):
+    """The stage stops with the command that restores it."""
     ingest(write_film(tmp_path / "film.mp4", shots(5)), root, "films", film_params())
     [film] = (root / "datasets/films/film").glob("*.mp4")
     film.write_bytes(film.read_bytes()[:-10])
 
-    with pytest.raises(DataError, match="has another hash"):
+    with pytest.raises(DataError, match="hash differs"):
         examine(root, "films", film_params())
 
 

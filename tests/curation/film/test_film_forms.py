@@ -62,15 +62,17 @@ def test_a_film_with_a_hole_is_refused(tmp_path, suffix):
         shots_of(file, ShotParams())
 
 
-def test_what_is_left_aside_is_named(tmp_path):
-    """Which files, and what would have them taken."""
+def test_skipped_files_are_named(tmp_path):
+    """The names of the files, and the change that would include them."""
     (tmp_path / "in").mkdir()
     encode(tmp_path / "in" / "film.mp4", pictures(10))
     for name in ("notes.pages", "mix.wav"):
         (tmp_path / "in" / name).touch()
     (tmp_path / "photos" / "happy").mkdir(parents=True)
     listing = scan_files(tmp_path / "in", FILM, ())
-    told = ingest(tmp_path / "in", tmp_path, "films", film_params()).summary()
+    output = ingest(tmp_path / "in", tmp_path, "films", film_params()).summary()
 
     assert sorted(one.path for one in listing.others) == ["mix.wav", "notes.pages"]
-    assert "2 left aside: is not a film by its name: mix.wav, notes.pages; take it out, or convert it to one of" in told
+    assert (
+        "2 left aside: is not a film by its name: mix.wav, notes.pages; take it out, or convert it to one of" in output
+    )

@@ -1,4 +1,4 @@
-"""Films come in once, whole, a row a shot; the source is never touched, and what is refused says why."""
+"""Films are ingested once, complete, one row a shot; the source is not modified, and refusals have a reason."""
 
 import itertools
 import os
@@ -69,13 +69,13 @@ def test_what_is_wrong_goes_to_quarantine_with_its_reason(root, tmp_path):
     (folder / "link.mp4").symlink_to(write_film(tmp_path / "secret.mp4", scene(3)))
     (folder / "notes.txt").write_text("notes", encoding="utf-8")
     result = ingest(folder, root, "films", PARAMS)
-    told = pd.read_csv(root / "quarantine/films/set/reasons.csv").set_index("file")["reason"].to_dict()
+    output = pd.read_csv(root / "quarantine/films/set/reasons.csv").set_index("file")["reason"].to_dict()
 
     assert result.added == 5
-    assert told == {
+    assert output == {
         "cut.mp4": "is truncated: the file ends before the film does",
         "sound.mp4": "holds no moving pictures that can be read",
-        "text.mp4": "is no film",
+        "text.mp4": "is not a film",
         "empty.mkv": "is empty",
         "link.mp4": "leads out of the folder",
     }
@@ -83,7 +83,7 @@ def test_what_is_wrong_goes_to_quarantine_with_its_reason(root, tmp_path):
     assert not (root / "quarantine/films/set/link.mp4").exists()
 
 
-def test_a_table_says_whose_film_it_is_and_what_for(root, tmp_path):
+def test_a_table_has_performer_and_use_of_a_film(root, tmp_path):
     """All shots of a film have its terms, the name becomes an id; a word of today holds for what is in."""
     folder = reel(tmp_path / "set")
     table = folder / "films.csv"

@@ -68,14 +68,14 @@ def test_frames_that_a_film_promises_and_lacks_are_missed(tmp_path):
     ("make", "reason"),
     [
         (lambda file: file.touch(), "is empty"),
-        (lambda file: file.write_text("no film", encoding="utf-8"), "is no film"),
-        (lambda file: file.write_text("#EXTM3U\n#EXTINF:1,\n/etc/passwd\n", encoding="utf-8"), "is no film"),
+        (lambda file: file.write_text("no film", encoding="utf-8"), "is not a film"),
+        (lambda file: file.write_text("#EXTM3U\n#EXTINF:1,\n/etc/passwd\n", encoding="utf-8"), "is not a film"),
         (lambda file: silent_picture(write_film(file, scene(1))), "holds no moving pictures that can be read"),
-        (lambda file: write_film(file, scene(1, 1)), "holds one picture alone, and no film"),
+        (lambda file: write_film(file, scene(1, 1)), "contains a single picture"),
         (lambda file: write_film(file, []), "is truncated"),
     ],
 )
-def test_what_is_no_film_is_refused(tmp_path, make, reason):
+def test_other_files_are_refused(tmp_path, make, reason):
     """Empty, a text, a playlist, sound alone, one frame, none."""
     make(tmp_path / "bad.mp4")
 
@@ -83,7 +83,7 @@ def test_what_is_no_film_is_refused(tmp_path, make, reason):
 
 
 def test_a_film_of_a_phone_held_upright_stands_upright(tmp_path):
-    """What was on top in the track is on the right: turned by a quarter, clockwise."""
+    """The top of the track is on the right: rotated by a quarter, clockwise."""
     frames = [np.full((48, 64, 3), 60, np.uint8) for _ in range(4)]
     for frame in frames:
         frame[:12] = 250

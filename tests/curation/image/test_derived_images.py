@@ -38,10 +38,10 @@ def places(folder, count=12, labels=("forest", "sea"), first=500):
     return folder
 
 
-def with_films(root, tmp_path, **said):
+def with_films(root, tmp_path, **metadata):
     """A film of nine shots, cleaned."""
     film = write_film(tmp_path / "film.mp4", shots(9))
-    ingest(film, root, "films", film_params(), **said)
+    ingest(film, root, "films", film_params(), **metadata)
     examined = examine(root, "films", film_params())
     return pack_kept("films", examined, film_params(), root / "build/clean/films")
 
@@ -78,7 +78,7 @@ def test_looks_are_the_same_in_every_run(root, tmp_path):
 
 
 def test_real_pictures_end_the_starter(root, tmp_path):
-    """As soon as there is one real source no frame of the starter is in, and the set says so."""
+    """As soon as there is one real source the starter's frames are left out, and the set reports it."""
     films = with_films(root, tmp_path, source="starter", starter=True)
     ingest(places(tmp_path / "places"), root, "scenes", PARAMS)
     made = joined(root)
@@ -132,8 +132,8 @@ def test_copies_across_categories_go(root, tmp_path):
     assert made.info["counts"]["conflicting labels"] == 2
 
 
-def test_a_category_that_train_lacks_is_no_label(root, tmp_path):
-    """It cannot be learned; one that test lacks is told."""
+def test_a_category_that_train_lacks_is_dropped(root, tmp_path):
+    """It cannot be learned; one that test lacks is reported."""
     with_films(root, tmp_path, source="starter", starter=True)
     folder = places(tmp_path / "places")
     places(folder, 1, ("street",), first=900)
@@ -171,7 +171,7 @@ def test_captions_come_in_with_their_pictures(root, tmp_path, layout):
     assert table["caption"].dropna().tolist() == ["A wood in the fog"]
 
 
-def test_a_parent_that_dvc_is_not_told_of_is_refused():
+def test_a_parent_that_is_unknown_to_dvc_is_refused():
     """Else a new film would not reach the scenes."""
     with pytest.raises(ValueError, match="needs: build/clean/films"):
         CollectionParams.model_validate({**json.loads(PARAMS.model_dump_json()), "needs": "datasets/scenes"})

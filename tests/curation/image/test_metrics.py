@@ -20,7 +20,7 @@ def look_at(pictures, sources=None):
 
 
 def placeholder(size_px=48):
-    """What a web site shows where a picture is gone: a sign on one tone."""
+    """The placeholder of a web site for a missing image: a symbol on one tone."""
     sign_hw = np.zeros((size_px, size_px), np.uint8)
     cv2.fillPoly(sign_hw, [np.array([[12, 36], [36, 36], [24, 12]])], 255)
     return sign_hw
@@ -38,7 +38,7 @@ def placeholder(size_px=48):
     ],
 )
 def test_planted_fault_is_found(reason, fault):
-    """Each check finds its fault, says it with the figure, and leaves its neighbours alone."""
+    """Each check finds its fault, reports it with the figure, and leaves its neighbours alone."""
     table, _ = look_at([photo(2), fault, photo(3)])
 
     mark_pictures(table, PARAMS)
@@ -48,7 +48,7 @@ def test_planted_fault_is_found(reason, fault):
 
 
 def test_limits_come_from_params():
-    """What one set calls too small is fit for another."""
+    """An image that is too small for one set fits another."""
     table, _ = look_at([photo(1, 24)])
 
     mark_pictures(table, CleanParams(min_size_px=24))
@@ -99,7 +99,7 @@ def test_dark_faces_are_not_called_blurred():
     assert table["reason"][7] == ""
 
 
-def test_what_scaling_takes_away_anyway_is_no_blur():
+def test_softness_that_scaling_removes_is_not_blur():
     """At 192 px a radius of 3 is half a pixel of the 48 that are learned from."""
     pictures = [photo(seed, 192) for seed in range(25)]
     pictures[7] = cv2.GaussianBlur(pictures[7], (0, 0), 3)
@@ -129,16 +129,16 @@ def test_outlier_is_found():
     assert table.index[table["reason"] == "outlier"].tolist() == [100]
 
 
-def test_a_small_source_is_not_judged_and_that_is_said():
+def test_a_small_source_is_not_judged_and_that_is_reported():
     """Nobody knows what is usual in ten pictures."""
     pictures = [photo(seed) for seed in range(10)]
     pictures[3] = placeholder()
     table, looks = look_at(pictures)
 
-    said = mark_blurred(table, PARAMS, SIZE_PX) + mark_outliers(table, looks, PARAMS)
+    output = mark_blurred(table, PARAMS, SIZE_PX) + mark_outliers(table, looks, PARAMS)
 
     assert (table["reason"] == "").all()
-    assert ["sharpness" in said[0], "outliers" in said[1]] == [True, True]
+    assert ["sharpness" in output[0], "outliers" in output[1]] == [True, True]
 
 
 def test_clean_pictures_lose_nothing():

@@ -17,8 +17,8 @@ def marked(*samples, **params):
     """The table after the search for copies; a sample is (picture or bytes, label, split[, votes])."""
     coded = [sample[0] if isinstance(sample[0], bytes) else encode(sample[0]) for sample in samples]
     looks = look_at_all(enumerate(coded), pd.RangeIndex(len(coded)), "test")
-    said = {"id": [f"id{n}" for n in range(len(coded))], "source": "one", "reason": "", "why": ""}
-    table = looks.columns.assign(**said, label=[s[1] for s in samples], split=[s[2] for s in samples])
+    output = {"id": [f"id{n}" for n in range(len(coded))], "source": "one", "reason": "", "why": ""}
+    table = looks.columns.assign(**output, label=[s[1] for s in samples], split=[s[2] for s in samples])
     table["votes"] = pd.Series([s[3] if len(s) > 3 else None for s in samples], dtype=object)
     table["copy_of"] = None
     mark_copies(table, looks.smalls_nhw, CleanParams(**params), LABELS)
@@ -26,7 +26,7 @@ def marked(*samples, **params):
 
 
 def test_hashes_are_those_of_imagehash():
-    """All at once, and bit for bit what the library says one at a time."""
+    """All at once, and bit for bit equal to the library's results."""
     pictures = [photo(seed, 32 + seed) for seed in range(60)]
     smalls_nhw = look_at_all(enumerate(map(encode, pictures)), pd.RangeIndex(60), "test").smalls_nhw
     expected = [int(str(imagehash.phash(Image.fromarray(picture))), 16) for picture in pictures]
@@ -68,7 +68,7 @@ def test_exact_duplicate_goes_from_the_lesser_split(splits, kept):
 
 
 def test_copy_names_what_it_copies():
-    """The row says which sample stays, and where that is."""
+    """The row has the id of the sample that stays, and its split."""
     table = marked((photo(1), "happy", "train"), (encode(photo(1), ".bmp"), "happy", "test"))
 
     assert table["copy_of"][0] == "id1"
@@ -85,7 +85,7 @@ def test_near_duplicate_is_found_across_splits():
     assert table["reason"].tolist() == ["", "near duplicate", ""]
 
 
-def test_alike_in_outline_alone_is_no_duplicate():
+def test_similar_outlines_alone_are_not_duplicates():
     """Faces in one pose and light have like hashes; their pixels do not correlate."""
     outline_hw = cv2.resize(photo(1, 8), (64, 64), interpolation=cv2.INTER_CUBIC).astype(float)
     grain_nhw = np.random.default_rng(0).normal(0, 60, (2, 64, 64))
@@ -125,7 +125,7 @@ def test_conflicting_labels_all_go():
     assert table["copy_of"].tolist() == ["id1", "id0", "id1"]
 
 
-def test_votes_settle_a_conflict():
+def test_votes_resolve_a_conflict():
     """The label that people agree on stays, and only once."""
     votes = [0.8, 0.2]
     table = marked(
@@ -137,7 +137,7 @@ def test_votes_settle_a_conflict():
 
 
 @pytest.mark.parametrize("votes", [[0.5, 0.5], None])
-def test_votes_that_disagree_settle_nothing(votes):
+def test_votes_that_disagree_resolve_nothing(votes):
     """Half of the votes is not agreement."""
     table = marked((photo(1), "sad", "train", votes), (photo(1), "happy", "train", votes))
 
@@ -145,7 +145,7 @@ def test_votes_that_disagree_settle_nothing(votes):
 
 
 def test_a_dropped_picture_takes_no_copy_along():
-    """What another check has dropped is not a reason to drop its copy."""
+    """A sample that another check has dropped is not a reason to drop its copy."""
     table = marked((photo(1), "happy", "train"), (photo(2), "happy", "train"))
     table["reason"] = ["blurred", ""]
     smalls_nhw = np.stack([photo(1, 32), photo(1, 32)])

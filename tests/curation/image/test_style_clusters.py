@@ -17,13 +17,13 @@ FLAT = {
 
 @pytest.mark.parametrize(("name", "colour"), FLAT.items())
 def test_a_plain_colour_has_its_name(name, colour):
-    """In words of light and hue."""
+    """Names consist of light and hue."""
     picture = np.full((1, 16, 16, 3), colour, np.uint8)
 
     assert names_of(layouts_of(picture)) == [name]
 
 
-def test_looks_that_are_alike_are_told_apart():
+def test_similar_clusters_get_different_names():
     """By top and bottom where those differ, else by their light."""
     green = np.full((3, 16, 16, 3), (40, 140, 50), np.uint8)
     green[1] -= 8
@@ -35,7 +35,7 @@ def test_looks_that_are_alike_are_told_apart():
     assert sum(name.endswith((", darker", ", lighter")) for name in names) == 2
 
 
-def test_test_pictures_have_no_say():
+def test_test_pictures_have_no_influence():
     """A colour that train never shows gets the nearest look, and makes none of its own."""
     colours = [(200, 30, 30)] * 5 + [(30, 30, 200)] * 5 + [(30, 200, 30)] * 5
     pictures = np.stack([np.full((16, 16, 3), colour, np.uint8) for colour in colours])

@@ -15,7 +15,7 @@ from tests.curation.planted import LATER, PARAMS, fill_inbox, picture, plant, re
 
 
 def test_the_inbox_is_emptied(root):
-    """What came in is removed, what was refused is moved, and nothing is lost."""
+    """Ingested files are removed, refused ones are moved, and nothing is lost."""
     box = fill_inbox(root)
     results = inbox(root, "faces", PARAMS, now=LATER)
     shoot = root / "quarantine" / "faces" / "shoot-7"
@@ -26,17 +26,17 @@ def test_the_inbox_is_emptied(root):
     assert "set.zip left aside: no folder and no table of samples; unpack it, or take it out" in results[-1].summary()
     assert set(reasons(root, "inbox")) == {"bored/1.jpg", "happy/notes.txt", "no folder.png"}
     assert reasons(root, "shoot-7") == {
-        "c.png": "is no picture",
-        "x-" + hashed("unnamed.png"): "does not stand in samples.csv",
+        "c.png": "is not an image",
+        "x-" + hashed("unnamed.png"): "is not listed in samples.csv",
     }
     assert "c.png,sad" in (shoot / "samples.csv").read_text(encoding="utf-8")
     assert "cid" not in (shoot / "samples.csv").read_text(encoding="utf-8").casefold()
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("notes/readme.md", "left aside"), ("a/b/plan.xlsx", "left aside"), ("shoot/0.heic", "problem")]
+    ("name", "word"), [("notes/readme.md", "left aside"), ("a/b/plan.xlsx", "left aside"), ("shoot/0.heic", "problem")]
 )
-def test_a_folder_of_notes_is_left_aside(root, name, told):
+def test_a_folder_of_notes_is_skipped(root, name, word):
     """Nobody's samples: reported, and no problem that fails the run; pictures in a format that is not read are one."""
     stray = root / "inbox" / "faces" / name
     stray.parent.mkdir(parents=True)
@@ -45,8 +45,8 @@ def test_a_folder_of_notes_is_left_aside(root, name, told):
     results = inbox(root, "faces", PARAMS, now=LATER)
 
     assert [result.added for result in results if result.added] == [12]
-    assert any(told in result.summary() for result in results)
-    assert [bool(result.problem) for result in results if result.problem] == [True] * (told == "problem")
+    assert any(word in result.summary() for result in results)
+    assert [bool(result.problem) for result in results if result.problem] == [True] * (word == "problem")
     assert stray.exists()
 
 
@@ -75,7 +75,7 @@ def test_a_picture_that_changes_while_it_is_read_is_left_alone(root, monkeypatch
 
 
 def hashed(name):
-    """How a path that may hold a person's name is shown."""
+    """Display of a path that may contain a person's name."""
     return f"{hashlib.sha256(name.encode()).hexdigest()[:8]}.png"
 
 
@@ -146,7 +146,7 @@ def test_what_a_link_in_the_inbox_points_to_is_left_alone(root, tmp_path):
     assert not list((root / "inbox" / "faces").iterdir())
 
 
-def test_an_entry_that_is_no_set_does_not_stop_the_others(root):
+def test_an_invalid_entry_does_not_stop_the_others(root):
     """It stays, with its problem; the others come in."""
     box = root / "inbox" / "faces"
     plant(box / "good")
@@ -173,7 +173,7 @@ def write_at(folder, age_s):
 
 
 def test_what_is_still_being_copied_stays_for_the_next_run(root):
-    """Half a picture looks like a broken one; it is neither refused nor moved, and the note says where it is."""
+    """Half an image looks like a broken one; it is neither refused nor moved, and the note has its path."""
     box = root / "inbox" / "faces"
     write_at(plant(box / "ready"), 3600)
     write_at(plant(box / "coming", seed=9), 3600)
@@ -190,7 +190,7 @@ def test_what_is_still_being_copied_stays_for_the_next_run(root):
     assert not (root / "quarantine").exists()
 
 
-def test_what_has_settled_comes_in_the_run_after(root):
+def test_complete_files_are_ingested_in_the_next_run(root):
     """All of it at once, so that its splits are dealt from the whole."""
     box = root / "inbox" / "faces"
     write_at(plant(box / "coming"), 5)
@@ -216,7 +216,7 @@ def test_loose_class_folders_wait_for_each_other(root, name):
 
 
 def test_a_table_waits_for_its_pictures(root):
-    """And all else that lies there for the table: else it would come in without what the table says."""
+    """So does everything else beside the table: otherwise it would be ingested without its annotations."""
     box = write_at(plant(plant(root / "inbox" / "faces" / "set").with_name("ready"), seed=9).parent, 3600)
     (box / "samples.csv").write_text("path,label,use\nready/happy/00.jpg,happy,archive\n", encoding="utf-8")
     os.utime(box / "samples.csv", (NOW - 3600, NOW - 3600))
@@ -237,7 +237,7 @@ def test_a_wrong_clock_holds_up_nothing(root):
 
 
 def test_a_table_that_cannot_be_read_holds_up_what_it_speaks_of(root):
-    """Without it the pictures would be learned from whatever it says of their use."""
+    """Otherwise the images would be trained on, whatever their use."""
     box = plant(root / "inbox" / "faces")
     (box / "samples.csv").write_text("path,label,use\nhappy/00.jpg,happy,archive\nsad/00.jpg\n", encoding="utf-8")
     before = state(box)
@@ -249,7 +249,7 @@ def test_a_table_that_cannot_be_read_holds_up_what_it_speaks_of(root):
 
 
 def test_a_file_that_is_written_to_while_it_is_read_stays(root, monkeypatch):
-    """What is in the index is what was read; the rest of it would be lost."""
+    """The index has only what was read; the rest would be lost."""
     box = plant(root / "inbox" / "faces")
     changed = box / "sad" / "00.jpg"
 
@@ -301,7 +301,7 @@ def test_a_folder_that_cannot_be_read_does_not_stop_the_others(root, monkeypatch
     assert results["closed"].remedy
 
 
-def test_what_cannot_be_removed_is_a_problem_that_is_told(root, monkeypatch):
+def test_a_file_that_cannot_be_removed_is_reported(root, monkeypatch):
     """The samples are in, and in the run after they are there already."""
     plant(root / "inbox" / "faces")
 

@@ -32,7 +32,7 @@ def test_a_clean_collection_loses_nothing(tmp_path):
     assert made.info["not_judged"] == []
 
 
-def test_every_sample_has_a_row_that_says_why(tmp_path):
+def test_every_sample_has_a_row_with_a_reason(tmp_path):
     """Faults of five kinds among good ones: each row has a reason that is listed, or is kept and has a place."""
     sad = Sample(photos(1)[0].data, "sad", name="again")
     faults = [Sample(encode(p)) for p in (photo(900, 20), np.zeros((48, 48), np.uint8), photo(901) // 8)]
@@ -107,7 +107,7 @@ def test_an_empty_split_is_an_error(tmp_path):
         cleaned(tmp_path, [*samples, broken])
 
 
-def test_findings_tell_copies_within_from_copies_across(tmp_path):
+def test_findings_separate_copies_within_from_copies_across(tmp_path):
     """A copy in train of a test picture leaks; one beside its original only weighs double."""
     samples = photos(40)
     within = replace(samples[0], name="beside")
@@ -137,7 +137,7 @@ def test_pictures_are_cropped_never_stretched():
 
 
 def test_colour_is_rgb(tmp_path):
-    """A red picture is red in the first channel, and so it says."""
+    """A red image is red in the first channel, and set.json records that."""
     red = [cv2.merge([photo(n) // 4, photo(n) // 4, photo(n)]) for n in range(10)]  # OpenCV writes blue first
     samples = [replace(sample, data=encode(p)) for sample, p in zip(photos(10), red, strict=True)]
     made = cleaned(tmp_path, samples, PARAMS.model_copy(update={"channels": 3}))
@@ -157,7 +157,7 @@ def test_the_order_of_checks_spares_good_copies(tmp_path):
     assert table.loc[table["reason"] != "", "reason"].tolist() == ["blurred"]
 
 
-def test_a_source_of_nothing_but_faults_is_said_too(tmp_path):
+def test_a_source_of_nothing_but_faults_is_reported_too(tmp_path):
     """No check needs a sample that is left."""
     write_raw(tmp_path, [Sample(encode(np.zeros((48, 48), np.uint8)), name=f"{n}") for n in range(30)])
 

@@ -66,7 +66,7 @@ def test_what_is_packed_is_the_text_of_each_scene_in_order(root, cleaned):
     assert (made.info["medium"], made.info["labels"]) == ("script", ["no genre"])
 
 
-def test_what_is_no_script_goes(folder, cleaned):
+def test_other_texts_than_scripts_are_dropped(folder, cleaned):
     """Too few headings, too few cues, one voice alone."""
     add(folder, "prose.fountain", [Element("heading", "INT. A - DAY"), *scene(999)[1:]])
     add(folder, "treatment.fountain", [one for one in script(50) if one.kind in {"heading", "action"}])
@@ -111,19 +111,19 @@ def test_a_work_in_another_language_is_kept_apart(root, folder, cleaned):
 
 
 def test_damaged_letters_cost_their_scene_alone(root, folder, cleaned):
-    """What ftfy turns back is kept; what nobody can mend is not."""
+    """Text that ftfy restores is kept; text that cannot be restored is not."""
     text = write(script(80))
     lost = text.encode().replace(b"EXT. STREET - DAY\n", b"EXT. STREET - DAY\n\nA caf\x81 on\xe9.\n")
     (folder / "lost.fountain").write_bytes(lost)
     wrong = "\n\nShe said â€œneverâ€? and went.\n\n"  # a byte of a quotation mark became a question mark
     add(folder, "mixed.fountain", write(script(81)).replace("\n\nANNA", f"{wrong}ANNA", 1))
-    add(folder, "mended.fountain", write(script(82)).replace("\n\nANNA", "\n\nDonâ€™t.\n\nANNA", 1))
+    add(folder, "fixed.fountain", write(script(82)).replace("\n\nANNA", "\n\nDonâ€™t.\n\nANNA", 1))
     found = cleaned()
     made = pack(root, found)
 
     assert reasons(found, "lost") == {"", "undecodable"}
     assert reasons(found, "mixed") == {"", "mixed encodings"}
-    assert reasons(found, "mended") == {""}
+    assert reasons(found, "fixed") == {""}
     assert made.info["findings"]["taken out"]["lines in another encoding"] >= 1
     assert "Don\u2019t." in "".join(text for split in SPLITS for text in made.texts(split))
 
@@ -134,7 +134,7 @@ def test_a_scene_in_which_nothing_happens_goes(folder, cleaned):
     found = cleaned()
     short = found.table[found.table["reason"] == "too short"]
 
-    assert (list(short["heading"]), list(short["why"])) == (["INT. HALL - DAY"], ["5 characters, min_text_length 20"])
+    assert (list(short["heading"]), list(short["why"])) == (["INT. HALL - DAY"], ["5 characters of text, min_text_length 20"])
 
 
 def test_no_scene_stands_on_both_sides_of_the_test(folder, cleaned):
@@ -193,7 +193,7 @@ def test_a_draft_that_comes_alone_stops_nothing(root, folder, cleaned):
 
 
 def test_consent_keeps_a_work_back_unread(folder, cleaned):
-    """There is a row that says why, and no text of it."""
+    """There is a row with the reason, without its text."""
     (folder / "scripts.csv").write_text("path,use\nscript 3.fountain,archive\n", encoding="utf-8")
     found = cleaned()
     kept_back = found.table[found.table["work"] == "script 3"]
@@ -203,17 +203,17 @@ def test_consent_keeps_a_work_back_unread(folder, cleaned):
     assert "script 3" not in set(found.shown["work"])
 
 
-def test_a_damaged_file_is_no_smaller_set(root, cleaned):
-    """The stage stops, and says how to bring it back."""
+def test_a_damaged_file_is_an_error(root, cleaned):
+    """The stage stops with the command that restores it."""
     cleaned()
     file = next((root / "datasets/scripts/set").glob("*.fountain"))
     file.write_bytes(file.read_bytes()[:-10])
 
-    with pytest.raises(DataError, match="has another hash"):
+    with pytest.raises(DataError, match="hash differs"):
         examine(root, "scripts", PARAMS)
 
 
-def test_a_work_that_can_no_longer_be_read_is_told(root, cleaned):
+def test_an_unreadable_document_is_reported(root, cleaned):
     """As where the rules have become stricter since it came in."""
     cleaned()
     rows = read_sources(root, "scripts")
@@ -229,15 +229,15 @@ def test_a_work_that_can_no_longer_be_read_is_told(root, cleaned):
     assert "no whole file of Final Draft" in found.table.loc[found.table["reason"] == "unreadable", "why"].iloc[0]
 
 
-def test_set_json_tells_of_every_work(root, folder, cleaned):
-    """What was taken out of each, who must be named; and the same data give the same bytes."""
+def test_set_json_lists_every_document(root, folder, cleaned):
+    """With what was removed from each, and its credit line; equal data give equal bytes."""
     add(folder, "script 0.fountain", write(script(0)).replace("\n\nANNA\n", "\n\nANNA (CONT'D)\n"))
     made = pack(root, cleaned())
     before = {file.name: file.read_bytes() for file in made.folder.iterdir()}
     pack(root, examine(root, "scripts", PARAMS))
-    told = {one["title"]: one for one in made.info["works"].values()}
+    output = {one["title"]: one for one in made.info["works"].values()}
 
-    assert told["script 0"]["taken_out"] == {"MORE and CONT'D": 8}
-    assert (told["script 1"]["scenes"], told["script 1"]["kept"]) == (4, 4)
+    assert output["script 0"]["taken_out"] == {"MORE and CONT'D": 8}
+    assert (output["script 1"]["scenes"], output["script 1"]["kept"]) == (4, 4)
     assert {file.name: file.read_bytes() for file in made.folder.iterdir()} == before
     assert json.dumps(made.info)

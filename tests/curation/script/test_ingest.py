@@ -1,4 +1,4 @@
-"""Scripts come in once, as they are, a row a work; what is refused says why, and nothing large is loaded."""
+"""Scripts are ingested once, unchanged, one row a document; refusals have a reason, and nothing large is loaded."""
 
 import itertools
 import shutil
@@ -43,8 +43,8 @@ def test_scripts_come_in_once_a_row_a_work(root, tmp_path):
     assert (root / "datasets/scripts" / first.source / rows["shard"]["final"]).read_bytes() == before["final.FDX"][0]
 
 
-def test_a_folder_called_like_a_label_says_the_genre(root, tmp_path):
-    """The nearest one; scripts.csv goes before, and most say nothing."""
+def test_a_folder_named_like_a_label_gives_the_genre(root, tmp_path):
+    """The nearest one; scripts.csv overrides it, and most folders have none."""
     plant(tmp_path / "set" / "Comedies" / "drafts", 1)
     plant(tmp_path / "set" / "comedies" / "Tragedies", 1, 1)
     plant(tmp_path / "set", 2, 2)
@@ -66,12 +66,12 @@ def test_a_folder_called_like_a_label_says_the_genre(root, tmp_path):
 
 FAULTS = {
     "entity.fdx": (ENTITY, "names an entity or a document type, by which it could reach outside of itself"),
-    "null.txt": (b"INT. HOUSE - DAY\n\n\0ANNA\nHi.\n", "holds a null byte: it is not text, or is damaged"),
-    "line.fountain": (b"INT. HOUSE - DAY ANNA Hi.\n", "is one line, and no script"),
+    "null.txt": (b"INT. HOUSE - DAY\n\n\0ANNA\nHi.\n", "contains a null byte: it is not text, or is damaged"),
+    "line.fountain": (b"INT. HOUSE - DAY ANNA Hi.\n", "is a single line, not a script"),
     "empty.fountain": (b" \n", "is empty"),
     "prose.md": (
         b"Once upon a time.\n\nAnd they lived.\n",
-        "is no script: it has no scene heading and nobody speaks in it",
+        "is not a script: it has no scene heading and no dialogue",
     ),
     "bytes.txt": (bytes(range(0x80, 0x100)) * 9 + b"\n\n", "is undecodable"),
     "cut.fdx": (fdx(script(1))[:400], "is no whole file of Final Draft"),
@@ -79,17 +79,17 @@ FAULTS = {
 
 
 def test_what_is_wrong_goes_to_quarantine_with_its_reason(root, tmp_path):
-    """The good one is taken in; what is not a script by its name is left aside."""
+    """The good one is ingested; a file without a script's suffix is skipped."""
     folder = plant(tmp_path / "set", 3)
     for name, (data, _) in FAULTS.items():
         (folder / name).write_bytes(data)
     (folder / "notes.pdf").write_bytes(b"%PDF")
     result = ingest(folder, root, "scripts", PARAMS)
-    told = pd.read_csv(root / "quarantine/scripts/set/reasons.csv").set_index("file")["reason"].to_dict()
+    output = pd.read_csv(root / "quarantine/scripts/set/reasons.csv").set_index("file")["reason"].to_dict()
 
     assert result.added == 3
-    assert told.keys() == FAULTS.keys()
-    assert all(told[name].startswith(reason) for name, (_, reason) in FAULTS.items())
+    assert output.keys() == FAULTS.keys()
+    assert all(output[name].startswith(reason) for name, (_, reason) in FAULTS.items())
     assert "1 left aside: is not a script by its name" in result.summary()
 
 
@@ -198,7 +198,7 @@ def test_killed_anywhere_and_run_again_ends_in_the_same_state(tmp_path, monkeypa
 
 
 def test_the_text_of_a_script_is_not_touched(root, tmp_path):
-    """What is read for the check is thrown away: bytes lie in datasets/ as they came."""
+    """The text parsed for the check is discarded: datasets/ has the original bytes."""
     file = tmp_path / "a.fountain"
     file.write_bytes(write(script(1)).replace("\n", "\r\n").encode("utf-16"))
     ingest(file, root, "scripts", PARAMS)

@@ -23,13 +23,13 @@ def test_each_encoding_is_read(coding):
 
 @given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0", categories=["L", "N", "P", "Zs"])))
 def test_any_text_in_utf8_comes_back(text):
-    """In its composed form, and nothing in it is mended that was right."""
+    """In composed form, and correct text is not changed."""
     found = decode(text.encode())
 
     assert is_mixed(text) or found.text == unicodedata.normalize("NFC", text)
 
 
-def test_two_files_in_one_are_mended_line_by_line():
+def test_two_files_in_one_are_fixed_line_by_line():
     """The half in Windows-1252 is counted."""
     found = decode((LINE * 5).encode() + LINE.encode("cp1252") * 2)
 
@@ -45,7 +45,7 @@ def test_what_was_read_in_the_wrong_encoding_is_turned_back():
     assert (found.text, found.mended) == (LINE + SAFE, 1)
 
 
-def test_what_nobody_can_mend_stays_to_be_found():
+def test_what_cannot_be_fixed_stays_to_be_found():
     """A letter that is lost is not guessed."""
     found = decode(b"A plain line, and long enough for one lost letter.\n" * 4 + b"caf\x81 and na\xefve\n")
 
@@ -63,7 +63,7 @@ def test_what_nobody_can_mend_stays_to_be_found():
         (bytes(range(1, 9)) * 9, "undecodable"),
     ],
 )
-def test_what_is_no_text_is_refused(data, reason):
+def test_binary_data_are_refused(data, reason):
     """With what to do about it."""
     with pytest.raises(RefusedError, match=reason) as caught:
         decode(data)

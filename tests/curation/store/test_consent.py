@@ -1,4 +1,4 @@
-"""What a person has not allowed, or no longer allows, is not learned from."""
+"""Data without permission, or whose permission has ended, are not trained on."""
 
 from datetime import date
 
@@ -44,14 +44,14 @@ def test_training_is_allowed_where_it_is_named_or_nothing_is(use):
 
 
 @pytest.mark.parametrize("use", ["archive", "no training", "training of actors", "evaluation;promotion"])
-def test_any_other_use_is_no_consent_to_learn(use):
-    """In doubt it is none."""
+def test_any_other_use_is_not_consent_to_train(use):
+    """Ambiguous uses do not count as consent."""
     assert not may_train(use)
 
 
 @pytest.mark.usefixtures("taken")
 def test_the_list_changes_on_the_day_after_the_last(root):
-    """And on no other, so that the version of the data does so too; a consent given anew takes it back."""
+    """And on no other day, so that the version of the data changes too; a renewed consent reverts it."""
     written = root / "datasets" / "faces" / "expired.csv"
     extend(root, "faces", PARAMS, LAST)
     assert not written.exists()
@@ -105,7 +105,7 @@ def test_out_of_an_inbox_the_table_alone_is_enough(root):
     assert not box.exists()
 
 
-def test_ingest_says_what_will_not_be_learned_from(root, taken, tmp_path):
+def test_ingest_reports_what_will_not_be_trained_on(root, taken, tmp_path):
     """A word that was misspelled shows, and so does a day that has passed."""
     assert "1 of 12 will not be learned from: their use is 'archive'" in taken.summary()
 
@@ -114,13 +114,13 @@ def test_ingest_says_what_will_not_be_learned_from(root, taken, tmp_path):
     assert "1 of 2 will not be learned from: their consent has ended" in old.summary()
 
 
-def consented(root, **said):
-    """A raw collection of which all test samples but one, and three others, are said to be something."""
+def consented(root, **metadata):
+    """A raw collection in which all test samples but one, and three others, have some metadata."""
     write_raw(root, photos(40))
     path = root / "datasets" / "faces" / "one" / "index.parquet"
     rows = pd.read_parquet(path)
     chosen = [4, 9, 14, 0, 1, 2]
-    for name, text in said.items():
+    for name, text in metadata.items():
         rows.loc[chosen, name] = text
     rows.to_parquet(path)
     return set(rows.loc[chosen, "id"])
@@ -162,7 +162,7 @@ def test_what_is_kept_back_is_not_even_read(tmp_path):
     assert len(examine(tmp_path, "faces", collection_params()).shown) == 34
 
 
-def test_a_persons_word_is_no_fault_of_the_source(tmp_path):
+def test_withheld_samples_are_not_losses_of_the_source(tmp_path):
     """However many go, the stage is not stopped for it; nor where all go."""
     consented(tmp_path, use="archive")
     params = collection_params(max_dropped_share=0.01)

@@ -1,4 +1,4 @@
-"""The index says which samples there are, and where their bytes lie."""
+"""The index lists the samples, and the positions of their bytes."""
 
 import io
 import tarfile
@@ -77,7 +77,7 @@ def test_a_damaged_shard_is_found(root):
         list(read_bytes(root, "faces", read_index(root, "faces", PARAMS)))
 
 
-def test_a_missing_shard_says_how_to_fetch_it(root):
+def test_a_missing_shard_names_the_command_to_fetch_it(root):
     """As after a clone without a pull."""
     (root / "datasets/faces/real/shard-000000.tar").unlink()
 
@@ -138,7 +138,7 @@ def test_votes_are_shares_in_the_order_of_the_taxonomy(tmp_path):
 
 
 def test_groups_are_never_empty(root, tmp_path):
-    """The performer, or the picture; and it says which of them was given."""
+    """The performer, or the image; and `grouped` is true if one was given."""
     performer = plant(tmp_path / "cast" / "happy", 2, ["Ann"]) and plant(tmp_path / "cast" / "sad", 2, ["Ann", "Bob"])
     ingest(performer.parent, root, "faces", PARAMS, layout="{label}/{performer}/*")
     rows = read_index(root, "faces", PARAMS)
@@ -151,7 +151,7 @@ def test_groups_are_never_empty(root, tmp_path):
 
 
 def test_only_named_sources_are_read(root, tmp_path):
-    """By patterns of params.yaml; none named is an error that says what there is."""
+    """By patterns in params.yaml; if none matches, the error lists the existing ones."""
     ingest(plant(tmp_path / "second source"), root, "faces", PARAMS)
 
     assert set(read_index(root, "faces", PARAMS)["source"]) == {"real", "second-source"}
@@ -170,7 +170,7 @@ def test_a_sample_without_a_split_is_an_error(root):
         read_index(root, "faces", PARAMS)
 
 
-def test_an_empty_collection_says_what_to_do(tmp_path):
+def test_an_empty_collection_has_a_remedy(tmp_path):
     """In one line that can be pasted."""
     with pytest.raises(DataError, match="no samples") as caught:
         read_index(tmp_path, "faces", PARAMS)
@@ -178,7 +178,7 @@ def test_an_empty_collection_says_what_to_do(tmp_path):
 
 
 def test_a_split_that_is_cut_off_is_an_error(root):
-    """A short row, told by its line: with no split a sample would be in none."""
+    """A short row, reported with its line: without a split a sample would be in none."""
     whole = (root / "datasets/faces/splits.csv").read_text(encoding="utf-8")
     write(root, "splits.csv", whole.replace(",train", "", 1))
 
@@ -196,7 +196,7 @@ def age(root, columns):
 
 @pytest.mark.parametrize("columns", [OF_FILMS, [*OF_FILMS, *OF_CONSENT]])
 def test_an_index_from_before_there_were_films_is_read(root, columns):
-    """What it lacks is None in every row; the samples, their splits and their bytes are the same, and they pack."""
+    """Missing columns are None in every row; samples, splits and bytes are equal, and can be packed."""
     before = read_index(root, "faces", PARAMS)
     file = age(root, columns)
     after = read_index(root, "faces", PARAMS)

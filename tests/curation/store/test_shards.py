@@ -8,7 +8,7 @@ from curation.store.shards import ShardWriter, next_number, sweep
 
 
 def test_shards_are_cut_by_size(tmp_path):
-    """And every member is found at the byte that was told."""
+    """And every member is at the reported byte."""
     with ShardWriter(tmp_path, 3, shard_bytes=3900) as writer:
         places = [writer.add(f"{number}.jpg", bytes([number]) * 900) for number in range(6)]
         writer.close()
@@ -39,7 +39,7 @@ def test_a_failure_leaves_nothing(tmp_path):
 
 
 def test_strays_are_swept(tmp_path):
-    """What the index does not name; the numbers go on after what it does."""
+    """Shards that are not in the index; numbering continues after those that are."""
     for name in ("shard-000000.tar", "shard-000001.tar", ".shard-000002.tar.partial", "index.parquet"):
         (tmp_path / name).touch()
     sweep(tmp_path, {"shard-000000.tar"})

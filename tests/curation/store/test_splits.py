@@ -90,7 +90,7 @@ def test_where_there_is_nothing_nothing_is_dealt(tmp_path):
 
 
 def test_a_drip_of_samples_reaches_every_split(tmp_path):
-    """Three a run, each night too few for a share of a tenth."""
+    """Three a run, each time too few for a share of a tenth."""
     rows = []
     for _ in range(10):
         rows += samples(2, "happy") + samples(1, "sad")
@@ -134,7 +134,7 @@ def test_a_given_split_stays_though_its_copy_is_elsewhere(tmp_path):
 
 
 def test_samples_without_a_split_leave_the_given_test_alone(tmp_path):
-    """Where a source gives its test split, the rest is dealt between train and validation."""
+    """If a source gives its test split, the rest is divided between train and validation."""
     plant(tmp_path, samples(100) + samples(20, split="test"))
 
     assert extend(tmp_path, "faces", PARAMS) == {"train": 88, "validation": 12, "test": 20}
@@ -148,7 +148,7 @@ def test_three_groups_are_enough(tmp_path):
 
 
 def test_an_empty_split_is_an_error(tmp_path):
-    """Two performers do not make three splits; it says what would."""
+    """Two performers do not make three splits; the error states what would."""
     plant(tmp_path, [{"label": "happy", "performer": f"p-{i % 2}"} for i in range(30)])
 
     with pytest.raises(DataError, match="no sample in the split") as caught:

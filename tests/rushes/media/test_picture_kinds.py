@@ -114,7 +114,7 @@ UNREAD = {
 @pytest.mark.parametrize("kind", list(UNREAD))
 def test_what_would_be_read_wrong_is_refused(kind):
     """By ingest with its name and a remedy that helps, by capture as undecodable."""
-    with pytest.raises(RefusedError, match=f"is a {kind.split()[0]} of a kind that is not read") as caught:
+    with pytest.raises(RefusedError, match=f"is a {kind.split()[0]} with an unsupported pixel type") as caught:
         check(UNREAD[kind])
 
     assert decode_picture(UNREAD[kind]) is None
