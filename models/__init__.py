@@ -1,4 +1,4 @@
-"""The families: one folder each; none imports another.
+"""Model families: one package each; families never import each other.
 
-May import curation and rushes, PyTorch and Lightning. No MLflow, DVC or Prefect may enter, and no family another.
+May import curation, rushes, PyTorch and Lightning; must not import MLflow, DVC or Prefect.
 """

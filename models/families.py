@@ -1,7 +1,7 @@
-"""The list of families: a new one is one name here, that of its package.
+"""List of families: a new family adds the name of its package here.
 
-The names alone are here in an instant. A family is imported when it is asked for, and no other with it: PyTorch and
-what each scores with take seconds.
+Listing the names is instant. A family is imported on first use, and no other with it: PyTorch and the libraries for
+scoring take seconds.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ NAMES = ("expression", "scene", "script")
 
 
 def by_name(name: str) -> Family:
-    """The family of that name.
+    """The family of a name.
 
     Raises:
-        KeyError: There is none; the message names those there are.
+        KeyError: There is none; the message lists the existing ones.
     """
     if name not in NAMES:
-        message = f"no family {name!r}; there are: {', '.join(NAMES)}.{did_you_mean(name, NAMES)}"
+        message = f"unknown family {name!r}; there are: {', '.join(NAMES)}.{did_you_mean(name, NAMES)}"
         raise KeyError(message)
     return cast("Family", importlib.import_module(f"models.{name}").family)
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  # as PEP 562 has it
-    """`FAMILIES`: all of them, in that order, for what looks at each."""
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # as in PEP 562
+    """`FAMILIES`: all families, in the order of NAMES."""
     if name == "FAMILIES":
         return tuple(map(by_name, NAMES))
     message = f"module {__name__!r} has no attribute {name!r}"

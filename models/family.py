@@ -1,4 +1,4 @@
-"""What a family is: all that a step needs to know, so that no step asks which family it works on."""
+"""Family contract: everything that a step needs to know, so that no step asks which family it handles."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from rushes.bundle.manifest import Bundle
 
 
-Calibration = Literal["minmax", "entropy", "percentile"]  # how static quantisation finds the ranges of activations
+Calibration = Literal["minmax", "entropy", "percentile"]  # method of static quantisation for the ranges of activations
 
 
 class Budget(Section):
-    """What a compressed model may cost; where a limit is left out, it holds no one back."""
+    """Limits for a compressed model; an omitted limit does not apply."""
 
     max_objective_drop: float = Field(default=0.02, ge=0.0)
-    """How far the family's objective may fall below that of the trained network in float, on the validation split, the
-    standard error of the difference included."""
+    """Maximum loss of the family's objective relative to the trained network in float, on the validation split,
+    including the standard error of the difference."""
     max_latency_ms: float | None = Field(default=None, gt=0.0)
-    """The 95th percentile of one sample on one thread, on the machine that compresses."""
+    """95th percentile of the latency of one sample on one thread, on the machine that compresses."""
     max_bytes: int | None = Field(default=None, ge=1)
-    """Of the graphs; what travels along is not counted."""
+    """Size of the graphs; other files of the bundle do not count."""
 
 
 class FitParams(Section):
@@ -61,7 +61,7 @@ class EarlyStopParams(FitParams):
 
 
 class FamilyParams(Section):
-    """The section of a family in params.yaml; every family has these parts, each a Section of its own."""
+    """Section of a family in params.yaml; every family has these parts, each a Section of its own."""
 
     augment: Any
     train: Any
@@ -70,66 +70,64 @@ class FamilyParams(Section):
 
 
 class Prune(Section):
-    """Networks with whole channels taken out (Fang et al. 2023, DepGraph): layers get narrower, none gets sparse."""
+    """Networks with whole channels removed (Fang et al. 2023, DepGraph): layers get narrower, not sparse."""
 
     shares: tuple[float, ...] = ()
-    """Shares of the channels that are taken out; each is a candidate of the compression search."""
+    """Shares of the channels to remove; each is a candidate."""
     importance: Literal["taylor", "magnitude"] = "taylor"
-    """What a channel is worth: by how much the loss would change without it (Molchanov et al. 2019), or by its
-    weights alone."""
+    """Importance of a channel: change of the loss without it (Molchanov et al. 2019), or size of its weights."""
     scope: Literal["global", "layer"] = "global"
-    """Whether channels of all layers are held against each other, or those of each layer alone."""
+    """Compare channels of all layers, or those of each layer separately."""
     rounds: int = Field(2, ge=1, le=20)
-    """In so many rounds, each with fine-tuning after it."""
+    """Number of rounds, each followed by fine-tuning."""
     epochs: int = Field(4, ge=1)
     """Passes over the training split after each round."""
     learning_rate_share: float = Field(0.3, gt=0.0, le=1.0)
-    """Share of the learning rate of training that fine-tuning begins with."""
+    """Initial learning rate of fine-tuning, as a share of that of training."""
     samples: int = Field(512, ge=16)
-    """Training samples that the loss is looked at on."""
+    """Training samples that the loss is evaluated on."""
 
     @field_validator("shares")
     @classmethod
     def _some(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
         wrong = [share for share in shares if not 0.0 < share < 1.0]
         if wrong:
-            message = f"{wrong[0]:g} is not a share of channels to take out: between 0 and 1"
+            message = f"{wrong[0]:g} is not a share of channels to remove: it must be between 0 and 1"
             raise ValueError(message)
         return shares
 
 
 class QuantisationAware(Section):
-    """Fine-tuning with the rounding of int8 in it (Jacob et al. 2018), for networks that int8 costs too much."""
+    """Fine-tuning with simulated int8 rounding (Jacob et al. 2018), for networks that lose too much in int8."""
 
     epochs: int = Field(3, ge=0)
-    """Passes over the training split; 0: never. A network is only tuned so where its float form holds the budget's
-    objective and none of its int8 forms does."""
+    """Passes over the training split; 0: never. A network is fine-tuned only if its float variant meets the budget's
+    objective and none of its int8 variants does."""
     learning_rate_share: float = Field(0.1, gt=0.0, le=1.0)
-    """Share of the learning rate of training that it begins with."""
+    """Its initial learning rate, as a share of that of training."""
 
 
 class StaticCompress(Section):
-    """What a family with convolutions says of how it is made small."""
+    """Compression of a family with convolutions."""
 
     seed: Seed = 0
-    """Of which samples are calibrated on."""
+    """Seed of the choice of calibration samples."""
     calibration_samples: int = Field(512, ge=16)
     """Training samples that the ranges of activations are measured on."""
     calibrations: tuple[Calibration, ...] = Field(("minmax",), min_length=1)
-    """How these ranges are found; each is a candidate of the compression search. Where layers stay float, the first
-    one is used."""
+    """Methods for these ranges; each is a candidate. The first one is used where layers stay float."""
     float_layers: tuple[PositiveInt, ...] = ()
-    """How many of the layers that int8 hurts most, found by measuring each, stay float; each is a candidate."""
+    """Numbers of layers to keep in float, those that lose most in int8 by measurement; each number is a candidate."""
 
 
 @dataclass(frozen=True)
 class FineTuning:
-    """Fine-tuning of a family's networks after they were changed.
+    """Modification and fine-tuning of a family's network.
 
     Attributes:
         config: (params of the family, epochs, share of the learning rate) -> the `train` section of fine-tuning.
-        example: set -> what the network is traced with, of batch 2.
-        kept: network -> the layers whose outputs stay as many as they are, such as the last one.
+        example: set -> example input to trace the network with, of batch 2.
+        kept: network -> layers whose number of outputs must not change, such as the last one.
         loss: (network, set, samples) -> the loss over so many samples of the training split, with gradients.
     """
 
@@ -141,7 +139,7 @@ class FineTuning:
 
 @dataclass(frozen=True)
 class Asset:
-    """A file out of a package that assets.txt pins: it travels in the bundle, or a step learns or measures with it."""
+    """A file from a package pinned in assets.txt: shipped in the bundle, or used by a step to train or measure."""
 
     role: str
     package: str  # normalised name, as in assets.txt
@@ -153,20 +151,20 @@ class Asset:
 
 @dataclass(frozen=True)
 class Made:
-    """A file of the bundle that is made from the set, such as what a writer must know of the text that was learned."""
+    """A file of the bundle that is generated from the set, such as the memorisation filter of a writer."""
 
     role: str
     name: str  # file name in the bundle
     content: bytes
 
 
-# Brings an asset's bytes, those that its sha256 says; a step passes it in, since packages lie where settings say.
+# Returns an asset's bytes, verified by its sha256; steps pass it in, since settings decide where packages are.
 Read = Callable[[Asset], bytes]
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph to export: a module with pre- and post-processing inside, and how to call it.
+    """A graph to export: a module including pre- and post-processing, and its signature.
 
     `example` are inputs of batch 2; every first axis is dynamic.
     """
@@ -181,12 +179,12 @@ class Graph:
 
 @dataclass(frozen=True)
 class Distillation:
-    """How a smaller network of a family learns from the trained one (Hinton et al. 2015).
+    """Distillation of a smaller network from a family's trained one (Hinton et al. 2015).
 
     Attributes:
         students: (params of the family) -> the `train` section of each student, by its name.
-        teach: (module of a student, the trained network, params of the family) -> from then on it learns from it.
-        unlabelled: Whether students learn from pictures without a label too, since the trained network reads them.
+        teach: (module of a student, the trained network, params of the family) -> attaches the teacher to the student.
+        unlabelled: True if students learn from images without a label too, since the trained network labels them.
     """
 
     students: Callable[[Any], Mapping[str, Any]]
@@ -194,18 +192,18 @@ class Distillation:
     unlabelled: bool = False
 
     def samples(self, samples: SampleSet) -> SampleSet:
-        """What students learn from, of all that there is."""
+        """Samples that students learn from."""
         return samples.and_unlabelled if self.unlabelled else samples
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What the score of a bundle on one split is made of.
+    """Scores of a bundle on one split.
 
-    `rows`: one row a sample with id, group, source and whatever the objective needs (for a classifier: label,
-    predicted, confidence and one column `p:LABEL` a label). `metrics`: named figures of the whole split. `arrays`:
-    what `draw` shows beside the split's own pictures, such as those that a generator drew; uint8 N,H,W,C each.
-    `texts`: what was written, by a caption; Fountain.
+    `rows`: one row a sample with id, group, source and the columns of the objective (for a classifier: label,
+    predicted, confidence and one column `p:LABEL` a label). `metrics`: named metrics of the whole split. `arrays`:
+    images for `draw` beside the split's own, such as those that a generator drew; uint8 N,H,W,C each. `texts`: written
+    texts by caption, in Fountain.
     """
 
     rows: pd.DataFrame
@@ -216,10 +214,10 @@ class Scores:
 
 @dataclass(frozen=True)
 class Monitor:
-    """The figure of validation by which training keeps its best epoch and stops early; a key of what is logged.
+    """Validation metric that selects the best epoch and stops training early; a key of the logged metrics.
 
-    With `last` the last epoch is kept, and the figure only ends a training that has diverged: for a family whose
-    figures of validation say less than how long it has learned.
+    With `last` the last epoch is kept, and the metric only stops a training that has diverged: for a family whose
+    validation metrics are less informative than the length of training.
     """
 
     name: str
@@ -228,7 +226,7 @@ class Monitor:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A sheet of pictures, yet to be drawn: uint8 H,W,C each, with a caption; `columns` 0 means as fits."""
+    """A sheet of images to render: uint8 H,W,C each, with a caption; `columns` 0 means automatic."""
 
     name: str
     title: str
@@ -238,25 +236,25 @@ class Sheet:
 
 
 class Objective(Protocol):
-    """The figure by which a challenger must beat the champion; higher is better."""
+    """The metric by which a challenger must beat the champion; higher is better."""
 
     name: str
 
     def __call__(self, rows: pd.DataFrame, weights: np.ndarray | None = None) -> float:
-        """The figure over rows, each counted `weights` times (for the bootstrap)."""
+        """The metric over rows, each counted `weights` times (for the bootstrap)."""
         ...
 
     def shared(self, first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Both tables cut down to what their taxonomies share."""
+        """Both tables restricted to the part that their taxonomies share."""
         ...
 
     def worst(self, rows: pd.DataFrame, weights: np.ndarray | None = None) -> dict[str, float]:
-        """The figure of each part that must not fall behind, by name (for a classifier: F1 of each label)."""
+        """Metrics that must not get worse, by name (for a classifier: F1 of each label)."""
         ...
 
 
 def agreement_of_labels(truth: np.ndarray, compressed: np.ndarray) -> dict[str, float]:
-    """How far a compressed classifier is from the trained one.
+    """Difference between a compressed classifier and the trained one.
 
     Args:
         truth: Outputs of the trained network, N,L.
@@ -274,35 +272,35 @@ def agreement_of_labels(truth: np.ndarray, compressed: np.ndarray) -> dict[str, 
 
 @dataclass(frozen=True)
 class Family:
-    """A family: its params, its data, its network, its exports, its score.
+    """A family: its params, data, network, exports and scores.
 
     Attributes:
         name: The folder in models/ and the section in params.yaml.
         params: The typed section; refuses unknown keys.
-        augment: (clean set, params, folder, read) -> packed set of train and validation; the test split stays shut.
+        augment: (clean set, params, folder, read) -> packed set of train and validation; the test split is not opened.
         data: (set, params) -> batches.
-        module: (set info, params) -> what Lightning trains; the network is passed in inside.
-        network: module -> what is exported and compressed.
-        graphs: (network, set) -> the graphs to export, pre- and post-processing inside; may calibrate on validation.
+        module: (set info, params) -> the Lightning module, with the network in it.
+        network: module -> the network to export and compress.
+        graphs: (network, set) -> the graphs to export, with pre- and post-processing; may calibrate on validation.
         calibration: (set, split, count, seed, graph) -> feeds: of train for static quantisation, of validation for
             parity.
-        assets: Files that travel along, also beside the float reference.
-        made: set -> files made from it that travel along as well.
-        instruments: Files that the score measures with; they do not travel.
-        settings: (set info, graphs) -> what the manifest tells the runtime (input, labels, crop).
+        assets: Files to ship with the bundle, also beside the float reference.
+        made: set -> files generated from it to ship with the bundle.
+        instruments: Files for measuring the score; not shipped.
+        settings: (set info, graphs) -> runtime settings for the manifest (input, labels, crop).
         quantisation: `static` for convolutions, `dynamic` for recurrent layers.
         score: (bundle or folder of the fp32 graphs, clean set, split, read) -> Scores, through the bundle's own graph.
-        draw: (scores, clean set, split) -> picture sheets for the report.
-        objective: The figure that promotion compares.
-        monitor: The figure that training keeps its best epoch by.
-        agreement: (outputs of the trained network, of the compressed graph) -> how far they are apart.
-        kept_float: What the name of a node that stays float begins with, in the exported graphs.
-        scores_as_given: Whether test samples that clean dropped say something: they do where others have published
-            figures over all of them, and not where the split is what a drawn picture is held against.
-        distillation: How students learn from the trained network; None where the family has none.
-        fine_tuning: How a network is made narrower and trained on; None where the family has no such candidates.
-        progress: module -> the pictures that show how far training is, uint8 H,W,C each, the same places every epoch;
-            None where there is nothing to look at.
+        draw: (scores, clean set, split) -> image sheets for the report.
+        objective: The metric that promotion compares.
+        monitor: The metric that selects the best epoch of training.
+        agreement: (outputs of the trained network, of the compressed graph) -> their difference.
+        kept_float: Name prefixes of nodes that stay float in the exported graphs.
+        scores_as_given: True if dropped test samples are to be scored too: useful where published metrics cover all of
+            them, not where the split is the reference for generated images.
+        distillation: Training of students; None if the family has none.
+        fine_tuning: Pruning and fine-tuning; None if the family has no such candidates.
+        progress: module -> images that show the progress of training, uint8 H,W,C each, with the same inputs every
+            epoch; None if there is nothing to show.
     """
 
     name: str

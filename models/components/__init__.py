@@ -1,1 +1,1 @@
-"""What families share: batches, distillation, randomness, loading. It knows no family."""
+"""Components shared by families: batches, distillation, randomness, loading. Knows no family."""

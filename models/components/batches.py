@@ -1,7 +1,7 @@
-"""Batches out of a packed set: one gather of shuffled rows each, no per-sample Python.
+"""Batches from a packed set: each is one gather of shuffled rows, without per-sample Python.
 
-A global batch is cut into chunks of `chunk` samples; with several processes each takes its share of the chunks, so
-what a chunk holds does not depend on how many processes there are.
+A global batch is divided into chunks of `chunk` samples; with several processes each takes its share of the chunks, so
+the content of a chunk does not depend on the number of processes.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ VALIDATION_BATCH = 512
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures uint8 N,H,W,C and soft labels float32 N,L; `first_chunk` places it in its global batch.
+    """Images uint8 N,H,W,C and soft labels float32 N,L; `first_chunk` is its offset in the global batch, in chunks.
 
-    `extra` is what else a family learns from, its first axis the samples: texts as numbers, for a family that draws.
+    `extra` is additional input with samples on its first axis, such as text embeddings for a generator.
     """
 
     pictures_nhwc: torch.Tensor
@@ -50,22 +50,22 @@ class Batch:
 
 @dataclass(frozen=True)
 class Shuffled:
-    """One epoch of global batches, as this process sees them.
+    """One epoch of global batches, as seen by this process.
 
     Args:
-        pictures_nhwc: The split, in memory or memory-mapped.
-        targets_nl: Its soft labels.
-        batch_size: Samples of a global batch; those left over at the end of an epoch wait for another shuffle.
+        pictures_nhwc: Images of the split, in memory or memory-mapped.
+        targets_nl: Their soft labels.
+        batch_size: Samples of a global batch; the remainder of an epoch is dropped until the next shuffle.
         chunk: Samples that are normalised together.
-        seed: With the epoch, decides the order.
-        rank: This process.
-        world_size: How many there are.
-        epoch: Asked at the start of each pass, for which one it is.
-        samples: How many an epoch shows; 0: each once.
-        extra: What else goes with each sample.
+        seed: Determines the order, together with the epoch.
+        rank: Index of this process.
+        world_size: Number of processes.
+        epoch: Returns the current epoch; called at the start of each pass.
+        samples: Samples in an epoch; 0: each once.
+        extra: Additional input of each sample.
 
     Raises:
-        ValueError: The global batch does not divide into chunks for each process.
+        ValueError: The global batch cannot be divided into chunks for each process.
     """
 
     pictures_nhwc: torch.Tensor
@@ -91,6 +91,7 @@ class Shuffled:
         return max(1, (self.samples or len(self.pictures_nhwc)) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
+        # The order is a function of (seed, epoch); each process takes a contiguous share of every global batch.
         order = self._order()
         share = self.batch_size // self.world_size
         for step in range(len(self)):
@@ -107,19 +108,19 @@ class Shuffled:
     def _order(self) -> torch.Tensor:
         random = np.random.default_rng(derived_seed(self.seed, self.epoch(), "order"))
         count, wanted = len(self.pictures_nhwc), len(self) * self.batch_size
-        # A set smaller than a batch, or than what an epoch shows, is gone through more than once.
+        # An epoch may be longer than the set: then it consists of several permutations.
         orders = [random.permutation(count) for _ in range(max(1, math.ceil(wanted / count)))]
         return torch.from_numpy(np.concatenate(orders)[:wanted])
 
 
 def gather(source: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """Rows of a tensor, in the order asked for, on the tensor's device."""
+    """Selects rows of a tensor in the given order, on the tensor's device."""
     return source.index_select(0, rows.to(source.device))
 
 
 @dataclass(frozen=True)
 class InOrder:
-    """A split in its own order; of each batch a process takes every `world_size`-th sample."""
+    """A split in its own order; each process takes every `world_size`-th sample of a batch."""
 
     pictures_nhwc: torch.Tensor
     targets_nl: torch.Tensor
@@ -139,7 +140,7 @@ class InOrder:
 
 
 class PackedPictures(LightningDataModule):
-    """A packed set as Lightning wants it; on a GPU the whole set lies on the device where it fits."""
+    """Lightning data module of a packed set; on a GPU the whole set is kept on the device if it fits."""
 
     def __init__(self, samples: SampleSet, params: Any) -> None:  # noqa: ANN401  # each family has its own params
         super().__init__()
@@ -147,7 +148,7 @@ class PackedPictures(LightningDataModule):
         self.params = params
 
     def train_dataloader(self) -> Shuffled:
-        """The training split, shuffled anew each epoch."""
+        """The training split, shuffled differently in each epoch."""
         pictures_nhwc, targets_nl = self._tensors("train")
         return Shuffled(
             pictures_nhwc,
@@ -168,7 +169,7 @@ class PackedPictures(LightningDataModule):
         return InOrder(pictures_nhwc, targets_nl, *self._place(), extra=extra)
 
     def extras_of(self, split: str, device: torch.device) -> torch.Tensor | None:
-        """What else goes with each sample of a split, on a device; None here, a family may have some."""
+        """Additional input of each sample of a split, on a device; None by default, families override it."""
         del split, device
         return None
 
@@ -178,7 +179,7 @@ class PackedPictures(LightningDataModule):
     def _tensors(self, split: str) -> tuple[torch.Tensor, torch.Tensor]:
         array = self.samples.array(split)
         device = self._device(array.nbytes)
-        # torch warns of a read-only array; nothing here writes to it.
+        # torch warns about read-only arrays; nothing here writes to it.
         pictures_nhwc = torch.from_numpy(np.asarray(array) if array.flags.writeable else _writeable_view(array))
         return pictures_nhwc.to(device), torch.from_numpy(self.samples.targets(split)).to(device)
 
@@ -190,7 +191,7 @@ class PackedPictures(LightningDataModule):
 
 
 def _writeable_view(array: np.ndarray) -> np.ndarray:
-    """The same memory map opened copy-on-write: torch takes it without a warning, the file stays as it is."""
+    """The same memory map opened copy-on-write: torch accepts it without a warning, and the file is never written."""
     if not isinstance(array, np.memmap) or array.filename is None:
         return array.copy()
     return np.memmap(array.filename, dtype=np.uint8, mode="c", offset=array.offset, shape=tuple(array.shape))

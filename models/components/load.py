@@ -1,4 +1,4 @@
-"""A family's section of params.yaml, typed, and the collection that it learns from."""
+"""Loads a family's typed section of params.yaml, and the collection that it learns from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The typed sections of all families, without the families: no PyTorch is imported to check a param."""
+"""Typed params sections of all families, without importing the families: checking a param needs no PyTorch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from models.family import FamilyParams
 
 
 def sections() -> dict[str, type[FamilyParams]]:
-    """The name of every family to the type of its section in params.yaml, from models/FAMILY/params.py."""
+    """Types of the params sections by family name, from models/FAMILY/params.py."""
     packages = [found.name for found in pkgutil.iter_modules(models.__path__) if found.ispkg]
     names = [name for name in packages if name != "components"]
     return {name: _section(name) for name in names}

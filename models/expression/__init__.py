@@ -1,6 +1,6 @@
-"""The expression family: a face in, a share for each expression out; drives a character live.
+"""The expression family: a face in, a probability for each expression out; animates a character live.
 
-A network of wide 3x3 convolutions, because static int8 makes those three times faster on a laptop.
+The network uses wide 3x3 convolutions, because static int8 makes those three times faster on a laptop.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 __all__ = ["family"]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  # as PEP 562 has it
-    """The family, once somebody asks for it: its params alone are read in milliseconds, PyTorch takes seconds."""
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # as in PEP 562
+    """Imports the family on first use: its params alone load in milliseconds, PyTorch takes seconds."""
     if name == "family":
         from models.expression.definition import family  # noqa: PLC0415  # see above
 

@@ -1,6 +1,6 @@
-"""Balanced copies: small labels of the training split get altered copies, drawn once and kept in the set.
+"""Balanced copies: rare labels of the training split get altered copies, made once and stored in the set.
 
-Validation and test are never touched. Pictures without a label travel along as they are.
+Validation and test are never changed. Images without a label are passed on unchanged.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ STATISTICS_SAMPLES = 20_000
 
 
 def balance(clean: SampleSet, params: AugmentParams, folder: Path, _read: Read) -> SampleSet:
-    """Writes the set that is learned from: train with its copies, and validation as it is.
+    """Writes the training set: train with its copies, and validation unchanged.
 
     Args:
-        clean: The clean set; its test split stays shut.
-        params: How far labels are balanced, and how far a copy may differ.
-        folder: Where the set goes.
+        clean: The clean set; its test split is not opened.
+        params: Extent of the balancing, and of the alterations.
+        folder: The output folder.
     """
     train, validation = clean.kept("train"), clean.kept("validation")
     pictures_nhwc = clean.array("train")
@@ -58,12 +58,13 @@ def balance(clean: SampleSet, params: AugmentParams, folder: Path, _read: Read) 
 
 
 def rows_to_copy(labels: np.ndarray, params: AugmentParams) -> np.ndarray:
-    """The rows to copy, each as often as it is to be: up to `balance` of the largest, by `min_growth` at least."""
+    """Rows to copy, repeated as often as needed: up to `balance` of the largest label, at least by `min_growth`."""
     names, counts = np.unique(labels, return_counts=True)
     wanted = int(params.balance * counts.max())
     chosen = []
     for name, count in zip(names, counts, strict=True):
         random = np.random.default_rng(derived_seed(params.seed, str(name), "copies"))
+        # Enough copies to reach the balance, at least the extra share, at most max_copies of each image.
         missing = min(max(round(params.min_growth * count), wanted - count), params.max_copies * count)
         order = random.permutation(np.flatnonzero(labels == name))
         chosen.append(np.resize(order, missing))
@@ -71,8 +72,9 @@ def rows_to_copy(labels: np.ndarray, params: AugmentParams) -> np.ndarray:
 
 
 def altered(picture_hwc: np.ndarray, params: AugmentParams, random: np.random.Generator) -> np.ndarray:
-    """One copy: turned, flipped, scaled, cropped, relit, covered, blurred, with noise and JPEG artefacts."""
+    """One altered copy: rotated, flipped, scaled, cropped, relit, occluded, blurred, with noise and JPEG artefacts."""
     moved = _moved(picture_hwc, params, random)
+    # Gain and offset of the brightness.
     light = 1.0 + random.uniform(-params.brightness, params.brightness)
     value: np.ndarray = (
         moved.astype(np.float32) * light + 255.0 * random.uniform(-params.brightness, params.brightness) / 2
@@ -88,6 +90,7 @@ def _moved(picture_hwc: np.ndarray, params: AugmentParams, random: np.random.Gen
     size = picture_hwc.shape[0]
     turn = random.uniform(-params.rotation_deg, params.rotation_deg)
     zoom = 1.0 + random.uniform(-params.scale, params.scale)
+    # One affine transform for rotation, zoom and shift, so that the image is resampled once.
     matrix_23 = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), turn, zoom)
     matrix_23[:, 2] += random.uniform(-params.crop, params.crop, 2) * size
     source = picture_hwc[:, ::-1] if random.random() < 0.5 else picture_hwc  # noqa: PLR2004  # half of them
@@ -109,14 +112,14 @@ def _squeezed_by_jpeg(picture_hwc: np.ndarray, quality: int, random: np.random.G
 
 
 def _without_label(clean: SampleSet) -> pd.DataFrame:
-    """Pictures that nobody has labelled, for students; none of a group that a score is taken on."""
+    """Unlabelled images for students, without those whose group is in an evaluated split."""
     table = clean.table
     held = set(table.loc[table["kept"] & (table["split"] != TRAIN), "group"])
     return table[(table["reason"] == NO_LABEL) & ~table["group"].isin(held)].sort_values("row")
 
 
 def _drawn(rows: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
-    """So many of them: a day's frames would make an epoch of a student as long as they are many."""
+    """Random choice of rows: without a limit, a day's frames would multiply the length of a student's epoch."""
     random = np.random.default_rng(derived_seed(seed, "unlabelled"))
     return rows.iloc[np.sort(random.permutation(len(rows))[:most])]
 
@@ -131,7 +134,7 @@ def _copied(train: pd.DataFrame, sources: np.ndarray) -> pd.DataFrame:
 
 
 def _statistics(pictures_nhwc: np.ndarray) -> dict[str, float]:
-    """Mean and deviation in 0..1, of evenly spread samples where there are many."""
+    """Mean and standard deviation in 0..1, estimated from evenly spread samples of a large set."""
     step = max(1, len(pictures_nhwc) // STATISTICS_SAMPLES)
     some = pictures_nhwc[::step].astype(np.float32) / 255.0
     return {"mean": round(float(some.mean()), 4), "std": round(max(float(some.std()), 0.01), 4)}

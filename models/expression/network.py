@@ -1,4 +1,4 @@
-"""The network: residual blocks of wide 3x3 convolutions (He et al. 2016), with no depthwise ones.
+"""The network: residual blocks of wide 3x3 convolutions (He et al. 2016), without depthwise ones.
 
 Sizes are chosen for the runtime: static int8 runs wide 3x3 convolutions three times faster than float.
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions and a way round them; `stride` 2 halves the picture."""
+    """Two 3x3 convolutions with a skip connection; `stride` 2 halves the resolution."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -38,18 +38,18 @@ class Block(nn.Module):
 def _around(inputs: int, outputs: int, stride: int) -> nn.Module:
     if inputs == outputs and stride == 1:
         return nn.Identity()
-    # Averaging before the 1x1 convolution keeps what a stride would throw away (He et al. 2019, ResNet-D).
+    # Averaging before the 1x1 convolution keeps information that a stride would discard (He et al. 2019, ResNet-D).
     shrink = nn.AvgPool2d(stride) if stride > 1 else nn.Identity()
     return nn.Sequential(shrink, nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
 
 
 class ExpressionNetwork(nn.Module):
-    """Pictures of a face -> one logit a label.
+    """Images of a face -> one logit a label.
 
     Args:
-        labels: How many.
+        labels: Number of labels.
         channels: 1 for grey, 3 for colour.
-        widths: Channels of each resolution; each is half the size of the one before.
+        widths: Channels of each resolution; each resolution is half the previous one.
         depths: Blocks at each resolution.
         dropout: Share dropped before the last layer.
     """
@@ -61,7 +61,7 @@ class ExpressionNetwork(nn.Module):
         if len(widths) != len(depths):
             message = f"widths and depths must be of one length, not {len(widths)} and {len(depths)}"
             raise ValueError(message)
-        # Two by two pixels become channels, so that the first convolution is already a wide one.
+        # Blocks of 2x2 pixels become channels, so that the first convolution is already wide.
         self.stem = nn.Sequential(
             nn.PixelUnshuffle(2),
             nn.Conv2d(4 * channels, widths[0], 3, 1, 1, bias=False),
@@ -73,7 +73,8 @@ class ExpressionNetwork(nn.Module):
         self.head = nn.Linear(widths[-1], labels)
 
     def forward(self, pictures_nchw: torch.Tensor) -> torch.Tensor:
-        """Normalised pictures N,C,H,W -> logits N,L."""
+        """Normalised images N,C,H,W -> logits N,L."""
+        # Global average pooling over the last resolution.
         features_nc = self.body(self.stem(pictures_nchw)).mean((2, 3))
         logits_nl: torch.Tensor = self.head(self.dropout(features_nc))
         return logits_nl
@@ -88,13 +89,13 @@ def _blocks(widths: Sequence[int], depths: Sequence[int]) -> list[Block]:
 
 
 class Deployed(nn.Module):
-    """The network with its pre- and post-processing inside: what the runtime calls.
+    """Export wrapper: the network with its pre- and post-processing, as the runtime calls it.
 
     Args:
         network: The trained network.
-        mean: Of the training pictures, in 0..1.
-        std: Of the training pictures, in 0..1.
-        temperature: Divides the logits, so that a share means what it says (Guo et al. 2017).
+        mean: Mean of the training images, in 0..1.
+        std: Standard deviation of the training images, in 0..1.
+        temperature: Divides the logits, so that the probabilities are calibrated (Guo et al. 2017).
     """
 
     def __init__(self, network: nn.Module, mean: float, std: float, temperature: float) -> None:
@@ -105,6 +106,6 @@ class Deployed(nn.Module):
         self.temperature = temperature
 
     def forward(self, pictures_nhwc: torch.Tensor) -> torch.Tensor:
-        """Pictures uint8 N,H,W,C -> probabilities float32 N,L."""
+        """Images uint8 N,H,W,C -> probabilities float32 N,L."""
         x_nchw = pictures_nhwc.permute(0, 3, 1, 2).float() * self.scale + self.offset
         return torch.softmax(self.network(x_nchw) / self.temperature, dim=1)

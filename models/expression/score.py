@@ -1,4 +1,4 @@
-"""The score of an exported bundle: its own graph over a split, through ONNX Runtime."""
+"""Scores of an exported bundle: its own graph over a split, through ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def score(bundle: Bundle, samples: SampleSet, split: str, _read: Read) -> Scores
 
 
 def run_graph(path: Path, pictures_nhwc: np.ndarray) -> np.ndarray:
-    """Pictures uint8 N,H,W,C -> probabilities float32 N,L, in batches."""
+    """Images uint8 N,H,W,C -> probabilities float32 N,L, in batches."""
     session = open_graph(path, threads=0)
     starts = range(0, len(pictures_nhwc), BATCH)
     parts = [session.run(None, {"pictures": np.ascontiguousarray(pictures_nhwc[i : i + BATCH])})[0] for i in starts]
@@ -46,7 +46,7 @@ def run_graph(path: Path, pictures_nhwc: np.ndarray) -> np.ndarray:
 
 
 def fitted(pictures_nhwc: np.ndarray, wanted: dict[str, int]) -> np.ndarray:
-    """The pictures at the size and the channels that a bundle asks for; an older one may ask for others."""
+    """The images in the size and channels of a bundle; an older bundle may differ from the set."""
     size_px, channels = wanted["size_px"], wanted["channels"]
     if pictures_nhwc.shape[1:] == (size_px, size_px, channels):
         return pictures_nhwc
@@ -77,6 +77,7 @@ def calibration_error(rows: pd.DataFrame) -> float:
     """Expected calibration error over 15 bins of equal width (Guo et al. 2017)."""
     correct_n = (rows["label"] == rows["predicted"]).to_numpy(float)
     confidence_n = rows["confidence"].to_numpy(float)
+    # Sum of (confidence - correctness) in each bin; the absolute gaps weighted by bin size are the error.
     bins_n = np.minimum((confidence_n * BINS).astype(int), BINS - 1)
     gaps = np.bincount(bins_n, confidence_n - correct_n, BINS)
     return float(np.abs(gaps).sum() / max(1, len(rows)))
@@ -90,12 +91,12 @@ def _nll(rows: pd.DataFrame) -> float:
 
 
 class MacroF1:
-    """The mean of the F1 of every label that occurs: a rare label counts as much as a common one."""
+    """Mean of the F1 of all labels that occur: a rare label counts as much as a common one."""
 
     name = "macro_f1"
 
     def __call__(self, rows: pd.DataFrame, weights: np.ndarray | None = None) -> float:
-        """The figure over rows, each counted `weights` times."""
+        """The metric over rows, each counted `weights` times."""
         return float(np.mean(list(self._by_label(rows, weights).values()) or [0.0]))
 
     def worst(self, rows: pd.DataFrame, weights: np.ndarray | None = None) -> dict[str, float]:
@@ -103,13 +104,14 @@ class MacroF1:
         return self._by_label(rows, weights)
 
     def shared(self, first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Both tables with the labels that both models know: other samples go, and each reads among the shared."""
+        """Both tables restricted to the labels of both models; other samples are dropped, predictions recomputed."""
         labels = sorted(_taxonomy(first) & _taxonomy(second))
         if _taxonomy(first) == _taxonomy(second):
             return _coded(first), _coded(second)
         return _cut(first, labels), _cut(second, labels)
 
     def _by_label(self, rows: pd.DataFrame, weights: np.ndarray | None) -> dict[str, float]:
+        # Label codes once, then weighted counts by bincount: a bootstrap evaluates this a thousand times.
         truth_n, truths = pd.factorize(rows["label"], sort=True)
         read_n = pd.Categorical(rows["predicted"], categories=truths).codes
         hit_n = truth_n == read_n
@@ -119,6 +121,7 @@ class MacroF1:
         hits_l = np.bincount(truth_n[hit_n], weight_n[hit_n], count)
         truths_l = np.bincount(truth_n, weight_n, count)
         reads_l = np.bincount(read_n[known_n], weight_n[known_n], count)
+        # F1 = 2 TP / (2 TP + FP + FN) = 2 hits / (true count + predicted count).
         f1_l = np.divide(2 * hits_l, truths_l + reads_l, out=np.zeros(count), where=truths_l + reads_l > 0)
         return {str(truths[i]): float(f1_l[i]) for i in range(count) if truths_l[i] > 0}
 
@@ -139,7 +142,7 @@ def _cut(rows: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
 
 
 def draw(scores: Scores, samples: SampleSet, split: str) -> list[Sheet]:
-    """Two sheets: the surest mistakes, where wrong labels show first, and readings as they come."""
+    """Two sheets: the most confident mistakes, which reveal wrong labels first, and evenly spread predictions."""
     pictures_nhwc, rows = samples.array(split), scores.rows
     wrong = rows[rows["label"] != rows["predicted"]].sort_values("confidence", ascending=False)
     some = rows.iloc[np.linspace(0, len(rows) - 1, min(SHEET_PICTURES, len(rows))).astype(int)]

@@ -1,6 +1,6 @@
-"""Augmentation of whole batches, as tensor operations on whatever device the batch lies.
+"""Augmentation of whole batches, as tensor operations on the batch's device.
 
-All randomness comes from the generator that is handed in, so a resumed run draws what an undisturbed one would have.
+All randomness comes from the given generator, so that a resumed run equals an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ if TYPE_CHECKING:
 
 
 def augment_batch(pictures_nchw: torch.Tensor, params: TrainParams, generator: torch.Generator) -> torch.Tensor:
-    """Flip, turn, scale, shift, light, occlude and add noise, each picture on its own.
+    """Flips, rotates, scales, shifts, relights, occludes and adds noise, differently for each image.
 
     Args:
-        pictures_nchw: Normalised pictures, float N,C,H,W.
-        params: How far each may go.
-        generator: The source of all randomness, on the pictures' device.
+        pictures_nchw: Normalised images, float N,C,H,W.
+        params: Limits of each operation.
+        generator: Source of all randomness, on the images' device.
 
     Returns:
-        Pictures of the same shape.
+        Images of the same shape.
     """
     moved_nchw = _move(pictures_nchw, params, generator)
     lit_nchw = _light(moved_nchw, params.contrast, generator)
     covered_nchw = _occlude(lit_nchw, params.occlusion, generator)
+    # Gaussian noise of a random strength for each image.
     noise_nchw = torch.randn(covered_nchw.shape, generator=generator, device=covered_nchw.device)
     amount_n = _uniform(len(covered_nchw), 0.0, 4.0 * params.noise, generator)
     return covered_nchw + noise_nchw * amount_n[:, None, None, None]
@@ -37,7 +38,7 @@ def augment_batch(pictures_nchw: torch.Tensor, params: TrainParams, generator: t
 def mixup(
     pictures_nchw: torch.Tensor, targets_nl: torch.Tensor, alpha: float, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Blends each picture, and its target, with another of the batch (Zhang et al. 2018)."""
+    """Blends each image and its target with another of the batch (Zhang et al. 2018)."""
     if alpha <= 0:
         return pictures_nchw, targets_nl
     share = _beta(alpha, generator)
@@ -50,7 +51,7 @@ def _uniform(count: int, low: float, high: float, generator: torch.Generator) ->
 
 
 def _beta(alpha: float, generator: torch.Generator) -> float:
-    # torch.distributions takes no generator; Johnk's method (1964) needs uniforms alone and is exact for alpha <= 1.
+    # torch.distributions takes no generator; Johnk's method (1964) needs only uniforms and is exact for alpha <= 1.
     while True:
         first, second = map(
             float, (torch.rand(2, generator=generator, device=generator.device) ** (1.0 / alpha)).tolist()
@@ -67,6 +68,7 @@ def _move(pictures_nchw: torch.Tensor, params: TrainParams, generator: torch.Gen
     flip_n = (_uniform(count, 0.0, 1.0, generator) < 0.5).float() * 2.0 - 1.0  # noqa: PLR2004  # half of them
     shift_n2 = _uniform(2 * count, -params.shift, params.shift, generator).view(count, 2)
     cos_n, sin_n = torch.cos(angle_n) * scale_n, torch.sin(angle_n) * scale_n
+    # One 2x3 matrix an image for flip, rotation, scale and shift, so that it is resampled once.
     first_n3 = torch.stack([cos_n * flip_n, -sin_n, shift_n2[:, 0]], 1)
     second_n3 = torch.stack([sin_n * flip_n, cos_n, shift_n2[:, 1]], 1)
     grid_nhw2 = functional.affine_grid(
@@ -76,17 +78,19 @@ def _move(pictures_nchw: torch.Tensor, params: TrainParams, generator: torch.Gen
 
 
 def _light(pictures_nchw: torch.Tensor, contrast: float, generator: torch.Generator) -> torch.Tensor:
+    # Gain changes the contrast, offset the brightness; images have mean 0 and deviation 1.
     gain_n = _uniform(len(pictures_nchw), 1.0 - contrast, 1.0 + contrast, generator)
     offset_n = _uniform(len(pictures_nchw), -contrast, contrast, generator)
     return pictures_nchw * gain_n[:, None, None, None] + offset_n[:, None, None, None]
 
 
 def _occlude(pictures_nchw: torch.Tensor, occlusion: float, generator: torch.Generator) -> torch.Tensor:
-    """Covers a square of half of the pictures with grey: a hand, a microphone, hair (DeVries and Taylor 2017)."""
+    """Occludes half of the images with a grey square: a hand, a microphone, hair (DeVries and Taylor 2017)."""
     count, _, height, width = pictures_nchw.shape
     side_n = _uniform(count, 0.1, max(occlusion, 0.1), generator) * height
     hit_n = _uniform(count, 0.0, 1.0, generator) < (0.5 if occlusion > 0 else 0.0)
     x_n, y_n = _uniform(count, 0.0, width, generator), _uniform(count, 0.0, height, generator)
+    # A pixel is covered if it is within half a side of the centre in both directions; 0 is the mean grey.
     across_w = torch.arange(width, device=pictures_nchw.device)
     down_h = torch.arange(height, device=pictures_nchw.device)
     in_x_nw = (across_w[None, :] - x_n[:, None]).abs() < side_n[:, None] / 2

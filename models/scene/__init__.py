@@ -1,6 +1,6 @@
-"""The scene family: a heading in, pictures of the place out; draws a storyboard for a script.
+"""The scene family: a heading in, images of the place out; draws a storyboard for a script.
 
-A generator of 3x3 convolutions at low resolutions, because static int8 makes those fast on a laptop.
+The generator uses 3x3 convolutions at low resolutions, because static int8 makes those fast on a laptop.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 __all__ = ["family"]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  # as PEP 562 has it
-    """The family, once somebody asks for it: its params alone are read in milliseconds, PyTorch takes seconds."""
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # as in PEP 562
+    """Imports the family on first use: its params alone load in milliseconds, PyTorch takes seconds."""
     if name == "family":
         from models.scene.definition import family  # noqa: PLC0415  # see above
 

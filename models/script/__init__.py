@@ -1,6 +1,6 @@
 """The script family: a recurrent network over characters that writes scenes, outlines and characters.
 
-What a scene looks like to it stands in rushes/script/markup.py, so that training and set agree.
+rushes/script/markup.py defines the encoding of a scene, so that training and runtime agree.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 __all__ = ["family"]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  # as PEP 562 has it
-    """The family, once somebody asks for it: its params alone are read in milliseconds, PyTorch takes seconds."""
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # as in PEP 562
+    """Imports the family on first use: its params alone load in milliseconds, PyTorch takes seconds."""
     if name == "family":
         from models.script.definition import family  # noqa: PLC0415  # see above
 

@@ -1,4 +1,4 @@
-"""Tokens in the order of the text: many places are read at the same time, each goes on where it was.
+"""Batches of tokens in the order of the text: many places are read at once, each continuing where it stopped.
 
 Legend: N places in the text, T steps.
 """
@@ -26,10 +26,10 @@ VALIDATION_LANES, VALIDATION_STEPS = 64, 128
 
 @dataclass(frozen=True)
 class TokenBatch:
-    """Ids N,T, what comes after each, and the number of the batch in its pass; 0: states begin anew.
+    """Ids N,T, the ids that follow each, and the number of the batch in its pass; 0: states are reset.
 
-    In `targets_nt` -1 stands where there is nothing to foretell. `first_place` is that of the first of these places
-    among those of all processes.
+    `targets_nt` is -1 where there is no target. `first_place` is the index of the first of these places among those of
+    all processes.
     """
 
     ids_nt: torch.Tensor
@@ -44,10 +44,10 @@ class TokenBatch:
 
 
 def lanes(tokens: np.ndarray, count: int) -> np.ndarray:
-    """A text cut into `count` pieces of one length.
+    """Cuts a text into `count` pieces of equal length.
 
     Returns:
-        Ids int64 count,length+1: the last is the one to foretell. What is left over at the end is -1.
+        Ids int64 count,length+1: the last is only a target. The end is padded with -1.
     """
     length = math.ceil(max(1, len(tokens) - 1) / count)
     padded = np.concatenate([tokens.astype(np.int64), np.full(count * length + 1 - len(tokens), -1, np.int64)])
@@ -55,7 +55,7 @@ def lanes(tokens: np.ndarray, count: int) -> np.ndarray:
 
 
 def batches(lanes_nl: np.ndarray, steps: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Ids N,T and targets N,T, piece after piece to the end of the lanes; the last may be shorter."""
+    """Ids N,T and targets N,T, consecutive pieces to the end of the lanes; the last may be shorter."""
     length = lanes_nl.shape[1] - 1
     for start in range(0, length, steps):
         stop = min(start + steps, length)
@@ -64,20 +64,20 @@ def batches(lanes_nl: np.ndarray, steps: int) -> Iterator[tuple[np.ndarray, np.n
 
 @dataclass(frozen=True)
 class Contiguous:
-    """One epoch of batches, as this process sees them: works in a new order, cut into lanes.
+    """One epoch of batches, as seen by this process: documents in a new order, cut into lanes.
 
     Args:
-        works: The tokens of each work.
+        works: Tokens of each document.
         batch_size: Lanes of all processes.
-        steps: Of a batch.
-        seed: With the epoch, decides the order.
-        characters: How many an epoch reads; 0: all.
-        rank: This process.
-        world_size: How many there are.
-        epoch: Asked at the start of each pass, for which one it is.
+        steps: Steps of a batch.
+        seed: Determines the order, together with the epoch.
+        characters: Characters in an epoch; 0: all.
+        rank: Index of this process.
+        world_size: Number of processes.
+        epoch: Returns the current epoch; called at the start of each pass.
 
     Raises:
-        ValueError: The lanes do not divide among the processes.
+        ValueError: The lanes cannot be divided among the processes.
     """
 
     works: tuple[np.ndarray, ...]
@@ -112,8 +112,9 @@ class Contiguous:
             yield TokenBatch(torch.from_numpy(ids_nt), torch.from_numpy(targets_nt), step, self.rank * share)
 
     def _text(self, count: int) -> np.ndarray:
-        """So many characters: an epoch's share of all works in a shuffled order; the next epoch goes on with it."""
+        """An epoch's share of all documents in a shuffled order; the next epoch continues where it ends."""
         total = sum(len(work) for work in self.works)
+        # Position in an endless sequence of shuffled passes over the documents.
         turn, start = divmod(self.epoch() * (count - 1), total)
         parts: list[np.ndarray] = []
         while sum(len(part) for part in parts) < start + count:
@@ -125,7 +126,7 @@ class Contiguous:
 
 @dataclass(frozen=True)
 class InTurn:
-    """The validation split, read through once with carried state; of the lanes a process has its share."""
+    """The validation split, read once with carried state; each process reads a share of the lanes."""
 
     tokens: np.ndarray
     rank: int = 0
@@ -142,11 +143,11 @@ class InTurn:
 
 
 class ScriptTokens(LightningDataModule):
-    """The tokens of a set.
+    """Tokens of a set.
 
     Args:
         samples: The set.
-        params: The recipe.
+        params: Training params.
     """
 
     def __init__(self, samples: SampleSet, params: TrainParams) -> None:
@@ -154,7 +155,7 @@ class ScriptTokens(LightningDataModule):
         self.samples, self.params = samples, params
 
     def train_dataloader(self) -> Contiguous:
-        """The training split, work by work, in a new order each epoch."""
+        """The training split by document, in a new order each epoch."""
         return Contiguous(
             tuple(works_of(self.samples, "train")),
             self.params.batch_size,
@@ -174,13 +175,13 @@ class ScriptTokens(LightningDataModule):
 
 
 def tokens_of(samples: SampleSet, split: str) -> np.ndarray:
-    """The tokens of a split, uint8, in the order of its texts."""
+    """Tokens of a split, uint8, in the order of its texts."""
     tokens: np.ndarray = np.load(samples.folder / f"tokens-{split}.npy", mmap_mode="r")
     return tokens
 
 
 def works_of(samples: SampleSet, split: str) -> list[np.ndarray]:
-    """The tokens of each work of a split."""
+    """Tokens of each document of a split."""
     tokens, rows = tokens_of(samples, split), samples.kept(split)
     ends = rows["tokens"].cumsum()
     last = ends.groupby(rows["group"], sort=False).max()

@@ -1,4 +1,4 @@
-"""The script family, put together from its parts."""
+"""Definition of the script family."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from models.script.data import ScriptTokens
     from models.script.module import ScriptModule
 
-LEARNED = "train"  # the split whose passages a writer must not be given as new
+LEARNED = "train"  # the split whose passages must not be written as new
 # By expectation maximisation (Jelinek and Mercer 1980) on the plays of the starter's validation split, 128 pieces of
 # 1,024 characters; longer runs gain no more than 0.003 bits.
 CACHE = CacheRules(weights=(0.01, 0.04, 0.05, 0.10, 0.14, 0.18, 0.33), discount=0.7)
 
 
 def module(info: Mapping[str, Any], params: TrainParams) -> ScriptModule:
-    """A new network in its module, its weights drawn from params.seed alone."""
+    """A new network in its module; its weights depend on params.seed only."""
     from models.script.module import ScriptModule  # noqa: PLC0415  # Lightning takes seconds, and only training needs it
 
     with torch.random.fork_rng(devices=[]):
@@ -42,26 +42,26 @@ def module(info: Mapping[str, Any], params: TrainParams) -> ScriptModule:
 
 
 def data(samples: SampleSet, params: TrainParams) -> ScriptTokens:
-    """Windows of the works of a set."""
+    """Windows of the documents of a set."""
     from models.script.data import ScriptTokens  # noqa: PLC0415  # Lightning takes seconds, and only training needs it
 
     return ScriptTokens(samples, params)
 
 
 def network(trained: LightningModule) -> torch.nn.Module:
-    """What is exported."""
+    """The network to export."""
     return cast("torch.nn.Module", trained.network)
 
 
 def graphs(trained: torch.nn.Module, _samples: SampleSet) -> list[Graph]:
-    """One graph, a step: the last id int64 N,1 and a state N,S -> logits N,V and the state after it."""
+    """One graph, a single step: the last id int64 N,1 and a state N,S -> logits N,V and the next state."""
     learned = cast("ScriptNetwork", trained)
     example = (torch.zeros(2, 1, dtype=torch.int64), torch.zeros(2, learned.state_size))
     return [Graph("graph", "script.onnx", Deployed(learned), example, ("window", "state"), ("logits", "next_state"))]
 
 
 def calibration(samples: SampleSet, split: str, count: int, seed: int, graph: Graph) -> list[dict[str, np.ndarray]]:
-    """Windows of a split and states such as a reader may have."""
+    """Windows of a split with random but plausible states."""
     from models.script.data import tokens_of  # noqa: PLC0415  # Lightning takes seconds, and only training needs it
 
     window, state = (int(example.shape[1]) for example in graph.example)
@@ -74,25 +74,25 @@ def calibration(samples: SampleSet, split: str, count: int, seed: int, graph: Gr
 
 
 def made(samples: SampleSet) -> list[Made]:
-    """What a writer must know of the training text, without the text: which runs of words stand in it."""
+    """Memorisation filter of a writer: hashes of the word n-grams of the training text, without the text."""
     texts = "\n".join(samples.texts(LEARNED))
     return [Made("verbatim", "verbatim.bin", verbatim_filter(texts))]
 
 
 def students(params: ScriptParams) -> dict[str, TrainParams]:
-    """The recipes of the smaller networks."""
+    """Training params of the smaller networks."""
     wanted, epochs = params.compress.students, params.compress.student_epochs or params.train.epochs
     return {f"student {width}": params.train.model_copy(update={"width": width, "epochs": epochs}) for width in wanted}
 
 
 def teach(student: LightningModule, teacher: torch.nn.Module, params: ScriptParams) -> None:
-    """From then on a student learns from the logits of the trained network too, which reads the same places."""
+    """Makes a student learn from the trained network's logits too, at the same places, from now on."""
     taught_by = Teacher(teacher, params.compress.temperature, params.compress.teacher_weight)
     cast("ScriptModule", student).teachers.append(taught_by)
 
 
 def settings(info: Mapping[str, Any], graphs: Sequence[Graph]) -> dict[str, Any]:
-    """What the manifest tells the runtime."""
+    """Runtime settings for the manifest."""
     window, state = (int(example.shape[1]) for example in graphs[0].example)
     return {
         "labels": list(info["labels"]),

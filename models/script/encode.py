@@ -1,4 +1,4 @@
-"""Clean scenes to tokens: the set that is learned from."""
+"""Encodes clean scenes as tokens: the training set."""
 
 from __future__ import annotations
 
@@ -24,21 +24,20 @@ if TYPE_CHECKING:
     from models.script.params import AugmentParams
 
 SPLITS = ("train", "validation")
-LEARNED = 8  # times that an extension occurs, at least
+LEARNED = 8  # minimum number of occurrences of an extension
 ALWAYS = "\n .,ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'-!?:;()"
 
 
 def encode(clean: SampleSet, params: AugmentParams, folder: Path, _read: Read) -> SampleSet:
-    """Writes the set that is learned from: texts with their control text, and tokens beside them.
+    """Writes the training set: texts with their control text, and tokens beside them.
 
     Args:
-        clean: The clean set; its test split stays shut.
-        params: What stands in front of a scene, and what is learned beside scenes.
-        folder: Where the set goes.
+        clean: The clean set; its test split is not opened.
+        params: Content of the control text, and other kinds of document.
+        folder: The output folder.
 
     Returns:
-        A text set; tokens-SPLIT.npy holds the tokens of a split, uint8, and the column `tokens` how many are each
-        text's.
+        A text set; tokens-SPLIT.npy has the tokens of a split, uint8, and the column `tokens` the number of each text.
     """
     scenes = {split: told(clean.kept(split), clean.texts(split)) for split in SPLITS}
     themes = Themes(scenes["train"])
@@ -61,7 +60,7 @@ def encode(clean: SampleSet, params: AugmentParams, folder: Path, _read: Read) -
 def _documents(
     scenes: Sequence[Told], themes: Themes, params: AugmentParams, split: str
 ) -> Iterator[tuple[Told, str, str]]:
-    """Each text with the scene that its row is made from, and what it is."""
+    """Yields each text with the scene that its row derives from, and its kind."""
     works = [list(some) for _, some in groupby(scenes, key=lambda scene: scene.work)]
     for work in progress(works, title=f"encode: {split}", unit="work"):
         for scene in work:
@@ -72,7 +71,7 @@ def _documents(
 
 
 def vocabulary_of(texts: Iterable[str], most: int) -> list[str]:
-    """The signs that are known, first that for nothing: those of marks and plain writing, then the most frequent."""
+    """The vocabulary: the empty token, control tokens and plain characters, then the most frequent characters."""
     counts = Counter[str]()
     for text in texts:
         counts.update(text)
@@ -82,7 +81,7 @@ def vocabulary_of(texts: Iterable[str], most: int) -> list[str]:
 
 
 def extensions_in(texts: Iterable[str]) -> list[str]:
-    """What follows names in cues often enough to be learned: in plays nobody speaks off screen."""
+    """Extensions of cues that are frequent enough to be learned: in plays nobody speaks off screen."""
     counts = Counter[str]()
     for text in texts:
         counts.update({one: sum(text.count(one + mark) for mark in (DIALOGUE, PARENTHETICAL)) for one in EXTENSIONS})

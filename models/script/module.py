@@ -1,4 +1,4 @@
-"""What Lightning trains: the loss of the next character, the state carried from batch to batch."""
+"""Lightning module: next-character loss, with the state carried from batch to batch."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ TEACHER = "teacher"
 
 
 class ScriptModule(LightningModule):
-    """Trains a network to foretell the next character.
+    """Trains a network to predict the next character.
 
     Args:
         network: Ids and a state -> logits and a state.
-        params: The recipe.
+        params: Training params.
     """
 
     def __init__(self, network: ScriptNetwork, params: TrainParams) -> None:
         super().__init__()
         self.network, self.params = network, params
         self._states: dict[str, State] = {}
-        self.teachers: list[Teacher] = []  # in a list, so that nothing of it is a part of this module
+        self.teachers: list[Teacher] = []  # in a list, so that Lightning does not register it
 
     def share_done(self, step: int) -> float:
-        """How much of the training is done, 0 to 1, at a step of this epoch."""
+        """Share of the training that is done, 0 to 1, at a step of this epoch."""
         return (self.current_epoch + step / max(1, self.trainer.num_training_batches)) / self.params.epochs
 
     def model_step(self, batch: TokenBatch, phase: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The step that all phases share: the summed loss in nats, of how many characters, and logits N,T,V."""
+        """Step shared by all phases: summed loss in nats, number of characters, and logits N,T,V."""
         logits_ntv = self._read(self.network, batch, phase)
         loss = functional.cross_entropy(
             logits_ntv.flatten(0, 1), batch.targets_nt.flatten(), ignore_index=NO_TARGET, reduction="sum"
@@ -49,15 +49,16 @@ class ScriptModule(LightningModule):
         return loss, (batch.targets_nt != NO_TARGET).sum(), logits_ntv
 
     def _read(self, network: torch.nn.Module, batch: TokenBatch, reader: str) -> torch.Tensor:
-        """The logits N,T,V of a network that goes on where the reader of that name was."""
+        """Logits N,T,V of a network, continuing from the state stored under the name of the reader."""
         begins = batch.step == 0 or reader not in self._states
         state = network.start(len(batch.ids_nt), self.device) if begins else self._states[reader]  # type: ignore[operator]  # of a network of this family
         logits_ntv, (hidden, cell) = network(batch.ids_nt, state)
+        # Detached: gradients end at the batch (truncated back-propagation).
         self._states[reader] = (hidden.detach(), cell.detach())
         return logits_ntv.float()  # type: ignore[no-any-return]  # a module's answer
 
     def training_step(self, batch: TokenBatch, _batch_idx: int = 0) -> torch.Tensor:
-        """The mean loss of this process's places; at some of them the state begins anew."""
+        """Mean loss of this process's places; the state of some is reset."""
         self._set_rate(self.share_done(batch.step))
         if batch.step and self.params.state_dropped:
             self._forget(batch)
@@ -73,7 +74,7 @@ class ScriptModule(LightningModule):
         return loss
 
     def _forget(self, batch: TokenBatch) -> None:
-        """Takes the state from some places, as if a text began there. Which ones follows from the seed and the step."""
+        """Resets the state of some places, as if a text began there; the choice depends only on seed and step."""
         place = (self.params.seed, self.current_epoch, batch.step, batch.first_place, "state")
         random = generator_for(self.device, *place)
         kept_n = torch.rand(len(batch.ids_nt), generator=random, device=self.device) >= self.params.state_dropped
@@ -83,7 +84,7 @@ class ScriptModule(LightningModule):
             self._states[reader] = (hidden * mask_1n1, cell * mask_1n1)
 
     def _set_rate(self, done: float) -> None:
-        """Up linearly, then down along a cosine (Loshchilov and Hutter 2017)."""
+        """Linear warm-up, then cosine decay (Loshchilov and Hutter 2017)."""
         low = self.params.final_learning_rate_share
         falling = low + (1.0 - low) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
         rising = min(1.0, (self.global_step + 1) / self.params.warmup_steps)
@@ -91,13 +92,13 @@ class ScriptModule(LightningModule):
             group["lr"] = self.params.learning_rate * falling * rising
 
     def validation_step(self, batch: TokenBatch, _batch_idx: int = 0) -> None:
-        """Adds a batch to val/bits: bits a character, carried state."""
+        """Adds a batch to val/bits: bits a character, with carried state."""
         loss, count, _ = self.model_step(batch, "validation")
         bits = loss / count.clamp_min(1) / math.log(2.0)
         self.log("val/bits", bits, on_epoch=True, batch_size=int(count.clamp_min(1)), sync_dist=True)
 
-    def configure_optimizers(self) -> Any:  # noqa: ANN401  # one of the many forms that Lightning takes
-        """AdamW, fused; its weight decay leaves biases alone."""
+    def configure_optimizers(self) -> Any:  # noqa: ANN401  # one of the many types that Lightning accepts
+        """AdamW, fused; weight decay does not apply to biases."""
         matrices = [parameter for parameter in self.network.parameters() if parameter.ndim > 1]
         vectors = [parameter for parameter in self.network.parameters() if parameter.ndim <= 1]
         groups = [
@@ -108,5 +109,5 @@ class ScriptModule(LightningModule):
         return torch.optim.AdamW(groups, lr=self.params.learning_rate, betas=betas, fused=True)
 
     def on_before_optimizer_step(self, _optimiser: Any) -> None:  # noqa: ANN401  # Lightning's own
-        """Clips the gradient by hand: Lightning refuses to where the optimiser is fused, for the sake of fp16 alone."""
+        """Clips the gradient manually: Lightning refuses to clip for fused optimisers, though only fp16 needs that."""
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.params.clip)

@@ -1,4 +1,4 @@
-"""The network: an LSTM over characters, weights tied and dropout locked as in AWD-LSTM (Merity et al. 2017).
+"""The network: an LSTM over characters with tied weights and locked dropout, as in AWD-LSTM (Merity et al. 2017).
 
 Legend: N places in the text, T steps, V vocabulary, H width, S numbers of the whole state.
 """
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
     from models.script.params import TrainParams
 
-NOTHING = 0  # the id of what is not a character: before a text begins, or not in the vocabulary
+NOTHING = 0  # id for "no character": before the beginning of a text, or not in the vocabulary
 
 State = tuple[torch.Tensor, torch.Tensor]  # hidden and cell, layers,N,H each
 
 
 class ScriptNetwork(nn.Module):
-    """Characters and a state -> what comes next, and the state after them.
+    """Characters and a state -> logits of the next character, and the next state.
 
     Args:
         vocabulary: V, with 0 for nothing.
-        params: Widths and tables.
+        params: Widths and depths.
     """
 
     def __init__(self, vocabulary: int, params: TrainParams) -> None:
@@ -52,12 +52,13 @@ class ScriptNetwork(nn.Module):
         return 2 * self.layers * self.width
 
     def start(self, count: int, device: torch.device | str = "cpu") -> State:
-        """The state before anything was read."""
+        """The state at the beginning of a text."""
         zeros = torch.zeros(self.layers, count, self.width, device=device)
         return zeros, zeros.clone()
 
     def forward(self, ids_nt: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
-        """Ids N,T and a state -> logits N,T,V, for each step what comes after it, and the state at the end."""
+        """Ids N,T and a state -> logits N,T,V of the next character at each step, and the final state."""
+        # Embed, run the LSTM, project to the embedding width, and reuse the embedding as output weights.
         h_nth, state = self.recurrent(self._dropped(self.characters(ids_nt)), state)
         y_nte = self.narrow(self._dropped(h_nth))
         return functional.linear(y_nte, self.characters.weight, self.bias), state
@@ -65,11 +66,12 @@ class ScriptNetwork(nn.Module):
     def _dropped(self, x_ntc: torch.Tensor) -> torch.Tensor:
         if not self.training or not self.dropout:
             return x_ntc
+        # One mask for all steps (locked dropout).
         return x_ntc * functional.dropout(torch.ones_like(x_ntc[:, :1]), self.dropout)
 
 
 class Deployed(nn.Module):
-    """One step of the network, its state one row of numbers: what the runtime calls for every character."""
+    """Export wrapper: one step of the network with its state as one row; the runtime calls it for every character."""
 
     def __init__(self, network: ScriptNetwork) -> None:
         super().__init__()
@@ -78,6 +80,7 @@ class Deployed(nn.Module):
     def forward(self, window_n1: torch.Tensor, state_ns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The last id N,1 and the state N,S -> logits N,V, state N,S."""
         layers, width = self.network.layers, self.network.width
+        # The row holds hidden states of all layers, then cell states.
         both = state_ns.reshape(-1, 2 * layers, width).transpose(0, 1).contiguous()
         logits_ntv, (hidden, cell) = self.network(window_n1, (both[:layers], both[layers:]))
         after_ns = torch.cat([hidden, cell]).transpose(0, 1).reshape(-1, 2 * layers * width)

@@ -1,4 +1,4 @@
-"""The score of an exported bundle: bits a character on works that were held out, and what it writes for them.
+"""Scores of an exported bundle: bits a character on held-out documents, and metrics of scenes that it writes.
 
 Legend: N pieces of text, K characters of a window, V vocabulary, S numbers of the state.
 """
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from rushes.screenplay.elements import Element
 
 PIECE, WARM_UP, WINDOW = 1024, 256, 64
-MOST_PIECES, MOST_WINDOWS = 128, 2048  # that are read: as many characters, evenly spread, of whatever there is
-UNSPELLED_BITS = 8.0  # that a character costs which the vocabulary does not have
+MOST_PIECES, MOST_WINDOWS = 128, 2048  # read at most, evenly spread over the split
+UNSPELLED_BITS = 8.0  # charged for a character that is not in the vocabulary
 WRITTEN = 8  # scenes
 WORDS = 150  # of each
 SEED = 7
@@ -44,7 +44,7 @@ SEED = 7
 
 @dataclass(frozen=True)
 class Work:
-    """The text of a work as it is to be foretold, and which of its characters count."""
+    """The text of a document to be predicted, with its origin."""
 
     name: str
     source: str
@@ -56,10 +56,10 @@ def score(bundle: Bundle, samples: SampleSet, split: str, _read: Read) -> Scores
     """Scores a bundle on a split, with the bundle's own vocabulary.
 
     Returns:
-        rows: A piece of a work each: id, group (the work), source, label, bits, characters.
-        metrics: neg_bits_per_character (state carried through a work), bits_per_character_64 (windows of 64
-            characters, each from nothing), unspelled (share of characters that the vocabulary lacks), and of scenes
-            written for held-out headings and casts: valid, distinct_2, repeated_lines, verbatim_share,
+        rows: One a piece of a document: id, group (the document), source, label, bits, characters.
+        metrics: neg_bits_per_character (state carried through a document), bits_per_character_64 (windows of 64
+            characters, each without context), unspelled (share of characters that are not in the vocabulary), and for
+            scenes written for held-out headings and casts: valid, distinct_2, repeated_lines, verbatim_share,
             verbatim_longest.
         texts: Some of these scenes.
     """
@@ -93,7 +93,7 @@ class Reader:
 
     Args:
         graph: One step of the network.
-        given: The input of its manifest: window, state, vocabulary, and how much a cache has to say.
+        given: The input of its manifest: window, state, vocabulary, and the weights of a cache.
     """
 
     def __init__(self, graph: Path, given: Mapping[str, Any]) -> None:
@@ -103,9 +103,9 @@ class Reader:
         self.session = open_graph(graph, 0)
 
     def carried(self, works: Sequence[Work]) -> pd.DataFrame:
-        """A row for each piece of 1,024 characters: up to 128 of all works.
+        """One row for each piece of 1,024 characters: up to 128 of all documents.
 
-        The network reads from 256 characters before a piece on, the cache from the beginning of its work.
+        The network starts 256 characters before a piece, the cache at the beginning of its document.
         """
         parts = []
         for work, ids, costs in self._all(works):
@@ -129,7 +129,7 @@ class Reader:
         )
 
     def windows(self, works: Sequence[Work]) -> tuple[float, int]:
-        """Bits, and of how many characters: windows of 64, each read from nothing; up to 2,048 of all works."""
+        """Bits and number of characters in windows of 64, each read without context; up to 2,048 of all documents."""
         parts = [
             (ids, costs, start) for _, ids, costs in self._all(works) for start in range(0, len(ids) - WINDOW, WINDOW)
         ]
@@ -144,7 +144,7 @@ class Reader:
         return [(work, *self._spelled(work.text)) for work in works]
 
     def _spelled(self, text: str) -> tuple[np.ndarray, np.ndarray]:
-        """The tokens, and for each how many characters before it could not be spelled."""
+        """Tokens, and for each the number of preceding characters that are not in the vocabulary."""
         ids, costs, lost = [], [], 0
         for sign in text:
             tokens = self.spelling.tokens(sign)
@@ -156,10 +156,11 @@ class Reader:
         return np.array(ids, np.int64), np.array(costs, np.int64)
 
     def _read(self, parts: Sequence[tuple[np.ndarray, int]], size: int, warm_up: int) -> tuple[np.ndarray, np.ndarray]:
-        """Bits N,size of the characters that follow those from each start on, and which of them there are.
+        """Bits N,size of the characters after each start, and which of them exist.
 
-        What stands up to `warm_up` characters before is read first; without, nothing before is seen.
+        Up to `warm_up` characters before the start are read first; with 0 there is no context.
         """
+        # Pad in front, so that every window has its full length.
         ids_nx = np.stack([_cut(ids, start - warm_up, warm_up + size + 1) for ids, start in parts])
         before_nk = np.zeros((len(parts), self.window - 1), np.int64)
         ids_nx = np.concatenate([before_nk, ids_nx], 1)
@@ -168,7 +169,7 @@ class Reader:
         for step in range(warm_up + size):
             window_nk = np.ascontiguousarray(ids_nx[:, step : step + self.window])
             logits_nv, state_ns = self.session.run(None, {"window": window_nk, "state": state_ns})
-            state_ns[window_nk[:, -1] == NOTHING] = 0.0  # where the text has not begun nothing was read
+            state_ns[window_nk[:, -1] == NOTHING] = 0.0  # reset the state before the beginning of the text
             after_n = ids_nx[:, step + self.window]
             if step >= warm_up:
                 counted_nt[:, step - warm_up] = after_n != NOTHING
@@ -176,14 +177,15 @@ class Reader:
         return bits_nt, counted_nt
 
     def _remember(self, parts: Sequence[tuple[np.ndarray, int]], bits_nt: np.ndarray, *, from_start: bool) -> None:
-        """Mixes what the cache foretells into the bits of parts of texts, in the order of the texts.
+        """Mixes the predictions of the cache into the bits of parts of texts, in the order of the texts.
 
-        With `from_start` it has read a text from its beginning, otherwise only the part.
+        With `from_start` the cache has read each text from its beginning, otherwise only the part.
         """
         if self.cache is None:
             return
         cache, text, at = RunCache(0, self.cache), None, 0
         for (ids, start), bits_t in zip(parts, bits_nt, strict=True):
+            # Start a new cache for a new text, and feed it everything up to the part.
             if ids is not text or not from_start:
                 cache, text, at = RunCache(len(self.spelling.vocabulary), self.cache), ids, 0 if from_start else start
             cache.extend(ids[at : start + 1].tolist())
@@ -192,9 +194,10 @@ class Reader:
 
 
 def remembered(cache: RunCache, ids: np.ndarray, bits_t: np.ndarray) -> list[float]:
-    """The bits of some characters when a cache has a say in them; it takes each of them after it was foretold."""
+    """Bits of characters with a cache mixed in; the cache reads each one after predicting it."""
     mixed = []
     for token, bits in zip(ids.tolist(), bits_t.tolist(), strict=False):
+        # p = (1 - w) p_network + w p_cache, in bits.
         weight, share = cache.share_of(token)
         mixed.append(-math.log2((1.0 - weight) * 2.0**-bits + weight * share))
         cache.push(token)
@@ -202,7 +205,7 @@ def remembered(cache: RunCache, ids: np.ndarray, bits_t: np.ndarray) -> list[flo
 
 
 def _cut(ids: np.ndarray, start: int, count: int) -> np.ndarray:
-    """So many ids from a start on; nothing where the text is not."""
+    """`count` ids from a start on, padded with NOTHING outside of the text."""
     cut = np.full(count, NOTHING, np.int64)
     first, last = max(0, start), min(len(ids), start + count)
     cut[first - start : last - start] = ids[first:last]
@@ -210,11 +213,12 @@ def _cut(ids: np.ndarray, start: int, count: int) -> np.ndarray:
 
 
 def _spread(count: int, most: int) -> np.ndarray:
-    """Places among so many, evenly spread."""
+    """Evenly spread positions, at most so many."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int)) if count else np.zeros(0, int)
 
 
 def _surprise(logits_nv: np.ndarray, ids_n: np.ndarray) -> np.ndarray:
+    # -log2 softmax, shifted by the maximum so that exp does not overflow.
     highest_n1 = logits_nv.max(1, keepdims=True)
     sums_n = np.log(np.exp(logits_nv - highest_n1).sum(1)) + highest_n1[:, 0]
     found: np.ndarray = (sums_n - logits_nv[np.arange(len(ids_n)), ids_n]) / math.log(2.0)
@@ -222,9 +226,9 @@ def _surprise(logits_nv: np.ndarray, ids_n: np.ndarray) -> np.ndarray:
 
 
 def write_scenes(bundle: Bundle, scenes: Sequence[Told]) -> dict[str, str]:
-    """Scenes written for headings and casts that were held out, by what was asked."""
+    """Scenes written for held-out headings and casts, by request."""
     writer = ScriptWriter.from_bundle(bundle)
-    able = [scene for scene in scenes if scene.heading and 2 <= len(scene.speakers) <= 12]  # noqa: PLR2004  # a scene to speak in
+    able = [scene for scene in scenes if scene.heading and 2 <= len(scene.speakers) <= 12]  # noqa: PLR2004  # a dialogue scene
     places = np.linspace(0, len(able) - 1, min(WRITTEN, len(able))).astype(int)
     written = {}
     for number, place in enumerate(places):
@@ -237,21 +241,21 @@ def write_scenes(bundle: Bundle, scenes: Sequence[Told]) -> dict[str, str]:
             seed=SEED + number,
         )
         asked = f"{scene.heading}; {', '.join(request.characters)}"
-        again = f" ({number + 1})" if asked in written else ""  # a scene of the same people at the same place
+        again = f" ({number + 1})" if asked in written else ""  # same people, same place
         written[asked + again] = "".join(writer.write(request))
     return written
 
 
 def judged(texts: Sequence[str], writer: ScriptWriter) -> dict[str, float]:
-    """What can be told of written scenes without a reader.
+    """Automatic metrics of written scenes.
 
     Returns:
-        valid: Share that are scenes: read and written again they are the same, they begin with a heading, and every
-            cue has its words.
-        distinct_2: Of all pairs of words in a row, the share that are different (Li et al. 2016).
-        repeated_lines: Share of spoken lines that stood there before.
-        verbatim_share: Of words that stand in a run of eight or more out of the training text.
-        verbatim_longest: The longest such run, in words.
+        valid: Share of texts that are valid scenes: they survive parsing and writing unchanged, begin with a heading,
+            and every cue has dialogue.
+        distinct_2: Share of distinct word bigrams (Li et al. 2016).
+        repeated_lines: Share of spoken lines that occurred before.
+        verbatim_share: Share of words in runs of eight or more that occur in the training text.
+        verbatim_longest: Number of words in the longest such run.
     """
     spoken = [line for text in texts for one in parse(text) if one.kind == "dialogue" for line in one.text.split("\n")]
     words = [word for text in texts for word in text.lower().split()]
@@ -271,7 +275,7 @@ def is_scene(text: str) -> bool:
     elements = parse(text)
     if not elements or elements[0].kind != "heading" or write(elements) != text:
         return False
-    if len(learned(elements)) < len(elements):  # notes and the like, which nobody asked for
+    if len(learned(elements)) < len(elements):  # notes and similar, which were not requested
         return False
     kinds = [one.kind for one in elements]
     return kinds.count("heading") == 1 and _speaks(elements)
@@ -292,33 +296,34 @@ class BitsSaved:
     name = "neg_bits_per_character"
 
     def __call__(self, rows: pd.DataFrame, weights: np.ndarray | None = None) -> float:
-        """The figure over rows, each counted `weights` times."""
+        """The metric over rows, each counted `weights` times."""
         weight_n = np.ones(len(rows)) if weights is None else weights
         characters = float((rows["characters"].to_numpy() * weight_n).sum())
         return -float((rows["bits"].to_numpy() * weight_n).sum()) / max(1.0, characters)
 
     def worst(self, rows: pd.DataFrame, weights: np.ndarray | None = None) -> dict[str, float]:
-        """The figure of each label."""
+        """The metric of each label."""
         weight_n = np.ones(len(rows)) if weights is None else weights
         labels = rows["label"].to_numpy()
         return {str(label): self(rows[labels == label], weight_n[labels == label]) for label in sorted(set(labels))}
 
     def shared(self, first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Both tables as they are: a text is the same whatever a model calls it."""
+        """Both tables unchanged: the texts do not depend on the models' labels."""
         return first, second
 
 
 def agreement_of_next(truth: np.ndarray, compressed: np.ndarray) -> dict[str, float]:
-    """How far a compressed step is from the trained one.
+    """Difference between a compressed step and the trained one.
 
     Args:
         truth: Logits N,V of the trained network.
-        compressed: Those of the compressed graph.
+        compressed: Logits N,V of the compressed graph.
 
     Returns:
-        compressed_bits: Divergence (Kullback and Leibler) of the next character's shares, in bits.
-        compressed_agreement: Share of places whose likeliest character is the same.
+        compressed_bits: Kullback-Leibler divergence of the next character's probabilities, in bits.
+        compressed_agreement: Share of places with the same most probable character.
     """
+    # KL(truth || compressed) with log-softmax of both.
     shares_nv = np.exp(truth - truth.max(1, keepdims=True)).astype(np.float64)
     shares_nv /= shares_nv.sum(1, keepdims=True)
     logs = [one - one.max(1, keepdims=True) for one in (truth, compressed)]
@@ -330,5 +335,5 @@ def agreement_of_next(truth: np.ndarray, compressed: np.ndarray) -> dict[str, fl
 
 
 def draw(_scores: Scores, _samples: SampleSet, _split: str) -> list[Sheet]:
-    """No pictures: what was written stands in the scores' texts."""
+    """No sheets: the written texts are in the scores."""
     return []

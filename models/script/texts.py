@@ -1,14 +1,14 @@
-"""What the network reads: scenes with control text in front, outlines and characters, all of it out of the scripts.
+"""Training texts: scenes with control text in front, outlines and characters, all derived from the scripts.
 
-Nobody has written themes or outlines for these scripts. The supervision is what they give themselves:
+Nobody has annotated these scripts with themes or outlines. The supervision comes from the scripts themselves:
 
-    theme       the words that a scene has more of than others have (tf-idf over the training scenes)
-    mood        the label of its work, such as a genre
-    characters  who speaks
-    place       INT. or EXT. and the time of day, where a heading has none: by the words of the heading and the first
-                page, for plays
-    outline     of up to eight scenes in a row: heading, the first direction or else the first sentence, who speaks
-    profile     of who speaks often: with whom, where, which words are theirs, and the first thing that they say
+    theme       the words that are more frequent in a scene than in others (tf-idf over the training scenes)
+    mood        the label of its document, such as a genre
+    characters  the speakers
+    place       INT. or EXT. and the time of day for a heading that has none, as in plays: from the words of the heading
+                and the first page
+    outline     of up to eight consecutive scenes: heading, the first direction or else the first sentence, speakers
+    profile     of frequent speakers: with whom they speak, where, their characteristic words, and their first words
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
     from models.script.params import AugmentParams
 
-BEATS = 8  # scenes of an outline, at most
-CUES = 12  # of a character who has a profile, at least
+BEATS = 8  # maximum number of scenes of an outline
+CUES = 12  # minimum number of cues of a character with a profile
 MOST_NAMED = 6  # characters in a control text or a beat
-DEFAULT = "no genre"  # the label of a work that has none
+DEFAULT = "no genre"  # the label of a document without one
 FIRST_PAGE = 1500  # characters
 _PLACED = re.compile(r"(?:INT|EXT|I/E|EST)[. /]")
 _INDOORS = re.compile(
@@ -52,7 +52,7 @@ _SENTENCE = re.compile(r"[^.?!]*[.?!]")
 
 @dataclass(frozen=True)
 class Told:
-    """One scene: what it says of itself."""
+    """One scene with its id, document and label."""
 
     id: str
     work: str
@@ -61,37 +61,37 @@ class Told:
 
     @property
     def heading(self) -> str:
-        """In capitals; empty where it has none."""
+        """The heading in capitals; empty if it has none."""
         return next((one.text.upper() for one in self.elements if one.kind == "heading"), "")
 
     @property
     def speakers(self) -> list[str]:
-        """Who speaks, in order of their first words, without (V.O.) and the like."""
+        """Speakers in the order of their first cues, without extensions such as (V.O.)."""
         return list(dict.fromkeys(name for one in self.elements if (name := speaker(one))))
 
     @property
     def text(self) -> str:
-        """What is said and done, without names and heading."""
+        """Action and dialogue, without names and heading."""
         return "\n".join(one.text for one in self.elements if one.kind in {"action", "dialogue"})
 
 
 def speaker(element: Element) -> str:
-    """The name of a cue, empty for another element."""
+    """Name in a cue; empty for another element."""
     return re.sub(r"\s*\(.*", "", element.text).strip() if element.kind == "character" else ""
 
 
 def told(rows: pd.DataFrame, texts: Iterable[str]) -> list[Told]:
-    """The scenes of a split."""
+    """Scenes of a split."""
     columns = zip(rows["id"], rows["group"], rows["label"], texts, strict=True)
     return [Told(name, work, label, parse(text)) for name, work, label, text in columns]
 
 
 class Themes:
-    """The words that tell scenes apart, learned from training scenes alone."""
+    """Characteristic words of scenes, learned from training scenes only."""
 
     def __init__(self, scenes: Sequence[Told]) -> None:
         names = {word for scene in scenes for name in scene.speakers for word in re.findall(r"[a-z']+", name.lower())}
-        # What only a few works say is a name of theirs, as a rule, and what most say is not a theme.
+        # Words of only a few documents are mostly names, and words of most of them are not themes.
         vectorizer = TfidfVectorizer(
             stop_words="english",
             min_df=min(5, len(scenes)),
@@ -103,13 +103,13 @@ class Themes:
         self._words: TfidfVectorizer | None = None
         try:
             vectorizer.fit(texts)
-        except ValueError:  # so few scenes that no word is left
+        except ValueError:  # too few scenes: no word is left
             return
         self._words, self._names = vectorizer, names
         self._vocabulary = vectorizer.get_feature_names_out()
 
     def of(self, text: str, count: int) -> list[str]:
-        """The words of a text that it has more of than others have, the strongest first."""
+        """Words that are more frequent in a text than in others, the strongest first."""
         if self._words is None:
             return []
         row = self._words.transform([text])
@@ -121,7 +121,7 @@ class Themes:
 def scene_text(scene: Told, themes: Themes, params: AugmentParams, *, whole: bool = False) -> str:
     """A scene as the network reads it: control text, heading, elements.
 
-    With `whole` nothing of the control text is left out at random and no heading is changed.
+    With `whole` no part of the control text is omitted at random, and the heading is unchanged.
     """
     random = np.random.default_rng(derived_seed(params.seed, scene.id, "control"))
     kept = [whole or random.random() >= params.control_dropout for _ in range(3)]
@@ -137,12 +137,12 @@ def scene_text(scene: Told, themes: Themes, params: AugmentParams, *, whole: boo
 
 
 def mood(scene: Told) -> str:
-    """The label of the work, where it has one."""
+    """The label of the document, or an empty string."""
     return "" if scene.label == DEFAULT else scene.label
 
 
 def place(scene: Told) -> str:
-    """The heading with INT. or EXT. and a time of day, where it has neither and its words tell."""
+    """The heading with INT. or EXT. and a time of day, if it has neither and its words imply them."""
     heading = scene.heading
     words = heading.lower()
     if not heading or _PLACED.match(heading):
@@ -155,7 +155,7 @@ def place(scene: Told) -> str:
 
 
 def outlines(scenes: Sequence[Told], themes: Themes, params: AugmentParams) -> Iterator[str]:
-    """Outlines of a work: some scenes in a row each, as beats."""
+    """Outlines of a document: some consecutive scenes each, as beats."""
     for start in range(0, len(scenes), BEATS):
         some = scenes[start : start + BEATS]
         names = Counter(name for scene in some for name in scene.speakers).most_common(MOST_NAMED)
@@ -174,7 +174,7 @@ def _beat(scene: Told) -> str:
 
 
 def _happens(scene: Told) -> str:
-    """The first direction, or the first sentence that is said."""
+    """The first direction, or the first sentence of dialogue."""
     directions = (one.text for one in scene.elements if one.kind == "action")
     spoken = (one.text for one in scene.elements if one.kind == "dialogue")
     first = " ".join(next(directions, next(spoken, "Nothing is said.")).split())
@@ -182,11 +182,11 @@ def _happens(scene: Told) -> str:
 
 
 def profiles(scenes: Sequence[Told], themes: Themes, params: AugmentParams) -> Iterator[str]:
-    """Who speaks often in a work: with whom, where, in which words."""
+    """Profiles of the frequent speakers of a document: with whom they speak, where, in which words."""
     speeches: dict[str, list[str]] = {}
     for scene in scenes:
-        for name, said in _speeches(scene.elements):
-            speeches.setdefault(name, []).append(said)
+        for name, speech in _speeches(scene.elements):
+            speeches.setdefault(name, []).append(speech)
     for name, own in speeches.items():
         if len(own) >= CUES:
             among = [scene for scene in scenes if name in scene.speakers]
@@ -205,7 +205,7 @@ def _speeches(elements: Sequence[Element]) -> Iterator[tuple[str, str]]:
 
 
 def _described(
-    name: str, said: Sequence[str], among: Sequence[Told], themes: Themes, params: AugmentParams
+    name: str, speeches: Sequence[str], among: Sequence[Told], themes: Themes, params: AugmentParams
 ) -> Iterator[str]:
     others = Counter(other for scene in among for other in scene.speakers if other != name).most_common(3)
     if others:
@@ -213,8 +213,8 @@ def _described(
     places = list(dict.fromkeys(scene.heading.rstrip(".") for scene in among if scene.heading))[:2]
     if places:
         yield f"Seen in: {'; '.join(places)}."
-    words = themes.of("\n".join(said), params.theme_words)
+    words = themes.of("\n".join(speeches), params.theme_words)
     if words:
         yield f"Speaks of {', '.join(words)}."
-    first = " ".join(said[0].split())
+    first = " ".join(speeches[0].split())
     yield f"First words: {(_SENTENCE.match(first + '.') or [first])[0].strip() or first}"

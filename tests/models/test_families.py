@@ -21,7 +21,7 @@ pytestmark = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: fami
 
 
 def test_it_is_found_by_its_name_and_its_folder(family):
-    """models/NAME, and by_name; a name that is none says which there are."""
+    """models/NAME, and by_name; for an unknown name the existing ones are listed."""
     assert by_name(family.name) is family
     assert (ROOT / "models" / family.name / "__init__.py").is_file()
     with pytest.raises(KeyError, match=family.name):
@@ -29,7 +29,7 @@ def test_it_is_found_by_its_name_and_its_folder(family):
 
 
 def test_params_yaml_is_its_params(family):
-    """The section in params.yaml is valid, and says a default where it differs from none."""
+    """The section in params.yaml is valid, and documents a default that differs from its value."""
     collection, params = load_params(ROOT / "params.yaml", family)
 
     assert collection in PARAMS["collections"]

@@ -1,1 +1,1 @@
-"""How scenes are scored: features of images, and distances between sets of them."""
+"""Metrics of scenes: features of images, and distances between sets of them."""

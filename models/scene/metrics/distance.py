@@ -1,4 +1,4 @@
-"""How far drawn pictures are from real ones, without any trained network: what training watches on validation."""
+"""Distance of drawn from real images without a trained network: the validation metric of training."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ DIRECTIONS = 128
 
 
 def sliced_wasserstein(real_nchw: torch.Tensor, drawn_nchw: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-    """The sliced Wasserstein distance of patches, the mean over the levels of a Laplacian pyramid (Karras et al. 2018).
+    """Sliced Wasserstein distance of patches, averaged over the levels of a Laplacian pyramid (Karras et al. 2018).
 
     Args:
         real_nchw: N,3,H,W.
-        drawn_nchw: As many.
-        random: Of the places of the patches and of the directions.
+        drawn_nchw: N,3,H,W.
+        random: Source of the patch positions and the directions.
 
     Returns:
-        A scalar; 0 for the same pictures.
+        A scalar; 0 for equal images.
     """
     pairs = zip(pyramid(real_nchw), pyramid(drawn_nchw), strict=True)
     return torch.stack(
@@ -29,7 +29,7 @@ def sliced_wasserstein(real_nchw: torch.Tensor, drawn_nchw: torch.Tensor, random
 
 
 def pyramid(pictures_nchw: torch.Tensor) -> list[torch.Tensor]:
-    """A Laplacian pyramid, N,C,H,W and smaller: what each halving of the size loses, and what is left at the end."""
+    """Laplacian pyramid, N,C,H,W and smaller: the detail lost at each halving, then the remaining image."""
     levels = []
     for _ in range(LEVELS - 1):
         smaller = functional.avg_pool2d(pictures_nchw, 2)
@@ -39,7 +39,7 @@ def pyramid(pictures_nchw: torch.Tensor) -> list[torch.Tensor]:
 
 
 def _patches(level_nchw: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-    """Patches at the same places of every picture, M,D."""
+    """Patches at the same positions of every image, M,D."""
     count, channels, height, width = level_nchw.shape
     side = min(PATCH_PX, height, width)
     tops = torch.randint(height - side + 1, (PATCHES,), generator=random, device=random.device).tolist()
@@ -49,6 +49,7 @@ def _patches(level_nchw: torch.Tensor, random: torch.Generator) -> torch.Tensor:
 
 
 def _sliced(first_md: torch.Tensor, second_md: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+    # Project both sets on random unit vectors; in one dimension the distance is the mean gap of sorted values.
     directions = torch.randn(first_md.shape[1], DIRECTIONS, generator=random, device=random.device)
     directions = functional.normalize(directions, dim=0)
     first, second = ((patches @ directions).sort(0).values for patches in (first_md, second_md))

@@ -1,10 +1,10 @@
-"""EfficientNet-lite0 as the eye that drawn pictures are judged with: 1280 features a picture.
+"""EfficientNet-lite0 as the feature extractor for drawn images: 1280 features an image.
 
 The network is MobileNet's inverted residual blocks (Sandler et al. 2018) in the sizes of EfficientNet-B0 (Tan and Le
-2019, arXiv 1905.11946), in the lite form of its authors: no squeeze-and-excitation, and ReLU6 for swish. Its weights
-were trained on ImageNet with TensorFlow, so that a stride of two pads below and to the right, and norms have an
-epsilon of 1e-3. Distances in these features are not those of Inception: figures made of them bear its name, and none of
-them is an FID.
+2019, arXiv 1905.11946), in the lite variant of its authors: no squeeze-and-excitation, and ReLU6 for swish. Its weights
+were trained on ImageNet with TensorFlow, so a stride of two pads at the bottom and right, and norms have an epsilon of
+1e-3. Distances in these features differ from those of Inception: metrics based on them carry its name, and none of them
+is an FID.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from models.family import Asset
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NAME = "efficientnet_lite0"  # stands in the name of every figure that rests on it
-SIZE_PX = 128  # pictures are looked at in this size, whatever theirs is; changing it changes every figure
+NAME = "efficientnet_lite0"  # part of the name of every metric based on it
+SIZE_PX = 128  # images are resized to this; changing it changes every metric
 FEATURES = 1280
 CLASSES = 1000  # of ImageNet
 BATCH = 64
@@ -55,7 +55,7 @@ STEM_CHANNELS = 32
 
 
 class SameConv(nn.Conv2d):
-    """A convolution that keeps the size over its stride, padded as TensorFlow does: what is odd goes to the end."""
+    """Convolution with TensorFlow's `same` padding: an odd pixel of padding goes to the end."""
 
     def __init__(self, wide_in: int, wide_out: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> None:
         even = (kernel - stride) % 2 == 0
@@ -71,7 +71,7 @@ class SameConv(nn.Conv2d):
 
 
 class Block(nn.Module):
-    """An inverted residual: widened, filtered channel by channel, narrowed; added to its input where that fits."""
+    """Inverted residual block: expand, depthwise filter, project; added to the input if the shapes match."""
 
     def __init__(self, wide_in: int, wide_out: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class Block(nn.Module):
 
 
 class Extractor(nn.Module):
-    """The whole network; `forward` gives the pooled features, `classify` what ImageNet would call them."""
+    """The whole network; `forward` returns the pooled features, `classify` the logits of ImageNet."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,14 +108,14 @@ class Extractor(nn.Module):
         self.fc = nn.Linear(FEATURES, CLASSES)
 
     def forward(self, pictures_nchw: torch.Tensor) -> torch.Tensor:
-        """Pictures float N,3,S,S of -1 to 1 -> features N,1280."""
+        """Images float N,3,S,S in -1..1 -> features N,1280."""
         value = functional.relu6(self.bn0(self.conv_stem(pictures_nchw)))
         for block in self.blocks:
             value = block(value)
         return functional.relu6(self.bn1(self.conv_head(value))).mean((2, 3))
 
     def classify(self, pictures_nchw: torch.Tensor) -> torch.Tensor:
-        """Pictures float N,3,S,S of -1 to 1 -> logits of the 1000 classes of ImageNet, N,1000."""
+        """Images float N,3,S,S in -1..1 -> logits of the 1000 classes of ImageNet, N,1000."""
         logits_nl: torch.Tensor = self.fc(self(pictures_nchw))
         return logits_nl
 
@@ -126,10 +126,10 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 
 @lru_cache(maxsize=1)
 def load_extractor(weights: bytes) -> Extractor:
-    """The network with the weights of the asset EXTRACTOR, ready to look.
+    """The network with the weights of the asset EXTRACTOR, in evaluation mode.
 
     Raises:
-        RuntimeError: The file holds other weights than the network has.
+        RuntimeError: The weights in the file do not fit the network.
     """
     stored = torch.load(io.BytesIO(weights), weights_only=True)
     extractor = Extractor()
@@ -141,12 +141,12 @@ def load_extractor(weights: bytes) -> Extractor:
 
 
 def _renamed(stored: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """`_blocks.0._bn1.weight` -> `blocks.0.bn1.weight`."""
+    """Renames weights: `_blocks.0._bn1.weight` -> `blocks.0.bn1.weight`."""
     return {re.sub(r"(^|\.)_", r"\1", name): tensor for name, tensor in stored.items()}
 
 
 def _folded(extractor: Extractor) -> Extractor:
-    """Norms folded into the convolutions before them: a third less work, and the same answers."""
+    """Folds norms into the preceding convolutions: a third less work for the same outputs."""
     pairs = {"conv_stem": "bn0", "conv_head": "bn1", "expand_conv": "bn0", "depthwise_conv": "bn1"}
     pairs |= {"project_conv": "bn2"}
     for part in (extractor, *extractor.blocks):
@@ -158,10 +158,10 @@ def _folded(extractor: Extractor) -> Extractor:
 
 
 def prepared(pictures_nhwc: np.ndarray, size_px: int = SIZE_PX) -> torch.Tensor:
-    """Pictures uint8 N,H,W,3 as the network was trained on them: float N,3,S,S of -1 to 1.
+    """Images uint8 N,H,W,3 as the network was trained on them: float N,3,S,S in -1..1.
 
-    Resized bicubically, and without aliasing where they are larger (Parmar et al. 2022 show what else it does to
-    such figures).
+    Resized bicubically, with antialiasing for larger ones (Parmar et al. 2022 show the effect of other methods on such
+    metrics).
     """
     pictures_nchw = torch.from_numpy(np.array(pictures_nhwc)).permute(0, 3, 1, 2).float()
     if pictures_nchw.shape[2:] != (size_px, size_px):
@@ -172,7 +172,7 @@ def prepared(pictures_nhwc: np.ndarray, size_px: int = SIZE_PX) -> torch.Tensor:
 
 
 def features_of(extractor: nn.Module, pictures_nhwc: np.ndarray) -> np.ndarray:
-    """Pictures uint8 N,H,W,3 of any size -> float32 N,1280; N may be 0."""
+    """Images uint8 N,H,W,3 of any size -> float32 N,1280; N may be 0."""
     starts = range(0, len(pictures_nhwc), BATCH)
     with torch.inference_mode():
         parts = [extractor(prepared(pictures_nhwc[i : i + BATCH])).numpy() for i in starts]

@@ -1,6 +1,6 @@
-"""The features of a set's pictures, and what is known of its training pictures; kept as long as the process lives.
+"""Features of a set's images, and statistics of its training images; cached for the life of the process.
 
-A night scores several bundles against one and the same clean set: its pictures are looked at once.
+A nightly run scores several bundles against the same clean set, whose features are computed once.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from curation.store.sample_set import SampleSet
     from models.family import Read
 
-MOST_FITTED = 6000  # pictures that the classifier is fitted on, at most; more make it slower and hardly better
-# As strong as suits 1280 features of some thousand pictures; on photographs of six categories 0.89 of 0.86 to 0.89.
+MOST_FITTED = 6000  # images the classifier is fitted to, at most; more make it slower and hardly better
+# Suits 1280 features of some thousand images; on photographs of six categories 0.89 in a range of 0.86 to 0.89.
 REGULARISATION = 0.01
 ITERATIONS = 200
 
@@ -36,14 +36,14 @@ Stamp = tuple[tuple[str, int, int], ...]
 
 @dataclass(frozen=True)
 class Training:
-    """What drawings are held against of the pictures that were learned from.
+    """Statistics of the training images that drawings are compared with.
 
     Attributes:
         features_nd: Their features.
-        groups_n: The group of each, as a number.
-        ids: The id of each.
-        limits: Below which a drawing is a near copy.
-        classifier: Tells their categories apart; None where there is but one.
+        groups_n: Group number of each.
+        ids: Id of each.
+        limits: Limits below which a drawing is a near copy.
+        classifier: Classifier of their categories; None if there is only one.
     """
 
     features_nd: np.ndarray
@@ -53,24 +53,24 @@ class Training:
     classifier: Pipeline | None
 
     def fits(self, features_md: np.ndarray, labels_m: np.ndarray) -> np.ndarray:
-        """Whether the classifier gives each picture the category that it is said to have."""
+        """True for each image whose predicted category is the given one."""
         if self.classifier is None:
             return np.ones(len(features_md), bool)
         return np.asarray(self.classifier.predict(features_md) == labels_m)
 
 
 def features_of_split(read: Read, samples: SampleSet, split: str) -> np.ndarray:
-    """Features of a split's pictures, float32 N,D."""
+    """Features of a split's images, float32 N,D."""
     return _features(load_extractor(read(EXTRACTOR)), samples, split, _stamp(samples))
 
 
 def features_of_pictures(read: Read, pictures_nhwc: np.ndarray) -> np.ndarray:
-    """Features of any pictures uint8 N,H,W,3, float32 N,D."""
+    """Features of any images uint8 N,H,W,3, float32 N,D."""
     return features_of(load_extractor(read(EXTRACTOR)), pictures_nhwc)
 
 
 def training(read: Read, samples: SampleSet) -> Training:
-    """What is known of the training pictures."""
+    """Statistics of the training images."""
     return _training(load_extractor(read(EXTRACTOR)), samples, _stamp(samples))
 
 
@@ -89,8 +89,9 @@ def _training(extractor: nn.Module, samples: SampleSet, stamp: Stamp) -> Trainin
 
 
 def _classifier(features_nd: np.ndarray, labels_n: np.ndarray) -> Pipeline | None:
-    if len(set(labels_n)) < 2:  # noqa: PLR2004  one alone cannot be told from another
+    if len(set(labels_n)) < 2:  # noqa: PLR2004  a classifier needs two
         return None
+    # Evenly spread rows, unless these would miss a rare category.
     rows = np.linspace(0, len(labels_n) - 1, min(MOST_FITTED, len(labels_n))).astype(int)
     rows = rows if len(set(labels_n[rows])) == len(set(labels_n)) else np.arange(len(labels_n))
     model = make_pipeline(StandardScaler(), LogisticRegression(C=REGULARISATION, max_iter=ITERATIONS))
@@ -98,7 +99,7 @@ def _classifier(features_nd: np.ndarray, labels_n: np.ndarray) -> Pipeline | Non
 
 
 def _stamp(samples: SampleSet) -> Stamp:
-    """What tells whether the files are still those that were looked at."""
+    """Identity of the set's files (path, time, size), so that changed files are read again."""
     files = [samples.folder / "samples.parquet", *sorted(samples.folder.glob("*.npy"))]
     return tuple(_told(path) for path in files)
 

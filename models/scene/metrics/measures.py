@@ -1,7 +1,8 @@
-"""What drawn pictures are measured by, in NumPy alone: arrays of features in, figures out.
+"""Metrics of drawn images, in NumPy only: arrays of features in, numbers out.
 
-N real pictures, each with R drawings of its own; D features. Each measure's docstring names its paper. Those that
-promotion compares come as one value a real picture, whose plain mean is the figure: so that a bootstrap may weigh them.
+N real images, each with R drawings of its own; D features. Each function's docstring names its paper. Metrics that
+promotion compares are returned as one value a real image, whose plain mean is the metric, so that a bootstrap can
+weight them.
 """
 
 from __future__ import annotations
@@ -11,22 +12,22 @@ from dataclasses import dataclass
 import numpy as np
 
 NEIGHBOURS = 5  # k of density and coverage, as their authors recommend
-BLOCK = 1024  # rows that distances are taken of at a time
-BEST_PSNR_DB = 99.0  # of pictures that are equal, where the figure itself is infinite
+BLOCK = 1024  # rows of a distance matrix computed at a time
+BEST_PSNR_DB = 99.0  # for equal images, whose PSNR is infinite
 PEAK = 255.0
-COPY_PERCENTILE = 2.0  # of real pictures that may pass for near copies of one another
+COPY_PERCENTILE = 2.0  # of real images that count as near copies of each other
 
 
 def kid_parts(real_nd: np.ndarray, drawn_nrd: np.ndarray) -> np.ndarray:
-    """What each real picture and its drawings add to the kernel distance; the plain mean is the KID, unbiased.
+    """Contribution of each real image and its drawings to the kernel distance; the plain mean is the unbiased KID.
 
-    The kernel is (x.y / D + 1) to the third (Binkowski et al. 2018, arXiv 1801.01401). The statistic is paired: with
-    h((x, y), (x', y')) = k(x, x') + k(y, y') - k(x, y') - k(x', y) its mean over all pairs of rows is unbiased, and
-    row i's part is 2 h_i - mean h, h_i its own mean: Hoeffding's projection, the value that a bootstrap of a
-    U-statistic may weigh. Of R drawings the kernel's mean is taken.
+    The kernel is (x.y / D + 1)^3 (Binkowski et al. 2018, arXiv 1801.01401). The statistic is paired: with
+    h((x, y), (x', y')) = k(x, x') + k(y, y') - k(x, y') - k(x', y) its mean over all pairs of rows is unbiased. The
+    contribution of row i is 2 h_i - mean h, where h_i is the mean of its row: Hoeffding's projection, which a bootstrap
+    of a U-statistic may weight. The kernel is averaged over the R drawings.
 
     Args:
-        real_nd: Features of the real pictures, N at least 2.
+        real_nd: Features of the real images, N at least 2.
         drawn_nrd: Features of the drawings of each.
 
     Returns:
@@ -35,12 +36,14 @@ def kid_parts(real_nd: np.ndarray, drawn_nrd: np.ndarray) -> np.ndarray:
     count = len(real_nd)
     drawn_nr = [drawn_nrd[:, place].astype(np.float64) for place in range(drawn_nrd.shape[1])]
     real = real_nd.astype(np.float64)
+    # h as a matrix: real with real, minus real with drawn both ways, plus drawn with drawn.
     pairs_nn = _kernel(real, real)
     for one in drawn_nr:
         across_nn = _kernel(real, one) / len(drawn_nr)
         pairs_nn -= across_nn + across_nn.T
         for other in drawn_nr:
             pairs_nn += _kernel(one, other) / len(drawn_nr) ** 2
+    # The unbiased estimate leaves out pairs of a row with itself.
     np.fill_diagonal(pairs_nn, 0.0)
     means_n = pairs_nn.sum(1) / (count - 1)
     parts_n: np.ndarray = 2.0 * means_n - means_n.mean()
@@ -53,21 +56,23 @@ def _kernel(first_nd: np.ndarray, second_md: np.ndarray) -> np.ndarray:
 
 
 def frechet(real_nd: np.ndarray, drawn_md: np.ndarray) -> float:
-    """The distance of two normal distributions with the means and covariances of the features (Heusel et al. 2017).
+    """Fréchet distance of two normal distributions with the means and covariances of the features (Heusel et al. 2017).
 
-    The trace of the root of the product of both covariances is the nuclear norm of the product of both centred
-    matrices, which holds for fewer pictures than features as well, and nothing is added to make a matrix invertible.
-    It is biased upwards all the same, the more the fewer there are: compare it among as many pictures alone.
+    The trace of the root of the product of both covariances is computed as the nuclear norm of the product of both
+    centred matrices. That also holds for fewer images than features, and needs no regularisation to make a matrix
+    invertible. The distance is biased upwards, the more the fewer images there are: compare it only among equal numbers
+    of images.
     """
     real, drawn = real_nd.astype(np.float64), drawn_md.astype(np.float64)
     gap_d = real.mean(0) - drawn.mean(0)
     root_r, root_d = _root(real), _root(drawn)
+    # trace((Cr Cd)^(1/2)) = nuclear norm of Rr Rd', with C = R'R.
     shared = np.linalg.svd(root_r @ root_d.T, compute_uv=False).sum()
     return float(gap_d @ gap_d + (root_r**2).sum() + (root_d**2).sum() - 2.0 * shared)
 
 
 def _root(values_nd: np.ndarray) -> np.ndarray:
-    """R with R'R the covariance, of as few rows as it takes."""
+    """Factor R with R'R the covariance, in as few rows as possible."""
     centred_nd: np.ndarray = (values_nd - values_nd.mean(0)) / np.sqrt(max(1, len(values_nd) - 1))
     if len(centred_nd) <= centred_nd.shape[1]:
         return centred_nd
@@ -76,13 +81,14 @@ def _root(values_nd: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Manifold:
-    """How drawings lie among real pictures: a ball about each real one, as wide as to its k-th neighbour.
+    """Position of drawings relative to real images: each real image has a ball with the radius of its k-th neighbour.
 
     Attributes:
-        inside_nr: Whether a drawing lies in any ball: precision (Kynkaanniemi et al. 2019, arXiv 1904.06991).
-        density: In how many balls a drawing lies, over k: 1 where they are alike (Naeem et al. 2020, arXiv 2002.09797).
-        covered_n: Share of the R sets of N drawings of which one lies in the ball of real picture n: coverage of the
-            same paper, and no easier to have for larger R.
+        inside_nr: True if a drawing is in any ball: precision (Kynkaanniemi et al. 2019, arXiv 1904.06991).
+        density: Mean number of balls that contain a drawing, over k: 1 for equal distributions (Naeem et al. 2020,
+            arXiv 2002.09797).
+        covered_n: Share of the R sets of N drawings with a drawing in the ball of real image n: coverage of the same
+            paper, and not inflated by a larger R.
     """
 
     inside_nr: np.ndarray
@@ -91,10 +97,11 @@ class Manifold:
 
 
 def manifold(real_nd: np.ndarray, drawn_nrd: np.ndarray) -> Manifold:
-    """Density and coverage of drawings among the real pictures."""
+    """Density and coverage of drawings among the real images."""
     count, each = drawn_nrd.shape[:2]
     neighbours = min(NEIGHBOURS, count - 1)
-    radius_n = np.sort(distances(real_nd, real_nd), axis=1)[:, neighbours]  # the first is the picture itself
+    radius_n = np.sort(distances(real_nd, real_nd), axis=1)[:, neighbours]  # index 0 is the image itself
+    # (real, drawn, r): drawing r of row n is in the ball of a real image.
     holds_nnr = np.stack([distances(real_nd, drawn_nrd[:, r]) <= radius_n[:, None] for r in range(each)], axis=2)
     density = float(holds_nnr.sum(0).mean() / neighbours)
     return Manifold(np.asarray(holds_nnr.any(0)), density, np.asarray(holds_nnr.any(1)).mean(1))
@@ -102,13 +109,13 @@ def manifold(real_nd: np.ndarray, drawn_nrd: np.ndarray) -> Manifold:
 
 @dataclass(frozen=True)
 class Nearest:
-    """The training picture nearest to each of M others.
+    """Nearest training image of each of M other images.
 
     Attributes:
-        row_m: Which.
-        distance_m: How far.
-        ratio_m: That distance over the one to the nearest picture of any other group than that one's: far below 1 only
-            where one training picture is meant, however much noise or blur lies over it; NaN where there is no other.
+        row_m: Its row.
+        distance_m: Its distance.
+        ratio_m: This distance over that to the nearest image of any other group: far below 1 only if one training image
+            is reproduced, whatever noise or blur is added; NaN if there is no other group.
     """
 
     row_m: np.ndarray
@@ -119,13 +126,13 @@ class Nearest:
 def nearest(
     others_md: np.ndarray, train_nd: np.ndarray, groups_n: np.ndarray, own_m: np.ndarray | None = None
 ) -> Nearest:
-    """Finds them.
+    """Finds the nearest training images, in blocks of rows.
 
     Args:
         others_md: Features of the others.
-        train_nd: Features of the training pictures.
-        groups_n: The group of each training picture, as a number.
-        own_m: The group of each of the others, where they are training pictures: what is of it is passed over.
+        train_nd: Features of the training images.
+        groups_n: Group number of each training image.
+        own_m: Group of each of the others if they are training images themselves: their own group is excluded.
     """
     parts = []
     for start in range(0, len(others_md), BLOCK):
@@ -134,6 +141,7 @@ def nearest(
             block[own_m[start : start + BLOCK, None] == groups_n[None]] = np.inf
         rows = block.argmin(1)
         first = block.min(1)
+        # Exclude the group of the nearest image to find the nearest of another group.
         block[groups_n[rows][:, None] == groups_n[None]] = np.inf
         parts.append(np.stack([rows, first, block.min(1)]))
     row_m, first_m, second_m = np.concatenate([np.zeros((3, 0)), *parts], axis=1)
@@ -144,16 +152,16 @@ def nearest(
 
 @dataclass(frozen=True)
 class CopyLimits:
-    """Below which a picture is a near copy of a training picture, as training pictures are of one another.
+    """Limits below which an image is a near copy of a training image, derived from distances among training images.
 
-    The first is the distance to the nearest one (as in Meehan et al. 2020, arXiv 2004.05675, against what is usual
-    among real pictures), the second the ratio of Lowe's test (2004), which finds copies that noise, blur or a
-    compression have moved away. Either limit is passed by few real pictures: COPY_PERCENTILE of them.
+    One limit is the distance to the nearest training image (as in Meehan et al. 2020, arXiv 2004.05675, relative to
+    real images), the other the ratio of Lowe's test (2004), which detects copies shifted by noise, blur or compression.
+    Each limit is set so that COPY_PERCENTILE of the real images fall below it.
 
     Attributes:
-        distance: The one.
-        ratio: The other.
-        usual: The median distance of a training picture to the nearest of another group.
+        distance: Limit of the distance.
+        ratio: Limit of the ratio.
+        usual: Median distance of a training image to the nearest one of another group.
     """
 
     distance: float
@@ -161,16 +169,16 @@ class CopyLimits:
     usual: float
 
     def copies(self, found: Nearest) -> np.ndarray:
-        """Whether each is a near copy."""
+        """True for each near copy."""
         copied_m: np.ndarray = (found.distance_m < self.distance) | (found.ratio_m < self.ratio)
         return copied_m
 
 
 def copy_limits(train_nd: np.ndarray, groups_n: np.ndarray) -> CopyLimits:
-    """The limits that training pictures set, each against those of other groups.
+    """Limits from the training images, each compared with those of other groups.
 
-    Frames of one shot are near each other, so to look like another frame of a shot that was trained on is to be a copy
-    all the same; therefore other groups alone count. Of a single group there is nothing to be said: limits of 0.
+    Frames of one shot are near each other, and a drawing that resembles another frame of a trained shot is still a
+    copy; therefore only other groups count. With a single group there is no reference: the limits are 0.
     """
     found = nearest(train_nd, train_nd, groups_n, groups_n)
     distance_n = found.distance_m[np.isfinite(found.distance_m)]
@@ -181,9 +189,9 @@ def copy_limits(train_nd: np.ndarray, groups_n: np.ndarray) -> CopyLimits:
 
 
 def distinct(real_nd: np.ndarray, drawn_nrd: np.ndarray) -> float:
-    """Share of drawings without a near twin among the others: a generator that knows ten pictures has none.
+    """Share of drawings without a near twin among the others: near 0 for a generator that has memorised ten images.
 
-    A twin is nearer than all but COPY_PERCENTILE of the real pictures have theirs.
+    A twin is closer than the nearest neighbours of all but COPY_PERCENTILE of the real images.
     """
     limit = np.percentile(_twins(real_nd), COPY_PERCENTILE)
     each = range(drawn_nrd.shape[1])
@@ -191,45 +199,46 @@ def distinct(real_nd: np.ndarray, drawn_nrd: np.ndarray) -> float:
 
 
 def _twins(values_nd: np.ndarray) -> np.ndarray:
-    """How far the nearest other one is."""
+    """Distance of each row to its nearest other row."""
     apart_nn = distances(values_nd, values_nd)
     np.fill_diagonal(apart_nn, np.inf)
     return np.asarray(apart_nn.min(1))
 
 
 def distances(first_nd: np.ndarray, second_md: np.ndarray) -> np.ndarray:
-    """Euclidean, N,M."""
+    """Euclidean distances, N,M."""
     first, second = first_nd.astype(np.float64), second_md.astype(np.float64)
+    # |a - b|^2 = |a|^2 + |b|^2 - 2 a.b; rounding may make it slightly negative.
     squares_nm = (first**2).sum(1)[:, None] + (second**2).sum(1)[None] - 2.0 * first @ second.T
     root_nm: np.ndarray = np.sqrt(np.maximum(squares_nm, 0.0))
     return root_nm
 
 
 def mean_distance(values_nd: np.ndarray) -> float:
-    """The mean distance of two different ones; 0 of fewer than two."""
+    """Mean distance of two different rows; 0 for fewer than two."""
     count = len(values_nd)
     return float(distances(values_nd, values_nd).sum() / (count * (count - 1))) if count > 1 else 0.0
 
 
 def diversity(real_nd: np.ndarray, drawn_nrd: np.ndarray) -> float:
-    """How far drawings are from each other, over how far real pictures are: near 0 is a collapsed generator."""
+    """Mean distance among drawings relative to that among real images: near 0 for a collapsed generator."""
     spread = mean_distance(real_nd)
     drawn = np.mean([mean_distance(drawn_nrd[:, place]) for place in range(drawn_nrd.shape[1])])
     return float(drawn / spread) if spread else 0.0
 
 
 def is_blank(pictures_nhwc: np.ndarray) -> np.ndarray:
-    """Whether a picture is one colour: what is left of numbers that are none, once they are bytes."""
+    """True for images of a single colour: NaN outputs become constant bytes."""
     blank_n: np.ndarray = np.ptp(pictures_nhwc, axis=(1, 2)).max(1) == 0
     return blank_n
 
 
 def agreement_of_pictures(truth_nhwc: np.ndarray, compressed_nhwc: np.ndarray) -> dict[str, float]:
-    """How far the pictures of a compressed generator are from those of the trained one, both uint8 N,H,W,3.
+    """Difference between the images of a compressed generator and the trained one, both uint8 N,H,W,3.
 
     Returns:
         compressed_mean: Mean difference, in levels of 255.
-        psnr_db: Peak signal to noise ratio over all pictures; at most 99.
+        psnr_db: Peak signal to noise ratio over all images; at most 99.
     """
     gap = compressed_nhwc.astype(np.float64) - truth_nhwc.astype(np.float64)
     square = float((gap**2).mean())

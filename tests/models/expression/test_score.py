@@ -49,7 +49,7 @@ def test_a_model_without_a_label_is_compared_on_the_shared_ones():
 
 
 def test_calibration_error_of_known_rows():
-    """Said 0.8, right half of the time: off by 0.3."""
+    """Confidence 0.8, right half of the time: off by 0.3."""
     rows = rows_of(["a", "a"], ["a", "b"], ["a", "b"])
 
     assert calibration_error(rows) == pytest.approx(0.3)

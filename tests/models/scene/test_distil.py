@@ -26,7 +26,7 @@ NAME = "student 8-4"
 SMALL = {"students": ((8, 4),), "student_epochs": 3}
 
 
-def recipe(**changes) -> SceneParams:
+def scene_params(**changes) -> SceneParams:
     return SceneParams(train=TrainParams(**TRAIN), compress=CompressParams(**SMALL | changes))
 
 
@@ -85,7 +85,7 @@ def batch_of(samples, rows: slice, first_chunk: int = 0) -> Batch:
 
 def test_a_student_draws_what_its_teacher_draws(samples, teacher, tmp_path):
     """From numbers that it was never given, though the set shows nothing but noise: it has learned from the teacher."""
-    params, given = recipe(student_epochs=6), asked(samples)
+    params, given = scene_params(student_epochs=6), asked(samples)
     params = params.model_copy(update={"train": params.train.model_copy(update={"epoch_samples": 1024})})
     untaught, begun = module(samples.info, students(params)[NAME]).network, student_of(teacher, samples, params).network
 
@@ -96,7 +96,7 @@ def test_a_student_draws_what_its_teacher_draws(samples, teacher, tmp_path):
 
 
 def test_a_student_begins_as_the_strongest_part(samples, teacher):
-    """Planted: half of the channels of each resolution say nothing. A student of the other half draws the same."""
+    """Planted: half of the channels of each resolution are zero. A student of the other half draws the same."""
     given, silent = asked(samples), torch.tensor([0, 2, 3, 6, 8, 9, 13, 15])
     for place, channels in enumerate((silent, silent[:4])):
         teacher.colours[place].weight.data[:, channels] = 0.0
@@ -106,15 +106,15 @@ def test_a_student_begins_as_the_strongest_part(samples, teacher):
         part.weight.data[:, silent] = 0.0
     teacher.ups[0].weight.data[:, silent[:4]] = 0.0
 
-    begun = student_of(teacher, samples, recipe()).network
+    begun = student_of(teacher, samples, scene_params()).network
 
     assert apart(begun, teacher, given) < 1e-5
-    assert apart(begun, module(samples.info, students(recipe())[NAME]).network, given) > 0.1
+    assert apart(begun, module(samples.info, students(scene_params())[NAME]).network, given) > 0.1
 
 
 def test_a_student_steps_once_and_its_rate_falls(samples, teacher, tmp_path):
     """One optimiser, so one step a batch; the rate ends near its last share of the student's own."""
-    params = recipe(student_rate=1e-2)
+    params = scene_params(student_rate=1e-2)
     rows = fitted(teacher, samples, params, tmp_path / "ck").history
 
     assert [row["step"] for row in rows] == [4, 8, 12]
@@ -127,7 +127,7 @@ def test_features_reach_what_comes_early(samples, teacher):
     """Their weight changes the gradients of the first layers, and nothing else does."""
 
     def gradient(weight: float) -> torch.Tensor:
-        learner = student_of(teacher, samples, recipe(feature_weight=weight))
+        learner = student_of(teacher, samples, scene_params(feature_weight=weight))
         learner._taught_loss(batch_of(samples, slice(8)), 0, 0.0).backward()
         return cast("torch.Tensor", learner.network.start.weight.grad)
 
@@ -138,7 +138,7 @@ def test_features_reach_what_comes_early(samples, teacher):
 
 def test_a_chunk_is_the_same_in_any_process(samples, teacher):
     """The second of one process is the first of another: the same numbers are asked for."""
-    learner = student_of(teacher, samples, recipe())
+    learner = student_of(teacher, samples, scene_params())
     whole, share = batch_of(samples, slice(16)), batch_of(samples, slice(8, 16), first_chunk=1)
 
     assert torch.equal(learner._taught_loss(whole, 1, 0.0), learner._taught_loss(share, 0, 0.0))
@@ -147,11 +147,11 @@ def test_a_chunk_is_the_same_in_any_process(samples, teacher):
 
 def test_a_student_that_died_ends_with_the_same_weights(samples, teacher, tmp_path):
     """Resumed from the last whole epoch, with the projections and the average as they were."""
-    undisturbed = fitted(teacher, samples, recipe(), tmp_path / "whole")
+    undisturbed = fitted(teacher, samples, scene_params(), tmp_path / "whole")
     with pytest.raises(KilledError):
-        fitted(teacher, samples, recipe(), tmp_path / "broken", callbacks=[DieAt(2)])
+        fitted(teacher, samples, scene_params(), tmp_path / "broken", callbacks=[DieAt(2)])
 
-    resumed = fitted(teacher, samples, recipe(), tmp_path / "broken")
+    resumed = fitted(teacher, samples, scene_params(), tmp_path / "broken")
 
     first, second = (one.module.state_dict() for one in (undisturbed, resumed))
     assert resumed.resumed_at == 2
@@ -162,7 +162,7 @@ def test_a_student_that_died_ends_with_the_same_weights(samples, teacher, tmp_pa
 def test_nothing_of_the_teacher_is_trained_or_stored(samples, teacher, tmp_path):
     """Its weights are what they were, and the checkpoint holds the student, its projections and no discriminator."""
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
-    learner = fitted(teacher, samples, recipe(), tmp_path / "ck").module
+    learner = fitted(teacher, samples, scene_params(), tmp_path / "ck").module
 
     assert same(before, teacher.state_dict())
     assert {name.split(".")[0] for name in learner.state_dict()} == {"network", "lesson"}
@@ -171,7 +171,7 @@ def test_nothing_of_the_teacher_is_trained_or_stored(samples, teacher, tmp_path)
 
 def test_the_graph_of_a_student_has_no_projections(samples, teacher, tmp_path):
     """It is byte for byte that of a network with the same weights which never had a teacher."""
-    params = recipe()
+    params = scene_params()
     taught = student_of(teacher, samples, params)
     plain = module(samples.info, students(params)[NAME])
     plain.network.load_state_dict(taught.network.state_dict())
@@ -184,20 +184,20 @@ def test_the_graph_of_a_student_has_no_projections(samples, teacher, tmp_path):
     assert b"projection" not in files[0]
 
 
-def test_a_student_that_draws_at_another_size_is_told():
+def test_a_student_that_draws_at_another_size_is_reported():
     """By the name of what was written wrongly."""
-    with pytest.raises(ValueError, match=r"scene\.compress\.students: \(8, 8, 4\) is of 3 resolutions, and .* of 2"):
-        students(recipe(students=((8, 8, 4),)))
+    with pytest.raises(ValueError, match=r"scene\.compress\.students: \(8, 8, 4\) has 3 resolutions, and .* has 2"):
+        students(scene_params(students=((8, 8, 4),)))
 
 
-def test_a_student_that_is_wider_is_told():
-    """It can be no part of its teacher; said before anything is made."""
+def test_a_student_that_is_wider_is_reported():
+    """It cannot be a part of its teacher; reported before anything is created."""
     with pytest.raises(ValueError, match=r"\(16, 16\) is wider than scene\.train\.widths"):
-        students(recipe(students=((16, 16),)))
+        students(scene_params(students=((16, 16),)))
 
 
 def test_the_baseline_has_no_students():
-    """It has no features of each resolution; the message says what to change. Without students it is let be."""
+    """It has no features of each resolution; the message has the change. Without students it is accepted."""
     baseline = {"train": TrainParams(**TRAIN, network="dcgan")}
 
     assert students(SceneParams(**baseline)) == {}
@@ -206,8 +206,8 @@ def test_the_baseline_has_no_students():
 
 
 def test_a_student_has_its_own_epochs_or_its_teachers():
-    """And in all but widths and rate the recipe of its teacher: latents and texts are the same."""
-    own, given = students(recipe())[NAME], students(recipe(student_epochs=0))[NAME]
+    """And the params of its teacher except widths and rate: latents and texts are the same."""
+    own, given = students(scene_params())[NAME], students(scene_params(student_epochs=0))[NAME]
     changed = {"widths", "epochs", "learning_rate"}
 
     assert (own.epochs, given.epochs) == (3, TRAIN["epochs"])

@@ -1,4 +1,4 @@
-"""What is drawn for the report, and what it is called."""
+"""Images for the report, and their names."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def test_slerp_keeps_the_length():
     assert np.linalg.norm(slerp(first, last, 0.5)) == pytest.approx(20.0, rel=0.1)
 
 
-def test_a_broken_graph_draws_black_and_the_log_says_why(drawer, caplog):
-    """So that the floors of promotion judge it, and not a night that failed."""
+def test_a_broken_graph_draws_black_and_the_log_has_the_reason(drawer, caplog):
+    """So that the floors of promotion judge it, instead of a failed run."""
     pictures = drawer("raises").draw(
         np.zeros((3, 12), np.float32), np.zeros((3, 384), np.float32), np.eye(3, dtype="f")
     )

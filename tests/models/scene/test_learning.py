@@ -55,7 +55,7 @@ def test_the_baseline_has_a_generator_of_the_same_size():
     assert size_of(classic) == pytest.approx(size_of(ours), rel=0.1)
 
 
-def test_pictures_of_128_px_want_one_number_more():
+def test_pictures_of_128_px_need_one_number_more():
     """With five widths both networks do them, and a gradient reaches every weight."""
     sizes = {"widths": (8, 8, 8, 8, 8), "depths": (0,) * 5, "critic_widths": (8, 8, 8, 8, 8), "critic_depths": (0,) * 5}
     learner = module(INFO | {"size_px": 128}, TrainParams(**TRAIN | sizes))
@@ -85,9 +85,9 @@ def test_places_have_latents_of_their_own_up_to_a_resolution(noise_px, changes):
     assert [changed(64), changed(64 + 16)] == changes
 
 
-def test_widths_that_lead_to_another_size_are_told():
+def test_widths_that_lead_to_another_size_are_reported():
     """The message names the param and how many numbers it wants."""
-    with pytest.raises(ValueError, match=r"want 2 numbers in scene\.train\.critic_widths"):
+    with pytest.raises(ValueError, match=r"need 2 numbers in scene\.train\.critic_widths"):
         build(INFO, TrainParams(**TRAIN | {"critic_widths": (8, 8, 8)}))
 
 
@@ -107,7 +107,7 @@ def test_the_approximate_penalty_is_the_gradient_penalty():
 
 
 def test_disturbed_keeps_size_and_gradient():
-    """What the discriminator sees can be differentiated, and without reach nothing changes."""
+    """The discriminator's input is differentiable, and without reach nothing changes."""
     pictures = torch.rand(6, 3, 16, 16, requires_grad=True)
     params = TrainParams(**TRAIN)
     seen = disturbed(pictures, params, torch.Generator().manual_seed(0))
@@ -195,10 +195,10 @@ def test_calibration_asks_for_what_a_split_has(samples, split):
     """Feeds of the graph's own inputs, some with and some without a category."""
     graph = Graph("graph", "scene.onnx", torch.nn.Identity(), (), INPUTS, ("pictures",))
     feeds = calibration(samples, split, 40, 0, graph)
-    told = np.concatenate([feed["categories"] for feed in feeds]).sum(1)
+    output = np.concatenate([feed["categories"] for feed in feeds]).sum(1)
 
     assert set(feeds[0]) == {"latents", "texts", "categories"}
-    assert 0 < told.mean() < 1
+    assert 0 < output.mean() < 1
 
 
 def test_progress_draws_the_same_places(samples):

@@ -63,13 +63,13 @@ def test_a_bad_generator_is_far_from_them(scored, kind):
 
 
 @pytest.mark.parametrize("kind", ["blank", "nan", "raises"])
-def test_pictures_of_one_colour_are_told(scored, kind):
+def test_pictures_of_one_colour_are_reported(scored, kind):
     """Bytes cannot be NaN: what becomes of it is one colour."""
     assert scored(kind).metrics["finite"] == 0.0
 
 
 def test_a_memorising_generator_is_caught_by_its_copies_alone(scored):
-    """Its pictures are as good as real, so only the look for copies can tell."""
+    """Its images are as good as real, so only the search for copies can detect it."""
     metrics = scored("copies").metrics
 
     assert metrics["originality"] < 0.3
@@ -102,7 +102,7 @@ def test_rows_are_linear_in_their_weights(scored):
 
 
 def test_each_picture_is_drawn_by_its_own_caption(samples, tmp_path, monkeypatch):
-    """Where there is one; else by the bundle's template over its category."""
+    """If there is one; else by the bundle's template over its category."""
     words = watch(monkeypatch)
 
     score(scene_bundle(tmp_path / "bundle"), samples, "test", nothing)
@@ -112,7 +112,7 @@ def test_each_picture_is_drawn_by_its_own_caption(samples, tmp_path, monkeypatch
 
 
 def test_a_category_that_a_bundle_does_not_know_is_left_out(samples, tmp_path, monkeypatch):
-    """An older bundle with other labels draws all of the split; what it knows is told by name, not by place."""
+    """An older bundle with other labels draws all of the split; known labels are passed by name, not by position."""
     watch(monkeypatch)
     older = scene_bundle(tmp_path / "bundle", labels=["sea", "desert", "forest"])
 
@@ -133,7 +133,7 @@ def test_the_same_bundle_has_the_same_score(samples, scored, tmp_path, monkeypat
 
 
 def test_training_pictures_are_looked_at_once(samples, tmp_path, monkeypatch):
-    """Until their file changes: a night scores several bundles."""
+    """Until their file changes: a nightly run scores several bundles."""
     watch(monkeypatch)
     features._features.cache_clear()
     features._training.cache_clear()

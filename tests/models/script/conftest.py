@@ -49,5 +49,5 @@ def clean(tmp_path):
 
 @pytest.fixture
 def samples(clean, tmp_path):
-    """What is learned from."""
+    """The training set."""
     return encode(clean, AugmentParams(), tmp_path / "set", lambda _asset: b"")

@@ -18,7 +18,7 @@ def contiguous(**changes):
 
 
 def test_a_place_goes_on_where_it_was():
-    """What was to be foretold last is read first."""
+    """The last target is the first input of the next batch."""
     for first, second in pairwise(contiguous()):
         assert (second.ids_nt[:, 0] == first.targets_nt[:, -1]).all()
 

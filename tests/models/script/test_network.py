@@ -55,7 +55,7 @@ def test_the_exported_step_reads_as_the_network_does(network, tmp_path):
 
 
 def test_forget_gates_are_open_at_first(network):
-    """Of both layers, and no other gate: what a gate is told at rest, averaged, is about 1 there and 0 elsewhere."""
+    """Of both layers, and no other gate: a gate's bias, averaged, is about 1 there and 0 elsewhere."""
     for layer in range(SMALL.layers):
         rest = getattr(network.recurrent, f"bias_ih_l{layer}") + getattr(network.recurrent, f"bias_hh_l{layer}")
         gates = rest.detach().view(4, SMALL.width).mean(1)

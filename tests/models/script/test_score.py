@@ -106,8 +106,8 @@ def test_bits_are_those_that_the_writer_draws_by(bundle):
     assert rows["bits"].sum() == pytest.approx(sum(bits), rel=1e-4)
 
 
-def test_what_a_work_has_said_costs_less(bundle):
-    """A text that says the same again costs less than half with its cache; the windows see none of what was before."""
+def test_repeated_text_costs_less(bundle):
+    """A repeated text costs less than half with its cache; the windows see nothing of what was before."""
     works = [Work("a", "own", "comedies", "Quoth ZEBULON: vex not my lynx. " * 60)]
     given = bundle.manifest.input
     plain = Reader(bundle.path("graph"), {name: value for name, value in given.items() if name != "cache"})
@@ -117,7 +117,7 @@ def test_what_a_work_has_said_costs_less(bundle):
     assert reader.windows(works)[0] > 0.6 * plain.windows(works)[0]
 
 
-def test_what_is_no_scene_is_seen():
+def test_invalid_scenes_are_detected():
     """Planted: a cue without words, no heading, two headings, a note, and text that is written otherwise."""
     good = "INT. HALL - DAY\n\nANNA\nGo.\n"
     bad = ["ANNA\nGo.\n", f"{good}\nEXT. SEA - DAY\n\nWind.\n", f"{good}\n[[a note]]\n", f"{good}\n\n\n", ""]

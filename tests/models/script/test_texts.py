@@ -1,4 +1,4 @@
-"""What is learned from: control text that the scripts give themselves, tokens that say the text, no held-out work."""
+"""Training texts: control text derived from the scripts, tokens that encode the text, no held-out document."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rushes.script.markup import CHARACTER, CONTROL, DIALOGUE, END, HEADING, PAR
 from rushes.script.vocabulary import Spelling
 
 
-def test_tokens_say_what_the_text_says(samples):
+def test_tokens_encode_the_text(samples):
     """Each text's tokens, put together again, are the text in signs of the vocabulary."""
     spelling, signs = Spelling(samples.info["vocabulary"]), samples.info["vocabulary"]
     tokens, rows = tokens_of(samples, "train"), samples.kept("train")
@@ -44,7 +44,7 @@ def test_no_held_out_work_is_learned_from(clean, samples):
 
 
 def test_a_scene_is_its_elements_after_what_is_asked(clean):
-    """All of the control text, then the scene as it was; left out at random it is another one each time a seed says."""
+    """All of the control text, then the unchanged scene; omissions differ with the seed."""
     [scene, *others] = told(clean.kept("train"), clean.texts("train"))
     themes = Themes([scene, *others])
     whole = scene_text(scene, themes, AugmentParams(), whole=True)
@@ -57,11 +57,11 @@ def test_a_scene_is_its_elements_after_what_is_asked(clean):
     assert len(drawn) > 2
 
 
-def test_a_heading_gets_a_place_only_where_its_words_tell():
-    """Plays do not say INT. or EXT.; what is there already stays."""
+def test_a_heading_gets_a_place_only_if_its_words_imply_one():
+    """Plays have no INT. or EXT.; existing ones stay."""
 
-    def placed(heading: str, said: str = "Well met.") -> str:
-        return place(Told("a", "a", "", [Element("heading", heading), Element("action", said)]))
+    def placed(heading: str, line: str = "Well met.") -> str:
+        return place(Told("a", "a", "", [Element("heading", heading), Element("action", line)]))
 
     assert placed("A room in the castle.") == "INT. A ROOM IN THE CASTLE - DAY"
     assert placed("A heath", "The moon is up.") == "EXT. A HEATH - NIGHT"

@@ -93,7 +93,7 @@ def test_near_copies_are_found_under_noise(grain):
 
 
 def test_frames_of_one_shot_do_not_hide_copies():
-    """Each shot has five frames that are all but equal: a copy of one is nearer than any other shot, so it is told."""
+    """Each shot has five nearly equal frames: a copy of one is nearer than any other shot, so it is detected."""
     shots = normal(80, 0)
     train, groups = np.repeat(shots, 5, axis=0) + 0.02 * normal(400, 1), np.repeat(np.arange(80), 5)
     limits = measures.copy_limits(train, groups)
@@ -102,7 +102,7 @@ def test_frames_of_one_shot_do_not_hide_copies():
     assert limits.copies(measures.nearest(normal(80, 3), train, groups)).mean() < 0.2
 
 
-def test_of_a_single_group_no_copy_can_be_told():
+def test_of_a_single_group_no_copy_can_be_detected():
     """And nothing is called one."""
     train, groups = normal(20, 0), np.zeros(20, int)
     limits = measures.copy_limits(train, groups)
