@@ -8,13 +8,13 @@ from tests.support import prose
 
 # Findings of today, to be lowered with each rewrite until they are none.
 CEILINGS = {
-    "tests": 1303,
-    "curation": 390,
+    "tests": 1064,
     "benchmarks": 216,
-    "flows": 95,
+    "curation": 191,
     "registry": 133,
-    "models": 175,
+    "flows": 95,
     "rushes": 91,
+    "models": 41,
 }
 SLACK = 5  # so many below its ceiling a package may be before the ceiling has to follow
 

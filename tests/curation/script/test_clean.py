@@ -134,7 +134,10 @@ def test_a_scene_in_which_nothing_happens_goes(folder, cleaned):
     found = cleaned()
     short = found.table[found.table["reason"] == "too short"]
 
-    assert (list(short["heading"]), list(short["why"])) == (["INT. HALL - DAY"], ["5 characters of text, min_text_length 20"])
+    assert (list(short["heading"]), list(short["why"])) == (
+        ["INT. HALL - DAY"],
+        ["5 characters of text, min_text_length 20"],
+    )
 
 
 def test_no_scene_stands_on_both_sides_of_the_test(folder, cleaned):
