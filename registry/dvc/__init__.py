@@ -1,1 +1,1 @@
-"""DVC: the stage graph, stage keys, versions of data sets, verification, and the meaning of its errors."""
+"""DVC: the stage graph, stage keys, data versions, verification, and classification of its errors."""

@@ -1,7 +1,7 @@
-"""Meaning of DVC's refusals: one classifier for commands, stages and versions, and for the locks of killed ones.
+"""Classification of DVC's errors for commands, stages and versions, and cleanup of locks left by killed commands.
 
-DVC ends with status 255 whatever happened; only its words tell a lock, which is free again in a minute, from a full
-disk or a file with merge marks, which a person has to see to.
+DVC always exits with status 255; only its output distinguishes a lock, which is free again in a minute, from a full
+disk or a file with merge markers, which a person has to fix.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-# Frees the cache of what no branch, no tagged version and no file here refers to. `--workspace` alone would take the
-# data of every registered version with it.
+# Frees the cache of objects that no branch, no tagged version and no file here refers to. `--workspace` alone would
+# remove the data of every registered version.
 FREE_CACHE = f"{python()} -m dvc gc --workspace --all-branches --all-tags"
 _LOCKED = re.compile(r"Unable to acquire lock|is busy, it is being blocked by")
 _BLOCKER = re.compile(r"\(PID (?P<pid>\d+)\)")
@@ -44,83 +44,83 @@ class DvcFault:
 
     @property
     def transient(self) -> bool:
-        """True if trying again may help."""
+        """True if a retry may help."""
         return self.kind == "transient"
 
 
 def classify(root: Path, said: str) -> DvcFault | None:
-    """The fault that DVC's output describes; None where it is none of the known ones.
+    """The fault that DVC's output describes; None if it is not a known one.
 
     Args:
         root: The tree that DVC worked in.
-        said: All that it said, or the end of a stage's log.
+        said: All its output, or the end of a stage's log.
     """
     return next((fault for judge in _JUDGES if (fault := judge(root, said))), None)
 
 
-def _locked(root: Path, said: str) -> DvcFault | None:
-    if not _LOCKED.search(said):
+def _locked(root: Path, output: str) -> DvcFault | None:
+    if not _LOCKED.search(output):
         return None
-    pids = [int(pid) for pid in _BLOCKER.findall(said)] or _holder_of_lock(root)
+    pids = [int(pid) for pid in _BLOCKER.findall(output)] or _holder_of_lock(root)
     holders = [process for pid in dict.fromkeys(pids) if (process := _living(pid))]
     names = "; ".join(f"process {one.pid}, {_command_of(one)}" for one in holders)
-    message = f"another DVC command is at work in this checkout{f': {names}' if names else ''}"
+    message = f"another DVC command is running in this checkout{f': {names}' if names else ''}"
     ends = f"   # or end it: kill {' '.join(str(one.pid) for one in holders)}" if holders else ""
     return DvcFault("transient", message, f"wait until it has ended, then run again{ends}")
 
 
-def _full(_root: Path, said: str) -> DvcFault | None:
-    if "No space left" not in said and "Disk quota exceeded" not in said:
+def _full(_root: Path, output: str) -> DvcFault | None:
+    if "No space left" not in output and "Disk quota exceeded" not in output:
         return None
-    remedy = f"{FREE_CACHE}   # drops what no branch and no registered version needs; else free some yourself"
+    remedy = f"{FREE_CACHE}   # removes what no branch and no registered version needs; or free space yourself"
     return DvcFault("user", "the disk is full", remedy)
 
 
-def _invalid(root: Path, said: str) -> DvcFault | None:
-    match = _INVALID.search(said)
+def _invalid(root: Path, output: str) -> DvcFault | None:
+    match = _INVALID.search(output)
     if match is None:
         return None
     name = match["name"] or match["other"]
-    message = f"{name} cannot be read{' (a merge that was not finished)' if _has_marks(root / name) else ''}"
+    message = f"{name} cannot be read{' (an unfinished merge)' if _has_marks(root / name) else ''}"
     return DvcFault("user", message, restore(root, name))
 
 
-def _no_git(_root: Path, said: str) -> DvcFault | None:
-    if "is not a git repository" not in said:
+def _no_git(_root: Path, output: str) -> DvcFault | None:
+    if "is not a git repository" not in output:
         return None
-    return DvcFault("user", "DVC needs the git repository that is not there", "git init")
+    return DvcFault("user", "DVC needs a git repository, and there is none", "git init")
 
 
-def _unwritable(root: Path, said: str) -> DvcFault | None:
-    if match := _READ_ONLY.search(said):
+def _unwritable(root: Path, output: str) -> DvcFault | None:
+    if match := _READ_ONLY.search(output):
         where = match["name"] or str(root)
         return DvcFault("user", f"the disk is mounted read-only: {where}", f"findmnt --target {shlex.quote(where)}")
-    if match := _DENIED.search(said):
+    if match := _DENIED.search(output):
         where = match["name"] or str(root)
         return DvcFault("user", f"no permission to use {where}", f"ls -ld {shlex.quote(where)}")
     return None
 
 
-def _missing(_root: Path, said: str) -> DvcFault | None:
-    if not (match := _MISSING.search(said)):
+def _missing(_root: Path, output: str) -> DvcFault | None:
+    if not (match := _MISSING.search(output)):
         return None
     name = match["name"] or match["dep"]
-    return DvcFault("user", f"{name} is not there, and a stage reads it", "make nightly")
+    return DvcFault("user", f"{name} does not exist, and a stage reads it", "make nightly")
 
 
-def _killed(_root: Path, said: str) -> DvcFault | None:
-    if not (match := _KILLED.search(said)):
+def _killed(_root: Path, output: str) -> DvcFault | None:
+    if not (match := _KILLED.search(output)):
         return None
     number = int(match["number"])
     name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
     if number != signal.SIGKILL:
         return None if number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS) else _ended_by(name)
     message = f"the stage's process was killed ({name}): by a person, or by the system because the memory ran out"
-    return DvcFault("user", message, "run again: it goes on where it was   # the system's word: dmesg | tail")
+    return DvcFault("user", message, "run again: it resumes where it was   # the system's log: dmesg | tail")
 
 
 def _ended_by(name: str) -> DvcFault:
-    return DvcFault("user", f"the stage's process was ended by {name}", "run again: what is done is not done twice")
+    return DvcFault("user", f"the stage's process was ended by {name}", "run again: finished steps are not repeated")
 
 
 _JUDGES: tuple[Callable[[Path, str], DvcFault | None], ...] = (
@@ -135,23 +135,23 @@ _JUDGES: tuple[Callable[[Path, str], DvcFault | None], ...] = (
 
 
 def restore(root: Path, name: str) -> str:
-    """The command for a file that cannot be read: it is moved away, and HEAD's takes its place where there is one."""
+    """Command that moves an unreadable file away, and restores HEAD's version if there is one."""
     away = f"mv {shlex.quote(name)} {shlex.quote(f'{name}.unreadable')}"
     known = not git(root, "cat-file", "-e", f"HEAD:{name}").returncode
     return f"{away} && git checkout HEAD -- {shlex.quote(name)}" if known else away
 
 
 def clear_stale_locks(root: Path) -> list[str]:
-    """Takes out of DVC's table of locks what killed commands have left in it.
+    """Removes entries of killed commands from DVC's table of locks.
 
-    DVC drops entries of processes that do not exist. It keeps those whose number another process has by now, those of
-    zombies that nobody reaps (in a container), and refuses for good where the table was being written.
+    DVC itself removes entries of processes that do not exist. It keeps those whose pid now belongs to another process
+    and those of zombies that nobody reaps (in a container), and fails permanently if the table was being written.
 
     Args:
-        root: The tree; nothing of ours may be at work in it.
+        root: The tree; no DVC command of ours may be running in it.
 
     Returns:
-        What was taken out.
+        The removed entries.
     """
     path = root / ".dvc" / "tmp" / "rwlock"
     try:
@@ -172,7 +172,7 @@ def clear_stale_locks(root: Path) -> list[str]:
 
 
 def _without_dead(table: dict[str, Any], written: float) -> tuple[dict[str, Any], list[str]]:
-    """DVC's table of locks less the entries of dead processes, and the paths that those held."""
+    """DVC's table of locks without the entries of dead processes, and the paths that those locked."""
     writers, readers = dict(table.get("write", {})), dict(table.get("read", {}))
     write = {path: entry for path, entry in writers.items() if _holds(entry["pid"], written)}
     read = {path: [entry for entry in entries if _holds(entry["pid"], written)] for path, entries in readers.items()}
@@ -182,13 +182,13 @@ def _without_dead(table: dict[str, Any], written: float) -> tuple[dict[str, Any]
 
 
 def _holds(pid: int, written: float) -> bool:
-    """True if the process that wrote the entry can still be at work: one that began later only has its number."""
+    """True if the process that wrote the entry can still be running: one that started later has a reused pid."""
     process = _living(pid)
     return process is not None and process.create_time() <= written + 1.0
 
 
 def _holder_of_lock(root: Path) -> list[int]:
-    """DVC's repository lock holds the number of whoever has it."""
+    """The process in DVC's repository lock file, which contains its pid."""
     with suppress(OSError, ValueError):
         return [int((root / ".dvc" / "tmp" / "lock").read_text(encoding="utf-8"))]
     return []

@@ -1,7 +1,7 @@
-"""The graph of stages as DVC sees it: what there is, what has changed, and running one stage.
+"""The stage graph of DVC: its stages, their changes, and the execution of one stage.
 
-DVC is asked through its command line, twice a run where nothing has changed: once for the graph, once for what has
-changed in all of it. Only a stage that comes after one that ran is asked about again.
+DVC is called through its command line, twice a run if nothing has changed: once for the graph, once for all changes.
+Only a stage downstream of one that ran is queried again.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EDGE = re.compile(r'^"(?P<first>[^"]+)"(?: -> "(?P<then>[^"]+)")?;$', re.MULTILINE)
-DATA = ("datasets", "build")  # what lies elsewhere is code
+DATA = ("datasets", "build")  # everything else is code
 CACHED = re.compile(r"^Stage '[^']+' is cached - skipping run, checking out outputs", re.MULTILINE)
 SAME = "skipped: same data, params and code"
-OUTS = {"deleted": "is not here", "modified": "was changed by hand"}  # what DVC calls it, and what it means
+OUTS = {"deleted": "is missing", "modified": "was changed by hand"}  # DVC's word, and its meaning
 
 
 class PipelineError(UserError):
-    """The graph cannot be read; `remedy` is a command or an act that mends it. `transient`: worth a retry."""
+    """Raised if the graph cannot be read; `remedy` is a command or an action. `transient`: worth a retry."""
 
     def __init__(self, message: str, remedy: str, *, transient: bool = False) -> None:
         super().__init__(message, remedy, kind="transient" if transient else "user")
@@ -55,17 +55,17 @@ class Change:
     data: bool
     params: bool
     code: bool
-    missing: bool  # outs are gone or changed by hand; DVC brings them back from the cache where it can
+    missing: bool  # outs are gone or edited; DVC restores them from the cache if it can
     text: str  # "skipped: same data, params and code", "params changed: expression.train", "first run"
 
     @property
     def any(self) -> bool:
-        """The stage has to be reproduced."""
+        """True if the stage has to be reproduced."""
         return self.data or self.params or self.code or self.missing
 
 
 def stages(root: Path, families: Iterable[str]) -> list[StageNode]:
-    """The stages that the families need, each after those that it reads.
+    """The stages that the families need, in topological order.
 
     Raises:
         PipelineError: dvc.yaml or params.yaml cannot be read.
@@ -80,12 +80,12 @@ def stages(root: Path, families: Iterable[str]) -> list[StageNode]:
 
 
 def statuses(root: Path, nodes: Sequence[StageNode]) -> dict[str, Change]:
-    """Changes for each stage, by name, in one call of DVC.
+    """Changes of each stage, by name, in one call of DVC.
 
-    Ask once at the start. A stage downstream of one that was reproduced since has to be asked for again (`status`).
+    Call it once at the start. A stage downstream of one that was reproduced since must be queried again (`status`).
 
     Raises:
-        PipelineError: DVC cannot say: the graph does not resolve, or another DVC holds its lock.
+        PipelineError: DVC cannot determine them: the graph does not resolve, or another DVC holds its lock.
     """
     if not nodes:
         return {}
@@ -98,10 +98,10 @@ def statuses(root: Path, nodes: Sequence[StageNode]) -> dict[str, Change]:
 
 
 def status(root: Path, node: StageNode) -> Change:
-    """Changes for one stage.
+    """Changes of one stage.
 
     Raises:
-        PipelineError: DVC cannot say.
+        PipelineError: DVC cannot determine them.
     """
     return statuses(root, [node])[node.name]
 
@@ -113,20 +113,20 @@ def reproduce(
     log: Path,
     pass_fds: Sequence[int] = (),
 ) -> int:
-    """Runs one stage where it has changed (`dvc repro --single-item`), in our process group.
+    """Runs one stage if it has changed (`dvc repro --single-item`), in our process group.
 
     Args:
         root: The tree.
-        node: The stage. Those that it reads are taken as they are.
-        env: The environment of the stage; our interpreter's folder goes first in its PATH.
-        log: Where all that is said goes; on a terminal it is seen as well, progress bars and all.
+        node: The stage. The stages before it are not run.
+        env: The environment of the stage; our interpreter's folder is put first in its PATH.
+        log: File for all output; on a terminal it is also shown, including progress bars.
         pass_fds: File descriptors that DVC inherits: the run lock.
 
     Returns:
-        DVC's exit status; 255 for whatever failed in the stage.
+        DVC's exit status; 255 for any failure of the stage.
 
     Raises:
-        registry.dvc.verify.DamagedError: What the stage reads, or what DVC restored for it, is not what was recorded.
+        registry.dvc.verify.DamagedError: The stage's inputs, or outs that DVC restored for it, differ from the record.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     verify_outs(root, _read(root / LOCK).get("stages") or {}, node.upstream)
@@ -142,7 +142,7 @@ def reproduce(
 
 
 def is_from_cache(log: Path) -> bool:
-    """True if DVC had the outs of the stage in its cache and ran nothing, as it says in the log."""
+    """True if DVC restored the outs of the stage from its cache and ran nothing, according to the log."""
     return CACHED.search(log.read_text(encoding="utf-8", errors="replace")) is not None
 
 
@@ -170,7 +170,7 @@ def _node(name: str, families: set[str], upstream: Sequence[str]) -> StageNode:
 
 
 def _change(found: Sequence[Any], *, first: bool) -> Change:
-    """DVC's findings, sorted into the three that a person thinks in."""
+    """DVC's findings, grouped into data, params and code."""
     code = sorted({"dvc.yaml: the command" for entry in found if not isinstance(entry, dict)})
     fields = [entry for entry in found if isinstance(entry, dict)]
     deps = dict(pair for entry in fields for pair in entry.get("changed deps", {}).items())
@@ -192,13 +192,13 @@ def _change(found: Sequence[Any], *, first: bool) -> Change:
 def _text(kinds: Mapping[str, Sequence[str]], missing: Sequence[str], *, first: bool) -> str:
     if first:
         return "first run"
-    said = [f"{kind} changed: {', '.join(names)}" for kind, names in kinds.items() if names]
-    # Where the stage has to run anyway, what lies in the place of its outs is of no interest.
-    return "; ".join(said or missing) or SAME
+    lines = [f"{kind} changed: {', '.join(names)}" for kind, names in kinds.items() if names]
+    # If the stage has to run anyway, the state of its outs does not matter.
+    return "; ".join(lines or missing) or SAME
 
 
 def _params(deps: Mapping[str, Any]) -> Iterator[str]:
-    """`{"params.yaml": {"expression.train": "modified"}}`, or `{"params.yaml": "new"}` before the first run."""
+    """Changed params: from `{"params.yaml": {"expression.train": "modified"}}`, at first `{"params.yaml": "new"}`."""
     for path, how in deps.items():
         if isinstance(how, dict):
             yield from how
@@ -220,7 +220,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return dict(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
     except (yaml.YAMLError, TypeError, ValueError) as error:
-        message = f"{path.name} cannot be read (a merge that was not finished?): {' '.join(str(error).split())}"
+        message = f"{path.name} cannot be read (an unfinished merge?): {' '.join(str(error).split())}"
         raise PipelineError(message, restore(path.parent, path.name)) from error
 
 

@@ -1,4 +1,4 @@
-"""The team's remote of DVC: its place in DVC's configuration, and how a version of datasets/ gets there and back.
+"""The team's DVC remote: its entry in DVC's configuration, and the transfer of data versions.
 
 The tracked .dvc/config is never rewritten; the remote of the settings goes into .dvc/config.local, which git ignores.
 """
@@ -43,19 +43,19 @@ if TYPE_CHECKING:
 
     from common.settings import Settings
 
-PLUGIN = re.compile(r"requires '(dvc-[\w-]+)'")  # what DVC needs for a kind of remote, as it says
-CORRUPTED = re.compile(r"object \w+\.dir is corrupted")  # DVC's word for a list in the remote that it cannot read
+PLUGIN = re.compile(r"requires '(dvc-[\w-]+)'")  # the package that DVC needs for a kind of remote
+CORRUPTED = re.compile(r"object \w+\.dir is corrupted")  # DVC's message for an unreadable list in the remote
 REMOTE = "rushes"  # our remote's name in .dvc/config.local
 
 
 def wanted_url(root: Path, settings: Settings) -> str:
-    """The settings' remote; a folder made absolute, as DVC reads relative ones from .dvc/."""
+    """The settings' remote, with a folder made absolute, since DVC resolves relative ones from .dvc/."""
     url = settings.remote.url
     return url if "://" in url or not url else os.path.normpath(root / Path(url).expanduser())
 
 
 def set_remote(root: Path, settings: Settings, config: Config) -> str:
-    """Brings .dvc/config.local in line with the settings and returns the url to use."""
+    """Updates .dvc/config.local from the settings and returns the url to use."""
     wanted = wanted_url(root, settings)
     _check_folder(wanted)
     if not wanted and config.remote == REMOTE:
@@ -74,26 +74,26 @@ def set_remote(root: Path, settings: Settings, config: Config) -> str:
 
 
 def _check_folder(url: str) -> None:
-    """A remote that is a folder has to be there: DVC would fill the empty mount point of a disk that is not in."""
+    """Requires that a folder remote exists: DVC would fill the empty mount point of an absent disk."""
     if url and "://" not in url and not Path(url).is_dir():
-        message = f"the folder of the remote is not there: {url}. Is its disk mounted?"
+        message = f"the folder of the remote does not exist: {url}. Is its disk mounted?"
         raise VersionError(message, f"mkdir -p {shlex.quote(url)}   # only if it is a new remote")
 
 
 def fetch(root: Path, url: str, cache: Path, md5: str) -> None:
-    """Brings the version that datasets.dvc names from the remote into the cache.
+    """Fetches the version in datasets.dvc from the remote into the cache.
 
-    What arrives and is not what its name says does not stay there, or it would count as fetched.
+    A received object whose content does not match its name is removed, or it would count as fetched.
 
     Args:
         root: The checkout.
-        url: Of the remote, for messages; empty where there is none.
+        url: URL of the remote, for messages; empty if there is none.
         cache: The folder of the cache's objects.
-        md5: Of the version.
+        md5: The md5 of the version.
 
     Raises:
-        VersionError: There is no remote, it cannot be reached (`transient`), or it lacks files of the version or holds
-            damaged copies; the remedy is then to be run where the data still are.
+        VersionError: There is no remote, it cannot be reached (`transient`), or it lacks files of the version or has
+            damaged copies; the remedy must then be run where the data still are.
     """
     if not url:
         message = f"files of this version of {DATA}/ are not in the cache, and no remote is configured"
@@ -110,12 +110,12 @@ def fetch(root: Path, url: str, cache: Path, md5: str) -> None:
 
 
 def _objects(cache: Path, md5: str) -> list[str]:
-    """The objects of a version, its list first; that alone where the cache does not hold it."""
+    """The objects of a version, its list first; only the list if that is not in the cache."""
     return [md5, *dict.fromkeys((listing_of(cache, md5) or {}).values())]
 
 
 def _throw_away(cache: Path, md5: str, rotten: Sequence[str]) -> list[str]:
-    """Takes damaged objects out of the cache; returns the names of the files."""
+    """Removes damaged objects from the cache; returns the names of their files."""
     names = {oid: f"{DATA}/{name}" for name, oid in (listing_of(cache, md5) or {}).items()} | {md5: LIST}
     for oid in rotten:
         object_path(cache, oid).unlink()
@@ -123,12 +123,12 @@ def _throw_away(cache: Path, md5: str, rotten: Sequence[str]) -> list[str]:
 
 
 def _damaged_there(url: str, md5: str, names: Sequence[str]) -> VersionError:
-    message = f"the remote {url} holds damaged content of version {md5[:12]}: {listed(names)}"
+    message = f"the remote {url} has damaged content of version {md5[:12]}: {listed(names)}"
     return VersionError(message, push_command(md5, verify=True))
 
 
 def _unfetched(root: Path, url: str, done: Result, md5: str) -> VersionError:
-    """DVC says the same of a remote that is down and of one that lacks the files, and may call it a success."""
+    """Finds out why a fetch failed: DVC reports an unreachable remote like missing files, and may call it a success."""
     try:
         gaps = find_gaps(root, md5)
     except RemoteError as error:
@@ -145,17 +145,17 @@ def _unfetched(root: Path, url: str, done: Result, md5: str) -> VersionError:
 
 
 def push(root: Path, url: str) -> list[str]:
-    """Pushes the version that datasets.dvc names; it counts as pushed when the remote holds every object of it.
+    """Pushes the version in datasets.dvc; it counts as pushed when the remote has every object of it.
 
     Args:
         root: The checkout.
-        url: Of the remote, for messages; empty where there is none, and then nothing is done.
+        url: URL of the remote, for messages; if empty, nothing is done.
 
     Returns:
-        Names of the files that the remote had lost or cut off since it was given them, and now has again.
+        Names of the files that the remote had lost or truncated since they were pushed, and that are now complete.
 
     Raises:
-        VersionError: The remote cannot be reached (`transient`) or written to, or a file that it lacks is damaged here.
+        VersionError: The remote cannot be reached (`transient`) or written to, or a missing file is damaged here.
     """
     if not url:
         return []
@@ -168,13 +168,13 @@ def push(root: Path, url: str) -> list[str]:
 
 
 def push_version(root: Path, settings: Settings, digits: str = "", *, verify: bool = False) -> tuple[str, list[str]]:
-    """Sends to the remote what it lacks of a version, whichever the checkout is at.
+    """Sends the missing objects of any version to the remote.
 
     Args:
-        root: The checkout; its cache has to hold the version.
+        root: The checkout; its cache must have the version.
         settings: For the remote.
-        digits: The first ones of the version's md5; the one that datasets.dvc names, if empty.
-        verify: Read all that the remote holds of it, and replace what is damaged.
+        digits: First digits of the version's md5; if empty, the version in datasets.dvc.
+        verify: Read all of its objects in the remote, and replace damaged ones.
 
     Returns:
         The md5 of the version, and the names of the files that were sent.
@@ -188,7 +188,7 @@ def push_version(root: Path, settings: Settings, digits: str = "", *, verify: bo
         raise VersionError(message, "export RUSHES_REMOTE__URL=URL   # or remote.url in settings.toml")
     md5 = find_version(root, digits) if digits else read_version(root).md5
     if not md5:
-        message = f"{VERSION} is not there, so there is no version of {DATA}/ to push"
+        message = f"{VERSION} does not exist, so there is no version of {DATA}/ to push"
         raise VersionError(message, f"git checkout HEAD -- {VERSION}")
     return md5, _complete(root, url, md5, verify=verify)
 
@@ -202,22 +202,22 @@ def _complete(root: Path, url: str, md5: str, *, verify: bool) -> list[str]:
 
 
 def _check_here(root: Path, done: Result) -> None:
-    """Raises what stops DVC in this checkout (its lock, the disk), which is not a fault of the remote."""
+    """Raises faults of this checkout (DVC's lock, the disk), which are not faults of the remote."""
     if done.returncode and (fault := classify(root, done.said)):
         raise VersionError(fault.message, fault.remedy, transient=fault.transient)
 
 
 def _unreached(url: str, done: Result, message: str, remedy: str) -> VersionError:
-    """Of a remote that is down another try may be worth it; of a package that DVC lacks for it, none is."""
+    """Error for an unreachable remote: transient, except if DVC lacks the package for it."""
     lacks = PLUGIN.search(done.reason)
     if lacks is None:
         return VersionError(message, remedy, transient="://" in url)
-    message = f"DVC speaks to {url} through the package {lacks[1]}, which is not installed here"
+    message = f"DVC accesses {url} through the package {lacks[1]}, which is not installed here"
     return VersionError(message, f"{python()} -m pip install {lacks[1]}")
 
 
 def refused(root: Path, done: Result) -> VersionError:
-    """DVC's refusal in words that say what to do."""
+    """DVC's refusal as an error with a remedy."""
     if fault := classify(root, done.said):
         return VersionError(fault.message, fault.remedy, transient=fault.transient)
     return VersionError(f"DVC refused: {done.reason}", f"{python()} -m dvc doctor")

@@ -1,7 +1,7 @@
-"""Check of what the remote holds of a version of datasets/, and the push of what is missing.
+"""Checks the objects of a data version in the remote, and sends the missing ones.
 
-DVC takes the list of a version in the remote as proof of all its files. Here every object is looked at: whether it is
-there with the size that it has in this checkout and, when asked to, whether its content is what its name says.
+DVC takes the list of a version in the remote as proof of all its files. Here every object is checked: it must exist
+with the size that it has in this checkout and, on request, with the content that its name states.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 LIST = "the list of its files"
 SHOWN = 3  # names in a message
-SHORTEST = 6  # digits that may name a version
+SHORTEST = 6  # minimum number of digits that identify a version
 PATIENCE_S, PATIENCE_PER_OBJECT_S = 60.0, 0.05  # 5,000 sizes: 1 s from a folder, 32 s from an S3 test server
 
 
 class RemoteError(UserError):
-    """The remote cannot be asked or filled; `done` is what DVC's library said."""
+    """Raised if the remote cannot be queried or written; `done` is the output of DVC's library."""
 
     def __init__(self, done: Result) -> None:
         super().__init__(done.reason)
@@ -42,20 +42,20 @@ class RemoteError(UserError):
 
 
 def complete(root: Path, md5: str, *, verify: bool = False) -> list[str]:
-    """Sends what the remote lacks of a version, or has with another size; what is right there stays.
+    """Sends the objects of a version that the remote lacks or has with another size; correct ones stay.
 
     Args:
         root: The checkout, with a default remote in DVC's configuration.
-        md5: Of the version, as in datasets.dvc.
-        verify: Also read every object of the remote, and send those anew whose content is not what their name says.
+        md5: The md5 of the version, as in datasets.dvc.
+        verify: Also read every object in the remote, and replace those whose content does not match their name.
 
     Returns:
-        Names of the files that were sent; empty where the remote held all of them.
+        Names of the files that were sent; empty if the remote had all of them.
 
     Raises:
-        RemoteError: The remote cannot be asked or written to.
-        VersionError: The list or a file that the remote lacks is not here either, or is damaged here, or the remote
-            does not keep what it was sent.
+        RemoteError: The remote cannot be queried or written to.
+        VersionError: The list or a file that the remote lacks is missing or damaged here too, or the remote does not
+            keep what it was sent.
     """
     cache = read_config(root).cache
     names = _names(cache, md5)
@@ -72,17 +72,17 @@ def complete(root: Path, md5: str, *, verify: bool = False) -> list[str]:
 
 @dataclass(frozen=True)
 class Gaps:
-    """Files of a version that a remote does not have, or has damaged."""
+    """Files of a version that a remote lacks, or has in a damaged state."""
 
-    lost: list[str]  # not there
-    damaged: list[str]  # there, and not what was sent
+    lost: list[str]  # missing
+    damaged: list[str]  # present with another content
 
 
 def find_gaps(root: Path, md5: str) -> Gaps:
-    """Files of a version that neither the remote nor the cache has; the list is read, the files are not.
+    """Files of a version that neither the remote nor the cache has; reads the list, but not the files.
 
     Raises:
-        RemoteError: The remote cannot be asked.
+        RemoteError: The remote cannot be queried.
     """
     cache = read_config(root).cache
     names = {md5: LIST}
@@ -104,7 +104,7 @@ def _is_named(text: str, md5: str) -> bool:
 
 
 def find_version(root: Path, text: str) -> str:
-    """The whole md5 of the version that begins with these digits, among those whose list is in the cache here.
+    """The full md5 of the version with these first digits, among those whose list is in the cache.
 
     Raises:
         VersionError: There is none, or more than one.
@@ -114,25 +114,25 @@ def find_version(root: Path, text: str) -> str:
     found = sorted((cache / digits[:2]).glob(f"{digits[2:]}*.dir")) if readable else []
     if len(found) == 1:
         return digits[:2] + found[0].name
-    message = f"DVC's cache here holds {len(found)} versions of {DATA}/ called {text}; one is needed"
-    raise VersionError(message, "git log --patch -- datasets.dvc   # the md5 of each version; try where it was made")
+    message = f"DVC's cache here has {len(found)} versions of {DATA}/ that begin with {text}; one is needed"
+    raise VersionError(message, "git log --patch -- datasets.dvc   # the md5 of each version; try its own machine")
 
 
 def push_command(md5: str, *, verify: bool = False) -> str:
-    """The command that mends a remote, to be run where the data still are."""
+    """The command that repairs a remote, to be run where the data still are."""
     flag = " --verify" if verify else ""
-    return f"{python()} -m flows push{flag} {md5[:12]}   # on a machine that still holds the data"
+    return f"{python()} -m flows push{flag} {md5[:12]}   # on a machine that still has the data"
 
 
 def listed(names: Iterable[str]) -> str:
-    """The first few of these names, and how many more there are."""
+    """The first few names, and the number of the others."""
     all_names = list(names)
     more = f" and {len(all_names) - SHOWN} more" if len(all_names) > SHOWN else ""
     return f"{', '.join(all_names[:SHOWN])}{more}"
 
 
 def is_rotten(path: Path, oid: str) -> bool:
-    """True if a file is there and is not what the name of its object says."""
+    """True if a file exists and its content does not match the name of its object."""
     return path.is_file() and md5_of(path) != oid.removesuffix(".dir")
 
 
@@ -156,18 +156,18 @@ def _wrong(root: Path, kept: Mapping[str, Path], *, verify: bool) -> list[str]:
 
 
 def _differs(kept: Path, size_bytes: int | None) -> bool:
-    """The remote's object has another size than ours; not where either is not known."""
+    """True if the remote's object has another size than ours; false if either is unknown."""
     return size_bytes is not None and kept.is_file() and kept.stat().st_size != size_bytes
 
 
 def _source(root: Path, cache: Path, oid: str, names: Mapping[str, str]) -> Path:
-    """A file here that is what the object's name says: the remote must not be filled with damaged ones."""
+    """A local file whose content matches the object's name: the remote must not receive damaged ones."""
     kept = object_path(cache, oid)
     for path in (kept, root / names[oid]):
         if path.is_file() and not is_rotten(path, oid):
             return path
     if kept.is_file():
-        message = f"DVC's cache is damaged: {kept} ({names[oid]}) is not what its name says, so it is not pushed"
+        message = f"DVC's cache is damaged: {kept} ({names[oid]}) does not match its name, so it is not pushed"
         raise VersionError(message, f"rm -f {shlex.quote(str(kept))} && make nightly")
     message = f"the remote lacks {names[oid]}, and it is not in DVC's cache here either"
     raise VersionError(message, push_command(list(names)[-1]))
@@ -192,10 +192,10 @@ def _ask(root: Path, act: str, objects: Sequence[str] | Mapping[str, str]) -> di
 
 
 def _last_words(root: Path, done: subprocess.CompletedProcess[str]) -> Result:
-    """The last line of a traceback; a fault of this checkout is not one of the remote.
+    """The last line of a traceback.
 
     Raises:
-        VersionError: That is it.
+        VersionError: It is a fault of this checkout, not of the remote.
     """
     if fault := classify(root, done.stderr):
         raise VersionError(fault.message, fault.remedy, transient=fault.transient)

@@ -1,13 +1,13 @@
-"""Asks and fills a DVC remote object by object; a program of its own, as all of DVC's library is run.
+"""Queries and fills a DVC remote object by object; a separate program, like every use of DVC's library.
 
-`dvc push` takes the list of a folder (`.dir`) in a remote as proof that the remote holds every file of that folder,
-so it cannot see that one was lost or cut off. A request comes on standard input and the answer goes to standard
+`dvc push` takes the list of a folder (`.dir`) in a remote as proof that the remote has every file of that folder, so it
+cannot see that one was lost or truncated. The request is read from standard input and the answer written to standard
 output, both as JSON:
 
-    {"act": "sizes", "objects": [OID, ...]}         -> {OID: bytes; null where the remote tells none; -1: not there}
-    {"act": "digests", "objects": [OID, ...]}       -> {OID: md5 of what the remote gives; "": not there}
-    {"act": "texts", "objects": [OID, ...]}         -> {OID: what the remote gives, read as UTF-8; "": not there}
-    {"act": "send", "objects": {OID: PATH, ...}}    -> {}, after all of them are there; lists of folders come last
+    {"act": "sizes", "objects": [OID, ...]}         -> {OID: bytes; null if unknown; -1 if missing}
+    {"act": "digests", "objects": [OID, ...]}       -> {OID: md5 of the remote's content; "" if missing}
+    {"act": "texts", "objects": [OID, ...]}         -> {OID: the remote's content as UTF-8; "" if missing}
+    {"act": "send", "objects": {OID: PATH, ...}}    -> {}, once all of them exist; lists of folders are sent last
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-AT_ONCE = 32  # requests: an answer takes a remote far longer than it takes us to wait for it
+AT_ONCE = 32  # concurrent requests: latency dominates, not work on this machine
 MISSING = -1
 
 
 def sizes(odb: Any, oids: Sequence[str]) -> dict[str, int | None]:  # noqa: ANN401  # DVC has no types
-    """Bytes of each object; None where the remote tells none, MISSING where it has no such object."""
+    """Bytes of each object; None if the remote does not report a size, MISSING if it has no such object."""
     paths = [odb.oid_to_path(oid) for oid in oids]
     found = odb.fs.info(paths, batch_size=max(odb.fs.jobs, AT_ONCE), return_exceptions=True)
     return {oid: _size(one) for oid, one in zip(oids, found, strict=True)}
@@ -41,7 +41,7 @@ def _size(found: dict[str, Any] | Exception) -> int | None:
 
 
 def digests(odb: Any, oids: Sequence[str]) -> dict[str, str]:  # noqa: ANN401  # DVC has no types
-    """The md5 of what the remote gives for each object, all of which is read; empty where it has no such object."""
+    """The md5 of the remote's content of each object, which is read completely; empty if there is no such object."""
     with ThreadPoolExecutor(max_workers=odb.fs.jobs) as pool:
         return dict(zip(oids, pool.map(lambda oid: _digest(odb, oid), oids), strict=True))
 
@@ -58,7 +58,7 @@ def _digest(odb: Any, oid: str) -> str:  # noqa: ANN401  # DVC has no types
 
 
 def texts(odb: Any, oids: Sequence[str]) -> dict[str, str]:  # noqa: ANN401  # DVC has no types
-    """The content of each object, for lists of folders; empty where the remote has no such object."""
+    """The content of each object, for lists of folders; empty if the remote has no such object."""
     return {oid: _text(odb, oid) for oid in oids}
 
 
@@ -71,7 +71,7 @@ def _text(odb: Any, oid: str) -> str:  # noqa: ANN401  # DVC has no types
 
 
 def send(odb: Any, objects: Mapping[str, str]) -> dict[str, str]:  # noqa: ANN401  # DVC has no types
-    """Uploads files over whatever the remote has there; a folder's list last, since it vouches for its files."""
+    """Uploads files, overwriting existing objects; a folder's list last, since it stands for its files."""
     from dvc_objects.fs.local import localfs  # noqa: PLC0415  # DVC takes a second, and only a program needs it
 
     for is_list in (False, True):
@@ -85,8 +85,8 @@ ACTS: dict[str, Callable[..., Any]] = {"sizes": sizes, "digests": digests, "text
 
 
 def main() -> None:
-    """Does what the request says, with the default remote of the checkout that it is run in."""
-    from dvc.repo import Repo  # noqa: PLC0415  # likewise
+    """Executes the request, with the default remote of the current checkout."""
+    from dvc.repo import Repo  # noqa: PLC0415  # as above
 
     request = json.load(sys.stdin)
     with Repo() as repo:

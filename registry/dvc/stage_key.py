@@ -1,7 +1,7 @@
-"""The key of a stage: a hash of its data, params and code as they lie on disk, without DVC.
+"""The key of a stage: a hash of its data, params and code on disk, computed without DVC.
 
-A stage finds by it what it began before it was killed: its MLflow run, its checkpoints. DVC's own hashes would do, but
-importing DVC is dear, and dvc.lock is written only after a stage has ended.
+With it a killed stage finds its MLflow run and its checkpoints again. DVC's own hashes would do, but importing DVC is
+expensive, and dvc.lock is written only after a stage has ended.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from common.hashing import sha256_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-Node = Any  # whatever YAML holds
+Node = Any  # any YAML value
 PARAMS = "params.yaml"
 SKIPPED = ("__pycache__", ".DS_Store", "Thumbs.db")  # as in .dvcignore
 VARIABLE = re.compile(r"\$\{([^}]+)\}")
 
 
 def stage_key(root: Path, stage: str, item: str, without: Iterable[str] = ()) -> str:
-    """The sha256 over what a stage depends on: its command, the content of its deps, its params.
+    """The sha256 over everything that a stage depends on: its command, the content of its deps, its params.
 
     Args:
-        root: The tree that dvc.yaml lies in.
+        root: The tree with dvc.yaml.
         stage: For instance `train`.
         item: For instance `expression`.
-        without: Params that change nothing of what the key is for.
+        without: Params to exclude, since they do not affect what the key identifies.
 
     Raises:
-        KeyError: dvc.yaml has no such stage, or params.yaml not what the stage names.
-        FileNotFoundError: A dep is not there.
+        KeyError: dvc.yaml has no such stage, or params.yaml lacks a param of the stage.
+        FileNotFoundError: A dep does not exist.
     """
     params = yaml.safe_load((root / PARAMS).read_text(encoding="utf-8"))
     definition = resolve(yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8")), params, stage, item)
@@ -52,7 +52,7 @@ def stage_key(root: Path, stage: str, item: str, without: Iterable[str] = ()) ->
 
 
 def resolve(graph: Mapping[str, Any], params: Mapping[str, Any], stage: str, item: str) -> dict[str, Any]:
-    """The definition of one stage with `${key}`, `${item}` and params put in, as DVC would.
+    """The definition of one stage with `${key}`, `${item}` and params substituted, as in DVC.
 
     Raises:
         KeyError: There is no such stage or item.
@@ -68,13 +68,13 @@ def resolve(graph: Mapping[str, Any], params: Mapping[str, Any], stage: str, ite
     if item not in known:
         message = f"the stage {stage!r} has no item {item!r}; it has {', '.join(known)}"
         raise KeyError(message)
-    # Over a mapping, DVC calls the name `key` and the value `item`; over a list, there is only `item`.
+    # Over a mapping, DVC provides the name as `key` and the value as `item`; over a list, only `item`.
     own = {"key": item, "item": items[known[item]]} if isinstance(items, dict) else {"item": known[item]}
     return dict(_filled(definition["do"], {**params, **own}))
 
 
 def _filled(node: Node, scope: Mapping[str, Any]) -> Node:
-    """A piece of dvc.yaml with its variables put in; one that stands alone keeps its type."""
+    """A part of dvc.yaml with its variables substituted; a variable that is the whole text keeps its type."""
     if isinstance(node, dict):
         return {_filled(key, scope): _filled(value, scope) for key, value in node.items()}
     if isinstance(node, list):
@@ -87,7 +87,7 @@ def _filled(node: Node, scope: Mapping[str, Any]) -> Node:
 
 
 def look_up(values: Mapping[str, Any], path: str) -> Node:
-    """The value at `expression.train`.
+    """The value at a path such as `expression.train`.
 
     Raises:
         KeyError: There is none.
@@ -95,14 +95,14 @@ def look_up(values: Mapping[str, Any], path: str) -> Node:
     found: Node = values
     for name in path.split("."):
         if not isinstance(found, dict) or name not in found:
-            message = f"nothing is called {path!r}: {name!r} is missing"
+            message = f"there is no {path!r}: {name!r} is missing"
             raise KeyError(message)
         found = found[name]
     return found
 
 
 def _values(root: Path, params: Mapping[str, Any], named: Iterable[Any]) -> Iterator[tuple[str, Any]]:
-    """The params that a stage names: `collections.faces` of params.yaml, or `{file: [names]}`."""
+    """The params of a stage: `collections.faces` in params.yaml, or `{file: [names]}`."""
     for entry in named:
         if isinstance(entry, str):
             yield entry, look_up(params, entry)
@@ -114,11 +114,11 @@ def _values(root: Path, params: Mapping[str, Any], named: Iterable[Any]) -> Iter
 
 
 def _hash(path: Path) -> str:
-    """The sha256 of a file, or of a folder's files by their paths and content."""
+    """The sha256 of a file, or of a folder's files by path and content."""
     if path.is_file():
         return sha256_of(path)
     if not path.is_dir():
-        message = f"{path} is not there, though dvc.yaml names it: run the stage before it"
+        message = f"{path} does not exist, though dvc.yaml lists it: run the stage before it"
         raise FileNotFoundError(message)
     lines = [f"{sha256_of(file)}  {file.relative_to(path).as_posix()}\n" for file in _files(path)]
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
@@ -133,5 +133,5 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _is_passing(name: str) -> bool:
-    """A file of Python's or of a copy under way; .dvcignore knows these too."""
+    """True for temporary files of Python or of a copy in progress, which .dvcignore lists too."""
     return name.endswith(".pyc") or (name.startswith(".") and name.endswith(".tmp"))

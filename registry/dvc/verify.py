@@ -1,8 +1,8 @@
-"""Compares what a stage is given with the hashes that were recorded when it was made.
+"""Compares the inputs of a stage with the hashes recorded when they were produced.
 
-DVC trusts a read-only object of its cache unread, and what it has linked from there as well: a flipped bit comes back
-as data. So every file is read once; afterwards its time, size and inode stand for its content, as they do for DVC.
-What was just restored from the cache is always read.
+DVC trusts a read-only object in its cache without reading it, and files linked from there too: a flipped bit comes back
+as data. So every file is read once; afterwards its time, size and inode stand for its content, as in DVC. Files just
+restored from the cache are always read.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SEEN = ".dvc/tmp/rushes-verified.json"  # path -> [mtime in ns, bytes, inode, md
 
 
 class DamagedError(VersionError):
-    """Files are not what was recorded of them; the message names them, the remedy throws them and their copies away."""
+    """Raised if files differ from their record; the message names them, the remedy removes them and damaged copies."""
 
 
 def verify_outs(root: Path, lock: Mapping[str, Any], stages: Iterable[str], *, reread: bool = False) -> None:
@@ -39,10 +39,10 @@ def verify_outs(root: Path, lock: Mapping[str, Any], stages: Iterable[str], *, r
         root: The tree.
         lock: `stages` of its dvc.lock.
         stages: Names of stages, such as `train@expression`.
-        reread: Read every file, also one that looks as it did when it was last read.
+        reread: Read every file, even if it looks unchanged since it was last read.
 
     Raises:
-        DamagedError: A file is another than it was when its stage had made it.
+        DamagedError: A file differs from what its stage produced.
     """
     cache = read_config(root).cache
     files: dict[str, str] = {}
@@ -52,10 +52,10 @@ def verify_outs(root: Path, lock: Mapping[str, Any], stages: Iterable[str], *, r
 
 
 def verify_inputs(root: Path, stage: str, item: str) -> None:
-    """Compares what a stage reads with what was recorded when it was produced; for a stage that DVC runs by hand.
+    """Compares the inputs of a stage with their records; for a stage that is run manually through DVC.
 
-    `dvc repro` restores a damaged object with exit status 0, and the next stage would learn from it. Nothing is
-    compared where nothing is recorded: before the first run, and outside a checkout.
+    `dvc repro` restores a damaged object with exit status 0, and the next stage would train on it. Nothing is compared
+    if nothing is recorded: before the first run, and outside a checkout.
 
     Args:
         root: The tree.
@@ -63,7 +63,7 @@ def verify_inputs(root: Path, stage: str, item: str) -> None:
         item: Its family or collection.
 
     Raises:
-        DamagedError: A file is another than it was when its stage, or the version of the data, had made it.
+        DamagedError: A file differs from what its stage, or the version of the data, recorded.
     """
     lock = dict(_read_yaml(root / LOCK).get("stages") or {})
     reads = {dep["path"] for dep in lock.get(f"{stage}@{item}", {}).get("deps", [])}
@@ -79,7 +79,7 @@ def verify_inputs(root: Path, stage: str, item: str) -> None:
 
 
 def _upstream(params: Mapping[str, Any], stage: str, item: str) -> list[str]:
-    """Names of the stages before one, as dvc.yaml links them."""
+    """Names of the stages before one, following the links in dvc.yaml."""
     if stage == STAGES[0]:
         needs = str((params.get("collections") or {}).get(item, {}).get("needs", ""))
         return [f"{stage}@{needs.removeprefix(CLEANED)}"] if needs.startswith(CLEANED) else []
@@ -88,17 +88,17 @@ def _upstream(params: Mapping[str, Any], stage: str, item: str) -> list[str]:
 
 
 def _read_yaml(path: Path) -> Mapping[str, Any]:
-    """A YAML file; empty where there is none, or none that can be read, which DVC reports itself."""
+    """Content of a YAML file; empty if there is none or it is unreadable, which DVC reports itself."""
     with suppress(OSError, UnicodeDecodeError, yaml.YAMLError, TypeError):
         return dict(yaml.load(path.read_bytes(), Loader=LOADER) or {})  # noqa: S506  # a safe one, in C where there is one
     return {}
 
 
 def verify_data(root: Path, collection: str) -> None:
-    """Compares a collection in datasets/ with the version that datasets.dvc names.
+    """Compares a collection in datasets/ with the version in datasets.dvc.
 
     Raises:
-        DamagedError: A file is another than it was when the version was made.
+        DamagedError: A file differs from that version.
     """
     cache = read_config(root).cache
     listing = listing_of(cache, read_version(root).md5) or {}
@@ -107,7 +107,7 @@ def verify_data(root: Path, collection: str) -> None:
 
 
 def _files_of(cache: Path, path: str, md5: str) -> dict[str, str]:
-    """The files of an out and their md5; none where the cache does not hold the list of a folder."""
+    """The files of an out and their md5; empty if the list of a folder is not in the cache."""
     if not md5.endswith(".dir"):
         return {path: md5} if md5 else {}
     return {f"{path}/{name}": one for name, one in (listing_of(cache, md5) or {}).items()}
@@ -119,7 +119,7 @@ def _verify(root: Path, cache: Path, files: Mapping[str, str], record: str, *, r
     damaged = {}
     for name, md5 in files.items():
         if (found := _md5(root / name, before.get(name))) is None:
-            continue  # what is not there DVC says itself
+            continue  # DVC reports missing files itself
         if found[3] != md5:
             damaged[name] = md5
         seen[name] = found
@@ -142,8 +142,8 @@ def _error(cache: Path, damaged: Mapping[str, str], record: str) -> DamagedError
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""  # noqa: PLR2004  # as many as a line holds
     whose = "; DVC's cache is damaged there as well" if objects else ""
     shown = f"{', '.join(names[:3])}{more}"
-    message = f"{shown}: not what {record} has recorded (changed by hand, or a damaged disk){whose}"
-    if record == VERSION:  # it may be somebody's edit, and is made by nothing
+    message = f"{shown}: not as recorded in {record} (changed by hand, or a damaged disk){whose}"
+    if record == VERSION:  # it may be an edit, and no stage can rebuild it
         away = f"mkdir -p {AWAY} && mv {_words(names)} {AWAY}/ && rm -f {_words(objects)}"
     else:
         away = f"rm -f {_words([*names, *objects])}"
@@ -165,7 +165,7 @@ def _read_seen(root: Path) -> dict[str, list[Any]]:
 
 
 def _write_seen(root: Path, seen: Mapping[str, list[Any]]) -> None:
-    with suppress(OSError):  # it only saves time
+    with suppress(OSError):  # the record only saves time
         part = (root / SEEN).with_suffix(".part")
         part.write_text(json.dumps(seen), encoding="utf-8")
         part.replace(root / SEEN)

@@ -1,6 +1,6 @@
 """The version of datasets/: datasets.dvc, the cache and the team's remote, through DVC's command line.
 
-A remote that a team has put into .dvc/config itself counts where the settings name none.
+A remote in .dvc/config is used if the settings name none.
 """
 
 from __future__ import annotations
@@ -44,30 +44,30 @@ INGEST = f"{python()} -m flows ingest faces PATH"
 
 @dataclass(frozen=True)
 class DataState:
-    """State of datasets/, compared with the version that datasets.dvc names.
+    """State of datasets/ relative to the version in datasets.dvc.
 
-    A run goes: `if state.problem: stop`, `elif state.wants_starter: fetch the starter, commit(starter=True)`,
+    A run proceeds: `if state.problem: stop`, `elif state.wants_starter: fetch the starter, commit(starter=True)`,
     `elif not state.present: pull`, then ingest and commit.
     """
 
-    present: bool  # every file of the version lies there, or real data that has no version yet
-    starter: bool  # the version is the starter's, or there is none and nothing but starter data lies there
-    md5: str  # of the version, "" where there is none
-    remote: str  # url, "" where none is configured
-    missing: int = 0  # files of the version that do not lie there, as far as is known here
-    problem: str = ""  # "" where a run may go on
-    remedy: str = ""  # a command or an act that mends the problem
+    present: bool  # every file of the version exists, or real data without a version
+    starter: bool  # the version is the starter's, or there is none and all data are
+    md5: str  # of the version, "" if there is none
+    remote: str  # url, "" if none is configured
+    missing: int = 0  # number of missing files of the version, as far as known
+    problem: str = ""  # "" if a run may proceed
+    remedy: str = ""  # a command or an action that fixes the problem
 
     @property
     def wants_starter(self) -> bool:
-        """The starter collection is to be fetched: its files are not (all) there, and nothing else may be."""
+        """True if the starter is to be fetched: its files are not all present, and there may be no other data."""
         return self.starter and not self.present and not self.remote and not self.problem
 
 
 def state(root: Path, settings: Settings) -> DataState:
-    """Looks at datasets/ without changing it and without the network.
+    """Examines datasets/ without changing it and without the network.
 
-    Files of the version are looked for by name; whether their content has changed is for `commit` to see.
+    Files of the version are checked by name only; `commit` detects changed content.
     """
     try:
         version, config = read_version(root), read_config(root)
@@ -94,22 +94,22 @@ def state(root: Path, settings: Settings) -> DataState:
 
 
 def only_starter(root: Path) -> bool:
-    """True if every source in datasets/ says of itself that it is the starter's (source.json)."""
+    """True if every source in datasets/ is the starter's, according to its source.json."""
     return has_files(root) and not has_real_sources(root)
 
 
 def pull(root: Path, settings: Settings) -> None:
-    """Brings the version that datasets.dvc names into datasets/, from the cache or, for what is not there, the remote.
+    """Puts the version in datasets.dvc into datasets/, from the cache or else the remote.
 
-    What lies in datasets/ already stays as it is; only missing files are added.
+    Existing files in datasets/ are kept; only missing ones are added.
 
     Raises:
-        VersionError: There is no version, its files lie neither here nor in the remote, the remote cannot be reached
+        VersionError: There is no version, its files are neither here nor in the remote, the remote cannot be reached
             (`transient`), or the cache is damaged.
     """
     version = read_version(root)
     if not version.md5:
-        message = f"{VERSION} is not there, so there is no version of {DATA}/ to fetch"
+        message = f"{VERSION} does not exist, so there is no version of {DATA}/ to fetch"
         raise VersionError(message, f"git checkout HEAD -- {VERSION}")
     config = read_config(root)
     cache, url = config.cache, set_remote(root, settings, config)
@@ -123,23 +123,23 @@ def pull(root: Path, settings: Settings) -> None:
 
 
 def commit(root: Path, settings: Settings, *, starter: bool, log: Callable[[str], None] = lambda _: None) -> str:
-    """Versions datasets/ as it lies and pushes it where a remote is configured; the same content changes nothing.
+    """Commits datasets/ as a version and pushes it if a remote is configured; unchanged content changes nothing.
 
     Args:
         root: The checkout.
         settings: For the remote.
-        starter: All of it is starter data (see `only_starter`); kept in datasets.dvc as `meta: {starter: true}`.
-        log: Prints what the remote had lost and was sent again.
+        starter: True if all of it is starter data (see `only_starter`); stored as `meta: {starter: true}`.
+        log: Prints the files that the remote had lost and was sent again.
 
     Returns:
-        The md5 of the version, as it stands in datasets.dvc.
+        The md5 of the version, as in datasets.dvc.
 
     Raises:
-        VersionError: datasets/ is empty, DVC refuses it, the disk is full, a file of the version before was edited in
-            place through a hard link, or the remote cannot be reached (`transient`; the version is there by then).
+        VersionError: datasets/ is empty, DVC refuses it, the disk is full, a file of the previous version was edited in
+            place through a hard link, or the remote cannot be reached (`transient`; the version exists by then).
     """
     if not has_files(root):
-        message = f"{DATA}/ holds no file, so there is nothing to make a version of"
+        message = f"{DATA}/ has no files, so there is nothing to version"
         raise VersionError(message, INGEST)
     config = read_config(root)
     before, text_before = read_version(root).md5, read_text(root)
@@ -154,20 +154,20 @@ def commit(root: Path, settings: Settings, *, starter: bool, log: Callable[[str]
     _mark(root, starter=starter)
     url = set_remote(root, settings, config)
     if lost := push(root, url):
-        log(f"the remote {url} had lost or cut off files of this version, now sent again: {listed(lost)}")
+        log(f"the remote {url} had lost or truncated files of this version, now sent again: {listed(lost)}")
     return read_version(root).md5
 
 
 def restore(root: Path, settings: Settings, text: str) -> None:
-    """Lays out another version; files that it does not have go, so that what lies there has to be a version by then.
+    """Checks out another version, and removes files that it does not have, so the current data must be a version.
 
     Args:
         root: The checkout.
         settings: For the remote.
-        text: Of the datasets.dvc that names it; empty: there were no data.
+        text: Content of the datasets.dvc for it; empty: no data.
 
     Raises:
-        VersionError: Its files lie neither here nor in the remote, or DVC refuses; datasets.dvc is then what it was.
+        VersionError: Its files are neither here nor in the remote, or DVC refuses; datasets.dvc is then unchanged.
     """
     before = read_text(root) if (root / VERSION).exists() else ""
     _write_version(root, text)
@@ -194,7 +194,7 @@ def _lay_out(root: Path, settings: Settings) -> None:
     if version.md5 and not is_cached(config.cache, listing, listing or ()):
         if not version.starter or url:
             fetch(root, url, config.cache, version.md5)
-        else:  # the shipped starter, which the next run makes anew
+        else:  # the shipped starter, which the next run creates again
             listing = {}
     if version.md5 and (listing or not version.starter):
         _checkout(root)
@@ -208,7 +208,7 @@ def _unversioned(root: Path, remote: str) -> DataState:
     nothing = DataState(present=False, starter=not remote, md5="", remote=remote)
     if not remote:
         return nothing
-    problem = f"a remote is configured ({remote}), but there is no {VERSION} that says which version to fetch"
+    problem = f"a remote is configured ({remote}), but there is no {VERSION} with a version to fetch"
     remedy = f"git checkout HEAD -- {VERSION}   # or, if the team has none yet: {INGEST}"
     return DataState(present=False, starter=False, md5="", remote=remote, problem=problem, remedy=remedy)
 
@@ -231,9 +231,9 @@ def _lost(found: DataState) -> DataState:
 
 
 def _checkout(root: Path) -> None:
-    """Lays out the whole version, linked where the disk can, and reads all of it.
+    """Checks out the whole version, linked if the disk supports it, and reads all of it.
 
-    DVC trusts a read-only object of the cache unread, and from then on believes what it wrote about it.
+    DVC trusts a read-only object in the cache without reading it, and afterwards trusts the file that it wrote from it.
     """
     done = dvc(root, "checkout", VERSION, bars=True)
     if done.returncode:
@@ -241,13 +241,13 @@ def _checkout(root: Path) -> None:
     cache, listing = read_config(root).cache, listing_of(read_config(root).cache, read_version(root).md5) or {}
     wrong = {name: md5 for name, md5 in listing.items() if md5_of(root / DATA / name) != md5}
     for name in wrong:
-        (root / DATA / name).unlink()  # it was laid out just now; left there it would become the next version
+        (root / DATA / name).unlink()  # just checked out; otherwise it would become part of the next version
     if wrong:
         raise _damaged([object_path(cache, md5) for md5 in dict.fromkeys(wrong.values())])
 
 
 def _fill(root: Path, cache: Path, listing: dict[str, str]) -> None:
-    """Copies the files that are missing. DVC's checkout would refuse, or take away what was edited or added since."""
+    """Copies the missing files. DVC's checkout would refuse, or remove files that were edited or added since."""
     for name in [name for name in listing if not (root / DATA / name).is_file()]:
         path = root / DATA / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -260,17 +260,17 @@ def _fill(root: Path, cache: Path, listing: dict[str, str]) -> None:
 
 
 def _damaged(objects: Sequence[Path]) -> VersionError:
-    """Objects of the cache whose content is not what their names say; all others stay, other versions need them."""
+    """Error for damaged cache objects, whose content does not match their names; all others stay for other versions."""
     named = ", ".join(str(path) for path in objects[:3])
-    message = f"DVC's cache is damaged: {len(objects)} files are not what their names say ({named}); fetch them anew"
+    message = f"DVC's cache is damaged: {len(objects)} files do not match their names ({named}); fetch them again"
     return VersionError(message, f"rm -f {' '.join(shlex.quote(str(path)) for path in objects)} && make nightly")
 
 
 def _check_kept(cache: Path, before: str, after: str) -> None:
-    """The files that have changed must live on in the version before.
+    """Checks that changed files are still intact in the previous version.
 
-    `dvc checkout` may hard-link datasets/ to the cache. Who then writes into such a file (read-only to all but root)
-    writes into the cache, and the version before is lost with nothing said.
+    `dvc checkout` may hard-link datasets/ to the cache. Whoever writes into such a file (read-only to all but root)
+    writes into the cache, and the previous version is lost silently.
     """
     old, new = (listing_of(cache, before) or {}, listing_of(cache, after) or {}) if before != after else ({}, {})
     for name in [name for name in old if new.get(name, old[name]) != old[name]]:
@@ -284,7 +284,7 @@ def _check_kept(cache: Path, before: str, after: str) -> None:
 
 
 def _mark(root: Path, *, starter: bool) -> None:
-    """Sets or takes away meta.starter; the rest of datasets.dvc stays."""
+    """Sets or removes meta.starter; the rest of datasets.dvc stays."""
     document = yaml.safe_load(read_text(root))
     meta = dict(document.get("meta") or {})
     if bool(meta.get("starter")) == starter:

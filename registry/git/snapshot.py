@@ -1,8 +1,8 @@
-"""The record: the exact tree that ran, kept as a commit; branch, index and work tree stay as they are.
+"""Records: the exact tree that ran, stored as a commit; branch, index and work tree are not changed.
 
-A record is made through an index of its own in a temporary folder, with its author in the environment, so it needs no
-identity and leaves nothing staged. Its dates are those of HEAD: the same tree on the same HEAD is the same commit, on
-any machine. A ref under refs/rushes/records/ keeps it from `git gc`.
+A record is made through a temporary index, with its author in the environment, so it needs no git identity and leaves
+nothing staged. Its dates are those of HEAD: the same tree on the same HEAD is the same commit, on any machine. A ref
+under refs/rushes/records/ protects it from `git gc`.
 """
 
 from __future__ import annotations
@@ -29,40 +29,40 @@ if TYPE_CHECKING:
     from registry.subprocesses import Result
 
 NAME, EMAIL = "Rushes", "rushes@localhost"
-OWNED = "rushes"  # the first word of why a worktree is locked
-OUTCOME = "dvc.lock"  # what the stages made; a part of every record, tracked in git or not
-LARGEST_BYTES = 50 * 2**20  # a film left beside the code would stay in .git for good
+OWNED = "rushes"  # first word of the lock reason of our worktrees
+OUTCOME = "dvc.lock"  # part of every record, tracked in git or not
+LARGEST_BYTES = 50 * 2**20  # a film beside the code would stay in .git for good
 
 
 class RecordError(UserError):
-    """Git cannot keep a record here; `remedy` is a command or an act that mends it."""
+    """Raised if git cannot store a record here; `remedy` is a command or an action that fixes it."""
 
 
 class NoSuchTagError(RecordError):
-    """Nothing is tagged so here."""
+    """Raised if there is no such tag here."""
 
     default_exit_status = NOTHING_FITS
 
 
 @dataclass(frozen=True)
 class Record:
-    """A commit that holds the exact tree that ran."""
+    """A commit of the exact tree that ran."""
 
     commit: str  # 40 hex digits
-    branch: str  # "" where HEAD is detached
-    dirty: bool  # files differ from HEAD beside dvc.lock, which every run writes
+    branch: str  # "" if HEAD is detached
+    dirty: bool  # files other than dvc.lock, which every run writes, differ from HEAD
     changed: tuple[str, ...] = ()  # those files
 
 
 def record(root: Path, message: str) -> Record:
-    """Writes the tree as a commit: tracked files as they lie, and untracked ones that git does not ignore.
+    """Writes the tree as a commit: tracked files in their current state, and untracked ones that git does not ignore.
 
     Args:
         root: The checkout, or a linked worktree of it.
         message: The first line of the commit. Without a time in it, the same tree gives the same commit.
 
     Raises:
-        RecordError: There is no git or no repository, it cannot be written, or a large file lies untracked.
+        RecordError: There is no git or no repository, it cannot be written, or there is a large untracked file.
     """
     _check_repository(root)
     _check_sizes(root)
@@ -83,7 +83,7 @@ def _changed(root: Path, head: str, tree: str) -> tuple[str, ...]:
 
 
 def completed(root: Path, kept: Record, message: str, name: str = OUTCOME) -> Record:
-    """The record with one file as it lies now: dvc.lock, which says what the stages made, is written as they run.
+    """The record with one file updated: dvc.lock, which the stages write as they run.
 
     Everything else is as it was when the run began, whatever has been edited since.
 
@@ -111,22 +111,22 @@ def completed(root: Path, kept: Record, message: str, name: str = OUTCOME) -> Re
 
 
 def tag(root: Path, name: str, commit: str, *, move: bool = False) -> None:
-    """Tags a commit, for instance `expression/v3`; does nothing where the tag is there already.
+    """Tags a commit, for instance `expression/v3`; does nothing if the tag exists already.
 
     Args:
         root: The checkout.
         name: The tag.
-        commit: What it names.
-        move: A tag that names another commit is moved (a registry that was started anew counts from 1 again).
+        commit: The commit.
+        move: Move a tag of another commit (a registry that was set up again counts from 1).
 
     Raises:
-        RecordError: The tag names another commit, or git refuses it.
+        RecordError: The tag is on another commit, or git refuses it.
     """
     there = _try(root, "rev-parse", "--verify", "--quiet", f"refs/tags/{name}^{{commit}}")
     if there == commit:
         return
     if there and not move:
-        problem = f"the tag {name} is there already and names {there[:12]}, not {commit[:12]}"
+        problem = f"the tag {name} exists already and is on {there[:12]}, not {commit[:12]}"
         raise RecordError(problem, f"git tag {name}.before {there} && git tag -d {name}")
     _out(root, "check-ref-format", f"refs/tags/{name}")
     _out(root, "update-ref", f"refs/tags/{name}", f"{commit}^{{commit}}")
@@ -134,18 +134,18 @@ def tag(root: Path, name: str, commit: str, *, move: bool = False) -> None:
 
 @contextmanager
 def worktree(root: Path, commit: str, path: Path) -> Iterator[Path]:
-    """A linked worktree of a commit, with the checkout's DVC cache and remote; gone afterwards.
+    """A temporary linked worktree of a commit, with the checkout's DVC cache and remote.
 
-    Worktrees that killed runs have left go first, wherever they lie. Nothing of the checkout is touched but
+    Worktrees that killed runs have left are removed first, wherever they are. The checkout is not changed, except for
     .git/worktrees.
 
     Args:
         root: The checkout.
-        commit: What lies in the worktree, for instance a record.
-        path: Where; in a folder that git ignores, such as .state/.
+        commit: The commit to check out, for instance a record.
+        path: Path of the worktree; in a folder that git ignores, such as .state/.
 
     Raises:
-        RecordError: The commit is not there, or something else lies at `path`.
+        RecordError: The commit does not exist, or `path` is occupied.
     """
     path = path.absolute()
     _remove_left(root)
@@ -159,29 +159,29 @@ def worktree(root: Path, commit: str, path: Path) -> Iterator[Path]:
 
 
 def lay_out(root: Path, commit: str, path: Path) -> Path:
-    """A linked worktree of a commit, with the checkout's DVC cache and remote, that stays.
+    """A permanent linked worktree of a commit, with the checkout's DVC cache and remote.
 
     Args:
         root: The checkout.
-        commit: What lies in it.
-        path: Where; an empty folder or none.
+        commit: The commit to check out.
+        path: Path of the worktree; an empty folder or none.
 
     Raises:
-        RecordError: Something else lies at `path`, or git refuses it.
+        RecordError: `path` is occupied, or git refuses it.
     """
     path = path.absolute()
     _check_free(path)
-    git(root, "worktree", "prune")  # of one whose folder somebody has removed by hand
+    git(root, "worktree", "prune")  # entries of manually removed folders
     _out(root, "worktree", "add", "--quiet", "--detach", str(path), commit)
     _share_cache(root, path)
     return path
 
 
 def tagged(root: Path, name: str) -> str:
-    """The commit that a tag names.
+    """The commit of a tag.
 
     Raises:
-        NoSuchTagError: There is none here; the message says which there are of the family.
+        NoSuchTagError: There is none here; the message lists those of the family.
     """
     _check_repository(root)
     commit = _try(root, "rev-parse", "--verify", "--quiet", f"refs/tags/{name}^{{commit}}")
@@ -194,23 +194,23 @@ def tagged(root: Path, name: str) -> str:
 
 def _check_free(path: Path) -> None:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        message = f"{path} is in the way: a worktree of a run that goes on, or no worktree at all"
+        message = f"{path} is occupied: by a worktree of an active run, or by other files"
         raise RecordError(message, f"mv {shlex.quote(str(path))} {shlex.quote(f'{path}.away')}")
 
 
 def _check_repository(root: Path) -> None:
     if shutil.which("git") is None:
-        message = "git is not installed, and without it no run can be traced back to its code and data"
+        message = "git is not installed, but is needed to trace a run back to its code and data"
         raise RecordError(message, "apt-get install git")
     found = git(root, "rev-parse", "--git-dir")
     if found.returncode and "not a git repository" in _said(found.stderr):
-        message = f"{root} is not a git repository, so what runs cannot be recorded (a downloaded archive has no .git)"
+        message = f"{root} is not a git repository, so runs cannot be recorded (a downloaded archive has no .git)"
         raise RecordError(message, f"git -C {shlex.quote(str(root))} init")
     _checked(found.returncode, found.stderr, "rev-parse")
 
 
 def _check_sizes(root: Path) -> None:
-    """Refuses a large untracked file before it gets into .git, where it would stay."""
+    """Refuses a large untracked file before it is added to .git, where it would stay."""
     listed = git(root, "ls-files", "--others", "--exclude-standard", "-z").stdout
     for name in filter(None, listed.split(b"\0")):
         path = root / name.decode("utf-8", "surrogateescape")
@@ -222,11 +222,11 @@ def _check_sizes(root: Path) -> None:
 
 
 def _write_tree(root: Path) -> str:
-    """The tree of the files as they lie, through an index of our own."""
+    """Writes a tree of the current files, through an index of our own."""
     index = root / _out(root, "rev-parse", "--git-path", "index")
     with tempfile.TemporaryDirectory(prefix="rushes-record-") as folder:
         ours = Path(folder) / "index"
-        if index.is_file():  # brings what git knows of unchanged files, so that they are not read again
+        if index.is_file():  # has git's knowledge of unchanged files, which are then not read again
             shutil.copyfile(index, ours)
         env = {"GIT_INDEX_FILE": str(ours)}
         _look_at_all(root, env)
@@ -235,7 +235,7 @@ def _write_tree(root: Path) -> str:
 
 
 def _look_at_all(root: Path, env: Mapping[str, str]) -> None:
-    """Takes back `git update-index --assume-unchanged`: the record says what is, not what git was told."""
+    """Reverts `git update-index --assume-unchanged`: the record must contain the actual files."""
     listed = git(root, "ls-files", "-v", "-z", env=env).stdout.split(b"\0")
     assumed = [entry[2:] for entry in listed if entry[:1].islower()]
     if assumed:
@@ -258,7 +258,7 @@ def _author(date: str) -> dict[str, str]:
 
 
 def _share_cache(root: Path, path: Path) -> None:
-    """Gives a worktree the checkout's cache, and its remote with whatever credentials stand in config.local."""
+    """Gives a worktree the checkout's cache, and its remote with the credentials in config.local."""
     if not (path / ".dvc").is_dir():
         return
     local = root / ".dvc" / "config.local"
@@ -273,7 +273,7 @@ def _share_cache(root: Path, path: Path) -> None:
 
 
 def _share_remote(root: Path, path: Path) -> Result | None:
-    """A remote that is given relative to the checkout's .dvc/ would be looked for beside the worktree's."""
+    """Copies the remote's absolute url: one relative to the checkout's .dvc/ would resolve against the worktree's."""
     ours, theirs = read_config(root), read_config(path)
     if not ours.remote or (ours.remote, ours.url) == (theirs.remote, theirs.url):
         return None
@@ -281,13 +281,13 @@ def _share_remote(root: Path, path: Path) -> Result | None:
 
 
 def _owner() -> str:
-    """Owner of a worktree, as git keeps it: pid and start time, since a later process may have the same pid."""
+    """Owner of a worktree in its lock reason: pid and start time, since the pid may be reused."""
     process = psutil.Process()
     return f"{OWNED} {socket.gethostname()} {process.pid} {process.create_time():.2f}"
 
 
 def _remove_left(root: Path) -> None:
-    """Removes our worktrees whose process is gone, whole or half made."""
+    """Removes our worktrees whose process is gone, complete or not."""
     git(root, "worktree", "prune")
     path = Path()
     for line in _try(root, "worktree", "list", "--porcelain").splitlines():
@@ -321,20 +321,20 @@ def _out(root: Path, *words: str, env: Mapping[str, str] | None = None, feed: by
 
 
 def _try(root: Path, *words: str) -> str:
-    """Output of git; empty where it fails."""
+    """Output of git; empty if it fails."""
     return git(root, *words).stdout.decode("utf-8", "surrogateescape").strip()
 
 
 def _checked(returncode: int, stderr: bytes, verb: str) -> None:
     if not returncode:
         return
-    said = _said(stderr)
+    reason = _said(stderr)
     remedy = "git status"
-    if "insufficient permission" in said or "Permission denied" in said:
+    if "insufficient permission" in reason or "Permission denied" in reason:
         remedy = 'sudo chown -R "$(id -u)" .git'
-    elif "dubious ownership" in said:
+    elif "dubious ownership" in reason:
         remedy = 'git config --global --add safe.directory "$PWD"'
-    message = f"git {verb} failed: {said}"
+    message = f"git {verb} failed: {reason}"
     raise RecordError(message, remedy)
 
 

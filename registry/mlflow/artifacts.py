@@ -1,6 +1,6 @@
-"""Evidence of a version: all that a run left in build/, logged to the MLflow run that the version points to.
+"""Evidence of a version: all outputs of a run in build/, logged to the MLflow run that the version refers to.
 
-Every act here may be repeated: what MLflow has already is left out or overwritten by the same.
+Everything here is safe to repeat: what MLflow already has is skipped, or overwritten with the same.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from registry.signing import Signer
     from rushes.bundle.manifest import Certificate
 
-BUNDLE = "bundle"  # the artifact folder that a version's source names
+BUNDLE = "bundle"  # artifact folder in a version's source
 PICTURES_IN, FILES = "pictures", "files"  # artifact folders
-FIGURES = "figures.csv"  # the artifact with every figure; MLflow shows it as a table
-DATA = "data.json"  # what was learned from, to be looked at: MLflow shows no file with the suffix .dvc
+FIGURES = "figures.csv"  # artifact with every figure; MLflow shows it as a table
+DATA = "data.json"  # training data, for display: MLflow does not show .dvc files
 SIDES = ("compressed", "fp32")
-CURVES = {"lr": "train/learning_rate"}  # columns of history.csv that a page of charts wants under another name
-VERSION = "rushes.version"  # on a run: the version that it was registered as
+CURVES = {"lr": "train/learning_rate"}  # columns of history.csv that are renamed for charts
+VERSION = "rushes.version"  # on a run: its registered version
 METRICS_PER_CALL = 1000
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 _NOT_IN_A_NAME = re.compile(r"[^\w\-. /:]", re.UNICODE)
@@ -46,17 +46,17 @@ _NOT_IN_A_NAME = re.compile(r"[^\w\-. /:]", re.UNICODE)
 
 @dataclass(frozen=True)
 class Evidence:
-    """The files of one nightly of one family, read and checked.
+    """The files of one run of one family, read and checked.
 
     Attributes:
         root: The tree that ran.
-        family: Whose they are.
-        collection: What it learned from.
+        family: The family.
+        collection: Its collection.
         bundle: The challenger.
-        certificate: What was measured of it.
+        certificate: Its measurements.
         summary: summary.json of the training: key, params, packages.
-        params: All params of the family and its collection, defaults too, by dotted name.
-        dataset: The md5 in datasets.dvc; empty where the data has no version.
+        params: All params of the family and its collection, including defaults, by dotted name.
+        dataset: The md5 in datasets.dvc; empty if the data have no version.
     """
 
     root: Path
@@ -80,16 +80,16 @@ class Evidence:
 
     @property
     def clean(self) -> Path:
-        """The packed set that holds the test split."""
+        """The packed set with the test split."""
         return self.root / "build" / "clean" / self.collection
 
 
 def read_evidence(root: Path, family: Family) -> Evidence:
-    """Reads what the stages left behind for a family.
+    """Reads the outputs of a family's stages.
 
     Raises:
         RegistryError: A stage has not run, or its bundle has no certificate.
-        rushes.bundle.manifest.BundleError: The bundle is not what its manifest says.
+        rushes.bundle.manifest.BundleError: The bundle does not match its manifest.
     """
     build = root / "build" / family.name
     for needed in (build / BUNDLE / "manifest.json", build / "train" / "summary.json"):
@@ -123,7 +123,7 @@ def _params(root: Path, family: Family, collection: str, document: Mapping[str, 
 
 
 def dataset_digest(root: Path) -> str:
-    """The md5 of the version of datasets/; empty where there is no datasets.dvc."""
+    """The md5 of the version of datasets/; empty if there is no datasets.dvc."""
     path = root / "datasets.dvc"
     if not path.is_file():
         return ""
@@ -138,10 +138,10 @@ def known_run(mlflow: MlflowClient, evidence: Evidence) -> Run | None:
 
 
 def _claim_run(mlflow: MlflowClient, evidence: Evidence) -> Run:
-    """The run of this bundle's training, or one made from its files.
+    """The run of this bundle's training, or one created from its files.
 
-    One training can give several bundles, when only the compression changes. Each has a run of its own, or the second
-    would overwrite the files of the first.
+    One training can give several bundles, when only the compression changes. Each has a run of its own; otherwise the
+    second would overwrite the files of the first.
     """
     name, digest = evidence.family.name, evidence.bundle.digest
     for run in runs.by_key(mlflow, name, evidence.key):
@@ -156,8 +156,8 @@ def log_evidence(mlflow: MlflowClient, run: Run | None, evidence: Evidence) -> R
 
     Args:
         mlflow: The client.
-        run: The run that this bundle was logged to before; its training's, or a new one, if left out.
-        evidence: What is logged.
+        run: The run that this bundle was logged to before; if omitted, its training's, or a new one.
+        evidence: The content to log.
     """
     run = run or _claim_run(mlflow, evidence)
     runs.log_params(mlflow, run, evidence.params)
@@ -180,14 +180,14 @@ def log_evidence(mlflow: MlflowClient, run: Run | None, evidence: Evidence) -> R
 
 
 def log_signature(mlflow: MlflowClient, run_id: str, bundle: Bundle, signer: Signer, version: int, time: str) -> None:
-    """Puts the signature of a version beside the bundle of its run, and the very certificate that it is of."""
-    # As it was read, and compared with the digest: by now other bytes may lie there.
+    """Puts the signature of a version beside the bundle of its run, with exactly the certificate that it signs."""
+    # The certificate as it was read and compared with the digest: the file may contain other bytes by now.
     mlflow.log_text(run_id, bundle.certified.decode(), f"{BUNDLE}/{CERTIFICATE}")
     mlflow.log_text(run_id, signer.sign(bundle, version, time), f"{BUNDLE}/{SIGNATURE}")
 
 
 def _metrics(run: Run, evidence: Evidence) -> list[Metric]:
-    """The final metrics. They bear the time at which the run began, so that logging them again adds nothing."""
+    """Final metrics. Their time is the start of the run, so that logging them again adds nothing."""
     from mlflow.entities import Metric  # noqa: PLC0415  # MLflow takes seconds to import
 
     found = final_metrics(evidence.certificate)
@@ -195,10 +195,10 @@ def _metrics(run: Run, evidence: Evidence) -> list[Metric]:
 
 
 def final_metrics(certificate: Certificate) -> dict[str, float]:
-    """Metrics to compare runs by: the scores of the shipped model on the test split, its size and its latency.
+    """Metrics for comparing runs: the scores of the shipped model on the test split, its size and its latency.
 
-    MLflow draws a section of charts for each prefix before a slash, in alphabetical order, and after them what has
-    none: so the curves in `train/` and `val/` come first. All other figures stand in a table, not in one chart each.
+    MLflow shows a section of charts for each prefix before a slash, in alphabetical order, and then metrics without a
+    prefix: so the curves in `train/` and `val/` come first. All other figures are in a table, not in one chart each.
     """
     shipped, objective = certificate.metrics["compressed"], certificate.objective
     found = {f"test_{name.replace('/', '_')}": value for name, value in numbers(shipped).items()}
@@ -208,7 +208,7 @@ def final_metrics(certificate: Certificate) -> dict[str, float]:
 
 
 def figures_table(evidence: Evidence) -> str:
-    """Every figure of the evaluation as CSV, a row a figure: of the shipped model, and before compression if known."""
+    """Every figure of the evaluation as CSV, one a row: for the shipped model, and before compression if known."""
     certificate = evidence.certificate
     figures = numbers(_read_json(evidence.build / "scores" / "metrics.json")) | numbers(certificate.metrics)
     measured = ("parity", "size_bytes", "latency_ms", "percentiles_ms", "multiply_adds", "peak_bytes")
@@ -227,7 +227,7 @@ def figures_table(evidence: Evidence) -> str:
 
 
 def numbers(tree: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """The finite numbers in nested tables as `compressed/accuracy`; lists, such as a confusion matrix, are left out."""
+    """The finite numbers in nested tables as `compressed/accuracy`; skips lists, such as a confusion matrix."""
     found: dict[str, float] = {}
     for key, value in tree.items():
         if isinstance(value, dict):
@@ -238,12 +238,12 @@ def numbers(tree: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
 
 
 def metric_name(name: str) -> str:
-    """A name that MLflow takes: labels and sources may hold any sign."""
+    """A name that MLflow accepts: labels and sources may contain any character."""
     return _NOT_IN_A_NAME.sub("_", name)[:250]
 
 
 def _missing_points(mlflow: MlflowClient, run: Run, evidence: Evidence) -> Iterator[Metric]:
-    """The points of history.csv that the run lacks: all of them if another machine trained, else mostly none."""
+    """Points of history.csv that the run lacks: all of them if another machine trained, otherwise mostly none."""
     from mlflow.entities import Metric  # noqa: PLC0415  # MLflow takes seconds to import
 
     path = evidence.build / "train" / "history.csv"
@@ -255,13 +255,13 @@ def _missing_points(mlflow: MlflowClient, run: Run, evidence: Evidence) -> Itera
         known = runs.metric_steps(mlflow, run.info.run_id, curve) if curve in run.data.metrics else set()
         for row in rows:
             step = int(float(row["step"]))
-            # Lightning counts the steps of an epoch's figures from 0, history.csv from 1: one point, not two.
+            # Lightning counts the steps of an epoch's metrics from 0, history.csv from 1: these are one point, not two.
             if row[name] and not known & {step, step - 1}:
                 yield Metric(curve, float(row[name]), run.info.start_time, step)
 
 
 def _log_dataset(mlflow: MlflowClient, run_id: str, evidence: Evidence) -> None:
-    """The version of the data as an input of the run. Nothing is uploaded: DVC keeps the data itself."""
+    """Logs the version of the data as an input of the run. Nothing is uploaded: DVC stores the data."""
     from mlflow.entities import Dataset, DatasetInput, InputTag  # noqa: PLC0415  # MLflow takes seconds to import
 
     if not evidence.dataset:
@@ -275,7 +275,7 @@ def _log_dataset(mlflow: MlflowClient, run_id: str, evidence: Evidence) -> None:
 
 
 def describe_data(evidence: Evidence) -> str:
-    """The collection, its version in DVC, and how many samples of each source were kept and why not, as JSON."""
+    """The collection, its DVC version, and the numbers of kept and dropped samples of each source, as JSON."""
     info = _read_json(evidence.clean / "set.json")
     about = {"collection": evidence.collection, "version": evidence.dataset, "version_file": "files/datasets.dvc"}
     return json.dumps(about | {key: info[key] for key in ("counts", "sources") if key in info}, indent=2) + "\n"
@@ -288,7 +288,7 @@ def _pictures(evidence: Evidence) -> Iterator[Path]:
 
 
 def _files(evidence: Evidence) -> list[Path]:
-    """Files that lead from the version to its data, code, params and figures."""
+    """Files that trace the version to its data, code, params and figures."""
     build, root = evidence.build, evidence.root
     wanted = [root / "datasets.dvc", root / "dvc.lock", root / "params.yaml", root / "requirements.lock"]
     wanted += [build / "train" / "history.csv", build / "train" / "summary.json"]
@@ -306,5 +306,5 @@ def size_bytes(bundle: Bundle) -> int:
 
 
 def graph_bytes(bundle: Bundle) -> int:
-    """Bytes of its graphs alone, as in the certificate."""
+    """Bytes of its graphs only, as in the certificate."""
     return sum(bundle.manifest.files[name].size_bytes for name in bundle.graphs)

@@ -1,6 +1,6 @@
-"""The Lightning logger of a training: MLFlowLogger, on a run that exists, deaf to what the run has already.
+"""The Lightning logger of a training: MLFlowLogger on an existing run, which ignores points that the run already has.
 
-Apart from tracking.py, which hands it out, because it needs PyTorch; what registers and rolls back does not.
+Separate from runs.py because it needs PyTorch; registration and rollback do not.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from pytorch_lightning.utilities import rank_zero_only
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-EPOCH = "epoch"  # Lightning logs it beside every figure; a chart of it is a straight line
+EPOCH = "epoch"  # Lightning logs it with every metric; its chart is a straight line
 
 
 def is_rank_zero() -> bool:
-    """True if this process is the one of a training that logs and writes."""
+    """True for the process of a training that logs and writes."""
     return int(getattr(rank_zero_only, "rank", 0) or 0) == 0
 
 
 class RunLogger(MLFlowLogger):
     """Logs to one run, in batches.
 
-    A resumed training passes steps that it has logged before: those are dropped. A server that goes away doesn't end
-    the training: it is said once, and `register` adds the missing points from history.csv.
+    A resumed training repeats steps that it has logged before: those are dropped. A lost server does not end the
+    training: it is reported once, and `register` adds the missing points from history.csv.
 
     Args:
-        uri: Of the server.
-        run_id: Of the run; empty in processes that don't log.
-        resumed: Whether the run may have points already.
+        uri: Address of the server.
+        run_id: Id of the run; empty in processes that do not log.
+        resumed: True if the run may have points already.
     """
 
     def __init__(self, uri: str, run_id: str, *, resumed: bool = False) -> None:
@@ -43,7 +43,7 @@ class RunLogger(MLFlowLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Logs the metrics of a step, those that the run lacks there."""
+        """Logs those metrics of a step that the run lacks."""
         self._try(lambda: self._log_fresh(metrics, step or 0))
 
     @rank_zero_only
@@ -53,11 +53,11 @@ class RunLogger(MLFlowLogger):
     @rank_zero_only
     def finalize(self, status: str = "success") -> None:
         """Ends the run, as FINISHED or FAILED."""
-        self._lost = False  # the end is worth another try
+        self._lost = False  # try again to log the end
         self._try(lambda: self._end(status))
 
     def _end(self, status: str) -> None:
-        _ = self.experiment  # a run that was opened is ended, even if nothing was logged
+        _ = self.experiment  # an opened run is ended, even if nothing was logged
         super().finalize(status)
 
     def _log_fresh(self, metrics: Mapping[str, float], step: int) -> None:
@@ -81,5 +81,5 @@ class RunLogger(MLFlowLogger):
             act()
         except (MlflowException, OSError) as error:
             self._lost = True
-            message = f"MLflow cannot be written to, the training goes on without it: {error}"
+            message = f"MLflow cannot be written to; the training continues without it: {error}"
             warnings.warn(message, RuntimeWarning, stacklevel=3)

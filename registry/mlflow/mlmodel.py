@@ -1,4 +1,4 @@
-"""The file MLmodel beside a bundle in MLflow: its pages show the signature, and its own tools can load the graph."""
+"""The file MLmodel beside a bundle in MLflow: its pages show the signature, and its tools can load the graph."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def signatures(graphs: Mapping[str, Path]) -> dict[str, Any]:
 
 
 def ml_model(run_id: str, graphs: Mapping[str, Path]) -> str:
-    """The text of MLmodel for a bundle of one graph; empty for several, which that format cannot say."""
+    """Content of MLmodel for a bundle of one graph; empty for several, which the format does not support."""
     if len(graphs) != 1:
         return ""
     from mlflow.models import Model, ModelSignature  # noqa: PLC0415  # MLflow takes seconds to import

@@ -1,4 +1,4 @@
-"""The registered models as MLflow has them: versions with their tags, who is champion, what is on hold, the files."""
+"""Registered models in MLflow: versions with their tags, champion, hold, files."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ if TYPE_CHECKING:
     from rushes.bundle.manifest import Bundle
 
 CHAMPION = "champion"  # the alias
-CHAMPION_SINCE = "rushes.champion_since"  # on a version: when it last became champion
-RESTORED = "rushes.restored"  # on a version: when a rollback brought it back
-REJECTED = "rushes.rejected"  # on a version: when it was rolled back; never promoted again
+CHAMPION_SINCE = "rushes.champion_since"  # on a version: time when it last became champion
+RESTORED = "rushes.restored"  # on a version: time when a rollback restored it
+REJECTED = "rushes.rejected"  # on a version: time when it was rolled back; never promoted again
 REJECTED_WHY = "rushes.rejected_why"
-REASONS = "rushes.reasons"  # of the last decision on a version, a line each
+REASONS = "rushes.reasons"  # on a version: reasons of the last decision, one a line
 HOLD = "rushes.hold"  # on a model: JSON of Hold
 CHAMPIONS = "rushes.champions"  # on a model: JSON of Log
 BEFORE = "rushes.champion_before"  # on a version: the champion that it was compared with
-DECISION = "rushes.decision"  # on a version: what was decided
-SETTLED = "rushes.settled"  # on a version: a hash of all that the decision rests on
-ROLLBACK = "rushes.rollback"  # on a model: JSON of the rollback that is under way
-RELEASED = "rushes.released"  # on a model: when, and which hold, the last release ended
-SIGNED = "rushes.signed_by"  # on a version: the fingerprint of the key that its certificate is signed with
+DECISION = "rushes.decision"  # on a version: the last decision
+SETTLED = "rushes.settled"  # on a version: hash of everything that the decision depends on
+ROLLBACK = "rushes.rollback"  # on a model: JSON of the rollback in progress
+RELEASED = "rushes.released"  # on a model: time and hold of the last release
+SIGNED = "rushes.signed_by"  # on a version: fingerprint of the key of its signature
 PAGE = 200
-_DIGEST = re.compile(r"[0-9a-f]{64}")  # it becomes the name of a folder
+_DIGEST = re.compile(r"[0-9a-f]{64}")  # used as a folder name
 
 
 @dataclass(frozen=True)
 class Version:
-    """A registered version; every figure and reason stands in its tags."""
+    """A registered version; all its figures and reasons are in its tags."""
 
     family: str
     number: int
@@ -56,12 +56,12 @@ class Version:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """As people call it."""
+        """Its name in messages."""
         return f"{self.family} v{self.number}"
 
     @property
     def digest(self) -> str:
-        """Of its bundle."""
+        """Digest of its bundle."""
         return self.tags.get(DIGEST, "")
 
 
@@ -72,19 +72,19 @@ class _Tag(BaseModel):
 
 
 class Hold(_Tag):
-    """A hold on a family: runs register, and its alias does not move."""
+    """A hold on a family: runs register, but its alias does not move."""
 
     reason: str
     since: str
     rejected: int
 
     def __str__(self) -> str:
-        """For a table or a pager."""
+        """As a text for a table or a notification."""
         return f"on hold{' since ' if self.since else ''}{self.since}: {self.reason}"
 
 
 class Begun(_Tag):
-    """A rollback that is under way."""
+    """A rollback in progress."""
 
     rejected: int
     restored: int
@@ -96,11 +96,11 @@ class Log(_Tag):
 
     Attributes:
         history: Numbers of versions, the first champion first.
-        to: Where the last move points the alias.
-        act: What moves it, "promotion" or "rollback".
-        token: Of that move.
-        owner: Of that move: machine, process and when that started.
-        done: Whether the alias may be moved by the next one.
+        to: Target of the last move of the alias.
+        act: Kind of the last move, "promotion" or "rollback".
+        token: Unique token of that move.
+        owner: Owner of that move: machine, process and its start.
+        done: True if the alias may be moved by the next one.
     """
 
     history: list[int] = []
@@ -116,14 +116,14 @@ class Standing:
     """State of a family in the registry.
 
     Attributes:
-        family: Which.
-        exists: Whether the registry has a model of that name.
-        champion: What the alias points at.
-        hold: Why the alias does not move; also where a tag cannot be read.
-        tags: Of the model.
+        family: The family.
+        exists: True if the registry has a model of that name.
+        champion: Target of the alias.
+        hold: The reason why the alias does not move; also set if a tag cannot be read.
+        tags: Tags of the model.
         log: The history and the last move.
-        last: Where the alias is missing: the last champion of the history that is still there and was not rejected.
-        unreadable: The tags that cannot be read.
+        last: If the alias is missing: the last champion of the history that still exists and was not rejected.
+        unreadable: Tags that cannot be read.
     """
 
     family: str
@@ -168,7 +168,7 @@ def standing(mlflow: MlflowClient, family: str) -> Standing:
 
 
 def read_tag(tags: Mapping[str, str], name: str, kind: type[Any]) -> Any:  # noqa: ANN401  an instance of `kind`
-    """Content of a tag: None where it is missing or empty, False where it cannot be read."""
+    """Content of a tag: None if it is missing or empty, False if it cannot be read."""
     if not tags.get(name):
         return None
     try:
@@ -178,7 +178,7 @@ def read_tag(tags: Mapping[str, str], name: str, kind: type[Any]) -> Any:  # noq
 
 
 def read_json(tags: Mapping[str, str], name: str) -> dict[str, Any]:
-    """A table in a tag; empty where the tag is missing or cannot be read."""
+    """A table in a tag; empty if the tag is missing or cannot be read."""
     with contextlib.suppress(ValueError):
         found = json.loads(tags.get(name) or "{}")
         return found if isinstance(found, dict) else {}
@@ -186,7 +186,7 @@ def read_json(tags: Mapping[str, str], name: str) -> dict[str, Any]:
 
 
 def number_of(tags: Mapping[str, str], name: str) -> int | None:
-    """The number of a version in a tag; None where the tag holds none."""
+    """The number of a version in a tag; None if the tag has none."""
     text = tags.get(name, "")
     return int(text) if text.isascii() and text.isdigit() else None
 
@@ -194,7 +194,7 @@ def number_of(tags: Mapping[str, str], name: str) -> int | None:
 def _history(
     mlflow: MlflowClient, family: str, log: Log | None, champion: Version | None
 ) -> tuple[Log, Version | None]:
-    """The history, from the versions themselves where the model has none, and the last champion if none is in use."""
+    """The history, derived from the versions if the model has none, and the last champion if none is in use."""
     if log is not None and champion is not None:
         return log, None
     known = {version.number: version for version in versions(mlflow, family)}
@@ -207,7 +207,7 @@ def _history(
 
 
 def _derived(known: Mapping[int, Version]) -> list[int]:
-    """The champions by the chain of `rushes.champion_before`, in a registry that has no list of them."""
+    """The champions in the order of `rushes.champion_before`, for a registry without a list of them."""
     before = {number: number_of(version.tags, BEFORE) for number, version in known.items()}
     was = {number for number, one in known.items() if CHAMPION_SINCE in one.tags and one.tags.get(SETTLED)}
     found = was | {number for number in before.values() if number}
@@ -223,7 +223,7 @@ def _derived(known: Mapping[int, Version]) -> list[int]:
 
 
 def families(mlflow: MlflowClient) -> list[str]:
-    """The names of the models that we registered, sorted; a team's registry may hold others."""
+    """Names of our registered models, sorted; a team's registry may have others."""
     names: list[str] = []
     token = None
     while True:
@@ -235,7 +235,7 @@ def families(mlflow: MlflowClient) -> list[str]:
 
 
 def ensure_model(mlflow: MlflowClient, family: str) -> None:
-    """Makes the registered model of a family unless it is there."""
+    """Creates the registered model of a family if it does not exist."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415  # MLflow takes seconds to import
 
     try:
@@ -251,7 +251,7 @@ def read_version(mlflow: MlflowClient, family: str, number: int) -> Version:
 
 
 def find_version(mlflow: MlflowClient, family: str, number: int) -> Version | None:
-    """One version, None if it was deleted."""
+    """One version; None if it was deleted."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415  # MLflow takes seconds to import
 
     try:
@@ -276,12 +276,12 @@ def versions(mlflow: MlflowClient, family: str, digest: str = "") -> list[Versio
 
 
 def version_of(found: ModelVersion) -> Version:
-    """A version as MLflow's client gives it."""
+    """Converts a version of MLflow's client."""
     return Version(found.name, int(found.version), str(found.run_id or ""), str(found.source), dict(found.tags))
 
 
 def tag_version(mlflow: MlflowClient, version: Version, tags: Mapping[str, str]) -> Version:
-    """Sets those tags of a version that it does not have so already, and returns it with them."""
+    """Sets the tags of a version that differ, and returns it with them."""
     for key, value in tags.items():
         if version.tags.get(key) != value:
             mlflow.set_model_version_tag(version.family, str(version.number), key, value)
@@ -293,14 +293,14 @@ def fetch(mlflow: MlflowClient, version: Version, state: Path) -> Bundle:
 
     Args:
         mlflow: The client.
-        version: Which.
-        state: The folder of what this machine keeps; bundles lie in champions/FAMILY/DIGEST.
+        version: The version.
+        state: The local state folder; bundles are in champions/FAMILY/DIGEST.
 
     Raises:
         RegistryError: Its files are gone or damaged.
     """
     if version.digest and not _DIGEST.fullmatch(version.digest):
-        message = f"{version} is said to have the digest {version.digest[:80]!r}, which is none: its tag was changed"
+        message = f"{version} has the invalid digest {version.digest[:80]!r}: its tag was changed"
         raise RegistryError(message, _way_back(version))
     folder = state / "champions" / version.family / (version.digest or f"v{version.number}")
     kept = _kept(folder, version.digest)
@@ -311,14 +311,14 @@ def fetch(mlflow: MlflowClient, version: Version, state: Path) -> Bundle:
         bundle = _checked(version, _download(mlflow, version, Path(draft)))
         try:
             bundle.folder.rename(folder)
-        except OSError:  # a run and a rollback at once: the other one was faster
+        except OSError:  # a concurrent run or rollback was faster
             if _kept(folder, version.digest) is None:
                 raise
     return read_bundle(folder)
 
 
 def _kept(folder: Path, digest: str) -> Bundle | None:
-    """The bundle that was fetched before; what is damaged, or another one, is taken away."""
+    """The bundle that was fetched before; a damaged or different one is removed."""
     if not folder.is_dir():
         return None
     with contextlib.suppress(BundleError):
@@ -369,13 +369,13 @@ def prove(bundle: Bundle) -> None:
         try:
             session = open_graph(path)
             session.run(None, example_feed(session))
-        except Exception as error:  # ONNX Runtime's errors have no common base but this
+        except Exception as error:  # ONNX Runtime's errors have no other common base
             message = f"{name} of the bundle {bundle.digest[:12]} does not run: {error}"
             raise RegistryError(message, "restore another version, or register a new one: make nightly") from error
 
 
 def rejection_of(version: Version) -> str:
-    """One sentence on when and why a version was rolled back."""
+    """One sentence with the time and reason of a version's rollback."""
     return f"{version} was rejected on {version.tags[REJECTED]}: {version.tags.get(REJECTED_WHY, '')}; it stays so"
 
 

@@ -1,9 +1,9 @@
-"""MLflow's client, with a second try for what two machines wrote at the same moment.
+"""MLflow's client, with retries for rows that two machines write at the same moment.
 
-MLflow's server first looks whether a row is there and then inserts it. Of two clients that log the same dataset, or set
-the same tag or alias, for the first time, the slower one meets the database's unique constraint: its transaction is
-rolled back and it is answered 400 with the database's own words (mlflow/store/db/utils.py). Ten registrars at once meet
-it about once in five rounds. Tried again, the call finds the row and succeeds.
+MLflow's server first checks whether a row exists and then inserts it. If two clients log the same dataset, or set the
+same tag or alias, for the first time, the slower one violates the database's unique constraint: its transaction is
+rolled back, and the response is 400 with the database's message (mlflow/store/db/utils.py). Ten registrars at once meet
+it about once in five rounds. On a retry the call finds the row and succeeds.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 TRIES = 5
-# SQLite and MySQL say IntegrityError, psycopg UniqueViolation; the last: MLflow after three tries of its own.
+# SQLite and MySQL report IntegrityError, psycopg UniqueViolation; the last: MLflow after three tries of its own.
 _COLLISION = re.compile(r"IntegrityError|UniqueViolation|Model Version creation error")
 
 
@@ -45,7 +45,7 @@ def _retried(method: Callable[P, R]) -> Callable[P, R]:
 
 
 class RetryingClient(MlflowClient):
-    """An MlflowClient that tries a write again whose row another client inserted first."""
+    """An MlflowClient that retries a write if another client inserted the row first."""
 
     create_model_version = _retried(MlflowClient.create_model_version)
     log_batch = _retried(MlflowClient.log_batch)

@@ -1,7 +1,7 @@
-"""Descriptions on MLflow's pages of a run and of a version, with links between all that belongs together.
+"""Descriptions of runs and versions on MLflow's pages, with links between related pages.
 
-Links are relative (`#/models/...`): they hold under whatever address and port the server is reached.
-MLflow folds a description after about five lines, so the figures and the links come first.
+Links are relative (`#/models/...`), so they work under any address and port of the server. MLflow folds a description
+after about five lines, so the figures and the links come first.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from registry.mlflow.artifacts import Evidence
     from registry.promotion.decision import Decision
 
-NOTE = "mlflow.note.content"  # what MLflow's page of a run shows as its description
+NOTE = "mlflow.note.content"  # shown by MLflow as the description of a run
 REPORT = "report"
 _REPORT_LINK = re.compile(rf"^(\[{REPORT}\]\([^)]*\) · )?(?=\[)", re.MULTILINE)
 
 
 def link(*parts: str) -> str:
-    """The address of a page of the same server, as its descriptions hold it."""
+    """Link to a page of the same server, for descriptions."""
     return runs.page("", *parts).removeprefix("/")
 
 
 def link_run(info: RunInfo, *parts: str) -> str:
-    """The same, of a run's page or one behind it, such as `artifacts`."""
+    """Link to a run's page or one below it, such as `artifacts`."""
     return runs.run_page("", info, *parts).removeprefix("/")
 
 
 def link_version(family: str, number: int) -> str:
-    """The same, of a version's page."""
+    """Link to a version's page."""
     return link("models", family, "versions", str(number))
 
 
@@ -47,7 +47,7 @@ def relative(url: str) -> str:
 
 
 def log_version(mlflow: MlflowClient, run: Run, evidence: Evidence, number: int) -> None:
-    """Records in a run which version it became: where that one is missing later, a person has deleted it."""
+    """Records in a run the version it became: if that is missing later, a person has deleted it."""
     from mlflow.entities import RunTag  # noqa: PLC0415  # MLflow takes seconds to import
 
     note = describe_run(run, evidence, number)
@@ -55,7 +55,7 @@ def log_version(mlflow: MlflowClient, run: Run, evidence: Evidence, number: int)
 
 
 def describe_run(run: Run, evidence: Evidence, number: int) -> str:
-    """Description of a run, in Markdown, with links to what belongs to it."""
+    """Description of a run, in Markdown, with links to related pages."""
     name = evidence.family.name
     checkout = f"python -m flows checkout {name}@{number} --to ../{name}-v{number}"
     links = {f"{name} version {number}": link_version(name, number), "curves": link_run(run.info, "model-metrics")}
@@ -63,13 +63,13 @@ def describe_run(run: Run, evidence: Evidence, number: int) -> str:
         [
             f"**{name}**, trained, compressed and evaluated: {_figures_text(evidence)}",
             _links_text(links | _artifact_links(run.info, evidence)),
-            f"Its data, code and params, laid out in a folder: `{checkout}`.",
+            f"To check out its data, code and params in a folder: `{checkout}`.",
         ]
     )
 
 
 def describe_version(run: Run, evidence: Evidence, commit: str) -> str:
-    """Description of a version, in Markdown, with links to what belongs to it."""
+    """Description of a version, in Markdown, with links to related pages."""
     links = {"run: params": link_run(run.info), "curves": link_run(run.info, "model-metrics")}
     code = [f"Code: commit `{commit[:12]}`."] if commit else []
     return "\n\n".join(
@@ -85,8 +85,8 @@ def describe_nightly(verdict: str, info: RunInfo, decisions: Mapping[str, Decisi
     """Description of a nightly run: its verdict, its report, and the result of each family.
 
     Args:
-        verdict: In one line.
-        info: The nightly's own run, which holds the report.
+        verdict: One line.
+        info: The nightly run's own MLflow run, which has the report.
         decisions: By family.
     """
     lines = [verdict, _links_text({REPORT: link_run(info, "artifacts", "index.html")})]
@@ -97,13 +97,13 @@ def describe_nightly(verdict: str, info: RunInfo, decisions: Mapping[str, Decisi
 
 
 def link_report(mlflow: MlflowClient, run_id: str, model: str, number: int | None, url: str) -> None:
-    """Links a run and its version to the report of the run that they come from.
+    """Links a run and its version to the report of the nightly run that they come from.
 
-    Safe to repeat: the link takes the place of an earlier one.
+    Safe to repeat: the link replaces an earlier one.
 
     Args:
         mlflow: The client.
-        run_id: Of the family's run.
+        run_id: Id of the family's run.
         model: The family's name.
         number: The version; None if the run became none.
         url: The report in MLflow's pages.

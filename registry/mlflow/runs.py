@@ -1,6 +1,6 @@
-"""MLflow's runs: one a training, found again by its key, fed live, and never left RUNNING.
+"""MLflow runs: one a training, identified by its key, logged to live, and never left RUNNING.
 
-MLflow is only ever spoken to through its server. It costs seconds to import, so that is done when it is first used.
+MLflow is only accessed through its server. Its import takes seconds, so that is done on first use.
 """
 
 from __future__ import annotations
@@ -26,38 +26,38 @@ if TYPE_CHECKING:
 
     from registry.mlflow.lightning_logger import RunLogger
 
-# Tags on runs, models and versions; mlflow/README.md says what each holds.
+# Tags on runs, models and versions; see mlflow/README.md.
 FAMILY = "rushes.family"
 KEY = "rushes.key"
 DIGEST = "rushes.digest"
 OWNER = "rushes.owner"
 
 HEALTH_TIMEOUT_S = 10.0
-PARAMS_PER_CALL = 100  # MLflow takes no more
+PARAMS_PER_CALL = 100  # MLflow's limit
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    # Its own default waits four minutes before it says that a server is down.
+    # Its own default waits four minutes before it reports that a server is down.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
 }
 
 
 class RegistryError(UserError):
-    """The registry cannot do it; `remedy` is a command that fixes it."""
+    """Raised if the registry cannot do something; `remedy` is a command that fixes it."""
 
 
 class RegistryDownError(TransientError):
-    """The MLflow server does not answer; worth another try."""
+    """Raised if the MLflow server does not answer; worth a retry."""
 
 
 def address() -> str:
-    """The MLflow server of this run, from MLFLOW_TRACKING_URI; empty where there is none.
+    """The MLflow server of this run, from MLFLOW_TRACKING_URI; empty if there is none.
 
-    A login in it moves to MLFLOW_TRACKING_USERNAME and _PASSWORD: MLflow repeats the address in its own messages.
+    A login in it is moved to MLFLOW_TRACKING_USERNAME and _PASSWORD, since MLflow prints the address in its messages.
     """
     uri, login = split_login(os.environ.get("MLFLOW_TRACKING_URI", ""))
     if login:
@@ -67,19 +67,19 @@ def address() -> str:
 
 
 def client(uri: str = "") -> MlflowClient:
-    """A client of the server at `uri`, else of the one that the environment names.
+    """A client of the server at `uri`, or else of the one in the environment.
 
     Raises:
-        RegistryError: None is named, or it is not a server but a folder or a database.
+        RegistryError: None is configured, or it is not a server but a folder or a database.
         RegistryDownError: It does not answer.
     """
     uri, login = split_login(uri.rstrip("/") or address())
     export_logins(mlflow=login)
     if not uri:
-        message = "no MLflow server is named"
+        message = "no MLflow server is configured"
         raise RegistryError(message, "start one with: make up, or name the team's as registry.url in settings.toml")
     if urlsplit(uri).scheme not in {"http", "https"}:
-        message = f"{redact(uri)} is not an MLflow server: folders and databases are opened by a server alone"
+        message = f"{redact(uri)} is not an MLflow server: only a server may open folders and databases"
         raise RegistryError(message, "give registry.url in settings.toml as http://HOST:PORT")
     _check_health(uri)
     silence()
@@ -89,7 +89,7 @@ def client(uri: str = "") -> MlflowClient:
 
 
 def silence() -> None:
-    """Turns off MLflow's telemetry, bars and long waits; to be called before it is imported."""
+    """Turns off MLflow's telemetry, progress bars and long waits; call it before importing MLflow."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
 
@@ -98,10 +98,10 @@ def _check_health(uri: str) -> None:
     try:
         answer = requests.get(f"{uri}/health", timeout=HEALTH_TIMEOUT_S, auth=http_login())
     except requests.RequestException as error:
-        message = f"MLflow does not answer at {uri}: see what runs with make status, then run again"
+        message = f"MLflow does not answer at {uri}: check with make status, then run again"
         raise RegistryDownError(message) from error
     if answer.status_code in (requests.codes.unauthorized, requests.codes.forbidden):
-        message = f"MLflow at {uri} refuses the login that it was given (status {answer.status_code})"
+        message = f"MLflow at {uri} refuses the login (status {answer.status_code})"
         raise RegistryError(message, "export MLFLOW_TRACKING_USERNAME=NAME MLFLOW_TRACKING_PASSWORD=PASSWORD")
     if answer.status_code >= requests.codes.server_error:
         message = f"MLflow answers {answer.status_code} at {uri}: look at its log, then run again"
@@ -109,13 +109,13 @@ def _check_health(uri: str) -> None:
 
 
 def http_login() -> tuple[str, str] | None:
-    """The login that MLflow's own client sends, for a request that is not made by it."""
+    """The login that MLflow's client sends, for requests that are not made by it."""
     user, password = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_PASSWORD")
     return (user, password) if user and password else None
 
 
 def transient(error: BaseException) -> bool:
-    """True if trying again may help: the network or the server failed, not what it was asked."""
+    """True if a retry may help: the network or the server failed, not the request itself."""
     if isinstance(error, (TransientError, ConnectionError, TimeoutError, requests.ConnectionError, requests.Timeout)):
         return True
     status = getattr(error, "get_http_status_code", lambda: 0)()
@@ -123,7 +123,7 @@ def transient(error: BaseException) -> bool:
 
 
 def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested params as `train.epochs: "16"`; lists as JSON."""
+    """Flattens nested params to `train.epochs: "16"`; lists as JSON."""
     result: dict[str, str] = {}
     for key, value in params.items():
         name = f"{prefix}{key}"
@@ -135,7 +135,7 @@ def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def experiment(mlflow: MlflowClient, family: str) -> str:
-    """The id of the family's experiment; made, or brought back from the bin, if need be."""
+    """Id of the family's experiment; created, or restored after deletion, if necessary."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415  # MLflow takes seconds to import
 
     found = mlflow.get_experiment_by_name(family)
@@ -152,7 +152,7 @@ def experiment(mlflow: MlflowClient, family: str) -> str:
 
 
 def runs(mlflow: MlflowClient, family: str, condition: str) -> list[Run]:
-    """The family's runs under a condition in MLflow's filter language, the oldest first."""
+    """The family's runs that match a condition in MLflow's filter language, the oldest first."""
     found = mlflow.get_experiment_by_name(family)
     if found is None:
         return []
@@ -165,12 +165,12 @@ def by_key(mlflow: MlflowClient, family: str, key: str) -> list[Run]:
 
 
 def create_run(mlflow: MlflowClient, family: str, key: str, tags: Mapping[str, str] | None = None) -> Run:
-    """A new run of that key, RUNNING and owned by this process."""
+    """A new run of a key, RUNNING and owned by this process."""
     return open_run(mlflow, family, f"{family} {key[:8]}", {FAMILY: family, KEY: key, **(tags or {})})
 
 
 def open_run(mlflow: MlflowClient, where: str, title: str, tags: Mapping[str, str]) -> Run:
-    """A new run in the experiment `where`, RUNNING; owned by this process, so that it is ended if we are killed."""
+    """A new run in the experiment `where`, RUNNING; owned by this process, so that it is ended if that is killed."""
     return mlflow.create_run(experiment(mlflow, where), tags={OWNER: me(), **tags}, run_name=title)
 
 
@@ -184,12 +184,12 @@ def log_params(mlflow: MlflowClient, run: Run, params: Mapping[str, str]) -> Non
 
 
 def run_logger(family: str, key: str, params: Mapping[str, Any]) -> RunLogger | None:
-    """The Lightning logger of a training: on the run of that key, made if there is none.
+    """The Lightning logger of a training: on the run of a key, created if there is none.
 
-    A training that was killed goes on in the run that it had. Only rank 0 speaks to the server.
+    A killed training continues in its run. Only rank 0 uses the server.
 
     Returns:
-        None where MLFLOW_TRACKING_URI names no server: `register` then makes the run from the files.
+        None if MLFLOW_TRACKING_URI is empty: `register` then creates the run from the files.
 
     Raises:
         RegistryDownError: The server does not answer.
@@ -197,7 +197,7 @@ def run_logger(family: str, key: str, params: Mapping[str, Any]) -> RunLogger | 
     if not address():
         return None
     silence()
-    from registry.mlflow.lightning_logger import RunLogger, is_rank_zero  # noqa: PLC0415  brings PyTorch with it
+    from registry.mlflow.lightning_logger import RunLogger, is_rank_zero  # noqa: PLC0415  imports PyTorch
 
     if not is_rank_zero():
         return RunLogger(address(), "")
@@ -216,18 +216,18 @@ def _reopen(mlflow: MlflowClient, run: Run) -> Run:
 
 
 def finish(logger: RunLogger | None, *, failed: bool = False) -> None:
-    """Ends the run of a training. Lightning does so too; this is for what fails outside its Trainer."""
+    """Ends the run of a training. Lightning does so too; this is for failures outside its Trainer."""
     if logger is not None:
         logger.finalize("failed" if failed else "success")
 
 
 def end_abandoned(mlflow: MlflowClient, family: str) -> list[str]:
-    """Ends the runs of an experiment that processes of this machine left RUNNING when they died.
+    """Ends the runs of an experiment that dead processes of this machine left RUNNING.
 
-    Runs of other machines are theirs to end: whether those still live cannot be seen from here.
+    Runs of other machines are left to them, since their processes cannot be examined from here.
 
     Returns:
-        The ids of the runs that were ended.
+        The ids of the ended runs.
     """
     ended = []
     for run in runs(mlflow, family, "attributes.status = 'RUNNING'"):
@@ -238,15 +238,15 @@ def end_abandoned(mlflow: MlflowClient, family: str) -> list[str]:
 
 
 def page(uri: str, *parts: str) -> str:
-    """A page of MLflow's interface, in the mode for models: without the last word it opens in the one for prompts.
+    """A page of MLflow's interface, in the mode for models; without the last parameter it opens the one for prompts.
 
-    The interface routes behind the hash, so that is where it looks for the mode.
+    The interface routes behind the hash, so the mode is read there.
     """
     return f"{uri}/#/{'/'.join(quote(part, safe='') for part in parts)}?workflowType=machine_learning"
 
 
 def run_page(uri: str, info: RunInfo, *parts: str) -> str:
-    """The page of a run, or one behind it, such as `artifacts`."""
+    """The page of a run, or one below it, such as `artifacts`."""
     return page(uri, "experiments", str(info.experiment_id), "runs", str(info.run_id), *parts)
 
 
@@ -257,12 +257,12 @@ def close(mlflow: MlflowClient, run_id: str) -> None:
 
 
 def me() -> str:
-    """Machine, process and when that started: a pid alone is used again."""
+    """Identity of this process: machine, pid and start time, since a pid may be reused."""
     return f"{platform.node()} {os.getpid()} {psutil.Process().create_time():.0f}"
 
 
 def is_dead(owner: str) -> bool:
-    """True if the owner was a process of this machine that has ended; of another machine's nobody here can tell."""
+    """True if the owner was a process of this machine that has ended; unknown for other machines, hence false."""
     parts = owner.rsplit(" ", 2)
     if len(parts) != len(("machine", "pid", "created")) or parts[0] != platform.node():
         return False
@@ -270,7 +270,7 @@ def is_dead(owner: str) -> bool:
         return abs(psutil.Process(int(parts[1])).create_time() - float(parts[2])) > 1.0
     except psutil.NoSuchProcess:
         return True
-    except (psutil.Error, ValueError):  # not to be seen, or a tag that somebody wrote by hand
+    except (psutil.Error, ValueError):  # not accessible, or a tag written by hand
         return False
 
 

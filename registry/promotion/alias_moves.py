@@ -1,14 +1,15 @@
-"""Moves the alias `champion` in a registry that has no compare-and-set.
+"""Moves of the alias `champion` in a registry that has no compare-and-set.
 
-One tag of the model, `rushes.champions`, is at once the history, the lease and the record of the last move. A mover
+One tag of the model, `rushes.champions`, is the history, the lease and the record of the last move at once. A mover
 reads that nobody holds the lease, writes the tag, waits, reads it back, moves the alias and reads again. Of those who
-read at the same moment only the last to write goes on, since the others have waited for its write (Fischer's algorithm;
-Lamport, "A fast mutual exclusion algorithm", 1987). The wait is a second, or a quarter longer than the mover took
-from that first read to the end of its write: a server with passwords takes seconds for that.
+read at the same moment only the last writer proceeds, since the others have waited for its write (Fischer's algorithm;
+Lamport, "A fast mutual exclusion algorithm", 1987). The wait is a second, or a quarter longer than the mover took from
+that first read to the end of its write: a server with passwords takes seconds for that.
 
-- The tag names another mover before the alias is moved: it waits for that one.
-- The tag names another mover afterwards, who is done or who rolls back: its own move is put back.
-- It is killed in between: its version is promoted and not settled, and `repaired` puts the alias where the tag says.
+- If the tag has another mover before the alias is moved, this one waits for it.
+- If the tag has another mover afterwards, who is done or who rolls back, this one's move is reverted.
+- If this one is killed in between, its version is promoted but lacks `rushes.settled`, and `repaired` sets the alias by
+the tag.
 
 A rollback waits for nobody. Times are for people; the order of champions is that of the list.
 """
@@ -30,23 +31,23 @@ if TYPE_CHECKING:
 
     from registry.mlflow.model_versions import Standing, Version
 
-LEASE_S = 60.0  # a lease that does not change while it is watched for so long belongs to a dead process elsewhere
+LEASE_S = 60.0  # a lease unchanged for so long belongs to a dead process elsewhere
 POLL_S = 0.5
-HANDOVER_S = 1.0  # at least, between writing a lease and reading it back
-SLACK = 1.25  # of the time that a mover took to write its own
-LENGTH = 500  # champions that the history keeps; a tag of MLflow holds 5,000 characters
+HANDOVER_S = 1.0  # minimum time between writing a lease and reading it back
+SLACK = 1.25  # factor on the time that a mover took to write its own
+LENGTH = 500  # champions in the history; a tag of MLflow has at most 5,000 characters
 
 
 def promote(mlflow: MlflowClient, version: Version, allowed: Callable[[Standing], bool]) -> bool:
-    """Makes a version champion, and puts that back if somebody else has moved the alias in the meantime.
+    """Makes a version champion, and reverts that if another process has moved the alias in the meantime.
 
     Args:
         mlflow: The client.
-        version: Which.
-        allowed: Whether the decision still holds where the family stands now.
+        version: The version.
+        allowed: Returns whether the decision still holds for the family's current state.
 
     Returns:
-        Whether it became champion; if not, the family stands elsewhere by now and the decision has to be made anew.
+        True if it became champion; otherwise the family's state has changed, and the decision must be made again.
     """
     lease = _Lease(mlflow, version.family, version.number)
     standing = lease.take()
@@ -75,7 +76,7 @@ def restore(mlflow: MlflowClient, standing: Standing, target: int) -> None:
 
 
 def repaired(mlflow: MlflowClient, family: str) -> Standing:
-    """State of a family, after undoing the move of a process that was killed before it could do so itself."""
+    """State of a family, after reverting the move of a process that was killed before it could do so itself."""
     standing = model_versions.standing(mlflow, family)
     champion = standing.champion
     if champion is None or champion.tags.get(DECISION) != "promoted" or champion.tags.get(SETTLED):
@@ -87,25 +88,25 @@ def repaired(mlflow: MlflowClient, family: str) -> Standing:
 
 
 def enter(mlflow: MlflowClient, standing: Standing, champion: Version) -> None:
-    """Adds a champion to the history that another act, or a person, made so."""
+    """Adds a champion to the history that another action, or a person, has set."""
     _Lease(mlflow, standing.family, champion.number).write(extended(standing.log.history, champion), done=True)
 
 
 def extended(history: list[int], champion: Version | None, to: int | None = None) -> list[int]:
-    """The history once the champion that is there is followed by another.
+    """The history after the current champion is followed by another.
 
-    It is cut behind the champion: what a rollback or a person has gone back from is no way back any more.
+    It is cut behind the champion: versions that a rollback or a person has abandoned cannot be restored.
     """
     if champion is not None and champion.number in history:
         last = len(history) - 1 - history[::-1].index(champion.number)
         history = history[: last + 1]
-    elif champion is not None:  # a person made it champion in MLflow's pages
+    elif champion is not None:  # set by a person in MLflow's pages
         history = [*history, champion.number]
     return [*history, *([to] if to is not None and history[-1:] != [to] else [])][-LENGTH:]
 
 
 def _overrules(log: Log, number: int) -> bool:
-    """True if the last move on record is another's and stands: one that is under way may still be given up."""
+    """True if the recorded last move is another's and final: one in progress may still be given up."""
     return log.to not in (None, number) and (log.done or log.act == "rollback")
 
 
@@ -124,7 +125,7 @@ class _Lease:
         self.token = uuid.uuid4().hex
 
     def take(self) -> Standing:
-        """Waits until nobody else moves the alias, and returns where the family stands then."""
+        """Waits until no other process moves the alias; returns the family's state."""
         seen, since = "", time.monotonic()
         while True:
             asked = time.monotonic()
@@ -142,7 +143,7 @@ class _Lease:
                 return after
 
     def leave(self, standing: Standing, champion: Version | None) -> None:
-        """Writes down who is champion and lets the next one move."""
+        """Records the champion, and releases the lease."""
         if champion is None or champion.number != self.to:
             self.to = champion.number if champion else 0
             self.write(extended(standing.log.history, champion), done=True)

@@ -12,23 +12,24 @@ Outcome = Literal["promoted", "kept", "held", "other branch", "not asked", "no c
 
 
 class Decision(BaseModel):
-    """The action of `register` and its reasons, for the table, the report and the pager.
+    """The action of `register` and its reasons, for the table, the report and the notification.
 
     Attributes:
-        family: Whose.
-        version: The version that holds the bundle.
-        digest: Of the bundle.
-        registered: Whether this run made it a version; False when it was one already.
-        promoted: Whether this run made it champion.
+        family: The family.
+        version: The version of the bundle.
+        digest: Digest of the bundle.
+        registered: True if this run registered it; False if it was a version already.
+        promoted: True if this run made it champion.
         champion_before: The champion's version when this run began.
-        champion_after: And when it ended.
-        reasons: In plain words, what speaks against it first.
-        objective: Name, both sides, gain and its interval.
-        fp32: The objective of the graphs before compression, as certified.
-        compressed: And after.
-        size_bytes: Of the graphs, `fp32`, `compressed` and `champion`; of all files that travel, `bundle`.
-        latency_ms: As certified, `fp32` and `compressed`; measured in turns here, `challenger` and `champion`.
-        held: Why the family is on hold.
+        champion_after: The champion's version when it ended.
+        reasons: As text, objections first.
+        objective: Name, both values, gain and its interval.
+        fp32: The objective of the graphs before compression, from the certificate.
+        compressed: The objective after compression.
+        size_bytes: Of the graphs: `fp32`, `compressed` and `champion`; of all shipped files: `bundle`.
+        latency_ms: From the certificate: `fp32` and `compressed`; interleaved on this machine: `challenger`,
+            `champion`.
+        held: The reason of the family's hold.
         run_id: The run in MLflow.
         run_url: The run in MLflow's pages.
         version_url: The version there; empty if a person has deleted it.

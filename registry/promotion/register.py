@@ -1,9 +1,9 @@
-"""Registers what a nightly made and decides whether it becomes champion.
+"""Registers the result of a run, and decides whether it becomes champion.
 
-Idempotent by digest: a bundle that is a version is not registered again. Between any two acts the process may be
-killed; the next run finds by tags how far it came. The last act is always the tag `rushes.settled`: a hash of all that
-the decision rests on. As long as that holds, there is nothing to do; when the champion, the rules, the test split or
-what stood in the way have changed, the version that is there is weighed again.
+Idempotent by digest: a bundle that is a version is not registered again. The process may be killed between any two
+actions; the next run finds by tags how far it came. The last action is always the tag `rushes.settled`: a hash of
+everything that the decision depends on. As long as that is unchanged, there is nothing to do; if the champion, the
+rules, the test split or an obstacle have changed, the existing version is evaluated again.
 """
 
 from __future__ import annotations
@@ -65,12 +65,12 @@ DATASET, PACKAGES, SIGNATURE, CERTIFICATE = (
 )
 OBJECTIVE, MEASURED = "rushes.objective", "rushes.measured"
 CHALLENGER = "the challenger"
-ATTEMPTS = 20  # as many others may move the champion while a bundle is weighed
+ATTEMPTS = 20  # so often others may move the champion during the evaluation of a bundle
 
 
 @dataclass(frozen=True)
 class _Job:
-    """All that the acts below need to know."""
+    """Context of the actions below."""
 
     mlflow: MlflowClient
     evidence: Evidence
@@ -99,16 +99,16 @@ def register(
     settings: Settings | None = None,
     pages: str = "",
 ) -> Decision:
-    """Makes build/F/bundle a version of the family's model, and the champion if it is better and may be.
+    """Registers build/F/bundle as a version of the family's model, and promotes it if it is better and permitted.
 
     Args:
-        root: The tree that ran; holds build/, params.yaml, datasets.dvc and mlflow/promotion.yaml.
-        family: Which.
+        root: The tree that ran, with build/, params.yaml, datasets.dvc and mlflow/promotion.yaml.
+        family: The family.
         record: The commit of exactly that tree.
-        promote: Whether the champion may move.
-        trial: Whether the run had overrides; said on the version.
-        settings: Where things are; read if left out. MLFLOW_TRACKING_URI goes before `registry.url`.
-        pages: Where people find MLflow's pages, if that is not the address that this run speaks to.
+        promote: True if the champion may move.
+        trial: True if the run had overrides; recorded on the version.
+        settings: Where things are; loaded if omitted. MLFLOW_TRACKING_URI overrides `registry.url`.
+        pages: Public address of MLflow's pages, if it differs from the address that this run uses.
 
     Raises:
         RegistryError: There is nothing to register, the champion cannot be fetched, or `signing.key` is not a key.
@@ -131,12 +131,12 @@ def _register(job: _Job) -> Decision:
     rejected = next((version for version in same if REJECTED in version.tags), None)
     if rejected is not None:
         return _nothing_new(job, rejected, standing, rejection_of(rejected))
-    # Two machines may have registered one bundle in the same second; the older version is the one that counts.
+    # Two machines may have registered one bundle in the same second; the older version counts.
     version = _signed(job, same[-1]) if same else None
     if version is not None and _is_settled(job, version, standing):
         return _nothing_new(job, version, standing, *reasons_of(version))
     if version is not None and standing.champion is None and standing.last == version:
-        text = f"the alias of {job.family.name} is gone, and {version} was champion last: {by_hand(version.number)}"
+        text = f"the alias of {job.family.name} is missing; {version} was champion last: {by_hand(version.number)}"
         return _nothing_new(job, version, standing, text)
     run = ev.known_run(job.mlflow, job.evidence)
     if version is None and standing.exists and run is not None and (gone := _deleted(job, run)):
@@ -151,7 +151,7 @@ def _is_settled(job: _Job, version: Version, standing: Standing) -> bool:
 
 
 def _deleted(job: _Job, run: Run) -> int | None:
-    """The version that a run was registered as, where a person has deleted it since."""
+    """The version that a run was registered as, if a person has deleted it since."""
     number = model_versions.number_of(run.data.tags, ev.VERSION)
     if number is None or model_versions.find_version(job.mlflow, job.family.name, number) is not None:
         return None
@@ -159,7 +159,7 @@ def _deleted(job: _Job, run: Run) -> int | None:
 
 
 def _basis(job: _Job, standing: Standing) -> str:
-    """A hash of all that the decision on this bundle rests on."""
+    """Hash of everything that the decision on this bundle depends on."""
     incumbent = standing.incumbent.digest if standing.incumbent else ""
     parts = [incumbent, job.rules.model_dump_json(), scores.split_hash(job.evidence.clean)]
     parts.append(_obstacle(job, standing)[0] or "")
@@ -173,18 +173,18 @@ def _obstacle(job: _Job, standing: Standing) -> tuple[Outcome | None, str]:
         return "held", f"{name} is {standing.hold}. {python()} -m flows release {name} ends it"
     if job.team and job.record.branch != job.rules.branch:
         here = job.record.branch or "a detached HEAD"
-        return "other branch", f"this ran on {here}; the team's champion moves from {job.rules.branch} alone"
+        return "other branch", f"this ran on {here}; the team's champion moves only from {job.rules.branch}"
     if standing.incumbent is None and standing.log.history:
         champions = ", ".join(f"v{number}" for number in standing.log.history)
-        why = f"nothing is left to compare with: what was champion ({champions}) was deleted or rejected"
+        why = f"nothing is left to compare with: the champions ({champions}) were deleted or rejected"
         return "no champion left", f"{why}. To start again, {by_hand('N')}"
     if not job.promote:
-        return "not asked", "not asked to promote"
+        return "not asked", "promotion was not requested"
     return None, ""
 
 
 def _create(job: _Job, run: Run, tags: dict[str, str]) -> Version:
-    """Makes the version, with all that is known of it: each tag that is set later is a request of its own."""
+    """Creates the version with all known tags, since each later tag is a request of its own."""
     model_versions.ensure_model(job.mlflow, job.family.name)
     made = job.mlflow.create_model_version(
         job.family.name,
@@ -192,18 +192,18 @@ def _create(job: _Job, run: Run, tags: dict[str, str]) -> Version:
         run.info.run_id,
         tags=_version_tags(job) | tags,
         description=run_summary.describe_version(run, job.evidence, job.record.commit),
-        await_creation_for=0,  # the line that it prints while it waits says nothing to anybody
+        await_creation_for=0,  # suppresses a line of output while it waits
     )
-    # What is signed names the version, so the version is there first; if this is killed in between, the next run signs.
+    # The signature contains the version, so the version is created first; after a kill in between, the next run signs.
     return _signed(job, _linked(job, model_versions.version_of(made), run))
 
 
 def _linked(job: _Job, version: Version, run: Run) -> Version:
-    """Says in the run and in git which version came of them."""
+    """Records the version in the run and as a git tag."""
     if run.data.tags.get(ev.VERSION) != str(version.number):
         run_summary.log_version(job.mlflow, run, job.evidence, version.number)
     if job.record.commit:
-        # Moved where a registry was started anew and counts from 1 again: records are kept without their tags too.
+        # Moved if the registry was set up again and counts from 1: records are kept without their tags too.
         commit = version.tags.get(RECORD) or job.record.commit
         git_tag(job.evidence.root, f"{job.family.name}/v{version.number}", commit, move=True)
     return version
@@ -227,9 +227,9 @@ def _version_tags(job: _Job) -> dict[str, str]:
 
 
 def _signed(job: _Job, version: Version) -> Version:
-    """Signs a version that is new, or was registered before there was a key, or with another one.
+    """Signs a version that is new, or was registered without a key or with another one.
 
-    With the certificate as it lies here: what stands in the registry may have been changed, and is not signed unseen.
+    Uses the local certificate: the one in the registry may have been changed, and must not be signed unseen.
     """
     if job.signer is None or version.tags.get(SIGNED) == job.signer.fingerprint:
         return version
@@ -240,7 +240,7 @@ def _signed(job: _Job, version: Version) -> Version:
 
 
 def _settle(job: _Job, version: Version | None, run: Run | None, standing: Standing) -> Decision:
-    """Weighs a bundle against the champion and acts on it; again if the champion has moved in the meantime."""
+    """Compares a bundle with the champion and acts on the result; again if the champion has moved in the meantime."""
     registered = version is None or SETTLED not in version.tags
     if version is None:
         run = ev.log_evidence(job.mlflow, run, job.evidence)
@@ -267,26 +267,26 @@ def _settle(job: _Job, version: Version | None, run: Run | None, standing: Stand
             return _decision(job, version, standing, reasons, registered=registered, promoted=promoted)
         standing = alias_moves.repaired(job.mlflow, job.family.name)
         version = model_versions.read_version(job.mlflow, job.family.name, version.number)
-        if REJECTED in version.tags:  # rolled back while it was champion for a moment
+        if REJECTED in version.tags:  # rolled back while it was briefly champion
             return _nothing_new(job, version, standing, rejection_of(version))
-    message = f"the champion of {job.family.name} moved {ATTEMPTS} times while {version} was weighed"
-    raise RegistryError(message, "see who else registers there, then: make nightly")
+    message = f"the champion of {job.family.name} moved {ATTEMPTS} times while {version} was evaluated"
+    raise RegistryError(message, "check who else registers there, then: make nightly")
 
 
 def _stands(job: _Job, basis: str, standing: Standing) -> bool:
-    """True if a decision on that basis still holds where the family stands now."""
+    """True if a decision on that basis still holds in the family's current state."""
     return _basis(job, standing) == basis
 
 
 def _retagged(job: _Job, version: Version | None, tags: dict[str, str]) -> Version:
-    assert version is not None  # noqa: S101  it was found, or made by now
+    assert version is not None  # noqa: S101  found or created by now
     if version.tags.get(SETTLED):
-        tags |= {SETTLED: ""}  # a move that is cut short is told by it
+        tags |= {SETTLED: ""}  # marks an interrupted move
     return model_versions.tag_version(job.mlflow, version, {TRIAL: json.dumps(job.trial), **tags})
 
 
 def _crowned(job: _Job, version: Version, standing: Standing, *, registered: bool) -> Decision:
-    """It is champion, but the run that made it so was killed before it could say so, or a person moved the alias."""
+    """Decision for a champion whose run was killed before it could record it, or whose alias a person has moved."""
     crowned = model_versions.tag_version(job.mlflow, version, {SETTLED: _basis(job, standing)})
     ours = crowned.tags.get(DECISION) == "promoted"
     if standing.log.history[-1:] != [version.number]:
@@ -296,7 +296,7 @@ def _crowned(job: _Job, version: Version, standing: Standing, *, registered: boo
 
 
 def _weigh(job: _Job, champion: Version | None) -> tuple[Verdict, dict[str, Any]]:
-    """Scores both on the test split, unless that was done, and measures both in turns, on this machine."""
+    """Scores both on the test split, unless that was done, and measures their latencies interleaved, here."""
     evidence, bundle, objective = job.evidence, job.evidence.bundle, job.family.objective
     own = scores.of_challenger(evidence) or _scored(job, bundle)
     if champion is None:
@@ -318,7 +318,7 @@ def _side(name: str, bundle: Bundle, scored: Scores, latency_ms: float | None = 
 
 
 def _latencies(challenger: Bundle, champion: Bundle) -> dict[str, float]:
-    """Of one sample through all graphs of each."""
+    """Latencies of one sample through all graphs of each side."""
     sides = {"challenger": challenger.graphs, "champion": champion.graphs}
     paths = {f"{side}/{name}": path for side, graphs in sides.items() for name, path in graphs.items()}
     taken_ms = interleaved_latency_ms(paths)
@@ -341,7 +341,7 @@ def _judged(job: _Job, standing: Standing, verdict: Verdict, measured: dict[str,
 
 
 def _reasons(obstacle: Outcome | None, why: str, verdict: Verdict, standing: Standing) -> list[str]:
-    """The obstacle first, then the findings; the way to promote is shown only for what would be promoted."""
+    """The obstacle first, then the findings; the hint on promotion is given only if it would help."""
     found = list(verdict.reasons)
     if obstacle == "not asked" and not verdict.promote:
         found = [*found, f"{why}, and it would not have been promoted"]
@@ -349,7 +349,7 @@ def _reasons(obstacle: Outcome | None, why: str, verdict: Verdict, standing: Sta
         hint = ": run it again with --promote" if obstacle == "not asked" else ""
         found = [f"{why}{hint}{'; it would have been promoted' if verdict.promote else ''}", *found]
     if standing.last is not None:
-        found.append(f"the alias is gone; it was compared with {standing.last}, which was champion last")
+        found.append(f"the alias is missing; it was compared with {standing.last}, the last champion")
     return found
 
 
@@ -362,7 +362,7 @@ def _nothing_new(job: _Job, version: Version, standing: Standing, *reasons: str)
 def _deleted_by_hand(job: _Job, number: int, run: Run, standing: Standing) -> Decision:
     name = f"{job.family.name} v{number}"
     text = f"{name}, which was this very bundle, was deleted by hand; it is not registered again"
-    remedy = f"to have it back, delete its run {run.info.run_name} in MLflow's pages, then: make nightly"
+    remedy = f"to restore it, delete its run {run.info.run_name} in MLflow's pages, then: make nightly"
     ghost = Version(job.family.name, number, run.info.run_id, "")
     found = _decision(job, ghost, standing, [text, remedy], registered=False, promoted=False)
     return found.model_copy(update={"version": None, "version_url": ""})

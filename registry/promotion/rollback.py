@@ -1,8 +1,8 @@
 """Champions past and present, and the way back: rollback, hold, release.
 
-The history is a list on the model, `rushes.champions`; a registry from before that has the chain of
-`rushes.champion_before` on its versions. Going back means the last entry before the champion that is still there and
-was not rejected. No clock has a say.
+The history is a list on the model, `rushes.champions`; an older registry has the chain of `rushes.champion_before` on
+its versions. A rollback restores the last entry before the champion that still exists and was not rejected. Clocks do
+not matter.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ if TYPE_CHECKING:
 
 
 class NothingToRestoreError(RegistryError):
-    """There is no earlier version to go back to; nothing was changed."""
+    """Raised if there is no earlier version to go back to; nothing was changed."""
 
     default_exit_status = NOTHING_FITS
 
 
 @dataclass(frozen=True)
 class Champion:
-    """The version of a family that is in use. `version` is None where nothing was ever promoted."""
+    """The version of a family in use. `version` is None if nothing was ever promoted."""
 
     family: str
     version: int | None
@@ -63,8 +63,8 @@ class Rollback:
     """Result of a rollback.
 
     Attributes:
-        broken: Earlier champions that were passed over because they did not load.
-        is_signed: Whether what was restored has a signature; machines that trust keys take nothing else.
+        broken: Earlier champions that were skipped because they did not load.
+        is_signed: True if the restored version has a signature; machines that require one accept nothing else.
     """
 
     family: str
@@ -94,9 +94,9 @@ def on_hold(family: str, mlflow: MlflowClient | None = None) -> Hold | None:
 
 
 def release(family: str, mlflow: MlflowClient | None = None) -> Hold | None:
-    """Ends the hold: the next nightly may move the champion again.
+    """Ends the hold: the next run may move the champion again.
 
-    A tag that cannot be read holds a family as well, and is taken away.
+    An unreadable tag holds a family as well, and is removed.
 
     Returns:
         The hold that was ended; None if there was none.
@@ -115,24 +115,24 @@ def release(family: str, mlflow: MlflowClient | None = None) -> Hold | None:
 
 
 def rollback(family: str, reason: str, mlflow: MlflowClient | None = None, state: Path | None = None) -> Rollback:
-    """Rejects the champion for good, puts its family on hold and brings back the champion before it.
+    """Rejects the champion for good, puts its family on hold and restores the previous champion.
 
-    What is brought back is fetched, checked and run first. Where nothing can be brought back, nothing is changed: the
-    alias stays and the family is not held, so that the next nightly may still replace the bad champion. A rollback
-    that was killed is finished by the next one, which then does no second step back.
+    The restored version is fetched, checked and run first. If no version can be restored, nothing is changed: the alias
+    stays and the family is not held, so that the next run may still replace the bad champion. A rollback that was
+    killed is finished by the next one, which then takes no second step back.
 
     Args:
-        family: Which.
-        reason: For those who read the registry later.
-        mlflow: A client; that of the environment if left out.
-        state: Where fetched bundles are kept; that of the settings if left out.
+        family: The family.
+        reason: For later readers of the registry.
+        mlflow: A client; that of the environment if omitted.
+        state: Folder of fetched bundles; that of the settings if omitted.
 
     Raises:
-        NothingToRestoreError: There is no champion, or none before it that still loads.
+        NothingToRestoreError: There is no champion, or no earlier one that still loads.
         ValueError: The reason is empty.
     """
     if not reason.strip():
-        message = "a rollback needs a reason: those who read the registry later have nothing else"
+        message = "a rollback needs a reason: it is all that later readers of the registry have"
         raise ValueError(message)
     mlflow = mlflow or runs.client()
     standing = _known(mlflow, family)
@@ -142,7 +142,7 @@ def rollback(family: str, reason: str, mlflow: MlflowClient | None = None, state
     champion = _champion_of(standing)
     state = state or load_settings().state
     target, broken = _earlier(mlflow, standing, champion, state)
-    _sign_again(mlflow, target, state)  # before the alias moves: killed in between, nobody sees a difference
+    _sign_again(mlflow, target, state)  # before the alias moves, so that a kill in between changes nothing visible
     _write(mlflow, standing, champion, target, reason.strip())
     return Rollback(family, champion.number, target.number, broken, SIGNED in target.tags)
 
@@ -161,14 +161,14 @@ def _champion_of(standing: Standing) -> Version:
     if standing.champion is not None:
         return standing.champion
     if standing.last is not None:
-        message = f"{standing.family} has no champion: its alias is gone. {standing.last} was champion last"
+        message = f"{standing.family} has no champion: its alias is missing. {standing.last} was the last champion"
         raise NothingToRestoreError(message, by_hand(standing.last.number))
     message = f"{standing.family} has no champion: there is nothing to roll back"
     raise NothingToRestoreError(message, "make nightly promotes a first one if its floors hold")
 
 
 def by_hand(number: int | str) -> str:
-    """Command by which a person makes a version champion."""
+    """Instruction for a person to make a version champion."""
     return f"open version {number} in MLflow's pages and give it the alias {CHAMPION}"
 
 
@@ -176,7 +176,7 @@ def _finished(mlflow: MlflowClient, standing: Standing) -> Rollback | None:
     """Ends a rollback that was killed after it had moved the alias."""
     begun: Begun | None = model_versions.read_tag(standing.tags, ROLLBACK, Begun) or None
     if begun is None or standing.champion is None or standing.champion.number != begun.restored:
-        return None  # killed before it moved the alias: do it all again; or others have moved it since: a new one
+        return None  # killed before the alias moved: repeat it all; or others have moved it since: a new one
     mlflow.delete_registered_model_tag(standing.family, ROLLBACK)
     restored = standing.champion
     return Rollback(standing.family, begun.rejected, restored.number, [], SIGNED in restored.tags)
@@ -193,14 +193,14 @@ def _earlier(mlflow: MlflowClient, standing: Standing, champion: Version, state:
         return version, broken
     message = f"{champion} has no champion before it to go back to; it stays in use, and nothing was changed"
     if broken:
-        message += f". Passed over: {'; '.join(broken)}"
-    raise NothingToRestoreError(message, "mend data or params and run make nightly: a better version replaces it")
+        message += f". Skipped: {'; '.join(broken)}"
+    raise NothingToRestoreError(message, "fix data or params and run make nightly: a better version replaces it")
 
 
 def _sign_again(mlflow: MlflowClient, target: Version, state: Path) -> None:
-    """Signs what was restored once more, as of now: consumers that have seen a newer signature then go back to it.
+    """Renews the signature of the restored version: consumers that have seen a newer signature then go back to it.
 
-    Only what this very key has signed before: the files in the registry may have been changed, and are not signed
+    Only if this very key has signed it before: the files in the registry may have been changed, and must not be signed
     unseen.
     """
     signer = load_signer(load_settings())
@@ -212,7 +212,7 @@ def _sign_again(mlflow: MlflowClient, target: Version, state: Path) -> None:
 
 
 def _past(mlflow: MlflowClient, standing: Standing, champion: Version) -> list[Version]:
-    """Earlier champions that are there and were not rejected, the latest first."""
+    """Earlier champions that exist and were not rejected, the latest first."""
     known = {version.number: version for version in model_versions.versions(mlflow, champion.family)}
     never = {version.digest for version in known.values() if REJECTED in version.tags} | {champion.digest}
     earlier = alias_moves.extended(standing.log.history, champion)[:-1]
@@ -221,7 +221,7 @@ def _past(mlflow: MlflowClient, standing: Standing, champion: Version) -> list[V
 
 
 def _write(mlflow: MlflowClient, standing: Standing, champion: Version, target: Version, reason: str) -> None:
-    """The acts, in an order in which a kill between any two is mended by the next rollback."""
+    """Executes a rollback, in an order in which the next rollback repairs a kill between any two actions."""
     family, at = champion.family, model_versions.now()
     begun = Begun(rejected=champion.number, restored=target.number, at=at)
     mlflow.set_registered_model_tag(family, ROLLBACK, begun.model_dump_json())

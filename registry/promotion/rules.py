@@ -1,4 +1,4 @@
-"""The rules by which a challenger replaces the champion: pure functions over scores, with reasons in plain words."""
+"""Rules by which a challenger replaces the champion: pure functions over scores, with reasons as text."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     from models.family import Objective
 
-# Below it a resample of groups repeats the same few, and its interval is narrower than the truth.
+# With fewer groups a resample repeats the same few, and its interval is too narrow.
 FEW_GROUPS = 10
-SMALL = 0.1  # below it three decimals would be fewer than three digits
+SMALL = 0.1  # for smaller values three decimals are fewer than three digits
 
 
 class RulesError(UserError):
-    """mlflow/promotion.yaml asks for something that cannot be judged; `remedy` says what to change in it."""
+    """Raised if mlflow/promotion.yaml cannot be applied; `remedy` states the change."""
 
 
 class _Table(BaseModel):
@@ -35,18 +35,17 @@ class _Table(BaseModel):
 
 
 class Guards(_Table):
-    """Metrics that a challenger may not lose on the way to a better objective.
+    """Metrics that a challenger may not lose for a better objective.
 
-    A part (a label or another figure that the family watches, a group, a source) that falls further than it may
-    blocks, unless the fall may be the luck of few samples: where the interval of the fall reaches below zero, a rare
-    label would decide by the toss of a coin.
+    A part (a label or another metric that the family watches, a group, a source) that falls too far blocks, unless the
+    fall may be due to chance: if the interval of the fall includes zero, a rare label would decide at random.
 
     Attributes:
-        label_drop: How far the figure of any one label, or of another part that the objective names, may fall.
-        group_drop: How far the objective may fall on any one group or source.
-        group_rows: A group or source with fewer samples is not judged: its figure is noise.
-        size_bytes: The most that all files of a bundle may weigh.
-        latency_ratio: The most that the challenger's latency may be of the champion's.
+        label_drop: Maximum fall of the metric of any label, or of another part that the objective names.
+        group_drop: Maximum fall of the objective in any group or source.
+        group_rows: A group or source with fewer samples is not judged: its metric is noise.
+        size_bytes: Maximum size of all files of a bundle.
+        latency_ratio: Maximum latency of the challenger relative to the champion's.
     """
 
     label_drop: float = Field(0.10, ge=0.0)
@@ -61,13 +60,13 @@ class Rules(_Table):
 
     Attributes:
         branch: The only branch from which a team's registry moves its champion.
-        min_gain: The lower end of the gain's interval must lie above it; 0 or more, so a tie keeps the champion.
-        min_groups: With fewer groups in the test split no interval says anything, and nothing replaces a champion.
-        resamples: How many times the groups are drawn anew for the interval.
-        confidence: The share of resamples inside the interval.
-        seed: Of those draws.
-        floors: What the named metrics must reach whoever the champion is.
-        guards: What may not be lost.
+        min_gain: The lower end of the gain's interval must be above it; 0 or more, so a tie keeps the champion.
+        min_groups: With fewer groups in the test split no interval is meaningful, and nothing replaces a champion.
+        resamples: Number of bootstrap resamples of the groups.
+        confidence: Share of resamples inside the interval.
+        seed: Seed of the resampling.
+        floors: Absolute minimum of named metrics, whoever the champion is.
+        guards: Limits of losses.
     """
 
     branch: str = "main"
@@ -82,14 +81,14 @@ class Rules(_Table):
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two models: its scores on the test split, and what it costs.
+    """One of the two models: its scores on the test split, and its costs.
 
     Attributes:
-        name: As the reasons call it: `v12`.
+        name: Its name in the reasons: `v12`.
         rows: One row a sample, as `Scores.rows`.
-        metrics: Named figures of the whole split.
+        metrics: Named metrics of the whole split.
         size_bytes: All files of its bundle.
-        latency_ms: Of one sample, measured beside the other side; None where there was no other.
+        latency_ms: Of one sample, interleaved with the other side; None if there was no other.
     """
 
     name: str
@@ -100,7 +99,7 @@ class Side:
 
 
 class Gain(_Table):
-    """The objective of both sides and the interval of their difference; None where there is no champion."""
+    """The objective of both sides and the interval of their difference; None if there is no champion."""
 
     name: str
     challenger: float
@@ -133,10 +132,10 @@ def _read_rules(path: Path) -> dict[str, Any]:
 
 
 def load_rules(path: Path, family: str) -> Rules:
-    """Reads the rules for one family: those for all, overridden by what stands under its name.
+    """Reads the rules for one family: the general ones, overridden by those under its name.
 
     Raises:
-        RulesError: The file is not there, or no YAML in UTF-8.
+        RulesError: The file does not exist, or is not YAML in UTF-8.
         pydantic.ValidationError: A key is unknown, or a value is out of range.
     """
     document = _read_rules(path)
@@ -146,12 +145,12 @@ def load_rules(path: Path, family: str) -> Rules:
 
 
 def decide(rules: Rules, challenger: Side, champion: Side | None, objective: Objective) -> Verdict:
-    """Says whether the challenger should be the champion.
+    """Decides whether the challenger should be the champion.
 
-    All findings are made, also after one that fails, so that the reasons tell the whole story.
+    All checks are made, even after one fails, so that the reasons are complete.
 
     Raises:
-        RulesError: A floor names a metric that the family's score does not have.
+        RulesError: A floor is for a metric that the family's score does not have.
     """
     costs = [*_floors(rules, challenger), *_sizes(rules, challenger)]
     if champion is None:
@@ -174,7 +173,7 @@ def decide(rules: Rules, challenger: Side, champion: Side | None, objective: Obj
 
 
 def _verdict(findings: list[_Finding], score: Gain) -> Verdict:
-    """Failed checks come first, since a pager shows one line."""
+    """Verdict of all findings; failed checks come first, since a notification shows one line."""
     ordered = sorted(findings, key=lambda finding: finding.holds)
     return Verdict(
         promote=all(finding.holds for finding in findings),
@@ -186,10 +185,10 @@ def _verdict(findings: list[_Finding], score: Gain) -> Verdict:
 def _floors(rules: Rules, challenger: Side) -> Iterator[_Finding]:
     for metric, floor in rules.floors.items():
         if metric not in challenger.metrics:
-            message = f"mlflow/promotion.yaml has a floor for {metric!r}, which the score does not know"
-            raise RulesError(message, f"take one of: {', '.join(sorted(challenger.metrics))}")
+            message = f"mlflow/promotion.yaml has a floor for {metric!r}, which the score does not have"
+            raise RulesError(message, f"use one of: {', '.join(sorted(challenger.metrics))}")
         value = challenger.metrics[metric]
-        holds = value >= floor  # never of NaN
+        holds = value >= floor  # false for NaN
         yield _Finding(holds, f"{metric} {_figure(value)} is {'not below' if holds else 'below'} the floor {floor:g}")
 
 
@@ -201,7 +200,7 @@ def _sizes(rules: Rules, challenger: Side) -> Iterator[_Finding]:
 
 
 def _figure(value: float | None, sign: str = "") -> str:
-    """Three digits that count: 0.812, -0.0123, +0.00412."""
+    """Formats with three significant digits: 0.812, -0.0123, +0.00412."""
     if value is None:
         return "none"
     return f"{value:{sign}.3f}" if value == 0 or abs(value) >= SMALL else f"{value:{sign}#.3g}"
@@ -212,7 +211,7 @@ def _megabytes(size_bytes: int) -> str:
 
 
 def _aligned(objective: Objective, challenger: Side, champion: Side) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of both sides cut down to shared labels and samples, in the same order."""
+    """The rows of both sides restricted to shared labels and samples, in the same order."""
     new, old = objective.shared(challenger.rows, champion.rows)
     new = new.drop_duplicates("id").set_index("id", drop=False)
     old = old.drop_duplicates("id").set_index("id", drop=False)
@@ -221,7 +220,7 @@ def _aligned(objective: Objective, challenger: Side, champion: Side) -> tuple[pd
 
 
 def _compare(rules: Rules, objective: Objective, new: pd.DataFrame, old: pd.DataFrame) -> tuple[Gain, str]:
-    """The gain with its interval, and what was resampled for it."""
+    """The gain with its interval, and a description of the resampling units."""
     groups, basis = _drawn_whole(new)
     low, high = _interval(rules, objective, new, old, groups)
     score, other = objective(new), objective(old)
@@ -230,12 +229,12 @@ def _compare(rules: Rules, objective: Objective, new: pd.DataFrame, old: pd.Data
 
 
 def _drawn_whole(rows: pd.DataFrame) -> tuple[np.ndarray, str]:
-    """Resampling unit of each row as a number, and its name."""
+    """Resampling unit of each row as a number, and its name: groups, or single samples if there are too few groups."""
     groups = group_codes(rows)
     count = int(groups.max()) + 1
     if count >= FEW_GROUPS:
         return groups, f"{count:,} groups"
-    words = f"{len(rows):,} single samples, as there are only {count} groups (the interval flatters)"
+    words = f"{len(rows):,} single samples, as there are only {count} groups (the interval is too narrow)"
     return np.arange(len(rows)), words
 
 
@@ -245,13 +244,14 @@ def _interval(
     gains = paired_gains(objective, new, old, groups, resamples=rules.resamples, seed=rules.seed)
     tail = (1.0 - rules.confidence) / 2.0
     if not np.isfinite(gains).any():
-        return math.nan, math.nan  # which is above nothing
+        return math.nan, math.nan  # NaN never exceeds a minimum
+    # The central interval: equal tails on both sides.
     low, high = np.nanquantile(gains, [tail, 1.0 - tail])
     return float(low), float(high)
 
 
 def group_codes(rows: pd.DataFrame) -> np.ndarray:
-    """The group of each row as a number from 0; a row without a group is one of its own."""
+    """The group of each row as a number from 0; a row without a group forms one of its own."""
     groups = rows["group"].fillna("").astype(str).to_numpy(dtype=object)
     ids = rows["id"].astype(str).to_numpy(dtype=object)
     named = [(True, group) if group else (False, own) for group, own in zip(groups, ids, strict=True)]
@@ -262,7 +262,9 @@ def group_codes(rows: pd.DataFrame) -> np.ndarray:
 def paired_gains(
     objective: Objective, new: pd.DataFrame, old: pd.DataFrame, groups: np.ndarray, *, resamples: int, seed: int
 ) -> np.ndarray:
-    """The gain of `new` over `old` on each resample; both are weighed by the same draw of groups (Efron 1979).
+    """The gain of `new` over `old` on each resample; both are weighted by the same draw of groups (Efron 1979).
+
+    Pairing cancels the variance that both share: samples that are hard for one are hard for the other.
 
     Returns:
         One gain a resample.
@@ -276,6 +278,7 @@ def _resampled(groups: np.ndarray, resamples: int, seed: int) -> Iterator[np.nda
     count = int(groups.max()) + 1
     random = np.random.default_rng(seed)
     for _ in range(resamples):
+        # Draw as many groups as there are, with replacement; a row counts as often as its group was drawn.
         yield np.bincount(random.integers(count, size=count), minlength=count).astype(np.float64)[groups]
 
 
@@ -294,8 +297,8 @@ def _gained(rules: Rules, score: Gain, basis: str, champion: str) -> _Finding:
 def _too_few(rules: Rules, score: Gain, count: int, champion: str) -> _Finding:
     text = (
         f"cannot judge: {score.name} {_figure(score.challenger)} against {_figure(score.champion)} of {champion}, but "
-        f"the samples that both read are of {count} group{'' if count == 1 else 's'}, and it takes {rules.min_groups} "
-        "to tell a gain from luck: add samples of other groups (performers, shots, works)"
+        f"the shared samples are of {count} group{'' if count == 1 else 's'}, and {rules.min_groups} are needed "
+        "to distinguish a gain from chance: add samples of other groups (performers, shots, documents)"
     )
     return _Finding(holds=False, text=text)
 
@@ -312,6 +315,7 @@ def _labels(rules: Rules, objective: Objective, new: pd.DataFrame, old: pd.DataF
 
 def _least_falls(rules: Rules, objective: Objective, new: pd.DataFrame, old: pd.DataFrame) -> dict[str, float]:
     """The lower end of the interval of each label's fall."""
+    # Called only if a fall is over its limit, since it evaluates every label a thousand times.
     parts, tail = list(objective.worst(old)), (1.0 - rules.confidence) / 2.0
     falls = np.full((rules.resamples, len(parts)), np.nan)
     for i, weights in enumerate(_resampled(_drawn_whole(new)[0], rules.resamples, rules.seed)):
@@ -326,7 +330,7 @@ def _groups(rules: Rules, objective: Objective, new: pd.DataFrame, old: pd.DataF
             continue
         sizes = new[column].fillna("").astype(str).value_counts()
         judged = [str(name) for name, size in sizes.items() if name and size >= rules.guards.group_rows]
-        if len(judged) < 2:  # noqa: PLR2004  one alone is the whole set over again
+        if len(judged) < 2:  # noqa: PLR2004  a single one is the whole set
             continue
         of_row = new[column].astype(str)
         falls = {name: _fall(rules, objective, new[of_row == name], old[of_row == name]) for name in judged}
@@ -335,7 +339,7 @@ def _groups(rules: Rules, objective: Objective, new: pd.DataFrame, old: pd.DataF
 
 @dataclass(frozen=True)
 class _Fall:
-    """The figure of a part before and after; `least`: the lower end of the fall's interval, where that was asked."""
+    """The metric of a part before and after; `least`: the lower end of the fall's interval, if computed."""
 
     before: float
     after: float
@@ -350,7 +354,7 @@ class _Fall:
 
 
 def _fall(rules: Rules, objective: Objective, new: pd.DataFrame, old: pd.DataFrame) -> _Fall:
-    """Of one group or source."""
+    """The fall of one group or source."""
     fall = _Fall(objective(old), objective(new))
     if not fall.depth > rules.guards.group_drop:
         return fall
@@ -359,7 +363,7 @@ def _fall(rules: Rules, objective: Objective, new: pd.DataFrame, old: pd.DataFra
 
 
 def _deepest(kind: str, falls: Mapping[str, _Fall], limit: float) -> Iterator[_Finding]:
-    """The deepest fall among the parts; of those that block, if any does."""
+    """The deepest fall among the parts; among those that block, if any does."""
     real = {part: fall for part, fall in falls.items() if math.isfinite(fall.depth)}
     if not real:
         return

@@ -1,7 +1,7 @@
-"""Scores on the test split that are there already: those of `evaluate`, and those of a champion that was met before.
+"""Existing scores on the test split: those of `evaluate`, and those of a champion that was scored before.
 
-Scores hold for one bundle, one split and one state of the code that scores. Where any of them is another, or what was
-kept does not give its own figure any more, the bundle is scored again.
+Scores are valid for one bundle, one split and one state of the scoring code. If any of them differs, or stored rows no
+longer give the stored metric, the bundle is scored again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SPLIT = "test"
 ROWS, FIGURES = "rows.parquet", "metrics.json"
-CODE = ("models", "rushes", "curation")  # packages that a score can depend on
+CODE = ("models", "rushes", "curation")  # packages that a score depends on
 
 
 def split_hash(clean: Path) -> str:
@@ -46,8 +46,8 @@ def of_challenger(evidence: Evidence) -> Scores | None:
 
 
 def of_champion(family: Family, bundle: Bundle, clean: Path, state: Path, read: Read) -> Scores:
-    """The scores of a bundle, kept in the state folder for as long as bundle, split and code are the same."""
-    from curation.store.sample_set import SampleSet  # noqa: PLC0415  # not needed where the scores are kept
+    """The scores of a bundle, cached in the state folder by bundle, split and code."""
+    from curation.store.sample_set import SampleSet  # noqa: PLC0415  # not needed if the scores are cached
 
     key = hashlib.sha256(json.dumps([bundle.digest, split_hash(clean), _code()]).encode()).hexdigest()
     folder = state / "champions" / family.name / "scores" / key
@@ -69,13 +69,13 @@ def _keep(scores: Scores, folder: Path) -> None:
 
 
 def _scores(family: Family, rows: Path, metrics: Any) -> Scores | None:  # noqa: ANN401  any JSON
-    """Scores from files, if they are whole: the rows give the objective that was written down."""
+    """Scores from files, if they are consistent: the rows give the recorded objective."""
     if not rows.is_file() or not isinstance(metrics, dict):
         return None
     try:
         found = pd.read_parquet(rows)
         same = math.isclose(family.objective(found), float(metrics[family.objective.name]), rel_tol=1e-9)
-    except (OSError, ValueError, KeyError, TypeError):  # cut short, altered, or of another version
+    except (OSError, ValueError, KeyError, TypeError):  # truncated, altered, or of another version
         return None
     return Scores(found, metrics) if same else None
 
@@ -89,7 +89,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _code() -> str:
-    """A hash of the code that scores, and of what it runs on."""
+    """Hash of the scoring code, and of the versions of its libraries."""
     digest = hashlib.sha256(json.dumps([cv2.__version__, np.__version__, onnxruntime.__version__]).encode())
     root = Path(__file__).parents[2]
     for path in sorted(path for name in CODE for path in (root / name).rglob("*.py")):

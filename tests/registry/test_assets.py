@@ -36,5 +36,5 @@ def test_it_brings_the_bytes(reader):
 
 def test_another_file_is_refused(reader):
     """A figure made with other weights would be compared with those of the right ones."""
-    with pytest.raises(PackageError, match="as its family says"):
+    with pytest.raises(PackageError, match="as specified"):
         reader(replace(ASSET, sha256="0" * 64))

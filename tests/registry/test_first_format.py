@@ -27,10 +27,10 @@ BUNDLES = sorted(FIRST.glob("v*/bundle"))
 @pytest.fixture
 def first(registry):
     """The server as those runs left it; version 3 is the champion."""
-    client, told = runs.client(), json.loads((FIRST / "registry.json").read_text())
-    client.create_registered_model("dots", told["model"]["tags"])
+    client, output = runs.client(), json.loads((FIRST / "registry.json").read_text())
+    client.create_registered_model("dots", output["model"]["tags"])
     experiment = client.create_experiment("dots")
-    for number, version in enumerate(told["versions"], 1):
+    for number, version in enumerate(output["versions"], 1):
         run = client.create_run(experiment, version["run"]["tags"], f"dots {number}")
         registry.runs[run.info.run_id].data = SimpleNamespace(
             **{key: dict(version["run"][key]) for key in ("tags", "params", "metrics")}
@@ -39,7 +39,7 @@ def first(registry):
         source = f"{run.info.artifact_uri}/{version['source']}"
         client.create_model_version("dots", source, run.info.run_id, version["tags"])
         shutil.copytree(FIRST / f"v{number}" / "bundle", registry.folder / run.info.run_id / version["source"])
-    for alias, number in told["model"]["aliases"].items():
+    for alias, number in output["model"]["aliases"].items():
         client.set_registered_model_alias("dots", alias, number)
     return client
 
@@ -50,8 +50,8 @@ def test_bundle_is_read_and_checked(folder):
     bundle = read_bundle(folder)
     check_files(bundle)
 
-    told = json.loads((FIRST / "registry.json").read_text())["versions"]
-    assert bundle.digest == told[int(folder.parent.name[1:]) - 1]["tags"]["rushes.digest"]
+    output = json.loads((FIRST / "registry.json").read_text())["versions"]
+    assert bundle.digest == output[int(folder.parent.name[1:]) - 1]["tags"]["rushes.digest"]
     assert bundle.certificate.metrics["compressed"] == {"accuracy": 0.9}
 
 

@@ -31,7 +31,7 @@ def _signer_at(path):
 
 
 def test_a_pair_belongs_together(tmp_path):
-    """What the private key signs, the public one verifies, and no other bytes; only its owner reads the private one."""
+    """The public key verifies what the private key signs, and no other bytes; only its owner reads the latter."""
     public, name = new_pair(tmp_path / "keys/studio.pem", tmp_path / "checkout")
     made = _signer_at(tmp_path / "keys/studio.pem")
     ((known, (content, file)),) = load_trust([public]).keys.items()
@@ -60,7 +60,7 @@ def test_no_key_is_written_over(tmp_path):
     before = (tmp_path / "studio.pem").read_bytes()
 
     for taken in ("studio.pem", "studio.key", "studio.pub"):
-        with pytest.raises(KeyFileError, match="is there already"):
+        with pytest.raises(KeyFileError, match="exists already"):
             new_pair(tmp_path / taken, tmp_path / "checkout")
     assert (tmp_path / "studio.pem").read_bytes() == before
 
@@ -72,14 +72,14 @@ def test_a_key_never_gets_into_git(tmp_path):
     git(root, "init", "--quiet")
     (root / ".gitignore").write_text("/keys/\n")
 
-    with pytest.raises(KeyFileError, match="git would take it in") as caught:
+    with pytest.raises(KeyFileError, match="git would record it") as caught:
         new_pair(root / "studio.pem", root)
     assert caught.value.remedy.endswith("keys new keys/studio.pem")
     assert not (root / "studio.pem").exists()
     assert new_pair(root / "keys/studio.pem", root)[0].is_file()
 
 
-def test_a_setting_that_is_no_key_is_told(tmp_path):
+def test_an_invalid_key_in_the_settings_is_reported(tmp_path):
     """A file that is missing, no key, of another kind, or locked by a passphrase; without a setting none is asked."""
     (tmp_path / "text.pem").write_text("no key")
     other = generate_private_key(SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -94,7 +94,7 @@ def test_a_setting_that_is_no_key_is_told(tmp_path):
 
 
 def test_the_command_makes_a_pair(tmp_path, monkeypatch):
-    """Where it was asked to, seen from the folder in which it was typed."""
+    """At the given path, relative to the folder in which it was typed."""
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, ["keys", "new", "keys/set.pem"])
 

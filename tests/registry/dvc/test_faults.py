@@ -55,7 +55,7 @@ def lock_held(root):
 
 
 def test_lock_of_another_command(ran, tmp_path):
-    """Every way to DVC says that it is another command's, whose, and that it is worth another try."""
+    """Every access to DVC reports that the fault is another command's, whose, and that it is worth a retry."""
     with lock_held(ran) as other:
         with pytest.raises(PipelineError) as asked:
             pipeline.status(ran, TRAIN)
@@ -64,8 +64,8 @@ def test_lock_of_another_command(ran, tmp_path):
         status = pipeline.reproduce(ran, TRAIN, os.environ, tmp_path / "log")
         ended = stage_error(ran, TRAIN, status, tmp_path / "log")
 
-    told = [str(asked.value), str(versioned.value), str(ended)]
-    assert told == [f"another DVC command is at work in this checkout: process {other.pid}, {spelt(other)}"] * 3
+    output = [str(asked.value), str(versioned.value), str(ended)]
+    assert output == [f"another DVC command is running in this checkout: process {other.pid}, {spelt(other)}"] * 3
     assert (asked.value.transient, versioned.value.transient, ended.transient) == (True, True, True)
     assert f"kill {other.pid}" in ended.fault.remedy
 
@@ -93,19 +93,19 @@ def test_stage_that_another_command_writes(ran, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("said", "kind", "message"),
+    ("text", "kind", "message"),
     [
         ("ERROR: [Errno 28] No space left on device", "user", "the disk is full"),
         ("OSError: [Errno 30] Read-only file system: '/x/dvc.lock'", "user", "the disk is mounted read-only: /x"),
         ("failed to run: python -m steps train x, exited with -9", "user", "killed (SIGKILL)"),
-        ("missing data 'source': datasets/faces", "user", "datasets/faces is not there"),
+        ("missing data 'source': datasets/faces", "user", "datasets/faces does not exist"),
         ("'./dvc.lock' is invalid (possible merge conflicts).", "user", "dvc.lock cannot be read"),
         ("ERROR: something else, exited with -11", None, None),
     ],
 )
-def test_words(tmp_path, said, kind, message):
-    """What is known is named; what is not stays a bug for whoever calls."""
-    fault = classify(tmp_path, said)
+def test_words(tmp_path, text, kind, message):
+    """Known faults are named; others stay bugs for the caller."""
+    fault = classify(tmp_path, text)
 
     assert (fault and fault.kind) == kind
     assert fault is None or message in fault.message
@@ -120,7 +120,7 @@ def rwlock(root, pid, age_s=0.0):
 
 @pytest.mark.parametrize("how", ["number used again", "zombie", "half written"])
 def test_table_of_a_killed_command(ran, how):
-    """What a killed DVC has left in its table keeps no other from its work."""
+    """Entries that a killed DVC has left in its table do not block others."""
     with subprocess.Popen([sys.executable, "-c", "input()" if how == "number used again" else ""], stdin=-1) as other:
         if how == "zombie":
             os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)

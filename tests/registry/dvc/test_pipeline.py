@@ -50,7 +50,7 @@ def test_stages_of_a_family(ran):
 
 
 def test_nothing_changed(ran):
-    """Where nothing changed, every stage says so in words."""
+    """If nothing changed, every stage reports that."""
     changes = pipeline.statuses(ran, NODES)
 
     assert {change.text for change in changes.values()} == {"skipped: same data, params and code"}
@@ -58,7 +58,7 @@ def test_nothing_changed(ran):
 
 
 def test_which_of_the_three(ran):
-    """Data, params and code are told apart, each with what it was."""
+    """Data, params and code are distinguished, each with its changes."""
     (ran / "datasets/faces/studio/more.tar").write_text("more")
     (ran / "params.yaml").write_text((ran / "params.yaml").read_text().replace("epochs: 3", "epochs: 4"))
     (ran / "steps/evaluate.py").write_text("# other\n")
@@ -77,20 +77,20 @@ def test_which_of_the_three(ran):
 
 
 def test_outs_that_are_gone(ran):
-    """A stage whose out was taken away says so; who reads it calls that changed data."""
+    """A stage whose out was removed reports that; its readers report changed data."""
     shutil.rmtree(ran / "build/expression/train")
     found = pipeline.statuses(ran, NODES)
 
     assert (found["train@expression"].missing, found["train@expression"].text) == (
         True,
-        "build/expression/train is not here",
+        "build/expression/train is missing",
     )
     assert found["evaluate@expression"].data
     assert not found["clean@faces"].any
 
 
 def test_outs_come_back_from_the_cache(ran, tmp_path):
-    """What has run before with the same data, params and code is fetched, not run, and the log says so."""
+    """A stage that ran before with the same data, params and code is fetched, not run, and the log has that."""
     shutil.rmtree(ran / "build/expression/train")
     (tmp_path / "other.log").write_text("ran train expression\n")
     code = pipeline.reproduce(ran, TRAIN, os.environ, tmp_path / "train.log")
@@ -142,9 +142,9 @@ def test_reproduce_knows_its_python(ran, tmp_path):
     """With no `python` on the PATH the stage runs by our interpreter, in the tree that it stands in."""
     (ran / "steps/train.py").write_text("import sys, steps; print('by', sys.executable, steps.__path__[0])\n")
     pipeline.reproduce(ran, TRAIN, {"PATH": "/usr/bin:/bin", "HOME": os.environ["HOME"]}, tmp_path / "train.log")
-    said = next(line for line in (tmp_path / "train.log").read_text().splitlines() if line.startswith("by "))
+    output = next(line for line in (tmp_path / "train.log").read_text().splitlines() if line.startswith("by "))
 
-    assert said == f"by {sys.executable} {ran / 'steps'}"
+    assert output == f"by {sys.executable} {ran / 'steps'}"
 
 
 @pytest.mark.slow
@@ -200,7 +200,7 @@ def test_terminal_sees_bars_and_the_log_their_end(tmp_path):
 
 
 def test_inherits_the_lock(tmp_path):
-    """What stands in pass_fds is open in the child."""
+    """Descriptors in pass_fds are open in the child."""
     ours, theirs = os.pipe()
     with (tmp_path / "log").open("wb") as log:
         words = [sys.executable, "-c", f"import os; os.write({theirs}, b'here')"]

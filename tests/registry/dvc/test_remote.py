@@ -1,4 +1,4 @@
-"""A remote that lost or damaged what it was given: refused by name, and mended where the data still are."""
+"""A remote that lost or damaged its content: refused by name, and repaired where the data still are."""
 
 import os
 import shutil
@@ -60,7 +60,7 @@ def to(folder):
 
 
 def kept(base, name=""):
-    """Where the remote keeps a file of datasets/, or the list of all."""
+    """Path in the remote of a file of datasets/, or of the list of all."""
     cache, md5 = read_config(base / "here").cache, read_version(base / "here").md5
     oid = listing_of(cache, md5)[name.removeprefix("datasets/")] if name else md5
     return object_path(base / "remote" / "files" / "md5", oid)
@@ -81,7 +81,7 @@ def alter(path):
 
 
 def is_whole(base):
-    """Whether every object of the remote is what its name says."""
+    """True if every object of the remote matches its name."""
     paths = [path for path in (base / "remote" / "files" / "md5").rglob("*") if path.is_file()]
     return len(paths) == 4 and all(
         md5_of(path) == (path.parent.name + path.name).removesuffix(".dir") for path in paths
@@ -97,7 +97,7 @@ FAULTS = {"lost": lambda path: path.unlink(), "cut off": cut, "altered": alter}
 
 
 @pytest.mark.parametrize(("name", "fault"), [(SHARD, "lost"), (SHARD, "altered"), ("", "cut off")])
-def test_damage_is_named_and_mended(base, settings, name, fault):
+def test_damage_is_named_and_repaired(base, settings, name, fault):
     """The other machine names the file, the remote and a command; run where the data are, it helps."""
     FAULTS[fault](kept(base, name))
     with pytest.raises(VersionError) as refused:
@@ -113,14 +113,14 @@ def test_damage_is_named_and_mended(base, settings, name, fault):
 
 @pytest.mark.parametrize(("name", "fault"), [(SHARD, "lost"), (SHARD, "cut off"), ("", "cut off")])
 def test_next_push_sends_it_again(base, settings, name, fault):
-    """The same version again is pushed only when the remote has all of it; what it had lost is told."""
-    told = []
+    """The same version again is pushed only when the remote has all of it; lost files are reported."""
+    output = []
     FAULTS[fault](kept(base, name))
-    versions.commit(base / "here", settings, starter=False, log=told.append)
-    versions.commit(base / "here", settings, starter=False, log=told.append)
+    versions.commit(base / "here", settings, starter=False, log=output.append)
+    versions.commit(base / "here", settings, starter=False, log=output.append)
 
     assert is_whole(base)
-    assert [name in words for words in told] == [True]
+    assert [name in words for words in output] == [True]
 
 
 def test_killed_push(base, settings):
@@ -144,7 +144,7 @@ def test_killed_push(base, settings):
 
 
 def test_damaged_cache_is_not_sent(base, settings):
-    """What is damaged here does not replace what is right there; from datasets/ the right content is sent."""
+    """Damaged local content does not replace correct content; from datasets/ the right content is sent."""
     md5 = read_version(base / "here").md5
     cache = read_config(base / "here").cache
     cut(object_path(cache, listing_of(cache, md5)["faces/studio/shard-000000.tar"]))

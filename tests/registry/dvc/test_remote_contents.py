@@ -41,8 +41,8 @@ def remote(monkeypatch):
             held.update({oid: Path(path).read_bytes() for oid, path in objects.items()})
             return {}
         answers = {"sizes": (len, -1), "digests": (md5_of, "")}
-        tell, nothing = answers[act]
-        return {oid: tell(held[oid]) if oid in held else nothing for oid in objects}
+        answer, nothing = answers[act]
+        return {oid: answer(held[oid]) if oid in held else nothing for oid in objects}
 
     monkeypatch.setattr(remote_contents, "_ask", ask)
     return held
@@ -67,7 +67,7 @@ def test_object_that_is_lost_is_sent_again(root, remote, oid):
 
 
 def test_altered_content_needs_reading(root, remote):
-    """The size alone does not tell it; reading all does."""
+    """The size alone does not reveal it; reading everything does."""
     remote[FILE] = b"Pictures"
 
     assert complete(root, VERSION) == []
@@ -76,7 +76,7 @@ def test_altered_content_needs_reading(root, remote):
 
 
 def test_damaged_cache_is_not_sent(root, remote):
-    """What is right in the remote stays."""
+    """Correct objects in the remote stay."""
     object_path(root / "cache", FILE).write_bytes(b"rot")
     with pytest.raises(VersionError, match="so it is not pushed"):
         complete(root, VERSION)
@@ -85,7 +85,7 @@ def test_damaged_cache_is_not_sent(root, remote):
 
 
 def test_remote_that_keeps_nothing(root, remote, monkeypatch):
-    """What was sent is looked at again."""
+    """Sent objects are checked again."""
     del remote[FILE]
     ask = remote_contents._ask
     monkeypatch.setattr(remote_contents, "_ask", lambda *words: {} if words[1] == "send" else ask(*words))
@@ -96,7 +96,7 @@ def test_remote_that_keeps_nothing(root, remote, monkeypatch):
 @pytest.mark.parametrize("digits", ["123abc", "*", "", VERSION[:5], "../../etc"])
 def test_digits_that_name_no_version(root, digits):
     """They are refused; those of a version find it."""
-    with pytest.raises(VersionError, match=r"holds 0 versions of datasets/"):
+    with pytest.raises(VersionError, match=r"has 0 versions of datasets/"):
         find_version(root, digits)
 
     assert find_version(root, VERSION[:6]) == find_version(root, VERSION) == VERSION

@@ -31,7 +31,7 @@ def test_same_content_same_key(tree, tmp_path_factory):
 
 
 def test_from_inside_the_tree_it_is_the_same_key(tree, monkeypatch):
-    """A step runs in the root and says `Path()`."""
+    """A step runs in the root and uses `Path()`."""
     before = stage_key(tree, "train", "expression")
     monkeypatch.chdir(tree)
 
@@ -91,7 +91,7 @@ def test_missing_dep(tree):
 
 @pytest.mark.parametrize(("stage", "item"), [("trian", "expression"), ("train", "expresion")])
 def test_unknown(tree, stage, item):
-    """A slip in the stage or the item is told what there is."""
+    """For a mistyped stage or item the existing ones are listed."""
     with pytest.raises(KeyError, match="it has"):
         stage_key(tree, stage, item)
 

@@ -58,7 +58,7 @@ def kept(root, stage, name):
     return object_path(cache, listing_of(cache, out["md5"])[name])
 
 
-def mend(error, root):
+def repair(error, root):
     """Runs the remedy as far as `make nightly`."""
     remedy, _, rest = error.value.remedy.rpartition(" && ")
     assert rest == "make nightly"
@@ -66,13 +66,13 @@ def mend(error, root):
 
 
 def test_flipped_bit_in_the_cache(ran, tmp_path):
-    """It is restored, found, named; after the remedy the stage runs anew, and what is after it gets the right file."""
+    """It is restored, found, named; after the remedy the stage runs again, and later stages get the right file."""
     right = (ran / OUT).read_bytes()
     shutil.rmtree(ran / "build/expression/train")
     flip(kept(ran, TRAIN.name, "result"))
     with pytest.raises(DamagedError, match=OUT) as damaged:
         pipeline.reproduce(ran, TRAIN, os.environ, tmp_path / "log")
-    mend(damaged, ran)
+    repair(damaged, ran)
 
     assert pipeline.reproduce(ran, TRAIN, os.environ, tmp_path / "log") == 0
     assert not pipeline.is_from_cache(tmp_path / "log")
@@ -142,13 +142,13 @@ def test_data_that_dvc_believes(ran, tmp_path):
         pipeline.reproduce(ran, CLEAN, os.environ, tmp_path / "log")
 
     shard = (ran / "datasets/faces/studio/shard-000000.tar").read_bytes()
-    mend(damaged, ran)
+    repair(damaged, ran)
     assert (ran / ".state/damaged/shard-000000.tar").read_bytes() == shard
     assert not object_path(ran / ".dvc/cache/files/md5", listing["faces/studio/shard-000000.tar"]).exists()
 
 
 def test_every_file_is_read_once(ran, monkeypatch):
-    """What looks as it did is not read again; what is written anew is."""
+    """A file that looks unchanged is not read again; a rewritten one is."""
     lock, read = pipeline._read(ran / "dvc.lock")["stages"], []
     real = verify.md5_of
     monkeypatch.setattr(verify, "md5_of", lambda path: read.append(path.name) or real(path))

@@ -53,12 +53,12 @@ def lose(root, *folders):
 
 
 def mark_starter(root):
-    """Says of the version that it is the starter's."""
+    """Marks the version as the starter's."""
     with (root / "datasets.dvc").open("a") as file:
         file.write("meta:\n  starter: true\n")
 
 
-def test_fresh_machine_wants_the_starter(repo):
+def test_fresh_machine_needs_the_starter(repo):
     """No version, no data, no remote: the starter may be fetched; a half-fetched one is fetched again."""
     bare = versions.state(repo, ALONE)
     lay_source(repo, "faces/starter", starter=True)
@@ -69,7 +69,7 @@ def test_fresh_machine_wants_the_starter(repo):
     assert (bare.md5, bare.problem) == ("", "")
 
 
-def test_remote_without_version_is_no_place_for_a_starter(repo, remote):
+def test_remote_without_version_gets_no_starter(repo, remote):
     """A team that lost datasets.dvc must not wake up to rendered faces."""
     state = versions.state(repo, remote)
 
@@ -79,7 +79,7 @@ def test_remote_without_version_is_no_place_for_a_starter(repo, remote):
 
 
 def test_real_data_without_version_is_data(repo):
-    """What was ingested and not versioned yet is taken as it is."""
+    """Ingested data without a version are accepted as they are."""
     lay_source(repo, "faces/starter", starter=True)
     lay_source(repo, "faces/studio", starter=False)
     state = versions.state(repo, ALONE)
@@ -118,7 +118,7 @@ def test_missing_data_stops_the_run(versioned):
 
 
 def test_missing_data_comes_back_from_the_cache(versioned):
-    """What the cache holds is no problem; what was edited or added meanwhile stays."""
+    """Files in the cache are not a problem; later edits and additions stay."""
     lose(versioned, "datasets/scenes")
     (versioned / SHARD).write_text("edited")
     (versioned / "datasets" / "faces" / "new.csv").write_text("added")
@@ -132,7 +132,7 @@ def test_missing_data_comes_back_from_the_cache(versioned):
 
 
 def test_damaged_cache_is_not_laid_out(versioned):
-    """An object of the cache that is not what its name says is found before it becomes data."""
+    """A cache object that does not match its name is found before it becomes data."""
     listing = dataset.listing_of(versioned / ".dvc/cache/files/md5", versions.state(versioned, ALONE).md5)
     kept = dataset.object_path(versioned / ".dvc/cache/files/md5", listing["faces/studio/shard-000000.tar"])
     kept.chmod(0o644)
@@ -155,7 +155,7 @@ def test_unfinished_merge(versioned):
 
 
 def test_commit_marks_the_starter(repo):
-    """The version says that it is the starter's, and git sees a new datasets.dvc and nothing else."""
+    """The version is marked as the starter's, and git sees a new datasets.dvc and nothing else."""
     lay_source(repo, "faces/starter", starter=True)
     md5 = versions.commit(repo, ALONE, starter=True)
     state = versions.state(repo, ALONE)
@@ -191,7 +191,7 @@ def test_commit_of_real_data_takes_the_mark_away(versioned):
 def test_commit_of_nothing(repo):
     """An empty datasets/ is not a version."""
     (repo / "datasets" / "faces").mkdir(parents=True)
-    with pytest.raises(VersionError, match="holds no file"):
+    with pytest.raises(VersionError, match="has no files"):
         versions.commit(repo, ALONE, starter=False)
 
     assert not (repo / "datasets.dvc").exists()
@@ -223,7 +223,7 @@ def test_edit_of_a_copy(versioned):
 
 @pytest.mark.slow
 def test_remote_feeds_another_machine(versioned, remote, tmp_path):
-    """What one checkout pushes another pulls; the tracked config stays as it is, and git sees nothing."""
+    """A version pushed by one checkout is pulled by another; the tracked config is unchanged, and git sees nothing."""
     versions.commit(versioned, remote, starter=False)
     other = tmp_path / "other"
     git(tmp_path, "clone", "--quiet", str(versioned), str(other))
@@ -293,7 +293,7 @@ def test_remote_taken_out_of_the_settings(versioned, remote):
 
 
 def test_no_repository(versioned):
-    """Without .git there is no version, and it says why."""
+    """Without .git there is no version, and the error has the reason."""
     lose(versioned, ".git")
     state = versions.state(versioned, ALONE)
 
@@ -301,8 +301,8 @@ def test_no_repository(versioned):
     assert state.remedy == "git init"
 
 
-def test_killed_copy_is_no_data(versioned):
-    """What a killed pull leaves half copied goes into no version."""
+def test_killed_copy_is_not_data(versioned):
+    """A file that a killed pull has left incomplete is part of no version."""
     before = versions.state(versioned, ALONE).md5
     (versioned / "datasets" / "faces" / ".shard-000001.tar.tmp").write_text("half")
 

@@ -33,7 +33,7 @@ def versioned(home, tmp_path):  # noqa: ARG001 - for its effect
 
 
 def untouched(root):
-    """What a record must leave as it is: HEAD, branches, index, status."""
+    """The state that a record must not change: HEAD, branches, index, status."""
     index = (root / ".git" / "index").read_bytes()
     return (root / ".git" / "HEAD").read_text(), git(root, "branch", "--verbose"), index, git(root, "status", "--short")
 
@@ -52,16 +52,16 @@ def changed(root):
 
 def test_is_completed_by_what_the_stages_made(repo):
     """dvc.lock of after the run joins the tree of before it; what was edited meanwhile does not."""
-    kept = record(repo, "night")
+    kept = record(repo, "run")
     (repo / "dvc.lock").write_text("made\n")
     (repo / "params.yaml").write_text("edited while it ran\n")
     before = untouched(repo)
 
-    whole = completed(repo, kept, "night")
+    whole = completed(repo, kept, "run")
 
     assert git(repo, "show", f"{whole.commit}:dvc.lock") == "made\n"
     assert git(repo, "show", f"{whole.commit}:params.yaml") == git(repo, "show", f"{kept.commit}:params.yaml")
-    assert completed(repo, whole, "night") == whole
+    assert completed(repo, whole, "run") == whole
     assert untouched(repo) == before
 
 
@@ -69,7 +69,7 @@ def test_holds_the_exact_tree(repo):
     """The record has the files as they lie; branch, index and work tree stay as they are."""
     changed(repo)
     before = untouched(repo)
-    kept = record(repo, "night")
+    kept = record(repo, "run")
 
     names = git(repo, "ls-tree", "-r", "-z", "--name-only", kept.commit).split("\0")
     assert untouched(repo) == before
@@ -84,43 +84,43 @@ def test_needs_no_identity(repo, monkeypatch):
     """With no name configured, and no home at all, the record is the software's own."""
     monkeypatch.delenv("HOME")
     (repo / "params.yaml").write_text("edited\n")
-    kept = record(repo, "night")
+    kept = record(repo, "run")
 
     assert git(repo, "show", "--no-patch", "--format=%an|%ce|%P|%s", kept.commit).strip() == (
-        f"Rushes|rushes@localhost|{git(repo, 'rev-parse', 'HEAD').strip()}|night"
+        f"Rushes|rushes@localhost|{git(repo, 'rev-parse', 'HEAD').strip()}|run"
     )
 
 
 def test_same_tree_same_commit(repo):
     """A run in which nothing changed records nothing new; a clean tree is HEAD itself."""
-    clean = record(repo, "night")
+    clean = record(repo, "run")
     (repo / "new.py").write_text("1\n")
-    first, second = record(repo, "night"), record(repo, "night")
+    first, second = record(repo, "run"), record(repo, "run")
     (repo / "new.py").write_text("2\n")
 
     assert (clean.commit, clean.dirty) == (git(repo, "rev-parse", "HEAD").strip(), False)
-    assert first == second != record(repo, "night")
+    assert first == second != record(repo, "run")
 
 
-def test_own_outcome_is_no_change(repo):
+def test_own_outcome_is_not_a_change(repo):
     """A run writes dvc.lock: tracked or not, it is a part of the record and no uncommitted change; others are named."""
     (repo / "dvc.lock").write_text("schema: '2.0'\n")
-    untracked = record(repo, "night")
+    untracked = record(repo, "run")
     git(repo, "add", "dvc.lock")
     git(repo, "commit", "--quiet", "--message", "lock")
     (repo / "dvc.lock").write_text("schema: '2.1'\n")
-    tracked = record(repo, "night")
+    tracked = record(repo, "run")
     (repo / "params.yaml").write_text("edited\n")
 
     assert (untracked.dirty, tracked.dirty) == (False, False)
     assert git(repo, "show", f"{tracked.commit}:dvc.lock") == "schema: '2.1'\n"
-    assert record(repo, "night").changed == ("params.yaml",)
+    assert record(repo, "run").changed == ("params.yaml",)
 
 
 def test_before_the_first_commit(repo):
     """A repository without a commit gets a record without a parent."""
     git(repo, "update-ref", "-d", "HEAD")
-    kept = record(repo, "night")
+    kept = record(repo, "run")
 
     assert kept.dirty
     assert git(repo, "rev-list", kept.commit).split() == [kept.commit]
@@ -128,10 +128,10 @@ def test_before_the_first_commit(repo):
 
 
 def test_detached(repo):
-    """Where no branch is checked out, none is named."""
+    """If no branch is checked out, the record has none."""
     git(repo, "checkout", "--quiet", "--detach")
 
-    assert record(repo, "night").branch == ""
+    assert record(repo, "run").branch == ""
 
 
 def test_repository_of_another_user(repo, monkeypatch):
@@ -141,38 +141,38 @@ def test_repository_of_another_user(repo, monkeypatch):
     with pytest.raises(subprocess.CalledProcessError):
         git(repo, "status")
 
-    assert record(repo, "night").dirty
+    assert record(repo, "run").dirty
 
 
 def test_no_repository(tmp_path):
-    """A downloaded archive is told what it lacks."""
+    """For a downloaded archive the error states what is missing."""
     with pytest.raises(RecordError, match="not a git repository") as refused:
-        record(tmp_path, "night")
+        record(tmp_path, "run")
 
     assert refused.value.remedy == f"git -C {tmp_path} init"
 
 
 def test_no_git(repo, monkeypatch):
-    """A machine without git is told so."""
+    """A machine without git gets an error."""
     monkeypatch.setenv("PATH", "")
     with pytest.raises(RecordError, match="git is not installed"):
-        record(repo, "night")
+        record(repo, "run")
 
 
 def test_outlives_garbage_collection(repo):
     """A ref keeps the record."""
     (repo / "new.py").write_text("1\n")
-    kept = record(repo, "night")
+    kept = record(repo, "run")
     git(repo, "gc", "--quiet", "--prune=now")
 
     assert git(repo, "cat-file", "-t", kept.commit).strip() == "commit"
 
 
-def test_sees_what_git_was_told_not_to(repo):
+def test_sees_files_that_git_ignores_by_flag(repo):
     """A file marked as unchanged that has changed goes into the record, and stays marked."""
     git(repo, "update-index", "--assume-unchanged", "params.yaml")
     (repo / "params.yaml").write_text("edited\n")
-    kept = record(repo, "night")
+    kept = record(repo, "run")
 
     assert git(repo, "show", f"{kept.commit}:params.yaml") == "edited\n"
     assert "h params.yaml" in git(repo, "ls-files", "-v")
@@ -183,20 +183,20 @@ def test_large_file_is_refused(repo, monkeypatch):
     monkeypatch.setattr(module, "LARGEST_BYTES", 1000)
     (repo / "a film.mov").write_bytes(bytes(2000))
     with pytest.raises(RecordError, match=r"a film\.mov") as refused:
-        record(repo, "night")
+        record(repo, "run")
     subprocess.run(refused.value.remedy, shell=True, cwd=repo, check=True)  # noqa: S602 - what a person would paste
 
-    assert record(repo, "night").commit
+    assert record(repo, "run").commit
 
 
 def test_tag(repo):
     """A tag is set once; on another commit it is refused, or moved where that is asked for."""
-    first = record(repo, "night").commit
+    first = record(repo, "run").commit
     (repo / "new.py").write_text("1\n")
-    second = record(repo, "night").commit
+    second = record(repo, "run").commit
     tag(repo, "expression/v1", first)
     tag(repo, "expression/v1", first)
-    with pytest.raises(RecordError, match="is there already") as refused:
+    with pytest.raises(RecordError, match="exists already") as refused:
         tag(repo, "expression/v1", second)
     tag(repo, "expression/v1", second, move=True)
 
@@ -205,15 +205,15 @@ def test_tag(repo):
 
 
 def test_tag_with_a_bad_name(repo):
-    """What git would not accept as a name is refused."""
+    """Names that git would not accept are refused."""
     with pytest.raises(RecordError, match="check-ref-format"):
-        tag(repo, "expression..v1", record(repo, "night").commit)
+        tag(repo, "expression..v1", record(repo, "run").commit)
 
 
 def test_worktree(versioned):
     """A worktree holds the record and shares the cache; the checkout does not change, and nothing stays behind."""
     (versioned / "params.yaml").write_text("edited\n")
-    kept = record(versioned, "night")
+    kept = record(versioned, "run")
     (versioned / "params.yaml").write_text("edited again\n")
     before = untouched(versioned)
     with worktree(versioned, kept.commit, versioned / ".state" / "tree") as tree:
@@ -231,19 +231,19 @@ def test_worktree(versioned):
 
 def test_laid_out_tree_stays_with_its_data(versioned, tmp_path):
     """The commit that a tag names, beside the checkout; taken away and laid out again, also where a hand removed it."""
-    tag(versioned, "expression/v1", record(versioned, "night").commit)
+    tag(versioned, "expression/v1", record(versioned, "run").commit)
     commit, path = tagged(versioned, "expression/v1"), tmp_path / "v1"
     tree = lay_out(versioned, commit, path)
 
     assert dvc(tree, "checkout", "datasets.dvc").returncode == 0
     assert (tree / "datasets/faces/studio/shard-000000.tar").is_file()
-    with pytest.raises(RecordError, match="in the way"):
+    with pytest.raises(RecordError, match="is occupied"):
         lay_out(versioned, commit, path)
     shutil.rmtree(path)
     assert lay_out(versioned, commit, path) == path
 
 
-def test_unknown_tag_is_told_with_those_that_there_are(repo):
+def test_unknown_tag_is_reported_with_the_existing_ones(repo):
     """Exit status 3, the newest first; another family's are none of ours."""
     head = git(repo, "rev-parse", "HEAD").strip()
     for name in ("expression/v9", "expression/v10", "scene/v1"):
@@ -261,7 +261,7 @@ def quick(monkeypatch):
 
 
 def test_worktree_shares_a_remote_beside_the_checkout(versioned, tmp_path):
-    """What .dvc/config gives relative to the checkout means the same folder in the worktree; the checkout stays."""
+    """A path in .dvc/config relative to the checkout means the same folder in the worktree; the checkout stays."""
     (tmp_path / "team").mkdir()
     assert dvc(versioned, "remote", "add", "--default", "team", "../team").returncode == 0
     git(versioned, "commit", "--quiet", "--all", "--message", "a remote")
@@ -285,7 +285,7 @@ def test_worktree_goes_when_the_run_fails(repo):
 
 @pytest.mark.usefixtures("quick")
 def test_worktree_of_a_killed_run_goes(repo):
-    """What a killed run has left is removed by the next one, though it lies elsewhere; that of a live run stays."""
+    """The worktree of a killed run is removed by the next one, wherever it is; that of a live run stays."""
     code = (
         "import sys; from pathlib import Path; import registry.git.snapshot as r; r._share_cache = lambda *_: None\n"
         "with r.worktree(Path(sys.argv[1]), 'HEAD', Path(sys.argv[2])): print('in', flush=True); sys.stdin.read()"
@@ -331,7 +331,7 @@ def test_worktree_takes_nothing_away(repo):
     path = repo / ".state" / "notes"
     path.mkdir(parents=True)
     (path / "note").write_text("mine")
-    with pytest.raises(RecordError, match="in the way"), worktree(repo, "HEAD", path):
+    with pytest.raises(RecordError, match="is occupied"), worktree(repo, "HEAD", path):
         pass
 
     assert (path / "note").read_text() == "mine"
@@ -339,7 +339,7 @@ def test_worktree_takes_nothing_away(repo):
 
 @pytest.mark.usefixtures("quick")
 def test_worktree_runs_no_hook(repo):
-    """A hook of the checkout has no say."""
+    """A hook of the checkout has no effect."""
     hook = repo / ".git" / "hooks" / "post-checkout"
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\ntouch hooked\nexit 1\n")

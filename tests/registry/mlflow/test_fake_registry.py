@@ -10,7 +10,7 @@ from tests.support.fake_registry import FakeClient, FakeRegistry
 
 
 def observed(client, name):
-    """What a script of every call that the registry makes sees."""
+    """Recorder of every call that the registry makes."""
     seen = []
 
     def see(what, act):

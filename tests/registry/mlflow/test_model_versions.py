@@ -17,7 +17,7 @@ def registered(tmp_path):
 
 @pytest.fixture
 def downloads(registered, monkeypatch):
-    """What was fetched from that server, by number of version."""
+    """Files fetched from that server, by number of version."""
     fetched = []
 
     def download(_, version, draft):
@@ -29,7 +29,7 @@ def downloads(registered, monkeypatch):
 
 
 def version(digest, number=7):
-    """A version whose tag says so."""
+    """A version with that tag."""
     return Version("expression", number, "run", "mlflow-artifacts:/1/run/artifacts/bundle", {DIGEST: digest})
 
 
@@ -50,7 +50,7 @@ def test_a_digest_that_is_none_names_no_folder(tmp_path, downloads, digest):
         (folder / "kept.txt").write_text("kept")
     before = files(tmp_path)
 
-    with pytest.raises(RegistryError, match="which is none: its tag was changed") as error:
+    with pytest.raises(RegistryError, match="its tag was changed") as error:
         fetch(None, version(digest.format(canary=tmp_path / "canary")), state)
     assert "flows rollback expression" in error.value.remedy
     assert (files(tmp_path), downloads) == (before, [])
@@ -65,7 +65,7 @@ def test_a_champion_is_fetched_once(tmp_path, registered, downloads):
     assert bundle.folder == tmp_path / "state/champions/expression" / registered[1]
 
 
-def test_another_bundle_in_its_place_is_fetched_anew(tmp_path, registered, downloads):
+def test_another_bundle_in_its_place_is_fetched_again(tmp_path, registered, downloads):
     """Whole as it is, it is not the one that is called so."""
     folder = tmp_path / "state/champions/expression" / registered[1]
     write_bundle(folder, detector=b"another")
@@ -75,8 +75,8 @@ def test_another_bundle_in_its_place_is_fetched_anew(tmp_path, registered, downl
     assert downloads == [7]
 
 
-def test_a_bundle_other_than_the_registered_one_is_told(tmp_path, downloads):
-    """What the server gives is held against the tag too, and nothing of it is kept."""
+def test_a_bundle_other_than_the_registered_one_is_reported(tmp_path, downloads):
+    """The server's content is compared with the tag too, and nothing of it is kept."""
     with pytest.raises(RegistryError, match="but it was registered as 000000000000"):
         fetch(None, version("0" * 64), tmp_path / "state")
 
@@ -85,7 +85,7 @@ def test_a_bundle_other_than_the_registered_one_is_told(tmp_path, downloads):
 
 
 def test_a_version_from_before_digests_were_tagged_is_kept_by_its_number(tmp_path, registered, downloads):
-    """Without a tag there is nothing to hold it against."""
+    """Without a tag there is nothing to compare it with."""
     bundle = fetch(None, version("", 3), tmp_path / "state")
 
     assert (bundle.folder.name, bundle.digest, downloads) == ("v3", registered[1], [3])

@@ -1,4 +1,4 @@
-"""What two machines write to MLflow at the same moment is written, whoever comes second."""
+"""Concurrent writes of two machines to MLflow both succeed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_collision_is_tried_again(message):
 
 
 def test_other_refusals_are_raised_at_once():
-    """What is refused for another reason is asked once."""
+    """A request that is refused for another reason is sent once."""
     call, calls = refuse(1, "Tag value exceeds the limit")
 
     with pytest.raises(MlflowException, match="exceeds"):

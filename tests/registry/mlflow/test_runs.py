@@ -38,7 +38,7 @@ def dead_pid():
 
 
 def test_import_is_light():
-    """What decides about registering and rolling back imports neither MLflow nor PyTorch until it needs them."""
+    """Registration and rollback import neither MLflow nor PyTorch until they need them."""
     heavy = "{'mlflow', 'torch', 'pytorch_lightning'}"
     own = "registry.promotion.rollback, registry.promotion.register"
     code = f"import sys, {own}; print(sorted({heavy} & set(sys.modules)))"
@@ -58,11 +58,11 @@ def test_imports_go_one_way():
 
 
 def test_no_server_no_logger(monkeypatch):
-    """Without a server a training runs and logs nothing; what needs one says how to get it."""
+    """Without a server a training runs and logs nothing; code that needs one reports how to start it."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
     assert runs.run_logger("dots", "key", {}) is None
-    with pytest.raises(RegistryError, match="no MLflow server is named") as error:
+    with pytest.raises(RegistryError, match="no MLflow server is configured") as error:
         runs.client()
     assert "make up" in error.value.remedy
 
@@ -75,7 +75,7 @@ def test_only_servers(uri):
 
 
 def test_down_server_is_transient():
-    """A server that is down is said at once, without the password, as something to try again."""
+    """A server that is down is reported at once, without the password, as transient."""
     with pytest.raises(RegistryDownError, match=r"does not answer at http://127\.0\.0\.1:9:") as error:
         runs.client("http://user:secret@127.0.0.1:9")
 
@@ -84,7 +84,7 @@ def test_down_server_is_transient():
 
 
 def test_refusal_is_not_transient():
-    """What the server refuses stays refused; what it fails at may work the next time."""
+    """A refused request stays refused; a failure of the server may succeed the next time."""
     from mlflow.exceptions import RestException  # noqa: PLC0415  # heavy, and only here
 
     assert not runs.transient(RestException({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": ""}))
@@ -140,14 +140,14 @@ def test_finish_ends_the_run(mlflow, studio, failed, status):
 
 @pytest.mark.slow
 def test_training_outlives_the_server(mlflow, studio, monkeypatch):
-    """A server that goes away is said once and does not stop the training; the end of the run is tried all the same."""
+    """A lost server is reported once and does not stop the training; the end of the run is tried all the same."""
     logger = runs.run_logger(studio.family.name, "key", {})
     monkeypatch.setattr(logger.experiment, "log_batch", _gone)
-    with pytest.warns(RuntimeWarning, match="goes on without it") as said:
+    with pytest.warns(RuntimeWarning, match="continues without it") as output:
         [logger.log_metrics({"train/loss": 1.0 / step}, step) for step in (1, 2)]
     runs.finish(logger)
 
-    assert len(said) == 1
+    assert len(output) == 1
     assert statuses(mlflow, studio.family.name) == ["FINISHED"]
 
 

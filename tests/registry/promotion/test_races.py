@@ -42,7 +42,7 @@ def interleave(monkeypatch, registry, moment, act):
 
 
 def alias(registry, name="dots"):
-    """Who is champion."""
+    """Number of the champion."""
     number = registry.models[name].aliases.get(CHAMPION)
     return number and int(number)
 
@@ -98,7 +98,7 @@ def test_a_rollback_amid_a_registration_stands(played, studio):
 
 
 def test_a_rollback_that_was_released_amid_a_registration_stands(played, studio):
-    """What was rolled back is not in use; a better one than what was restored may be."""
+    """The rejected version is not in use; one better than the restored one may be."""
 
     def back_and_free(held):
         done = rollback.rollback("dots", "sees ghosts", FakeClient(held), studio.state)
@@ -202,7 +202,7 @@ def test_a_poor_challenger_is_not_crowned_while_the_alias_is_missing(registry, s
     same = studio.nightly(BEST)
 
     assert (poor.promoted, alias(registry)) == (False, None)
-    assert "compared with dots v2, which was champion last" in poor.reasons[-1]
+    assert "compared with dots v2, the last champion" in poor.reasons[-1]
     assert (same.promoted, same.version) == (False, 2)
     assert "open version 2 in MLflow's pages and give it the alias champion" in same.reasons[-1]
 
@@ -228,11 +228,11 @@ def test_a_deleted_version_comes_back_when_its_run_is_deleted_too(registry, stud
     client = FakeClient(registry)
     run = client.get_model_version("dots", "2").run_id
     client.delete_model_version("dots", "2")
-    told = studio.nightly(GOOD)
+    output = studio.nightly(GOOD)
     client.delete_run(run)
     back = studio.nightly(GOOD)
 
-    assert f"delete its run {client.get_run(run).info.run_name} in MLflow's pages" in told.reasons[1]
+    assert f"delete its run {client.get_run(run).info.run_name} in MLflow's pages" in output.reasons[1]
     assert (back.registered, back.promoted, alias(registry)) == (True, True, 3)
 
 
@@ -246,7 +246,7 @@ def test_without_any_champion_left_promotion_stops(registry, studio):
     better = studio.nightly(POOR)
 
     assert (poorest.registered, poorest.promoted, stopped) == (True, False, None)
-    assert "what was champion (v1) was deleted or rejected" in poorest.reasons[0]
+    assert "the champions (v1) were deleted or rejected" in poorest.reasons[0]
     assert (better.promoted, better.champion_before) == (True, poorest.version)
 
 
@@ -262,7 +262,7 @@ def test_rollback_asks_no_clock(registry, studio, monkeypatch, hours):
 
 
 def test_a_registry_without_a_history_is_read_by_its_chain(registry, studio):
-    """Registered by an older version, with clocks behind: champion_before says the order."""
+    """Registered by an older version, with clocks behind: champion_before has the order."""
     for shift in (POOREST, POOR, BEST):
         studio.nightly(shift)
     del registry.models["dots"].tags[model_versions.CHAMPIONS]
@@ -273,11 +273,11 @@ def test_a_registry_without_a_history_is_read_by_its_chain(registry, studio):
     assert (done.rejected, done.restored) == (3, 2)
 
 
-def test_rollback_without_alias_says_who_was_champion(registry, studio):
+def test_rollback_without_alias_names_the_last_champion(registry, studio):
     """It does not guess what a person has taken away."""
     studio.nightly(POOREST)
     FakeClient(registry).delete_registered_model_alias("dots", CHAMPION)
-    with pytest.raises(NothingToRestoreError, match="dots v1 was champion last") as error:
+    with pytest.raises(NothingToRestoreError, match="dots v1 was the last champion") as error:
         rollback.rollback("dots", "sees ghosts", FakeClient(registry), studio.state)
 
     assert "give it the alias champion" in error.value.remedy
@@ -301,7 +301,7 @@ def test_a_tag_that_cannot_be_read_holds_the_family(registry, studio, tag, text)
 
 @pytest.mark.parametrize("tag", ["rushes.measured", "rushes.objective", "rushes.champion_before"])
 def test_a_versions_tag_that_cannot_be_read_is_left_out(registry, studio, tag):
-    """The decision is told without it."""
+    """The decision is reported without it."""
     studio.nightly(POOREST)
     registry.versions["dots"][1].tags[tag] = "{nonsense"
 

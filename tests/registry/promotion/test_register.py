@@ -51,7 +51,7 @@ def test_first_version_is_champion(mlflow, studio):
     assert not running(mlflow, studio)
 
 
-def test_version_says_where_it_comes_from(mlflow, studio, monkeypatch):
+def test_version_has_its_origin(mlflow, studio, monkeypatch):
     """Record, branch, params, seed, packages, dataset, key, reasons and signature stand on the version and its run."""
     tagged = []
     monkeypatch.setattr(register, "git_tag", lambda _, name, commit, **__: tagged.append((name, commit)))
@@ -104,7 +104,7 @@ def test_mlflow_itself_loads_the_champion(mlflow, studio):  # noqa: ARG001  the 
 
 
 def test_same_bundle_is_not_registered_again(watched, studio):
-    """A digest that is a version already: no run, no version, no tag, no alias, and it says so."""
+    """A digest that is a version already: no run, no version, no tag, no alias, and the decision reports that."""
     studio.nightly(POOR)
     watched.acts.clear()
     decision = studio.nightly(POOR)
@@ -138,7 +138,7 @@ def test_better_replaces_worse_does_not(mlflow, studio):
 
 
 def test_refused_version_is_not_weighed_twice(watched, studio):
-    """A challenger that lost stays lost as long as nothing has changed, and its reasons are told again."""
+    """A challenger that lost stays lost as long as nothing has changed, and its reasons are repeated."""
     studio.nightly(BEST)
     lost = studio.nightly(POOR)
     watched.acts.clear()
@@ -162,7 +162,7 @@ def test_changed_rules_weigh_again(studio, mlflow):
 
 
 def test_promoted_when_asked(mlflow, studio):
-    """A trial registers and says what would have been; with --promote the same version becomes champion."""
+    """A trial registers and reports what would have happened; with --promote the same version becomes champion."""
     trial = studio.nightly(POOR, promote=False, trial=True)
     before = champion(mlflow, studio)
     asked = studio.nightly(POOR)
@@ -225,7 +225,7 @@ def test_champion_that_moves_is_met_again(mlflow, studio, monkeypatch):
     assert (decision.promoted, decision.champion_before, champion(mlflow, studio)) == (False, 2, 2)
 
 
-def test_damaged_champion_is_said(mlflow, studio):
+def test_damaged_champion_is_reported(mlflow, studio):
     """A champion whose files were damaged on the server stops the decision with the way out; the version is kept."""
     studio.nightly(POOR)
     mlflow.log_text(version(mlflow, studio, 1).run_id, "damaged", "bundle/dots.onnx")
@@ -261,7 +261,7 @@ def test_two_fetch_at_once(mlflow, studio, monkeypatch):
 
 
 def test_nothing_to_register(mlflow, studio):  # noqa: ARG001  the server
-    """Before the stages have run there is nothing to register, and it says what is missing."""
+    """Before the stages have run there is nothing to register, and the error names the missing file."""
     with pytest.raises(RegistryError, match=r"bundle/manifest\.json is missing"):
         studio.register()
 
@@ -303,7 +303,7 @@ def test_ten_at_once(mlflow, tmp_path):
     accuracy = {decision.version: decision.objective.challenger for decision in decisions}
 
     assert sorted(accuracy) == list(range(1, 11))
-    assert accuracy[standing.champion.number] > max(accuracy.values()) - 0.06  # the others are no sure gain
+    assert accuracy[standing.champion.number] > max(accuracy.values()) - 0.06  # the others are not a certain gain
     assert standing.log.history[-1] == standing.champion.number
     assert standing.log.done
     chain = [accuracy[number] for number in standing.log.history]

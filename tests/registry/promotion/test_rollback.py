@@ -36,7 +36,7 @@ def two(studio, mlflow):
 
 
 def test_rollback_restores_and_holds(mlflow, two):
-    """The champion before is back, the bad one is rejected, and both say when and why."""
+    """The previous champion is restored, the bad one is rejected, and both have the time and the reason."""
     done = back(two)
     bad, good = model_versions.versions(mlflow, two.family.name)
 
@@ -46,7 +46,7 @@ def test_rollback_restores_and_holds(mlflow, two):
 
 
 def test_an_unsigned_version_is_known_as_such(mlflow, two):
-    """What was registered before there was a key; a killed rollback that is finished knows of it too."""
+    """A version that was registered before there was a key; a killed rollback that is finished handles it too."""
     name = two.family.name
     good = model_versions.read_version(mlflow, name, 1)
     assert not back(two).is_signed
@@ -128,7 +128,7 @@ def test_nothing_to_go_back_to(mlflow, studio):
 
 
 def test_damaged_one_is_passed_over(mlflow, studio):
-    """What is restored is loaded first: damaged files are passed over, and it says so."""
+    """The restored version is loaded first: damaged ones are skipped and reported."""
     for shift in (POOREST, POOR, BEST):
         studio.nightly(shift)
     damaged = model_versions.read_version(mlflow, studio.family.name, 2)
@@ -202,7 +202,7 @@ def test_champions_are_listed(mlflow, two):  # noqa: ARG001  the server
 
 
 def test_release_without_hold(mlflow, studio):  # noqa: ARG001  the server
-    """Releasing what is not held changes nothing and says so."""
+    """Releasing a family that is not held changes nothing and reports that."""
     studio.nightly(POOR)
 
     assert rollback.release(studio.family.name) is None

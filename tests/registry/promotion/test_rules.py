@@ -65,7 +65,7 @@ def side(rows, name="v1", size_bytes=1000, latency_ms=1.0):
 
 
 def promoted(skill, trials=20):
-    """How many of the challengers of that skill replace a champion of skill 1."""
+    """Number of challengers of a skill that replace a champion of skill 1."""
     won = 0
     for seed in range(trials):
         samples = Samples(seed)
@@ -129,7 +129,7 @@ def test_rows_are_paired_by_id():
 
 
 def test_groups_are_drawn_whole():
-    """Sixty pictures of twelve people say less than sixty people: the interval is wider."""
+    """Sixty images of twelve people are less evidence than sixty people: the interval is wider."""
     groups = [f"g{i // 5}" for i in range(60)]
     new, old = "a" * 60, ("a" * 25 + "b" * 5) * 2
     of_people = decide(RULES, side(rows(new), "v2"), side(rows(old)), Accuracy()).objective
@@ -139,17 +139,17 @@ def test_groups_are_drawn_whole():
     assert of_groups.high - of_groups.low > 1.5 * (of_people.high - of_people.low)
 
 
-def test_few_groups_are_said():
-    """With a handful of groups single samples are drawn, and the reason says that this flatters."""
+def test_few_groups_are_reported():
+    """With a handful of groups single samples are drawn, and the reason states that the interval is too narrow."""
     groups = ["one", "two", "three"] * 20
     verdict = decide(RULES, side(rows("a" * 60, group=groups), "v2"), side(rows("b" * 60, group=groups)), Accuracy())
 
-    assert "only 3 groups (the interval flatters)" in reason(verdict, "interval")
+    assert "only 3 groups (the interval is too narrow)" in reason(verdict, "interval")
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_too_few_groups_cannot_be_judged(count):
-    """Right on all where the champion is wrong on all: with one performer that is not a gain, and it says so."""
+    """Right on all where the champion is wrong on all: with one performer that is not a gain, and is reported."""
     groups = [f"g{i % count}" for i in range(60)]
     verdict = decide(RULES, side(rows("a" * 60, group=groups), "v2"), side(rows("b" * 60, group=groups)), Accuracy())
 
@@ -169,7 +169,7 @@ def test_floor_holds_without_champion():
     assert poor.reasons[0] == "accuracy 0.250 is below the floor 0.5"
 
 
-def test_floor_holds_against_worse_champion():
+def test_floor_applies_whatever_the_champion():
     """A floor is absolute: better than a hopeless champion is not enough."""
     verdict = decide(
         Rules(floors={"accuracy": 0.9}), side(rows("a" * 40 + "b" * 20), "v2"), side(rows("b" * 60)), Accuracy()
@@ -179,7 +179,7 @@ def test_floor_holds_against_worse_champion():
     assert not verdict.promote
 
 
-def test_a_figure_that_is_no_number_is_below_every_floor():
+def test_nan_is_below_every_floor():
     """NaN compares false with everything, so the comparison must be the right way round."""
     broken = Side("v1", rows("aaab"), {"accuracy": float("nan")}, 1000)
     verdict = decide(Rules(floors={"accuracy": -1e9}), broken, None, Accuracy())
@@ -188,7 +188,7 @@ def test_a_figure_that_is_no_number_is_below_every_floor():
     assert verdict.reasons[0] == "accuracy nan is below the floor -1e+09"
 
 
-def test_an_objective_that_is_no_number_gains_nothing():
+def test_an_objective_of_nan_gains_nothing():
     """Rows without figures never replace a champion."""
     good = parts_of([0.01] * 60, 0.9)
     broken = good.assign(kid=float("nan"))
@@ -198,15 +198,15 @@ def test_an_objective_that_is_no_number_gains_nothing():
 
 
 def test_small_figures_have_three_digits():
-    """A distance of a few thousandths is told as one."""
+    """A distance of a few thousandths is printed as one."""
     sides = (Side(name, parts_of([kid] * 60, 0.9), {}, 1) for name, kid in (("v2", 0.00412), ("v1", 0.01234)))
     text = decide(Rules(min_gain=0.003), *sides, Parts()).reasons[0]
 
     assert "neg_kid -0.00412 against -0.0123 of v1: gain +0.00822" in text
 
 
-def test_a_part_that_is_no_label_is_called_a_part():
-    """What a generator must not lose is watched as labels are, and named by what it is."""
+def test_other_parts_than_labels_are_called_parts():
+    """Guard rails of a generator are watched like labels, and named by their kind."""
     new, old = parts_of([0.0] * 60, 0.5), parts_of([0.5] * 60, 0.9)
     verdict = decide(Rules(min_gain=0.003), Side("v2", new, {}, 1), Side("v1", old, {}, 1), Parts())
 
@@ -258,7 +258,7 @@ def test_label_that_falls_blocks():
 
 
 def test_fall_of_a_rare_label_may_be_chance():
-    """Two of five samples lost is more than the limit and says nothing; the same share of fifty blocks."""
+    """Two of five samples lost is more than the limit but not significant; the same share of fifty blocks."""
     few, many = ["a"] * 95 + ["b"] * 5, ["a"] * 50 + ["b"] * 50
     rare = side(rows(["a"] * 95 + list("bbbaa"), few), "v2"), side(rows(["b"] * 60 + ["a"] * 35 + ["b"] * 5, few))
     common = (
@@ -285,7 +285,7 @@ def test_fall_that_is_sure_counts_before_a_deeper_one_that_is_not():
 
 
 def test_group_that_falls_blocks():
-    """Nor that of one performer, if there are enough pictures to tell."""
+    """Nor that of one performer, if there are enough images to judge."""
     groups = ["x"] * 30 + [f"g{i}" for i in range(10)] * 6
     sides = side(rows("b" * 30 + "a" * 60, group=groups), "v2"), side(rows("a" * 30 + "b" * 60, group=groups))
     judged = decide(Rules(guards=Guards(group_rows=6)), *sides, Accuracy())
@@ -317,7 +317,7 @@ def test_other_taxonomy_compared_on_shared_labels():
 
 
 def test_nothing_shared_keeps_champion():
-    """Without a shared label there is nothing to compare, and that is said."""
+    """Without a shared label there is nothing to compare, and that is reported."""
     verdict = decide(RULES, side(rows("a" * 20, "a"), "v2"), side(rows("z" * 20, "z")), Accuracy())
 
     assert not verdict.promote
@@ -325,7 +325,7 @@ def test_nothing_shared_keeps_champion():
 
 
 def test_family_overrides_rules(tmp_path):
-    """What stands under a family's name goes before the rest; guards are merged one by one."""
+    """The section of a family overrides the rest; guards are merged one by one."""
     document = {"min_gain": 0.02, "guards": {"size_bytes": 5, "group_drop": 0.3}}
     document["families"] = {"dots": {"floors": {"accuracy": 0.7}, "guards": {"size_bytes": 7}}}
     (tmp_path / "promotion.yaml").write_text(yaml.safe_dump(document))

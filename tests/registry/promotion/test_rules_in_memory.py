@@ -1,4 +1,4 @@
-"""What may become champion, on a registry in memory: each rule alone, so that none can be lost unseen."""
+"""Rules of promotion, on a registry in memory: each rule alone, so that none can be lost unseen."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def studio(tmp_path, registry):  # noqa: ARG001  the server
 
 
 def alias(registry):
-    """Who is champion."""
+    """Number of the champion."""
     return registry.models["dots"].aliases.get(CHAMPION)
 
 
@@ -39,23 +39,23 @@ def test_a_better_one_replaces_a_worse_one_does_not(registry, studio):
 
 
 def test_a_trial_is_not_promoted_unasked(registry, studio):
-    """It registers and says what would have been, and how; asked, the same version becomes champion."""
+    """It registers and reports what would have happened, and how; with --promote the same version becomes champion."""
     trial = studio.nightly(POOR, promote=False, trial=True)
     before = alias(registry)
     asked = studio.nightly(POOR, promote=True, trial=True)
 
     assert (trial.registered, trial.promoted, before) == (True, False, None)
-    assert trial.reasons[0] == "not asked to promote: run it again with --promote; it would have been promoted"
+    assert trial.reasons[0] == "promotion was not requested: run it again with --promote; it would have been promoted"
     assert (asked.registered, asked.promoted, alias(registry)) == (False, True, "1")
 
 
-def test_a_trial_that_is_worse_is_not_told_to_promote(studio):
-    """What speaks against it stands first, and no way to promote it is shown."""
+def test_a_trial_that_is_worse_has_no_hint_to_promote(studio):
+    """The objection is first, and no way to promote it is shown."""
     studio.nightly(BEST)
     trial = studio.nightly(POOREST, promote=False, trial=True)
 
     assert "its lower end is not above 0.01" in trial.reasons[0]
-    assert trial.reasons[-1] == "not asked to promote, and it would not have been promoted"
+    assert trial.reasons[-1] == "promotion was not requested, and it would not have been promoted"
     assert not any("--promote" in reason for reason in trial.reasons)
 
 
@@ -96,7 +96,7 @@ def test_a_rejected_one_is_never_promoted_again(registry, studio):
     assert alias(registry) == "1"
 
 
-def test_a_champion_of_another_hash_is_no_yardstick(registry, studio):
+def test_a_champion_of_another_hash_is_not_compared_with(registry, studio):
     """Files that are not what was registered stop the decision; the new version is kept."""
     studio.nightly(POOR)
     client = FakeClient(registry)
@@ -193,7 +193,7 @@ def test_a_curve_that_the_training_logged_is_not_logged_again(registry, studio):
 
 
 def test_one_click_between_run_and_version(registry, studio):
-    """Each says what it is and links to the other, in MLflow's mode for models."""
+    """Each has a description and a link to the other, in MLflow's mode for models."""
     decision = studio.nightly(POOR)
     version = registry.versions["dots"][1]
     run = registry.runs[version.run_id]
@@ -237,10 +237,10 @@ def test_every_figure_stands_in_a_table(studio):
 def test_data_can_be_looked_at(studio):
     """MLflow shows JSON: the collection, its version and what it holds."""
     studio.stages(POOR)
-    told = json.loads(artifacts.describe_data(artifacts.read_evidence(studio.root, studio.family)))
+    output = json.loads(artifacts.describe_data(artifacts.read_evidence(studio.root, studio.family)))
 
-    assert (told["collection"], told["version"]) == ("dots", "ab" * 16 + ".dir")
-    assert "counts" in told
+    assert (output["collection"], output["version"]) == ("dots", "ab" * 16 + ".dir")
+    assert "counts" in output
 
 
 def test_report_is_linked_once(registry, studio):
