@@ -11,14 +11,13 @@ from curation.annotations.sample_tables import FILMS
 from curation.film import medium
 from curation.film.containers import SUFFIXES
 from curation.film.shot_detection import FilmShots, shots_of
-from curation.inbox.files import FileInbox
+from curation.intake.file_ingest import FileIngest
 from curation.intake.file_medium import FileKind, Incoming, Row
-from curation.intake.files import take_in_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
-    from curation.intake.job import IngestResult, Job
+    from curation.intake.job import Job
 
 
 def _read(job: Job, film: Incoming) -> list[Row]:
@@ -50,19 +49,5 @@ def _told(rows: Sequence[Row]) -> str:
 
 FILM = FileKind("film", medium.rows, SUFFIXES, FILMS, _read, _told)
 
-
-def take_in(
-    job: Job,
-    path: Path,
-    *,
-    layout: str | None = None,  # noqa: ARG001  # that of pictures
-    votes: Path | None = None,  # noqa: ARG001  # likewise
-    only: Iterable[str] | None = None,
-) -> IngestResult:
-    """Takes the films at a path into a source; see `take_in_files`."""
-    return take_in_files(job, path, FILM, only)
-
-
-def inbox(folder: Path, job: Job, now: float) -> Iterator[IngestResult]:
-    """Takes in each folder of inbox/C that is ready, then the loose films."""
-    return FileInbox(folder, job, now, take_in, FILM).run()
+_INGEST = FileIngest(FILM)
+take_in, inbox = _INGEST.take_in, _INGEST.inbox

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 
 from curation.annotations.sample_tables import SCRIPTS
 from curation.errors import RefusedError
-from curation.inbox.files import FileInbox
+from curation.intake.file_ingest import FileIngest
 from curation.intake.file_medium import FileKind, Incoming, Row
-from curation.intake.files import take_in_files
 from curation.script import medium
 from curation.script.document import SUFFIXES, read_work
 from curation.script.text_encoding import EXPORT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
-    from curation.intake.job import IngestResult, Job
+    from curation.intake.job import Job
 
 MB = 1_000_000
 
@@ -43,19 +42,5 @@ def _told(rows: Sequence[Row]) -> str:
 
 SCRIPT = FileKind("script", medium.rows, SUFFIXES, SCRIPTS, _read, _told, labelled_by_folder=True)
 
-
-def take_in(
-    job: Job,
-    path: Path,
-    *,
-    layout: str | None = None,  # noqa: ARG001  # that of pictures
-    votes: Path | None = None,  # noqa: ARG001  # likewise
-    only: Iterable[str] | None = None,
-) -> IngestResult:
-    """Takes the scripts at a path into a source; see `take_in_files`."""
-    return take_in_files(job, path, SCRIPT, only)
-
-
-def inbox(folder: Path, job: Job, now: float) -> Iterator[IngestResult]:
-    """Takes in each folder of inbox/C that is ready, then the loose scripts."""
-    return FileInbox(folder, job, now, take_in, SCRIPT).run()
+_INGEST = FileIngest(SCRIPT)
+take_in, inbox = _INGEST.take_in, _INGEST.inbox

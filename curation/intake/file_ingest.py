@@ -1,0 +1,39 @@
+"""`take_in` and `inbox` of a medium whose files are taken in whole, from its kind of files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from curation.inbox.files import FileInbox
+from curation.intake.files import take_in_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from curation.intake.file_medium import FileKind
+    from curation.intake.job import IngestResult, Job
+
+
+@dataclass(frozen=True)
+class FileIngest:
+    """Ingest of one kind of files."""
+
+    kind: FileKind
+
+    def take_in(
+        self,
+        job: Job,
+        path: Path,
+        *,
+        layout: str | None = None,  # noqa: ARG002  # that of images
+        votes: Path | None = None,  # noqa: ARG002  # likewise
+        only: Iterable[str] | None = None,
+    ) -> IngestResult:
+        """Takes the files at a path into a source; see `take_in_files`."""
+        return take_in_files(job, path, self.kind, only)
+
+    def inbox(self, folder: Path, job: Job, now: float) -> Iterator[IngestResult]:
+        """Takes in each folder of inbox/C that is ready, then the loose files."""
+        return FileInbox(folder, job, now, self.take_in, self.kind).run()
