@@ -1,4 +1,4 @@
-"""Prefect, and only here: when a batch runs, what follows what, what happens on failure.
+"""Orchestration with Prefect, used only here: when runs start, what follows what, what happens on failure.
 
-May import every room. What a step does stands in steps, never here.
+May import every package. The content of a step belongs in steps, never here.
 """

@@ -65,7 +65,7 @@ def _wanted(text: str) -> str:
 
 def _words(text: str) -> str:
     if not text.strip():
-        message = "give the reason: those who read the registry later have nothing else"
+        message = "give the reason: it is all that later readers of the registry have"
         raise typer.BadParameter(message)
     return text
 
@@ -93,7 +93,7 @@ def nightly(
     unless --promote is given.
     """
     if quick and promote:
-        message = "--quick registers nothing, so there is nothing to promote: leave out --quick or --promote"
+        message = "--quick registers nothing, so there is nothing to promote: omit --quick or --promote"
         raise typer.BadParameter(message)
     from flows.cli.commands import run_nightly  # noqa: PLC0415 - heavy, and --help is not
 
@@ -111,23 +111,23 @@ def ingest(
     source: Annotated[str | None, typer.Option(help="The name of the source; that of the folder, if left out.")] = None,
     layout: Annotated[str | None, typer.Option(help="Pattern of the paths; detected, if left out.")] = None,
     votes: Annotated[Path | None, typer.Option(exists=True, help="A .csv of votes, such as FER+.")] = None,
-    licence: Annotated[str, typer.Option(help="The licence of the data, for those who come later.")] = "",
-    undo: Annotated[bool, typer.Option("--undo", help="Bring back the data as they were before the last one.")] = False,
+    licence: Annotated[str, typer.Option(help="The licence of the data, for later readers.")] = "",
+    undo: Annotated[bool, typer.Option("--undo", help="Restore the data as they were before the last ingest.")] = False,
 ) -> None:
     """Add data to a collection, give every sample its split, and make a version of the data.
 
-    What comes, what goes, and what the checks will keep is printed before anything changes. The first data of your own
-    replace the starter of their collection. --undo takes all of it back, refused files in quarantine/ included.
+    What is added and replaced, and what the checks will keep, is printed before anything changes. The first data of
+    your own replace the starter of their collection. --undo reverts all of it, including refused files in quarantine/.
     """
     if undo:
         from flows.cli.commands import run_undo  # noqa: PLC0415  # heavy, and --help is not
 
         if collection or path:
-            message = "--undo takes no collection and no path: it undoes the last ingest, whichever that was"
+            message = "--undo takes neither a collection nor a path: it always undoes the last ingest"
             raise typer.BadParameter(message)
         raise typer.Exit(run_undo(_enter(), _settings()))
     if collection is None or path is None:
-        message = "give a collection, and where the data are; for example: ingest faces ~/rushes/day-12"
+        message = "give a collection and the path of the data; for example: ingest faces ~/rushes/day-12"
         raise typer.BadParameter(message)
     from flows.cli.commands import run_ingest  # noqa: PLC0415  # heavy, and --help is not
 
@@ -159,9 +159,9 @@ def candidates(
 @app.command(epilog=f"{ROLLBACK_EXAMPLES}\n{STATUSES}")
 def rollback(
     family: Annotated[str, typer.Argument(help="A family, such as expression.")],
-    reason: Annotated[str, typer.Option(callback=_words, help="Why, for those who read the registry later.")],
+    reason: Annotated[str, typer.Option(callback=_words, help="The reason, for later readers of the registry.")],
 ) -> None:
-    """Bring back the champion before this one, reject this one for good, and put the family on hold."""
+    """Restore the previous champion, reject this one for good, and put the family on hold."""
     from flows.cli.commands import run_rollback  # noqa: PLC0415  # heavy, and --help is not
 
     raise typer.Exit(run_rollback(_enter(), _settings(), family, reason))
@@ -180,7 +180,7 @@ def checkout(
     wanted: Annotated[str, typer.Argument(metavar="FAMILY@VERSION", callback=_wanted, help="Such as expression@3.")],
     to: Annotated[Path | None, typer.Option(help="The folder; beside the checkout, if left out.")] = None,
 ) -> None:
-    """Lay out the exact code, params and data that a registered version came from, in a worktree of its own."""
+    """Check out the exact code, params and data that a registered version came from, in a worktree of its own."""
     from flows.cli.commands import run_checkout  # noqa: PLC0415  # heavy, and --help is not
 
     family, _, version = wanted.partition("@")
@@ -195,12 +195,12 @@ def push(
     ] = "",
     *,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Read all that the remote holds of it, and replace what is damaged.")
+        bool, typer.Option("--verify", help="Read all of its files in the remote, and replace damaged ones.")
     ] = False,
 ) -> None:
-    """Send to the team's remote the files of a version of the data that it lacks, or has cut off.
+    """Send the files of a data version to the team's remote that are missing or truncated there.
 
-    This repairs a remote that has lost files, from any machine whose cache still has them.
+    This repairs a remote that has lost files, from any machine that still has them in its cache.
     """
     from flows.cli.commands import run_push  # noqa: PLC0415  # heavy, and --help is not
 
@@ -212,10 +212,10 @@ def runs(
     family: Annotated[
         list[str] | None, typer.Option(help="Only runs of this family; may be repeated. All, if left out.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of runs, the newest first.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="For programs: one object of JSON a line.")] = False,
 ) -> None:
-    """List past nightly runs and trials: how they ended, what they changed, what came of each family."""
+    """List past nightly runs and trials: their outcomes, their changes, and the results of each family."""
     from flows.cli.run_tables import print_runs  # noqa: PLC0415 - heavy, and --help is not
 
     raise typer.Exit(print_runs(_state(_settings_here()), limit, family or [], as_json=as_json))
@@ -223,8 +223,8 @@ def runs(
 
 @app.command(epilog=f"{COMPARE_EXAMPLES}\n{STATUSES}")
 def compare(
-    before: Annotated[str, typer.Argument(metavar="RUN", help="A run as `runs` names it, or a part of its name.")],
-    after: Annotated[str, typer.Argument(metavar="RUN", help="The other one.")] = "last",
+    before: Annotated[str, typer.Argument(metavar="RUN", help="The name of a run in `runs`, or a part of it.")],
+    after: Annotated[str, typer.Argument(metavar="RUN", help="The other run.")] = "last",
     as_json: Annotated[bool, typer.Option("--json", help="For programs: one object of JSON.")] = False,
 ) -> None:
     """Show what differs between two runs: data, code, params, versions and metrics."""
@@ -237,13 +237,13 @@ def compare(
 @app.command(epilog=f"{LOGS_EXAMPLES}\n{STATUSES}")
 def logs(
     name: Annotated[
-        str, typer.Argument(metavar="[STAGE]", help="Such as train@expression, or a server. All are listed without it.")
+        str, typer.Argument(metavar="[STAGE]", help="Such as train@expression, or a server; all are listed without it.")
     ] = "",
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="The last lines alone; 0: all of it.")] = 0,
-    run: Annotated[str, typer.Option(help="A run as `runs` names it; the last nightly's, if left out.")] = "",
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as it grows, until the run ends.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Number of last lines; 0: all.")] = 0,
+    run: Annotated[str, typer.Option(help="The name of a run in `runs`; the last nightly run, if left out.")] = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines until the run ends.")] = False,
 ) -> None:
-    """Print the log of a stage or a server, or list the logs that there are."""
+    """Print the log of a stage or a server, or list the available logs."""
     from flows.cli import stage_logs  # noqa: PLC0415 - heavy, and --help is not
 
     root, state = environment.checkout(), _state(_settings_here())
@@ -255,19 +255,19 @@ def logs(
 
 @app.command(epilog=f"{UP_EXAMPLE}\n{STATUSES}")
 def up() -> None:
-    """Start Prefect, MLflow and the scheduler in the background, and wait until they answer. Safe to repeat."""
+    """Start Prefect, MLflow and the scheduler in the background, and wait until they are ready. Safe to repeat."""
     from flows.servers import local  # noqa: PLC0415  # heavy, and --help is not
 
     root, settings = _enter(), _settings()
     state = environment.set_up(root, settings)
-    typer.echo("starting what is not there yet; the first time takes up to a minute ...", err=True)
+    typer.echo("starting what does not run yet; the first time takes up to a minute ...", err=True)
     console.print_rows(local.up(settings, state))
     typer.echo(f"logs     {settings.state}/logs\nstop     make down\nlook     make status")
 
 
 @app.command(epilog=f"{DOWN_EXAMPLES}\n{STATUSES}")
 def down(
-    force: Annotated[bool, typer.Option("--force", help="Stop a run that is under way as well.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also stop a run in progress.")] = False,
 ) -> None:
     """Stop the servers that `up` started, and nothing else."""
     from flows.servers import local  # noqa: PLC0415  # heavy, and --help is not
@@ -297,7 +297,7 @@ def serve() -> None:
 
 
 def _enter() -> Path:
-    """The checkout, as the working folder: settings.toml, params.yaml and DVC are looked for there."""
+    """Changes to the checkout, which contains settings.toml, params.yaml and the DVC files; returns it."""
     root = environment.checkout()
     os.chdir(root)
     return root
@@ -309,12 +309,12 @@ def _settings_here() -> Settings:
 
 
 def _state(settings: Settings) -> Path:
-    """The folder of state; nothing is made or started for a command that only looks."""
+    """The state folder; a read-only command creates and starts nothing."""
     return (environment.checkout() / settings.state).resolve()
 
 
 def _settings() -> Settings:
-    """The settings, or exit status 2 with the words that mend them."""
+    """The settings; exits with status 2 and the correction if they are wrong."""
     try:
         return load_settings()
     except tomllib.TOMLDecodeError as error:
@@ -324,10 +324,10 @@ def _settings() -> Settings:
     except ValidationError as error:
         for fault in error.errors():
             name = ".".join(str(part) for part in fault["loc"])
-            # What stands under a name that is not a setting may be a password.
+            # The value of an unknown name may be a password.
             given = "" if fault["type"] == "extra_forbidden" else f", not {fault['input']!r}"
             typer.echo(redact(f"settings: {name}: {fault['msg']}{given}"), err=True)
-    typer.echo("  settings.example.toml has every setting; RUSHES_... in the environment goes before it", err=True)
+    typer.echo("  settings.example.toml has every setting; RUSHES_... in the environment overrides it", err=True)
     raise typer.Exit(MISUSE)
 
 
@@ -338,12 +338,12 @@ def _explain(error: Exception, status: int) -> int:
 
 
 def _needs_no_traceback(error: Exception) -> bool:
-    """A disk that is full or read-only, a server that went away."""
+    """True for faults of the environment: a full or read-only disk, a lost server."""
     return isinstance(error, ConnectionError) or describe("", "", error).kind == "user"
 
 
 def main() -> int:
-    """Runs a command. An error that a person can fix is printed with its remedy; a bug keeps its traceback."""
+    """Runs a command. Errors that a user can fix are printed with their remedy; a bug keeps its traceback."""
     if now := RENAMED.get(next(iter(sys.argv[1:]), "")):
         typer.echo(
             f"`{sys.argv[1]}` is now `{now}`\n  {shlex.join(['python', '-m', 'flows', now, *sys.argv[2:]])}", err=True
@@ -353,7 +353,7 @@ def main() -> int:
         app(prog_name="python -m flows")
     except RushesError as error:
         return _explain(error, error.exit_status)
-    except Exception as error:  # noqa: BLE001  # the last resort: it is reported as a bug, with its traceback
+    except Exception as error:  # noqa: BLE001  # the last resort: reported as a bug, with its traceback
         if _needs_no_traceback(error):
             return _explain(error, FAILED)
         typer.echo(redact("".join(traceback.format_exception(error))), err=True)

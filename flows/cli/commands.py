@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 DONE, FAILED, NOTHING = 0, 1, 3
 
 
-def run_nightly(  # the options of the command line
+def run_nightly(  # one argument a command-line option
     root: Path,
     settings: Settings,
     families: Sequence[str],
@@ -44,7 +44,7 @@ def run_nightly(  # the options of the command line
     promote: bool,
     quick: bool = False,
 ) -> int:
-    """A nightly run from the command line.
+    """Executes a nightly run from the command line.
 
     Raises:
         ParamsError: A family or a param does not exist, or a value has another type.
@@ -55,7 +55,7 @@ def run_nightly(  # the options of the command line
     order = Order(tuple(families), _patch(root, families, texts), promote, quick)
     with stopping.explained(order.command()), session(root, settings, order.command()) as now:
         for process in now.lock.ended:
-            print_line(f"ended what a run that was killed had left: {process}")
+            print_line(f"ended a leftover process of a killed run: {process}")
         try:
             return _play(now, order)
         except ServerError as error:
@@ -81,15 +81,15 @@ def _play(now: Session, order: Order) -> int:
         print_line(f"starting {' and '.join(own)} for this run ...")
     from prefect import tags  # noqa: PLC0415 - Prefect reads the environment when it is imported
 
-    from flows.nightly.prefect_flow import flush, nightly  # noqa: PLC0415  # likewise
-    from flows.servers.crashed_runs import tag_of  # noqa: PLC0415  # likewise
+    from flows.nightly.prefect_flow import flush, nightly  # noqa: PLC0415  # as above
+    from flows.servers.crashed_runs import tag_of  # noqa: PLC0415  # as above
 
     params.read_params(now.root)
     prefect_client.check_access(now.ready(PREFECT))
     if own:
         print_line(f"  ready after {time.monotonic() - now.began:.0f} s")
     try:
-        with tags(tag_of(now.state)):  # from its first moment, or it could not be closed if it were killed in that
+        with tags(tag_of(now.state)):  # from the start, so that it can be closed if killed at once
             asked = {"families": list(order.families), "quick": order.quick, "promote": order.promote}
             state: Any = nightly(**asked, overrides=dict(order.patch), return_state=True)
     except Exception as error:  # noqa: BLE001 - raised again unless Prefect is gone
@@ -100,31 +100,31 @@ def _play(now: Session, order: Order) -> int:
 
 
 def _without_prefect(now: Session, error: Exception) -> int:
-    """Exit status of a run whose flow run broke off; Prefect alone may be gone.
+    """Exit status of a run whose flow run broke off, possibly only because Prefect is gone.
 
     Raises:
-        ServerError: It is, and the run has not ended.
+        ServerError: Prefect is gone, and the run has not ended.
     """
     server = now.server(PREFECT)
     if server is None or server.healthy():
         raise error
     if now.ended is None:
-        message = f"the Prefect server went away: {error}"
-        raise ServerError(message, f"see {server.log or server.url}, then run again: what is done is not done twice")
-    print_line("the Prefect server went away, so its pages do not show how this run ended")
+        message = f"the Prefect server is gone: {error}"
+        raise ServerError(message, f"see {server.log or server.url}, then run again: finished steps are not repeated")
+    print_line("the Prefect server is gone, so its pages do not show how this run ended")
     return DONE if now.ended else FAILED
 
 
 def run_ingest(root: Path, settings: Settings, path: Path, name: str, **how: Any) -> int:  # noqa: ANN401 - ingest's own
-    """Takes data in, and makes a version of it.
+    """Ingests data, and commits a version of it.
 
     Raises:
         ParamsError: There is no such collection.
         DataError: The data cannot be used.
-        VersionError: The data of before cannot be fetched, or the new ones not be versioned.
+        VersionError: The previous data cannot be fetched, or the new version cannot be committed.
         LockHeldError: Another run holds the lock.
     """
-    environment.set_up(root, settings)  # before the families are imported: matplotlib writes where it is told to
+    environment.set_up(root, settings)  # before the families are imported: matplotlib reads its folder on import
     section = data_tasks.load_collection(root, name)
     from curation.ingest import ingest, source_name  # noqa: PLC0415 - pandas
 
@@ -148,25 +148,25 @@ def run_ingest(root: Path, settings: Settings, path: Path, name: str, **how: Any
 
 
 def run_push(root: Path, settings: Settings, digits: str, *, verify: bool) -> int:
-    """Sends to the remote what it lacks of a version of the data.
+    """Sends to the remote the files of a data version that it lacks.
 
     Raises:
-        VersionError: There is no remote or no such version, or what the remote lacks is not here either.
+        VersionError: There is no remote or no such version, or the missing files are not in the cache either.
     """
     environment.set_up(root, settings)
     md5, sent = push_version(root, settings, digits, verify=verify)
-    how = "every file read and right" if verify else "every file is there with its size"
+    how = "every file was read and is correct" if verify else "every file exists with its size"
     typer.echo(f"sent     {len(sent)} files of version {md5[:12]}{': ' + listed(sent) if sent else ''}")
-    typer.echo(f"the remote holds version {md5[:12]}: {how}")
+    typer.echo(f"the remote has version {md5[:12]}: {how}")
     return DONE
 
 
 def run_undo(root: Path, settings: Settings) -> int:
-    """Lays out the data as they were before the last ingest.
+    """Restores the data as they were before the last ingest.
 
     Raises:
-        NothingToUndoError: None is remembered (exit status 3).
-        VersionError: The version before can neither be found here nor fetched.
+        NothingToUndoError: No ingest is recorded (exit status 3).
+        VersionError: The previous version is neither in the cache nor in the remote.
         LockHeldError: Another run holds the lock.
     """
     environment.set_up(root, settings)
@@ -176,20 +176,20 @@ def run_undo(root: Path, settings: Settings) -> int:
 
 
 def _bring_present(root: Path, settings: Settings) -> None:
-    """The data of before have to lie here: a version made without them would drop them."""
+    """Fetches the previous data if necessary: a version made without them would drop them."""
     state = versions.state(root, settings)
     if not (root / versions.VERSION).exists():
-        return  # the team's first data, which an empty remote waits for
+        return  # the team's first data; the remote is still empty
     if state.problem:
         raise versions.VersionError(state.problem, state.remedy)
-    # The starter is not fetched to be replaced; a team's remote has never seen it.
+    # The starter is not fetched only to be replaced, and a team's remote does not have it.
     if not state.present and not state.starter and state.md5:
         print_line(f"fetching version {state.md5[:12]} of the data first ...")
         versions.pull(root, settings)
 
 
 def run_rollback(root: Path, settings: Settings, family: str, reason: str) -> int:
-    """Rejects the champion and restores the one before.
+    """Rejects the champion and restores the previous one.
 
     Raises:
         NothingToRestoreError: There is none (exit status 3).
@@ -207,16 +207,16 @@ def rolled_back(done: Rollback, *, signs: bool) -> list[str]:
     """Lines that report a rollback.
 
     Args:
-        done: What it did.
-        signs: Whether a key is configured here, so that there may be machines that trust it alone.
+        done: Result of the rollback.
+        signs: True if a signing key is configured here, so that some machines may trust only that key.
     """
     again = f"{done.family} v{done.restored} is in use again"
-    unsigned = f"  v{done.restored} has no signature: machines that trust keys refuse it, and keep what they have"
+    unsigned = f"  v{done.restored} has no signature: machines that require one refuse it and keep theirs"
     return [
         f"{again}; v{done.rejected} is rejected and never promoted again",
-        *(f"  passed over: {broken}" for broken in done.broken),
+        *(f"  skipped: {broken}" for broken in done.broken),
         *([unsigned] if signs and not done.is_signed else []),
-        f"  {done.family} is on hold: runs register, none promotes, until",
+        f"  {done.family} is on hold: runs register but do not promote until",
         f"  {environment.python()} -m flows release {done.family}",
     ]
 
@@ -237,12 +237,12 @@ def run_release(root: Path, settings: Settings, family: str) -> int:
 
 
 def run_checkout(root: Path, settings: Settings, family: str, version: int, to: Path | None) -> int:
-    """Lays out the exact code, params and data of a version beside the checkout.
+    """Checks out the exact code, params and data of a version beside the checkout.
 
     Raises:
         NoSuchTagError: Git has no such version (exit status 3).
-        RecordError: Something lies in the way.
-        VersionError: Its data lie neither in the cache nor in the remote.
+        RecordError: The target path is occupied.
+        VersionError: Its data are neither in the cache nor in the remote.
     """
     environment.set_up(root, settings)
     commit = snapshot.tagged(root, f"{family}/v{version}")
@@ -250,23 +250,23 @@ def run_checkout(root: Path, settings: Settings, family: str, version: int, to: 
     versions.pull(tree, settings)
     shown, ours = shlex.quote(str(tree)), shlex.quote(str(Path(sys.executable).parent))
     inside = f"cd {shown} && PATH={ours}:$PATH dvc"
-    typer.echo(f"{family} v{version} lies in {tree}: code, params.yaml and datasets/ of commit {commit[:12]}")
-    typer.echo(f"  what it made, from DVC's cache  {inside} checkout --allow-missing")
-    typer.echo(f"  made once more                  {inside} repro --force evaluate@{family}")
-    typer.echo(f"  take it away                    git worktree remove --force {shown}")
+    typer.echo(f"{family} v{version} is in {tree}: code, params.yaml and datasets/ of commit {commit[:12]}")
+    typer.echo(f"  its outputs, from DVC's cache  {inside} checkout --allow-missing")
+    typer.echo(f"  rebuild                          {inside} repro --force evaluate@{family}")
+    typer.echo(f"  remove                           git worktree remove --force {shown}")
     return DONE
 
 
 def run_serve(root: Path, settings: Settings) -> int:
-    """Serves the nightly by the schedule of the settings, until stopped."""
+    """Serves the nightly flow on the schedule of the settings, until stopped."""
     state = environment.set_up(root, settings)
     known = servers.team_server(settings, PREFECT) or servers.found(state, PREFECT)
-    # That of a run goes with the run, and the schedule with it.
+    # A run's own server ends with the run, and the schedule would end with it.
     lasting = known if known is not None and known.keeper != "a run" else None
     if lasting is not None and not os.environ.get("PREFECT_API_URL"):
         os.environ.update(lasting.variables())
     if not os.environ.get("PREFECT_API_URL"):
-        message = "no Prefect server runs here, and none is named"
+        message = "no Prefect server runs here, and none is configured"
         raise ServerError(message, "make up   # or prefect.url in settings.toml")
     from flows.servers.schedule import serve  # noqa: PLC0415 - Prefect reads the environment when it is imported
 
@@ -280,9 +280,9 @@ def _state(root: Path, settings: Settings) -> Path:
 
 @contextmanager
 def _registry(root: Path, settings: Settings, command: str) -> Iterator[str]:
-    """An MLflow server to speak to: the team's, one that runs here, or one started for the time of a command.
+    """Provides an MLflow server: the team's, one that runs here, or one started for the duration of a command.
 
-    Only the last takes the lock of the tree: going back must not have to wait for a run to end.
+    Only the last takes the lock of the tree: a rollback must not wait for a run to end.
     """
     state = environment.set_up(root, settings)
     running = servers.team_server(settings, MLFLOW) or servers.found(state, MLFLOW)

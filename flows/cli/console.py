@@ -1,4 +1,4 @@
-"""Console output of a run in progress: a line a task, on standard error; a pipe gets the table alone."""
+"""Console output of a run in progress: one line a task, on standard error; standard output gets only the table."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ WIDTH = 22
 
 
 def print_line(text: str) -> None:
-    """One line."""
+    """Prints one line."""
     typer.echo(redact(text), err=True)
 
 
 def print_stage(name: str, state: str, why: str, seconds: float) -> None:
-    """`  train@expression      ran          data changed: datasets/faces   34 s`."""
+    """Prints a stage: `  train@expression      ran          data changed: datasets/faces   34 s`."""
     word = typer.style(f"{state:<11}", fg=COLOURS.get(state))
     why = why.removeprefix(f"{state}: ").splitlines()[0] if why else ""
     typer.echo(redact(f"  {name:<{WIDTH}} {word} {why}  {seconds:.1f} s"), err=True)
@@ -35,7 +35,7 @@ def width() -> int:
 
 
 def print_rows(rows: list[Row]) -> None:
-    """Servers and the schedule, a line each."""
+    """Prints servers and the schedule, one line each."""
     for row in rows:
         pid = f"process {row.pid}" if row.pid else ""
         words = "  ".join(word for word in (row.url, pid, row.note) if word)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Behind the examples of every command: of a help whose lines are all indented but the first, the indent is dropped.
+# Appended to the examples of every command: if only the first line of a help is not indented, its indent is dropped.
 STATUSES = "Exit status: 0 done, 1 failed, 2 misuse, 3 nothing fits, 4 another run holds the lock."
 NIGHTLY_EXAMPLES = """Examples:
 

@@ -1,4 +1,4 @@
-"""Preview of an ingest: the samples that come, those that go, and those that clean will keep."""
+"""Preview of an ingest: samples to be added and removed, and those that clean will keep."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def foresee(
     state: Path,
     **how: Any,  # noqa: ANN401  # ingest's own
 ) -> Iterator[str]:
-    """Lines about what an ingest adds and replaces, and what clean will think of the collection after it.
+    """Lines that preview what an ingest adds and replaces, and how clean will treat the collection after it.
 
-    The data are taken into a mirror of the collection, made of links, and checked there; nothing of the checkout is
-    changed. Films are read to their end, so of a collection of films the source alone that they come into is checked.
+    The data are ingested into a mirror of the collection, made of links, and checked there; the checkout is not
+    changed. Films are read to their end, so for a collection of films only the receiving source is checked.
 
     Args:
-        path: What is to be taken in.
+        path: The data to be ingested.
         root: The checkout.
         name: The collection.
         section: Its section of params.yaml.
-        state: A folder for files that are removed again.
-        how: What `curation.ingest.ingest` is told.
+        state: A folder for temporary files.
+        how: Further arguments of `curation.ingest.ingest`.
 
     Raises:
-        DataError: Nothing could be taken in.
+        DataError: Nothing could be ingested.
     """
     from curation.ingest import ingest  # noqa: PLC0415  # pandas
     from curation.medium import by_name  # noqa: PLC0415  # likewise
@@ -53,7 +53,7 @@ def foresee(
     before = read_sources(root, name)
     if not real and (starters := sources(root, name)):
         count = before["id"].nunique()
-        yield f"  replaces {name}: the starter, {count:,} {rows} in {', '.join(starters)}; they go"
+        yield f"  replaces {name}: the starter, {count:,} {rows} in {', '.join(starters)}, removed"
     with tempfile.TemporaryDirectory(dir=state, prefix="preview-") as scratch:
         mirror(root, Path(scratch), name)
         result = ingest(path, Path(scratch), name, section, **how)
@@ -64,7 +64,7 @@ def foresee(
 
 
 def mirror(root: Path, scratch: Path, name: str) -> None:
-    """Lays links to every file of a collection below another root, and a copy of the file of people's ids."""
+    """Mirrors a collection by links below another root, with a copy of the pseudonym key file."""
     there = root / "datasets" / name
     for file in (path for path in there.rglob("*") if path.is_file()):
         link = scratch / file.relative_to(root)
@@ -77,13 +77,13 @@ def mirror(root: Path, scratch: Path, name: str) -> None:
 
 
 def _counted(result: IngestResult, before: pd.DataFrame, units: str) -> str:
-    """`faces/day-12: 40 pictures new, 2 refused; replaces nothing of the 300 pictures in day-11`."""
+    """`faces/day-12: 40 pictures new, 2 refused; nothing goes of the 300 in day-11`."""
     parts = [f"{result.added:,} {units.removesuffix('s') if result.added == 1 else units} new"]
     parts += [f"{result.already:,} there already"] if result.already else []
     refused = sum(result.refused.values())
     parts += [f"{refused:,} refused"] if refused else []
     there = ", ".join(sorted(before["source"].unique()))
-    beside = f"; nothing goes of the {before['id'].nunique():,} in {there}" if there else ""
+    beside = f"; none of the {before['id'].nunique():,} in {there} is removed" if there else ""
     return f"{result.collection}/{result.source}: {', '.join(parts)}{beside}"
 
 
@@ -94,7 +94,7 @@ def _judged(scratch: Path, result: IngestResult, section: CollectionParams, befo
 
     name, medium = result.collection, by_name(section.medium)
     if not any(fnmatchcase(result.source, pattern) for pattern in section.sources):
-        yield f"  clean    will not look at them: collections.{name}.sources is {section.sources}"
+        yield f"  clean    will skip them: collections.{name}.sources is {section.sources}"
         return
     if medium.slow:
         section, before = section.model_copy(update={"sources": [result.source]}), set()
@@ -108,13 +108,13 @@ def _judged(scratch: Path, result: IngestResult, section: CollectionParams, befo
     # Other sources are not read again where that takes long, and they may hold the splits that seem empty.
     error = (loss_of if medium.slow else stop_of)(examined, name, section)
     if error:
-        yield f"  problem  a run will stop at this: {error}"
+        yield f"  problem  a run will stop with: {error}"
         remedy = error.remedy.replace("look at the sheet of the dropped ones; if they", "if these")  # there is none yet
-        yield f"  remedy   {remedy}; or, to have back what lay there: {python()} -m flows ingest --undo"
+        yield f"  remedy   {remedy}; or, to restore the previous data: {python()} -m flows ingest --undo"
 
 
 def _drops(examined: Examined, name: str, section: CollectionParams, before: set[str]) -> Iterator[str]:
-    """Reasons why new samples are dropped, with the limits that apply."""
+    """Drop reasons of new samples, with the limits that apply."""
     dropped = examined.dropped
     for reason, count in dropped.loc[~dropped["id"].isin(before), "reason"].value_counts().items():
         limits = (f"collections.{name}.{path} is {section.value_of(path)}" for path in examined.params_of(str(reason)))

@@ -1,4 +1,4 @@
-"""The command line for keys: python -m flows keys new."""
+"""Commands for signing keys: python -m flows keys new."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from flows.servers import environment
 
-app = typer.Typer(help="The keys that bundles are signed with.", no_args_is_help=True)
+app = typer.Typer(help="Keys for signing bundles.", no_args_is_help=True)
 
 EXAMPLES = """Examples:
 
@@ -22,14 +22,14 @@ Exit status: 0 done, 1 failed, 2 misuse.
 
 @app.callback()
 def keys() -> None:
-    """The keys that bundles are signed with."""
+    """Keys for signing bundles."""
 
 
 @app.command("new", epilog=EXAMPLES)
 def keys_new(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="Where the private key goes, such as keys/studio.pem.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="File for the private key, such as keys/studio.pem.")],
 ) -> None:
-    """Make a pair of keys: the private one signs what is registered here, the public one is trusted on set."""
+    """Create a key pair: the private key signs what is registered here, the public one is trusted on set."""
     from registry.signing import new_pair  # noqa: PLC0415  # heavy, and --help is not
 
     private = path.absolute()

@@ -1,6 +1,6 @@
-"""The progress of a long stage on a console that is not a terminal: from time to time, the newest progress line.
+"""Progress of a long stage on a console that is not a terminal: the newest progress line at intervals.
 
-On a terminal the stage's own output is seen, bars and all.
+On a terminal the stage's own output is shown, including its progress bars.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ TAIL_BYTES = 65536
 
 @contextmanager
 def reported(name: str, log: Path) -> Iterator[None]:
-    """Meanwhile prints how far a stage is, each half minute in which that has changed.
+    """Prints the progress of a stage every half minute, if it has changed.
 
     Args:
-        name: Of the stage.
-        log: What the stage writes to.
+        name: Name of the stage.
+        log: Its log.
     """
     if terminal() is not None:
         yield
@@ -44,12 +44,12 @@ def reported(name: str, log: Path) -> Iterator[None]:
 
 
 def follow(name: str, log: Path, ended: Callable[[], bool]) -> None:
-    """Prints the newest line that tells how far a stage is, whenever it is another one.
+    """Prints the newest progress line of a stage whenever it changes.
 
     Args:
-        name: Of the stage.
-        log: What it writes to.
-        ended: Waits for a while, and tells whether the stage has ended.
+        name: Name of the stage.
+        log: Its log.
+        ended: Waits for a while, and returns whether the stage has ended.
     """
     before = ""
     while not ended():
@@ -60,11 +60,11 @@ def follow(name: str, log: Path, ended: Callable[[], bool]) -> None:
 
 
 def newest(log: Path) -> str:
-    """The last line of a log that tells how far it is; empty where there is none."""
+    """The last progress line of a log; empty if there is none."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - TAIL_BYTES))
             found = TELLING.findall(file.read())
-    except OSError:  # it is not there yet
+    except OSError:  # it does not exist yet
         return ""
     return found[-1].decode("utf-8", "replace").strip() if found else ""

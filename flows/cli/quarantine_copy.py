@@ -1,9 +1,9 @@
-"""A copy of a source's quarantine as it was before an ingest, so that an undo brings that back, too.
+"""Copy of a source's quarantine as it was before an ingest, so that an undo restores that too.
 
-    .state/last-quarantine.new/   before the ingest that is under way
-    .state/last-quarantine/       before the ingest that an undo would take back
+.state/last-quarantine.new/   before the ingest in progress
+.state/last-quarantine/       before the ingest that an undo would revert
 
-Files are linked, not copied, where the disk allows it: nothing in a quarantine is ever written to, only replaced.
+Files are linked instead of copied if the disk supports it: files in a quarantine are never modified, only replaced.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ COPY = "last-quarantine"
 
 
 def take(root: Path, state: Path, place: str) -> str:
-    """Copies quarantine/PLACE; `complete` makes it the copy that `swap` lays out.
+    """Copies quarantine/PLACE; `complete` makes it the copy that `swap` restores.
 
     Returns:
-        The digest of what lies there.
+        Digest of its current content.
     """
     copy = state / f"{COPY}.new"
     _lay_out(root / FOLDER / place, copy)
@@ -33,31 +33,30 @@ def take(root: Path, state: Path, place: str) -> str:
 
 
 def complete(state: Path) -> None:
-    """Makes the copy that was taken last the one to go back to."""
+    """Makes the copy that was taken last the one to restore."""
     shutil.rmtree(state / COPY, ignore_errors=True)
     (state / f"{COPY}.new").rename(state / COPY)
 
 
 def swap(root: Path, state: Path, place: str, expected: str) -> bool:
-    """Lays out the copy as quarantine/PLACE, and keeps what lay there as the next one to go back to.
+    """Restores the copy as quarantine/PLACE, and keeps the current content as the next one to restore.
 
     Returns:
-        False where something else lies there than an ingest left, which may be the only copy of a file: nothing is
-        changed then.
+        False if the content is not what an ingest left, and may be the only copy of a file; then nothing is changed.
     """
     if take(root, state, place) != expected:
         shutil.rmtree(state / f"{COPY}.new")
         return False
     _lay_out(state / COPY, root / FOLDER / place)
     for folder in (root / FOLDER / place, (root / FOLDER / place).parent):
-        with suppress(OSError):  # it holds something
+        with suppress(OSError):  # it is not empty
             folder.rmdir()
     complete(state)
     return True
 
 
 def digest(root: Path, place: str) -> str:
-    """A digest of the names, sizes and times of the files of quarantine/PLACE."""
+    """Digest of the names, sizes and times of the files of quarantine/PLACE."""
     folder = root / FOLDER / place
     files = sorted(path for path in folder.rglob("*") if path.is_symlink() or path.is_file())
     marks = [(path.relative_to(folder).as_posix(), path.lstat().st_size, path.lstat().st_mtime_ns) for path in files]

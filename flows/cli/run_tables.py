@@ -31,13 +31,13 @@ def print_runs(state: Path, limit: int, families: list[str], *, as_json: bool = 
     """Prints the newest runs.
 
     Args:
-        state: The folder of state.
-        limit: At most so many.
-        families: Only runs of one of these; all where it is empty.
+        state: The state folder.
+        limit: Maximum number of runs.
+        families: Only runs of one of these; empty: all.
         as_json: One JSON object a line instead of a table.
 
     Returns:
-        0, or 3 where there is none.
+        0, or 3 if there is none.
     """
     runs = [run for run in past_runs(state) if not families or set(families) & set(run.nightly.families)][:limit]
     if as_json:
@@ -53,8 +53,8 @@ def print_runs(state: Path, limit: int, families: list[str], *, as_json: bool = 
 
 def _runs_table(runs: list[PastRun]) -> str:
     table = Table(box=box.SIMPLE_HEAD)
-    for name in ("run", "kind", "outcome", "time", "what came of it"):
-        table.add_column(name, no_wrap=name != "what came of it")
+    for name in ("run", "kind", "outcome", "time", "results"):
+        table.add_column(name, no_wrap=name != "results")
     for run in runs:
         lines = _results(run)
         table.add_row(run.name, run.nightly.mode, run.outcome, seconds_text(run.nightly.seconds), "\n".join(lines))
@@ -62,7 +62,7 @@ def _runs_table(runs: list[PastRun]) -> str:
 
 
 def _results(run: PastRun) -> list[str]:
-    """A line a family; of a run that failed its first failure, of a trial what it changed."""
+    """One line a family; for a failed run its first failure, for a trial its changed params."""
     lines = [f"{path}={json.dumps(value)}" for path, value in run.nightly.overrides.items()]
     lines += [failure_text(failure).splitlines()[0] for failure in run.nightly.failures[:1]]
     for family, decision in run.decisions.items():
@@ -80,7 +80,7 @@ def print_comparison(root: Path, state: Path, before: str, after: str, *, as_jso
         0.
 
     Raises:
-        NoSuchRunError: A name names no run, or several.
+        NoSuchRunError: A name matches no run, or several.
     """
     old, new = find_run(state, before), find_run(state, after)
     differences = compare_runs(root, old, new)
@@ -95,8 +95,8 @@ def print_comparison(root: Path, state: Path, before: str, after: str, *, as_jso
 def compare_runs(root: Path, old: PastRun, new: PastRun) -> dict[str, dict[str, tuple[Any, Any]]]:
     """Differences of two runs: `data`, `code`, `params`, `versions` and `metrics`, each name -> (before, after).
 
-    Code is compared file by file between the two records; the values are the abbreviated ids of the file's content.
-    Metrics are of the test split; where the data differ, so may the test split, and they must not be subtracted.
+    Code is compared by file between the two records; the values are the abbreviated ids of the file's content. Metrics
+    are of the test split; if the data differ, the test splits may differ too, and the metrics must not be subtracted.
     """
     return {
         "data": changed({"version": old.nightly.data_md5[:12]}, {"version": new.nightly.data_md5[:12]}),
@@ -118,7 +118,7 @@ def _metrics(run: PastRun) -> dict[str, float]:
 def _changed_code(root: Path, old: str, new: str) -> dict[str, tuple[Any, Any]]:
     if not old or not new or old == new:
         return {}
-    # params and the data's version are compared by themselves; dvc.lock says what the stages made of them.
+    # params and the data version are compared separately; dvc.lock follows from the stages.
     others = [":(exclude)params.yaml", ":(exclude)datasets.dvc", ":(exclude)dvc.lock"]
     done = git(root, "diff", "--raw", "--abbrev=8", "-z", old, new, "--", ".", *others)
     if done.returncode:
@@ -129,7 +129,7 @@ def _changed_code(root: Path, old: str, new: str) -> dict[str, tuple[Any, Any]]:
 
 
 def _ids(about: str) -> tuple[str | None, str | None]:
-    """Of `:100644 100644 bcd1234 0123456 M` the two ids; none where the file was added or deleted."""
+    """The two ids in `:100644 100644 bcd1234 0123456 M`; None where the file was added or deleted."""
     before, after = about.split()[2:4]
     return (before if before.strip("0") else None), (after if after.strip("0") else None)
 
@@ -165,6 +165,6 @@ def _shown(value: Any) -> str:  # noqa: ANN401 - params hold anything
 
 
 def _text(table: Table) -> str:
-    said = io.StringIO()
-    Console(file=said, width=console.width(), color_system=None).print(table)
-    return said.getvalue().strip("\n")
+    text = io.StringIO()
+    Console(file=text, width=console.width(), color_system=None).print(table)
+    return text.getvalue().strip("\n")

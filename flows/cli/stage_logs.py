@@ -1,4 +1,4 @@
-"""`flows logs`: the log of a stage or a server, whole, its end, or as it grows."""
+"""`flows logs`: the log of a stage or a server: complete, its end, or as it grows."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ POLL_S = 0.3
 
 
 class NoSuchLogError(UserError):
-    """There is no such log; exit status 3."""
+    """Raised if there is no such log; exit status 3."""
 
     default_exit_status = NOTHING_FITS
 
 
 @dataclass(frozen=True)
 class Log:
-    """A log by its name: `train@expression`, or that of a server: `mlflow`."""
+    """A log with its name: `train@expression`, or that of a server: `mlflow`."""
 
     name: str
     path: Path
 
 
 def known_logs(root: Path, state: Path, run: str = "") -> list[Log]:
-    """The logs of the last nightly's stages, or of the run `run`; then those of servers and of the flow's own tasks."""
+    """Stage logs of the last nightly run, or of the run `run`; then those of servers and of the flow's own tasks."""
     folder = root / "build"
     if run:
         past = find_run(state, run)
@@ -51,13 +51,13 @@ def _is_stage(path: Path) -> bool:
 
 
 def _stage_name(path: Path, folder: Path) -> str:
-    """`clean@faces` of build/clean/faces.log, `train@expression` of build/expression/train.log."""
+    """Stage of a log: `clean@faces` for build/clean/faces.log, `train@expression` for build/expression/train.log."""
     parent, name = path.relative_to(folder).parts[0], path.stem
     return f"{parent}@{name}" if parent in STAGES else f"{name}@{parent}"
 
 
 def print_logs(root: Path, state: Path, run: str = "") -> int:
-    """Lists the logs that there are."""
+    """Lists the available logs."""
     logs = known_logs(root, state, run)
     for log in logs:
         about = log.path.stat()
@@ -70,7 +70,7 @@ def print_logs(root: Path, state: Path, run: str = "") -> int:
 
 
 def find_log(logs: list[Log], name: str) -> Log:
-    """The log of that name; `train` alone where only one family has one.
+    """The log of a name; `train` suffices if only one family has such a log.
 
     Raises:
         NoSuchLogError: There is none, or there are several.
@@ -84,17 +84,17 @@ def find_log(logs: list[Log], name: str) -> Log:
 
 
 def print_log(log: Log, lines: int = 0) -> int:
-    """Prints a log, or its last lines; a progress bar's states count as its last one, and secrets are hidden."""
+    """Prints a log, or its last lines; only the last state of a progress bar is shown, and secrets are hidden."""
     rows = _rows(log.path.read_bytes())
     print("\n".join(rows[-lines:] if lines else rows))  # noqa: T201 - the output of a command
     return STATUS_OK
 
 
 def follow_log(log: Log, state: Path, *, wait: Callable[[float], None] = time.sleep) -> int:
-    """Prints a log as it grows, until the run that holds the lock has ended; without one, what there is."""
+    """Prints a log as it grows, until the run that holds the lock has ended; without a run, its current content."""
     with log.path.open("rb") as file:
         while True:
-            running = lock.holder(state) is not None  # looked at first: what was written before the end is printed
+            running = lock.holder(state) is not None  # read first, so that the last output is not missed
             if text := file.read():
                 sys.stdout.write(redact(text.decode("utf-8", "replace")))
                 sys.stdout.flush()

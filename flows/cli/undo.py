@@ -1,12 +1,12 @@
-"""The way back from an ingest: the version of the data before it, laid out again.
+"""Undo of an ingest: restores the data version before it.
 
-    before = undo.secure(root, settings, state, "faces/day-12")   # what lies there is a version before it is changed
+    before = undo.secure(root, settings, state, "faces/day-12")   # commits the current data before they change
     ...                                                           # ingest, versions.commit
     undo.remember(root, state, before)                            # if it changed anything
-    undo.undo(root, settings, state)                              # and once more, to undo that
+    undo.undo(root, settings, state)                              # and again, to redo
 
-Only the last change is remembered. What an undo takes away is a version too, so a second undo brings it back. The
-quarantine of the source goes back with the data; ids of people stay in keys/, so that a second undo finds them.
+Only the last change is recorded. The undone data are a version too, so a second undo restores them. The quarantine of
+the source is restored with the data; pseudonyms stay in keys/, so that a second undo finds them.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ COMMAND = "ingest --undo"
 
 
 class NothingToUndoError(UserError):
-    """No ingest is remembered here."""
+    """Raised if no ingest is recorded here."""
 
     default_exit_status = NOTHING_FITS
 
     def __init__(self) -> None:
-        earlier = f"git log -- {versions.VERSION}   # then, of one of these: git checkout COMMIT -- {versions.VERSION}"
+        earlier = f"git log -- {versions.VERSION}   # then, for one of these: git checkout COMMIT -- {versions.VERSION}"
         super().__init__(
-            "no ingest of this checkout is remembered, so there is nothing to undo",
+            "no ingest of this checkout is recorded, so there is nothing to undo",
             f"{earlier} && {python()} -m dvc checkout --force {versions.VERSION}",
         )
 
@@ -49,11 +49,11 @@ class Change:
     """The last change of the data.
 
     Attributes:
-        what: In words, such as `ingest of faces/day-12`.
-        before: The text of datasets.dvc before it; empty where there was none.
-        after: The md5 of the version that it made; empty where nothing is left.
-        place: The source, whose quarantine it may have changed; empty in a change that an older version wrote.
-        quarantine: The digest of that quarantine after it.
+        what: Description, such as `ingest of faces/day-12`.
+        before: Content of datasets.dvc before it; empty if there was none.
+        after: The md5 of the version after it; empty if nothing is left.
+        place: The source whose quarantine it may have changed; empty in records of older versions.
+        quarantine: Digest of that quarantine after it.
     """
 
     what: str
@@ -65,7 +65,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Secured:
-    """State before a change: the text of datasets.dvc, its md5, and the digest of a source's quarantine."""
+    """State before a change: the content of datasets.dvc, its md5, and the digest of a source's quarantine."""
 
     place: str
     text: str
@@ -74,7 +74,7 @@ class Secured:
 
 
 def secure(root: Path, settings: Settings, state: Path, place: str) -> Secured:
-    """Makes a version of what lies in datasets/, if it is none yet, and copies the quarantine of a source.
+    """Commits datasets/ as a version if necessary, and copies the quarantine of a source.
 
     Raises:
         VersionError: No version can be made.
@@ -84,7 +84,7 @@ def secure(root: Path, settings: Settings, state: Path, place: str) -> Secured:
 
 
 def remember(root: Path, state: Path, before: Secured) -> bool:
-    """Writes down the ingest that has just been done; False where it changed nothing, and the one before stays."""
+    """Records the ingest that has just ended; returns False if it changed nothing, and keeps the previous record."""
     after, quarantine = read_version(root).md5, quarantine_copy.digest(root, before.place)
     if (after, quarantine) == (before.md5, before.quarantine):
         return False
@@ -94,14 +94,14 @@ def remember(root: Path, state: Path, before: Secured) -> bool:
 
 
 def undo(root: Path, settings: Settings, state: Path) -> list[str]:
-    """Lays out the data, and the quarantine of their source, as they were before the last change.
+    """Restores the data, and the quarantine of their source, as they were before the last change.
 
     Returns:
-        What was done, in lines.
+        Lines that report the result.
 
     Raises:
-        NothingToUndoError: No change is remembered.
-        VersionError: The version before can neither be found here nor fetched.
+        NothingToUndoError: No change is recorded.
+        VersionError: The previous version is neither in the cache nor in the remote.
     """
     try:
         change = Change(**json.loads((state / FILE).read_text(encoding="utf-8")))
@@ -115,26 +115,26 @@ def undo(root: Path, settings: Settings, state: Path) -> list[str]:
     place = change.place if swapped else ""
     quarantine = quarantine_copy.digest(root, place) if place else ""
     _write(state, Change(f"undo of the {change.what}", now, restored, place, quarantine))
-    since = f"  since then {versions.DATA}/ was changed once more; that is undone with it"
+    since = f"  {versions.DATA}/ was changed again since then; that is undone with it"
     folder = f"{quarantine_copy.FOLDER}/{change.place}"
-    left = f"  {folder} was changed since then, and stays as it is"
-    to = f"version {restored[:12]}" if restored else "what it was before there were data"
-    also = f", and {folder} what it was" if place and change.quarantine != quarantine else ""
+    left = f"  {folder} was changed since then, and is left as it is"
+    to = f"version {restored[:12]}" if restored else "its state before there were data"
+    also = f", and {folder} is restored" if place and change.quarantine != quarantine else ""
     return [
         f"the {change.what} is undone: {versions.DATA}/ is {to} again{also}",
         *([since] if md5 != change.after else []),
         *([] if swapped else [left]),
-        f"  {versions.VERSION} says so; commit it if you committed the one before",
+        f"  {versions.VERSION} is updated; commit it if you committed the previous one",
         f"  redo     {python()} -m flows {COMMAND}",
     ]
 
 
 def _version(root: Path, settings: Settings) -> None:
-    """Makes a version of what lies in datasets/, so that it can be laid out again."""
+    """Commits datasets/ as a version, so that it can be restored."""
     if has_files(root):
         versions.commit(root, settings, starter=versions.only_starter(root))
 
 
 def _write(state: Path, change: Change) -> None:
-    with replacing(state / FILE, 0o600) as partial:  # a remote's address may hold a password
+    with replacing(state / FILE, 0o600) as partial:  # a remote's address may contain a password
         partial.write_text(json.dumps(asdict(change), indent=2) + "\n", encoding="utf-8")

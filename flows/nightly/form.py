@@ -1,6 +1,6 @@
-"""Prefect's form for a run: a few fields for what people set, one for any other param, and a table of all of them.
+"""Prefect's form for a run: a few fields for common params, one for any other param, and a table of all of them.
 
-Prefect draws an input for each field of a nested model: with a section a family that was a page of a hundred inputs.
+Prefect shows an input for each field of a nested model: with one section a family, that was a page of a hundred inputs.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
-# Numbers that stand for "as in params.yaml". With None, Prefect draws a choice between a number and `None`, and where
-# the schema hides that, its server refuses the form as soon as the field is left empty.
+# Numbers that mean "as in params.yaml". With None, Prefect shows a choice between a number and `None`; if the schema
+# hides that, its server refuses the form when the field is left empty.
 NO_EPOCHS, NO_SEED = 0, -1
 Epochs = Annotated[int, Field(ge=NO_EPOCHS)]
 Seed = Annotated[int, Field(ge=NO_SEED)]
@@ -32,10 +32,10 @@ def patch_of(families: Sequence[str], epochs: int, seed: int, overrides: Mapping
     """The filled-in fields of the form, as a patch of the params.
 
     Args:
-        families: Those that epochs and seed are meant for; none means all.
+        families: Families that epochs and seed apply to; none means all.
         epochs: For `FAMILY.train.epochs`; 0 means as in params.yaml.
         seed: For `FAMILY.train.seed`; -1 means as in params.yaml.
-        overrides: Any param, by path or nested as in params.yaml; goes before the other two.
+        overrides: Any param, by path or nested as in params.yaml; overrides the other two.
     """
     given = {"epochs": epochs} if epochs != NO_EPOCHS else {}
     given |= {"seed": seed} if seed != NO_SEED else {}
@@ -44,33 +44,34 @@ def patch_of(families: Sequence[str], epochs: int, seed: int, overrides: Mapping
 
 
 def describe_deployment(root: Path) -> str:
-    """Description beside the form, in Markdown: all params that may be overridden, with their values.
+    """Description beside the form, in Markdown: all params that can be overridden, with their values.
 
-    Where params.yaml cannot be read, without them: the schedule is served all the same, and a run says what is wrong.
+    If params.yaml cannot be read, the list is omitted: the schedule is served all the same, and a run reports the
+    error.
     """
     try:
         values = params.read_params(root)
     except params.ParamsError as error:
         return f"{SUMMARY}\n\n{error}"
-    lines = [SUMMARY, "", "What `overrides` may name, with the value that params.yaml had at `make up`:", ""]
+    lines = [SUMMARY, "", "Params for `overrides`, with their values in params.yaml at `make up`:", ""]
     return "\n".join([*lines, *_items(values)]) + "\n"
 
 
 def _items(values: Mapping[str, Any]) -> list[str]:
-    """An item a param, those of the families first; values as JSON, as the field wants them."""
+    """One item a param, those of the families first; values as JSON, as the field expects them."""
     given = params.flatten(values)
     found = {
         path: (given.get(path, field.get_default(call_default_factory=True)), _help(field))
         for path, field in params.fields(values).items()
     }
     return [
-        f"- `{path}`: `{json.dumps(value, ensure_ascii=False, default=str)}` {told}".rstrip()
-        for path, (value, told) in sorted(found.items(), key=lambda row: _rank(row[0]))
+        f"- `{path}`: `{json.dumps(value, ensure_ascii=False, default=str)}` {help_text}".rstrip()
+        for path, (value, help_text) in sorted(found.items(), key=lambda row: _rank(row[0]))
     ]
 
 
 def _rank(path: str) -> tuple[bool, str]:
-    """Families before collections, each in one piece; within it the order of the sections stays."""
+    """Sort key: families before collections, each contiguous; the order of their sections is kept."""
     first, second, *_ = path.split(".")
     shared = first in ("families", "collections")
     return shared, f"{first}.{second}" if first == "collections" else first

@@ -1,11 +1,11 @@
-"""The whole of params.yaml, typed: what a run may be told to change, and what is refused before anything starts.
+"""The complete params.yaml, typed: overrides of a run, and errors to be found before anything starts.
 
     patch = parse(values := read_params(root), ["expression.train.epochs=3"])
     overridden = lay(values, patch)
 
-An override names a value by its path, and its text is read as YAML, so `3` and `1e-3` are numbers and `[a, b]` a list.
-Nothing heavy is imported for that: a typing error is refused within two seconds. A path
-that does not exist is refused with the nearest ones that do; a value of another type with the type that is wanted.
+An override addresses a value by its path, and its text is parsed as YAML, so `3` and `1e-3` are numbers and `[a, b]` is
+a list. Nothing heavy is imported: a typing error is refused within two seconds, an unknown path with the nearest
+existing ones, and a value of a wrong type with the right type.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ NAME = "params.yaml"
 
 
 class ParamsError(MisuseError):
-    """params.yaml or an override of it that cannot be used; `remedy` says what to write instead."""
+    """Raised for params.yaml or an override that cannot be used; `remedy` states the correction."""
 
 
 @cache
 def model() -> type[Section]:
-    """The type of the whole of params.yaml: families, collections and one section a family.
+    """Type of the complete params.yaml: families, collections and one section a family.
 
-    Made from the families' params modules, so that a new family needs no line here.
+    Built from the families' params modules, so that a new family needs no change here.
     """
     families: dict[str, Any] = {name: (section, ...) for name, section in sections().items()}
     return create_model(
@@ -58,10 +58,10 @@ def model() -> type[Section]:
 
 
 def read_params(root: Path) -> dict[str, Any]:
-    """params.yaml as it stands, checked.
+    """Reads and checks params.yaml.
 
     Raises:
-        ParamsError: It is not there or no YAML, names what does not exist, or holds a value of another type.
+        ParamsError: It does not exist, is not YAML, has an unknown key, or has a value of another type.
     """
     path = root / NAME
     try:
@@ -83,20 +83,20 @@ def read_params(root: Path) -> dict[str, Any]:
 
 
 def check(values: Mapping[str, Any]) -> None:
-    """Checks the whole of the params.
+    """Checks the complete params.
 
     Raises:
-        ParamsError: A key is unknown or was renamed, a value has another type or is out of range, a family learns from
-            no collection, or something is left out that has a default but that dvc.yaml names.
+        ParamsError: A key is unknown or was renamed, a value has another type or is out of range, a family has no
+            collection, or a key is omitted that has a default but is used by dvc.yaml.
     """
     try:
         text = json.dumps(values, default=str)
-    except ValueError as error:  # an alias stands within what it names
-        message = f"{NAME}: a value holds itself"
-        raise ParamsError(message, "write the alias out, and run again") from error
+    except ValueError as error:  # an alias refers to a value that contains it
+        message = f"{NAME}: a value contains itself"
+        raise ParamsError(message, "replace the alias by its value, and run again") from error
     _refuse_renamed(values)
     try:
-        # As JSON, strictly: a list may stand for a tuple, but neither "3" nor true for a number.
+        # As JSON, strictly: a list is accepted for a tuple, but neither "3" nor true for a number.
         model().model_validate_json(text, strict=True)
     except ValidationError as error:
         message = f"{NAME}: {'; '.join(_spell(fault, values) for fault in error.errors())}"
@@ -107,7 +107,7 @@ def check(values: Mapping[str, Any]) -> None:
 
 
 def parse(values: Mapping[str, Any], texts: Sequence[str]) -> dict[str, Any]:
-    """`PATH=VALUE` texts as a patch: nested like params.yaml, with only what they name.
+    """Parses `PATH=VALUE` texts into a patch: nested like params.yaml, with only the named values.
 
     Raises:
         ParamsError: A text has no `=`, or its path does not exist or was renamed.
@@ -124,7 +124,7 @@ def parse(values: Mapping[str, Any], texts: Sequence[str]) -> dict[str, Any]:
 
 
 def lay(values: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
-    """The params with a patch laid over them, checked as a whole.
+    """The params with a patch applied, checked as a whole.
 
     Raises:
         ParamsError: A key does not exist or was renamed, or a value has another type.
@@ -140,7 +140,7 @@ def lay(values: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def choose(values: Mapping[str, Any], asked: Sequence[str]) -> list[str]:
-    """The families to work on: those asked for, or all that params.yaml gives a collection.
+    """The families to work on: those requested, or all that have a collection in params.yaml.
 
     Raises:
         ParamsError: There is no such family.
@@ -148,28 +148,28 @@ def choose(values: Mapping[str, Any], asked: Sequence[str]) -> list[str]:
     there = list(values["families"])
     for name in asked:
         if name not in there:
-            message = f"no family {name!r}; {_nearest(name, there)}"
+            message = f"unknown family {name!r}; {_nearest(name, there)}"
             raise ParamsError(message, f"for example: --families {there[0]}" if there else f"name one in {NAME}")
     return [name for name in there if name in asked] if asked else there
 
 
 def paths() -> list[str]:
-    """Every path that --set may name, for the families and collections that there are; `*` stands for a name."""
+    """Every path for --set, with `*` for the names of families and collections."""
     return sorted(path for path, _ in _walk(model(), ""))
 
 
 def spelt_paths(values: Mapping[str, Any]) -> list[str]:
-    """Every path that --set may name, with the names that these params have."""
+    """Every path for --set, with the names in these params."""
     return [spelt for known in paths() for spelt in _spell_names(known, values)]
 
 
 def fields(values: Mapping[str, Any]) -> dict[str, FieldInfo]:
-    """Every param by its path, with the names that these params have, in the order of params.yaml's sections."""
+    """Every param by its path, with the names in these params, in the order of params.yaml's sections."""
     return {spelt: field for known, field in _walk(model(), "") for spelt in _spell_names(known, values)}
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested params as {path: value}."""
+    """Flattens nested params to {path: value}."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         path = f"{prefix}{key}"
@@ -178,7 +178,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """{path: value} as nested params, the inverse of `flatten`."""
+    """Nests {path: value}, the inverse of `flatten`."""
     values: dict[str, Any] = {}
     for path, value in flat.items():
         _put(values, path.split("."), value)
@@ -186,7 +186,7 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def dump(values: Mapping[str, Any]) -> str:
-    """The text of a params.yaml."""
+    """Text of a params.yaml."""
     return yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True)
 
 
@@ -209,9 +209,9 @@ def _check_family(family: str, collection: str, values: Mapping[str, Any]) -> No
 
 
 def _check_named_by_dvc(values: Mapping[str, Any]) -> None:
-    """DVC knows no defaults: what dvc.yaml names has to stand in params.yaml, if only as an empty mapping.
+    """Checks keys that dvc.yaml uses: DVC knows no defaults, so they must be in params.yaml, even if empty.
 
-    It would refuse the stage when the run has come to it, and say why in the log alone.
+    Otherwise DVC would refuse the stage when the run reaches it, with the reason only in the log.
     """
     wanted = [(name, values[name], key, "{}") for name in values["families"] for key in FamilyParams.model_fields]
     for name, section in values["collections"].items():
@@ -221,7 +221,7 @@ def _check_named_by_dvc(values: Mapping[str, Any]) -> None:
     if lacking:
         lines = "; ".join(f"under {path}: write `{line}`" for path, line in lacking)
         named = ", ".join(f"{path}.{line.partition(':')[0]}" for path, line in lacking)
-        message = f"{NAME}: {named}: missing; it has a default, but dvc.yaml names it, and DVC knows no defaults"
+        message = f"{NAME}: {named}: missing; it has a default, but dvc.yaml uses it, and DVC knows no defaults"
         raise ParamsError(message, f"in {NAME}, {lines}")
 
 
@@ -235,7 +235,7 @@ def _parse_value(path: str, text: str) -> Any:  # noqa: ANN401 - a YAML value
         raise ParamsError(message, remedy) from error
     try:
         json.dumps(value, default=str)
-    except (ValueError, RecursionError) as error:  # an alias stands within what it names
+    except (ValueError, RecursionError) as error:  # an alias refers to a value that contains it
         raise ParamsError(message, remedy) from error
     return value
 

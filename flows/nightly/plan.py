@@ -1,10 +1,9 @@
-"""One run, told without Prefect: what follows what, and what happens on failure.
+"""The plan of a run, independent of Prefect: the order of tasks, and the handling of failures.
 
-    fetch -> ingest -> version -> record -> one act a DVC stage -> register@F -> report
+    fetch -> ingest -> version -> record -> one task a DVC stage -> register@F -> report
 
-Every act runs through `do`, which the flow hands in: there an act is a Prefect task, retried where that helps; in a
-test it is a plain call. What is decided stands here, how it is run stands there, what it does stands in
-flows/nightly/tasks.py.
+Every task runs through `do`, which the flow passes in: there a task is a Prefect task, with retries; in a test it is a
+plain call. This module decides, the flow executes, and flows/nightly/tasks.py has the content of the tasks.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ FROM_CACHE = "skipped: from DVC's cache, it ran before with the same data, param
 
 
 def prepare(session: Session, order: Order, do: Do) -> Run:
-    """Checks what was asked for before anything starts.
+    """Checks the request before anything starts.
 
     Raises:
         ParamsError: A param or a family does not exist, or a value has another type.
@@ -60,10 +59,10 @@ def prepare(session: Session, order: Order, do: Do) -> Run:
 
 
 def conduct(run: Run) -> NightlyRun:
-    """Carries out the run. Failures are in the NightlyRun that it returns; an interrupt is recorded and raised."""
+    """Executes the run. Failures are recorded in the returned NightlyRun; an interrupt is recorded and raised."""
     try:
         with ExitStack() as stack:
-            with suppress(ActError):  # told in the run already
+            with suppress(ActError):  # already recorded in the run
                 _set_the_stage(run, stack)
                 _play(run)
             _finish(run)
@@ -77,7 +76,7 @@ def _set_the_stage(run: Run, stack: ExitStack) -> None:
     quiet(run, "servers", lambda: run.session.open([MLFLOW]))
     act(run, "fetch", lambda: tasks.fetch(run))
     if not run.order.trial:
-        attempt(run, "ingest", lambda: tasks.ingest(run))  # what is wrong with the inbox keeps no family from its run
+        attempt(run, "ingest", lambda: tasks.ingest(run))  # a fault in the inbox stops no family
     _pass_over_unfed(run)
     act(run, "version", lambda: tasks.version(run))
     act(run, "record", lambda: tasks.record(run))
@@ -86,14 +85,14 @@ def _set_the_stage(run: Run, stack: ExitStack) -> None:
 
 
 def _pass_over_unfed(run: Run) -> None:
-    """A family that nobody has given data to keeps no other from its run, and fails none: it is reported, and waits.
+    """Skips families without data: they are reported, and neither fail nor delay the others.
 
-    Where no family has any, all of them go on, and the version act says what is missing.
+    If no family has data, all of them continue, and the task `version` reports the missing data.
     """
-    told = {family: data_tasks.missing_data(run.root, run.values, family) for family in run.nightly.families}
-    if all(told.values()):
+    errors = {family: data_tasks.missing_data(run.root, run.values, family) for family in run.nightly.families}
+    if all(errors.values()):
         return
-    for family, error in told.items():
+    for family, error in errors.items():
         if error is not None:
             run.without_data.add(family)
             name = f"data@{family}"
@@ -109,7 +108,7 @@ def _refuse(error: DataError) -> Outcome:
 
 
 def _play(run: Run) -> None:
-    """The stages in their order, and each family's registration as soon as its last stage is through."""
+    """Runs the stages in order, and registers each family as soon as its last stage is finished."""
     nodes = quiet(run, "stages", lambda: pipeline.stages(run.tree, run.fed))
     changes = quiet(run, "stages", lambda: pipeline.statuses(run.tree, nodes))
     states: dict[str, str] = {}
@@ -125,7 +124,7 @@ def _stage(run: Run, node: StageNode, changes: dict[str, Change], states: Mappin
     missing = [name for name in node.upstream if name in states and states[name] not in THROUGH]
     if missing:
         return pass_over(run, node.name, node.family, missing[0])
-    # What DVC said at the start holds as long as nothing upstream was made, or fetched from its cache, since.
+    # DVC's status from the start holds as long as nothing upstream was rebuilt, or fetched from its cache, since.
     if any(name not in changes or changes[name].any for name in node.upstream if name in states):
         changes.pop(node.name, None)
     return attempt(run, node.name, lambda: _reproduce(run, node, changes, number), node.family)
@@ -140,7 +139,7 @@ def _reproduce(run: Run, node: StageNode, changes: dict[str, Change], number: st
     log.parent.mkdir(parents=True, exist_ok=True)
     resumes = data_tasks.resumes(run.tree, run.session.state, node.name)
     print_line(f"{number} {node.name}: {change.text}{f'; {resumes}' if resumes else ''} ...")
-    run.session.revive(MLFLOW)  # a training speaks to it
+    run.session.revive(MLFLOW)  # training uses it
     with reported(node.name, log):
         status = pipeline.reproduce(run.tree, node, os.environ, log, (run.session.lock.fd,))
     if status:
@@ -155,13 +154,13 @@ def _conclude(run: Run, family: str, missing: list[str]) -> None:
     if missing:
         pass_over(run, name, family, missing[0])
     elif run.order.quick:
-        attempt(run, name, lambda: ("skipped", "a quick look registers nothing"), family)
+        attempt(run, name, lambda: ("skipped", "a quick run registers nothing"), family)
     else:
         attempt(run, name, lambda: tasks.register(run, family), family)
 
 
 def _finish(run: Run) -> None:
-    """The last words of a run: what was not reached, the champions, the report."""
+    """Ends a run: records tasks that were not reached and the champions, and builds the report."""
     reached = {stage.name for stage in run.nightly.stages}
     left_out = {"ingest"} if run.order.trial else {"worktree"}
     for name in FIRST_ACTS:
@@ -177,12 +176,12 @@ def _finish(run: Run) -> None:
 
 def _write_down(run: Run) -> None:
     write_down(run.nightly, run.session.state)
-    with suppress(OSError):  # a full disk: the run has ended, and its history is not a reason to fail it
+    with suppress(OSError):  # a full disk: a lost history does not fail the run
         run_history.keep(run_history.past_run(run), run.session.state)
 
 
 def _interrupted(run: Run, error: BaseException) -> None:
-    """So that `make status` does not speak of the run before."""
+    """Records an interrupt, so that `make status` shows this run instead of the previous one."""
     why = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else "it was stopped"
     run.nightly.failures.insert(0, Failure(stage="run", message=why, again=run.order.command()))
     clock(run)

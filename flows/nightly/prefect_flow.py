@@ -1,6 +1,6 @@
-"""The nightly as Prefect runs it: one task an act, retried where that helps; its form in the UI; its artifacts.
+"""The nightly run as a Prefect flow: one task a step, with retries; its form in the UI; its artifacts.
 
-Importing this imports Prefect, which reads PREFECT_API_URL and PREFECT_HOME then: set up the environment first.
+Importing this module imports Prefect, which then reads PREFECT_API_URL and PREFECT_HOME: set up the environment first.
 """
 
 import os
@@ -38,16 +38,16 @@ from report.text.messages import headline, markdown, why_text
 FLUSH_S = 10
 SCHEDULER = "_RUSHES_SCHEDULER"  # the variable with the pid of the scheduler, which its runs inherit
 
-# For the form in the UI: a list to choose from.
-FamilyName = StrEnum("FamilyName", {name: name for name in NAMES})  # type: ignore[misc]  # mypy wants the names spelt out
+# Gives the form in the UI a list to choose from.
+FamilyName = StrEnum("FamilyName", {name: name for name in NAMES})  # type: ignore[misc]  # mypy needs literal names
 
 
 def _flow_run_name() -> str:
     return f"{datetime.now(UTC).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
-def _page_crash(flow: Any, flow_run: Any, state: State[Any]) -> None:  # noqa: ANN401, ARG001 - as Prefect calls it
-    """Pages for a run that was killed (out of memory). In the scheduler alone: a run that lives does it itself."""
+def _page_crash(flow: Any, flow_run: Any, state: State[Any]) -> None:  # noqa: ANN401, ARG001 - Prefect's signature
+    """Notifies of a killed run (out of memory). Only in the scheduler process: a live run does it itself."""
     if os.environ.get(SCHEDULER) == str(os.getpid()):
         publish.killed(state.message or "its process was killed", load_settings().notify.command)
 
@@ -60,23 +60,23 @@ def _page_crash(flow: Any, flow_run: Any, state: State[Any]) -> None:  # noqa: A
     on_crashed=[_page_crash],
 )
 def nightly(
-    families: list[FamilyName] = [],  # noqa: B006 - Prefect's form wants the default itself
+    families: list[FamilyName] = [],  # noqa: B006 - Prefect's form needs the default itself
     quick: bool = False,
     epochs: Epochs = NO_EPOCHS,
     seed: Seed = NO_SEED,
-    overrides: dict[str, Any] = {},  # noqa: B006  # likewise
+    overrides: dict[str, Any] = {},  # noqa: B006  # as above
     promote: bool = False,
 ) -> Any:  # noqa: ANN401 - Prefect's State
-    """Retrains the families on the data as they are now, and promotes what is proved to be better.
+    """Retrains the families on the current data, and promotes models that are proved to be better.
 
     Args:
-        families: Which ones; none means all.
-        quick: Does it run at all? A part of the data, one epoch, no students, nothing registered. A minute.
+        families: Families to train; none means all.
+        quick: Checks that it runs at all: a part of the data, one epoch, no students, nothing registered. A minute.
         epochs: Passes over the training split. 0: as in params.yaml; with another number, it is a trial.
         seed: Of initial weights and order of samples. -1: as in params.yaml; with another number, it is a trial.
         overrides: Other params, by path: {"expression.train.learning_rate": 0.001}. With any, it is a trial. The
             deployment's description lists them all with their values.
-        promote: Whether a trial may be promoted; a run that overrides nothing always may.
+        promote: Allows a trial to be promoted; a run without overrides always may.
     """
     names = tuple(str(family) for family in families)
     order = Order(names, patch_of(names, epochs, seed, overrides), promote, quick)
@@ -84,13 +84,13 @@ def nightly(
     try:
         with session(root, load_settings(), order.command()) as now:
             return _run(now, order)
-    except LockHeldError as error:  # dropped, as where Prefect knows of the other run: tomorrow has one too
+    except LockHeldError as error:  # dropped, as by Prefect's limit: there is a run tomorrow too
         return Cancelled(message=f"not started: {error}")
 
 
 def _run(now: Session, order: Order) -> State[Any]:
-    """The run, with the lock held; the state that it ends in."""
-    with suppress(Exception):  # what Prefect cannot tell of earlier runs keeps no run from its work
+    """Runs with the lock held; returns the final state."""
+    with suppress(Exception):  # a failure to close earlier flow runs does not stop this one
         close_killed(now.state)
     try:
         run = prepare(now, order, partial(_as_task, now))
@@ -105,9 +105,9 @@ def _run(now: Session, order: Order) -> State[Any]:
 
 
 def _as_task(now: Session, name: str, work: Callable[[], Outcome]) -> Outcome:
-    """Runs an act as a Prefect task of that name, again where its failure is transient.
+    """Runs a task as a Prefect task of that name, with retries if its failure is transient.
 
-    Prefect is spoken to before the act and after it; a server of this run that has died since is started again first.
+    Prefect is called before and after the task; a server of this run that has died in between is restarted first.
     """
     outcomes: list[Outcome] = []
     errors: list[ActError] = []
@@ -145,18 +145,18 @@ def _then_revive(now: Session, work: Callable[[], Outcome]) -> Outcome:
 
 
 def _revive(now: Session) -> None:
-    with suppress(ServerError):  # the work comes first; what Prefect then cannot be told ends the flow run by its name
+    with suppress(ServerError):  # the work comes first; without Prefect the flow run ends by itself
         now.revive(PREFECT)
 
 
 def _conclude(run: Run) -> State[Any]:
-    """Table, artifacts, pager, and the state that the flow run ends in, its reason first."""
+    """Prints the table, publishes artifacts, notifies, and returns the final state, its reason first."""
     page = publish.to_mlflow(run)
-    with suppress(Exception):  # the run is over; a summary that cannot be shown does not fail it
+    with suppress(Exception):  # the run is over; a missing summary does not fail it
         create_markdown_artifact(
             markdown(run.nightly, run.decisions), key=run.nightly.mode, description="The run in short"
         )
-        if page:  # a browser follows no link to a file
+        if page:  # browsers do not follow links to files
             shown = run.shown(run.out / "index.html")
             create_link_artifact(page, link_text="report in MLflow", key="report", description=f"also in {shown}")
     publish.show(run)
@@ -168,6 +168,6 @@ def _conclude(run: Run) -> State[Any]:
 
 
 def flush() -> None:
-    """Sends what Prefect still holds back: a server of this run is stopped before the process ends."""
+    """Sends Prefect's buffered logs and events: a server of this run is stopped before the process ends."""
     for worker in (APILogWorker, EventsWorker):
         worker.drain_all(timeout=FLUSH_S)

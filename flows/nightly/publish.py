@@ -1,4 +1,4 @@
-"""Publication of a run's result: the terminal, the pager, MLflow, the links in Prefect."""
+"""Publication of a run's result: terminal, notification, MLflow, links in Prefect."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PAGE = "index.html"
 
 
 def show(run: Run) -> None:
-    """The table that the run ends with, on standard output; after a failure the pager is rung."""
+    """Prints the final table on standard output; notifies after a failure."""
     page = Path(run.shown(run.out / "index.html"))
     table = run_table(run.nightly, run.decisions, page=page, width=console.width(), colour=sys.stdout.isatty())
     typer.echo(table.rstrip())
@@ -42,7 +42,7 @@ def show(run: Run) -> None:
 
 
 def failed_to_start(now: Session, order: Order, stage: str, error: Exception) -> str:
-    """A run that could not begin is a run that failed: it is written down, told, and somebody is woken.
+    """Handles a run that failed to start like a failed run: records it, prints it, and notifies.
 
     Returns:
         The reason.
@@ -51,7 +51,7 @@ def failed_to_start(now: Session, order: Order, stage: str, error: Exception) ->
     failure = Failure(stage=stage, message=str(error), remedy=remedy, again=order.command())
     at = datetime.now(UTC).astimezone()
     nightly = NightlyRun(started=at, finished=at, failures=[failure], champions=None, mode=order.mode)
-    with suppress(OSError):  # a full disk must not keep the pager silent
+    with suppress(OSError):  # a full disk must not suppress the notification
         write_down(nightly, now.state)
         run_history.keep(run_history.PastRun(nightly=nightly), now.state)
     page_failure(nightly, now.settings.notify.command)
@@ -59,26 +59,26 @@ def failed_to_start(now: Session, order: Order, stage: str, error: Exception) ->
 
 
 def killed(why: str, command: str) -> None:
-    """Pages somebody for a run whose process was killed, and so could not do it itself.
+    """Notifies of a run whose process was killed, and so could not do it itself.
 
     Args:
-        why: What is known of its end.
+        why: The known reason of its end.
         command: `notify.command` of the settings.
     """
-    remedy = "see whether the memory ran out: dmesg | tail; what was done is not done twice"
+    remedy = "check whether memory ran out: dmesg | tail; finished steps are not repeated"
     failure = Failure(stage="run", message=why, remedy=remedy, again=Order().command())
     at = datetime.now(UTC).astimezone()
     page_failure(NightlyRun(started=at, finished=at, failures=[failure], champions=None), command)
 
 
 def page_failure(nightly: NightlyRun, command: str) -> None:
-    """The pager's text on standard error, and to the pager."""
+    """Sends the notification's text to standard error and to the notification command."""
     typer.echo(f"\n{pager_text(nightly)}".rstrip(), err=True)
     notify(nightly, command)
 
 
 def notify(nightly: NightlyRun, command: str) -> None:
-    """Gives the pager's text to the command of the settings. A pager that fails is told, and changes nothing."""
+    """Passes the notification to the command of the settings. A failing command is reported, and changes nothing."""
     if not command or not nightly.failed:
         return
     text = pager_text(nightly)
@@ -86,11 +86,11 @@ def notify(nightly: NightlyRun, command: str) -> None:
         words = shlex.split(command)
         subprocess.run(words, input=text, text=True, check=True, timeout=NOTIFY_TIMEOUT_S)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        console.print_line(f"notify.command in settings.toml did not take the message: {_why_not_taken(error)}")
+        console.print_line(f"notify.command in settings.toml did not accept the message: {_why_not_taken(error)}")
 
 
 def _why_not_taken(error: Exception) -> str:
-    """Without the command's arguments, which may hold a webhook's secret address."""
+    """Reason without the command's arguments, which may contain a webhook's secret address."""
     if isinstance(error, subprocess.CalledProcessError):
         return f"{error.cmd[0]} ended with status {error.returncode}"
     if isinstance(error, subprocess.TimeoutExpired):
@@ -99,9 +99,9 @@ def _why_not_taken(error: Exception) -> str:
 
 
 def to_mlflow(run: Run) -> str:
-    """Logs the page to a run of the experiment `nightly` and returns its address; for a run that only looked, none.
+    """Logs the page to a run of the experiment `nightly` and returns its address; empty for a run that did nothing.
 
-    What goes wrong is told and changes nothing: the page lies in build/report as well.
+    Errors are printed and change nothing, since the page is in build/report as well.
     """
     try:
         return _log_page(run)
@@ -115,7 +115,7 @@ def _log_page(run: Run) -> str:
     from registry.mlflow import run_summary, runs  # noqa: PLC0415 - MLflow
 
     mlflow = runs.client(run.session.ready(MLFLOW).api)
-    runs.end_abandoned(mlflow, EXPERIMENT)  # a run that only looks may be the one after one that was killed here
+    runs.end_abandoned(mlflow, EXPERIMENT)  # even if this run did nothing: the previous one may have been killed
     if not worked(run.nightly):
         return ""
     title = f"{run.nightly.mode} {run.nightly.started:%Y-%m-%d %H:%M}"
@@ -134,14 +134,14 @@ def _log_page(run: Run) -> str:
 
 
 def _link_to(page: str, mlflow: MlflowClient, run: Run) -> None:
-    """Links the runs and versions that came of this run to its report."""
+    """Links the runs and versions that resulted from this run to its report."""
     from registry.mlflow import run_summary  # noqa: PLC0415 - MLflow
 
     for family, decision in run.decisions.items():
         if decision.registered or decision.promoted:
             try:
                 run_summary.link_report(mlflow, decision.run_id, family, decision.version, page)
-            except Exception as error:  # noqa: BLE001 - the report is there, only the way to it is longer
+            except Exception as error:  # noqa: BLE001 - the report exists, only the link is missing
                 console.print_line(f"{family} v{decision.version} has no link to the report in MLflow: {error}")
 
 

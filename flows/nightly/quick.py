@@ -1,4 +1,4 @@
-"""A quick look: does a change run from end to end? A part of the data, one epoch, no students, nothing registered."""
+"""Quick mode: runs a change from end to end on a part of the data, with one epoch, no students, no registration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flows.nightly import params
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-# By the path below a family; what a family does not have is left out. Whatever a person sets goes before it.
+# By path below a family; params that a family lacks are skipped. Values from the command line take precedence.
 QUICK: dict[str, Any] = {
     "augment.max_copies": 0,
     "augment.crops": 0,
@@ -21,22 +21,22 @@ QUICK: dict[str, Any] = {
     "compress.float_layers": [],
     "compress.prune.shares": [],
     "compress.quantisation_aware.epochs": 0,
-    # One epoch says nothing of what a network can do, nor of what int8 costs it.
+    # One epoch shows neither the quality of a network nor its loss in int8.
     "budget.max_objective_drop": 1e9,
     "budget.max_latency_ms": None,
     "budget.max_bytes": None,
 }
 
-# What is trained after a network, and for how long.
+# Trainings after the network itself, and their lengths.
 FOLLOWING = ("compress.student_epochs", "compress.prune.epochs", "compress.quantisation_aware.epochs")
 
 
 def quick_patch(values: Mapping[str, Any], families: Iterable[str], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The patch of a quick look, with what a person has set laid over it.
+    """The patch of quick mode, overridden by the patch of the command line.
 
     Args:
         values: The params.
-        families: Those that are asked for.
+        families: The requested families.
         wanted: The patch of `--set`.
     """
     known = set(params.spelt_paths(values))
@@ -45,13 +45,14 @@ def quick_patch(values: Mapping[str, Any], families: Iterable[str], wanted: Mapp
 
 
 def with_bounded_students(values: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
-    """A patch that shortens training shortens what follows it too: no student learns for longer than its teacher did.
+    """A patch in which a shortened training also shortens what follows: no student trains longer than its teacher.
 
-    Without it a trial of one epoch would spend most of its time on a student of many. What a person has set stays.
+    Otherwise a trial of one epoch would spend most of its time on a student with many. Values from the command line
+    stay.
 
     Args:
         values: The params before the patch.
-        patch: Of `--set`.
+        patch: The patch of `--set`.
     """
     flat = params.flatten(patch)
     before = params.flatten(values)

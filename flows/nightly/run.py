@@ -1,4 +1,4 @@
-"""A run under way: what was asked for, what has happened so far, and how one act of it is run and written down."""
+"""State of a run in progress: the request, the results so far, and the execution and recording of one task."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ UNFIT = "Nothing fits"  # the name of the state of a run whose models all miss t
 
 
 class Do(Protocol):
-    """Runs an act, again where its failure is transient; raises ActError when it has failed for good."""
+    """Runs a task, with retries if its failure is transient; raises ActError when it has finally failed."""
 
     def __call__(self, name: str, work: Callable[[], Outcome]) -> Outcome:
-        """The outcome of the act."""
+        """The outcome of the task."""
         ...
 
 
@@ -43,10 +43,10 @@ class Order:
     """The request of a run.
 
     Attributes:
-        families: Which ones; none means all.
-        patch: What to change in the params.
-        promote: Whether a trial may be promoted.
-        quick: Whether to look only whether it runs; see flows/nightly/quick.py.
+        families: Families to train; none means all.
+        patch: Changes to the params.
+        promote: True if a trial may be promoted.
+        quick: True to only check that it runs; see flows/nightly/quick.py.
     """
 
     families: tuple[str, ...] = ()
@@ -56,12 +56,12 @@ class Order:
 
     @property
     def trial(self) -> bool:
-        """With other params it is a trial: it runs in a tree of its own."""
+        """True for a run with other params: it runs in a tree of its own."""
         return bool(self.patch) or self.quick
 
     @property
     def mode(self) -> Literal["nightly", "trial"]:
-        """The mode as NightlyRun names it."""
+        """The mode as in NightlyRun."""
         return "trial" if self.trial else "nightly"
 
     def command(self) -> str:
@@ -77,18 +77,18 @@ class Order:
 
 @dataclass
 class Run:
-    """A run under way.
+    """A run in progress.
 
     Attributes:
         session: The lock and the servers.
-        order: What was asked for.
-        do: How an act is run.
-        values: The params, those of the order laid over them.
-        tree: Where the stages run: the checkout, or the worktree of a trial.
-        nightly: What has happened so far.
-        decisions: Of registry.promotion.register, by family.
+        order: The request.
+        do: Runs a task.
+        values: The params, with those of the request applied.
+        tree: Tree of the stages: the checkout, or the worktree of a trial.
+        nightly: The results so far.
+        decisions: Results of registry.promotion.register, by family.
         kept: The record of the tree.
-        without_data: Families whose collections hold nothing to learn from; their night is over before it begins.
+        without_data: Families whose collections are empty; they are skipped.
     """
 
     session: Session
@@ -103,7 +103,7 @@ class Run:
 
     @property
     def fed(self) -> list[str]:
-        """The families that have something to learn from."""
+        """Families that have training data."""
         return [family for family in self.nightly.families if family not in self.without_data]
 
     @property
@@ -113,7 +113,7 @@ class Run:
 
     @property
     def out(self) -> Path:
-        """Folder of the report: build/report, or a trial's own, since its tree does not stay."""
+        """Folder of the report: build/report, or a trial's own, since its tree is temporary."""
         if not self.order.trial:
             return self.root / "build" / "report"
         return self.root / "build" / "trials" / f"{self.nightly.started:%Y%m%d-%H%M%S}"
@@ -124,23 +124,23 @@ class Run:
         return (self.out if self.order.trial else self.root / "build") / name
 
     def shown(self, path: Path) -> str:
-        """A path as a person in the checkout types it."""
+        """A path as a person in the checkout would type it."""
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
 
 
 def worked(nightly: NightlyRun) -> bool:
-    """True if the run did or tried anything but look."""
+    """True if the run did or tried anything beyond checking what to do."""
     return any(stage.state in ("ran", "failed") and stage.stage not in ("record", "report") for stage in nightly.stages)
 
 
 def clock(run: Run) -> None:
-    """Writes down the time."""
+    """Records the time."""
     run.nightly.finished = datetime.now(UTC).astimezone()
     run.nightly.seconds = time.monotonic() - run.session.began
 
 
 def write_down(nightly: NightlyRun, state: Path) -> None:
-    """For `make status`: STATE/last.json is the last nightly, last-trial.json the last trial."""
+    """Writes STATE/last.json for a nightly run, last-trial.json for a trial; read by `make status`."""
     path = state / ("last.json" if nightly.mode == "nightly" else "last-trial.json")
     part = path.with_suffix(".part")
     part.write_text(nightly.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -148,7 +148,7 @@ def write_down(nightly: NightlyRun, state: Path) -> None:
 
 
 def quiet(run: Run, name: str, work: Callable[[], T]) -> T:
-    """Runs a task that gets no row in the table unless it fails; it is tried again where that may help.
+    """Runs a task that gets no row in the table unless it fails, with retries.
 
     Raises:
         ActError: It failed.
@@ -169,20 +169,20 @@ def quiet(run: Run, name: str, work: Callable[[], T]) -> T:
 
 @dataclass(frozen=True)
 class _Act:
-    """One act under way: its name, whose it is, when it began."""
+    """One task in progress: its name, its family, its start."""
 
     name: str
     family: str | None = None
     began: float = field(default_factory=time.monotonic)
 
     def note(self, run: Run, state: State, why: str) -> None:
-        """Writes down and tells what became of it."""
+        """Records and prints its outcome."""
         seconds = time.monotonic() - self.began
         run.nightly.stages.append(StageRun(name=self.name, family=self.family, state=state, why=why, seconds=seconds))
         print_stage(self.name, state, why, seconds)
 
     def fail(self, run: Run, error: ActError) -> None:
-        """Likewise, of its failure."""
+        """Records and prints its failure."""
         self.note(run, "failed", error.fault.message)
         failure = Failure(
             family=self.family,
@@ -199,23 +199,23 @@ class _Act:
 
 
 def pass_over(run: Run, name: str, family: str | None, missing: str) -> str:
-    """Writes down an act that was not reached, and which one before it is missing."""
-    _Act(name, family).note(run, "not reached", f"{missing} did not get through")
+    """Records a task that was not reached, and the earlier one that is missing."""
+    _Act(name, family).note(run, "not reached", f"{missing} did not finish")
     return "not reached"
 
 
 def attempt(run: Run, name: str, work: Callable[[], Outcome], family: str | None = None) -> str:
-    """Runs one act; its failure is written down, and the run goes on."""
+    """Runs one task; a failure is recorded, and the run continues."""
     with suppress(ActError):
         act(run, name, work, family)
     return run.nightly.stages[-1].state
 
 
 def act(run: Run, name: str, work: Callable[[], Outcome], family: str | None = None) -> None:
-    """Runs one act and writes down what became of it.
+    """Runs one task and records its outcome.
 
     Raises:
-        ActError: It failed for good.
+        ActError: It finally failed.
     """
     under_way = _Act(name, family)
     try:

@@ -1,7 +1,7 @@
-"""The history of runs: one file a run in STATE/runs, so that past runs can be listed and compared.
+"""History of runs: one file a run in STATE/runs, so that past runs can be listed and compared.
 
-A run is known by when it started, as 20261128-041500; any part of that which names one run alone will do, and so do
-`last`, `last-nightly` and `last-trial`. The newest RUNS_KEPT are kept.
+A run is identified by its start, such as 20261128-041500; any unambiguous part of it will do, and so will `last`,
+`last-nightly` and `last-trial`. The newest RUNS_KEPT are kept.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ STATUS_OK, STATUS_NOT_FOUND = 0, 3
 
 
 class NoSuchRunError(UserError):
-    """No run, or more than one, goes by that name; exit status 3."""
+    """Raised if a name matches no run, or more than one; exit status 3."""
 
     default_exit_status = NOTHING_FITS
 
@@ -40,11 +40,11 @@ class PastRun(BaseModel):
     """A run that has ended.
 
     Attributes:
-        nightly: What happened, stage by stage.
-        params: All params that it ran with, flattened: `expression.train.epochs`.
-        metrics: Of each family that was evaluated, on the test split: the certificate's, of the compressed model.
-        decisions: What `register` decided, by family, as in build/F/decision.json.
-        out: The folder of its report and, for a trial, of its logs.
+        nightly: Its record, stage by stage.
+        params: All its params, flattened: `expression.train.epochs`.
+        metrics: Metrics of the compressed model of each evaluated family, on the test split, from its certificate.
+        decisions: Decisions of `register`, by family, as in build/F/decision.json.
+        out: Folder of its report and, for a trial, of its logs.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -68,12 +68,12 @@ class PastRun(BaseModel):
 
     @property
     def outcome(self) -> str:
-        """`done`, `failed`, or `nothing fits` where no candidate meets its budget."""
+        """`done`, `failed`, or `nothing fits` if no candidate meets its budget."""
         return "nothing fits" if self.nightly.unfit else "failed" if self.nightly.failed else "done"
 
 
 def past_run(run: Run) -> PastRun:
-    """The run as it is kept."""
+    """The run in its stored form."""
     families = run.nightly.families
     metrics = {name: found for name in families if run.nightly.decided(name) and (found := _metrics(run.tree, name))}
     return PastRun(
@@ -93,7 +93,7 @@ def _metrics(tree: Path, family: str) -> dict[str, float]:
 
 
 def keep(past: PastRun, state: Path) -> Path:
-    """Writes STATE/runs/NAME.json, and drops the oldest beyond RUNS_KEPT."""
+    """Writes STATE/runs/NAME.json, and removes the oldest beyond RUNS_KEPT."""
     folder = state / "runs"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{past.name}.json"
@@ -106,7 +106,7 @@ def keep(past: PastRun, state: Path) -> Path:
 
 
 def past_runs(state: Path) -> list[PastRun]:
-    """All runs that are kept, the newest first; a file that cannot be read is passed over."""
+    """All stored runs, the newest first; a file that cannot be read is skipped."""
     found = []
     for path in _files(state):
         with suppress(OSError, ValidationError):
@@ -115,10 +115,10 @@ def past_runs(state: Path) -> list[PastRun]:
 
 
 def find_run(state: Path, name: str) -> PastRun:
-    """The run that goes by a name: its start, a part of it, `last`, `last-nightly` or `last-trial`.
+    """The run of a name: its start, a part of it, `last`, `last-nightly` or `last-trial`.
 
     Raises:
-        NoSuchRunError: None does, or several do.
+        NoSuchRunError: The name matches none, or several.
     """
     runs = past_runs(state)
     wanted = {"last": runs, **{f"last-{mode}": _of_mode(runs, mode) for mode in ("nightly", "trial")}}
@@ -126,10 +126,10 @@ def find_run(state: Path, name: str) -> PastRun:
     if len(found) == 1:
         return found[0]
     if found:
-        message = f"{name!r} names {len(found)} runs: {', '.join(run.name for run in found[:5])}"
-        raise NoSuchRunError(message, "give more of the name; `last`, `last-nightly` and `last-trial` do too")
+        message = f"{name!r} matches {len(found)} runs: {', '.join(run.name for run in found[:5])}"
+        raise NoSuchRunError(message, "give more of the name; or use `last`, `last-nightly` or `last-trial`")
     known = ", ".join(run.name for run in runs[:5]) or "none has ended here yet"
-    message = f"no run goes by {name!r}; the newest: {known}"
+    message = f"no run matches {name!r}; the newest: {known}"
     raise NoSuchRunError(message, f"{python()} -m flows runs" if runs else "make nightly")
 
 
@@ -142,7 +142,7 @@ def _files(state: Path) -> list[Path]:
 
 
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Differences between two flat mappings: name -> (before, after), None where it is missing."""
+    """Differences between two flat mappings: name -> (before, after), None if missing."""
     names = [*before, *(name for name in after if name not in before)]
     pairs = {name: (before.get(name), after.get(name)) for name in names}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}

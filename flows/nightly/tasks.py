@@ -1,7 +1,7 @@
-"""The tasks of a run; their order, and the handling of failures, is in flows/nightly/plan.py.
+"""Tasks of a run; their order, and the handling of failures, are in flows/nightly/plan.py.
 
-Every act takes the run under way and returns `ran` or `skipped`, and why. What it raises is put into words by the
-caller.
+Each takes the run in progress and returns `ran` or `skipped` with the reason. The caller converts exceptions to
+failures.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ TRIAL_MESSAGE = "The tree of a trial"
 
 
 def fetch(run: Run) -> Outcome:
-    """The data and the assets; the starter where nothing else is there. Looks at the disk first."""
+    """Fetches data and assets, or the starter if there are no data; checks the disk first."""
     state = versions.state(run.root, run.session.settings)
     if state.problem:
         raise failures.user_error(state.problem, state.remedy, "fetch")
-    # A starter version made for fewer families lacks what the others need; beside real data no starter is ever put.
+    # A starter version made for fewer families lacks data for the others; a starter is never added to real data.
     local = state.starter and not state.remote
     names = data_tasks.starters(run.root, run.values, run.nightly.families, lacking=state.present) if local else []
     need = disk.estimate(run.root, run.values, run.nightly.families, starters=names)
@@ -44,10 +44,10 @@ def fetch(run: Run) -> Outcome:
 
 
 def ingest(run: Run) -> Outcome:
-    """Ingests the contents of inbox/."""
+    """Ingests the content of inbox/."""
     for name in data_tasks.unknown_collections(run.root, run.values):
         there = ", ".join(f"inbox/{collection}/" for collection in run.values["collections"])
-        print_line(f"inbox/{name} stays where it is: no collection is called so; there are {there}")
+        print_line(f"inbox/{name} stays where it is: no collection has that name; there are {there}")
     data_tasks.await_copies(run.root, run.values)
     results = data_tasks.take_inbox(run.root, run.values)
     for result in results:
@@ -63,7 +63,7 @@ def ingest(run: Run) -> Outcome:
 
 
 def version(run: Run) -> Outcome:
-    """Splits for what is new, and the version of the data that is learned from."""
+    """Extends the splits, and commits the version of the data for training."""
     settings = run.session.settings
     before = versions.state(run.root, settings).md5
     data_tasks.extend_splits(run.root, run.values, run.fed)
@@ -74,7 +74,7 @@ def version(run: Run) -> Outcome:
 
 
 def record(run: Run) -> Outcome:
-    """The tree that runs, as a commit."""
+    """Commits the tree that runs."""
     run.kept = records.record(run.root, RECORD_MESSAGE)
     run.nightly.record = run.kept.commit
     return "ran", f"{run.kept.commit[:12]}{_uncommitted(run.kept)}"
@@ -82,11 +82,11 @@ def record(run: Run) -> Outcome:
 
 def _uncommitted(kept: records.Record) -> str:
     names = ", ".join(kept.changed[:NAMES]) + (f" and {len(kept.changed) - NAMES} more" * (len(kept.changed) > NAMES))
-    return f", with changes that are not committed: {names}" if kept.changed else ""
+    return f", with uncommitted changes: {names}" if kept.changed else ""
 
 
 def worktree(run: Run, stack: ExitStack) -> Outcome:
-    """A tree of its own for a trial: that of the record, with the other params; the checkout's stay as they are."""
+    """Creates a tree for a trial: that of the record, with the other params; the checkout stays unchanged."""
     path = run.session.state / "trials" / run.out.name
     tree = stack.enter_context(records.worktree(run.root, run.nightly.record, path))
     (tree / params.NAME).write_text(params.dump(run.values), encoding="utf-8")
@@ -100,10 +100,10 @@ def worktree(run: Run, stack: ExitStack) -> Outcome:
 
 
 def register(run: Run, family: str) -> Outcome:
-    """Registers the result of a family's stages and decides whether it is promoted."""
+    """Registers the result of a family's stages, and decides on its promotion."""
     run.session.ready(MLFLOW)
-    from models.families import by_name  # noqa: PLC0415 - PyTorch, not before it is needed
-    from registry.promotion.register import register as enter  # noqa: PLC0415 - MLflow, likewise
+    from models.families import by_name  # noqa: PLC0415 - PyTorch, only when needed
+    from registry.promotion.register import register as enter  # noqa: PLC0415 - MLflow, only when needed
 
     assert run.kept is not None  # noqa: S101 - no stage runs before the record
     message = TRIAL_MESSAGE if run.order.trial else RECORD_MESSAGE
@@ -127,7 +127,7 @@ def register(run: Run, family: str) -> Outcome:
 
 
 def report(run: Run) -> Outcome:
-    """The page."""
+    """Builds the report page."""
     from report.page.build import build  # noqa: PLC0415 - matplotlib
 
     page = build(run.tree, run.out, run.nightly, last=run.root / "build" / "report" / "last.json")

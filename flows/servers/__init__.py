@@ -1,1 +1,1 @@
-"""The servers and processes that a run needs: MLflow, Prefect, scheduler, lock, session."""
+"""Servers and processes that a run needs: MLflow, Prefect, scheduler, lock, session."""

@@ -1,7 +1,7 @@
-"""Closes Prefect's flow runs of nightly runs that were killed: nobody else does, and they would stay Running.
+"""Closes Prefect's flow runs of killed nightly runs; otherwise they would stay Running.
 
-A flow run is tagged with its checkout once it holds the lock of that checkout. Whoever holds the lock therefore knows
-that every other flow run with the tag that is still open belongs to a dead process.
+A flow run is tagged with its checkout once it holds the lock of that checkout. The holder of the lock therefore knows
+that every other open flow run with the tag belongs to a dead process.
 """
 
 import socket
@@ -27,20 +27,20 @@ OPEN = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 
 
 def tag_of(state: Path) -> str:
-    """The tag of flow runs that hold the lock in a folder of state."""
+    """Tag of flow runs that hold the lock in a state folder."""
     return f"checkout:{socket.gethostname()}:{state}"
 
 
 def close_killed(state: Path) -> list[str]:
-    """Tags the current flow run with its checkout and sets earlier ones with the tag that are still open to Crashed.
+    """Tags the current flow run with its checkout, and sets earlier open ones with the tag to Crashed.
 
     Call it inside the flow, with the lock of the checkout held.
 
     Args:
-        state: The folder of state whose lock is held.
+        state: The state folder whose lock is held.
 
     Returns:
-        Names of the flow runs that were closed.
+        Names of the closed flow runs.
     """
     with get_client(sync_client=True) as client:
         tag, current = tag_of(state), client.read_flow_run(prefect.runtime.flow_run.id)
@@ -55,7 +55,7 @@ def close_killed(state: Path) -> list[str]:
 
 
 def _close(client: SyncPrefectClient, run: FlowRun) -> None:
-    """Sets a flow run and its open tasks to Crashed; its concurrency slot is released with that."""
+    """Sets a flow run and its open tasks to Crashed, which also releases its concurrency slot."""
     states = TaskRunFilterState(type=TaskRunFilterStateType(any_=OPEN))
     tasks = client.read_task_runs(
         flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])), task_run_filter=TaskRunFilter(state=states)

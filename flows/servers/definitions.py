@@ -1,8 +1,8 @@
-"""The two servers, Prefect and MLflow: how a local one is started, and who may speak to it.
+"""The two servers, Prefect and MLflow: start commands of local ones, and access control.
 
-Prefect starts runs that may promote a model, so a local one asks for a password (`login`), which lies in the state
-folder and is this checkout's alone. Both refuse requests under names that are not this machine's (DNS rebinding) and
-requests that come from pages of other addresses.
+Prefect starts runs that may promote a model, so a local server requires a password (`login`), which is in the state
+folder and private to this checkout. Both refuse requests under host names that are not this machine's (DNS rebinding)
+and requests from pages of other origins.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 LOOPBACK = (HOST, "localhost")
-EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - for whoever asks for it in settings.toml
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - only if settings.toml requests it
 USER = "rushes"
-# What guarded_prefect reads: the origins whose pages may speak to the server, comma-separated.
+# Read by guarded_prefect: origins whose pages may use the server, comma-separated.
 ORIGINS = "PREFECT_SERVER_CORS_ALLOWED_ORIGINS"
 
 
@@ -39,11 +39,11 @@ class Kind:
 
     Attributes:
         name: In files and logs: `mlflow`, `prefect`.
-        title: As a person knows it.
-        setting: The table of settings.toml that holds its url and port.
-        health: Path that answers 200 as soon as it can be used.
-        command: (state, port, host) -> how it is started.
-        variables: (state, port, host) -> what its environment holds beside ours.
+        title: In messages.
+        setting: The table of settings.toml with its url and port.
+        health: Path that returns 200 as soon as the server is ready.
+        command: (state, port, host) -> start command.
+        variables: (state, port, host) -> additional environment variables.
     """
 
     name: str
@@ -55,12 +55,12 @@ class Kind:
 
 
 def login_path(state: Path) -> Path:
-    """The file that holds the login of this checkout's Prefect server."""
+    """File with the login of this checkout's Prefect server."""
     return state / "prefect" / "login"
 
 
 def login(state: Path) -> str:
-    """The login of this checkout's Prefect server, `user:password`; made where there is none, for its owner alone."""
+    """Login of this checkout's Prefect server, `user:password`; created if absent, readable by its owner only."""
     path = login_path(state)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -73,28 +73,28 @@ def login(state: Path) -> str:
     text = path.read_text(encoding="utf-8").strip()
     if text:
         return text
-    path.unlink()  # we were killed between the two
+    path.unlink()  # killed between creation and writing
     return login(state)
 
 
 def host_of(settings: Settings, kind: Kind) -> str:
-    """The address at which a server of `make up` listens; Prefect's is this machine's alone."""
+    """Address that a server of `make up` listens on; Prefect always listens on this machine only."""
     return str(getattr(getattr(settings, kind.setting), "host", HOST))
 
 
 def reached_at(host: str) -> str:
-    """The address under which this machine itself reaches a server that listens on `host`."""
+    """Address under which this machine itself reaches a server that listens on `host`."""
     return HOST if host in EVERYWHERE else host
 
 
 def names_here() -> list[str]:
-    """Names by which other machines may reach this one; the first is the one to give them."""
+    """Names by which other machines may reach this one; the first is the preferred one."""
     short = socket.gethostname()
     return list(dict.fromkeys([short, socket.getfqdn(), f"{short.split('.')[0]}.local"]))
 
 
 def addresses_here() -> list[str]:
-    """The IP addresses of this machine, those of version 6 in brackets, as a Host header has them."""
+    """IP addresses of this machine, IPv6 in brackets, as in a Host header."""
     found = [address.address for addresses in psutil.net_if_addrs().values() for address in addresses]
     spelt = [_in_brackets(address.partition("%")[0]) for address in found]
     return sorted({address for address in spelt if address})
@@ -103,7 +103,7 @@ def addresses_here() -> list[str]:
 def _in_brackets(address: str) -> str:
     try:
         return f"[{address}]" if ip_address(address).version == 6 else address  # noqa: PLR2004 - of IP
-    except ValueError:  # the hardware's
+    except ValueError:  # a hardware address
         return ""
 
 
@@ -126,10 +126,10 @@ def _mlflow_command(state: Path, port: int, host: str) -> list[str]:
 def _mlflow_variables(_state: Path, port: int, host: str) -> dict[str, str]:
     names = _mlflow_names(host)
     return {
-        # Without this MLflow starts seven more processes for jobs that we never give it.
+        # Otherwise MLflow starts seven more processes for a job queue that is not used here.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        # MLflow's own list has patterns such as 10.*, which the domain 10.example.org also matches. Whoever serves
-        # it under another name (a proxy) sets the variable.
+        # MLflow's default list has patterns such as 10.*, which also match the domain 10.example.org. To serve it under
+        # another name (a proxy), set the variable.
         "MLFLOW_SERVER_ALLOWED_HOSTS": os.environ.get("MLFLOW_SERVER_ALLOWED_HOSTS")
         or ",".join([*names, *(f"{name}:{port}" for name in names)]),
         # Its pages search by POST: without their own origin they stay empty on other machines.
@@ -144,7 +144,7 @@ def _mlflow_names(host: str) -> list[str]:
 
 
 def _prefect_command(_state: Path, port: int, _host: str) -> list[str]:
-    """As `prefect server start` does it, with a guard around the application."""
+    """Start command of Prefect, as in `prefect server start`, with a guard around the application."""
     where = ["--host", HOST, "--port", str(port), "--app-dir", str(environment.checkout())]
     quiet = ["--log-level", "warning"]
     return [sys.executable, "-m", "uvicorn", "--factory", "flows.servers.guarded_prefect:create_app", *where, *quiet]
@@ -156,13 +156,13 @@ def _prefect_variables(state: Path, port: int, _host: str) -> dict[str, str]:
     return {
         "PREFECT_HOME": str(state / "prefect"),
         "PREFECT_API_URL": api,
-        "PREFECT_UI_API_URL": api,  # what the pages in the browser call
+        "PREFECT_UI_API_URL": api,  # called by the pages in the browser
         "PREFECT_API_AUTH_STRING": own_login,
         "PREFECT_SERVER_API_AUTH_STRING": own_login,
         ORIGINS: _origins(LOOPBACK, port),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        # A run that is under way holds a slot, so that no other begins. Kept in memory, as is Prefect's default, the
-        # lease dies with the server, the slot does not: no run would ever begin again.
+        # A run holds a slot, so that no other begins. With Prefect's default, in memory, the lease is lost with the
+        # server but the slot is not: no run would ever begin again.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PREFECT_SERVER_API_PORT": str(port),
     }

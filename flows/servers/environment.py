@@ -1,4 +1,4 @@
-"""The environment of a run and of everything that it starts: quiet, private to this checkout, the same everywhere."""
+"""Environment of a run and its child processes: quiet, private to this checkout, the same everywhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from registry.subprocesses import python as python  # noqa: PLC0414 - whoever prints a hint looks for it here
+from registry.subprocesses import python as python  # noqa: PLC0414 - re-exported for printing hints
 from steps.runtime.threads import bound_spin
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ TELEMETRY_OFF = {
     "DO_NOT_TRACK": "1",
     "DVC_NO_ANALYTICS": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # ONNX Runtime reads it when it is imported; its own disable_telemetry_events() comes too late for the first event.
+    # ONNX Runtime reads it on import; its disable_telemetry_events() is too late for the first event.
     "ORT_DISABLE_TELEMETRY": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -25,15 +25,15 @@ TELEMETRY_OFF = {
 
 
 def checkout() -> Path:
-    """The root of the checkout that this code stands in."""
+    """Root of the checkout that contains this code."""
     return Path(__file__).resolve().parents[2]
 
 
 def set_up(root: Path, settings: Settings) -> Path:
-    """Sets the environment of this process and of its children; to be called before Prefect or MLflow is imported.
+    """Sets the environment of this process and its children; call it before importing Prefect or MLflow.
 
     Returns:
-        The folder of state, absolute: children of a trial run in another tree and still share it.
+        The absolute state folder, so that child processes of a trial, which run in another tree, share it.
     """
     state = (root / settings.state).resolve()
     state.mkdir(parents=True, exist_ok=True)
@@ -41,14 +41,14 @@ def set_up(root: Path, settings: Settings) -> Path:
     bound_spin(os.environ)
     os.environ.update(
         {
-            # A bare machine has no `python`, and dvc.yaml calls one.
+            # dvc.yaml calls `python`, which a bare machine lacks.
             "PATH": _with_ours_first(os.environ.get("PATH", os.defpath)),
             "RUSHES_STATE": str(state),
             # HOME may be missing, empty or read-only.
             "MPLCONFIGDIR": str(state / "matplotlib"),
             "PREFECT_HOME": str(state / "prefect"),
             "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
-            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # s, the least; by its absence a killed run is noticed
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # s, the minimum; its absence reveals a killed run
             "GIT_TERMINAL_PROMPT": "0",
             "PYTHONUNBUFFERED": "1",
         }
@@ -62,6 +62,6 @@ def _with_ours_first(path: str) -> str:
 
 
 def hush_prefect() -> None:
-    """Keeps Prefect's own lines off the terminal; its server gets them all the same."""
+    """Keeps Prefect's own log lines off the terminal; its server still receives them."""
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")

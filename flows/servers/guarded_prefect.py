@@ -1,9 +1,8 @@
-"""Prefect's server application with a guard in front: whom a browser may speak for.
+"""Prefect's server application behind a guard against requests from foreign pages.
 
 Run by uvicorn (`flows.servers.guarded_prefect:create_app`), in the environment that flows/servers/definitions.py
-makes. Prefect itself
-checks the password; it has no list of host names, and the origins that it is given bind obedient browsers alone: a
-form of a foreign page and a websocket get through.
+defines. Prefect itself checks the password, but no host names, and only browsers enforce its list of origins: a form on
+a foreign page and a websocket would get through.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ if TYPE_CHECKING:
 
 
 class OriginGuard:
-    """Refuses requests and websockets that a page of another origin has sent.
+    """Refuses requests and websockets from pages of other origins.
 
     Args:
-        app: The application behind it.
-        origins: Allowed values of the Origin header; requests without one come from no page and pass.
+        app: The guarded application.
+        origins: Allowed values of the Origin header; requests without one do not come from a page and pass.
     """
 
     def __init__(self, app: ASGIApp, origins: Collection[str]) -> None:
@@ -39,12 +38,12 @@ class OriginGuard:
         self.origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes on what is allowed; the rest is answered with 403, a websocket is closed."""
+        """Passes on allowed requests; answers others with 403, and closes websockets."""
         origin = Headers(scope=scope).get("origin") if scope["type"] in {"http", "websocket"} else None
         if origin is None or origin in self.origins:
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
-            await PlainTextResponse(f"pages of {origin} may not speak to this server", 403)(scope, receive, send)
+            await PlainTextResponse(f"pages of {origin} may not use this server", 403)(scope, receive, send)
         else:
             await WebSocketClose(code=1008)(scope, receive, send)
 

@@ -1,6 +1,6 @@
 """Background services of a team on one machine: Prefect, MLflow, and the scheduler that starts the runs.
 
-`up` is safe to repeat, `down` stops just what `up` started, `status` shows the servers and the last run.
+`up` is safe to repeat, `down` stops only what `up` started, `status` shows the servers and the last run.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 
 class BusyError(UserError):
-    """A run is under way that what was asked for would break."""
+    """Raised if a run in progress would be broken by the command."""
 
     default_exit_status = HELD
 
 
 def up(settings: Settings, state: Path) -> list[Row]:
-    """Starts what is not there yet and waits until it answers.
+    """Starts what does not run yet, and waits until it is ready.
 
     Raises:
-        BusyError: A run is under way with servers of its own.
-        PasswordError: A server of the team wants a password, or another one.
-        PortTakenError: A port of the settings is taken by something that is not ours.
-        ServerError: A server or the scheduler does not come up; what was started for nothing is stopped again.
+        BusyError: A run with servers of its own is in progress.
+        PasswordError: A server of the team requires a password, or another one.
+        PortTakenError: A port of the settings is used by another program.
+        ServerError: A server or the scheduler does not start; whatever was started before it is stopped again.
     """
     started: list[Server] = []
     _check_team(settings)
@@ -54,7 +54,7 @@ def up(settings: Settings, state: Path) -> list[Row]:
 
 
 def _check_team(settings: Settings) -> None:
-    """Before anything is started: a password that is missing is named at once."""
+    """Checks access to the team's servers before anything is started, so that a missing password is reported."""
     for kind in KINDS:
         team = servers.team_server(settings, kind)
         if team is not None and kind is PREFECT:
@@ -74,26 +74,26 @@ def _open(settings: Settings, state: Path, kind: Kind, started: list[Server]) ->
     _, port = servers.table_of(settings, kind)
     if servers.listening(port):
         who = servers.who_listens(port)
-        message = f"port {port}, which {kind.title} is to have, is taken{f' by {who}' if who else ''}"
-        raise PortTakenError(message, f"end that, or give {kind.title} another: {kind.setting}.port in settings.toml")
+        message = f"port {port}, meant for {kind.title}, is taken{f' by {who}' if who else ''}"
+        raise PortTakenError(message, f"stop that, or give {kind.title} another: {kind.setting}.port in settings.toml")
     started.append(servers.start(state, kind, port, "make up", host=definitions.host_of(settings, kind)))
     return started[-1]
 
 
 def _make_way(state: Path, running: Server) -> None:
-    """A server that a run has started for itself: two on one database would break it."""
+    """Stops a leftover server of a run: two servers on one database would damage it."""
     owner = lock.holder(state)
     if owner is not None:
-        message = f"a run is under way with servers of its own: {owner.command}, process {owner.pid}"
+        message = f"a run with servers of its own is in progress: {owner.command}, process {owner.pid}"
         raise BusyError(message, "wait for its end, then: make up")
     servers.stop(state, running)
 
 
 def down(state: Path, *, force: bool = False) -> list[str]:
-    """Stops what `up` has started, the scheduler first; returns the names of what was running.
+    """Stops what `up` started, the scheduler first; returns the names of what was running.
 
     Raises:
-        BusyError: A run is under way that speaks to these servers, and `force` was not given.
+        BusyError: A run in progress uses these servers, and `force` was not given.
     """
     for kind in KINDS if lock.holder(state) is None else ():
         servers.sweep(state, kind)
@@ -101,7 +101,7 @@ def down(state: Path, *, force: bool = False) -> list[str]:
     ours = [server for server in running if server is not None and server.keeper == "make up"]
     owner = lock.holder(state)
     if ours and owner is not None and not force:
-        message = f"a run is under way: {owner.command}, process {owner.pid}; without its servers it would fail"
+        message = f"a run is in progress: {owner.command}, process {owner.pid}; without its servers it would fail"
         raise BusyError(message, f"wait for its end, or stop it too: {environment.python()} -m flows down --force")
     if ours and owner is not None:
         _end_run(owner)
@@ -110,7 +110,7 @@ def down(state: Path, *, force: bool = False) -> list[str]:
 
 
 def _end_run(owner: lock.Owner) -> None:
-    """Asks the run to end; it writes down that it was stopped, and ends its children itself."""
+    """Asks the run to end; it records that it was stopped, and ends its children itself."""
     process = servers.process_of(owner.pid, owner.started)
     if process is not None:
         process.terminate()
@@ -130,7 +130,7 @@ def _look_at(settings: Settings, state: Path, kind: Kind) -> Row:
         taken = servers.listening(port)
         return Row(kind.title, "stopped", note=f"port {port} is taken by something else" if taken else "make up")
     health = server.health()
-    word = "answers" if health == servers.OK else "wants a password" if health in servers.REFUSED else "does not answer"
+    word = "answers" if health == servers.OK else "needs a password" if health in servers.REFUSED else "does not answer"
     return Row(kind.title, word, server.url, server.pid, _spell_keeper(settings, server))
 
 
@@ -138,7 +138,7 @@ def _spell_keeper(settings: Settings, server: Server) -> str:
     if server.keeper == "team":
         return "the team's"
     if server.kind is definitions.PREFECT:
-        return f"its pages ask for what this prints: cat {definitions.login_path(settings.state)}"
+        return f"login for its pages: cat {definitions.login_path(settings.state)}"
     if server.keeper != "make up":
         return "of a run"
     if definitions.host_of(settings, server.kind) not in definitions.EVERYWHERE:
@@ -147,14 +147,14 @@ def _spell_keeper(settings: Settings, server: Server) -> str:
 
 
 def last_run(state: Path, name: str = "last.json") -> NightlyRun | None:
-    """The last nightly that ended or was stopped, as it was written down."""
+    """Record of the last nightly run that ended or was stopped."""
     with suppress(OSError, ValueError):
         return NightlyRun.model_validate_json((state / name).read_text(encoding="utf-8"))
     return None
 
 
 def standing(settings: Settings, state: Path) -> tuple[list[str], str]:
-    """A line a family: its champion and its hold; and why that is not known, empty where it is."""
+    """One line a family: its champion and its hold; and why they are unknown, empty if they are known."""
     row = _look_at(settings, state, MLFLOW)
     if row.state == "stopped":
         return [], "MLflow does not run: make up"
@@ -165,7 +165,7 @@ def standing(settings: Settings, state: Path) -> tuple[list[str], str]:
         from registry.promotion.rollback import champions  # noqa: PLC0415 - MLflow
 
         return [_spell(champion) for champion in champions(client(row.url))], ""
-    except Exception as error:  # noqa: BLE001 - whatever it is, `status` tells the rest and says that this is not known
+    except Exception as error:  # noqa: BLE001 - `status` prints the rest and reports this as unknown
         return [], _why_not_known(settings, error)
 
 
@@ -190,7 +190,7 @@ def _spell(champion: object) -> str:
 
 
 def news(settings: Settings, state: Path) -> list[str]:
-    """The last run, what is in use, what runs now: lines for a person."""
+    """Lines for a person: the run in progress, the last run, the versions in use."""
     owner = lock.holder(state)
     lines = [f"now        {owner.command}, process {owner.pid}"] if owner else []
     nightly, trial = last_run(state), last_run(state, "last-trial.json")

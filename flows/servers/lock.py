@@ -1,9 +1,9 @@
-"""One run a tree: the run lock.
+"""The run lock: one run a tree.
 
-STATE/run.lock is locked (flock) for a whole run, and says in JSON who holds it. Children inherit the lock, so it
-outlives a run that was killed, for as long as what it had started goes on; DVC closes it for the stages that it runs,
-though, and a run's process group is that of whatever started it (make, a shell, cron). So each run also puts a token
-into its environment, which every descendant carries: by it a dead run's processes are found, and nobody else's.
+STATE/run.lock is locked (flock) for a whole run, and names its holder in JSON. Child processes inherit the lock, so it
+outlives a killed run for as long as any of them runs. However, DVC closes it for the stages that it runs, and a run's
+process group is that of its parent (make, a shell, cron). So each run also puts a token into its environment, which
+every descendant inherits: it identifies the processes of a dead run, and only those.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NAME = "run.lock"
-TOKEN = "_RUSHES_RUN"  # noqa: S105 - a mark, no secret
-PATIENCE_S = 2.0  # between taking the lock and writing into it lie microseconds
+TOKEN = "_RUSHES_RUN"  # noqa: S105 - an identifier, not a secret
+PATIENCE_S = 2.0  # the file is written microseconds after it is locked
 DYING_S = 30.0  # a killed process keeps its files open until its last thread has left the kernel
-ROUNDS = 3  # of ending what a dead run has left: it may have been starting more
+ROUNDS = 3  # of ending leftovers: they may have been starting more
 
 
 @dataclass(frozen=True)
@@ -40,20 +40,20 @@ class Owner:
 
     pid: int
     pgid: int
-    started: float  # seconds since the epoch, of the process: guards against a pid used again
+    started: float  # seconds since the epoch, of the process: guards against a reused pid
     command: str
     host: str
-    token: str  # stands in the environment of every process of the run
-    clears: tuple[str, ...] = ()  # tokens of dead runs whose processes this one is ending
+    token: str  # in the environment of every process of the run
+    clears: tuple[str, ...] = ()  # tokens of dead runs whose processes this run is ending
 
     @property
     def tokens(self) -> set[str]:
-        """Tokens of all that goes when this run is dead."""
+        """Tokens of all processes to end once this run is dead."""
         return {self.token, *self.clears}
 
 
 class LockHeldError(UserError):
-    """Another run holds the lock: exit status 4. The message says who; `owner` is None where that cannot be told."""
+    """Raised if another run holds the lock: exit status 4. The message names it; `owner` is None if it is unknown."""
 
     default_exit_status = HELD
 
@@ -64,23 +64,23 @@ class LockHeldError(UserError):
 
 @dataclass(frozen=True)
 class RunLock:
-    """The lock, held. Hand `fd` on to children: `subprocess.Popen(..., pass_fds=(lock.fd,))`."""
+    """The held lock. Pass `fd` to children: `subprocess.Popen(..., pass_fds=(lock.fd,))`."""
 
     fd: int
     owner: Owner
-    ended: tuple[str, ...]  # processes that a dead run had left and that were ended, "PID COMMAND"
+    ended: tuple[str, ...]  # leftover processes of a dead run that were ended, "PID COMMAND"
 
 
 @contextmanager
 def run_lock(state: Path, command: str, *, grace_s: float = 10.0) -> Iterator[RunLock]:
-    """Holds STATE/run.lock for as long as the block runs.
+    """Holds STATE/run.lock for the duration of the block.
 
-    Where the run before was killed and something that it started goes on, that is ended first.
+    If the previous run was killed and some of its processes still run, they are ended first.
 
     Args:
-        state: The folder of state; made if it is not there.
-        command: What the run is, for whoever comes second: "nightly".
-        grace_s: How long a dead run's processes may take to end when asked; then they are killed.
+        state: The state folder; created if absent.
+        command: Description of the run for others, such as "nightly".
+        grace_s: Time for a dead run's processes to end before they are killed.
 
     Raises:
         LockHeldError: Another run holds it.
@@ -96,13 +96,13 @@ def run_lock(state: Path, command: str, *, grace_s: float = 10.0) -> Iterator[Ru
         finally:
             os.environ.pop(TOKEN, None)
             _write(fd, "")
-            fcntl.flock(fd, fcntl.LOCK_UN)  # for children that still have it, too
+            fcntl.flock(fd, fcntl.LOCK_UN)  # also for children that still have it
     finally:
         os.close(fd)
 
 
 def holder(state: Path) -> Owner | None:
-    """The present holder of the lock; None where there is none, or only remains of a dead run."""
+    """The current holder of the lock; None if there is none, or only remains of a dead run."""
     try:
         fd = os.open(state / NAME, os.O_RDONLY)
     except FileNotFoundError:
@@ -115,9 +115,9 @@ def holder(state: Path) -> Owner | None:
 
 
 def _take(fd: int, grace_s: float) -> list[str]:
-    """Takes the lock and returns what a dead run had left and was ended for it.
+    """Takes the lock; returns the leftover processes of a dead run that were ended for it.
 
-    The patience counts from the moment at which there is nothing left to end: ending it may take longer.
+    The patience counts from the moment when there is nothing left to end, since ending may take longer.
     """
     ended: list[str] = []
     rounds, idle_since, before = 0, None, ""
@@ -131,20 +131,20 @@ def _take(fd: int, grace_s: float) -> list[str]:
             rounds, idle_since = rounds + 1, None
             continue
         state = _state(owner) if owner else ""
-        # A process that has just died still has the lock for a moment: that moment begins only now.
+        # A process that has just died still holds the lock for a moment; that moment starts here.
         idle_since = idle_since if idle_since and state == before else time.monotonic()
         before, patience = state, DYING_S if state == "dying" else PATIENCE_S
         if time.monotonic() - idle_since > patience:
             raise _held_by_others(fd, owner)
-        time.sleep(0.02)  # the owner is just writing, or the kernel just closing
+        time.sleep(0.02)  # the owner is writing, or the kernel is closing the file
     return ended
 
 
 def _enter(fd: int, command: str, grace_s: float) -> tuple[Owner, list[str]]:
-    """Names us as the owner, then ends what a dead owner has left without the lock.
+    """Records us as the owner, then ends processes of a dead owner that do not hold the lock.
 
-    In this order: while a dead owner is named, a third run cannot tell that we are at work. Should we be killed in
-    between, `clears` tells the next run whose processes there may still be.
+    In this order: as long as a dead owner is recorded, a third run cannot know that we are active. If we are killed in
+    between, `clears` passes on whose processes may remain.
     """
     dead = _read(fd)
     owner = _me(command, tuple(dead.tokens) if dead else ())
@@ -181,7 +181,7 @@ def _me(command: str, clears: tuple[str, ...]) -> Owner:
 
 
 def _write(fd: int, text: str) -> None:
-    """Replaces the text in one write: whoever reads meanwhile sees the old one, the new one, or no JSON."""
+    """Replaces the text in one write: a concurrent reader sees the old one, the new one, or invalid JSON."""
     os.pwrite(fd, text.encode(), 0)
     os.ftruncate(fd, len(text.encode()))
 
@@ -195,14 +195,14 @@ def _read(fd: int) -> Owner | None:
         UnicodeDecodeError,
         TypeError,
         AttributeError,
-    ):  # empty: let go as it should be; or half written
+    ):  # empty: released properly; or half written
         return None
 
 
 def _state(owner: Owner) -> Literal["runs", "dying", "dead"]:
     """State of the owner's process. Dying: its first thread has ended, and others still keep its files open.
 
-    On another machine (a shared disk) nothing can be looked up, so it counts as running.
+    A process on another machine (a shared disk) cannot be examined, and counts as running.
     """
     if owner.host != socket.gethostname():
         return "runs"
@@ -216,7 +216,7 @@ def _state(owner: Owner) -> Literal["runs", "dying", "dead"]:
 
 
 def _left_by(tokens: set[str]) -> list[psutil.Process]:
-    """Processes left by dead runs: all that carry one of their tokens, and their children."""
+    """Processes of dead runs: all that carry one of their tokens, and their children."""
     found: dict[int, psutil.Process] = {}
     ours = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     for process in psutil.process_iter():
@@ -240,7 +240,7 @@ def _end(processes: list[psutil.Process], grace_s: float) -> list[str]:
 
 
 def _spell(process: psutil.Process) -> str:
-    """`4711 python -m mlflow server ...`."""
+    """Describes a process: `4711 python -m mlflow server ...`."""
     words: list[str] = []
     with suppress(psutil.Error):
         words = process.cmdline() or [process.name()]
@@ -252,25 +252,25 @@ def _held(owner: Owner) -> LockHeldError:
     where = "" if owner.host == socket.gethostname() else f" on {owner.host}"
     message = f"another run holds the lock of this checkout: {owner.command}, process {owner.pid}{where}, since {since}"
     return LockHeldError(
-        message, owner, f"{'' if not where else f'ssh {owner.host} '}kill {owner.pid}   # or wait for its end"
+        message, owner, f"{'' if not where else f'ssh {owner.host} '}kill {owner.pid}   # or wait until it ends"
     )
 
 
 def _held_by_others(fd: int, owner: Owner | None) -> LockHeldError:
-    """The lock is held, and not by a run that is at work: names the processes that have it, never a dead one."""
+    """Error for a lock that is not held by an active run: names the processes that hold it, never a dead one."""
     holders = _holders(fd)
     if not holders:
-        message = "the lock of this checkout is held, by whom cannot be seen from here"
+        message = "the lock of this checkout is held by an unknown process"
         return LockHeldError(message, None, "wait a minute, then run again")
     pids = " ".join(str(process.pid) for process in holders)
     names = "; ".join(_spell(process) for process in holders)
-    whose = "what a run that was killed has left" if owner else "another run, which does not say who it is,"
+    whose = "a leftover of a killed run" if owner else "an unidentified run"
     message = f"{whose} holds the lock of this checkout: process {names}"
-    return LockHeldError(message, None, f"kill {pids}   # kill -9, should they stay; then run again")
+    return LockHeldError(message, None, f"kill {pids}   # kill -9 if they remain; then run again")
 
 
 def _holders(fd: int) -> list[psutil.Process]:
-    """Processes other than us that have the lock, as Linux tells of their open files; elsewhere none can be found."""
+    """Other processes that hold the lock, by Linux's list of open files; on other systems none can be found."""
     ours = os.fstat(fd)
     return [
         process
@@ -290,5 +290,5 @@ def _has_lock(pid: int, file: tuple[int, int]) -> bool:
 
 
 def _open_files(threads: Path) -> list[Path]:
-    """Open files of a process, asked of a thread that still has them: one that has ended shows none."""
+    """Open files of a process, from a thread that is still alive: an ended one lists none."""
     return next((found for thread in threads.iterdir() if (found := list((thread / "fd").iterdir()))), [])

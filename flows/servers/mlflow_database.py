@@ -1,7 +1,8 @@
-"""Check that the local MLflow database has the schema of this version of MLflow.
+"""Checks that the local MLflow database has the schema of the installed MLflow.
 
-After an upgrade of MLflow its server refuses an older database and ends, and the reason stands in its log alone. So it
-does with one whose making was broken off by a kill: its steps are not transactions, and half a step can't be repeated.
+After an upgrade of MLflow, its server refuses an older database and ends, with the reason only in its log. The same
+happens after a kill during the creation of the database: its migrations are not transactions, and half a migration
+cannot be repeated.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
-HOLDING = ("experiments", "runs", "registered_models")  # tables that hold what somebody would miss
+HOLDING = ("experiments", "runs", "registered_models")  # tables with data worth keeping
 _LINK = re.compile(r"""^(revision|down_revision)\s*=\s*["'](\w+)["']""", re.MULTILINE)
 
 
@@ -23,9 +24,9 @@ def path_of(state: Path) -> Path:
 
 
 def outdated(state: Path) -> tuple[str, str] | None:
-    """The problem of the local database, and the command that fixes it; None where there is none.
+    """The problem of the local database, and the command that fixes it; None if there is none.
 
-    One that was never finished holds nothing and is removed; the server makes it anew.
+    A database whose creation was interrupted is empty and is removed; the server creates it again.
     """
     path = path_of(state)
     if not path.is_file():
@@ -40,12 +41,12 @@ def outdated(state: Path) -> tuple[str, str] | None:
     if found not in known:
         message = f"MLflow's database {path} was written by a newer MLflow: it has schema {found}"
         return message, "make install   # with the requirements.lock that it was written with"
-    message = f"MLflow's database {path} is of an older MLflow: it has schema {found}, this one wants {wanted}"
+    message = f"MLflow's database {path} is of an older MLflow: it has schema {found}, this one needs {wanted}"
     return message, f"cp {path} {path}.before && {sys.executable} -m mlflow db upgrade sqlite:///{path}"
 
 
 def _is_unfinished(path: Path) -> bool:
-    """True if its making was broken off: the last act of that is the experiment that every database begins with."""
+    """True if its creation was interrupted: that ends with the default experiment, which every database has."""
     with closing(_connect(path)) as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         counts = [database.execute(f"SELECT count(*) FROM {name}").fetchone() for name in HOLDING if name in tables]  # noqa: S608 - ours
@@ -53,12 +54,12 @@ def _is_unfinished(path: Path) -> bool:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """Not read-only: what a killed server was writing is rolled back first, which a reader alone may not."""
+    """Opens the database writable: it rolls back the interrupted write of a killed server, which a reader cannot."""
     return sqlite3.connect(f"file:{path}?mode=rw", uri=True)
 
 
 def revision(path: Path) -> str:
-    """The schema of a database; empty where there is no database yet, or nothing in it."""
+    """Schema version of a database; empty if there is none yet, or it is empty."""
     if not path.is_file():
         return ""
     with closing(_connect(path)) as database:
@@ -70,12 +71,12 @@ def revision(path: Path) -> str:
 
 
 def _revisions() -> tuple[str, set[str]]:
-    """The newest schema that the installed MLflow knows, and all of them.
+    """The newest schema of the installed MLflow, and all of them.
 
-    Read from the text of its migrations: to import them takes four seconds, and every run would wait for that.
+    Read from the source of its migrations: importing them takes four seconds in every run.
     """
     spec = find_spec("mlflow")
-    assert spec is not None  # noqa: S101 - it stands in the lock
+    assert spec is not None  # noqa: S101 - it is in requirements.lock
     assert spec.origin is not None  # noqa: S101 - a package with a file
     folder = Path(spec.origin).parent / "store" / "db_migrations" / "versions"
     links = [dict(_LINK.findall(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("*.py"))]

@@ -1,7 +1,7 @@
-"""Scheduled runs as Prefect's server knows them, through Prefect's own client.
+"""Scheduled runs on Prefect's server, through Prefect's own client.
 
-The client sends the password and the version; requests made by hand forgot the first, and took a 401 for "there is no
-deployment". Prefect is imported by the functions: it reads its environment when it is imported.
+The client sends the password and the version; hand-written requests lacked the password and took a 401 for "there is no
+deployment". Prefect is imported inside the functions, since it reads its environment on import.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 DEPLOYMENT = "nightly/nightly"
 TIMEOUT_S = 4.0
-LOOK_BACK = 50  # runs among which the last scheduled one is looked for; the others were started by people
-LATE = timedelta(seconds=60)  # Prefect's runner looks for due runs every 10 s
+LOOK_BACK = 50  # runs to search for the last scheduled one, among manual ones
+LATE = timedelta(seconds=60)  # Prefect's runner polls for due runs every 10 s
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Standing:
     """State of the deployment.
 
     Attributes:
-        updated: When it was last written, by the server's clock.
-        paused: Whether somebody has paused it, or all of its schedules.
+        updated: Time of its last update, by the server's clock.
+        paused: True if it, or all of its schedules, are paused.
         schedules: The active ones, as "15 4 * * * UTC".
-        planned: When the next run is to begin; None where the server has planned none.
-        last: How the last scheduled run stands, "2026-03-04 04:15 Failed: out of memory"; empty where there is none.
+        planned: Start of the next run; None if the server has planned none.
+        last: State of the last scheduled run, "2026-03-04 04:15 Failed: out of memory"; empty if there is none.
     """
 
     updated: str
@@ -49,15 +49,15 @@ class Standing:
     last: str
 
     def fault(self, cron: str) -> str:
-        """The reason why no run starts by the schedule `cron`, with a remedy; empty where there is none."""
+        """The reason why no run starts on the schedule `cron`, with a remedy; empty if there is none."""
         if self.paused:
             return "paused in Prefect, so no run starts; to resume: make down, then make up"
         if cron not in self.schedules:
-            return f"Prefect has {', '.join(self.schedules)}, settings.toml {cron}; to take it: make down, then make up"
+            return f"Prefect has {', '.join(self.schedules)}, settings.toml {cron}; to apply: make down, then make up"
         if self.planned is None:
-            return "Prefect plans no runs, so none will start; its server's log says why"
+            return "Prefect plans no runs, so none will start; see its server's log"
         if datetime.now(UTC) - self.planned > LATE:
-            return f"the run of {_spell_time(self.planned)} was not started; the scheduler's log says why"
+            return f"the run of {_spell_time(self.planned)} was not started; see the scheduler's log"
         return ""
 
 
@@ -66,10 +66,10 @@ def connect(server: Server) -> Iterator[SyncPrefectClient]:
     """A client of a Prefect server.
 
     Raises:
-        PasswordError: It wants a password, or another one.
-        ServerError: It does not answer, or cannot do what it was asked for.
+        PasswordError: It requires a password, or another one.
+        ServerError: It does not answer, or cannot do what was requested.
     """
-    import httpx  # noqa: PLC0415 - Prefect's, and not needed without it
+    import httpx  # noqa: PLC0415 - a dependency of Prefect
     from prefect.client.orchestration import SyncPrefectClient  # noqa: PLC0415  # see above
     from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings  # noqa: PLC0415  # see above
 
@@ -90,15 +90,15 @@ def connect(server: Server) -> Iterator[SyncPrefectClient]:
 
 
 def _broken(server: Server, what: str) -> ServerError:
-    remedy = f"see {server.log}, then run again" if server.log else "make status   # says what runs, then run again"
+    remedy = f"see {server.log}, then run again" if server.log else "make status   # shows what runs; then run again"
     return ServerError(f"Prefect at {server.url} {what}", remedy)
 
 
 def check_access(server: Server) -> None:
-    """Asks something that a password protects; returns if the server answers it.
+    """Requests something password-protected; returns if the server grants it.
 
     Raises:
-        PasswordError: It wants a password, or another one.
+        PasswordError: It requires a password, or another one.
         ServerError: It does not answer.
     """
     with connect(server) as client:
@@ -106,10 +106,10 @@ def check_access(server: Server) -> None:
 
 
 def standing(server: Server) -> Standing | None:
-    """State of the deployment; None where the server has none.
+    """State of the deployment; None if the server has none.
 
     Raises:
-        PasswordError: It wants a password, or another one.
+        PasswordError: It requires a password, or another one.
         ServerError: It does not answer.
     """
     from prefect.exceptions import ObjectNotFound  # noqa: PLC0415 - see above
@@ -134,7 +134,7 @@ def _schedules(deployment: DeploymentResponse) -> tuple[str, ...]:
 
 
 def _runs(client: SyncPrefectClient, deployment: UUID, *, scheduled: bool) -> list[FlowRun]:
-    """Runs that are still to start, the next one first; or those that have started, the last one first."""
+    """Scheduled runs that have not started, the next one first; or those that have, the last one first."""
     from prefect.client.schemas import filters  # noqa: PLC0415 - see above
     from prefect.client.schemas.objects import StateType  # noqa: PLC0415  # see above
     from prefect.client.schemas.sorting import FlowRunSort  # noqa: PLC0415  # see above

@@ -1,4 +1,4 @@
-"""The nightly as a deployment: Prefect starts it by cron, and by a person's click."""
+"""The nightly flow as a deployment: Prefect starts it by cron, or on demand."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from flows.servers import environment
 
 NAME = "nightly"
 AUTOMATION = "rushes: a run that was killed is marked as crashed"
-# Runs that the runner takes on at a time. One more than may work: it is taken on, finds the slot taken, and is
-# cancelled. With 1 it would wait, and start late, when the other has ended.
+# Runs that the runner accepts at a time. Only one may be active; the next is accepted, finds the slot taken, and is
+# cancelled. With 1 it would wait, and start late, after the other has ended.
 TAKEN_ON = 8
 
 
 def serve(cron: str, timezone: str, heartbeat_timeout_s: int) -> None:
-    """Waits for runs to start, until stopped. While nobody serves, the schedule is paused: none pile up.
+    """Waits for runs to start, until stopped. While this process does not run, the schedule is paused: none pile up.
 
     Args:
-        cron: When a run starts.
+        cron: Schedule of the runs.
         timezone: The time zone of `cron`.
         heartbeat_timeout_s: Seconds without a heartbeat after which a run is marked as crashed.
     """
@@ -40,7 +40,7 @@ def serve(cron: str, timezone: str, heartbeat_timeout_s: int) -> None:
         schedule=Cron(cron, timezone=timezone),
         paused=False,
         limit=TAKEN_ON,
-        # A run that should start while another is on is dropped: tomorrow has one too.
+        # A run that is due while another is active is dropped: there is one tomorrow too.
         global_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
         entrypoint_type=EntrypointType.MODULE_PATH,
         print_starting_message=False,
@@ -48,7 +48,7 @@ def serve(cron: str, timezone: str, heartbeat_timeout_s: int) -> None:
 
 
 def _automate(timeout_s: int) -> None:
-    """Has the server mark runs as crashed that were killed together with the scheduler, which else does that."""
+    """Has the server mark runs as crashed that were killed together with the scheduler, which would otherwise do it."""
     wanted = _automation(timeout_s)
     with get_client(sync_client=True) as client:
         known = client.read_automations_by_name(AUTOMATION)

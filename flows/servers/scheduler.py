@@ -1,7 +1,7 @@
-"""The scheduler of `make up`: a process that serves the nightly to Prefect, and what it really does.
+"""The scheduler of `make up`: a process that serves the nightly flow to Prefect, and its actual state.
 
-That its process runs says little: Prefect's server plans the runs, a person may have paused or deleted the deployment.
-So it is up when the next run is planned, and `look` asks the server each time.
+A running process proves little: Prefect's server plans the runs, and the deployment may be paused or deleted. So the
+scheduler counts as up once the next run is planned, and `look` asks the server each time.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 NAME = "scheduler"
 LOOK_S = 0.5
-# It has a file like a server's, so that it is found and stopped like one; it answers no requests.
+# It has a record like a server's, so that it is found and stopped like one; it answers no requests.
 KIND = definitions.Kind(NAME, NAME, "schedule", "", lambda *_: [], lambda *_: {})
 
 
 @dataclass(frozen=True)
 class Row:
-    """One thing that runs, or does not, for `make status`."""
+    """One line of `make status`: a service and its state."""
 
     name: str
     state: str
@@ -49,14 +49,14 @@ def up(settings: Settings, state: Path, prefect: Server, started: list[Server]) 
     """Starts the scheduler unless it runs and Prefect has its deployment; waits until Prefect has planned a run.
 
     Args:
-        settings: Of this checkout.
-        state: The folder of state.
-        prefect: The server that it speaks to.
-        started: What was started; the scheduler is added.
+        settings: Settings of this checkout.
+        state: The state folder.
+        prefect: The server that it uses.
+        started: List of started servers; the scheduler is appended.
 
     Raises:
-        PasswordError: Prefect wants a password, or another one.
-        ServerError: The scheduler does not come up, or Prefect plans no runs.
+        PasswordError: Prefect requires a password, or another one.
+        ServerError: The scheduler does not start, or Prefect plans no runs.
     """
     with servers.deciding(state):
         before = prefect_client.standing(prefect)
@@ -64,7 +64,7 @@ def up(settings: Settings, state: Path, prefect: Server, started: list[Server]) 
         if running is not None and before is not None:
             return
         if running is not None:
-            servers.stop(state, running)  # somebody has deleted its deployment; it writes one as it starts
+            servers.stop(state, running)  # its deployment was deleted; a new process creates one
         scheduler = _start(state, prefect)
         started.append(scheduler)
     _wait(settings, state, prefect, scheduler, before.updated if before else "")
@@ -96,16 +96,16 @@ def _not_up(settings: Settings, state: Path, prefect: Server, now: Standing | No
     asked = f"schedule.cron {settings.schedule.cron!r}, schedule.timezone {settings.schedule.timezone!r}"
     if now is not None and prefect.log is not None:
         tail = "\n".join(f"  {line}" for line in servers.tail_of(prefect.log))
-        message = f"Prefect has the schedule and plans no runs, so none would start ({asked})\n{tail}"
-        return ServerError(message, f"its whole log is {prefect.log}")
+        message = f"Prefect has the schedule but plans no runs, so none would start ({asked})\n{tail}"
+        return ServerError(message, f"its complete log is {prefect.log}")
     log = log_path(state)
     tail = "\n".join(f"  {line}" for line in servers.tail_of(log))
     message = f"the scheduler did not come up ({asked})\n{tail}"
-    return ServerError(message, f"its whole log is {log}; fix it, or schedule in settings.toml, then: make up")
+    return ServerError(message, f"its complete log is {log}; fix it, or schedule in settings.toml, then: make up")
 
 
 def look(settings: Settings, state: Path) -> list[Row]:
-    """Row of the scheduler, and one of the last scheduled run where there was one."""
+    """Row of the scheduler, and one of the last scheduled run if there was one."""
     cron = f"{settings.schedule.cron} {settings.schedule.timezone}"
     scheduler = found(state)
     if scheduler is None:
@@ -117,7 +117,7 @@ def look(settings: Settings, state: Path) -> list[Row]:
     except ServerError as error:
         return [Row(NAME, "no server", pid=scheduler.pid, note=str(error))]
     if now is None:
-        note = f"Prefect has no deployment {prefect_client.DEPLOYMENT}, so no run starts; to make it again: make up"
+        note = f"Prefect has no deployment {prefect_client.DEPLOYMENT}, so no run starts; to create it again: make up"
         return [Row(NAME, "broken", pid=scheduler.pid, note=note)]
     last = [Row("last run", "by schedule", note=now.last)] if now.last else []
     fault = now.fault(cron)
@@ -128,7 +128,7 @@ def look(settings: Settings, state: Path) -> list[Row]:
 
 
 def _prefect(settings: Settings, state: Path) -> Server:
-    """The server that the scheduler speaks to.
+    """The server that the scheduler uses.
 
     Raises:
         ServerError: There is none.

@@ -1,7 +1,7 @@
-"""MLflow and Prefect, as servers: the team's, those of `make up`, or a pair started for one run and stopped after it.
+"""MLflow and Prefect servers: the team's, those of `make up`, or a pair started for one run and stopped after it.
 
-What runs stands in STATE/servers/NAME.json, with the start time of its process, so that a pid that was used again is
-never taken for ours. The servers' databases lie in STATE/mlflow and STATE/prefect; nothing else opens them.
+STATE/servers/NAME.json records a running server with the start time of its process, so that a reused pid is never
+mistaken for it. The servers' databases are in STATE/mlflow and STATE/prefect; nothing else opens them.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ Keeper = Literal["team", "make up", "a run"]
 
 
 class ServerError(UserError):
-    """A server that is not there or cannot be started; `remedy` is a command or the setting to change."""
+    """Raised for a server that does not run or cannot be started; `remedy` is a command or the setting to change."""
 
 
 class PortTakenError(ServerError):
-    """The port of the settings is taken by something that is not ours."""
+    """Raised if the port of the settings is used by another program."""
 
 
 class PasswordError(ServerError):
-    """A server that wants a password, or another one."""
+    """Raised for a server that requires a password, or another one."""
 
     def __init__(self, server: Server, status: int) -> None:
         whose = "the team's" if server.keeper == "team" else "the local"
-        what = "the password that it was given is wrong" if server.login else "it asks for a password"
+        what = "the password is wrong" if server.login else "it requires a password"
         remedy = "make down, then: make up"
         if server.keeper == "team":
             name = server.kind.setting
@@ -65,7 +65,7 @@ class PasswordError(ServerError):
 
 @dataclass(frozen=True)
 class Server:
-    """A server that answers, or is on its way to."""
+    """A server that is ready or starting."""
 
     kind: Kind
     url: str
@@ -74,7 +74,7 @@ class Server:
     created: float = 0.0
     log: Path | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, compare=False)
-    login: str = field(default="", compare=False, repr=False)  # `user:password` where it is Prefect and asks for one
+    login: str = field(default="", compare=False, repr=False)  # `user:password` of a Prefect that requires one
 
     @property
     def port(self) -> int:
@@ -87,15 +87,15 @@ class Server:
         return f"{self.url}/api" if self.kind is PREFECT else self.url
 
     def alive(self) -> bool:
-        """True if its process runs. A team's server has none here and is taken to run."""
+        """True if its process runs. A team's server has none here and is assumed to run."""
         return self.keeper == "team" or process_of(self.pid, self.created) is not None
 
     def healthy(self, timeout_s: float = 2.0) -> bool:
-        """True if it answers, and lets us in as far as this can be seen without asking for anything."""
+        """True if it answers, and grants access as far as its health page shows."""
         return self.health(timeout_s) == OK
 
     def health(self, timeout_s: float = 2.0) -> int:
-        """The HTTP status of its health page; 0 where nothing answers."""
+        """HTTP status of its health page; 0 if it does not answer."""
         user, _, password = self.login.partition(":")
         login = http_login() if self.kind is MLFLOW else (user, password) if self.login else None
         with suppress(requests.RequestException):
@@ -110,7 +110,7 @@ class Server:
 
 
 def process_of(pid: int, created: float) -> psutil.Process | None:
-    """The process of that pid, if it is still the one that was started then."""
+    """The process of a pid, if it is still the one that was started at that time."""
     try:
         process = psutil.Process(pid)
         ours = abs(process.create_time() - created) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
@@ -120,14 +120,14 @@ def process_of(pid: int, created: float) -> psutil.Process | None:
 
 
 def free_port() -> int:
-    """A port that nothing listens on now."""
+    """A port that is free now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
 def listening(port: int) -> bool:
-    """True if something holds a port of this machine."""
+    """True if a port of this machine is in use."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -138,7 +138,7 @@ def listening(port: int) -> bool:
 
 
 def who_listens(port: int) -> str:
-    """`pid 4711 (python -m http.server)`, or empty where the system does not tell."""
+    """`pid 4711 (python -m http.server)`, or empty if the system does not reveal it."""
     with suppress(psutil.Error, OSError):
         for connection in psutil.net_connections("tcp"):
             if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN:
@@ -147,7 +147,7 @@ def who_listens(port: int) -> str:
 
 
 def table_of(settings: Settings, kind: Kind) -> tuple[str, int]:
-    """(url, port) that the settings give for a server."""
+    """(url, port) of a server in the settings."""
     table = getattr(settings, kind.setting)
     return table.url.rstrip("/"), table.port
 
@@ -156,7 +156,7 @@ def team_server(settings: Settings, kind: Kind) -> Server | None:
     """The team's server if the settings name one.
 
     Raises:
-        PasswordError: It asks for a password that it was not given.
+        PasswordError: It requires a password that was not given.
         ServerError: It does not answer.
     """
     url, _ = table_of(settings, kind)
@@ -168,25 +168,25 @@ def team_server(settings: Settings, kind: Kind) -> Server | None:
         raise PasswordError(server, status)
     if status != OK:
         message = f"the team's {kind.title} server does not answer at {url}"
-        remedy = f"see that it runs and can be reached from here, or change {kind.setting}.url in settings.toml"
+        remedy = f"check that it runs and can be reached from here, or change {kind.setting}.url in settings.toml"
         raise ServerError(message, remedy)
     return server
 
 
 def login_of(kind: Kind, state: Path | None = None) -> str:
-    """The login for a server of that kind: that of a local Prefect, or the one in the environment for the team's."""
+    """The login for a server: that of a local Prefect, or the one in the environment for the team's."""
     if kind is not PREFECT:
-        return ""  # MLflow's client has variables of its own
+        return ""  # MLflow's client reads its own variables
     return login(state) if state is not None else os.environ.get("PREFECT_API_AUTH_STRING", "")
 
 
 def base(kind: Kind, url: str) -> str:
-    """The address of a server's pages; Prefect's is given with /api or without."""
+    """The address of a server's pages; Prefect's may be given with or without /api."""
     return url.removesuffix("/api") if kind is PREFECT else url
 
 
 def found(state: Path, kind: Kind) -> Server | None:
-    """The server that runs here as its file says, or None."""
+    """The server that runs here according to its record, or None."""
     try:
         server = _read(state, kind)
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError):
@@ -203,10 +203,10 @@ def _read(state: Path, kind: Kind) -> Server:
 def start(
     state: Path, kind: Kind, port: int, keeper: Keeper, *, host: str = HOST, pass_fds: Sequence[int] = ()
 ) -> Server:
-    """Starts a server without waiting for it. Those of `make up` get a session of their own and outlive us.
+    """Starts a server without waiting for it. Those of `make up` get a session of their own and outlive this process.
 
     Raises:
-        ServerError: Its database is of another version, and it would refuse it.
+        ServerError: Its database has another version, which the server would refuse.
     """
     if kind is MLFLOW and (fault := mlflow_database.outdated(state)):
         raise ServerError(*fault)
@@ -224,7 +224,7 @@ def start(
 def spawn(
     command: Sequence[str], log: Path, variables: Mapping[str, str], *, detached: bool, pass_fds: Sequence[int] = ()
 ) -> subprocess.Popen[bytes]:
-    """Starts a process of ours in the background, its output in a log that is begun anew."""
+    """Starts a background process whose output overwrites a log."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         return subprocess.Popen(
@@ -234,7 +234,8 @@ def spawn(
             stderr=subprocess.STDOUT,
             env={**os.environ, **variables},
             start_new_session=detached,
-            # Not the terminal's group: Ctrl-C is for us, and we end our servers after the last word to them.
+            # Not the terminal's group: Ctrl-C is for this process, which ends its servers after its last request to
+            # them.
             process_group=None if detached else 0,
             pass_fds=tuple(pass_fds),
         )
@@ -257,9 +258,9 @@ def wait_healthy(servers: Sequence[Server], deadline_s: float = DEADLINE_S) -> N
 
 
 def stop(state: Path, *servers: Server, grace_s: float = GRACE_S) -> None:
-    """Ends servers and their children, at the same time, where their processes still are those that we started.
+    """Ends servers and their children, concurrently, if their processes are still those that were started.
 
-    Of a server whose first process was killed the others may live on, with its port and its database open.
+    If only the first process of a server was killed, the others may live on, with its port and its database open.
     """
     end_trees([process for server in servers for process in _processes_of(server)], grace_s)
     for server in servers:
@@ -269,7 +270,7 @@ def stop(state: Path, *servers: Server, grace_s: float = GRACE_S) -> None:
 
 
 def _processes_of(server: Server) -> list[psutil.Process]:
-    """A server's first process, and all of the process group that it leads, whether or not it still lives itself."""
+    """A server's first process, and the rest of its process group, even if the first one is dead."""
     leader = process_of(server.pid, server.created)
     if not server.pid or (leader is None and _used_again(server)):
         return []
@@ -282,7 +283,7 @@ def _processes_of(server: Server) -> list[psutil.Process]:
 
 
 def _used_again(server: Server) -> bool:
-    """True if another process has the pid by now."""
+    """True if the pid now belongs to another process."""
     try:
         return abs(psutil.Process(server.pid).create_time() - server.created) >= 1.0
     except psutil.NoSuchProcess:
@@ -290,7 +291,7 @@ def _used_again(server: Server) -> bool:
 
 
 def sweep(state: Path, kind: Kind) -> None:
-    """Ends what a server has left that was killed; one that runs is not touched."""
+    """Ends the leftovers of a killed server; a running one is not touched."""
     with suppress(OSError, ValueError, KeyError):
         server = _read(state, kind)
         if not server.alive():
@@ -298,7 +299,7 @@ def sweep(state: Path, kind: Kind) -> None:
 
 
 def end_trees(processes: Sequence[psutil.Process], grace_s: float = GRACE_S) -> None:
-    """Asks processes and their children to end, and ends those that have not after `grace_s`."""
+    """Asks processes and their children to end, and kills those that have not after `grace_s`."""
     trees = list(processes)
     for process in processes:
         with suppress(psutil.Error):
@@ -307,7 +308,7 @@ def end_trees(processes: Sequence[psutil.Process], grace_s: float = GRACE_S) -> 
 
 
 def stop_own(state: Path, servers: Sequence[Server]) -> None:
-    """Ends those that were started for this run."""
+    """Ends the servers that were started for this run."""
     stop(state, *(server for server in servers if server.keeper == "a run"))
 
 
@@ -321,7 +322,7 @@ def remember(state: Path, server: Server) -> None:
 
 @contextmanager
 def deciding(state: Path) -> Iterator[None]:
-    """Held while it is looked up what runs and what is to be started: two starts at once would open one database."""
+    """Lock for deciding what to start: two starts at once would open one database."""
     folder = state / "servers"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as file:
@@ -332,7 +333,7 @@ def deciding(state: Path) -> Iterator[None]:
 def open_servers(
     settings: Settings, state: Path, kinds: Sequence[Kind] = KINDS, *, pass_fds: Sequence[int] = ()
 ) -> list[Server]:
-    """The servers that a run speaks to, started where there are none; not waited for (`wait_healthy`).
+    """The servers that a run uses, started if necessary; does not wait for them (`wait_healthy`).
 
     Raises:
         ServerError: The settings name a team's server that does not answer.
@@ -348,7 +349,7 @@ def _open_local(settings: Settings, state: Path, kind: Kind, pass_fds: Sequence[
     if running is not None and running.keeper == "make up":
         return running
     if running is not None:
-        stop(state, running)  # a run that was killed has left it: we hold its lock
+        stop(state, running)  # a leftover of a killed run: we hold the lock
     _, port = table_of(settings, kind)
     return start(state, kind, free_port() if listening(port) else port, "a run", pass_fds=pass_fds)
 
@@ -360,11 +361,11 @@ def _path(state: Path, name: str) -> Path:
 def _dead(server: Server, what: str) -> ServerError:
     tail = tail_of(server.log) if server.log else []
     message = "\n".join([f"the {server.kind.title} server {what}", *(f"  {line}" for line in tail)])
-    return ServerError(message, f"its whole log is {server.log}; then run again")
+    return ServerError(message, f"its complete log is {server.log}; then run again")
 
 
 def tail_of(log: Path, lines: int = 12) -> list[str]:
-    """The last lines of a log; a progress bar's many states count as its last one."""
+    """The last lines of a log; only the last state of a progress bar counts."""
     try:
         text = redact(log.read_bytes()[-20_000:].decode("utf-8", "replace"))
     except OSError:

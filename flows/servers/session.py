@@ -1,7 +1,7 @@
-"""Resources of a run from its first to its last moment: the lock of the tree, and its servers.
+"""Resources of a run for its whole duration: the lock of the tree, and its servers.
 
-A session that is entered while another is open in the same process is that other one: the command line opens it before
-Prefect is imported, and the flow, which a scheduler may start alone, asks for one again.
+A session that is entered while another is open in the same process is the same session: the command line opens it
+before Prefect is imported, and the flow, which a scheduler may start without the command line, requests it again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Session:
-    """The lock and the servers of a run; the servers may still be starting: `ready` waits for them."""
+    """The lock and the servers of a run; servers may still be starting: `ready` waits for them."""
 
     root: Path
     settings: Settings
@@ -39,7 +39,7 @@ class Session:
     lock: RunLock
     servers: list[Server] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
-    ended: bool | None = None  # whether the run ended well, once it has ended and was told
+    ended: bool | None = None  # True if the run succeeded, once it has ended and was reported
 
     def server(self, kind: Kind) -> Server | None:
         """The server of a kind, if this session has one."""
@@ -53,7 +53,7 @@ class Session:
         """
         server = self.server(kind)
         if server is not None and not server.alive():
-            servers.stop(self.state, server)  # what it has left of itself
+            servers.stop(self.state, server)  # its leftovers
             self.servers.remove(server)
             server = self._again(server)
         server = server or self._open(kind)
@@ -61,7 +61,7 @@ class Session:
         return server
 
     def revive(self, kind: Kind) -> None:
-        """Starts a server of this machine again that has died since it was opened, and waits until it answers.
+        """Restarts a server of this machine that has died since it was opened, and waits until it answers.
 
         Raises:
             ServerError: It does not answer in time.
@@ -71,9 +71,9 @@ class Session:
             self.ready(kind)
 
     def open(self, kinds: Sequence[Kind]) -> None:
-        """Begins to start the servers that are not there yet; waits for none, and names them to our children."""
+        """Begins to start missing servers without waiting, and exports their addresses to child processes."""
         for kind in kinds:
-            if self.server(kind) is None:  # one by one, so that what is started is ended, should the next one fail
+            if self.server(kind) is None:  # one by one, so that they are stopped if the next one fails
                 self.servers += servers.open_servers(self.settings, self.state, [kind], pass_fds=(self.lock.fd,))
         for server in self.servers:
             os.environ.update(server.variables())
@@ -81,7 +81,7 @@ class Session:
     def lasting_url(self, kind: Kind) -> str:
         """Address of a server's pages after this run: the team's, or that of `make up`.
 
-        One that was started for this run ends with it, at any port; its database is that of `make up`.
+        A server that was started for this run ends with it and may have any port; its database is that of `make up`.
         """
         server = self.ready(kind)
         return f"http://{HOST}:{servers.table_of(self.settings, kind)[1]}" if server.keeper == "a run" else server.url
@@ -91,7 +91,7 @@ class Session:
         return {server.kind.name: server.url for server in self.servers if server.keeper != "a run"}
 
     def _again(self, dead: Server) -> Server | None:
-        """One of this run at its old address: Prefect's client has that for good. Others are opened anew."""
+        """Restarts a run's own server at its old address, which Prefect's client keeps; `open` handles the others."""
         if dead.keeper != "a run":
             return None
         print_line(f"{dead.kind.title} has died; it is started again")
@@ -121,7 +121,7 @@ def session(root: Path, settings: Settings, command: str) -> Iterator[Session]:
     state = environment.set_up(root, settings)
     with ExitStack() as stack:
         lock = stack.enter_context(run_lock(state, command))
-        clear_stale_locks(root)  # DVC's own, of commands that were killed
+        clear_stale_locks(root)  # DVC's own locks of killed commands
         now = Session(root, _anchored(settings, root, state), state, lock)
         _open.append(now)
         stack.callback(_open.remove, now)
@@ -130,7 +130,7 @@ def session(root: Path, settings: Settings, command: str) -> Iterator[Session]:
 
 
 def _anchored(settings: Settings, root: Path, state: Path) -> Settings:
-    """The settings with folders made absolute: a trial runs in another tree, and means the same ones."""
+    """The settings with absolute folders: a trial runs in another tree, and shares them."""
     url = settings.remote.url
     if url and "://" not in url:
         url = os.path.normpath(root / Path(url).expanduser())

@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP: the run ends what it has started, says how to go on, and only then goes."""
+"""SIGINT, SIGTERM and SIGHUP: the run ends its processes, reports how to resume, and then exits."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-FROM_SIGNAL = 128  # exit status of a process that a signal ended, as shells have it
+FROM_SIGNAL = 128  # exit status of a process ended by a signal, as in shells
 
 
 class StoppedError(SystemExit):
-    """A signal asked us to end; unwinds like an exit, so that every `finally` has its turn."""
+    """Raised by a signal that asks us to end; unwinds like an exit, so that every `finally` runs."""
 
     def __init__(self, number: int) -> None:
         super().__init__(FROM_SIGNAL + number)
@@ -31,9 +31,9 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 @contextmanager
 def explained(again: str) -> Iterator[None]:
-    """Turns the signals that end a process into an orderly end, and says how to run again.
+    """Turns signals into an orderly end, and reports how to run again.
 
-    Only in the main thread, as Python has it; elsewhere it does nothing.
+    Works only in the main thread, as Python requires; elsewhere it does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -43,7 +43,7 @@ def explained(again: str) -> Iterator[None]:
         yield
     except (KeyboardInterrupt, StoppedError) as error:
         name = error.name if isinstance(error, StoppedError) else "SIGINT"
-        print_line(f"stopped by {name}; what was started for this run is ended, nothing is lost\nagain  {again}")
+        print_line(f"stopped by {name}; the processes of this run are ended, nothing is lost\nagain  {again}")
         raise SystemExit(FROM_SIGNAL + getattr(signal, name)) from None
     finally:
         for number, handler in before.items():
@@ -52,7 +52,7 @@ def explained(again: str) -> Iterator[None]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Holds off the signals while things are ended: a second Ctrl-C must not leave a server behind."""
+    """Ignores the signals during cleanup: a second Ctrl-C must not leave a server behind."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

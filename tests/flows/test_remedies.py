@@ -61,19 +61,19 @@ def objects(root, ref=None):
 
 
 def intact(root, listing):
-    """Whether the cache holds all of a version."""
+    """True if the cache has all of a version."""
     paths = {md5: object_path(root / ".dvc/cache/files/md5", md5) for md5 in listing.values()}
     return all(path.is_file() and md5_of(path) == md5 for md5, path in paths.items())
 
 
 def run(remedy, root):
-    """As a person types it, who says yes to what is asked; returns its exit status."""
+    """Types it like a person who confirms every question; returns its exit status."""
     ours, theirs = os.openpty()
     os.write(ours, b"y\n")
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
     with subprocess.Popen(["/bin/sh", "-c", remedy], cwd=root, **pipes) as person:
         os.close(theirs)
-        with suppress(OSError):  # Linux says so when the other side has closed
+        with suppress(OSError):  # Linux raises this when the other side has closed
             while os.read(ours, 1024):
                 pass
         os.close(ours)
@@ -154,7 +154,7 @@ def test_damaged_object(root, tmp_path):
 
 
 def test_edit_through_a_hard_link(root):
-    """What was edited becomes a version; the tagged one is untouched."""
+    """The edit becomes a version; the tagged one is untouched."""
     tagged, kept = objects(root, "expression/v1"), objects(root)["faces/studio/shard-000000.tar"]
     (root / SHARD).unlink()
     os.link(object_path(root / ".dvc/cache/files/md5", kept), root / SHARD)
@@ -193,7 +193,7 @@ def test_large_file_beside_the_code(root):
 
 
 def test_worktree_in_the_way(root, tmp_path):
-    """What lies there is moved, with all that it holds."""
+    """The obstacle is moved, with all its content."""
     (tmp_path / "v 1").mkdir()
     (tmp_path / "v 1" / "notes.txt").write_text("mine")
     commit = git(root, "rev-parse", "expression/v1").strip()
@@ -246,16 +246,16 @@ git(root, "commit", "--quiet", "--message", "1")
 git(root, "tag", "expression/v1")
 lay(b"2")
 git(root, "checkout", "HEAD", "--", "datasets.dvc")  # that was a mistake
-told = {}
+report = {}
 try:
     for byte in (b"3", b"4", b"5", b"6"):
         lay(byte)
 except versions.VersionError as error:
-    told = {"message": str(error), "remedy": error.remedy}
-    told["status"] = run(error.remedy, root)
+    report = {"message": str(error), "remedy": error.remedy}
+    report["status"] = run(error.remedy, root)
     lay(b"7")
-    told["intact"] = [intact(root, objects(root, "expression/v1")), intact(root, objects(root))]
-print(json.dumps(told))
+    report["intact"] = [intact(root, objects(root, "expression/v1")), intact(root, objects(root))]
+print(json.dumps(report))
 """
 
 
@@ -266,7 +266,7 @@ def test_small_disk_that_fills(tmp_path, monkeypatch):
     own = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--user", "--map-root-user"]
     words = [*own, sys.executable, "-c", SMALL_DISK, tmp_path / "disk", Path(__file__).parents[2]]
     done = subprocess.run(words, check=True, capture_output=True, text=True)
-    told = json.loads(done.stdout.splitlines()[-1])
+    output = json.loads(done.stdout.splitlines()[-1])
 
-    assert told["message"].startswith("the disk is full")
-    assert (told["status"], told["intact"]) == (0, [True, True])
+    assert output["message"].startswith("the disk is full")
+    assert (output["status"], output["intact"]) == (0, [True, True])

@@ -40,26 +40,26 @@ def place(tmp_path_factory):
         (project.root / "datasets.dvc").unlink()  # the team's first data: the remote has no version yet
         write_faces(folder / "takes", iter(["angry", "happy", "sad"]), first=1, each=4)
         words = [["ingest", "faces", str(folder / "takes")], ["status"], ["release", "expression"], ["nightly"], ["up"]]
-        told = {line[0]: project.flows(*line) for line in words}
-        yield project, told, remote
+        output = {line[0]: project.flows(*line) for line in words}
+        yield project, output, remote
 
 
 def test_logins_open_what_they_are_for(place):
-    """The data were pushed to a remote, and MLflow was asked, though both want a password."""
-    _, told, remote = place
+    """The data were pushed to a remote, and MLflow was used, though both require a password."""
+    _, output, remote = place
 
-    assert told["ingest"].returncode == 0, told["ingest"].stderr
+    assert output["ingest"].returncode == 0, output["ingest"].stderr
     assert any(path.endswith(".dir") for path in remote.stored), sorted(remote.stored)  # the list of the version
-    assert "the registry has no family expression" in told["release"].stderr or told["release"].returncode == 3
-    assert "nothing yet" in told["status"].stdout
+    assert "the registry has no family expression" in output["release"].stderr or output["release"].returncode == 3
+    assert "nothing yet" in output["status"].stdout
 
 
 def test_passwords_appear_nowhere(place):
     """Neither on a terminal nor in a file but the settings and DVC's own configuration, which its owner alone reads."""
-    project, told, _ = place
-    printed = "".join(done.stdout + done.stderr for done in told.values())
+    project, output, _ = place
+    printed = "".join(done.stdout + done.stderr for done in output.values())
 
-    assert told["nightly"].returncode == 1
+    assert output["nightly"].returncode == 1
     assert "127.0.0.1" in printed
     assert [secret for secret in SECRETS if secret in printed] == []
     assert _holders(project.root) == {"settings.toml", ".dvc/config.local"}

@@ -26,10 +26,10 @@ COMMANDS = ("nightly", "ingest", "candidates", "rollback", "release", "checkout"
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_has_examples(name):
     """Each command shows how it is typed."""
-    told = CliRunner().invoke(cli.app, [name, "--help"])
+    output = CliRunner().invoke(cli.app, [name, "--help"])
 
-    assert told.exit_code == 0
-    assert f"python -m flows {name}" in told.output
+    assert output.exit_code == 0
+    assert f"python -m flows {name}" in output.output
 
 
 @pytest.mark.parametrize("words", [["ladder"], ["ladder", "expression", "--set", "expression.budget.max_bytes=9"]])
@@ -101,7 +101,7 @@ def run(monkeypatch, *words):
     ],
 )
 def test_misuse_is_refused_before_anything_starts(here, monkeypatch, capsys, words):
-    """Exit status 2, what exists is told, and neither lock nor server was touched."""
+    """Exit status 2, the existing names are printed, and neither lock nor server was used."""
     status = run(monkeypatch, *words)
 
     assert status == 2
@@ -110,7 +110,7 @@ def test_misuse_is_refused_before_anything_starts(here, monkeypatch, capsys, wor
     assert not (here / ".state" / "servers").exists()
 
 
-def test_second_run_is_told_who_holds_the_lock(here, monkeypatch, capsys):
+def test_second_run_names_the_holder_of_the_lock(here, monkeypatch, capsys):
     """Exit status 4."""
     with run_lock(here / ".state", "nightly"):
         status = run(monkeypatch, "nightly")
@@ -120,7 +120,7 @@ def test_second_run_is_told_who_holds_the_lock(here, monkeypatch, capsys):
 
 
 def test_team_server_that_is_down_fails_the_run_and_pages(here, monkeypatch, capsys):
-    """A run that could not begin is a run that failed: written down, told, with the setting to change."""
+    """A run that cannot start is a failed run: recorded, reported, with the setting to change."""
 
     def fail(*_, **__):
         message = "the team's Prefect server does not answer at http://x"
@@ -129,19 +129,19 @@ def test_team_server_that_is_down_fails_the_run_and_pages(here, monkeypatch, cap
     monkeypatch.setattr(servers, "open_servers", fail)
     status = run(monkeypatch, "nightly")
 
-    told = capsys.readouterr().err
+    output = capsys.readouterr().err
     assert status == 1
-    assert "NIGHTLY FAILED" in told
-    assert "prefect.url" in told
+    assert "NIGHTLY FAILED" in output
+    assert "prefect.url" in output
     assert "does not answer" in (here / ".state" / "last.json").read_text()
 
 
 @pytest.mark.parametrize(
-    ("ended", "status", "told"),
+    ("ended", "status", "word"),
     [(None, 1, "NIGHTLY FAILED"), (True, 0, "do not show how this run ended"), (False, 1, "do not show")],
 )
-def test_prefect_that_dies_amid_a_run(here, monkeypatch, capsys, ended, status, told):
-    """It takes no result away that is there; without one the run has failed, in words, and somebody is woken."""
+def test_prefect_that_dies_amid_a_run(here, monkeypatch, capsys, ended, status, word):
+    """An existing result is kept; without one the run has failed, with a message and a notification."""
 
     def broken_off(*_, **__):
         now.ended = ended
@@ -160,23 +160,23 @@ def test_prefect_that_dies_amid_a_run(here, monkeypatch, capsys, ended, status, 
         now.servers.clear()
 
     assert found == status
-    assert told in capsys.readouterr().err
+    assert word in capsys.readouterr().err
 
 
-def test_broken_settings_are_told(monkeypatch, tmp_path, capsys):
+def test_broken_settings_are_reported(monkeypatch, tmp_path, capsys):
     """A key that no setting has is named, and the file that has them all."""
     (tmp_path / "settings.toml").write_text("[registry]\nprot = 5001\n")
     monkeypatch.setattr(environment, "checkout", lambda: tmp_path)
     monkeypatch.chdir(tmp_path)  # the command goes there itself; this brings us back
     status = run(monkeypatch, "status")
 
-    told = capsys.readouterr().err
+    output = capsys.readouterr().err
     assert status == 2
-    assert "registry.prot" in told
-    assert "settings.example.toml" in told
+    assert "registry.prot" in output
+    assert "settings.example.toml" in output
 
 
-def test_variable_that_is_no_setting_is_told(monkeypatch, tmp_path, capsys):
+def test_variable_that_is_not_a_setting_is_reported(monkeypatch, tmp_path, capsys):
     """A table of settings cannot be one word."""
     monkeypatch.setattr(environment, "checkout", lambda: tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -189,7 +189,7 @@ def test_variable_that_is_no_setting_is_told(monkeypatch, tmp_path, capsys):
 @pytest.mark.parametrize(
     "error", [OSError(errno.ENOSPC, "No space left on device"), ConnectionError("MLflow does not answer")]
 )
-def test_what_the_world_does_is_told_without_a_traceback(here, monkeypatch, capsys, error):
+def test_faults_of_the_environment_have_no_traceback(here, monkeypatch, capsys, error):
     """A full disk, a server that went away: one line, exit status 1."""
 
     def fail(*_):
@@ -203,7 +203,7 @@ def test_what_the_world_does_is_told_without_a_traceback(here, monkeypatch, caps
 
 
 def test_ingest_leaves_the_home_alone(here, monkeypatch):
-    """matplotlib, which comes with the families, is told where to write before it is imported."""
+    """matplotlib, which the families import, gets its folder before it is imported."""
     seen = []
     monkeypatch.setattr(
         commands.data_tasks, "load_collection", lambda *_: seen.append(os.environ["MPLCONFIGDIR"]) or 1 / 0
@@ -215,7 +215,7 @@ def test_ingest_leaves_the_home_alone(here, monkeypatch):
 
 
 def test_schedule_is_not_hung_on_the_server_of_a_run(here, monkeypatch, capsys):
-    """That one goes with its run; the scheduler wants one that stays."""
+    """A run's server ends with the run; the scheduler needs one that stays."""
     state = here / ".state"
     (state / "servers").mkdir(parents=True)
     monkeypatch.setenv("PREFECT_API_URL", "")
@@ -255,11 +255,11 @@ def test_first_data_of_a_team_need_nothing_from_before(here, monkeypatch, versio
 
 
 @pytest.mark.parametrize(("signs", "is_signed"), [(False, False), (True, True), (True, False)])
-def test_a_rollback_to_what_nobody_signed_says_who_refuses_it(signs, is_signed):
-    """Where no key is configured, nobody asks for signatures."""
-    told = commands.rolled_back(Rollback("expression", 4, 2, ["expression v3: gone"], is_signed), signs=signs)
+def test_a_rollback_to_an_unsigned_version_has_a_warning(signs, is_signed):
+    """If no key is configured, nobody asks for signatures."""
+    output = commands.rolled_back(Rollback("expression", 4, 2, ["expression v3: gone"], is_signed), signs=signs)
 
-    assert told[0] == "expression v2 is in use again; v4 is rejected and never promoted again"
-    assert "  passed over: expression v3: gone" in told
-    assert any("v2 has no signature" in line for line in told) == (signs and not is_signed)
-    assert told[-1].endswith("release expression")
+    assert output[0] == "expression v2 is in use again; v4 is rejected and never promoted again"
+    assert "  skipped: expression v3: gone" in output
+    assert any("v2 has no signature" in line for line in output) == (signs and not is_signed)
+    assert output[-1].endswith("release expression")

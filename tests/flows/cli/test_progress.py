@@ -1,4 +1,4 @@
-"""On a console that is not a terminal, a stage of minutes says how far it is."""
+"""On a console that is not a terminal, a stage of minutes reports its progress."""
 
 import pytest
 

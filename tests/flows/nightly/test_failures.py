@@ -30,14 +30,14 @@ from tests.support.repos import ROOT
 )
 def test_only_what_may_pass_is_transient(tmp_path, error, kind):
     """A remedy makes it the user's, the network transient, all else a bug."""
-    told = act_error("fetch", error, tmp_path)
+    output = act_error("fetch", error, tmp_path)
 
-    assert told.fault.kind == kind
-    assert told.transient == (kind == "transient")
+    assert output.fault.kind == kind
+    assert output.transient == (kind == "transient")
 
 
 def test_bug_leaves_its_traceback_and_the_users_fault_does_not(tmp_path):
-    """Who can mend it needs no traceback; who must find it does."""
+    """A person who can fix it needs no traceback; whoever must find a bug does."""
     try:
         {}["label"]
     except KeyError as error:
@@ -50,12 +50,12 @@ def test_bug_leaves_its_traceback_and_the_users_fault_does_not(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("said", "transient"),
+    ("text", "transient"),
     [("ReadTimeoutError: read timed out", True), ("THESE PACKAGES DO NOT MATCH THE HASHES", False)],
 )
-def test_index_that_is_away_may_come_back(tmp_path, monkeypatch, said, transient):
+def test_index_that_is_away_may_come_back(tmp_path, monkeypatch, text, transient):
     """A broken network is tried again; a file of another hash is not."""
-    message = f"pip could not fetch what assets.txt names:\n  Collecting x\n  {said}\nTry it by hand: pip download x"
+    message = f"pip could not fetch what assets.txt names:\n  Collecting x\n  {text}\nTry it by hand: pip download x"
 
     def fail(*_):
         raise PackageError(message)
@@ -64,7 +64,7 @@ def test_index_that_is_away_may_come_back(tmp_path, monkeypatch, said, transient
     with pytest.raises(data_tasks.FetchError) as caught:
         data_tasks.fetch(tmp_path / "assets.txt", tmp_path)
 
-    assert str(caught.value) == f"pip could not fetch what assets.txt names: {said}"
+    assert str(caught.value) == f"pip could not fetch what assets.txt names: {text}"
     assert caught.value.remedy == "Try it by hand: pip download x"
     assert act_error("fetch", caught.value, tmp_path).transient == transient
 
@@ -90,9 +90,9 @@ def test_read_only_disk(tmp_path):
     """Status 1, the place, and a command that shows the mount: no traceback."""
     own = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--user", "--map-root-user"]
     words = [*own, sys.executable, "-c", READ_ONLY, tmp_path, ROOT]
-    told = subprocess.run(words, check=False, capture_output=True, text=True)
+    output = subprocess.run(words, check=False, capture_output=True, text=True)
 
-    assert told.returncode == 1
-    assert "Traceback" not in told.stderr
-    assert f"Read-only file system: '{tmp_path}/.state'" in told.stderr
-    assert f"findmnt --target {tmp_path}; ls -ld {tmp_path}" in told.stderr
+    assert output.returncode == 1
+    assert "Traceback" not in output.stderr
+    assert f"Read-only file system: '{tmp_path}/.state'" in output.stderr
+    assert f"findmnt --target {tmp_path}; ls -ld {tmp_path}" in output.stderr

@@ -11,13 +11,13 @@ from tests.support.repos import ROOT
 
 @pytest.fixture(scope="module")
 def form():
-    """What Prefect draws the form from."""
+    """The schema from which Prefect draws the form."""
     from flows.nightly.prefect_flow import nightly  # noqa: PLC0415 - Prefect takes seconds to import
 
     return nightly.parameters.model_dump()["properties"]
 
 
-def test_form_is_short_and_says_what_each_field_does(form):
+def test_form_is_short_and_describes_each_field(form):
     """No section of params.yaml is drawn input by input, and no field is a choice between a type and `None`."""
     assert list(form) == ["families", "quick", "epochs", "seed", "overrides", "promote"]
     assert all(len(field["description"]) > 20 for field in form.values())
@@ -40,11 +40,11 @@ def test_params_are_named_by_path_or_nested():
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "told"), [("expresion.train.epochs", 3, "mean"), ("scene.train.epochs", 0, "greater")]
+    ("path", "value", "word"), [("expresion.train.epochs", 3, "mean"), ("scene.train.epochs", 0, "greater")]
 )
-def test_what_is_mistyped_is_refused(path, value, told):
+def test_what_is_mistyped_is_refused(path, value, word):
     """The field takes any JSON; the params are checked before anything starts, as those of the command line."""
-    with pytest.raises(ParamsError, match=told):
+    with pytest.raises(ParamsError, match=word):
         lay(read_params(ROOT), patch_of([], 0, -1, {path: value}))
 
 

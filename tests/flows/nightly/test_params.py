@@ -39,14 +39,14 @@ def test_override_is_typed_and_leaves_the_rest(values):
 
 
 def test_override_of_a_default_that_params_does_not_spell(values):
-    """What the type knows may be set, also where params.yaml leaves it out."""
+    """Params of the type may be set, even if params.yaml omits them."""
     changed = lay(values, parse(values, ["expression.train.widths=[8, 16, 32]"]))
 
     assert changed["expression"]["train"]["widths"] == [8, 16, 32]
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "words"),
     [
         ("expression.train.epocs=3", "expression.train.epochs"),
         ("weather.train.epochs=3", "there is no such param"),
@@ -56,12 +56,12 @@ def test_override_of_a_default_that_params_does_not_spell(values):
         ("expression.train.epochs=[", "not a YAML value"),
     ],
 )
-def test_unknown_key_is_refused_with_what_exists(values, text, told):
-    """Nothing is guessed, and the nearest names are told."""
+def test_unknown_key_is_refused_with_what_exists(values, text, words):
+    """Nothing is guessed, and the nearest names are listed."""
     with pytest.raises(ParamsError) as caught:
         parse(values, [text])
 
-    assert told in f"{caught.value} {caught.value.remedy}"
+    assert words in f"{caught.value} {caught.value.remedy}"
     assert caught.value.exit_status == 2
 
 
@@ -77,7 +77,7 @@ def test_numbers_as_people_write_them(values, text, value):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "words"),
     [
         ("expression.train.learning_rate=.inf", "finite number"),
         ("collections.faces.clean.max_outlier_z=.nan", "finite number"),
@@ -92,17 +92,17 @@ def test_numbers_as_people_write_them(values, text, value):
         ("EXPRESSION.train.epochs=3", "did you mean: expression.train.epochs"),
     ],
 )
-def test_what_would_fail_later_is_refused_now(values, text, told):
+def test_late_failures_are_refused_now(values, text, words):
     """A number without end, shares that leave nothing, labels that are one: named before a stage starts."""
     with pytest.raises(ParamsError) as caught:
         lay(values, parse(values, [text]))
 
-    assert told in f"{caught.value} {caught.value.remedy}"
+    assert words in f"{caught.value} {caught.value.remedy}"
 
 
 @pytest.mark.parametrize("text", ["sources=[*]", "labels=[yes, no]"])
 def test_remedy_for_a_list_of_texts_helps(values, text):
-    """In quotes, as is told, the same texts are taken."""
+    """In quotes, as the remedy suggests, the same texts are accepted."""
     name, _, written = text.partition("=")
     with pytest.raises(ParamsError, match=r"YAML|quotes") as caught:
         lay(values, parse(values, [f"collections.faces.{text}"]))
@@ -113,26 +113,26 @@ def test_remedy_for_a_list_of_texts_helps(values, text):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
-    [("a: &a [*a]", "holds itself"), ("a: " + "[" * 3000 + "]" * 3000, "too deeply"), ("", "dictionary|object")],
+    ("text", "words"),
+    [("a: &a [*a]", "contains itself"), ("a: " + "[" * 3000 + "]" * 3000, "too deeply"), ("", "dictionary|object")],
 )
-def test_params_yaml_that_is_no_params_is_named(tmp_path, text, told):
+def test_params_yaml_that_is_invalid_is_named(tmp_path, text, words):
     """A list within itself, one too deep, an empty file: a mistake of its writer, and no bug."""
     (tmp_path / "params.yaml").write_text(text)
 
-    with pytest.raises(ParamsError, match=told):
+    with pytest.raises(ParamsError, match=words):
         read_params(tmp_path)
 
 
 def test_a_language_left_empty_is_none(values):
-    """As params.yaml says of it: empty means that none is kept apart."""
+    """As params.yaml documents it: empty means that none is kept apart."""
     changed = lay(values, parse(values, ["collections.scripts.script.language="]))
 
     assert CollectionParams.model_validate(changed["collections"]["scripts"]).script.language == ""
 
 
 def test_params_yaml_holds_the_same_numbers(tmp_path):
-    """What --set takes, the file takes, and the stages read the same from it."""
+    """Values accepted by --set are accepted in the file, and the stages read the same from it."""
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     values["expression"]["train"]["epochs"] = "EPOCHS"
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values).replace("EPOCHS", "1e1"))
@@ -168,7 +168,7 @@ print(status, sorted(heavy & set(sys.modules)))
 
 
 def test_sections_are_those_of_the_families():
-    """What is read without the families is what the families say."""
+    """Params read without the families equal those read with them."""
     assert sections() == {family.name: family.params for family in FAMILIES}
 
 
@@ -186,7 +186,7 @@ def test_family_must_learn_from_a_collection_there_is(values):
 
 
 def test_params_that_do_not_fit_are_named(tmp_path, values):
-    """A key too many in params.yaml is told by its path."""
+    """An extra key in params.yaml is reported with its path."""
     spoilt = lay(values, {})
     spoilt["expression"]["train"]["lr"] = 0.1
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(spoilt))
@@ -208,7 +208,7 @@ def test_dvc_yaml_names_what_the_check_asks_for(values):
 
 @pytest.mark.parametrize("key", ["augment", "train", "compress", "budget"])
 def test_section_that_dvc_watches_may_not_be_left_out(tmp_path, values, key):
-    """Its params have defaults, but DVC would refuse the stage late and the run would not say why."""
+    """Its params have defaults, but DVC would refuse the stage late and the run would not report why."""
     spoilt = lay(values, {})
     del spoilt["scene"][key]
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(spoilt))
@@ -220,7 +220,7 @@ def test_section_that_dvc_watches_may_not_be_left_out(tmp_path, values, key):
     params.check(spoilt)
 
 
-def test_collection_without_what_it_needs_is_told(values):
+def test_collection_without_its_needs_is_reported(values):
     """All that is missing comes in one message; a family that learns from nothing may leave its sections out."""
     spoilt = lay(values, {})
     del spoilt["collections"]["faces"]["needs"], spoilt["collections"]["faces"]["medium"], spoilt["families"]["scene"]
@@ -237,17 +237,17 @@ def test_collection_without_what_it_needs_is_told(values):
 
 
 def test_empty_section_is_enough_for_dvc_and_none_is_not(tmp_path, monkeypatch):
-    """What the check asks for is what DVC itself takes: with `{}` the stage runs, without it DVC refuses."""
+    """The check requires exactly what DVC accepts: with `{}` the stage runs, without it DVC refuses."""
     silence(monkeypatch, tmp_path / "home")
     root = versioned_repo(tmp_path / "checkout")
     node = StageNode("train@expression", "train", "expression", "expression", ())
-    said = []
+    output = []
     assert dvc(root, "repro", "clean@faces").returncode == 0
     for section in ("{}", "{train: {}}"):
         (root / "params.yaml").write_text(PARAMS.replace("{train: {epochs: 3}}", section))
-        said.append((reproduce(root, node, os.environ, tmp_path / "log"), (tmp_path / "log").read_text()))
+        output.append((reproduce(root, node, os.environ, tmp_path / "log"), (tmp_path / "log").read_text()))
 
-    assert said[0][0] == 255
-    assert "Parameters 'expression.train' are missing" in said[0][1]
-    assert said[1][0] == 0
-    assert "ran train expression" in said[1][1]
+    assert output[0][0] == 255
+    assert "Parameters 'expression.train' are missing" in output[0][1]
+    assert output[1][0] == 0
+    assert "ran train expression" in output[1][1]

@@ -12,36 +12,36 @@ from registry.dvc.versions import DataState
 from tests.support.nightly import NODES, SAME
 
 
-def states(told):
-    """What became of each act."""
-    return {stage.name: stage.state for stage in told.stages}
+def states(nightly):
+    """State of each task."""
+    return {stage.name: stage.state for stage in nightly.stages}
 
 
 def test_acts_follow_each_other(world):
     """Fetch, ingest, version, record, the stages in their order, each family's registration, the report."""
-    told = world.nightly()
+    output = world.nightly()
 
-    names = [stage.name for stage in told.stages]
+    names = [stage.name for stage in output.stages]
     assert names[:4] == ["fetch", "ingest", "version", "record"]
     assert [name for name in names if name in {node.name for node in NODES}] == [node.name for node in NODES]
     assert names.index("register@expression") == names.index("train@expression") + 1
     assert names[-1] == "report"
-    assert not told.failed
+    assert not output.failed
 
 
-def test_unchanged_stage_is_skipped_and_says_so(world, monkeypatch):
+def test_unchanged_stage_is_skipped_and_reports_it(world, monkeypatch):
     """Nothing is reproduced where data, params and code are the same, and the run did not work."""
     world.changes = dict.fromkeys(world.changes, SAME)
     monkeypatch.setattr(tasks, "register", lambda _run, _family: ("skipped", "v1 holds this model already"))
-    told = world.nightly()
+    output = world.nightly()
 
     assert world.asked == []
-    assert {stage.why for stage in told.stages if stage.name.startswith("train")} == {SAME.text}
-    assert not worked(told)
+    assert {stage.why for stage in output.stages if stage.name.startswith("train")} == {SAME.text}
+    assert not worked(output)
 
 
 def test_stage_is_asked_for_again_once_what_it_reads_has_run(world):
-    """What DVC said at the start does not hold for a stage whose input has been made anew since."""
+    """DVC's status from the start does not hold for a stage whose input was rebuilt since."""
     world.changes["augment@expression"] = SAME
     world.nightly(order=Order(("expression",)))
 
@@ -49,16 +49,16 @@ def test_stage_is_asked_for_again_once_what_it_reads_has_run(world):
 
 
 def test_stage_that_comes_from_the_cache_is_skipped(world):
-    """It did not run, and says where its outs come from; what reads them is asked for again all the same."""
+    """It did not run, and reports the origin of its outs; its readers are queried again all the same."""
     world.cached = {"clean@faces"}
     asked, status = [], plan.pipeline.status
     plan.pipeline.status = lambda tree, node: asked.append(node.name) or status(tree, node)
-    told = world.nightly(order=Order(("expression",)))
+    output = world.nightly(order=Order(("expression",)))
 
-    assert states(told)["clean@faces"] == "skipped"
-    assert "from DVC's cache" in told.stages[4].why
+    assert states(output)["clean@faces"] == "skipped"
+    assert "from DVC's cache" in output.stages[4].why
     assert asked == ["augment@expression", "train@expression"]
-    assert states(told)["augment@expression"] == "ran"
+    assert states(output)["augment@expression"] == "ran"
 
 
 def test_mlflow_that_died_is_started_again_before_a_stage(world, monkeypatch):
@@ -71,37 +71,37 @@ def test_mlflow_that_died_is_started_again_before_a_stage(world, monkeypatch):
 
 
 def test_failed_family_does_not_stop_the_others(world):
-    """The other family is trained and registered; the run has failed, and says why first."""
+    """The other family is trained and registered; the run has failed, with the reason first."""
     world.break_stage("augment@expression", "user", "out of memory", "a smaller batch")
-    told = world.nightly()
+    output = world.nightly()
 
-    assert states(told)["train@expression"] == "not reached"
-    assert states(told)["register@expression"] == "not reached"
-    assert states(told)["register@scene"] == "ran"
-    assert [(failure.family, failure.message) for failure in told.failures] == [("expression", "out of memory")]
+    assert states(output)["train@expression"] == "not reached"
+    assert states(output)["register@expression"] == "not reached"
+    assert states(output)["register@scene"] == "ran"
+    assert [(failure.family, failure.message) for failure in output.failures] == [("expression", "out of memory")]
 
 
 def test_failed_collection_stops_those_that_learn_from_it(world):
     """A shared clean stage that fails leaves nothing to train on."""
     world.break_stage("clean@faces", "user", "day-12 loses 40 %")
-    told = world.nightly()
+    output = world.nightly()
 
     assert world.asked == ["clean@faces"]
-    assert set(states(told).values()) >= {"failed", "not reached"}
-    assert told.failures[0].log_tail == ["first line", "last line"]
+    assert set(states(output).values()) >= {"failed", "not reached"}
+    assert output.failures[0].log_tail == ["first line", "last line"]
 
 
-def test_stage_that_left_no_word_is_told_by_its_status(world, monkeypatch):
+def test_stage_without_a_record_is_reported_by_its_status(world, monkeypatch):
     """A stage that was killed writes no failure; the log and the status remain."""
     monkeypatch.setattr(plan.pipeline, "reproduce", lambda *_: 255)
-    told = world.nightly(order=Order(("scene",)))
+    output = world.nightly(order=Order(("scene",)))
 
-    assert "status 255" in told.failures[0].message
-    assert told.failures[0].log == "build/clean/faces.log"
+    assert "status 255" in output.failures[0].message
+    assert output.failures[0].log == "build/clean/faces.log"
 
 
 def test_word_of_an_earlier_run_is_not_taken_for_this_one(world, monkeypatch):
-    """What build/failures says from before is dropped before a stage runs."""
+    """An old record in build/failures is removed before a stage runs."""
     stale = world.root / "build" / "failures" / "clean@faces.json"
     stale.parent.mkdir()
     stale.write_text('{"stage": "clean", "item": "faces", "kind": "user", "message": "old", "remedy": ""}')
@@ -111,15 +111,15 @@ def test_word_of_an_earlier_run_is_not_taken_for_this_one(world, monkeypatch):
 
 
 def test_data_that_are_missing_stop_the_run(world):
-    """With real data unreachable nothing is trained, and the remedy is told."""
+    """If real data are unreachable nothing is trained, and the remedy is printed."""
     world.state = DataState(
         present=False, starter=False, md5="abc", remote="", problem="3 files are missing", remedy="export X"
     )
-    told = world.nightly()
+    output = world.nightly()
 
     assert world.asked == []
-    assert (told.failures[0].message, told.failures[0].remedy) == ("3 files are missing", "export X")
-    assert states(told)["record"] == "not reached"
+    assert (output.failures[0].message, output.failures[0].remedy) == ("3 files are missing", "export X")
+    assert states(output)["record"] == "not reached"
 
 
 def test_starter_is_rendered_only_where_nothing_is(world, monkeypatch):
@@ -138,13 +138,13 @@ def test_starter_is_rendered_only_where_nothing_is(world, monkeypatch):
 
 
 def test_full_disk_stops_the_run_before_it_starts(world, monkeypatch):
-    """The estimate is held against what is free, first of all."""
+    """The estimate is compared with the free space, first of all."""
     monkeypatch.setattr(disk.shutil, "disk_usage", lambda _path: SimpleNamespace(free=1_000_000))
     monkeypatch.setattr(disk.check, "__defaults__", (disk.shutil.disk_usage,))
-    told = world.nightly()
+    output = world.nightly()
 
     assert world.asked == []
-    assert "1 MB free" in told.failures[0].message
+    assert "1 MB free" in output.failures[0].message
 
 
 def test_inbox_that_cannot_be_used_keeps_no_family_from_its_run(world, monkeypatch):
@@ -153,25 +153,25 @@ def test_inbox_that_cannot_be_used_keeps_no_family_from_its_run(world, monkeypat
         collection="faces", source="day-12", problem="no label is known", remedy="rename", summary=lambda: "0 added"
     )
     monkeypatch.setattr(data_tasks, "take_inbox", lambda *_: [bad])
-    told = world.nightly()
+    output = world.nightly()
 
-    assert states(told)["ingest"] == "failed"
-    assert states(told)["register@scene"] == "ran"
-    assert told.failed
+    assert states(output)["ingest"] == "failed"
+    assert states(output)["register@scene"] == "ran"
+    assert output.failed
 
 
-def test_folder_of_no_collection_in_the_inbox_is_told(world, capsys):
+def test_folder_of_no_collection_in_the_inbox_is_reported(world, capsys):
     """Else a person waits for faces that lie one letter beside."""
     (world.root / "inbox" / "face").mkdir(parents=True)
     (world.root / "inbox" / "faces").mkdir()
     world.nightly()
 
-    told = [line for line in capsys.readouterr().err.splitlines() if "stays where it is" in line]
-    assert told == ["inbox/face stays where it is: no collection is called so; there are inbox/faces/"]
+    output = [line for line in capsys.readouterr().err.splitlines() if "stays where it is" in line]
+    assert output == ["inbox/face stays where it is: no collection has that name; there are inbox/faces/"]
 
 
 def test_bug_in_an_act_is_kept_with_its_traceback(world):
-    """Who is paged gets the name of the error and a log that says where."""
+    """The notification has the name of the error and a log with the place."""
     world.breaks["register@scene"] = KeyError("alias")
     failure = world.nightly().failures[0]
 
@@ -179,18 +179,18 @@ def test_bug_in_an_act_is_kept_with_its_traceback(world):
     assert "Traceback" in (world.root / failure.log).read_text()
 
 
-def test_graph_that_cannot_be_read_is_told_as_a_failure(world, monkeypatch):
-    """A broken dvc.yaml fails the run in words, like any act."""
+def test_graph_that_cannot_be_read_is_reported_as_a_failure(world, monkeypatch):
+    """A broken dvc.yaml fails the run with a message, like any task."""
 
     def fail(*_):
         problem = "dvc.yaml cannot be read"
         raise PipelineError(problem, "git diff dvc.yaml")
 
     monkeypatch.setattr(plan.pipeline, "stages", fail)
-    told = world.nightly()
+    output = world.nightly()
 
-    assert (told.failures[0].stage, told.failures[0].remedy) == ("stages", "git diff dvc.yaml")
-    assert states(told)["report"] == "ran"
+    assert (output.failures[0].stage, output.failures[0].remedy) == ("stages", "git diff dvc.yaml")
+    assert states(output)["report"] == "ran"
 
 
 def test_interrupt_is_written_down_and_gets_out(world):
@@ -212,7 +212,7 @@ def test_unknown_family_is_refused(world):
 
 
 def test_command_can_be_pasted():
-    """What has to be typed to have it again, quoting and all."""
+    """The command that repeats it, including quoting."""
     order = Order(("expression",), {"expression": {"train": {"precision": "auto", "widths": [8, 16]}}}, promote=True)
 
     assert order.command().endswith(
@@ -227,12 +227,12 @@ def test_trial_leaves_the_inbox_and_the_checkout_alone(world, monkeypatch, tmp_p
     tree = tmp_path / "tree"
     before = (world.root / "params.yaml").read_text()
     monkeypatch.setattr(tasks.records, "worktree", lambda *_: _worktree(tree), raising=False)
-    told = world.nightly(order=Order(("expression",), {"expression": {"train": {"epochs": 3}}}))
+    output = world.nightly(order=Order(("expression",), {"expression": {"train": {"epochs": 3}}}))
 
     assert (world.root / "params.yaml").read_text() == before
     assert "epochs: 3" in (tree / "params.yaml").read_text()
-    assert "ingest" not in states(told)
-    assert told.mode == "trial"
+    assert "ingest" not in states(output)
+    assert output.mode == "trial"
     assert (world.root / ".state" / "last-trial.json").exists()
 
 
@@ -240,11 +240,11 @@ def test_a_quick_look_registers_nothing(world, monkeypatch, tmp_path):
     """Its stages run in a tree of its own, with quick params; what comes of them is not entered."""
     tree = tmp_path / "tree"
     monkeypatch.setattr(tasks.records, "worktree", lambda *_: _worktree(tree), raising=False)
-    told = world.nightly(order=Order(("expression",), quick=True))
+    output = world.nightly(order=Order(("expression",), quick=True))
 
     assert not any(name.startswith("register") for name in world.asked)
-    assert states(told)["register@expression"] == "skipped"
-    assert states(told)["train@expression"] == "ran"
+    assert states(output)["register@expression"] == "skipped"
+    assert states(output)["train@expression"] == "ran"
     assert "epochs: 1\n" in (tree / "params.yaml").read_text()
 
 
@@ -268,11 +268,11 @@ def test_a_family_without_data_keeps_no_other_from_its_run(world, monkeypatch, p
         data_tasks, "missing_data", lambda _root, _values, family: None if family == "expression" else error
     )
 
-    told = world.nightly()
+    output = world.nightly()
 
-    others = [family for family in told.families if family != "expression"]
+    others = [family for family in output.families if family != "expression"]
     assert others
-    assert all(states(told)[f"data@{family}"] == ("failed" if partly else "not reached") for family in others)
-    assert states(told)["register@expression"] == "ran"
-    assert not any(stage.name == f"train@{others[0]}" for stage in told.stages)
-    assert told.failed is partly
+    assert all(states(output)[f"data@{family}"] == ("failed" if partly else "not reached") for family in others)
+    assert states(output)["register@expression"] == "ran"
+    assert not any(stage.name == f"train@{others[0]}" for stage in output.stages)
+    assert output.failed is partly

@@ -87,7 +87,7 @@ def test_transient_fault_that_stays_fails_after_all_tries(world, run_flow):
     assert world.asked.count("train@scene") == failures.TRIES + 1
 
 
-def test_skipped_stage_says_so_in_prefect(server, world, run_flow, monkeypatch):
+def test_skipped_stage_is_shown_as_such_in_prefect(server, world, run_flow, monkeypatch):
     """A task a stage, its state `Skipped`, with the words of DVC; summary and link are artifacts a browser can open."""
     page = "http://127.0.0.1:5000/#/experiments/1"
     monkeypatch.setattr(publish, "to_mlflow", lambda _run: page)
@@ -103,7 +103,7 @@ def test_skipped_stage_says_so_in_prefect(server, world, run_flow, monkeypatch):
 
 
 def test_parameters_are_typed(run_flow):
-    """What the UI's form sends is checked before anything starts."""
+    """Input from the UI's form is checked before anything starts."""
     from prefect.exceptions import ParameterTypeError  # noqa: PLC0415  # heavy, and only here
 
     for wrong in ({"families": ["expresion"]}, {"epochs": -1}, {"overrides": "three"}):
@@ -167,7 +167,7 @@ def login_of(server):
 
 
 def _answer(server, path, asked):
-    """What the server answers, as soon as it is not busy: just started, its database may be locked for a moment."""
+    """The server's response, as soon as it is not busy: at its start the database may be locked for a moment."""
     until, url = servers.time.monotonic() + servers.DEADLINE_S, f"{server.api}/v2/concurrency_limits/{path}"
     while (answer := requests.post(url, json=asked, timeout=30, auth=login_of(server))).status_code >= 500:
         assert servers.time.monotonic() < until, answer.text

@@ -64,7 +64,7 @@ def test_pager_is_quiet_after_a_good_run(tmp_path):
     assert not (tmp_path / "rang").exists()
 
 
-def test_pager_that_fails_is_told_and_changes_nothing(capsys):
+def test_pager_that_fails_is_reported_and_changes_nothing(capsys):
     """A run does not fail twice."""
     publish.notify(FAILED, "no-such-program --at-all")
     publish.notify(FAILED, 'unbalanced "quote')
@@ -72,7 +72,7 @@ def test_pager_that_fails_is_told_and_changes_nothing(capsys):
     assert capsys.readouterr().err.count("notify.command") == 2
 
 
-def test_night_that_only_looked_logs_nothing_but_ends_what_was_left(monkeypatch):
+def test_run_that_only_looked_logs_nothing_but_ends_what_was_left(monkeypatch):
     """A run that was killed while it logged its page is followed by one that finds nothing to do."""
     looked = NightlyRun(started=FAILED.started, stages=[StageRun(name="train@expression", state="skipped")])
     asked = []
@@ -85,7 +85,7 @@ def test_night_that_only_looked_logs_nothing_but_ends_what_was_left(monkeypatch)
 
 
 def test_run_that_cannot_take_the_page_is_ended(monkeypatch, tmp_path, capsys):
-    """No run is left RUNNING, also where the upload fails; one that a killed night has left is ended first."""
+    """No run is left RUNNING, even if the upload fails; one that a killed run has left is ended first."""
     asked = []
     ended = SimpleNamespace(set_terminated=lambda *how: asked.append(how), log_artifact=lambda *_: 1 / 0)
     monkeypatch.setattr(runs, "client", lambda _uri: ended)

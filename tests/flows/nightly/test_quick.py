@@ -50,9 +50,9 @@ def test_a_quick_look_is_a_trial_that_can_be_had_again():
 
     assert order.trial
     assert order.command().endswith("-m flows nightly --families expression --quick")
-    told = CliRunner().invoke(app, ["nightly", "--quick", "--promote"])
-    assert told.exit_code == 2
-    assert "leave out --quick or --promote" in told.output
+    output = CliRunner().invoke(app, ["nightly", "--quick", "--promote"])
+    assert output.exit_code == 2
+    assert "omit --quick or --promote" in output.output
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -96,9 +96,9 @@ def test_runs_go_by_short_names(state, name, hours):
     assert find_run(state, name).nightly.started == START + timedelta(hours=hours)
 
 
-@pytest.mark.parametrize(("name", "word"), [("2026", "names 3 runs"), ("1999", "the newest: 20261128-051500")])
+@pytest.mark.parametrize(("name", "word"), [("2026", "matches 3 runs"), ("1999", "the newest: 20261128-051500")])
 def test_unclear_names_are_refused(state, name, word):
-    """The error says which runs there are."""
+    """The error lists the existing runs."""
     with pytest.raises(NoSuchRunError, match=word) as caught:
         find_run(state, name)
     assert caught.value.exit_status == 3
@@ -180,7 +180,7 @@ def test_logs_are_printed_without_secrets(logs, capsys):
 
 
 def test_a_log_is_followed_to_the_end_of_the_run(logs, monkeypatch, capsys):
-    """What comes while the run goes on is printed, what came at its very end as well."""
+    """New lines are printed while the run continues, including its last ones."""
     log = find_log(known_logs(logs, logs / "state"), "train")
     log.path.write_text("one\n")
     holders = iter([SimpleNamespace(), SimpleNamespace(), None, None])

@@ -1,6 +1,6 @@
 """Runs of a family that draws, on a tiny copy of the project: from pictures and a film to a storyboard on set.
 
-The tests tell one story in order; each goes on where the one before it ended.
+The tests form one story in order; each continues where the one before it ended.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def mlflow(project):
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """Where the laptop of a set keeps what it has pulled."""
+    """The local cache of a laptop on set."""
     return tmp_path_factory.mktemp("store")
 
 
@@ -66,12 +66,12 @@ def test_first_run(project, tmp_path):
     write_places(tmp_path / "places")
     taken = project.flows("ingest", "scenes", str(tmp_path / "places"))
     write_reel(project.root / "inbox/films/day-1")
-    told = project.flows("nightly")
+    output = project.flows("nightly")
 
     assert taken.returncode == 0, taken.stderr
-    assert told.returncode == 0, told.stdout + told.stderr
-    assert {acts(told)[stage] for stage in (*STAGES, "report")} == {"ran"}
-    assert "scene v1 promoted" in told.stdout
+    assert output.returncode == 0, output.stdout + output.stderr
+    assert {acts(output)[stage] for stage in (*STAGES, "report")} == {"ran"}
+    assert "scene v1 promoted" in output.stdout
     assert git(project.root, "tag").split() == ["scene/v1"]
     assert not left_behind(project)
 
@@ -115,11 +115,11 @@ def test_report_shows_it(project):
 
 def test_same_again(project):
     """Nothing has changed: every stage is skipped."""
-    told = project.flows("nightly")
+    output = project.flows("nightly")
 
-    assert told.returncode == 0, told.stderr
-    assert {acts(told)[stage] for stage in STAGES} == {"skipped"}
-    assert "Nothing changed" in told.stdout
+    assert output.returncode == 0, output.stderr
+    assert {acts(output)[stage] for stage in STAGES} == {"skipped"}
+    assert "Nothing changed" in output.stdout
 
 
 def test_set_draws_a_sheet(project, mlflow, store, tmp_path):
@@ -147,14 +147,14 @@ def test_set_draws_a_storyboard(project, store, tmp_path):
 
 
 def test_what_cannot_draw_stays_out(project, mlflow):
-    """A generator gone astray, under the rules as they are: a version, not in use, and it says which floors."""
+    """A diverged generator, under the actual rules: a version, not in use, with the failed floors as reasons."""
     project.set_rules(real_rules())
     project.set_train("scene", learning_rate=ASTRAY, epochs=1)
-    told = project.flows("nightly")
+    output = project.flows("nightly")
     decision = project.decision("scene")
     below = {reason.split()[0] for reason in decision["reasons"] if "is below the floor" in reason}
 
-    assert told.returncode == 0, told.stdout + told.stderr
+    assert output.returncode == 0, output.stdout + output.stderr
     assert (decision["version"], decision["promoted"], decision["champion_after"]) == (2, False, 1)
     assert champion(mlflow, "scene") == 1
     assert below >= {"coverage", "distinct"}, decision["reasons"]

@@ -1,6 +1,6 @@
 """Runs of a family that writes, on a tiny copy of the project: from scripts to a scene that is written on set.
 
-The tests tell one story in order; each goes on where the one before it ended.
+The tests form one story in order; each continues where the one before it ended.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def mlflow(project):
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """Where the laptop of a set keeps what it has pulled."""
+    """The local cache of a laptop on set."""
     return tmp_path_factory.mktemp("store")
 
 
@@ -64,7 +64,7 @@ def packed(project, folder):
 
 
 def versions(mlflow):
-    """How many there are."""
+    """Their number."""
     return len(ask(mlflow, "model-versions/search", filter="name = 'script'")["model_versions"])
 
 
@@ -77,10 +77,10 @@ def scenes(elements):
 def write(project, store, out, seed):
     """Types `rushes write` and gives the draft: its scene, and the note at its end."""
     words = ["--heading", HEADING, "--characters", ", ".join(CAST), "--length", "60w", "--seed", str(seed)]
-    told = project.run("rushes.cli", "write", *words, "--out", str(out), "--model", str(store))
-    assert told.returncode == 0, told.stderr
-    assert out.read_text(encoding="utf-8") == told.stdout
-    *scene, note = parse(told.stdout)
+    output = project.run("rushes.cli", "write", *words, "--out", str(out), "--model", str(store))
+    assert output.returncode == 0, output.stderr
+    assert out.read_text(encoding="utf-8") == output.stdout
+    *scene, note = parse(output.stdout)
     return scene, note
 
 
@@ -90,18 +90,18 @@ def test_first_run(project, tmp_path):
     taken = project.flows("ingest", "scripts", str(tmp_path / "works"))
     assert taken.returncode == 0, taken.stderr
     write_inbox(project.root)
-    told = project.flows("nightly")
+    output = project.flows("nightly")
 
-    assert told.returncode == 0, told.stdout + told.stderr
-    assert {acts(told)[stage] for stage in (*STAGES, "register@script", "report")} == {"ran"}
-    assert "script v1 promoted" in told.stdout
+    assert output.returncode == 0, output.stdout + output.stderr
+    assert {acts(output)[stage] for stage in (*STAGES, "register@script", "report")} == {"ran"}
+    assert "script v1 promoted" in output.stdout
     assert git(project.root, "tag").split() == ["script/v1"]
     assert "neg_bits_per_character" in " ".join(project.decision("script")["reasons"])
     assert not left_behind(project)
 
 
 def test_works_stay_whole(project):
-    """What is tested on is not learned from, nor is another draft of it, though that came in later and for training."""
+    """Test documents are not trained on, nor are other drafts of them, even if ingested later for training."""
     clean, learned = packed(project, "clean/scripts"), packed(project, "script/set")
     table, test = clean.table, clean.kept("test")
     drafts = table[table["work"] == SECOND]
@@ -147,7 +147,7 @@ def test_what_it_scored(project):
 
 
 def test_report_shows_it(project):
-    """The page names the version, holds what was written, and says what was kept out."""
+    """The page has the version, the written scenes, and the omissions."""
     text, captions = page(project), made(project, "scores", "captions.json")
 
     assert "script v1" in text
@@ -158,22 +158,22 @@ def test_report_shows_it(project):
 
 def test_same_again(project, mlflow):
     """Nothing has changed: every stage is skipped, and nothing is registered."""
-    told = project.flows("nightly")
+    output = project.flows("nightly")
 
-    assert told.returncode == 0, told.stderr
-    assert {acts(told)[stage] for stage in (*STAGES, "register@script")} == {"skipped"}
-    assert "Nothing changed" in told.stdout
+    assert output.returncode == 0, output.stderr
+    assert {acts(output)[stage] for stage in (*STAGES, "register@script")} == {"skipped"}
+    assert "Nothing changed" in output.stdout
     assert versions(mlflow) == 1
 
 
 def test_what_has_learned_nothing_stays_out(project, mlflow):
-    """A version, not in use; floor and gain both say why, to the registry and on the page."""
+    """A version, not in use; floor and gain are both reasons, in the registry and on the page."""
     project.set_train("script", learning_rate=WEAK, epochs=1)
-    told = project.flows("nightly")
+    output = project.flows("nightly")
     decision = project.decision("script")
     below = {reason.split()[0] for reason in decision["reasons"] if "is below the floor" in reason}
 
-    assert told.returncode == 0, told.stdout + told.stderr
+    assert output.returncode == 0, output.stdout + output.stderr
     assert (decision["version"], decision["promoted"], decision["champion_after"]) == (2, False, 1)
     assert champion(mlflow, "script") == 1
     assert "neg_bits_per_character" in below, decision["reasons"]
@@ -182,16 +182,16 @@ def test_what_has_learned_nothing_stays_out(project, mlflow):
     assert "is below the floor" in page(project)
 
 
-def test_what_went_astray_is_no_version(project, mlflow):
-    """Weights that are not numbers: the run fails, says why and what to do, and the set is safe."""
+def test_a_diverged_training_is_not_registered(project, mlflow):
+    """NaN weights: the run fails with a reason and a remedy, and the set is safe."""
     project.set_train("script", learning_rate=ASTRAY)
-    told = project.flows("nightly")
+    output = project.flows("nightly")
 
-    assert told.returncode == 1, told.stdout
-    assert acts(told)["train@script"] == "failed"
-    assert acts(told)["register@script"] == "not reached"
-    assert "training diverged in epoch" in told.stderr
-    assert "lower script.train.learning_rate" in told.stderr
+    assert output.returncode == 1, output.stdout
+    assert acts(output)["train@script"] == "failed"
+    assert acts(output)["register@script"] == "not reached"
+    assert "training diverged in epoch" in output.stderr
+    assert "lower script.train.learning_rate" in output.stderr
     assert (versions(mlflow), champion(mlflow, "script")) == (2, 1)
 
 

@@ -1,4 +1,4 @@
-"""What an act asks of the registry."""
+"""Requests of tasks to the registry."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Whole runs on a tiny copy of the project: real servers, real stages, the command line and what a person sees.
 
-The tests tell one story in order; each goes on where the one before it ended.
+The tests form one story in order; each continues where the one before it ended.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def champion(mlflow):
 
 
 def tags(mlflow, version):
-    """What stands on a version."""
+    """Tags of a version."""
     return tags_of(mlflow, "expression", version)
 
 
@@ -76,13 +76,17 @@ def test_first_run(project, tmp_path):
     places = (f"{label}/actor-{actor}" for label, actor in product(LABELS, range(20)))
     write_faces(tmp_path / "day-1", places, first=0, each=5)
     taken = project.flows("ingest", "faces", str(tmp_path / "day-1"), "--layout", "{label}/{performer}/*")
-    told = project.flows("nightly")
+    output = project.flows("nightly")
 
     assert taken.returncode == 0, taken.stderr
-    assert told.returncode == 0, told.stdout + told.stderr
-    assert {name for name, state in acts(told).items() if state == "ran"} >= {*STAGES, "register@expression", "report"}
-    assert "NIGHTLY DONE" in told.stdout
-    assert "expression v1 promoted" in told.stdout
+    assert output.returncode == 0, output.stdout + output.stderr
+    assert {name for name, state in acts(output).items() if state == "ran"} >= {
+        *STAGES,
+        "register@expression",
+        "report",
+    }
+    assert "NIGHTLY DONE" in output.stdout
+    assert "expression v1 promoted" in output.stdout
     assert git(project.root, "tag").split() == ["expression/v1"]
     assert "expression v1" in (project.root / "build/report/index.html").read_text()
     assert project.changes() == {" M datasets.dvc", "?? dvc.lock"}
@@ -101,13 +105,13 @@ def test_registry_has_it(project, mlflow):
 
 
 def test_way_back_from_a_version(project, mlflow, tmp_path):
-    """Its code, params and data lie in a folder, and the line that is printed brings what it made; others are told."""
-    told = project.flows("checkout", "expression@1", "--to", str(tmp_path / "v1"))
-    lines = [line.split("  ")[-1] for line in told.stdout.splitlines()]
+    """Its code, params and data are in a folder, and the printed command restores its outputs; others are refused."""
+    output = project.flows("checkout", "expression@1", "--to", str(tmp_path / "v1"))
+    lines = [line.split("  ")[-1] for line in output.stdout.splitlines()]
     brought = subprocess.run(lines[1], shell=True, check=False, env=dict(project.env))  # noqa: S602 - as a person pastes
     none = project.flows("checkout", "expression@9")
 
-    assert told.returncode == 0, told.stderr
+    assert output.returncode == 0, output.stderr
     assert (tmp_path / "v1/datasets/faces/day-1/index.parquet").is_file()
     assert (tmp_path / "v1/params.yaml").read_text() == git(project.root, "show", "expression/v1:params.yaml")
     assert brought.returncode == 0
@@ -118,13 +122,13 @@ def test_way_back_from_a_version(project, mlflow, tmp_path):
 
 
 def test_same_again(project, mlflow):
-    """Nothing has changed: every stage is skipped, nothing is registered, and it says so."""
-    told = project.flows("nightly")
+    """Nothing has changed: every stage is skipped, nothing is registered, and the run reports that."""
+    output = project.flows("nightly")
 
-    assert told.returncode == 0, told.stderr
-    assert {acts(told)[stage] for stage in (*STAGES, "register@expression")} == {"skipped"}
-    assert "Nothing changed" in told.stdout
-    assert "nothing was registered" in " ".join(told.stdout.split())
+    assert output.returncode == 0, output.stderr
+    assert {acts(output)[stage] for stage in (*STAGES, "register@expression")} == {"skipped"}
+    assert "Nothing changed" in output.stdout
+    assert "nothing was registered" in " ".join(output.stdout.split())
     assert len(ask(mlflow, "model-versions/search", filter="name = 'expression'")["model_versions"]) == 1
 
 
@@ -145,10 +149,10 @@ def test_a_budget_that_nothing_holds(project, mlflow):
 
 def test_no_way_back_from_the_first(project, mlflow):
     """Exit status 3, the champion stays and is not held."""
-    told = project.flows("rollback", "expression", "--reason", "reads every smile as fear")
+    output = project.flows("rollback", "expression", "--reason", "reads every smile as fear")
 
-    assert told.returncode == 3
-    assert "nothing was changed" in told.stderr
+    assert output.returncode == 3
+    assert "nothing was changed" in output.stderr
     assert champion(mlflow) == 1
     assert "; on hold" not in project.flows("status").stdout
 
@@ -156,11 +160,11 @@ def test_no_way_back_from_the_first(project, mlflow):
 def test_trial(project, mlflow):
     """A far better network, as a trial: registered, not promoted; params.yaml stays, and its tree is gone."""
     before = (project.root / "params.yaml").read_bytes()
-    told = project.flows("nightly", "--set", f"expression.train.learning_rate={STRONG}")
+    output = project.flows("nightly", "--set", f"expression.train.learning_rate={STRONG}")
 
-    assert told.returncode == 0, told.stdout + told.stderr
-    assert [acts(told)[stage] for stage in STAGES[:3]] == ["skipped", "skipped", "ran"]
-    assert "from DVC's cache" in told.stderr
+    assert output.returncode == 0, output.stdout + output.stderr
+    assert [acts(output)[stage] for stage in STAGES[:3]] == ["skipped", "skipped", "ran"]
+    assert "from DVC's cache" in output.stderr
     assert (project.root / "params.yaml").read_bytes() == before
     assert champion(mlflow) == 1
     assert "would have been promoted" in tags(mlflow, 2)["rushes.reasons"]
@@ -183,11 +187,11 @@ def test_runs_are_found_again(project, mlflow):
 def test_better_replaces_it(project, mlflow):
     """With these params in params.yaml the same network comes out, and is now in use."""
     project.set_train(learning_rate=STRONG)
-    told = project.flows("nightly")
+    output = project.flows("nightly")
 
-    assert told.returncode == 0, told.stdout + told.stderr
-    assert "expression v2 promoted" in told.stdout
-    assert {acts(told)[stage] for stage in STAGES} == {"skipped"}
+    assert output.returncode == 0, output.stdout + output.stderr
+    assert "expression v2 promoted" in output.stdout
+    assert {acts(output)[stage] for stage in STAGES} == {"skipped"}
     assert champion(mlflow) == 2
     assert project.decision()["champion_before"] == 1
     assert "expression v2, since" in project.flows("status").stdout
@@ -199,8 +203,8 @@ def test_set_pulls_it(project, mlflow, tmp_path):
     from rushes.expression.classifier import FaceClassifier  # noqa: PLC0415  # heavy, and only here
 
     words = ["pull", "expression@champion", "--registry", mlflow, "--to", str(tmp_path / "set")]
-    told = project.run("rushes.cli", *words)
-    assert told.returncode == 0, told.stderr
+    output = project.run("rushes.cli", *words)
+    assert output.returncode == 0, output.stderr
     bundle = read_bundle(next((tmp_path / "set/expression").glob("v2-*")))
     squares = [face(label, 7000 + i).repeat(3).reshape(48, 48, 3) for i, label in enumerate(LABELS)]
     shares = FaceClassifier.from_bundle(bundle).classify(squares)
@@ -210,13 +214,13 @@ def test_set_pulls_it(project, mlflow, tmp_path):
 
 
 def test_rollback(project, mlflow):
-    """v1 is in use again and held; the next run makes the rejected bundle anew and leaves it."""
-    told = project.flows("rollback", "expression", "--reason", "reads every smile as fear")
+    """v1 is in use again and held; the next run builds the rejected bundle again and leaves it."""
+    output = project.flows("rollback", "expression", "--reason", "reads every smile as fear")
     again = project.flows("nightly")
     status = project.flows("status").stdout
 
-    assert told.returncode == 0, told.stderr
-    assert "expression v1 is in use again" in told.stdout
+    assert output.returncode == 0, output.stderr
+    assert "expression v1 is in use again" in output.stdout
     assert again.returncode == 0, again.stderr
     assert "nothing was registered" in " ".join(again.stdout.split())
     assert champion(mlflow) == 1
@@ -235,11 +239,11 @@ def test_killed_in_training(project, tmp_path):
     assert nightly.poll() is None
     nightly.kill()
     nightly.wait()
-    told = project.flows("nightly")
+    output = project.flows("nightly")
 
-    assert told.returncode == 0, told.stdout + told.stderr
-    assert "ended what a run that was killed had left" in told.stderr
-    assert "resumes at epoch" in told.stderr
+    assert output.returncode == 0, output.stdout + output.stderr
+    assert "ended a leftover process of a killed run" in output.stderr
+    assert "resumes at epoch" in output.stderr
     assert "epoch 1 of" not in log.read_text()
     assert not left_behind(project)
     assert weights(project.root) == weights(undisturbed(project, tmp_path))
@@ -266,13 +270,13 @@ def test_released(project, mlflow):
     """While it was held the new version was only registered; released, it is weighed again and takes over."""
     held = project.decision()
     released = project.flows("release", "expression")
-    told = project.flows("nightly")
+    output = project.flows("nightly")
 
     assert (held["version"], held["promoted"], held["champion_after"]) == (3, False, 1)
     assert released.returncode == 0, released.stderr
-    assert told.returncode == 0, told.stdout + told.stderr
-    assert "expression v3 promoted" in told.stdout
-    assert {acts(told)[stage] for stage in STAGES} == {"skipped"}
+    assert output.returncode == 0, output.stdout + output.stderr
+    assert "expression v3 promoted" in output.stdout
+    assert {acts(output)[stage] for stage in STAGES} == {"skipped"}
     assert champion(mlflow) == 3
 
 

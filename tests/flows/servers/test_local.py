@@ -53,8 +53,8 @@ def test_server_of_make_up_outlives_its_terminal(tmp_path):
     assert session == row.pid
 
 
-def test_other_machines_are_told_the_address(tmp_path):
-    """Where the settings let them in, and only there."""
+def test_the_address_for_other_machines_is_printed(tmp_path):
+    """If the settings admit them, and only then."""
     port = free_port()
     open_to_all = Settings(registry={"port": port, "host": "0.0.0.0"})  # noqa: S104 - what is asked for
     (row, _) = local.up(open_to_all, tmp_path)
@@ -97,7 +97,7 @@ def test_down_does_not_pull_the_servers_from_under_a_run(tmp_path, planted):
 
 
 def test_half_an_up_is_taken_back(tmp_path, planted, monkeypatch):
-    """Where the scheduler does not come up, the servers that were started for it go again."""
+    """If the scheduler does not start, the servers that were started for it are stopped again."""
 
     def fail(*_):
         message = "no scheduler"
@@ -132,13 +132,13 @@ def test_scheduler_goes_with_an_up_that_is_broken_off(tmp_path, monkeypatch):
 
 
 def standing(updated="today", planned=None, **other):
-    """How the deployment may stand."""
+    """Possible states of the deployment."""
     known = {"paused": False, "schedules": ("15 4 * * * UTC",), "last": ""}
     return Standing(updated=updated, planned=planned, **(known | other))
 
 
 def test_scheduler_is_up_once_prefect_plans_a_run(tmp_path, planted, monkeypatch):
-    """Neither the deployment of an earlier one counts, nor one without a run; no clock but the server's has a say."""
+    """Neither an earlier deployment counts, nor one without a run; only the server's clock is used."""
     soon = datetime.now(UTC)
     old, fresh = standing("yesterday", soon), standing("today")
     written = iter([old, None, old, fresh, standing("today", soon), "nobody asks"])
@@ -168,20 +168,20 @@ def test_what_keeps_runs_from_starting_is_named(now, fault):
     assert bool(now.fault("15 4 * * * UTC")) == bool(fault)
 
 
-def test_news_tell_of_the_last_run(tmp_path):
-    """When, how long, and the reason first; what was in use then."""
+def test_news_have_the_last_run(tmp_path):
+    """Time, duration, and the reason first; the versions in use then."""
     at = datetime(2026, 3, 4, 4, 41, tzinfo=UTC)
     failure = Failure(family="expression", stage="train", message="out of memory")
     nightly = NightlyRun(started=at, finished=at, seconds=1560, failures=[failure], champions={"expression": 12})
     (tmp_path / "last.json").write_text(nightly.model_dump_json())
-    told = "\n".join(local.news(settings_of(free_port()), tmp_path))
+    output = "\n".join(local.news(settings_of(free_port()), tmp_path))
 
-    assert "2026-03-04 04:41, 26 min 00 s, FAILED: expression: train, out of memory" in told
-    assert "expression v12" in told
+    assert "2026-03-04 04:41, 26 min 00 s, FAILED: expression: train, out of memory" in output
+    assert "expression v12" in output
 
 
 def test_news_of_a_registry_that_asks_for_a_password(tmp_path):
-    """It runs, so nobody is told to start it; what to write where is said."""
+    """It runs, so the hint is not to start it but the setting to change."""
 
     class Guarded(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -194,15 +194,15 @@ def test_news_of_a_registry_that_asks_for_a_password(tmp_path):
     with HTTPServer(("127.0.0.1", 0), Guarded) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         settings = Settings(registry={"url": f"http://127.0.0.1:{server.server_port}"})
-        told = local.news(settings, tmp_path)[-1]
+        output = local.news(settings, tmp_path)[-1]
         server.shutdown()
 
-    assert "answers 401: it asks for a password; put USER:PASSWORD@ before the host in registry.url" in told
-    assert "does not run" not in told
+    assert "answers 401: it requires a password; put USER:PASSWORD@ before the host in registry.url" in output
+    assert "does not run" not in output
 
 
 def test_news_before_the_first_run(tmp_path):
-    """Nothing is known, and that is said."""
+    """Nothing is known, and that is reported."""
     assert "none yet: make nightly" in "\n".join(local.news(settings_of(free_port()), tmp_path))
 
 

@@ -16,7 +16,7 @@ from registry.subprocesses import is_alive
 from tests.support.processes import kill_all
 from tests.support.repos import ROOT
 
-# A run: takes the lock, starts a child, says both process ids, and lives until its standard input closes.
+# A run: takes the lock, starts a child, prints both process ids, and lives until its standard input closes.
 RUN = """
 import subprocess, sys
 from pathlib import Path
@@ -94,7 +94,7 @@ def kill(run):
 
 
 def test_second_run_is_refused(tmp_path):
-    """A second run is told who holds the lock, and how to end that; the first goes on."""
+    """A second run reports the holder of the lock, and the command to end it; the first continues."""
     with a_run(tmp_path) as (run, child):
         with (
             pytest.raises(LockHeldError, match=rf"nightly, process {run.pid}, since 20") as refused,
@@ -110,7 +110,7 @@ def test_second_run_is_refused(tmp_path):
 
 @pytest.mark.parametrize("how", ["inherits", "does not"])
 def test_killed_run(tmp_path, how):
-    """What a killed run had started is ended first, whether it inherited the lock or not; then the lock is taken."""
+    """Processes of a killed run are ended first, whether they inherited the lock or not; then the lock is taken."""
     with a_run(tmp_path, SLEEPS, how) as (run, child):
         kill(run)
         dead = holder(tmp_path)
@@ -129,17 +129,17 @@ def test_dying_run_is_waited_for(tmp_path, monkeypatch):
     with a_dying_run(tmp_path, STUBBORN) as (run, child):
         threading.Timer(0.6, run.stdin.close).start()  # while the next run waits, half a second after the child
         with run_lock(tmp_path, "again", grace_s=0.1) as held:
-            said = json.loads((tmp_path / "run.lock").read_text())
+            output = json.loads((tmp_path / "run.lock").read_text())
 
         assert [entry.split()[0] for entry in held.ended] == [str(child.pid)]
-        assert said["pid"] == os.getpid()
+        assert output["pid"] == os.getpid()
 
 
 def test_dying_run_that_does_not_get_there(tmp_path, monkeypatch):
     """It is named, for it is not dead; and the line that is printed ends it."""
     monkeypatch.setattr(module, "DYING_S", 0.05)
     with a_dying_run(tmp_path, SLEEPS) as (run, _):
-        with pytest.raises(LockHeldError, match=rf"killed has left.*process {run.pid}") as refused:
+        with pytest.raises(LockHeldError, match=rf"leftover of a killed run.*process {run.pid}") as refused:
             run_lock(tmp_path, "x").__enter__()
         subprocess.run(refused.value.remedy, shell=True, check=True)  # noqa: S602 - as a person pastes
         run.wait(10)
@@ -165,7 +165,7 @@ def test_patience_counts_from_the_end_of_what_was_left(tmp_path, monkeypatch):
 
 
 def test_dead_run_is_never_named(tmp_path, monkeypatch):
-    """What has the lock without the run's token is named instead, by a number that can be killed; then it goes on."""
+    """A holder of the lock without the run's token is named with its pid instead; after its end the lock is free."""
     monkeypatch.setattr(module, "PATIENCE_S", 0.05)
     with a_run(tmp_path, SLEEPS, "unmarked") as (run, child):
         kill(run)
@@ -219,9 +219,9 @@ def test_released_by_an_error(tmp_path):
     with pytest.raises(ZeroDivisionError), run_lock(tmp_path, "first"):
         print(1 // 0)
     with run_lock(tmp_path, "second") as held:
-        said = json.loads((tmp_path / "run.lock").read_text())
+        output = json.loads((tmp_path / "run.lock").read_text())
 
-    assert (said["command"], said["pid"], held.ended) == ("second", os.getpid(), ())
+    assert (output["command"], output["pid"], held.ended) == ("second", os.getpid(), ())
     assert module.TOKEN not in os.environ
 
 
@@ -251,7 +251,7 @@ def test_run_on_another_machine(tmp_path):
 
 
 def test_owner_that_cannot_be_read(tmp_path, monkeypatch):
-    """A lock that is held by somebody who does not say is refused after a moment, and nobody is harmed."""
+    """A lock with an unidentified holder is refused after a moment, and no process is harmed."""
     monkeypatch.setattr(module, "PATIENCE_S", 0.1)
     with a_run(tmp_path) as (run, child):
         (tmp_path / "run.lock").write_text("not json")

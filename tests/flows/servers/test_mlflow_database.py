@@ -80,7 +80,7 @@ def test_newer_database_is_named(tmp_path):
     assert "was written by a newer MLflow" in mlflow_database.outdated(tmp_path)[0]
 
 
-def test_no_database_is_no_fault(tmp_path):
+def test_a_missing_database_is_not_a_fault(tmp_path):
     """The server makes it."""
     assert mlflow_database.outdated(tmp_path) is None
 
@@ -102,7 +102,7 @@ utils._initialize_tables(create_engine(sys.argv[1]))
 
 @pytest.mark.slow
 @pytest.mark.parametrize("statements", [2, 40, 90])
-def test_database_whose_making_was_killed_is_made_anew(tmp_path, statements):
+def test_database_whose_creation_was_killed_is_created_again(tmp_path, statements):
     """Half a step of its making can't be repeated, so that without this no run would ever begin again."""
     (tmp_path / "mlflow").mkdir()
     path = mlflow_database.path_of(tmp_path)
@@ -114,7 +114,7 @@ def test_database_whose_making_was_killed_is_made_anew(tmp_path, statements):
     assert not path.exists()
 
 
-def test_database_without_the_first_experiment_is_made_anew(tmp_path):
+def test_database_without_the_first_experiment_is_created_again(tmp_path):
     """The same of a few tables; with an experiment in it, it is of an older MLflow and never removed."""
     (tmp_path / "mlflow").mkdir()
     path = mlflow_database.path_of(tmp_path)

@@ -1,7 +1,7 @@
 """Scheduled runs by their effect: the cron line that fires, the pager, a run that is skipped, one that is killed.
 
 One `up` on a tiny copy of the project, whose params name what does not exist, so that every run ends at once. The
-tests tell one story in order.
+tests form one story in order.
 """
 
 import os
@@ -26,7 +26,7 @@ heartbeat_timeout_s = 60
 [notify]
 command = "sh {pager}"
 """
-# Takes the message; then, where it is told to, the run does not end.
+# Accepts the message; then, if requested, the run does not end.
 PAGER = "cat > {out}.part && mv {out}.part {out}\nwhile [ -e {hold} ]; do sleep 0.1; done\n"
 
 
@@ -49,7 +49,7 @@ def project(tmp_path_factory):
 
 @pytest.fixture
 def folder(project):
-    """Where the pager's files lie."""
+    """Folder of the notification's files."""
     return project.root.parent
 
 
@@ -62,7 +62,7 @@ def prefect(project):
 
 
 def wait(look, what):
-    """What `look` gives, as soon as it gives anything."""
+    """The result of `look`, as soon as there is one."""
     until = time.monotonic() + DEADLINE_S
     while not (seen := look()):
         assert time.monotonic() < until, f"waited for {what}"
@@ -111,7 +111,7 @@ def test_cron_line_starts_a_run_that_ends_and_pages(project, prefect, folder):
 
 
 def test_run_is_skipped_while_one_from_the_command_line_is_on(project, prefect, folder):
-    """It ends as cancelled, says which one is on, and nobody is paged."""
+    """It ends as cancelled and names the active run, without a notification."""
     (folder / "paged").unlink()
     with run_lock(project.root / ".state", "make nightly"):
         state = state_of(prefect, click(prefect), "Cancelled", "Failed", "Crashed", "Completed")
@@ -150,7 +150,7 @@ def test_killed_run_is_marked_as_crashed(project, prefect, folder):
 
 
 def test_up_makes_a_deleted_deployment_again(project, prefect):
-    """Status says that it is gone, though the scheduler's process runs; `up` brings it back, and resumes it."""
+    """Status reports that it is gone, though the scheduler's process runs; `up` creates it again, and resumes it."""
     project.flows("up")
     prefect.delete_deployment(prefect.read_deployment_by_name(DEPLOYMENT).id)
     gone = project.flows("status").stdout

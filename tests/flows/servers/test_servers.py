@@ -16,7 +16,7 @@ def settings_of(port):
 
 
 def test_server_is_started_found_and_stopped(tmp_path, kind):
-    """Its file says where it is; afterwards neither file nor process is there."""
+    """Its record has its address; afterwards neither record nor process exists."""
     server = start(tmp_path, kind, servers.free_port(), "make up")
     wait_healthy([server], deadline_s=20)
     known = found(tmp_path, kind)
@@ -69,8 +69,8 @@ def test_server_that_a_killed_run_has_left_makes_way(tmp_path, kind):
     stop_own(tmp_path, [server])
 
 
-def test_server_that_dies_is_told_with_its_last_words(tmp_path, kind, monkeypatch):
-    """Not only that it is not there, but what it said."""
+def test_server_that_dies_is_reported_with_the_end_of_its_log(tmp_path, kind, monkeypatch):
+    """Its output, beyond the fact that it is gone."""
     code = "raise SystemExit('the database is of a newer version')"
     monkeypatch.setattr(servers, "POLL_S", 0.01)
     bad = servers.Kind("mlflow", "MLflow", "registry", "/", lambda *_: [sys.executable, "-c", code], kind.variables)
@@ -100,12 +100,12 @@ def test_team_server_that_is_down_is_named_with_its_setting(tmp_path, kind):
     assert "secret" not in str(caught.value)
 
 
-def _parent(kind, told):
+def _parent(kind, file):
     """A server that is a process that starts another, whose pid it writes down."""
     code = (
         "import subprocess, sys, time, pathlib\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
-        f"pathlib.Path({str(told)!r}).write_text(str(child.pid))\n"
+        f"pathlib.Path({str(file)!r}).write_text(str(child.pid))\n"
         "time.sleep(600)"
     )
     return servers.Kind("mlflow", "MLflow", "registry", "/", lambda *_: [sys.executable, "-c", code], kind.variables)
@@ -135,8 +135,8 @@ def test_what_a_killed_server_leaves_is_ended(tmp_path, kind):
     assert not runs(child)
 
 
-def test_who_listens_is_told(foreign_port):
-    """Pid and command, where the system tells."""
+def test_who_listens_is_reported(foreign_port):
+    """Pid and command, if the system reveals them."""
     assert "http.server" in servers.who_listens(foreign_port)
 
 

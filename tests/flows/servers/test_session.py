@@ -37,7 +37,7 @@ def test_server_that_died_is_started_again(tmp_path, kind):
 
 
 def test_first_server_is_ended_where_the_second_cannot_be_had(tmp_path, kind, monkeypatch):
-    """What was started before the failure goes with the session."""
+    """Servers started before the failure end with the session."""
     opened, real = [], servers.open_servers
 
     def fail_second(*args, **how):

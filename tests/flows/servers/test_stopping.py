@@ -29,15 +29,15 @@ with stopping.explained("make nightly"), session(root, Settings(), "nightly") as
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signal_ends_what_the_run_has_started(tmp_path, number):
-    """Its servers end, the lock is free, and it says how to run again."""
+    """Its servers end, the lock is free, and the command to run again is printed."""
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path)], stderr=subprocess.PIPE, text=True)
     pid = _wait_for(tmp_path / "pid")
     process.send_signal(number)
-    said = process.communicate(timeout=30)[1]
+    output = process.communicate(timeout=30)[1]
 
     assert process.returncode == 128 + number
     assert not runs(pid)
-    assert "again  make nightly" in said
+    assert "again  make nightly" in output
     assert not (tmp_path / ".state" / "servers" / "mlflow.json").exists()
 
 

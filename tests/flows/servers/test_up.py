@@ -51,17 +51,17 @@ def test_team_on_one_machine(flows, tmp_path):
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     assert first.stdout == second.stdout
 
-    told = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "state" / "servers").glob("*.json")}
+    output = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "state" / "servers").glob("*.json")}
     login = tuple((tmp_path / "state/prefect/login").read_text().strip().split(":"))
-    asked = f"{told['prefect']['url']}/api/deployments/name/nightly/nightly"
+    asked = f"{output['prefect']['url']}/api/deployments/name/nightly/nightly"
     deployment = requests.get(asked, timeout=30, auth=login).json()
     assert deployment["schedules"][0]["schedule"]["cron"] == "30 3 * * *"
     assert deployment["schedules"][0]["schedule"]["timezone"] == "Europe/Berlin"
     assert "expression" in json.dumps(deployment["parameter_openapi_schema"]["definitions"]["FamilyName"])
-    pages = requests.get(f"{told['prefect']['url']}/ui-settings", timeout=30).json()
-    assert (pages["api_url"], pages["auth"]) == (f"{told['prefect']['url']}/api", "BASIC")
+    pages = requests.get(f"{output['prefect']['url']}/ui-settings", timeout=30).json()
+    assert (pages["api_url"], pages["auth"]) == (f"{output['prefect']['url']}/api", "BASIC")
     assert_guarded(asked, login)
-    assert_mlflow_guarded(told["mlflow"]["url"])
+    assert_mlflow_guarded(output["mlflow"]["url"])
 
     status = flows("status").stdout
     assert status.count("answers") == 2
@@ -72,7 +72,7 @@ def test_team_on_one_machine(flows, tmp_path):
     assert "last run none yet" in status
 
     assert flows("down").stdout.strip() == "stopped: scheduler, Prefect, MLflow"
-    assert not any(runs(entry["pid"]) for entry in told.values())
+    assert not any(runs(entry["pid"]) for entry in output.values())
     assert not any((tmp_path / "home").iterdir())
 
 
@@ -130,9 +130,9 @@ def test_password_of_the_teams_prefect_is_asked_for_at_once(flows, team, tmp_pat
     given = flows("up", RUSHES_PREFECT__URL=url.replace("://", f"://{login}@"))
 
     assert (without.returncode, wrong.returncode, left) == (1, 1, [])
-    assert f"the team's Prefect at {url} answers 401: it asks for a password" in without.stderr
+    assert f"the team's Prefect at {url} answers 401: it requires a password" in without.stderr
     assert "put USER:PASSWORD@ before the host in prefect.url of settings.toml" in without.stderr
-    assert "the password that it was given is wrong" in wrong.stderr
+    assert "the password is wrong" in wrong.stderr
     assert seconds < 5
     assert given.returncode == 0, given.stderr
     assert "scheduler  runs" in given.stdout
