@@ -8,13 +8,13 @@ from tests.support import prose
 
 # Findings of today, to be lowered with each rewrite until they are none.
 CEILINGS = {
-    "tests": 899,
+    "tests": 514,
     "benchmarks": 216,
     "curation": 191,
-    "flows": 95,
     "rushes": 91,
     "models": 41,
     "registry": 33,
+    "flows": 5,
 }
 SLACK = 5  # so many below its ceiling a package may be before the ceiling has to follow
 
