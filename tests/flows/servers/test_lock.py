@@ -256,7 +256,7 @@ def test_owner_that_cannot_be_read(tmp_path, monkeypatch):
     with a_run(tmp_path) as (run, child):
         (tmp_path / "run.lock").write_text("not json")
         with (
-            pytest.raises(LockHeldError, match=rf"another run.*process.*{run.pid} ") as refused,
+            pytest.raises(LockHeldError, match=rf"unidentified run.*process.*{run.pid} ") as refused,
             run_lock(tmp_path, "x"),
         ):
             pass
