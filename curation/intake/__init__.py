@@ -1,1 +1,1 @@
-"""Taking samples in: what is found, what is refused and why, who is shown, what is written."""
+"""Intake of samples: discovery, refusal with reasons, pseudonyms of performers, and storage."""

@@ -1,4 +1,4 @@
-"""What was found at a path before any picture is opened: candidates, what fits nowhere, and why."""
+"""Candidates found at a path before any picture is opened, and the files that do not fit, with reasons."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SPLIT_NAMES = {
 
 @dataclass(frozen=True)
 class Candidate:
-    """A sample that might be taken in: where its bytes are, and all that was said of it."""
+    """A potential sample: the location of its bytes, and its metadata."""
 
     path: str  # below the folder, with slashes
     label: str  # as written
     file: Path | None = None
-    pixels: str = ""  # where there is no file: grey values, and the table and line that hold them
+    pixels: str = ""  # if there is no file: grey values, and the table and line that contain them
     table: Path | None = None
     line: int = 0
     split: str = ""
@@ -45,7 +45,7 @@ NAMES_SHOWN = 4
 
 @dataclass(frozen=True)
 class UnrecognisedFile:
-    """A file that is not a sample under this layout, and why."""
+    """A file that is not a sample under this layout, and the reason."""
 
     path: str
     file: Path
@@ -54,12 +54,12 @@ class UnrecognisedFile:
 
 
 def left_aside(listing: Listing) -> Iterator[str]:
-    """A line for each reason why files were left aside: how many, which, and what would have them taken."""
+    """One line for each reason why files were skipped: their number, examples, and the remedy."""
     by_reason: dict[str, list[UnrecognisedFile]] = {}
     for other in listing.others:
         by_reason.setdefault(other.reason, []).append(other)
     for reason, files in by_reason.items():
-        # Names of files may be names of people.
+        # File names may contain names of people.
         names = [f"*{one.file.suffix}" if listing.hide_paths else one.path for one in files]
         shown = list(dict.fromkeys(names))[:NAMES_SHOWN]
         more = f" and {len(files) - len(shown):,} more" if len(files) > len(shown) and not listing.hide_paths else ""
@@ -68,19 +68,19 @@ def left_aside(listing: Listing) -> Iterator[str]:
 
 @dataclass
 class Listing:
-    """What a folder or a table holds.
+    """Content of a folder or a table.
 
     Attributes:
         layout: The pattern or the kind of table.
         folder: Every file must lie in it.
-        candidates: In a fixed order; can be gone through once.
-        total: How many, where that is known beforehand.
+        candidates: In a fixed order; can be iterated once.
+        total: Number of candidates, if known beforehand.
         unrecognised: Pictures that the layout does not reach.
-        others: Files that are left aside: no pictures by their name, or not named in the table.
+        others: Skipped files: not pictures by their name, or not named in the table.
         tables: The CSV files that the candidates were read from.
-        empty: Folders without a file, as they may be shown.
-        hide_paths: Paths that do not fit may hold people's names.
-        notes: What else is worth knowing.
+        empty: Folders without a file, in a form that may be shown.
+        hide_paths: True if paths that do not fit may contain people's names.
+        notes: Further notes for the user.
     """
 
     layout: str
@@ -96,10 +96,10 @@ class Listing:
 
 
 def split_of(text: str) -> str | None:
-    """The split that a name means; empty for none given, None when it is not a split."""
+    """The split that a name means; empty if none is given, None if it is not a split."""
     return SPLIT_NAMES.get(re.sub(r"[\s_-]+", "", text.casefold())) if text.strip() else ""
 
 
 def shown(path: str) -> str:
-    """A path in the one form in which it is compared and written; a name that is not UTF-8 still has to go in a CSV."""
+    """A path as NFC, for comparison and output; bytes that are not UTF-8 are escaped, since CSV needs UTF-8."""
     return unicodedata.normalize("NFC", os.fsencode(path).decode("utf-8", "backslashreplace"))

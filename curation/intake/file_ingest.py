@@ -1,4 +1,4 @@
-"""`take_in` and `inbox` of a medium whose files are taken in whole, from its kind of files."""
+"""`take_in` and `inbox` of a medium whose files are taken in whole, derived from its `FileKind`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The films or scripts at a path, and what a table beside them says: films.csv or scripts.csv, or samples.csv."""
+"""Lists the films or scripts at a path, with metadata from films.csv, scripts.csv or samples.csv beside them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def scan_files(path: Path, kind: FileKind, labels: Sequence[str], only: Iterable
 
     Args:
         path: A file, or a folder of files.
-        kind: What they are.
-        labels: The taxonomy, for folders that are called like a label.
-        only: Names right below the folder; None: all.
+        kind: Their kind.
+        labels: The taxonomy, for folders named after a label.
+        only: Names directly below the folder; None: all.
 
     Raises:
-        DataError: There is none, or the table beside them is wrong.
+        DataError: There is no such file, or the table beside them is wrong.
     """
     if path.is_file():
         if not kind.has(path):
@@ -42,7 +42,7 @@ def scan_files(path: Path, kind: FileKind, labels: Sequence[str], only: Iterable
     said = {one.path: one for one in read_beside(table, kind.one)} if table is not None else {}
     listing = Listing(f"{kind.one}s", folder, [], len(files), unrecognised=walk.links, tables=[table] if table else [])
     listing.candidates = [replace(said.pop(name, Candidate(name, "")), path=name, file=file) for name, file in files]
-    if only is None:  # of a part of the folder a table says more than is meant
+    if only is None:  # for a part of the folder, the table also describes files that are not meant
         listing.candidates += said.values()
     if kind.labelled_by_folder:
         listing.candidates = [_labelled(one, folder, labels) for one in listing.candidates]
@@ -54,7 +54,7 @@ def scan_files(path: Path, kind: FileKind, labels: Sequence[str], only: Iterable
 
 
 def _labelled(candidate: Candidate, folder: Path, labels: Sequence[str]) -> Candidate:
-    """The nearest folder that is called like a label; what a table says goes before."""
+    """Labels a candidate by its nearest folder named after a label; a label from a table takes precedence."""
     names = [*PurePosixPath(candidate.path).parts[-2::-1], folder.name]
     found = candidate.label or next((name for name in names if resolve(name, labels)), "")
     return replace(candidate, label=found)

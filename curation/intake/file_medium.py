@@ -1,4 +1,4 @@
-"""What an intake, a listing and an inbox have to know of files that are taken in whole: films, or scripts."""
+"""Interface of files that are taken in whole, films or scripts, for intake, listings and inboxes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Incoming:
-    """A file that is being taken in: what was said of it, and what puts ids in the place of people's names."""
+    """A file that is being taken in, its metadata, and a function that replaces people's names with ids."""
 
     candidate: Candidate
     file: Path
@@ -25,7 +25,7 @@ class Incoming:
     mask: Callable[[str, str], str]
 
     def masked(self, text: str) -> str:
-        """A text about it without anybody's name."""
+        """Replaces all names of people in a text about the file."""
         return self.mask(text, self.candidate.performer)
 
 
@@ -36,11 +36,11 @@ class FileKind:
     Attributes:
         one: Name of one of them.
         rows: Plural name of their rows in the index.
-        suffixes: By which it is told, in small letters.
-        table: The file beside them that says what they are.
-        read: (job, file) -> its rows, as far as they are the kind's own; at least `id`. Refuses what is none.
-        told: Rows that are new -> what is worth saying of them.
-        labelled_by_folder: A folder that is called like a label says what is in it.
+        suffixes: Suffixes that identify it, in lower case.
+        table: The file beside them with their metadata.
+        read: (job, file) -> the columns of its rows that are specific to the kind; at least `id`. Refuses other files.
+        told: New rows -> a note about them for the user.
+        labelled_by_folder: True if a folder named after a label labels its files.
     """
 
     one: str
@@ -52,5 +52,5 @@ class FileKind:
     labelled_by_folder: bool = False
 
     def has(self, file: Path) -> bool:
-        """True if a file is of this kind by its name."""
+        """True if the name of a file is of this kind."""
         return file.suffix.lower() in self.suffixes

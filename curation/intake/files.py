@@ -1,7 +1,7 @@
-"""Intake of whole files, films or scripts: each is read to its end, then copied as it is, named by its hash.
+"""Intake of whole files, films or scripts: each is read to its end, then copied unchanged, named by its hash.
 
-The index is written after each file, so a killed run goes on with the next one. The source is never touched: no hard
-links, since DVC closes what it keeps to writing.
+The index is written after each file, so a killed run resumes with the next one. The source is never modified,
+and hard links are not used, since DVC makes the files in its cache read-only.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ if TYPE_CHECKING:
     from curation.intake.file_medium import FileKind
     from curation.intake.job import IngestResult, Job
 
-FICLONE = 0x40049409  # Linux: the same blocks of the disk for both files, until one of them is written to
+FICLONE = 0x40049409  # Linux: shares disk blocks between both files until one of them is written to
 
 
 def take_in_files(job: Job, path: Path, kind: FileKind, only: Iterable[str] | None = None) -> IngestResult:
     """Takes the files of a kind at a path into a source.
 
     Args:
-        job: Where to.
+        job: Destination and terms.
         path: A file, or a folder of files.
-        kind: What they are.
-        only: Names right below the folder; None: all.
+        kind: Their kind.
+        only: Names directly below the folder; None: all.
 
     Raises:
-        DataError: Nothing was taken in, or the disk is full or closed to this user.
+        DataError: Nothing was taken in, or the disk is full or not writable for this user.
     """
     with explained():
         sweep_collection(job.root, job.collection)
@@ -64,7 +64,7 @@ class FileIntake(Intake):
         self.kind = kind
         self.notes: list[str] = []
         there = read_sources(job.root, job.collection)
-        # What the starter has goes, once there is real data: it is not a reason to leave a film out.
+        # The starter set is removed once there is real data, so its files are not duplicates of a film.
         real = [*real_sources(job.root, job.collection), *([job.source] if job.starter else [])]
         there = there[there["source"].isin(real) & (there["source"] != job.source)]
         self.elsewhere = dict(zip(there["sha256"], there["source"], strict=True))
@@ -88,6 +88,7 @@ class FileIntake(Intake):
         try:
             self._take_or_refuse(candidate)
         except (RefusedError, FileNotFoundError) as error:
+            # A file that changed during the read may have failed for that reason alone.
             if stamp(candidate.file) != before:
                 self._leave(candidate)
                 return
@@ -98,7 +99,10 @@ class FileIntake(Intake):
             self.refusals.refused.append((candidate, refusal))
 
     def _leave(self, candidate: Candidate) -> None:
-        """Of a file that changes under our hands half would be kept; in an inbox its writer needs it where it is."""
+        """Skips a file that changes while it is read.
+
+        Only half of it would be stored. In an inbox it stays in place for the program that writes it.
+        """
         if self.job.move:
             self.notes.append(f"1 {self.kind.one} {UNSETTLED}, and stays in the inbox")
             return
@@ -108,11 +112,13 @@ class FileIntake(Intake):
     def _take_or_refuse(self, candidate: Candidate) -> None:
         origin = self._origin_of(candidate)
         gone = candidate.file is None or not candidate.file.exists()
+        # A killed run has already taken in and removed this file.
         if gone and origin in self.moved:
             self.taken.append(Taken(candidate, self.moved[origin]))
             return
         file = _real(candidate, self.listing.folder)
         written, sha256 = written_ns(file), sha256_of(file)
+        # The same bytes are stored once, in any source of the collection.
         if sha256 not in {row["sha256"] for row in self.rows} | self.elsewhere.keys():
             self._enter(candidate, file, sha256, origin)
         else:
@@ -120,7 +126,7 @@ class FileIntake(Intake):
         self.taken.append(Taken(candidate, sha256, written))
 
     def _enter(self, candidate: Candidate, file: Path, sha256: str, origin: str) -> None:
-        common = self._row_of(candidate, sha256, origin)  # draws the id of a new name, so before it is masked
+        common = self._row_of(candidate, sha256, origin)  # draws the id of a new name, so runs before masking
         incoming = Incoming(candidate, file, sha256, self.people.masker())
         found = self.kind.read(self.job, incoming)
         name = f"{sha256}{file.suffix.lower()}"
@@ -136,7 +142,7 @@ class FileIntake(Intake):
         write_index(self.job, self.listing.layout, self.rows)
 
     def _meet_again(self, candidate: Candidate, sha256: str) -> None:
-        """The last word on its use holds; what it shows is corrected elsewhere."""
+        """Updates the terms of a known file: the latest ones apply. Labels are corrected in corrections.csv."""
         rows = [row for row in self.rows if row["sha256"] == sha256]
         if not rows:
             place = f"datasets/{self.job.collection}/{self.elsewhere[sha256]}"
@@ -175,7 +181,7 @@ class FileIntake(Intake):
 
 
 def _real(candidate: Candidate, folder: Path) -> Path:
-    """The file of a candidate, which lies in the folder and nowhere else."""
+    """The file of a candidate, which must lie in the folder."""
     file = candidate.file
     if file is None or not file.exists():
         reason = "is not there"

@@ -1,10 +1,10 @@
-"""One intake of samples into a source: read, check, write, in an order that a kill anywhere cannot harm.
+"""One intake of samples into a source: reads, checks and writes, in an order that survives a kill at any point.
 
-1. the key file of people's names   2. the samples   3. source.json   4. the index: from here on the samples are in
-5. the starter set goes   6. the splits are extended   7. quarantine   8. the inbox, which keeps all until it is done
+1. the key file of people's names   2. the samples   3. source.json   4. the index, which commits the samples
+5. removal of the starter set   6. the splits   7. quarantine   8. the inbox, which keeps all files until then
 
-How samples are stored is the subclass's: images together in shards and with one index at the end, whole files each by
-itself, so that a killed run goes on with the next file.
+The subclass stores the samples: images together in shards with one index at the end, whole files each on its own, so
+that a killed run resumes with the next file.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Taken:
-    """A candidate that is a sample by now.
+    """A candidate that is now a sample.
 
     Attributes:
-        candidate: All that was said of it.
-        sha256: Of its bytes.
-        written: When its file was written to, in nanoseconds; 0 where it was gone already.
+        candidate: Its metadata.
+        sha256: Hash of its bytes.
+        written: Modification time of its file, in nanoseconds; 0 if it was gone already.
     """
 
     candidate: Candidate
@@ -54,25 +54,25 @@ class Intake(ABC):
     """One run over one listing.
 
     Attributes:
-        rows: Those of the source's index; new ones are appended.
+        rows: Rows of the source's index; new ones are appended.
         before: Number of rows that were there.
-        moved: Origins of the rows and their sha256, of an inbox alone: its table may still name files that a killed
+        moved: Origins of the rows and their sha256, for an inbox only: its table may still name files that a killed
             run took in and removed.
         taken: Candidates that are in.
         already: Number of samples that were there.
-        new_terms: Number of those whose use, last day or caption is another one now.
-        replaced: True if the starter set went.
+        new_terms: Number of those whose use, last day or caption has changed.
+        replaced: True if the starter set was removed.
     """
 
-    bytes_a_sample = 0  # that an index and a shard add
+    bytes_a_sample = 0  # added by the index and the shard
 
     def __init__(self, job: Job, listing: Listing, name: str) -> None:
-        """Reads what the source holds.
+        """Reads the present content of the source.
 
         Args:
-            job: Where to.
-            listing: What lies there.
-            name: Of one of the files, such as "picture".
+            job: Destination and terms.
+            listing: The candidates.
+            name: Name of one of the files, such as "picture".
         """
         self.job = job
         self.listing = listing
@@ -101,12 +101,12 @@ class Intake(ABC):
 
     @property
     def added(self) -> Sequence[Row]:
-        """The rows that are new."""
+        """The new rows."""
         return self.rows[self.before :]
 
     @abstractmethod
     def _sweep(self, named: set[str]) -> None:
-        """Removes what a killed run left: files that the index does not name."""
+        """Removes remains of a killed run: files that the index does not name."""
 
     @abstractmethod
     def _store(self) -> None:
@@ -114,22 +114,22 @@ class Intake(ABC):
 
     @abstractmethod
     def _notes(self) -> Iterator[str]:
-        """Lines that are worth knowing beside the figures."""
+        """Lines for the user in addition to the counts."""
 
     @abstractmethod
     def _labels(self) -> Iterable[str]:
         """The label of each new sample, as it is counted."""
 
     def _units(self) -> tuple[str, str]:
-        """Names of what is added, and of what is refused, where these differ."""
+        """Names of the unit that is added, and of the unit that is refused, where these differ."""
         return "", ""
 
     def _spent(self) -> list[Path]:
-        """Files of an inbox that are in the index now, beside the samples and the tables that name them."""
+        """Files of an inbox that are in the index now, apart from the samples and the tables that name them."""
         return []
 
     def _origin_of(self, candidate: Candidate) -> str:
-        """Hash of the place that a candidate came from; the place itself may name people.
+        """Hash of the place that a candidate came from; the place itself may contain people's names.
 
         Raises:
             RefusedError: Its label is not in the taxonomy.
@@ -140,7 +140,7 @@ class Intake(ABC):
         return hashlib.sha256(f"{self.job.source}/{candidate.path}".encode()).hexdigest()[:16]
 
     def _row_of(self, candidate: Candidate, sha256: str, origin: str) -> dict[str, Any]:
-        """What the index says of any sample, whatever its medium."""
+        """Index columns that samples of all media share."""
         return {
             "source": self.job.source,
             "sha256": sha256,
@@ -152,7 +152,10 @@ class Intake(ABC):
         }
 
     def _update_terms(self, rows: Sequence[Row], candidate: Candidate) -> None:
-        """Consent is given and withdrawn after a sample came in: the last word holds."""
+        """Updates the terms of rows.
+
+        Consent may be given or withdrawn after a sample came in, so the latest terms apply.
+        """
         terms = {name: getattr(candidate, name) for name in TERMS if getattr(candidate, name)}
         self.new_terms += any(row[name] != text for row in rows for name, text in terms.items())
         for row in rows:
@@ -196,7 +199,10 @@ class Intake(ABC):
             yield f"{self.new_terms:,} that were there already have another use, last day or caption now"
 
     def _put_away(self, result: IngestResult) -> IngestResult:
-        """Quarantine and inbox. The samples are in by now: what the disk refuses from here on stands beside that."""
+        """Fills the quarantine and empties the inbox.
+
+        The samples are in by now, so a disk error from here on is reported beside the result.
+        """
         try:
             with explained():
                 self.refusals.release((one.candidate, one.sha256) for one in self.taken)
@@ -206,10 +212,10 @@ class Intake(ABC):
             return replace(result, problem=str(error), remedy=error.remedy)
 
     def _empty_the_inbox(self, result: IngestResult) -> IngestResult:
-        """Removes what is in the index; a file that was written to again since it was read stays."""
+        """Removes files that are in the index; a file that was written to after it was read stays."""
         files = [(one.candidate.file, one.written) for one in self.taken if one.candidate.file is not None]
         changed = {file for file, written in files if written_ns(file) not in {0, written}}
-        # The tables go last: they name the samples of a run that is killed here.
+        # The tables go last: the next run needs them if this one is killed here.
         for file in [*self._spent(), *(file for file, _ in files if file not in changed), *self.listing.tables]:
             file.unlink(missing_ok=True)
         note = f"{len(changed):,} were written to while they were read, and stay in the inbox"
@@ -217,7 +223,7 @@ class Intake(ABC):
 
 
 def written_ns(file: Path | None) -> int:
-    """When a file was written to, in nanoseconds; 0 where there is none."""
+    """Modification time of a file, in nanoseconds; 0 if there is no file."""
     try:
         return file.stat().st_mtime_ns if file is not None else 0
     except OSError:

@@ -1,4 +1,4 @@
-"""What an ingest is asked to do, and what it did."""
+"""Request and result of an ingest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REASONS_SHOWN = 12
 
 @dataclass(frozen=True)
 class Job:
-    """Where samples go, and what is said of their source."""
+    """Destination of the samples, and terms of their source."""
 
     root: Path
     collection: str
@@ -31,9 +31,9 @@ class Job:
     source: str
     starter: bool = False
     licence: str = ""
-    credit: str = ""  # who must be named wherever a picture made from it is shown
+    credit: str = ""  # name that must be credited wherever a picture made from it is shown
     move: bool = False
-    empties: Path | None = None  # an inbox of which this is the last entry: votes that lie in it are spent
+    empties: Path | None = None  # an inbox of which this is the last entry: votes that lie in it are used up
 
     @property
     def folder(self) -> Path:
@@ -41,8 +41,8 @@ class Job:
         return collection_folder(self.root, self.collection) / self.source
 
     def label_of(self, candidate: Candidate) -> str | None:
-        """The label of the taxonomy that a candidate has; empty where nobody has said one, and nobody has to."""
-        # Of a film or a script it goes without saying; of a picture that has to be said.
+        """The label of a candidate in the taxonomy; empty if it needs none, None if its label is unknown."""
+        # Films and scripts may omit the label; pictures must have one, or state that they have none.
         if (not candidate.label and not by_name(self.params.medium).labelled) or says_none(
             candidate.label, self.params.labels
         ):
@@ -52,22 +52,22 @@ class Job:
 
 @dataclass(frozen=True)
 class IngestResult:
-    """What an ingest did.
+    """Result of an ingest.
 
     Attributes:
-        collection: Where to.
-        source: The folder in datasets/C/ that holds the samples.
-        added: Samples that are new.
-        already: Samples that were there.
-        refused: How many for each reason; they lie in quarantine/C/SOURCE.
-        replaced_starter: The starter set went, since there is real data now.
-        labels: How many of the new ones for each label.
-        splits: The samples of the whole collection in each split.
-        remedies: What to do about each reason.
-        notes: What else is worth knowing.
-        problem: Why nothing was taken in, or why the set is not ready to learn from; empty when all is well.
-        remedy: What to do about the problem.
-        units: What is counted where it is added, and where it is refused: shots, and films.
+        collection: The collection.
+        source: The folder in datasets/C/ that contains the samples.
+        added: Number of new samples.
+        already: Number of samples that were there.
+        refused: Number for each reason; they lie in quarantine/C/SOURCE.
+        replaced_starter: True if the starter set was removed, since there is real data now.
+        labels: Number of new samples for each label.
+        splits: Number of samples of the whole collection in each split.
+        remedies: Remedy for each reason.
+        notes: Further notes for the user.
+        problem: Reason why nothing was taken in, or why the set is not ready for training; empty on success.
+        remedy: Remedy for the problem.
+        units: Names of the unit that is added and of the one that is refused, such as shots and films.
     """
 
     collection: str
@@ -85,7 +85,7 @@ class IngestResult:
     units: tuple[str, str] = ("", "")
 
     def summary(self) -> str:
-        """The result in words, one line each."""
+        """The result as text, one line for each item."""
         lines = [f"{self.collection}/{self.source}: {self._counts()}"]
         lines += [f"  labels   {_counted(self.labels)}"] if self.labels else []
         lines += self._refusals()
@@ -97,7 +97,7 @@ class IngestResult:
 
     @property
     def _idle(self) -> bool:
-        """There is nothing to count, and one thing to say."""
+        """True if there are no counts, only a note."""
         return bool(self.notes) and not (self.added or self.already or self.refused or self.problem)
 
     def _counts(self) -> str:
@@ -126,12 +126,12 @@ class IngestResult:
 
 
 def slug(name: str) -> str:
-    """A source's name from a folder's: small letters of any script, digits, dashes."""
+    """A source's name from a folder's: lower-case letters of any script, digits, dashes."""
     return re.sub(r"[\W_]+", "-", unicodedata.normalize("NFKC", name).casefold()).strip("-") or "source"
 
 
 def name_of(path: Path) -> str:
-    """What a source is called that lies at a path: the folder, or the table."""
+    """Name of the source at a path: that of the folder or of the table."""
     if path.is_dir():
         return path.name
     return path.parent.name if path.name == SAMPLES else path.stem

@@ -1,4 +1,4 @@
-"""Which files are pictures, by their names or first bytes; whether they decode is seen when they are taken in."""
+"""Recognition of pictures by name or first bytes; decoding is checked when they are taken in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUFFIXES = READ | {".gif"}
-# Formats of cameras and phones that nothing here reads, by their suffix.
+# Formats of cameras and phones that are not supported, by suffix.
 UNREAD = {
     **dict.fromkeys((".heic", ".heif"), "HEIC"),
     **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2"), "a camera's raw format"),
@@ -21,14 +21,14 @@ UNREAD = {
 
 
 def is_picture(file: Path) -> bool:
-    """True if a file is a picture by its name, or by its first bytes where its name says nothing."""
+    """True if a file is a picture by its suffix, or by its first bytes if it has no suffix."""
     return file.suffix.lower() in SUFFIXES or (not file.suffix and _looks_like_picture(file))
 
 
 def _looks_like_picture(file: Path) -> bool:
     """True if a file without a suffix is a picture by its first bytes."""
     try:
-        if not file.is_file():  # a named pipe would be waited for
+        if not file.is_file():  # opening a named pipe would block
             return False
         with file.open("rb") as opened:
             head = opened.read(12)

@@ -1,7 +1,7 @@
-"""People's names, kept out of the data: an id for each, in keys/C.csv, which never leaves this machine.
+"""Pseudonyms: people's names are replaced with ids, which keys/C.csv lists; it never leaves this machine.
 
-Ids are drawn by lot: nobody can find the name again by trying names. Whoever holds no key file sees ids alone.
-Invented people, those of the starter set, have ids made from their names, the same on every machine.
+Ids are random, so nobody can recover a name by hashing candidates; without the key file only ids are visible. The
+invented people of the starter set have ids derived from their names, the same on every machine.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ID = re.compile(r"p-[0-9a-f]{8}")
-ANYWHERE_LETTERS = 3  # a name at least this long is masked inside words too
+ANYWHERE_LETTERS = 3  # minimum length of a name that is masked inside words too
 
 
 @dataclass
 class People:
-    """The names of one collection and their ids."""
+    """Names of one collection, and their ids."""
 
     file: Path
-    ids: dict[str, str] = field(default_factory=dict)  # by the name in one form
+    ids: dict[str, str] = field(default_factory=dict)  # by normalised name
     invented: bool = False
 
     @classmethod
     def load(cls, root: Path, collection: str, *, invented: bool = False) -> People:
-        """Reads the key file; no names when there is none.
+        """Reads the key file; no names if there is none.
 
         Raises:
-            DataError: It is damaged; new ids for people who have one would part them from their own pictures.
+            DataError: It is damaged; new ids for people who have one would separate them from their own pictures.
         """
         people = cls(root / "keys" / f"{collection}.csv", invented=invented)
         if people.file.is_file() and not invented:
@@ -47,7 +47,7 @@ class People:
         return people
 
     def id_of(self, name: str) -> str | None:
-        """The id of a person, drawn when the name is new; None for no name; an id stands for itself."""
+        """The id of a person, drawn if the name is new; None for no name; an id is returned unchanged."""
         key = _key(name)
         if not key:
             return None
@@ -64,7 +64,7 @@ class People:
         return next(one for one in iter(lambda: f"p-{secrets.token_hex(4)}", "") if one not in taken)
 
     def save(self) -> None:
-        """Writes the key file, readable by its owner alone, in a folder that git ignores."""
+        """Writes the key file, readable by its owner only, in a folder that git ignores."""
         if not self.ids or self.invented:
             return
         self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -76,14 +76,16 @@ class People:
             write_rows(file, [("id", "name"), *((key, name) for name, key in self.ids.items())])
 
     def masker(self) -> Callable[[str, str], str]:
-        """A function that puts ids in the place of names: (text, the person that it is about or "") -> text.
+        """A function that replaces names with ids: (text, the person that it is about or "") -> text.
 
-        That person is masked inside words too, all others where they stand as words. Case is lost where a name was.
+        That person is masked inside words too, all others only as whole words. A text that contains a name is
+        lower-cased.
         """
         by_letters = {_letters(name): key for name, key in self.ids.items()}
         whole = [_whole(name) for name in sorted(self.ids, key=len, reverse=True)]
 
         def mask(text: str, name: str = "") -> str:
+            # A short name would match by chance inside words.
             own = [_spelled(_key(name))] if len(_key(name)) >= ANYWHERE_LETTERS else []
             if not own and not whole:
                 return text
@@ -119,6 +121,6 @@ def _spelled(key: str) -> str:
 
 
 def _whole(key: str) -> str:
-    # "ann" stands in "ann_01" but not in "annabel"; "07" not in "2007".
+    # "ann" matches in "ann_01" but not in "annabel"; "07" not in "2007".
     before, after = (r"\d" if end.isdigit() else r"[^\W\d_]" for end in (key[0], key[-1]))
     return f"(?<!{before}){_spelled(key)}(?!{after})"

@@ -1,10 +1,10 @@
-"""Where refused files go, each with its reason and what to do about it.
+"""Quarantine of refused files, each with the reason and the remedy.
 
-quarantine/C/SOURCE/...           the files, where they lay in their source
+quarantine/C/SOURCE/...           the files, at the paths they had in their source
 quarantine/C/SOURCE/reasons.csv   file,reason,remedy
-quarantine/C/SOURCE/samples.csv   for files moved out of an inbox that came with a table: their rows
+quarantine/C/SOURCE/samples.csv   rows of files that were moved out of an inbox together with a table
 
-Copied, or moved where they came from an inbox; a file that is there already is never written over.
+Files are copied, or moved if they came from an inbox; an existing file is never overwritten.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 REASONS = "reasons.csv"
 SAMPLES = "samples.csv"
 COLUMNS = ("file", "reason", "remedy")
-NAME_BYTES = 230  # of the 255 that a disk allows; a part of them is for what is added to tell files apart
+NAME_BYTES = 230  # of the 255 that file systems allow; the remainder is for suffixes that make names unique
 
 
 @dataclass(frozen=True)
 class Refusal:
     """A sample that was not taken in.
 
-    `file` is what to copy or move, `data` what to write where there is no file; neither: there is nothing to keep.
+    `file` is to be copied or moved; `data` is written if there is no file; without either there is nothing to keep.
     """
 
     path: str
@@ -43,7 +43,7 @@ class Refusal:
     remedy: str
     file: Path | None = None
     data: bytes | None = None
-    person: str = ""  # whose name the path may hold
+    person: str = ""  # whose name the path may contain
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,14 @@ class Quarantine:
     folder: Path
 
     def note(self, refusals: Sequence[Refusal]) -> dict[str, str]:
-        """Writes down reasons, before anything is moved: of a file that is gone the reason is not found again.
+        """Records reasons before anything is moved, since the reason for a file that is gone cannot be found again.
 
         Args:
-            refusals: With names of people masked.
+            refusals: Refusals with names of people masked.
 
         Returns:
-            For each refusal's path where its file is to lie, below the folder; none for what a killed run has moved
-            there already.
+            The place of each file below the folder, by the path of its refusal; files that a killed run has moved
+            already are absent.
         """
         before = self._read(REASONS)
         fresh = [refusal for refusal in refusals if refusal.path not in before or not _gone(refusal)]
@@ -70,19 +70,19 @@ class Quarantine:
         return places
 
     def keep(self, refusals: Sequence[Refusal], places: Mapping[str, str], *, move: bool) -> None:
-        """Copies the files of refusals to their places, or moves them there; safe to repeat."""
+        """Copies or moves the files of refusals to their places; safe to repeat."""
         for refusal in refusals:
             if refusal.path in places:
                 self._keep(refusal, self.folder / places[refusal.path], move=move)
 
     def merge(self, name: str, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
-        """Adds rows to a table, each in the place of the one with the same first column."""
+        """Adds rows to a table; each replaces the row with the same first column."""
         table = self._read(name) | {row[columns[0]]: dict(row) for row in rows}
         if table:
             self._write(name, columns, table.values())
 
     def may_hold(self, path: str, sha256: str) -> bool:
-        """True if a file of that path or that content is here; much quicker than masking names in every path."""
+        """True if a file of that path or that content may be here; much quicker than masking names in every path."""
         return path in self._held or sha256 in self._held
 
     @cached_property
@@ -91,7 +91,7 @@ class Quarantine:
         return frozenset([*files, *(_hash(self.folder / file) for file in files if _copyable(self.folder / file))])
 
     def release(self, taken: Mapping[str, str]) -> None:
-        """Forgets files that have been taken in since, path to sha256; another file of that name stays."""
+        """Removes files that have been taken in since, path to sha256; another file of that name stays."""
         gone = {path for path in self._read(REASONS) if path in taken and self._drop(path, taken[path])}
         for name, columns in ((SAMPLES, None), (REASONS, COLUMNS)) if gone else ():
             table = self._read(name)
@@ -106,7 +106,7 @@ class Quarantine:
         path = self.folder / name
         if not path.is_file():
             return {}
-        # People look at these tables and save them again, in whatever encoding their program likes.
+        # People open these tables and save them again, in whatever encoding their program uses.
         with path.open(encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
             header, *lines = [[unescape(cell) for cell in line] for line in csv.reader(file) if line] or [[]]
         return {line[0]: dict(zip(header, line, strict=False)) for line in lines}
@@ -117,7 +117,7 @@ class Quarantine:
 
     def _place(self, refusal: Refusal) -> Path:
         parts = [_fitting(part) for part in PurePosixPath(refusal.path).parts if part not in {"/", ".."}]
-        own = parts in ([REASONS], [SAMPLES])  # these names are taken here
+        own = parts in ([REASONS], [SAMPLES])  # these names are used by the quarantine itself
         place = self.folder.joinpath(*parts[:-1], f"_{parts[-1]}" if own else parts[-1]) if parts else self.folder
         if not place.exists():
             return place
@@ -140,7 +140,7 @@ class Quarantine:
             with (
                 suppress(PermissionError),
                 replacing(place, durable=False) as partial,
-            ):  # refused for just that, perhaps
+            ):  # it may have been refused because it cannot be read
                 shutil.copyfile(file, partial)
 
     def _drop(self, path: str, sha256: str) -> bool:
@@ -152,15 +152,15 @@ class Quarantine:
 
 
 def remove_empty(folder: Path) -> None:
-    """Removes a folder and those in it, as far as they hold no file."""
+    """Removes a folder and its subfolders, as far as they contain no file."""
     for below in [*sorted(folder.rglob("*"), reverse=True), folder]:
         if below.is_dir() and not below.is_symlink():
-            with suppress(OSError):  # it holds a file, perhaps one that has just come
+            with suppress(OSError):  # it contains a file, perhaps a new one
                 below.rmdir()
 
 
 def _copyable(file: Path) -> bool:
-    # What a link points to may be anything, and is not ours to copy.
+    # A link may point anywhere, so its target is not copied.
     return file.is_file() and not file.is_symlink()
 
 
@@ -183,7 +183,7 @@ def _hash(file: Path) -> str:
 
 
 def _fitting(name: str) -> str:
-    """A name that leaves room for an addition: of a long one the beginning, a hash, and the suffix."""
+    """A name that leaves room for an addition: a long one is reduced to its beginning, a hash, and the suffix."""
     if len(os.fsencode(name)) <= NAME_BYTES:
         return name
     suffix = PurePosixPath(name).suffix if len(PurePosixPath(name).suffix) <= len(".jpeg.") else ""
@@ -192,7 +192,7 @@ def _fitting(name: str) -> str:
 
 
 def _free(place: Path, sha256: str) -> Path:
-    # Never over another file of the same name, which may be the only copy.
+    # Another file of the same name may be the only copy, so it is never overwritten.
     if not place.exists() or (place.is_file() and _hash(place) == sha256):
         return place
     return place.with_name(f"{place.stem}-{sha256[:8]}{place.suffix}")

@@ -1,4 +1,4 @@
-"""What an intake refuses, on its way to the quarantine: names of people masked, rows of its table kept beside it."""
+"""Refusals of an intake, prepared for the quarantine: names of people masked, rows of its table kept beside it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from curation.intake.job import Job
     from curation.intake.pseudonyms import People
 
-UNKNOWN_NAMED = 12  # more unknown labels than these are hardly labels
+UNKNOWN_NAMED = 12  # a larger number of unknown labels suggests that they are not labels
 
 
 @dataclass
@@ -36,21 +36,21 @@ class Refusals:
 
     @cached_property
     def quarantine(self) -> Quarantine:
-        """That of the source."""
+        """The quarantine of the source."""
         return Quarantine(self.job.root / "quarantine" / self.job.collection / self.job.source)
 
     @cached_property
     def mask(self) -> Callable[[str, str], str]:
-        """Puts ids in the place of names; first asked for when all names have been met."""
+        """Replaces names with ids; first used when all names are known."""
         return self.people.masker()
 
     @property
     def unrecognised(self) -> list[UnrecognisedFile]:
-        """Out of an inbox everything has to go somewhere; a folder keeps what was left aside."""
+        """Unrecognised files; for an inbox, which must be emptied, skipped files as well."""
         return [*self.listing.unrecognised, *(self.listing.others if self.job.move else [])]
 
     def advise(self) -> None:
-        """Gives all unknown labels one remedy: a line for each would leave the others out again."""
+        """Gives all unknown labels one remedy; following one line for each label would still leave the others out."""
         unknown = [self.job.label_of(candidate) is None for candidate, _ in self.refused]
         names = sorted({one[0].label for one, hit in zip(self.refused, unknown, strict=True) if hit})
         line = line_to_add(self.job.collection, self.job.params.labels, names)
@@ -65,19 +65,19 @@ class Refusals:
         ]
 
     def counted(self) -> tuple[dict[str, int], dict[str, str]]:
-        """How many for each reason, and what to do about each."""
+        """Counts by reason, and the remedy for each."""
         everything: list[Refusal | UnrecognisedFile] = [*(refusal for _, refusal in self.refused), *self.unrecognised]
         counts = dict(Counter(one.reason for one in everything).most_common())
         return counts, {one.reason: one.remedy for one in everything}
 
     def release(self, taken: Iterable[tuple[Candidate, str]]) -> None:
-        """Lets go of what has been taken in since it was refused: candidates and their sha256."""
+        """Releases candidates that have been taken in since they were refused: candidates and their sha256."""
         if self.quarantine.folder.is_dir():
             here = [one for one in taken if self.quarantine.may_hold(one[0].path, one[1])]
             self.quarantine.release({self.mask(one.path, one.performer): sha256 for one, sha256 in here})
 
     def keep(self) -> None:
-        """Copies or moves all of it to the quarantine; reasons and rows first."""
+        """Copies or moves all of it to the quarantine; reasons and rows are written first."""
         refusals = [replace(refusal, path=self.mask(refusal.path, refusal.person)) for _, refusal in self.refused]
         unrecognised = [self._of_unrecognised(file) for file in self.unrecognised]
         places = self.quarantine.note([*refusals, *unrecognised])
@@ -95,7 +95,7 @@ class Refusals:
         return Refusal(path, file.reason, file.remedy, file.file)
 
     def _veiled(self, part: str) -> str:
-        # It lies where nobody is named, so any part of its path may be a person's name.
+        # The file matches no layout, so any part of its path may be a person's name.
         if names_class(part, self.job.params.labels) or split_of(part):
             return part
         return f"x-{hashlib.sha256(part.encode()).hexdigest()[:8]}{Path(part).suffix}"

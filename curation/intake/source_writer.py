@@ -1,4 +1,4 @@
-"""The index of one source as an intake reads, changes and writes it, whatever its medium."""
+"""Reads and writes the index of one source for an intake, whatever its medium."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from curation.intake.job import Job
 
 Row = dict[str, Any]
-TERMS = ("use", "until", "caption")  # the last word on these holds, whenever the sample came in
+TERMS = ("use", "until", "caption")  # the latest values apply, whenever the sample came in
 
 
 def rows_of(folder: Path) -> list[Row]:
-    """The rows of a source; none where it is new."""
+    """The rows of a source; none if it is new."""
     if not (folder / INDEX).is_file():
         return []
     return [{str(name): value for name, value in row.items()} for row in read_source(folder).to_dict("records")]
 
 
 def write_index(job: Job, layout: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes source.json, then the index: from here on the samples are in."""
+    """Writes source.json, then the index, which commits the samples."""
     before = read_said(job.folder)
     said = {"starter": job.starter, "licence": job.licence or before.get("licence", "")}
     if credit := job.credit or before.get("credit", ""):
@@ -46,7 +46,7 @@ def write_index(job: Job, layout: str, rows: Sequence[Mapping[str, Any]]) -> Non
 
 
 def withheld(job: Job, rows: Sequence[Row]) -> Iterator[str]:
-    """What is in and will not be learned from; the days are compared where the splits are extended."""
+    """Notes on samples that are in but excluded from training; dates are compared when the splits are extended."""
     expired = read_expired(job.root, job.collection)
     ended = sum(row["id"] in expired for row in rows)
     if ended:

@@ -1,4 +1,4 @@
-"""Starter samples and real ones: they are not mixed, and the starter goes when real data come."""
+"""Keeps starter samples and real ones apart; the starter set is removed when real data arrives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GONE = ".gone-"
 
 
 def check_starter(job: Job) -> None:
-    """Sees that starter and real samples are not mixed.
+    """Checks that starter and real samples are not mixed.
 
     Raises:
         DataError: They would be.
@@ -33,17 +33,17 @@ def check_starter(job: Job) -> None:
 
 
 def drop_starters(job: Job) -> bool:
-    """Removes the starter sets of a collection; says whether there were any."""
+    """Removes the starter sets of a collection; True if there were any."""
     real = real_sources(job.root, job.collection)
     starters = [job.folder.with_name(name) for name in sources(job.root, job.collection) if name not in real]
     for starter in starters:
         gone = starter.with_name(f"{GONE}{starter.name}")
-        starter.rename(gone)  # at once, so that no half of it is ever learned from
+        starter.rename(gone)  # atomic, so that no half of it is ever used for training
         shutil.rmtree(gone)
     return bool(starters)
 
 
 def sweep_collection(root: Path, collection: str) -> None:
-    """Finishes what a killed run began to remove."""
+    """Completes a removal that a killed run began."""
     for path in collection_folder(root, collection).glob(f"{GONE}*"):
         shutil.rmtree(path)

@@ -1,4 +1,4 @@
-"""The files below a folder: links are not followed, and what systems leave behind is not seen."""
+"""Walks the files below a folder; links are not followed, and files left behind by operating systems are ignored."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Walk:
         self.files: list[tuple[str, Path]] = []
         self.links: list[UnrecognisedFile] = []
         self.empty: list[str] = []
-        wanted = None if only is None else frozenset(only)  # names right below the folder
+        wanted = None if only is None else frozenset(only)  # names directly below the folder
         for place, folders, names in os.walk(folder, onerror=_cannot_list):
             here = Path(place)
             if here == folder and wanted is not None:
@@ -42,12 +42,12 @@ class Walk:
 
     @property
     def pictures(self) -> list[tuple[str, Path]]:
-        """The files that are pictures by their name."""
+        """The files that are pictures by name."""
         return [(path, file) for path, file in self.files if is_picture(file)]
 
     @property
     def others(self) -> list[tuple[str, Path]]:
-        """The files that are not."""
+        """The files that are not pictures by name."""
         return [(path, file) for path, file in self.files if not is_picture(file)]
 
     def _enter(self, folder: Path, here: Path, folders: list[str], names: list[str]) -> None:
@@ -60,7 +60,7 @@ class Walk:
 
 
 def visible(folder: Path) -> list[Path]:
-    """What lies right in a folder, but for hidden files and what systems leave behind, in a fixed order.
+    """Entries directly in a folder, in a fixed order, except hidden files and those left behind by operating systems.
 
     Raises:
         DataError: The folder cannot be read.
@@ -72,7 +72,7 @@ def visible(folder: Path) -> list[Path]:
 
 
 def no_picture(path: str, file: Path) -> UnrecognisedFile:
-    """A file that is none."""
+    """A file that is not a picture, with the reason."""
     form = UNREAD.get(file.suffix.lower())
     if form is not None:
         remedy = f"convert it to JPEG or PNG: magick {file.name} {file.stem}.png"
