@@ -1,12 +1,12 @@
-"""The media of collections, and what the code that serves all of them asks of each.
+"""The media of collections, and the interface of a medium to the code that serves all of them.
 
-A medium is a package of this folder, of the name that params.yaml gives it, with fixed names inside:
+A medium is a package of this folder, with the name that params.yaml uses and fixed names inside:
 
     curation/MEDIUM/__init__.py   `medium`, a Medium: its names, its packing, its reasons to drop a sample
     curation/MEDIUM/ingest.py     `take_in` and `inbox`: files into datasets/C/SOURCE
-    curation/MEDIUM/clean.py      `examine`: every sample with its figures and its reason
+    curation/MEDIUM/clean.py      `examine`: every sample with its statistics and its reason
 
-A package is imported when it is asked for, and no other with it: so a stage depends on its own medium's code alone.
+A package is imported on first use, and no other with it, so a stage depends only on its own medium's code.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ class Medium:
     """One medium.
 
     Attributes:
-        name: As `collections.C.medium` has it.
+        name: Name of the medium in `collections.C.medium`.
         rows: Plural name of a row of the index, such as "shots".
         samples: Plural name of what clean judges and packs, such as "frames" of a shot.
         packing: Arrays that a packed set is made of.
         reasons: Every reason to drop a sample, in the order of the checks, and the param that loosens the check, as a
             path below the collection.
         labelled: True if ingest refuses a sample without a label.
-        max_samples: Number of samples that clean takes from one row of the index, at most.
-        slow: True if clean reads every file to its end; a preview of an ingest then examines the new source alone.
+        max_samples: Maximum number of samples that clean takes from one row of the index.
+        slow: True if clean reads every file to its end; the preview of an ingest then examines only the new source.
     """
 
     name: str
@@ -59,7 +59,7 @@ def by_name(name: str) -> Medium:
     """The medium of that name.
 
     Raises:
-        KeyError: There is none; the message names those there are.
+        KeyError: There is none; the message lists the available ones.
     """
     return cast("Medium", _package(name, "").medium)
 
@@ -68,7 +68,7 @@ def intake_of(name: str) -> ModuleType:
     """The module with `take_in` and `inbox` of a medium.
 
     Raises:
-        KeyError: As above.
+        KeyError: There is no such medium.
     """
     return _package(name, ".ingest")
 
@@ -77,7 +77,7 @@ def clean_of(name: str) -> ModuleType:
     """The module with `examine` of a medium.
 
     Raises:
-        KeyError: As above.
+        KeyError: There is no such medium.
     """
     return _package(name, ".clean")
 

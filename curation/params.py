@@ -1,4 +1,4 @@
-"""The typed params of a collection: the section `collections.C` of params.yaml."""
+"""Typed params of a collection: the section `collections.C` of params.yaml."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 MEDIA = ("image", "film", "script")
 Crop = Literal["centre", "attention"]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy, PyTorch and scikit-learn all take
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # range that NumPy, PyTorch and scikit-learn all accept
 
 
 class Section(BaseModel):
-    """A section of params.yaml: frozen, and a key that it does not know is refused.
+    """A section of params.yaml: frozen, and unknown keys are refused.
 
-    What stands below a param says what it does, in Prefect's form as well. A number is finite: `.nan` passes every
-    comparison that says "at most", and nothing ends at `.inf`.
+    The docstring of a param is its description, in Prefect's UI as well. Numbers must be finite: `.nan` passes every
+    comparison with a maximum, and `.inf` sets no limit.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class SplitParams(Section):
-    """How samples that came without a split are dealt out, once.
+    """Assignment of samples that came without a split; done once.
 
     Attributes:
-        seed: Of the order in which groups are dealt out.
+        seed: Seed of the order in which groups are assigned.
         validation_share: Share of the samples that goes to the validation split.
         test_share: Share of the samples that goes to the test split.
     """
@@ -51,27 +51,27 @@ class SplitParams(Section):
 
 
 class CleanParams(Section):
-    """Thresholds of the checks that every picture goes through, in the order in which they are made.
+    """Thresholds of the checks that every picture goes through, in the order of the checks.
 
-    Grey levels are 0 to 255. What is judged against a picture's source is judged only where the source is large
-    enough to say what is usual.
+    Grey levels are 0 to 255. Checks relative to a picture's source apply only if the source is large enough to give
+    typical values.
 
     Attributes:
         max_dropped_share: A source that loses a larger share of its samples stops the stage.
-        min_size_px: The shorter side, at least.
-        max_aspect: The longer side over the shorter, at most; the centre square is what is learned from.
-        min_contrast: Standard deviation of the grey levels, at least; below it the picture is constant.
-        min_p95_brightness: The 95th percentile of the grey levels, at least; below it the picture is underexposed.
-        max_p5_brightness: The 5th percentile of the grey levels, at most; above it the picture is overexposed.
-        min_sharpness: Variance of the Laplacian over the mean square of the gradient, both at native size, as a share
-            of the median of the source, at least; times the square of the scale where a picture is scaled down.
-        near_distance: Bits of 64 in which the perceptual hashes of near duplicates differ, at most.
-        near_correlation: Correlation of near duplicates at 32 px, at least; faces that only share pose and light
-            have like hashes, but do not correlate.
-        min_agreement: The share of the votes that settles a picture which came under several labels; without
-            votes, or below it, all its copies go.
-        max_outlier_z: Robust z-score of the distance of a picture's edges and tones from those usual in its source, on
-            a logarithmic scale, at most.
+        min_size_px: Minimum length of the shorter side.
+        max_aspect: Maximum ratio of the longer side to the shorter; the centre square is used for training.
+        min_contrast: Minimum standard deviation of the grey levels; below it the picture is constant.
+        min_p95_brightness: Minimum 95th percentile of the grey levels; below it the picture is underexposed.
+        max_p5_brightness: Maximum 5th percentile of the grey levels; above it the picture is overexposed.
+        min_sharpness: Minimum variance of the Laplacian over the mean square of the gradient, both at native size, as a
+            share of the median of the source; times the square of the scale if a picture is scaled down.
+        near_distance: Maximum number of bits of 64 in which the perceptual hashes of near duplicates differ.
+        near_correlation: Minimum correlation of near duplicates at 32 px; faces that share only pose and light have
+            similar hashes, but do not correlate.
+        min_agreement: Minimum share of the votes for one label of a picture that came under several; without votes, or
+            below it, all its copies are dropped.
+        max_outlier_z: Maximum robust z-score of the distance of a picture's edges and tones from those typical of its
+            source, on a logarithmic scale.
     """
 
     max_dropped_share: Share = 0.2
@@ -88,15 +88,16 @@ class CleanParams(Section):
 
 
 class ShotParams(Section):
-    """How a film is cut into shots, and which of their frames are looked at.
+    """Detection of shots in a film, and sampling of their frames.
 
     Attributes:
-        min_cut_ratio: How many times as much as its neighbours a frame must differ from the one before to be a cut.
-        min_change: How much it must differ at least, in levels of hue, saturation and value, 0 to 255.
-        min_s: A shot is at least so long, in seconds; what is shorter belongs to the one before.
-        sample_every_s: Seconds from one frame that is looked at to the next.
-        max_frames: Frames of one shot, at most; of a longer one they lie further apart.
-        margin_s: So far away from both ends of a shot, in seconds: cuts are often a frame or two soft.
+        min_cut_ratio: Minimum ratio of a frame's difference from the previous one to its neighbours' for a cut.
+        min_change: Minimum difference for a cut, in levels of hue, saturation and value, 0 to 255.
+        min_s: Minimum length of a shot in seconds; a shorter one is merged into the previous one.
+        sample_every_s: Seconds between sampled frames.
+        max_frames: Maximum number of frames of one shot; those of a longer shot are spaced further apart.
+        margin_s: Distance of sampled frames from both ends of a shot, in seconds: cuts are often soft for a frame or
+            two.
     """
 
     min_cut_ratio: float = Field(default=3.0, gt=1.0)
@@ -111,14 +112,15 @@ class FrameParams(Section):
     """Thresholds of the checks that only frames of a film go through; grey levels are 0 to 255.
 
     Attributes:
-        max_black: The 95th percentile of the grey levels, at most, of a black frame.
-        min_motion: Mean difference from the frame looked at before in the same shot, in grey levels, at least;
-            below it the film stands still, and the frame is frozen.
-        min_letters: Letters in lines, at least, of a title card.
-        min_plain_share: The share of a frame that is plain, at least, where half as many letters make a title card.
-        min_fade: Mean change over half a second, in grey levels, at least, of a fade or a dissolve.
-        max_fade_residual: What the mean of both ends of that half second leaves unexplained of its middle, as a share
-            of the change, at most, of a fade or a dissolve: it is a mixture of two pictures, and motion is none.
+        max_black: Maximum 95th percentile of the grey levels of a black frame.
+        min_motion: Minimum mean difference from the previous sampled frame of the same shot, in grey levels; below it
+            the frame is frozen.
+        min_letters: Minimum number of letters in lines of a title card.
+        min_plain_share: Minimum share of plain area in a frame for which half as many letters make a title card.
+        min_fade: Minimum mean change over half a second, in grey levels, of a fade or a dissolve.
+        max_fade_residual: Maximum residual of a fade or a dissolve: the part of the middle of that half second that the
+            mean of both ends does not explain, as a share of the change. A fade is a mixture of two pictures; motion is
+            not.
     """
 
     max_black: float = Field(default=24.0, ge=0.0, le=255.0)
@@ -133,17 +135,16 @@ class ScriptParams(Section):
     """Thresholds of the checks that scripts and their scenes go through.
 
     Attributes:
-        max_size_mb: Of one file, at most; a whole film is a quarter of one MB, and what is larger is not opened.
-        language: Works in another one are kept apart (ISO 639-1); empty: none is.
-        min_headings: Scenes of a work that have a heading, at least; below it the text is not a script.
-        min_cues: Speeches of a work, at least.
-        min_speakers: People who speak in a work, at least.
-        max_broken_lines: Paragraphs that go on in the next one in the middle of a sentence, as a share, at most; a
-            scan parts lines so.
-        min_text_length: Characters of action and dialogue in a scene, at least.
-        near_document_overlap: Share of the runs of five words that two works have in common, at least, to be two drafts
-            of one.
-        near_scene_overlap: The same of two scenes that are near copies.
+        max_size_mb: Maximum size of one file; a feature film is a quarter of one MB, and larger files are not opened.
+        language: Documents in another language are kept apart (ISO 639-1); empty: none is.
+        min_headings: Minimum number of scenes of a document that have a heading; below it the text is not a script.
+        min_cues: Minimum number of speeches of a document.
+        min_speakers: Minimum number of speakers of a document.
+        max_broken_lines: Maximum share of paragraphs that continue in the next one in the middle of a sentence; scans
+            break lines in this way.
+        min_text_length: Minimum number of characters of action and dialogue in a scene.
+        near_document_overlap: Minimum share of common five-word runs for two documents to be drafts of one.
+        near_scene_overlap: The same for two scenes to be near copies.
     """
 
     max_size_mb: float = Field(default=16.0, gt=0.0, le=1024.0)
@@ -160,11 +161,11 @@ class ScriptParams(Section):
 
 
 class StyleClusterParams(Section):
-    """The clusters of colour and light that are the categories of pictures without one.
+    """Clusters of colour and light, the categories of pictures without one.
 
     Attributes:
-        count: Clusters, at most; 0: pictures without a category are left out.
-        seed: Of the clustering.
+        count: Maximum number of clusters; 0: pictures without a category are left out.
+        seed: Seed of the clustering.
     """
 
     count: int = Field(default=6, ge=0, le=100)
@@ -175,20 +176,20 @@ class CollectionParams(Section):
     """One collection: its medium, its sources, its taxonomy, its size.
 
     Attributes:
-        medium: What lies in it: pictures, films, or scripts.
-        parent: Another collection whose kept samples are taken over.
-        needs: What clean reads first, and DVC has to know: `datasets/C`, or `build/clean/PARENT` where there is one.
-        sources: Patterns of the sources that are learned from.
+        medium: Medium of its samples: image, film or script.
+        parent: Another collection whose kept samples are included.
+        needs: Path that clean reads first, for DVC: `datasets/C`, or `build/clean/PARENT` if there is a parent.
+        sources: Patterns of the sources that are used for training.
         labels: The taxonomy; ingest refuses a label that is not in it.
-        size_px: The side of the squares that are learned from; of no meaning to scripts, as channels and crop are.
-        channels: 1 for grey, 3 for colours.
-        crop: Which square of a picture: its centre, or where its edges are.
-        split: How samples that came without a split are dealt out.
+        size_px: Side of the squares that are used for training; ignored for scripts, as are channels and crop.
+        channels: 1 for grey, 3 for colour.
+        crop: Square that is cut from a picture: its centre, or the region with the most edges.
+        split: Assignment of samples that came without a split.
         clean: The checks that every picture and frame goes through.
-        shots: Films alone: their shots.
-        frames: Films alone: the checks of their frames.
-        script: Scripts alone: the checks of works and scenes.
-        style_clusters: Collections with a parent alone: categories for what has none.
+        shots: Detection of shots; films only.
+        frames: The checks of frames; films only.
+        script: The checks of documents and scenes; scripts only.
+        style_clusters: Categories for pictures without one; collections with a parent only.
     """
 
     medium: str = "image"
@@ -217,7 +218,7 @@ class CollectionParams(Section):
     @field_validator("labels")
     @classmethod
     def _tells_labels_apart(cls, labels: list[str]) -> list[str]:
-        """A label in another case, or a synonym of one, is the same label to ingest, and two to a network."""
+        """Labels that differ only in case, or are synonyms, are the same to ingest but two classes to a network."""
         for number, label in enumerate(labels):
             if not label.strip():
                 message = "a label is empty"
@@ -229,7 +230,7 @@ class CollectionParams(Section):
 
     @model_validator(mode="after")
     def _names_its_parent(self) -> Self:
-        """DVC reads `needs`, and knows nothing of parents: they have to say the same."""
+        """DVC reads `needs` and does not know `parent`, so the two must agree."""
         if self.parent is not None and self.needs != f"build/clean/{self.parent}":
             message = f"a collection with parent: {self.parent} needs: build/clean/{self.parent}, not {self.needs}"
             raise ValueError(message)
@@ -247,7 +248,7 @@ def load_collection(path: Path, name: str) -> CollectionParams:
     """Reads the section of one collection.
 
     Raises:
-        KeyError: params.yaml names no such collection.
+        KeyError: params.yaml has no such collection.
         pydantic.ValidationError: A key is unknown, or a value is out of range.
     """
     sections = read_yaml(path.read_text(encoding="utf-8"))["collections"]

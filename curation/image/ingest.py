@@ -40,23 +40,23 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-AHEAD = 64  # pictures that are read before they are written; bounds the memory
+AHEAD = 64  # pictures read before they are written; bounds the memory
 
 
 def take_in(
     job: Job, path: Path, *, layout: str | None = None, votes: Path | None = None, only: Iterable[str] | None = None
 ) -> IngestResult:
-    """Takes what lies at a path into a source.
+    """Takes in the pictures at a path into a source.
 
     Args:
-        job: Where to.
+        job: Destination and terms.
         path: A folder or a CSV file.
-        layout: How the files lie; None: found out.
+        layout: Layout of the files; None: detected.
         votes: A CSV of votes; None: one found in the folder or beside it.
-        only: Names right below the folder; None: all.
+        only: Names directly below the folder; None: all.
 
     Raises:
-        DataError: Nothing was taken in, or the disk is full or closed to this user.
+        DataError: Nothing was taken in, or the disk is full or not writable for this user.
     """
     with explained():
         sweep_collection(job.root, job.collection)
@@ -76,7 +76,7 @@ def inbox(folder: Path, job: Job, now: float) -> Iterator[IngestResult]:
 
 @dataclass(frozen=True)
 class _Read:
-    """A candidate that is a sample, and its picture, or None where it was there already."""
+    """A candidate that is a sample, and its picture, or None if it is known already."""
 
     taken: Taken
     origin: str
@@ -86,7 +86,7 @@ class _Read:
 class ImageIntake(Intake):
     """One run over one listing of images; they are stored in shards."""
 
-    bytes_a_sample = 1024  # of tar and index
+    bytes_a_sample = 1024  # overhead of tar and index
 
     def __init__(self, job: Job, listing: Listing, votes: Votes | None) -> None:
         super().__init__(job, listing, "picture")
@@ -125,7 +125,8 @@ class ImageIntake(Intake):
         try:
             return self._check(candidate, drawn)
         except RefusedError as error:
-            if stamp(candidate.file) != before:  # it stays where its writer has it, and no half of it is kept
+            # The file changed during the read: it stays in place for its writer, and no half of it is kept.
+            if stamp(candidate.file) != before:
                 return candidate, Refusal(candidate.path, UNSETTLED, WAIT, person=candidate.performer)
             file = self._ours(candidate.file)
             return candidate, Refusal(
@@ -133,17 +134,19 @@ class ImageIntake(Intake):
             )
 
     def _ours(self, file: Path | None) -> Path | None:
-        # A table may name any file of this machine; what lies elsewhere is neither copied nor moved.
+        # A table may name any file on this machine; files outside the folder are neither copied nor moved.
         inside = file is not None and Path(os.path.realpath(file.parent)).is_relative_to(self.listing.folder)
         return file if inside else None
 
     def _check(self, candidate: Candidate, drawn: bytes | None) -> _Read:
         origin = self._origin_of(candidate)
+        # A killed run has already taken in and removed this file.
         if candidate.file is not None and origin in self.moved and not candidate.file.exists():
             return _Read(Taken(candidate, self.moved[origin]), origin, None)
         written = written_ns(candidate.file)
         data = drawn if candidate.file is None else read_safely(candidate.file, self.listing.folder)
         sha256 = hashlib.sha256(data or b"").hexdigest()
+        # A known picture from the same place is not decoded again.
         there = (sha256, origin) in self.places
         return _Read(Taken(candidate, sha256, written), origin, None if there else check(data or b"", sha256))
 
@@ -151,7 +154,7 @@ class ImageIntake(Intake):
         if not isinstance(outcome, _Read):
             self.refusals.refused.append(outcome)
             return
-        # Without its pixels: those of a whole FER2013 are 300 MB of text.
+        # Drops the pixels: those of all of FER2013 are 300 MB of text.
         candidate = replace(outcome.taken.candidate, pixels="")
         taken = replace(outcome.taken, candidate=candidate)
         self.taken.append(taken)
@@ -191,7 +194,7 @@ class ImageIntake(Intake):
         }
 
     def _fresh_id(self, sha256: str, origin: str) -> str:
-        # Of thousands of copies of one picture two may share six digits of their origins.
+        # Among thousands of copies of one picture, two may share six digits of their origins.
         names = [f"{sha256[:12]}-{origin[:digits]}" for digits in (6, 16)]
         name = next(name for name in names if name not in self.ids)
         self.ids.add(name)
@@ -226,7 +229,7 @@ class ImageIntake(Intake):
         home = self.job.empties or self.listing.folder
         if self.votes is None or not Path(os.path.realpath(self.votes.file)).is_relative_to(home):
             return []
-        return [self.votes.file]  # the counts are in the index; what is left of the file would be taken for samples
+        return [self.votes.file]  # the counts are in the index; the remaining file would be taken for samples
 
     def _labels(self) -> Iterable[str]:
         return [row["label"] or UNLABELLED[0] for row in self.added]

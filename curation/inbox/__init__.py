@@ -1,1 +1,1 @@
-"""The inbox: what has arrived, whether it has stopped growing, and how it is taken in."""
+"""The inbox: new files, detection of unfinished copies, and their intake."""

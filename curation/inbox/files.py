@@ -1,4 +1,4 @@
-"""The inbox of films or scripts: each folder is a source, loose files together are `inbox`."""
+"""The inbox of films or scripts: each folder is a source; loose files together form the source `inbox`."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ class FileInbox(Inbox):
     """The inbox of one collection of whole files.
 
     Attributes:
-        kind: What its files are.
+        kind: Kind of its files.
     """
 
     kind: FileKind
 
     def run(self) -> Iterator[IngestResult]:
-        """Takes in each folder that is still, then the loose files; one that is still being copied waits."""
+        """Takes in each folder whose copy is complete, then the loose files; one that is still being copied waits."""
         entries = visible(self.folder)
         held = [entry for entry in entries if still_written(entry, self.now)]
         yield from self._waiting(held)
         ready = [entry for entry in entries if entry not in held]
-        # Looked at before any is taken in: those that are then empty are removed, and no folders any more.
+        # Listed before any folder is taken in: empty ones are removed then, and would no longer count as folders.
         folders = [entry for entry in ready if entry.is_dir() and not entry.is_symlink()]
         for folder in folders:
             yield from self._worth_a_line(replace(self.job, source=slug(folder.name)), folder, None)
             remove_empty(folder)
         loose = [entry for entry in ready if entry not in folders]
-        # What a table says of files that are still coming, it says when they have come.
+        # A table may describe files that are still being copied, so loose files wait for those.
         wait = any(entry.name in {self.kind.table, SAMPLES} for entry in entries) and bool(held)
         if any(map(self.kind.has, loose)) and not wait:
             yield from self._worth_a_line(self.job, self.folder, [entry.name for entry in loose])

@@ -1,4 +1,4 @@
-"""The inbox of images: each folder or table is a source, loose class folders together are `inbox`."""
+"""The inbox of images: each folder or table is a source; loose class folders together form the source `inbox`."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class ImageInbox(Inbox):
     """The inbox of one collection of images."""
 
     def run(self) -> Iterator[IngestResult]:
-        """Takes in each source that is ready; loose class folders go last, since votes beside them serve all.
+        """Takes in each source that is ready; loose class folders go last, since votes beside them apply to all.
 
-        A table right in the inbox says what its pictures show, whose they are and what they may be used for. Where it
-        cannot be read nothing is taken in: without it they would be learned from under the names of their folders.
+        A table directly in the inbox gives the labels, performers and permitted uses of its pictures. If it cannot be
+        read, nothing is taken in: the pictures would be labelled by their folders instead.
         """
         entries = visible(self.folder)
         held = self._still_written(entries)
@@ -59,9 +59,10 @@ class ImageInbox(Inbox):
         yield from self._put_aside([entry for entry in others if not self._is_votes(entry)])
 
     def _still_written(self, entries: list[Path]) -> list[Path]:
-        """The entries to leave this run: a source is taken in whole, or its splits would be dealt from a part of it.
+        """Entries to leave for the next run, since a source is taken in whole.
 
-        A CSV may speak of all the others, and samples.csv does: then none goes without it.
+        Splits dealt from a part of a source would be final. A CSV may describe all other entries, as samples.csv does,
+        so none is taken in without it.
         """
         fresh = [entry for entry in entries if still_written(entry, self.now)]
         if fresh and (self.folder / SAMPLES in entries or any(entry.suffix.lower() == ".csv" for entry in fresh)):
@@ -75,7 +76,7 @@ class ImageInbox(Inbox):
         try:
             inside = visible(folder)
         except DataError:
-            return False  # told when it is taken in
+            return False  # reported when it is taken in
         return any(map(is_picture, inside)) and not any(one.is_dir() or is_table(one) for one in inside)
 
     def _take(self, path: Path, entries: list[Path], *, last: bool = False) -> Iterator[IngestResult]:
@@ -96,7 +97,7 @@ class ImageInbox(Inbox):
             return IngestResult(job.collection, job.source, notes=[note]) if gone else None
         loose = path == self.folder
         if not loose and path.is_dir() and (example := _no_samples(path)):
-            # Somebody's notes are not a reason for a run to fail; what was meant to be samples is (`take_in` raises).
+            # Unrelated notes do not fail a run; a folder that was meant to contain samples does (`take_in` raises).
             return self._note(f"{path.name}/ left aside: it holds no picture and no table, but {example}; take it out")
         only = [entry.name for entry in entries] if loose else None
         result = self.take_in(job, path, layout=CLASS_FOLDERS if loose else None, only=only)
@@ -116,7 +117,7 @@ class ImageInbox(Inbox):
                 yield self._note(f"{entry.name} left aside: no folder and no table of samples; unpack it, or take it out")
 
     def _is_votes(self, entry: Path) -> bool:
-        # Captions are read with the pictures that they are of, and go with them.
+        # Captions are read with the pictures that they describe, and removed with them.
         return entry.name == CAPTIONS or (
             entry.suffix.lower() == ".csv" and is_votes(header_of(entry), self.job.params.labels)
         )
@@ -131,7 +132,7 @@ def _loose(entry: Path) -> Refusal | None:
 
 
 def _holds_files(entry: Path) -> bool:
-    """True if there is a file to take in or to put aside.
+    """True if there is a file to take in or to move to the quarantine.
 
     Raises:
         DataError: A folder cannot be read.
@@ -143,7 +144,7 @@ def _holds_files(entry: Path) -> bool:
 
 
 def _no_samples(folder: Path) -> str:
-    """The first file of a folder that holds neither pictures, of any format, nor tables; empty where it does."""
+    """The first file of a folder that contains neither pictures, of any format, nor tables; otherwise empty."""
     walk = Walk(folder)
     if walk.links or any(is_picture(file) or file.suffix.lower() in {*UNREAD, ".csv"} for _, file in walk.files):
         return ""

@@ -1,4 +1,4 @@
-"""The inbox of one collection: each entry that is ready is taken in, and what cannot be stays, with the reason."""
+"""The inbox of one collection: each entry that is ready is taken in; one that cannot be stays, with the reason."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 
 class TakeIn(Protocol):
-    """`take_in` of a medium."""
+    """Signature of `take_in` of a medium."""
 
     def __call__(
         self, job: Job, path: Path, *, layout: str | None = None, only: Iterable[str] | None = None
     ) -> IngestResult:
-        """Takes what lies at a path into the job's source."""
+        """Takes in the samples at a path into the job's source."""
 
 
 @dataclass
 class Inbox(ABC):
-    """What the inboxes of images and of whole files have in common.
+    """Base of the inboxes of images and of whole files.
 
     Attributes:
         folder: inbox/C.
-        job: Where its samples go; its source is that of loose ones.
-        now: Seconds since 1970, for what is still being written to.
+        job: Destination and terms; its source is that of loose files.
+        now: Seconds since 1970, to detect files that are still being written.
         take_in: That of the medium.
     """
 
@@ -55,7 +55,7 @@ class Inbox(ABC):
     def _taken(
         self, job: Job, path: Path, *, layout: str | None = None, only: list[str] | None = None
     ) -> IngestResult:
-        """The result of one source; one that cannot be read names the problem, and the others are taken in."""
+        """The result of one source; if it cannot be read, the problem is reported and the others are still taken in."""
         try:
             with explained():
                 return self.take_in(job, path, layout=layout, only=only)
@@ -64,5 +64,5 @@ class Inbox(ABC):
 
 
 def failed(job: Job, error: DataError) -> IngestResult:
-    """The result of a source of which nothing was taken in."""
+    """The result of a source from which nothing was taken in."""
     return replace(IngestResult(job.collection, job.source), problem=str(error), remedy=error.remedy)

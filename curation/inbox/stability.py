@@ -1,4 +1,4 @@
-"""Whether what lies in an inbox is still being written: what is half copied looks like what is broken."""
+"""Detection of inbox entries that are still being written; half-copied files look the same as damaged ones."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ SETTLE_S = 60.0  # since the last byte; copies over a slow network pause for som
 def still_written(entry: Path, now: float) -> bool:
     """True if a file at or below a path was written within the last SETTLE_S seconds.
 
-    By its time of modification, which a copy that keeps times sets only when it is done. A time further ahead than
-    that is a wrong clock's, and holds up nothing.
+    Based on the modification time, which a copy that preserves times sets only when it is complete. A time further
+    ahead than that comes from a wrong clock, and does not block the entry.
 
     Args:
         entry: A file or a folder; links are not followed.
@@ -25,7 +25,7 @@ def still_written(entry: Path, now: float) -> bool:
 
 
 def stamp(file: Path | None) -> tuple[int, int, int] | None:
-    """What another content or place changes of a file: time of writing in ns, bytes, inode; None where it is not."""
+    """Fingerprint of a file: modification time in ns, size in bytes, inode; None if it does not exist."""
     try:
         status = file.stat() if file is not None else None
     except OSError:
@@ -36,7 +36,7 @@ def stamp(file: Path | None) -> tuple[int, int, int] | None:
 def _files(entry: Path) -> list[Path]:
     if entry.is_symlink() or not entry.is_dir():
         return [entry]
-    # Hidden ones too: rsync and browsers write to such a name first.
+    # Includes hidden files: rsync and browsers first write under such a name.
     return [Path(place, name) for place, _, names in os.walk(entry) for name in names]
 
 
@@ -44,4 +44,4 @@ def _written(file: Path) -> float:
     try:
         return file.lstat().st_mtime
     except OSError:
-        return 0.0  # gone since
+        return 0.0  # deleted meanwhile
