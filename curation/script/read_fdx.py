@@ -1,7 +1,7 @@
-"""Final Draft's own format (.fdx, XML) turned into elements.
+"""Reads Final Draft files (.fdx, XML) as elements.
 
-Nothing outside the file is ever looked at: a document type or an entity, which a file of Final Draft never has, is
-refused before it is read. Styles are left out, and so are notes and what scenes are tagged with.
+Nothing outside the file is ever accessed: a document type or an entity, which Final Draft never writes, is refused
+before parsing. Styles, notes and scene tags are left out.
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ KINDS: dict[str, Kind] = {
     "Singing": "lyrics",
     "New Act": "section",
     "End of Act": "centered",
-}  # all else is action
+}  # all other types are action
 
 
 _DECLARATION = re.compile(r"\s*<\?xml[^>]*\?>")
-_APART = frozenset({"Paragraph", "ScriptNote", "DualDialogue", "SceneProperties"})  # hold paragraphs of their own
+_APART = frozenset({"Paragraph", "ScriptNote", "DualDialogue", "SceneProperties"})  # contain paragraphs of their own
 _NOT_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def read_fdx(data: bytes) -> tuple[list[Element], int]:
-    """The elements of a script of Final Draft, and how many of its lines were in another encoding and are repaired.
+    """Elements of a Final Draft script, and the number of its lines that were in another encoding and are fixed.
 
     Raises:
-        RefusedError: It is no such file, is damaged, or names what lies outside of it.
+        RefusedError: It is not such a file, is damaged, or refers to something outside of itself.
     """
     try:
         root, repaired = _parsed(data)
     except DefusedXmlException as error:
         reason = "names an entity or a document type, by which it could reach outside of itself"
         raise RefusedError(reason, "export it again from Final Draft, which writes neither") from error
-    except (ParseError, ValueError, LookupError) as error:  # broken, cut short, in an encoding that nobody knows
+    except (ParseError, ValueError, LookupError) as error:  # invalid, truncated, or in an unknown encoding
         reason = "is no whole file of Final Draft"
         raise RefusedError(reason, EXPORT) from error
     content = root.find("Content")
@@ -72,7 +72,7 @@ def fdx_text(data: bytes) -> tuple[str, str]:
 
 
 def _all_text(node: Node) -> Iterator[str]:
-    """What is in texts, paragraph by paragraph; notes left out."""
+    """Text of each paragraph, without notes."""
     for child in node:
         if child.tag == "Text":
             yield "".join(child.itertext())
@@ -81,10 +81,11 @@ def _all_text(node: Node) -> Iterator[str]:
 
 
 def _parsed(data: bytes) -> tuple[Node, int]:
-    """The tree of a file; one with bytes of another encoding, or with letters that XML cannot hold, is repaired."""
+    """The tree of a file; one with bytes of another encoding, or with characters that XML does not allow, is fixed."""
     try:
         return fromstring(data, forbid_dtd=True), 0
     except (ParseError, ValueError, LookupError):
+        # Decoding may reveal a declaration that the parser did not reach, so any file with one is not fixed.
         if b"<!" in data.replace(b"<!--", b"").replace(b"<![CDATA[", b""):
             raise
         decoded = decode(data)
@@ -93,14 +94,14 @@ def _parsed(data: bytes) -> tuple[Node, int]:
 
 
 def _title(root: Node) -> Iterator[Element]:
-    """The title page: its first line is the title, the others are notes on it."""
+    """The title page: its first line is the title, the others are notes."""
     lines = [text for node in root.iterfind("TitlePage/Content/Paragraph") if (text := " ".join(_text(node).split()))]
     if lines:
         yield Element("title", f"Title: {lines[0]}" + "".join(f"\nNotes: {line}" for line in lines[1:]))
 
 
 def _elements(nodes: Iterable[Node]) -> Iterator[Element]:
-    """Elements in their order; what is sung under a cue is part of its speech."""
+    """Elements in order; lyrics below a cue become part of its speech."""
     in_speech = False
     for node in nodes:
         beside = node.find("DualDialogue")
@@ -129,7 +130,7 @@ def _element(node: Node) -> Element:
 
 
 def _beside(elements: Iterable[Element]) -> Iterator[Element]:
-    """Two speeches at once: the second cue says that it is spoken beside the first."""
+    """Two simultaneous speeches: the second cue is marked as dual."""
     cues = 0
     for element in elements:
         cues += element.kind == "character"
@@ -138,7 +139,7 @@ def _beside(elements: Iterable[Element]) -> Iterator[Element]:
 
 
 def _text(node: Node) -> str:
-    """The words of a paragraph alone: a note on it has paragraphs of its own."""
+    """The words of a paragraph only; a note on it has paragraphs of its own."""
     return "".join(_words(node)).strip()
 
 

@@ -1,14 +1,14 @@
-"""Screenplays in plain text, as they are typed: what a line is stands in the column that it begins in.
+"""Reads screenplays in plain text with columns; the column of a line determines its element.
 
     INT. KITCHEN - NIGHT                   at the margin: headings, action, cuts
     A kettle boils.
-                  ANNA                     farther in than the words below it, in capitals: a cue
-             (quietly)                     under a cue, in brackets: a parenthetical
-          Don't.                           under a cue: dialogue
+                  ANNA                     indented further than the words below it, in capitals: a cue
+             (quietly)                     below a cue, in brackets: a parenthetical
+          Don't.                           below a cue: dialogue
 
-Margins differ from program to program and from page to page, so nothing is measured over the whole file: a cue is
-recognised by the words right below it, which begin farther left, dialogue by its cue, and all else by its form. Lines
-that were broken to fit a column are one again.
+Margins differ between programs and between pages, so no column is measured over the whole file. A cue is recognised by
+the words directly below it, which are indented less; dialogue by its cue; everything else by its form. Lines that were
+broken to fit a column are joined.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
     from rushes.screenplay.elements import Kind
 
-FARTHER = 2  # columns, between what is said and who says it
-TURNED = 4  # empty lines, fewer than which a page leaves between a name and its words
-NEAR = 1  # columns that are still the same one
-TITLE_LINES = 15  # of the first page, at most, before somebody is named
-TITLE_PAGE = 60  # lines of a title page, at most
-PROSE = 40  # letters of a line of narration, which no title page has
+FARTHER = 2  # minimum difference in columns between dialogue and its cue
+TURNED = 4  # empty lines between a name and its words: a page break leaves fewer
+NEAR = 1  # tolerance in columns within which two lines share a column
+TITLE_LINES = 15  # maximum number of lines before an author is named
+TITLE_PAGE = 60  # maximum number of lines of a title page
+PROSE = 40  # letters of a line of narration; a title page has none so long
 _PARTED = re.compile(r"[^\W\d_]-$")
 _SPEECH = frozenset({"character", "parenthetical", "dialogue"})
 _BY = re.compile(r"(?:(?:screenplay|story|teleplay|script|written|adapted)\s+)*by\b", re.IGNORECASE)
@@ -41,7 +41,7 @@ _TWO = re.compile(r"(\S.*?)\s{6,}(\S.*)")
 
 
 def is_indented(text: str) -> bool:
-    """True if the columns of a text mean something: more names stand farther in than their words than above them."""
+    """True if columns carry information: more names are indented further than their words than are level with them."""
     lines = lines_of(text)
     cues = _Cues(lines)
     names = [place for place, line in enumerate(lines[:-1]) if may_be_cue(line.words)]
@@ -51,7 +51,7 @@ def is_indented(text: str) -> bool:
 
 
 def read_screenplay(text: str) -> list[Element]:
-    """The elements of a screenplay whose columns mean something."""
+    """Elements of a screenplay whose columns carry information."""
     lines = lines_of(text)
     cues = _Cues(lines)
     head = _title_lines(lines, cues)
@@ -64,19 +64,23 @@ def read_screenplay(text: str) -> list[Element]:
 
 
 class _Cues:
-    """Which lines are cues, by the words below them; and where the words of the next speech begin."""
+    """Lines that are cues, judged by the words below them, and the column of the next dialogue from each line on."""
 
     def __init__(self, lines: Sequence[Line]) -> None:
         self._lines = lines
+        # Candidates: names with words directly below, and names separated from their words by empty lines.
         named = [place for place, line in enumerate(lines[:-1]) if may_be_cue(line.words)]
         direct = [place for place in named if self._has_words(place, range(1))]
         below = [place for place in named if self._has_words(place, range(1, TURNED))]
         gapped = max([place for place in below if self._is_apart(place)], self._far_in(below, len(direct)), key=len)
+        # Gapped candidates count if they outnumber direct ones; otherwise only those whose names are direct cues
+        # elsewhere.
         names = Counter(bare_name(lines[place].words) for place in direct)
         if len(gapped) > len(direct):
             names = Counter(bare_name(lines[place].words) for place in (*direct, *gapped))
         else:
             gapped = [place for place in gapped if names[bare_name(lines[place].words)]]
+        # Words in capitals far from the usual column of cues are text on a sign, for example.
         usual = Counter(lines[place].column for place in direct).most_common(1)
         direct = [place for place in direct if not self._is_sign(place, names, usual[0][0])]
         self.places = {*direct, *gapped}
@@ -85,23 +89,24 @@ class _Cues:
         self._next = self._following()
 
     def next_said(self, place: int) -> int | None:
-        """The column of the words of the first speech from a line on; None behind the last."""
+        """The column of the words of the first speech from a line on; None after the last."""
         return self._next[place]
 
     def _following(self) -> list[int | None]:
+        # A backward pass: each line takes the column of its own words if it is a cue, else that of the line below.
         columns: list[int | None] = [None] * (len(self._lines) + 1)
         for place in range(len(self._lines) - 1, -1, -1):
             columns[place] = self.said.get(place, columns[place + 1])
         return columns
 
     def _far_in(self, places: Sequence[int], known: int) -> list[int]:
-        """Names over an empty line where hardly any stand otherwise, and what is said begins at the margin."""
+        """Names above an empty line, if few others occur and dialogue begins at the margin."""
         names = Counter(bare_name(self._lines[place].words) for place in places)
         often = [place for place in places if names[bare_name(self._lines[place].words)] > 1]
         return often if len(often) > known else []
 
     def _has_words(self, place: int, gaps: range) -> bool:
-        """True if words stand below a line, so many empty lines away, and begin farther left."""
+        """True if words follow a line after that many empty lines, and are indented less."""
         below = self._lines[place + 1]
         if below.gap not in gaps or heading_of(below.words) or CUT.fullmatch(below.words):
             return False
@@ -111,7 +116,7 @@ class _Cues:
         return is_first and self._words_at(place) <= line.column - FARTHER
 
     def _words_at(self, place: int) -> int:
-        """The column of the first words below a line that are not in brackets; of the brackets where all are."""
+        """The column of the first words below a line that are not in brackets; of the brackets if all are."""
         at = place + 1
         is_open = False
         for at in range(place + 1, min(place + 6, len(self._lines))):
@@ -124,7 +129,7 @@ class _Cues:
         return self._lines[at].column
 
     def _is_apart(self, place: int) -> bool:
-        """True where the lines below an empty line are indented further than the narration around them."""
+        """True if the lines below an empty line are indented further than the narration around them."""
         margin = next(
             (line.column for line in reversed(self._lines[: place + 1]) if heading_of(line.words)),
             min(line.column for line in self._lines),
@@ -132,13 +137,13 @@ class _Cues:
         return self._lines[place + 1].column > margin + FARTHER
 
     def _is_sign(self, place: int, names: Counter[str], usual: int) -> bool:
-        """True if a name that comes but once, where no cues stand, over words in capitals is a sign to be read."""
+        """True if a name is a legible sign: it occurs once, away from the column of cues, above words in capitals."""
         line, below = self._lines[place], self._lines[place + 1].words
         is_odd = names[bare_name(line.words)] == 1 and abs(line.column - usual) > FARTHER
         return is_odd and is_capital(below) and " " in below
 
     def _small(self, known: int) -> Iterator[int]:
-        """Names that are not in capitals, set in as deep as a cue, more than once."""
+        """Names not in capitals, indented as far as a cue, that occur more than once."""
         is_name = is_small_name if is_uncapped(line.words for line in self._lines) else is_title_case
         places = [
             place
@@ -153,19 +158,21 @@ class _Cues:
 
 @dataclass
 class _Reader:
-    """Reads line by line, each by its form, its column, and what stands above it."""
+    """Reader of single lines, by form, column and the lines above."""
 
     lines: Sequence[Line]
     cues: _Cues
     elements: list[Element] = field(default_factory=list)
     kind: Kind = "action"
-    held: list[str] = field(default_factory=list)  # lines of the element that is being read
-    margin: int = 0  # of what is told
-    said: int = 0  # the column of the speech that is being read
+    held: list[str] = field(default_factory=list)  # lines of the current element
+    margin: int = 0  # column of the narration
+    said: int = 0  # column of the current speech
 
     def read(self, place: int) -> int:
-        """Reads the line at a place, and gives the place of the next."""
+        """Reads the line at a place; returns the place of the next."""
         line = self.lines[place]
+        # In order of certainty: headings and cues by form and neighbours, cuts by their wording, dialogue by its
+        # column.
         if place not in self.cues.places and self._is_heading(line):
             return self._heading(place)
         if place in self.cues.places:
@@ -183,7 +190,7 @@ class _Reader:
         return place + 1
 
     def settle(self) -> None:
-        """Ends the element that is being read."""
+        """Ends the current element."""
         if self.held:
             text = _one_line(self.held)
             if self.kind == "parenthetical":
@@ -206,10 +213,12 @@ class _Reader:
         if heading_of(line.words) is None:
             return False
         in_words = self.kind in _SPEECH and line.gap == 0
+        # A line in lower case inside a speech is dialogue that only resembles a heading.
         return is_capital(line.words) or not (in_words or self._is_in_speech(line, None))
 
     def _heading(self, place: int) -> int:
         self.settle()
+        # Joins a heading that was broken over up to three lines.
         line, end = self.lines[place], place + 1
         while end < min(place + 3, len(self.lines)) and reads_on(
             line, self.lines[end], self.lines[end + 1] if end + 1 < len(self.lines) else None
@@ -217,6 +226,7 @@ class _Reader:
             end += 1
         element = joined(line, self.lines[place + 1 : end])
         self.elements.append(element)
+        # A scene number before the heading does not belong to the margin.
         self.margin = line.column + max(line.words.find(element.text[:4]), 0)
         self.kind = "heading"
         return end
@@ -231,8 +241,9 @@ class _Reader:
         return place + 1
 
     def _two_cues(self, place: int, two: re.Match[str]) -> int:
-        """Two speeches side by side."""
+        """Reads two speeches side by side."""
         line, end = self.lines[place], place + 1
+        # The right column starts as far from its cue as the left one does.
         right = line.column + two.start(2) - (line.column - self.cues.said[place])
         while end < len(self.lines) and self.lines[end].gap == 0:
             end += 1
@@ -244,6 +255,7 @@ class _Reader:
                 if half[number]:
                     self._spoken(Line(0, half[number], 0))
             self.settle()
+            # Only the second speech is marked as simultaneous, as in Fountain.
             if number:
                 start = max(at for at, one in enumerate(self.elements) if one.kind == "character")
                 self.elements[start] = replace(self.elements[start], dual=True)
@@ -254,15 +266,17 @@ class _Reader:
         line = self.lines[place]
         if self.kind not in _SPEECH:
             return False
+        # The line after a cue is spoken, whatever its column, and so is one inside an open bracket.
         if self.kind == "character" or self._is_open(line):
             return True
         if line.gap == 0:
+            # Without an empty line above, only a clear return to the margin ends the speech.
             is_out = line.column <= self.said - FARTHER - NEAR and line.column <= self.margin + NEAR
             return not is_out
         return self._is_in_speech(line, self.cues.next_said(place))
 
     def _is_in_speech(self, line: Line, coming: int | None) -> bool:
-        """True if a line below an empty one goes on in a speech: by its column, that nothing else has there."""
+        """True if a line after an empty one continues a speech, judged by a column that nothing else uses there."""
         if self.kind not in _SPEECH or self.said <= self.margin + FARTHER:
             return False
         is_here = abs(line.column - self.said) <= NEAR or (coming is not None and abs(line.column - coming) <= NEAR)
@@ -271,7 +285,7 @@ class _Reader:
         return (is_here or is_aside) and line.column > self.margin + FARTHER and not is_told
 
     def _is_open(self, line: Line) -> bool:
-        """True if a line goes on with what was begun in brackets."""
+        """True if a line continues text in an open bracket."""
         text = " ".join(self.held)
         is_below = line.gap == 0 or (line.gap < TURNED and line.column > self.margin + FARTHER)
         return self.kind == "parenthetical" and text.count("(") > text.count(")") and is_below
@@ -280,6 +294,7 @@ class _Reader:
         is_open = self._is_open(line)
         begins = line.words.startswith("(") and (line.words.endswith(")") or ")" not in line.words)
         aside, rest = _closed(line.words)
+        # A bracket that closes within the line is followed by dialogue.
         if is_open and rest:
             self._go_on("parenthetical", aside)
             self._begin("dialogue", rest)
@@ -292,28 +307,29 @@ class _Reader:
 
 
 def _closed(words: str) -> tuple[str, str]:
-    """What stands up to the end of brackets, and what is said behind them."""
+    """Splits words at the end of a bracket: the text up to it, and the words after it."""
     aside, closes, rest = words.partition(")")
     return f"{aside}{closes}", rest.strip(" .") and rest.strip()
 
 
 def _halves(line: Line, right: int) -> tuple[str, str]:
-    """What stands left and right in a line of two columns."""
+    """Splits a line of two columns into its left and right half."""
     raw = " " * line.column + line.words
+    # The half starts at the run of blanks nearest to the expected column.
     starts = [found.end() for found in re.finditer(r"(?:^|(?<=\S))\s{2,}(?=\S)", raw)] + [line.column]
     near = min(starts, key=lambda start: abs(start - right))
-    if abs(near - right) > 8:  # noqa: PLR2004  # columns: an aside is set in
+    if abs(near - right) > 8:  # noqa: PLR2004  # columns: a parenthetical is indented
         return ("", line.words) if line.column >= right else (line.words, "")
     return raw[:near].strip(), raw[near:].strip()
 
 
 def _one_line(lines: Sequence[str]) -> str:
-    """Lines as one; a word that was parted at a hyphen keeps it."""
+    """Joins lines; a word that was divided at a hyphen keeps it."""
     return "".join(line if _PARTED.search(line) else f"{line} " for line in lines).rstrip()
 
 
 def _title_lines(lines: Sequence[Line], cues: _Cues) -> int:
-    """How many lines the title page has: none where nobody is named soon after the first one."""
+    """Number of lines of the title page; 0 if no author is named soon after the first line."""
     end = next(
         (
             place
@@ -332,7 +348,7 @@ def _is_prose(lines: Sequence[Line], place: int) -> bool:
 
 
 def _title(lines: Sequence[Line]) -> Iterator[Element]:
-    """The title page: its first line is the title."""
+    """The title page as an element; its first line is the title."""
     if lines:
         first, *others = (" ".join(line.words.split()) for line in lines)
         notes = "".join(f"\nNotes: {line}" for line in others)

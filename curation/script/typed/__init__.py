@@ -1,1 +1,1 @@
-"""Typed pages: lines and columns, scene headings, cues, and what a printer added."""
+"""Typed pages: lines and columns, scene headings, cues, and page artifacts."""

@@ -1,10 +1,10 @@
-"""Scripts typed without columns, every line at the margin, made ready to be read as Fountain.
+"""Rewrites scripts without columns, every line at the margin, as Fountain.
 
     12 INT. MILL - DAY 12        a heading with its numbers
     ANNA: You are late.          a name with a colon, its words beside it or below
-    ANNA                         a name whose words stand below an empty line
+    ANNA                         a name whose words follow after an empty line
 
-What Fountain knows stays as it is.
+Text that is valid Fountain already is unchanged.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from rushes.screenplay.headings import opens_heading
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-OFTEN, MANY = 2, 6  # times a name comes, of capitals; lines with names in small letters, at least
-SPOKEN_SHARE = 0.2  # of the paragraphs, at least, are speeches where names are in small letters
-NARROW_SHARE, WIDER = 0.95, 4  # of the lines of words; columns by which those of action reach farther
-KEEPING = "  "  # a line of two blanks keeps a speech of Fountain together
-KEEPING_SHARE = 0.1  # of the empty lines, at most, where that is meant
+OFTEN, MANY = 2, 6  # minimum occurrences of a name in capitals; minimum lines with names in lower case
+SPOKEN_SHARE = 0.2  # minimum share of paragraphs that are speeches, for names in lower case
+NARROW_SHARE, WIDER = 0.95, 4  # quantile of the lengths of dialogue lines; columns by which action is wider
+KEEPING = "  "  # a line of two blanks continues a speech in Fountain
+KEEPING_SHARE = 0.1  # maximum share among empty lines if it is deliberate
 _BESIDE = re.compile(r"(?P<name>[^:\n]{1,45}):(?:\s+(?P<words>\S.*))?")
-# What else stands between a name in capitals and its words.
+# Other separators between a name in capitals and its words.
 _PARTED = (
     re.compile(r"(?P<name>[^:\n]{1,45}?)\s+[-\u2013\u2014]{1,2}\s+(?P<words>\S.*)"),
     re.compile(
@@ -49,7 +49,7 @@ _SPEAKER = re.compile(r"[^\W_][\w.'\u2019&# -]*(?:\s*\([^)]*\))?")
 
 
 def as_fountain(text: str) -> str:
-    """A text without columns in Fountain's own forms."""
+    """Rewrites a text without columns in Fountain's forms."""
     if _keeps_speeches(text):
         return text
     lines = _with_room(_with_small_names(_with_cues(lines_of(text))))
@@ -57,13 +57,13 @@ def as_fountain(text: str) -> str:
 
 
 def _keeps_speeches(text: str) -> bool:
-    """True if lines of two blanks are meant: there are a few, and no other line is of blanks."""
+    """True if lines of two blanks are deliberate: there are a few, and no other line consists of blanks."""
     blank = Counter(line for line in text.split("\n") if not line.strip())
     return 0 < blank[KEEPING] <= KEEPING_SHARE * blank[""] and len(blank) == len({KEEPING, ""})
 
 
 def _with_cues(lines: Sequence[Line]) -> list[Line]:
-    """Names beside their words or with a colon as cues, where more speak so than otherwise."""
+    """Turns names beside their words or with a colon into cues, if they outnumber plain cues."""
     plain = sum(may_be_cue(one.words) and ":" not in one.words and below.gap == 0 for one, below in pairwise(lines))
     is_small = is_small_name if is_uncapped(line.words for line in lines) else is_title_case
     for form in (_BESIDE, *_PARTED):
@@ -77,11 +77,15 @@ def _with_cues(lines: Sequence[Line]) -> list[Line]:
 def _speakers(
     lines: Sequence[Line], found: Sequence[re.Match[str] | None], is_small: Callable[[str], bool] | None
 ) -> Counter[str]:
-    """How often each name speaks. Names in small letters, and names without a colon, are some where many speak so."""
+    """Number of speeches of each name.
+
+    Names in lower case, and names without a colon, count only if they are frequent.
+    """
     spoken = [one for line, one in zip(lines, found, strict=True) if one and _speaks(line, one, is_small)]
     alone = [one for one in spoken if not one["words"]]
-    spoken = alone if len(alone) > len(spoken) / 2 else spoken  # words stand below names, or beside them
+    spoken = alone if len(alone) > len(spoken) / 2 else spoken  # words are either below names or beside them
     names = Counter(bare_name(one["name"]) for one in spoken)
+    # Capitals with a colon are certain; all other names need repetition, and company.
     unsure = Counter({name: count for name, count in names.items() if is_small is None or not is_capital(name)})
     often = Counter({name: count for name, count in unsure.items() if count >= OFTEN})
     many = max(MANY, SPOKEN_SHARE * sum(line.gap > 0 for line in lines))
@@ -98,13 +102,14 @@ def _parted(line: Line, found: re.Match[str] | None, names: Counter[str]) -> Ite
     if found is None or not names[bare_name(found["name"])]:
         yield line
         return
+    # The cue is forced with @, since a name in lower case is converted to capitals.
     yield Line(0, f"@{found['name'].upper()}", max(line.gap, 1))
     if found["words"]:
         yield Line(0, found["words"], 0)
 
 
 def _with_small_names(lines: Sequence[Line]) -> list[Line]:
-    """Names in small letters over their words, where hardly any are in capitals."""
+    """Turns names in lower case above their words into cues, if few names are in capitals."""
     is_name = is_small_name if is_uncapped(line.words for line in lines) else is_title_case
     over = [place for place, (one, below) in enumerate(pairwise(lines)) if _is_over(one, below)]
     plain = sum(may_be_cue(lines[place].words) or lines[place].words.startswith("@") for place in over)
@@ -120,12 +125,12 @@ def _with_small_names(lines: Sequence[Line]) -> list[Line]:
 
 
 def _is_over(line: Line, below: Line) -> bool:
-    is_alone = line.gap > 0 and below.gap < 2  # noqa: PLR2004  # lines: one empty line may stand below a name
+    is_alone = line.gap > 0 and below.gap < 2  # noqa: PLR2004  # lines: one empty line may be below a name
     return is_alone and not heading_of(line.words) and not heading_of(below.words)
 
 
 def _with_room(lines: Sequence[Line]) -> list[Line]:
-    """Names with an empty line above, where most stand right below the words of another."""
+    """Adds an empty line above names, if most directly follow the words of another."""
     pairs = list(pairwise(lines))
     over = [place for place, (one, below) in enumerate(pairs) if _is_name_over(one, below)]
     tight = [place for place in over if not lines[place].gap]
@@ -137,8 +142,9 @@ def _with_room(lines: Sequence[Line]) -> list[Line]:
 
 
 def _with_wide_action(lines: Sequence[Line]) -> list[Line]:
-    """Paragraphs of action with an empty line above, where lines of words are narrower than theirs."""
+    """Adds an empty line above paragraphs of action, if dialogue lines are narrower than theirs."""
     names = {place for place, (one, below) in enumerate(pairwise(lines)) if one.gap and _is_name_over(one, below)}
+    # The limit is a high quantile of the widths of the first lines of speeches.
     widths = sorted(len(lines[place + 1].words) for place in names)
     narrow = widths[int(NARROW_SHARE * len(widths))]
     wide = {
@@ -154,7 +160,7 @@ def _is_name_over(line: Line, below: Line) -> bool:
 
 
 def _with_close_words(lines: Sequence[Line]) -> list[Line]:
-    """Words right below their names, where most names have an empty line below."""
+    """Moves words directly below their names, if most names are followed by an empty line."""
     pairs = list(pairwise(lines))
     direct = sum(may_be_cue(one.words) and below.gap == 0 for one, below in pairs)
     places = [place for place, (one, below) in enumerate(pairs, 1) if _is_far(one, below)]
@@ -170,13 +176,13 @@ def _with_close_words(lines: Sequence[Line]) -> list[Line]:
 
 
 def _forced(lines: Sequence[Line]) -> list[Line]:
-    """Names that Fountain takes for none, such as McCLANE, and what it takes for names, marked as what they are."""
+    """Forces names that Fountain does not recognise, such as McCLANE, and action that it takes for names."""
     marks = dict(enumerate(map(_mark, pairwise(lines))))
     return [replace(line, words=f"{marks.get(place, '')}{line.words}") for place, line in enumerate(lines)]
 
 
 def _mark(pair: tuple[Line, Line]) -> str:
-    """What forces a line to be what it is: @ for a name, ! for action; empty where nothing must."""
+    """Prefix that forces the kind of a line: @ for a name, ! for action; empty if none is needed."""
     line, below = pair
     if not line.gap or below.gap or line.words[0] in "@!.>#=~(*_[":
         return ""
@@ -192,10 +198,11 @@ def _is_far(name: Line, below: Line) -> bool:
 
 
 def _with_headings(lines: Sequence[Line]) -> Iterator[Line]:
-    """Headings as Fountain knows them."""
+    """Rewrites headings in Fountain's form."""
     place = 0
     while place < len(lines):
         line, end = lines[place], place + 1
+        # Inside a paragraph only capitals are a heading.
         found = heading_of(line.words) if line.gap or not place or is_capital(line.words) else None
         if found:
             while end < min(place + 3, len(lines)) and reads_on(

@@ -1,10 +1,10 @@
-"""Scene headings as they are typed: with scene numbers at either side, over one line or two, in any case.
+"""Scene headings as typed: with scene numbers at either side, over one line or two, in any case.
 
     19:  INT. MILL - DAY            2b   INT. MILL - DAY        A-12  EXTERIOR - MILL - DAY
     1 INT. MILL - DAY 1             12-13 INT./EXT. VAN         **INT. MILL - DAY**
 
-Of what stands at the right only a number is the scene's: what holds a digit and is set apart, or equals the one at the
-left. All else is place and time.
+At the right end only a scene number is removed: it contains a digit and is set apart, or equals the one at the left.
+All other text is place and time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from curation.script.typed.lines import Line
 
-MAX_HEADING = 200  # letters; what is longer is none, however it begins
+MAX_HEADING = 200  # letters; a longer line is not a heading, however it begins
 MIN_BROKEN = 30  # letters of a first line that may have been too long for its column
 _ONE = r"[A-Z]{0,3}-?\d{1,4}(?:\.\d{1,2})?[A-Za-z]{0,4}"
 _NUMBER = rf"{_ONE}(?:\s?[-\u2013,&/]\s?{_ONE}){{0,3}}"
@@ -46,16 +46,16 @@ _CAPITALS = re.compile(
     r"(?:(?:[^\W_a-z]|[\W_])\S*|of|the|in|on|at|by|to|and|a)(?:\s+(?:(?:[^\W_a-z]|[\W_])\S*|of|the|in|on|at|by|to|and|a))*"
 )
 _SMALL = re.compile(r"(?<=[A-Z])[a-z]{1,3}(?=[A-Z])|(?<=\d)(?:st|nd|rd|th|s)\b|(?<=['\u2019])s\b")
-_CLEAR = 2  # blanks by which a number stands apart
+_CLEAR = 2  # minimum number of blanks before a number that is set apart
 
 
 def is_capital(words: str) -> bool:
-    """True if words are in capitals, McCLANE and 2nd among them."""
+    """True if words are in capitals; McCLANE and 2nd count as capitals."""
     return _SMALL.sub("", words).isupper()
 
 
 def heading_of(words: str) -> Element | None:
-    """The heading in these words, its number taken off; None where they are none in any place."""
+    """The heading in these words, without its number; None if they are not one."""
     if len(words) > MAX_HEADING:
         return None
     wrapped = _WRAPPED.fullmatch(words)
@@ -70,22 +70,24 @@ def heading_of(words: str) -> Element | None:
 
 
 def reads_on(heading: Line, line: Line, below: Line | None) -> bool:
-    """True if a line is the rest of a heading that was too long for one."""
+    """True if a line is the rest of a heading that was too long for one line."""
     first = heading_of(heading.words)
     text = first.text if first else heading.words
     is_alike = is_capital(line.words) if is_capital(text) else _CAPITALS.fullmatch(line.words)
     if line.gap or not is_alike or heading_of(line.words):
         return False
+    # Either the heading is clearly incomplete, or the line completes it with a time of day.
     is_alone = below is None or below.gap > 0
     last = line.words.upper()
     if is_alone and (text.endswith(("-", "\u2013", "/", ",")) or re.fullmatch(rf"\W*{_TIME.pattern}", last)):
+        # Otherwise only a full line without a time of day continues, in a line that is not a sentence.
         return True
     is_full = len(text) >= MIN_BROKEN and not _TIME.search(text.upper())
     return is_full and is_alone and not line.words.endswith((".", "!", "?", ":"))
 
 
 def joined(heading: Line, others: Sequence[Line]) -> Element:
-    """A heading of several lines as one."""
+    """Joins a heading of several lines."""
     first = heading_of(heading.words)
     if first is None:
         message = f"{heading.words!r} is not a heading"
@@ -95,8 +97,10 @@ def joined(heading: Line, others: Sequence[Line]) -> Element:
 
 
 def _is_certain(found: re.Match[str]) -> bool:
-    """True if what opens a line in small letters, or without a full stop, is still no common word."""
+    """True if an opening in lower case, or without a full stop, is not an ordinary word."""
     opening, point, text = found["opening"], found["point"].strip(), found["text"]
+    # An opening in capitals needs a separator or more capitals, one in lower case a full stop and a dash, a capitalised
+    # one either.
     if opening.isupper():
         return bool(point or "/" in opening) or is_capital(text)
     if FOREIGN.fullmatch(opening):
@@ -109,11 +113,12 @@ def _is_certain(found: re.Match[str]) -> bool:
 
 
 def _without_right(text: str, left: str) -> tuple[str, str]:
-    """A heading without the number at its right end, and the number it has."""
+    """A heading without the number at its right end, and its number."""
     found = _AT_RIGHT.search(text)
     if found is None or not text[: found.start()].strip():
         return text, left
     number, gap = found["number"], len(found["gap"])
+    # A number that repeats the left one is a scene number; any other has to be set apart, and is not a year.
     if number.casefold() == left.casefold():
         return text[: found.start()], left
     inside = max((len(run) for run in re.findall(r"\s+", text[: found.start()])), default=0)

@@ -1,4 +1,4 @@
-"""Lines of a typed script with the column each begins in: tags of web pages gone, tabs expanded, spacing single."""
+"""Lines of a typed script with their columns: tags of web pages removed, tabs expanded, single-spaced."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TAB = 8
-MIN_LINES = 8  # on fewer nobody can tell how they are spaced
-CLOSE_SHARE = 0.1  # of the lines stand right below another, at most, where a text is double-spaced
-WIDE_SHARE = 0.15  # of the gaps are wider than one line where paragraphs are still told apart
+MIN_LINES = 8  # fewer lines do not determine the spacing
+CLOSE_SHARE = 0.1  # maximum share of lines directly below another in a double-spaced text
+WIDE_SHARE = 0.15  # minimum share of gaps wider than one line if these separate paragraphs
 LONG = 45  # letters of a line that was probably broken at the margin
 _TAG = re.compile(
     r"</?(?:b|i|u|em|strong|p|br|pre|center|font|span|div|html|head|body|title|a|h[1-6]|hr|script|table|tr|td|tbody|img"
@@ -39,9 +39,9 @@ class Line:
     """A line that is not empty.
 
     Attributes:
-        column: Where it begins, 0 at the left.
-        words: What it says, without blanks around; those inside stay as they were typed.
-        gap: Empty lines above it.
+        column: Start column, from 0.
+        words: Text without surrounding blanks; inner ones are unchanged.
+        gap: Number of empty lines above it.
     """
 
     column: int
@@ -50,9 +50,9 @@ class Line:
 
 
 def without_markup(text: str) -> str:
-    """A text without the tags and entities of a web page, and the stars around lines where headings stand in such.
+    """A text without the tags and entities of a web page, and without asterisks around lines if headings have them.
 
-    A line of tags alone goes whole, and is not an empty one.
+    A line of only tags is removed entirely, without leaving an empty line.
     """
     if "<" in text:
         lines = [(line, _TAG.sub("", line)) for line in text.split("\n")]
@@ -63,7 +63,7 @@ def without_markup(text: str) -> str:
 
 
 def lines_of(text: str) -> list[Line]:
-    """The lines of a text, single-spaced."""
+    """Lines of a text, single-spaced."""
     lines: list[Line] = []
     gap = 0
     for given in text.split("\n"):
@@ -76,7 +76,7 @@ def lines_of(text: str) -> list[Line]:
 
 
 def _apart(line: Line) -> list[Line]:
-    """A line; where a cut and the heading that follows it share one, two."""
+    """A line, or two if a cut and the heading after it share one."""
     found = _CUT_AND_HEADING.fullmatch(line.words)
     if found is None:
         return [line]
@@ -84,21 +84,23 @@ def _apart(line: Line) -> list[Line]:
 
 
 def as_text(lines: Sequence[Line]) -> str:
-    """The text of lines."""
+    """Text of lines."""
     return "\n".join("\n" * line.gap + " " * line.column + line.words for line in lines)
 
 
 def _single_spaced(lines: list[Line]) -> list[Line]:
-    """Lines whose gaps mean paragraphs, where every other line was left empty."""
+    """Lines whose gaps separate paragraphs, for a text in which every other line is empty."""
     gaps = Counter(min(line.gap, 2) for line in lines[1:])
+    # A text is double-spaced only if hardly any line is directly below another.
     if len(lines) < MIN_LINES or gaps[0] > CLOSE_SHARE * (len(lines) - 1):
         return lines
+    # Wider gaps separate paragraphs, so all gaps are halved; otherwise paragraphs are inferred from the lines.
     if gaps[2] >= WIDE_SHARE * (len(lines) - 1):
         return [replace(line, gap=line.gap // 2) for line in lines]
     return [lines[0], *(_closed_up(above, line) for above, line in pairwise(lines))]
 
 
 def _closed_up(above: Line, line: Line) -> Line:
-    """A line right below the one that it goes on from, where all gaps are alike."""
+    """A line moved directly below the one that it continues, if all gaps are alike."""
     goes_on = above.column == line.column and len(above.words) >= LONG and not _ENDS_SENTENCE.search(above.words)
     return replace(line, gap=0) if goes_on and line.gap == 1 else line

@@ -1,7 +1,7 @@
-"""What stands on the pages of a script and not in it: numbers, (MORE), revision marks, watermarks, a library's words.
+"""Removal of page artifacts from scripts: page numbers, (MORE), revision marks, watermarks, boilerplate of libraries.
 
-They are found in lines of plain text, whatever its layout, and counted by what they are. A sentence that a page has
-parted is put together again. (CONT'D) stands in cues, and goes with the elements (`tidy`).
+They are found in lines of plain text, whatever its layout, and counted by kind. A sentence that a page break divides is
+joined. (CONT'D) is part of a cue, and is removed from elements (`tidy`).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ NUMBERS, MORE, CONTINUED = "page numbers", "MORE and CONT'D", "CONTINUED"
 REVISIONS, WATERMARKS, LIBRARY, FADE_IN = "revision marks", "watermarks", "Gutenberg boilerplate", "FADE IN"
 MARKS = (NUMBERS, MORE, CONTINUED, REVISIONS, WATERMARKS, LIBRARY, FADE_IN)
 PAGE_LINES, MIN_PAGE_LINES = 55, 10
-MIN_PAGES = 4  # on fewer pages a line that comes back proves nothing
-PAGES_SHARE = 0.5  # of the pages, at least, bear a watermark
-TURN, EVEN = 3, 0.25  # lines beside the turn of a page; how unlike the lengths of pages may be
-EVEN_SHARE = 0.75  # of the distances, at least, are those of pages
-MAX_MARK = 100  # signs of a line that belongs to a page
+MIN_PAGES = 4  # on fewer pages a repeated line proves nothing
+PAGES_SHARE = 0.5  # minimum share of pages with a watermark
+TURN, EVEN = 3, 0.25  # lines around a page break; relative tolerance of page lengths
+EVEN_SHARE = 0.75  # minimum share of distances that equal a page length
+MAX_MARK = 100  # maximum number of characters of an artifact
 
 _FEED = "\f"
 _NUMBER = re.compile(
@@ -43,11 +43,11 @@ _REVISED = re.compile(
 )
 _STAR = re.compile(
     r"(?:(?<=\S)(?:[ \t]{2,}|\t)|(?:(?<=\d)|(?<=\d[A-Z]))[ \t]+|^\s*)[*|][ \t]*$"
-)  # in the right margin, or alone in its line
+)  # in the right margin, or alone on its line
 _OPENS = re.compile(r"\s*\*{3} ?START OF (?:THE|THIS) PROJECT GUTENBERG", re.IGNORECASE)
 _CLOSES = re.compile(r"\s*(?:\*{3} ?END OF (?:THE|THIS) |End of (?:the )?)Project Gutenberg", re.IGNORECASE)
 _FADE_IN = re.compile(r"\s*FADE(?:S)? (?:IN|UP)\s*[:.]?\s*", re.IGNORECASE)
-# A running head: some words, and far at the right the number of the page.
+# A running head: words, and the page number far to the right.
 _RUNNING_HEAD = re.compile(r"(?P<words>\S.*?\S)\s{4,}(?:page\s+)?\d{1,3}[a-z]?\.?", re.IGNORECASE)
 _DATED = re.compile(r"\b(?:rev(?:\.|ised|isions?)|draft)(?![a-z])|\d{1,4}[./-]\d{1,2}[./-]\d{1,4}", re.IGNORECASE)
 _CONTD = re.compile(r"\(\s*(?:CONT(?:['\u2019]?D|INU(?:ED|ING))?\.?)\s*\)", re.IGNORECASE)
@@ -55,8 +55,9 @@ _OPEN_END = re.compile(r"[\w,;\u2019'-]$")
 
 
 def without_page_marks(lines: Sequence[str]) -> tuple[str, Counter[str]]:
-    """The text of these lines without what belongs to its pages, and how many lines were of each kind."""
+    """Text of lines without page artifacts, and the number of lines by kind."""
     lines, found = _without_library(lines)
+    # Numbers in sequence are a countdown in the story, so they are exempt before lines are removed.
     watermarks = _watermarks(lines)
     kinds = _without_countdowns([_kind(lines, place, watermarks) for place in range(len(lines))])
     found += Counter(filter(None, kinds))
@@ -67,20 +68,21 @@ def without_page_marks(lines: Sequence[str]) -> tuple[str, Counter[str]]:
 
 
 def tidy(elements: Iterable[Element], *, paged: bool = False) -> tuple[list[Element], Counter[str]]:
-    """Elements without what tells that a speech goes on; the parts of a speech that a page has parted are one again.
+    """Elements without continuation marks; parts of a speech that a page break divides are joined.
 
     Args:
-        elements: What was read.
-        paged: They were typed on pages, where `ANNA (CONT'D)` goes on with what `ANNA (V.O.)` says.
+        elements: Elements of a script.
+        paged: True if the script has pages, where `ANNA (CONT'D)` continues the speech of `ANNA (V.O.)`.
     """
     kept: list[Element] = []
     found: Counter[str] = Counter()
-    speaker = ""  # of the last speech, as long as nothing else has come
+    speaker = ""  # of the last speech, until another element follows
     for element in elements:
         mark = _mark(element)
         found[mark] += bool(mark)
         if element.kind == "character":
             name = " ".join(_CONTD.sub("", element.text).split()) or element.text
+            # A cue with a mark that repeats the speaker is dropped, which joins the two parts of the speech.
             if not (mark and name in {speaker, bare_name(speaker) if paged else speaker}):
                 kept.append(replace(element, text=name))
                 speaker = name
@@ -91,7 +93,7 @@ def tidy(elements: Iterable[Element], *, paged: bool = False) -> tuple[list[Elem
 
 
 def _mark(element: Element) -> str:
-    """What an element tells of its page; empty for one that tells nothing, as nearly all."""
+    """Kind of artifact that an element is; empty for nearly all."""
     if element.kind == "character":
         return MORE if _CONTD.search(element.text) else ""
     if element.kind in {"action", "transition"} and _FADE_IN.fullmatch(element.text):
@@ -111,14 +113,14 @@ def _append(kept: list[Element], element: Element) -> None:
 
 
 def _without_library(lines: Sequence[str]) -> tuple[list[str], Counter[str]]:
-    """What stands between the two lines by which Project Gutenberg parts a work from its own words."""
+    """Lines between the two by which Project Gutenberg separates a document from its own text."""
     start = next((place + 1 for place, line in enumerate(lines) if _OPENS.match(line)), 0)
     end = next((place for place, line in enumerate(lines) if place >= start and _CLOSES.match(line)), len(lines))
     return list(lines[start:end]), +Counter({LIBRARY: start + len(lines) - end})
 
 
 def _kind(lines: Sequence[str], place: int, watermarks: set[str]) -> str:
-    """What a line is that belongs to the page; empty for one that belongs to the script."""
+    """Kind of artifact that a line is; empty if it belongs to the script."""
     line = lines[place].replace(_FEED, "").strip()
     if not line or len(line) > MAX_MARK:
         return ""
@@ -135,7 +137,7 @@ def _kind(lines: Sequence[str], place: int, watermarks: set[str]) -> str:
 
 
 def _is_running_head(lines: Sequence[str], place: int) -> bool:
-    """Words and a page's number that stand alone; with a date or the number of a draft, or at the head of a page."""
+    """True for words and a page number alone on a line, with a date or draft number, or at the top of a page."""
     line = lines[place].replace(_FEED, "").strip()
     found = _RUNNING_HEAD.fullmatch(line)
     if found is None or heading_of(line) or not _is_alone(lines, place):
@@ -144,14 +146,14 @@ def _is_running_head(lines: Sequence[str], place: int) -> bool:
 
 
 def _without_countdowns(kinds: Sequence[str]) -> list[str]:
-    """Numbers right after each other are those of no pages."""
+    """Exempts numbers that closely follow each other, since they are not page numbers."""
     numbers = [place for place, kind in enumerate(kinds) if kind == NUMBERS]
     counted = {place for pair in pairwise(numbers) if pair[1] - pair[0] < MIN_PAGE_LINES for place in pair}
     return ["" if place in counted else kind for place, kind in enumerate(kinds)]
 
 
 def _is_alone(lines: Sequence[str], place: int) -> bool:
-    """True if no line of the script stands right above or right below."""
+    """True if no line of the script is directly above or below."""
     above, below = (lines[at] if 0 <= at < len(lines) else "" for at in (place - 1, place + 1))
     return _FEED in lines[place] or all(
         not line.strip() or _FEED in line or _CONTINUED.fullmatch(line) for line in (above, below)
@@ -159,8 +161,9 @@ def _is_alone(lines: Sequence[str], place: int) -> bool:
 
 
 def _watermarks(lines: Sequence[str]) -> set[str]:
-    """Lines that come back on half of the pages and stand alone there; headings, cues and cuts come back as well."""
+    """Lines that recur on half of the pages and are alone there; headings, cues and cuts recur too."""
     feeds = sum(_FEED in line for line in lines)
+    # Without form feeds, the number of pages is estimated from the number of lines.
     pages = feeds or sum(bool(line.strip()) for line in lines) // PAGE_LINES
     if pages < MIN_PAGES:
         return set()
@@ -173,7 +176,7 @@ def _watermarks(lines: Sequence[str]) -> set[str]:
 
 
 def _is_paged(lines: Sequence[str], places: Sequence[int]) -> bool:
-    """True if lines come as pages do: at their turns, or about equally far apart. What people repeat does not."""
+    """True if lines recur at page breaks, or at about equal distances; repetition in dialogue does neither."""
     turns = sum(any(_FEED in near for near in lines[max(place - TURN, 0) : place + TURN + 1]) for place in places)
     gaps = sorted(below - above for above, below in pairwise(places))
     usual = gaps[len(gaps) // 2]
@@ -186,19 +189,19 @@ def _may_be_watermark(lines: Sequence[str], place: int) -> bool:
     if not line or len(line) > MAX_MARK or heading_of(line) or line[0] in "(#._*>" or line.endswith("TO:"):
         return False
     if may_be_cue(line) and not any(_FEED in near for near in lines[max(place - 3, 0) : place + 4]):
-        return False  # where every other line is empty, a name stands alone too
+        return False  # if every other line is empty, a name is alone too
     above, below = (lines[at] if 0 <= at < len(lines) else "" for at in (place - 1, place + 1))
     is_alone = all(not near.strip() or _FEED in near or _NUMBER.fullmatch(near) for near in (above, below))
     return (" " in line or "@" in line) and (is_alone or _FEED in lines[place])
 
 
 def _normal(line: str) -> str:
-    """A line in which pages differ only by their numbers."""
+    """A line with its numbers masked, since pages may differ only in these."""
     return re.sub(r"\d+", "#", " ".join(line.replace(_FEED, "").split()).casefold())
 
 
 def _joined(lines: Sequence[str], kinds: Sequence[str]) -> Iterable[str]:
-    """The lines that are left. Where a page was turned within a sentence no empty line is left between."""
+    """The remaining lines, without the empty lines where a page break divides a sentence."""
     kept: list[str] = []
     turned = False
     for line, kind in zip(lines, kinds, strict=True):
