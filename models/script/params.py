@@ -55,11 +55,11 @@ class TrainParams(EarlyStopParams):
     warmup_steps: int = Field(50, ge=1)
     """Steps of the warm-up of the learning rate."""
     final_learning_rate_share: float = Field(0.1, gt=0.0, le=1.0)
-    """Share of it that is left at the end of a cosine."""
+    """Share of the peak learning rate at the end of the cosine decay."""
     weight_decay: float = Field(0.01, ge=0.0)
-    """Of AdamW."""
+    """Weight decay of AdamW."""
     beta2: float = Field(0.99, ge=0.0, lt=1.0)
-    """Of AdamW's second moment."""
+    """Decay rate of the second moment in AdamW."""
     clip: float = Field(1.0, gt=0.0)
     """Maximum norm of the gradient."""
     dropout: float = Field(0.1, ge=0.0, lt=1.0)

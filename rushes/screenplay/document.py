@@ -1,6 +1,6 @@
-"""A script as a storyboard needs it: its title page, and the speakers and length of each scene.
+"""Model of a script for storyboards: its title page, and the speakers and length of each scene.
 
-Lengths are counted as the trade counts them, in eighths of a page of fifty-five lines, and rounded up.
+Lengths follow the convention of the film industry: eighths of a page of fifty-five lines, rounded up.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from rushes.screenplay.elements import Element
 
 PAGE_LINES = 55
-MAX_ACTION = 240  # letters; a paragraph of action is one line of Fountain
-MAX_TITLE = 100  # letters of a chapter's
+MAX_ACTION = 240  # characters; a paragraph of action is one line of Fountain
+MAX_TITLE = 100  # characters of a chapter title
 EIGHTHS = 8
-MAX_BYTES = 4 << 20  # a whole film is a quarter of one MB
-# Columns of a formatted screenplay in 12-point Courier, ten to the inch.
+MAX_BYTES = 4 << 20  # a feature film is a quarter of one MB
+# Columns of a formatted screenplay in 12-point Courier, ten characters to the inch.
 ACTION, DIALOGUE, PARENTHETICAL, DUAL, DUAL_PARENTHETICAL = 60, 35, 25, 28, 22
 
 _NUMBER = re.compile(r"\d+")
@@ -35,7 +35,7 @@ _ON_PAGE = frozenset({"character", "action", "transition", "centered", "lyrics"}
 
 @dataclass(frozen=True)
 class Chapter:
-    """A section of the script that has scenes: `Act One`. The script's outermost have level 1, those inside them 2."""
+    """A section of the script that has scenes: `Act One`. Outermost sections have level 1, those inside them 2."""
 
     level: int
     title: str
@@ -43,7 +43,7 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Scene:
-    """One scene: its number as printed, its heading, its first line of action, who speaks, and how long it is.
+    """One scene: its number as printed, heading, first line of action, speakers and length.
 
     `chapters` are those that begin with it, the outermost first.
     """
@@ -58,7 +58,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Script:
-    """A script: what its title page says, and its scenes. A title may have several lines."""
+    """A script: its title, byline and scenes. A title may have several lines."""
 
     title: tuple[str, ...]
     byline: str
@@ -70,7 +70,7 @@ def read_script(path: Path, say: Callable[[str], None] = lambda _: None) -> Scri
 
     Raises:
         NothingFitsError: It is empty, or no scene in it has a heading.
-        RushesError: It cannot be read, is not text, or no Fountain.
+        RushesError: It cannot be read, is not text, or is not Fountain.
     """
     elements = parse(decoded(path, say))
     sections, scenes = _by_scene(elements)
@@ -85,7 +85,7 @@ def read_script(path: Path, say: Callable[[str], None] = lambda _: None) -> Scri
 
 
 def title_values(elements: Sequence[Element]) -> dict[str, list[str]]:
-    """The title page: its keys in small letters, each with its values without emphasis."""
+    """Values of the title page by key in lower case, without emphasis."""
     values: dict[str, list[str]] = {}
     for line in (line for one in elements if one.kind == "title" for line in one.text.split("\n")):
         key, _, value = line.partition(": ")
@@ -95,21 +95,22 @@ def title_values(elements: Sequence[Element]) -> dict[str, list[str]]:
 
 
 def byline(page: dict[str, list[str]]) -> str:
-    """`written by Ana and Bo`; empty where a title page names nobody."""
+    """`written by Ana and Bo`; empty if the title page names no author."""
     authors = [name for key in ("author", "authors", "written by") for name in page.get(key, [])]
     credit = " ".join(page.get("credit", [])) or "by"
     return f"{credit} {', '.join(authors)}" if authors else ""
 
 
 def decoded(path: Path, say: Callable[[str], None]) -> str:
-    """The text of a script's file; of one that is not UTF-8 it is said what it was read as.
+    """Text of a script file; an encoding other than UTF-8 is reported with `say`.
 
     Raises:
         NothingFitsError: It is empty.
-        RushesError: It is too large, of another program, or no text.
+        RushesError: It is too large, belongs to another program, or is not text.
     """
     with path.open("rb") as file:
         content = file.read(MAX_BYTES + 1)
+    # Common formats of other programs get a message of their own.
     if len(content) > MAX_BYTES or content.startswith((b"%PDF", b"PK\x03\x04", b"<?xml")):
         what = "is too large" if len(content) > MAX_BYTES else "is a file of another program"
         message = f"{path} {what}: a script is plain text; export it as Fountain (.fountain)"
@@ -117,6 +118,7 @@ def decoded(path: Path, say: Callable[[str], None]) -> str:
     if not content.strip():
         message = f"{path} is empty: there is no scene in it"
         raise NothingFitsError(message)
+    # Without a byte order mark, UTF-8 is tried first, since the single-byte encodings accept almost any bytes.
     for coding in ("utf-16",) if content.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8-sig", "cp1252", "latin-1"):
         try:
             text = content.decode(coding)
@@ -132,16 +134,18 @@ def decoded(path: Path, say: Callable[[str], None]) -> str:
 
 
 def _by_scene(elements: Sequence[Element]) -> tuple[list[list[Element]], list[list[Element]]]:
-    """The sections that begin with each scene, and the scene: its heading, and what follows it.
+    """Groups elements by scene.
 
-    What comes before the first heading, such as FADE IN:, belongs to no scene.
+    Returns:
+        The sections that begin with each scene, and each scene from its heading on. Elements before the first heading,
+        such as FADE IN:, belong to no scene.
     """
     sections: list[list[Element]] = []
     scenes: list[list[Element]] = []
     above: list[Element] = []
     for element in elements:
         if element.kind == "section" and _text(element.text):
-            # One that ends here before it had a scene is not a chapter.
+            # A section that ends here before it had a scene is not a chapter.
             above = [section for section in above if section.depth < element.depth] + [element]
         elif element.kind == "heading" and _text(element.text):
             sections.append(above)
@@ -153,7 +157,7 @@ def _by_scene(elements: Sequence[Element]) -> tuple[list[list[Element]], list[li
 
 
 def _chapters(sections: list[list[Element]]) -> list[tuple[Chapter, ...]]:
-    """The chapters of each scene. A level that no section of the script has is not counted."""
+    """Chapters of each scene. Levels that no section of the script has are not counted."""
     levels = sorted({section.depth for above in sections for section in above})
     return [
         tuple(Chapter(levels.index(section.depth) + 1, _shortened(_text(section.text))) for section in above)
@@ -174,7 +178,8 @@ def _scene(number: str, elements: Sequence[Element], chapters: tuple[Chapter, ..
 
 
 def eighths_of(elements: Sequence[Element]) -> int:
-    """Length of a scene, its heading first, in eighths of a page, rounded up."""
+    """Length of a scene, from its heading on, in eighths of a page, rounded up."""
+    # The heading has two empty lines above it.
     lines = 2 + height(_text(elements[0].text), ACTION) + _lines(elements[1:])
     return max(1, math.ceil(EIGHTHS * lines / PAGE_LINES))
 
@@ -186,16 +191,17 @@ def _first_action(inside: Sequence[Element]) -> str:
 
 
 def speaker(cue: Element) -> str:
-    """The name alone: without (V.O.) and (CONT'D)."""
+    """Name in a cue, without (V.O.) and (CONT'D)."""
     return " ".join(re.sub(r"\([^)]*\)?", " ", _text(cue.text)).split())
 
 
 def _lines(inside: Sequence[Element]) -> int:
-    """Number of lines that elements take on a page, with the empty one above each; a page break takes none."""
+    """Number of lines that elements occupy on a page, with the empty one above each; a page break has none."""
     total = 0
     speeches = _speeches(inside)
     for place, speech in enumerate(speeches):
         below = speeches[place + 1] if place + 1 < len(speeches) else []
+        # Two simultaneous speeches share lines, so the longer one counts.
         if _is_beside(below):
             total += 1 + max(_spoken(one, DUAL, DUAL_PARENTHETICAL) for one in (speech, below))
         elif not _is_beside(speech):
@@ -204,7 +210,7 @@ def _lines(inside: Sequence[Element]) -> int:
 
 
 def _speeches(inside: Sequence[Element]) -> list[list[Element]]:
-    """Each speech with its cue first, and what is none as one of its own; without what does not print."""
+    """Groups of elements: each speech from its cue on, and every other element that prints."""
     groups: list[list[Element]] = []
     for element in inside:
         if element.kind in SPOKEN and groups:
@@ -223,23 +229,24 @@ def _told(element: Element) -> int:
 
 
 def _spoken(speech: Sequence[Element], width: int, parenthetical: int) -> int:
-    """The cue, and its words in columns of these widths."""
+    """Number of lines of a speech: the cue, and its text in columns of these widths."""
     asides = sum(height(f"({_text(one.text)})", parenthetical) for one in speech if one.kind == "parenthetical")
     lines = (line for one in speech if one.kind == "dialogue" for line in one.text.split("\n"))
     return 1 + asides + sum(height(_text(line), width) for line in lines)
 
 
 def height(text: str, width: int) -> int:
-    """Number of lines that a text takes in a column of so many letters."""
+    """Number of lines of a text in a column of that many characters."""
     return max(1, len(textwrap.wrap(text, width)))
 
 
 def _numbers(forced: list[str]) -> list[str]:
-    """The numbers that the script gives, and for the other scenes the next that is free."""
+    """Scene numbers: those that the script gives, and the next free one for the other scenes."""
     numbers: list[str] = []
     taken, last = {number.upper() for number in forced}, 0
     for given in forced:
         if given:
+            # Automatic numbers continue after a given one, such as 12A.
             found = _NUMBER.search(given)
             last = int(found[0][:9]) if found else last
         else:
@@ -250,11 +257,11 @@ def _numbers(forced: list[str]) -> list[str]:
 
 
 def _text(text: str) -> str:
-    """A text without its emphasis, on one line, without what cannot be printed."""
+    """A text without emphasis and unprintable characters, on one line."""
     return " ".join("".join(char if char.isprintable() else " " for char in unstyled(text)).split())
 
 
 def pages(eighths: int) -> str:
-    """A length as film people write it: `1 3/8`."""
+    """A length in the notation of the film industry: `1 3/8`."""
     whole, rest = divmod(eighths, EIGHTHS)
     return " ".join(([str(whole)] if whole else []) + ([f"{rest}/8"] if rest or not whole else []))

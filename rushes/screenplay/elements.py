@@ -1,4 +1,4 @@
-"""The elements that a script is made of, and the form in which Fountain can say them."""
+"""Elements of a script, and their canonical form, which Fountain can express."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Kind = Literal[
     "centered", "lyrics", "page_break", "boneyard",
 ]  # fmt: skip
 
-MAX_DEPTH = 6  # of sections, that every parser knows
-HIDDEN = frozenset({"note", "boneyard"})  # that print nothing, and may stand within a line; here after their block
+MAX_DEPTH = 6  # maximum level of sections that every parser supports
+HIDDEN = frozenset({"note", "boneyard"})  # do not print, and may occur within a line; here they follow their block
 SPOKEN = frozenset({"parenthetical", "dialogue"})
 
 _BREAKS = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
-# With the signs by which screenplain holds styles, and halves of characters, which no file can hold.
+# Includes the characters that screenplain uses for styles, and surrogates, which no file can contain.
 _UNPRINTED = re.compile("[\0-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ue700-\ue706\ufeff]")
 _BLANKS = re.compile(r"[^\S\n]")
 TITLE_KEY = re.compile(
@@ -29,26 +29,27 @@ TITLE_KEY = re.compile(
     re.IGNORECASE,
 )
 _KEY = re.compile(r"([^\s:][^:]*):(.*)")
-TITLE_LINE = re.compile(r"[^\W\d_][^:\n]{0,40}:")  # of any key, known or not
+TITLE_LINE = re.compile(r"[^\W\d_][^:\n]{0,40}:")  # with any key, known or not
 _NUMBER = re.compile(r"[\w.-]+")
 _EMPHASIS = re.compile(r"(\*{1,3}|_)(?=\S)([^*_\n]+)(?<=\S)\1")
-_ESCAPED = {"\\*": "\ue000", "\\_": "\ue001"}  # letters of private use, while emphasis is looked for
+_ESCAPED = {"\\*": "\ue000", "\\_": "\ue001"}  # private-use characters that replace escapes while emphasis is parsed
 _ASIDE = re.compile(r"(?P<style>\*{1,3}|_|)\((?P<words>.*\S.*)\)(?P=style)")
 
 
 @dataclass(frozen=True)
 class Element:
-    """One piece of a script. Its text bears no mark of what it is; emphasis within a line stays as it is written.
+    """One element of a script. Its text has no markup for its kind; emphasis within a line is kept as written.
 
-    Several lines of an action, dialogue, lyrics or note are parted by line feeds. A cue's text is the name and what
-    follows it: `ANNA (V.O.)`. That of a title page is `Key: value` in each line, a key as often as it has values.
+    Lines of an action, dialogue, lyrics or note are separated by line feeds. The text of a cue is the name with its
+    extension: `ANNA (V.O.)`. The text of a title page has `Key: value` in each line, with a key repeated for each of
+    its values.
 
     Attributes:
-        kind: What it is.
-        text: What it says; a page break says nothing.
-        dual: Of a cue: spoken beside the speech before it.
-        number: Of a heading: the scene's, where the script gives it.
-        depth: Of a section: its level, 1 for the outermost.
+        kind: Its kind.
+        text: Its text; empty for a page break.
+        dual: For a cue: spoken simultaneously with the speech before it.
+        number: For a heading: the scene number, if the script gives one.
+        depth: For a section: its level, 1 for the outermost.
     """
 
     kind: Kind
@@ -59,10 +60,10 @@ class Element:
 
 
 def unstyled(text: str) -> str:
-    """A text without the marks of emphasis; a star or a line that a backslash escapes is a letter."""
+    """A text without emphasis; an escaped asterisk or underscore is a plain character."""
     for written, kept in _ESCAPED.items():
         text = text.replace(written, kept)
-    for _ in range(3):  # bold, italic and underlined, one in the other
+    for _ in range(3):  # bold, italic and underlined may be nested
         text = _EMPHASIS.sub(r"\2", text)
     for written, kept in _ESCAPED.items():
         text = text.replace(kept, written[1])
@@ -70,21 +71,22 @@ def unstyled(text: str) -> str:
 
 
 def literal(text: str) -> str:
-    """A text whose stars and lines are letters, written so that Fountain reads no emphasis in it."""
+    """A text whose asterisks and underscores are plain characters, escaped if Fountain would read emphasis."""
     if unstyled(text) == text:
         return text
     return text.replace("*", "\\*").replace("_", "\\_")
 
 
 def canonical(elements: Iterable[Element]) -> list[Element]:
-    """The elements as Fountain can say them.
+    """Elements in the form that Fountain can express.
 
-    Those without text are left out; a cue without words and words without a cue become action; a title page stands at
-    the head alone, a note after the speech that it is in.
+    Elements without text are left out; a cue without dialogue and dialogue without a cue become action; a title page is
+    kept only at the beginning; a note moves behind the speech that it is in.
     """
     done: list[Element] = []
     speech: list[Element] = []
     hidden: list[Element] = []
+    # A speech is collected until an element of another kind arrives, since notes inside it move behind it.
     for element in (clean for given in elements for clean in _CLEANERS[given.kind](given) if _is_whole(clean)):
         if speech and element.kind in SPOKEN:
             _say(speech, element)
@@ -108,7 +110,8 @@ def _say(speech: list[Element], element: Element) -> None:
 
 
 def _settle(done: list[Element], speech: list[Element], hidden: list[Element]) -> None:
-    """Puts a speech that is at its end where it belongs, and what was hidden in it after it."""
+    """Appends a complete speech, then the notes that were in it."""
+    # A cue without dialogue is action.
     if len(speech) == 1:
         done.append(_as_action(speech[0]))
     elif speech:
@@ -119,7 +122,7 @@ def _settle(done: list[Element], speech: list[Element], hidden: list[Element]) -
 
 
 def _may_be_beside(done: list[Element]) -> bool:
-    """True if a speech comes before that has none beside it yet."""
+    """True if the previous element ends a speech that is not already dual."""
     before = dropwhile(lambda element: element.kind in HIDDEN, reversed(done))
     last = next(before, None)
     if last is None or last.kind not in SPOKEN:
@@ -132,11 +135,11 @@ def _as_action(element: Element) -> Element:
     return Element("action", f"({element.text})" if element.kind == "parenthetical" else "\n".join(lines))
 
 
-# --- What the text of each kind may be ---
+# --- Text of each kind ---
 
 
 def printed(text: str) -> str:
-    """A text with line feeds and blanks alone between words, and without what cannot be printed."""
+    """A text without unprintable characters, with line feeds and blanks as its only white space."""
     return _BLANKS.sub(" ", _UNPRINTED.sub("", _BREAKS.sub("\n", text).replace("\t", "    ")))
 
 
@@ -145,7 +148,7 @@ def _is_whole(element: Element) -> bool:
 
 
 def _lines(element: Element) -> list[str]:
-    """The lines of a text, in which nothing opens a note or a boneyard."""
+    """Lines of a text, with the openings of notes and boneyards broken up."""
     text = re.sub(r"\[(?=\[)", "[ ", printed(element.text)).replace("/*", "/ *")
     return [line.strip() for line in text.split("\n")]
 
@@ -155,7 +158,7 @@ def _line(element: Element) -> str:
 
 
 def _actions(element: Element) -> Iterator[Element]:
-    """An empty line parts two of them."""
+    """Splits an action at empty lines."""
     return (Element("action", "\n".join(run)) for filled, run in groupby(_lines(element), bool) if filled)
 
 
@@ -165,7 +168,7 @@ def _note(element: Element) -> Element:
 
 
 def _boneyard(element: Element) -> Element:
-    """Blanks at the heads of its lines stay: nobody reads it as anything."""
+    """A boneyard keeps indentation, since its lines are not parsed."""
     text = printed(element.text).replace("*/", "* /")
     return Element("boneyard", "\n".join(line.rstrip() for line in text.split("\n")).strip())
 
@@ -175,12 +178,12 @@ def _section(element: Element) -> Element:
 
 
 def numbered(line: str, number: str = "") -> Element:
-    """A heading, its number taken from the end of the line where it is not known."""
+    """A heading; a number that is not given is parsed from the end of the line."""
     number = number if _NUMBER.fullmatch(number) else ""
     while not number and line.endswith("#"):
         start = line.rfind("#", 0, -1)
         inside = line[start + 1 : -1]
-        is_number = bool(_NUMBER.fullmatch(inside)) or (inside.isspace())  # `# #` forces that there is none
+        is_number = bool(_NUMBER.fullmatch(inside)) or (inside.isspace())  # `# #` forces a heading without a number
         if start <= 0 or not line[:start].strip() or not is_number:
             break
         line, number = line[:start].rstrip(), inside.strip()
@@ -188,7 +191,7 @@ def numbered(line: str, number: str = "") -> Element:
 
 
 def said(lines: Iterable[str]) -> Iterator[Element]:
-    """The words under a cue. A line that is empty keeps its place between two lines of dialogue."""
+    """Dialogue and parentheticals in the lines below a cue. An empty line is kept between two lines of dialogue."""
     lines = (line.lstrip("~ ") if line else line for line in lines)
     for aside, run in groupby(lines, lambda line: bool(_ASIDE.fullmatch(line))):
         if aside:
@@ -198,21 +201,21 @@ def said(lines: Iterable[str]) -> Iterator[Element]:
 
 
 def _aside(line: str) -> Element:
-    """A parenthetical; where the whole of it is emphasised, brackets and all, its words are."""
+    """A parenthetical; emphasis around the brackets is moved inside them."""
     found = _ASIDE.fullmatch(line)
-    assert found is not None  # noqa: S101 - looked at by whoever calls
+    assert found is not None  # noqa: S101 - checked by the callers
     return Element("parenthetical", f"{found['style']}{found['words'].strip()}{found['style']}")
 
 
 def _heading(element: Element) -> Element:
-    """A heading; Fountain can force one only before a letter or a digit, so what stands before that goes."""
+    """A heading from its first letter or digit on, since Fountain cannot force one that begins otherwise."""
     found = numbered(_line(element), element.number)
     first = next((place for place, sign in enumerate(found.text) if sign.isalnum()), None)
     return Element("action", _line(element)) if first is None else replace(found, text=found.text[first:])
 
 
 def title_page(lines: list[str]) -> list[Element]:
-    """The title page in these lines, from the first key on that only a title page has."""
+    """Title page in these lines, from the first key that only a title page has."""
     pairs: list[tuple[str, str]] = []
     for line in lines:
         match = None if line[:1] == " " else _KEY.match(line)

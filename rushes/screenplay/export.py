@@ -1,4 +1,4 @@
-"""A draft as a file of another program: Final Draft, PDF, or a page for a browser. screenplain makes them."""
+"""Export of a draft to Final Draft, PDF or HTML; PDF and HTML are made by screenplain."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TITLE_STYLE = (
 
 
 def check_format(form: str) -> None:
-    """Finds out before the work whether what writes a format is there.
+    """Checks before any work that the packages for a format are installed.
 
     Raises:
         RushesError: A package is not installed.
@@ -43,17 +43,17 @@ def check_format(form: str) -> None:
 
 
 def exported(elements: Sequence[Element], form: str, font: Path | None = None) -> bytes:
-    """The bytes of a file in one of `FORMATS`. Notes, boneyard and synopses stand in Fountain alone.
+    """Bytes of a file in one of `FORMATS`. Notes, boneyard and synopses are written in Fountain only.
 
-    An outline or profile has nothing else, so that its sections become headings there, and its synopses action.
+    An outline or profile has nothing else, so in other formats its sections become headings, and its synopses action.
 
     Args:
         elements: The draft.
-        form: Which format.
-        font: A font file for PDF, asked before those of this system.
+        form: The format.
+        font: A font file for PDF, tried before those of this system.
 
     Raises:
-        RushesError: A package is not installed, or no font has all letters of the draft.
+        RushesError: A package is not installed, or no font has all characters of the draft.
     """
     if form == "fountain":
         return write(elements).encode()
@@ -70,7 +70,7 @@ def exported(elements: Sequence[Element], form: str, font: Path | None = None) -
 
 def _on_a_page(elements: Iterable[Element], *, is_scene: bool) -> Iterable[Element]:
     for element in elements:
-        if element.kind == "lyrics":  # of which screenplain would print the sign
+        if element.kind == "lyrics":  # screenplain would print their ~
             yield Element("action", element.text)
         elif element.kind == "section" and not is_scene:
             yield Element("heading", element.text)
@@ -81,7 +81,7 @@ def _on_a_page(elements: Iterable[Element], *, is_scene: bool) -> Iterable[Eleme
 
 
 def _html(screenplay: Any, elements: Sequence[Element]) -> bytes:  # noqa: ANN401  # screenplain has no types
-    """A page for a browser, the title page above the script."""
+    """HTML page, with the title page above the script."""
     from screenplain.export import html as page  # type: ignore[import-untyped]  # noqa: PLC0415  # without types
 
     text = io.StringIO()
@@ -97,6 +97,7 @@ def _html(screenplay: Any, elements: Sequence[Element]) -> bytes:  # noqa: ANN40
     )
     body = '<div id="wrapper" class="screenplay">\n'
     title = html.escape(" ".join(values.get("title", ["Screenplay"])))
+    # screenplain omits the title page, so it is inserted into the generated HTML.
     made = text.getvalue().replace("<title>Screenplay</title>", f"<title>{title}</title>", 1)
     made = made.replace("</style>", f"{_TITLE_STYLE}</style>", 1)
     return made.replace(body, f'{body}<div class="title-page">{lines}</div>\n', 1).encode()
@@ -106,14 +107,14 @@ def _pdf(screenplay: Any, elements: Sequence[Element], font: Path | None) -> byt
     from screenplain.export import pdf  # noqa: PLC0415  # an extra, without types
 
     content = io.BytesIO()
-    same = partial(pdf.DocTemplate, invariant=1)  # the same draft gives the same file
+    same = partial(pdf.DocTemplate, invariant=1)  # invariant: the same draft gives the same file
     settings = pdf.Settings(font_settings=_typeface("".join(f"{one.text}{one.number}" for one in elements), font))
     pdf.to_pdf(screenplay, content, template_constructor=same, settings=settings)
     return content.getvalue()
 
 
 def _typeface(text: str, font: Path | None) -> Any:  # noqa: ANN401  # screenplain has no types
-    """Courier Prime, which screenplain brings, where it has all letters of a text; else a font that has."""
+    """Courier Prime, which is part of screenplain, if it has all characters of a text; else a font that has."""
     from reportlab.pdfbase import pdfmetrics  # type: ignore[import-untyped]  # noqa: PLC0415  # an extra, without types
     from screenplain.export import pdf  # noqa: PLC0415  # an extra, without types
 

@@ -1,7 +1,7 @@
-"""A script as a file of Final Draft (.fdx): with the scenes' numbers, the title page and the page breaks.
+"""Writes Final Draft files (.fdx) with scene numbers, title page and page breaks.
 
-The paragraphs are those that Final Draft 12 writes: `Number` on a scene heading, `StartsNewPage` on what follows a page
-break, `DualDialogue` around two speeches, the title page beside the content.
+The paragraphs are those that Final Draft 12 writes: `Number` on a scene heading, `StartsNewPage` on the paragraph after
+a page break, `DualDialogue` around two speeches, the title page next to the content.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ _CENTRED = frozenset({"title", "credit", "author", "authors", "written by", "sou
 
 
 def fdx_of(elements: Sequence[Element]) -> bytes:
-    """The file's bytes, UTF-8. Sections, synopses, notes and what is struck out do not print, and are left out."""
+    """Content of the file, UTF-8. Sections, synopses, notes and boneyards do not print, and are left out."""
     root = ET.Element("FinalDraft", DocumentType="Script", Template="No", Version="5")
     content = ET.SubElement(root, "Content")
     breaks = False
     for speech in _speeches(elements):
+        # A page break is an attribute of the next paragraph.
         if speech[0].kind == "page_break":
             breaks = True
             continue
@@ -49,7 +50,7 @@ def fdx_of(elements: Sequence[Element]) -> bytes:
 
 
 def _speeches(elements: Iterable[Element]) -> list[list[Element]]:
-    """Each speech as one, with the one beside it; and all else alone."""
+    """Groups of elements: each speech with its dual one; every other element alone."""
     groups: list[list[Element]] = []
     for element in elements:
         if groups and (element.kind in SPOKEN or (element.kind == "character" and element.dual)):
@@ -72,7 +73,7 @@ def _paragraph(parent: ET.Element, element: Element, *, starts_page: bool) -> No
 
 
 def _title_page(root: ET.Element, elements: Iterable[Element]) -> None:
-    """The title page: what is centred by custom first, then the rest at the left."""
+    """Title page: centred lines first, by convention, then the others at the left."""
     pairs = [line.partition(": ")[::2] for one in elements if one.kind == "title" for line in one.text.split("\n")]
     if not pairs:
         return
@@ -85,7 +86,7 @@ def _title_page(root: ET.Element, elements: Iterable[Element]) -> None:
 
 
 def _texts(paragraph: ET.Element, text: str) -> None:
-    """The runs of a text, each in its style."""
+    """Adds the runs of a text, each with its style."""
     for style, run in _runs(text):
         node = ET.SubElement(paragraph, "Text", {"Style": style} if style else {})
         node.text = run

@@ -1,8 +1,8 @@
-"""Fountain, the plain text that scripts are written in: read into elements, and written in one canonical form.
+"""Parser and writer of Fountain, the plain-text format of scripts; the writer has one canonical form.
 
-Syntax: fountain.io/syntax. Any text can be read, in a time that grows with its length alone. What is written is read
-back as the same elements, here and by screenplain; what no Fountain can say, such as a cue without a word under it,
-`canonical` turns into what comes nearest.
+Syntax: fountain.io/syntax. Any text can be parsed, in time linear in its length. Written text is parsed back to the
+same elements, here and by screenplain; `canonical` approximates elements that Fountain cannot express, such as a cue
+without dialogue.
 """
 
 from __future__ import annotations
@@ -34,17 +34,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Element", "Kind", "canonical", "parse", "unstyled", "write"]
 
-_BONEYARD, _NOTE = "\0", "\1"  # where one was taken out; no text that is read has them of itself
+_BONEYARD, _NOTE = "\0", "\1"  # placeholders of removed parts; parsed text never contains them otherwise
 
 _EMPTY_LINE = re.compile(r"\n *(?:\n|\Z)")
 _BOLD_LINE = re.compile(r"(\*{1,3}|_)(?=\S)([^*_]+)(?<=\S)\1")
 
 
 def parse(text: str) -> list[Element]:
-    """The elements of a text, in canonical form. Blanks at the ends of lines are lost.
+    """Elements of a text, in canonical form. Trailing blanks are lost.
 
-    A note that is not closed ends with its paragraph; a boneyard that is not closed is none.
+    A note that is not closed ends with its paragraph; a boneyard that is not closed is plain text.
     """
+    # Boneyards and notes may span blocks, so placeholders replace them first.
     text, boneyards = _without_boneyards(printed(text))
     text, notes = _without_notes(text)
     hidden = {_BONEYARD: iter(boneyards), _NOTE: iter(notes)}
@@ -59,13 +60,13 @@ def parse(text: str) -> list[Element]:
 
 
 def write(elements: Iterable[Element]) -> str:
-    """The canonical text of elements: `parse` gives their `canonical` back.
+    """Canonical text of elements: `parse` returns their `canonical` form.
 
-    A mark that forces a kind stands only where the plain form would be read as something else, and an empty line at
-    the head only where the first would be taken for a title page.
+    A character that forces a kind is written only if the plain form would be parsed as another kind, and an empty line
+    at the beginning only if the first block would be parsed as a title page.
     """
     blocks: list[list[str]] = []
-    opening: list[str] | None = None  # the first block that is printed
+    opening: list[str] | None = None  # the first block that prints
     titled = False
     for element in canonical(elements):
         titled = titled or element.kind == "title"
@@ -83,13 +84,13 @@ def write(elements: Iterable[Element]) -> str:
 
 
 def _title_lines(lines: list[str]) -> tuple[int, int]:
-    """The first line of the title page and the one after its last; (0, 0) where there is none.
+    """The first line of the title page and the one after its last; (0, 0) if there is none.
 
-    It stands at the top, under nothing but notes. Any `Key: value` may come first, if a key that only a title page has
-    is among those that follow. It ends at an empty line, or at a heading that somebody has put right below it.
+    It is at the beginning, after nothing but notes. Its first line may have any key, if a key that only a title page
+    has follows. It ends at an empty line, or at a heading directly below it.
     """
     if not lines[0].strip():
-        return 0, 0  # an empty line at the very top says that what follows is none
+        return 0, 0  # an empty first line means that there is no title page
     start = next((index for index, line in enumerate(lines) if _bare(line).strip()), len(lines))
     end = start
     while end < len(lines) and _bare(lines[end]).strip() and not (end > start and _opens_script(lines[end])):
@@ -114,7 +115,7 @@ def _without_boneyards(text: str) -> tuple[str, list[Element]]:
 def _without_notes(text: str) -> tuple[str, list[Element]]:
     kept, found, at, close = [], [], 0, 0
     while (start := text.find("[[", at)) >= 0:
-        if 0 <= close < start + 2:  # else it is known: a text of many notes is searched once
+        if 0 <= close < start + 2:  # otherwise still valid: a text with many notes is searched once
             close = text.find("]]", start + 2)
         another = text.find("[[", start + 2)
         is_closed = close >= 0 and not 0 <= another < close
@@ -132,7 +133,7 @@ def _taken_out(lines: list[str], hidden: dict[str, Iterator[Element]]) -> Iterat
 
 
 def _bare(line: str) -> str:
-    """A line without the signs of what was taken out."""
+    """A line without placeholders."""
     return re.sub(" [\0\1]+(?= |$)", "", line).replace(_BONEYARD, "").replace(_NOTE, "")
 
 
@@ -141,7 +142,10 @@ def _shown(line: str) -> str:
 
 
 def _blocks(lines: list[str]) -> Iterator[list[str]]:
-    """Lines without an empty one between them. One of two blanks keeps a speech together; a note alone is no line."""
+    """Blocks of lines separated by empty ones.
+
+    A line of two blanks continues a speech; a line that contains only a note does not end a block.
+    """
     block: list[str] = []
     is_speech = False
     for line in lines:
@@ -158,7 +162,7 @@ def _blocks(lines: list[str]) -> Iterator[list[str]]:
 
 
 def _read(lines: Iterable[str]) -> Iterator[Element]:
-    """The elements of a block, as they stand there."""
+    """Elements of a block, in order."""
     rest = deque(lines)
     while rest:
         line = rest.popleft()
@@ -176,7 +180,7 @@ def _read(lines: Iterable[str]) -> Iterator[Element]:
 
 
 def _taken(rest: deque[str], kind: Kind | None) -> Iterator[str]:
-    """The lines that go on in the same kind, none for action, taken off."""
+    """Removes and yields the following lines of the same kind; kind None is action."""
     while rest:
         opened = _opened(rest[0])
         if (opened and opened.kind) != kind:
@@ -185,7 +189,7 @@ def _taken(rest: deque[str], kind: Kind | None) -> Iterator[str]:
 
 
 def _heading(line: str) -> Element | None:
-    # The specification forces a heading by a full stop before a letter or a digit: `...` and `.(aside)` are none.
+    # The specification forces a heading by a full stop before a letter or digit: `...` and `.(aside)` are not headings.
     if line[:1] == "." and line[1:2].isalnum():
         return numbered(line[1:].strip())
     emphasised = _BOLD_LINE.fullmatch(line)
@@ -199,13 +203,13 @@ def _transition(line: str) -> Element | None:
 
 
 def _opened(line: str) -> Element | None:
-    """Element of a line that its first character decides, wherever it stands."""
+    """Element of a line whose first character determines its kind in any position."""
     sign, text = line[:1], line[1:].strip()
     if sign == "#":
         text = line.lstrip("#")
         return Element("section", text.strip(), depth=len(line) - len(text))
     if sign == "=":
-        is_break = len(line) > 2 and not line.strip("=")  # noqa: PLR2004  # === and more
+        is_break = len(line) > 2 and not line.strip("=")  # noqa: PLR2004  # === and longer
         return Element("page_break", "") if is_break else Element("synopsis", text)
     if sign == ">":
         return Element("centered", text[:-1].strip()) if text.endswith("<") else Element("transition", text)
@@ -213,7 +217,7 @@ def _opened(line: str) -> Element | None:
 
 
 def _is_cue(line: str) -> bool:
-    """True if a line over others names who speaks. `FADE IN:` does not."""
+    """True if a line above others is a cue. `FADE IN:` is not."""
     if line[:1] == "@":
         return bool(line[1:].strip())
     return line.partition("(")[0].isupper() and line[0] != "!" and not line.rstrip("^ ").endswith(":")
@@ -236,7 +240,7 @@ def _each_line(text: str, before: str, after: str = "") -> str:
 
 
 def _written_note(element: Element) -> str:
-    """No line of it is empty: screenplain knows no such note."""
+    """A note without empty lines, which screenplain does not support in notes."""
     return "[[" + "\n".join(line or "  " for line in element.text.split("\n")) + "]]"
 
 
@@ -251,7 +255,7 @@ def _spoken(element: Element) -> str:
 
 
 def _written_title(element: Element) -> str:
-    """A value beside its key, or several below it."""
+    """Title page with a single value beside its key, or several values below it."""
     pairs = [line.partition(": ")[::2] for line in element.text.split("\n")]
     groups = [(key, [value for _, value in run]) for key, run in groupby(pairs, lambda pair: pair[0])]
     return "\n".join(
@@ -270,18 +274,18 @@ def _written_cue(element: Element) -> str:
 
 
 def _written_action(element: Element) -> str:
-    """An action, with a mark before each line that would not be read as one."""
+    """Action, with ! before each line that would be parsed as another kind."""
     first, *others = element.text.split("\n")
     guarded = [first, *(f"!{line}" if line[0] == "!" or _opened(line) else line for line in others)]
-    # To screenplain it is a cue even where it ends in a colon.
+    # screenplain takes it for a cue even if it ends in a colon.
     is_cue = bool(others) and first.partition("(")[0].isupper()
-    is_heading = first[:1] == "." and first[1:2] != "."  # to screenplain, whatever follows the full stop
+    is_heading = first[:1] == "." and first[1:2] != "."  # for screenplain, whatever follows the full stop
     plain = not is_cue and not is_heading and list(_read(guarded)) == [element]
     return ("" if plain else "!") + "\n".join(guarded)
 
 
 def _like_a_title(block: str) -> bool:
-    """True if a text that starts with this block would be read as one with a title page, here or by screenplain."""
+    """True if a text that starts with this block would be parsed with a title page, here or by screenplain."""
     key, colon, value = block.partition(":")
     titled = bool(TITLE_LINE.match(block)) and any(map(TITLE_KEY.match, block.split("\n")))
     return titled or bool(colon and key and "\n" not in key and value)

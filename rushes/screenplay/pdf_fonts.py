@@ -1,4 +1,4 @@
-"""A font that has every sign of a text, for the PDF: of this system, or the one that reportlab brings along."""
+"""Fonts for the PDF that have every character of a text: those of this system, or those bundled with reportlab."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rushes.errors import MisuseError, RushesError
 
-# Regular and bold, by what they cover: the first that has all signs is taken.
+# Regular and bold; the first pair that has all characters is used.
 _SYSTEM = (
     ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf"),
     ("arial.ttf", "arialbd.ttf"),
@@ -18,7 +18,7 @@ _SYSTEM = (
     ("NotoSans-Regular.ttf", "NotoSans-Bold.ttf"),
     ("Arial Unicode.ttf", "Arial Unicode.ttf"),
 )
-# Of one width, for what is typed in columns.
+# Monospaced, for text in columns.
 _FIXED = (
     ("DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf"),
     ("LiberationMono-Regular.ttf", "LiberationMono-Bold.ttf"),
@@ -30,29 +30,29 @@ _FOLDERS = (
     "/System/Library/Fonts/Supplemental", "~/Library/Fonts", "C:/Windows/Fonts",
     "~/AppData/Local/Microsoft/Windows/Fonts",
 )  # fmt: skip
-_BROUGHT = ("Vera.ttf", "VeraBd.ttf")  # reportlab finds it in its own folder; Western Europe
-_NEEDS_SHAPING = (range(0x0900, 0x0E00), range(0x0F00, 0x1100), range(0x1780, 0x1800))  # the scripts of India, ...
+_BROUGHT = ("Vera.ttf", "VeraBd.ttf")  # in reportlab's own folder; Western Europe
+_NEEDS_SHAPING = (range(0x0900, 0x0E00), range(0x0F00, 0x1100), range(0x1780, 0x1800))  # Indic and similar scripts
 
 
 @dataclass(frozen=True)
 class Fonts:
-    """The names of two registered fonts."""
+    """Names of two registered fonts."""
 
     regular: str
     bold: str
 
 
 def fonts_for(text: str, chosen: Path | None = None, *, fixed: bool = False) -> Fonts:
-    """Registers the first pair of fonts that has every sign of a text.
+    """Registers the first pair of fonts that has every character of a text.
 
     Args:
-        text: All that is to be printed.
-        chosen: A font file that is asked first.
-        fixed: Whether fonts of one width go before the others.
+        text: All text that is to be printed.
+        chosen: A font file that is tried first.
+        fixed: True to try monospaced fonts before the others.
 
     Raises:
         MisuseError: The chosen file is not a font.
-        RushesError: The text wants a script that is not put together sign by sign, or no font has all of it.
+        RushesError: The script of the text needs shaping, or no font has all of its characters.
     """
     signs = {char for char in text if not char.isspace()}
     _check_shaping(signs)
@@ -95,12 +95,12 @@ def _font_files(names: set[str]) -> dict[str, str]:
 
 
 def _registered(pair: tuple[str, str], *, is_chosen: bool) -> tuple[Fonts | None, set[int]]:
-    """Names for the pair, and the signs that both have; None for a file that is not a TrueType font."""
+    """Names of the registered pair, and the characters that both have; None for a file that is not a TrueType font."""
     from reportlab.pdfbase import pdfmetrics, ttfonts  # type: ignore[import-untyped]  # noqa: PLC0415  # an extra, without types
 
     try:
         faces = [ttfonts.TTFont(f"{Path(path).stem}-{weight}", path) for path, weight in zip(pair, "rb", strict=True)]
-    except Exception as error:  # of many kinds, for a file may hold anything
+    except Exception as error:  # of many types, since a file may contain anything
         if is_chosen:
             message = f"--font {pair[0]} is not a TrueType font: {error}"
             raise MisuseError(message) from error
