@@ -1,4 +1,4 @@
-"""A draft while it is written, sign by sign."""
+"""Decoding of a draft, character by character."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ _EVERYWHERE = re.compile(
     "should|some|such|than|that|their|them|then|there|these|they|this|those|through|under|until|upon|very|what|"
     "when|where|which|while|whose|will|with|would|your"
 )
-MAX_READ = 6000  # signs of the scene before, that the network is fed
+MAX_READ = 6000  # maximum number of characters of the previous scene that the network is fed
 
 
 class Writing:
-    """A draft while it is written; iterating gives its text as it comes, a paragraph or a speech's line at a time.
+    """A draft in progress; iterating yields its text, one paragraph or one line of a speech at a time.
 
-    What has come, joined, is the canonical Fountain of `elements` at any time, after an interruption too.
+    The text so far, joined, is always the canonical Fountain of `elements`, after an interruption too.
 
     Attributes:
-        elements: What is written so far, as it is printed.
-        signs: How many signs the network has written.
-        seconds: How long it took, with reading what was asked.
+        elements: Elements written so far, as printed.
+        signs: Number of characters that the network has written.
+        seconds: Elapsed time, including the prompt.
     """
 
     def __init__(
@@ -80,10 +80,11 @@ class Writing:
         return "".join(map(self._block.more, new))
 
     def _scene(self, number: int) -> Iterator[Iterable[Element]]:
-        """The elements of a scene, as they come to be settled."""
+        """Yields the elements of a scene as they become final."""
         start = time.perf_counter() - self.seconds
         given, state, prompt = self._opening(number)
         tally = Tally(self._request.length)
+        # Given elements count towards the length, and are printed before the first drawn character.
         for sign in "".join(SIGNS[element.kind] + element.text for element in given):
             tally.push(sign)
         yield chain.from_iterable(map(self._form.push, given))
@@ -103,7 +104,7 @@ class Writing:
 
     def _next(self, logits_v: np.ndarray, state: State, ending: Ending) -> str:
         mask_v = self._grammar.mask(state, ending)
-        if ending != "must":  # to say something twice is better than to go on and on
+        if ending != "must":  # repetition is better than a text that does not end
             mask_v = self._guard.narrowed(mask_v)
         request = self._request
         token = draw(logits_v, mask_v, self._random, temperature=request.temperature, top_p=request.top_p)
@@ -115,7 +116,8 @@ class Writing:
         return self._network.feed(self._spelling.tokens(sign)[0], is_own=True)
 
     def _read(self, prompt: str) -> np.ndarray:
-        """The logits after what was asked."""
+        """Logits after the prompt."""
+        # The state is reset for each scene, so every scene depends on its prompt only.
         self._network.reset()
         logits_v = np.zeros(len(self._spelling.vocabulary), np.float32)
         for token in self._spelling.tokens(prompt):
@@ -123,7 +125,7 @@ class Writing:
         return logits_v
 
     def _opening(self, number: int) -> tuple[list[Element], State, str]:
-        """Given head of a scene: its elements, the state after them, and the text that the network is fed."""
+        """Given beginning of a scene: its elements, the state after them, and the text that the network is fed."""
         request = self._request
         theme, mood = list(map(self._near, themes(request.theme))), self._near(request.mood)
         asked = control(theme=theme, mood=mood, characters=list(self._cast), mode=request.mode)
@@ -136,25 +138,26 @@ class Writing:
         last = last_scene(request.before) if number == 0 else []
         if not last or last[-1].kind == "transition":
             return [], State(), asked
-        kind = HEADING if last[-1].kind == "heading" else ACTION  # for after a speech nothing is said in it any more
+        kind = HEADING if last[-1].kind == "heading" else ACTION  # a complete speech counts as action
         return [], State(kind, complete=True), asked + self._spelled(last)
 
     def _near(self, text: str) -> str:
         return " ".join(self._spelling.spelled(text).split())
 
     def _spelled(self, scene: list[Element]) -> str:
-        """A scene that is to go on, as the network reads it; of a long one the heading and what comes last."""
+        """A scene to be continued, as the network reads it; of a long one, the heading and the end."""
         names = {name: spelled for spelled, name in self._cast.items()}
         upper = {"character", "heading"}
         parts = [
             SIGNS[one.kind] + (_renamed(one.text, names).upper() if one.kind in upper else one.text) for one in scene
         ]
+        # Whole elements are kept, from the end backwards, up to MAX_READ characters.
         sizes = np.cumsum([len(part) for part in reversed(parts)])
         kept = max(1, int((sizes <= MAX_READ).sum()))
         return "".join(parts[-kept:] if kept == len(parts) else [parts[0], *parts[-kept:]])
 
     def _element(self, sign: str, text: str) -> Element:
-        """An element as it is printed."""
+        """An element as printed."""
         if sign == CHARACTER:
             text = ", ".join(dict.fromkeys(_renamed(name, self._cast) for name in text.split(", ")))
         elif sign in {ACTION, PARENTHETICAL}:
@@ -163,9 +166,9 @@ class Writing:
 
 
 def themes(text: str) -> list[str]:
-    """The words of a theme, as networks learn them: in small letters, none that stands in any text.
+    """Words of a theme in the form that networks learn: lower case, without words that occur in any text.
 
-    `Betrayal at the court` gives `betrayal, court`; a theme without such words stays as it is.
+    `Betrayal at the court` gives `betrayal, court`; a theme without such words is unchanged.
     """
     words = [word for word in _WORD.findall(text.lower()) if not _EVERYWHERE.fullmatch(word)]
     return list(dict.fromkeys(words)) or [text]
@@ -174,21 +177,24 @@ def themes(text: str) -> list[str]:
 def draw(
     logits_v: np.ndarray, mask_v: np.ndarray, random: np.random.Generator, *, temperature: float, top_p: float
 ) -> int:
-    """A token that the mask allows.
+    """Draws a token that the mask allows.
 
     Args:
         logits_v: float32 V.
-        mask_v: bool V; one at least is true.
-        random: Where the chance comes from; one number of it is used.
-        temperature: Divides the logits; at 0 the likeliest token is taken.
-        top_p: The share of all that the likeliest tokens, from which is drawn, have together.
+        mask_v: bool V; at least one is True.
+        random: Random generator; one number of it is used.
+        temperature: Divides the logits; at 0 the most likely token is taken.
+        top_p: Share of the total probability of the most likely tokens that are drawn from.
     """
+    # One number is used in every case, so that later draws do not depend on the temperature.
     chance = random.random()
     tokens = np.flatnonzero(mask_v)
     scores = logits_v[tokens].astype(np.float64)
     if temperature <= 0:
         return int(tokens[scores.argmax()])
+    # Softmax over the allowed tokens, shifted by the maximum so that exp does not overflow.
     shares = np.exp((scores - scores.max()) / temperature)
+    # Nucleus: the shortest prefix in order of probability that reaches top_p (Holtzman et al. 2020).
     order = np.argsort(-shares, kind="stable")
     sums = np.cumsum(shares[order])
     kept = min(int(np.searchsorted(sums, top_p * sums[-1])) + 1, len(order))
@@ -196,21 +202,21 @@ def draw(
 
 
 def _renamed(text: str, names: dict[str, str]) -> str:
-    """A cue with another name in it, what follows the name as it was."""
+    """A cue with another name; its extension is unchanged."""
     end = next((one for one in EXTENSIONS if text.endswith(one)), "")
     name = text.removesuffix(end)
     return names.get(name, name) + end
 
 
 def _recalled(text: str, names: dict[str, str]) -> str:
-    """A direction with the names in it as they are printed, in capitals, where the network spells them otherwise."""
+    """A direction with names in capitals as printed, where the network spells them differently."""
     others = {spelled: name.upper() for spelled, name in names.items() if spelled != name.upper()}
     pattern = "|".join(rf"(?<!\w){re.escape(spelled)}(?!\w)" for spelled in others)
     return re.sub(pattern, lambda found: others[found[0]], text) if others else text
 
 
 def _printable(kind: Kind, text: str) -> Element:
-    """A heading or cue that was asked for, as Fountain can say it."""
+    """A requested heading or cue, in a form that Fountain can express."""
     found = next(iter(canonical([Element(kind, text), Element("dialogue", "Words.")])))
     if found.kind != kind:
         message = f"{text!r} is no {'name' if kind == 'character' else kind}"

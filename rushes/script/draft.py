@@ -1,4 +1,4 @@
-"""A draft: what a network writes, as it is printed; what was there before; and what is said about it at its end."""
+"""Drafts: conversion of the network's elements to printed ones, an existing draft, and the note at the end."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class Form:
-    """Turns what is written into what is printed, each piece as soon as nothing can change it any more.
+    """Converts written elements to printed ones, and releases each as soon as it is final.
 
-    A scene is printed as it is, a cue with the first words under it. A beat of an outline becomes a section with its
-    number and heading, and a synopsis that names in brackets who speaks. A profile is a section of synopses.
+    A scene is printed unchanged, a cue together with the first words below it. A beat of an outline becomes a section
+    with its number and heading, and a synopsis with the speakers in brackets. A profile is a section of synopses.
     """
 
     def __init__(self, mode: Mode) -> None:
@@ -60,10 +60,10 @@ class Form:
 
 
 class Block:
-    """Writes elements one by one, so that the texts, joined, are the Fountain of them all.
+    """Writes elements one by one; the texts, joined, are the Fountain of all elements.
 
     Args:
-        is_first: Whether nothing stands before the first of them.
+        is_first: True if nothing precedes the first element.
     """
 
     def __init__(self, *, is_first: bool) -> None:
@@ -71,7 +71,7 @@ class Block:
         self._text, self._is_first = "", is_first
 
     def more(self, element: Element) -> str:
-        """The text that one more element adds; a cue's comes with the first words under it."""
+        """Text added by one more element; a cue is added together with the first words below it."""
         if element.kind not in SPOKEN:
             self._is_first = self._is_first and not self._text
             self._elements, self._text = [], ""
@@ -85,18 +85,18 @@ class Block:
 
 @dataclass(frozen=True)
 class Draft:
-    """A script that is there already: its text as it stands, and what is in it."""
+    """An existing script: its text, unchanged, and its elements."""
 
     text: str
     elements: tuple[Element, ...]
 
 
 def read_draft(path: Path, say: Callable[[str], None] = lambda _: None) -> Draft:
-    """Reads a draft that is to go on.
+    """Reads a draft to be continued.
 
     Raises:
         NothingFitsError: It is empty, or nothing in it would be printed.
-        RushesError: It cannot be read, is not text, or no Fountain.
+        RushesError: It cannot be read, is not text, or is not Fountain.
     """
     text = document.decoded(path, say).replace("\r\n", "\n").replace("\r", "\n")
     elements = tuple(parse(text))
@@ -107,7 +107,7 @@ def read_draft(path: Path, say: Callable[[str], None] = lambda _: None) -> Draft
 
 
 def last_scene(elements: Iterable[Element]) -> list[Element]:
-    """The scene that a draft ends with, as a network learns it."""
+    """The last scene of a draft, as a network learns it."""
     scene: list[Element] = []
     for element in learned(elements):
         if element.kind == "heading":
@@ -117,13 +117,13 @@ def last_scene(elements: Iterable[Element]) -> list[Element]:
 
 
 def speakers(elements: Iterable[Element]) -> list[str]:
-    """Speakers, without the extensions of their names, in the order of their first words."""
+    """Speakers in order of their first words, without extensions of their names."""
     names = (element.text.partition("(")[0].strip() for element in elements if element.kind == "character")
     return list(dict.fromkeys(filter(None, names)))
 
 
 def said_about(model: str, digest: str, seed: int, runtime: str, found: Found) -> Element:
-    """The note at the end of a draft, which does not print: what wrote it, and how much of it is copied."""
+    """The note at the end of a draft, which does not print: the model, and the share of copied words."""
     share = (
         f"{100 * found.share:.1f} % of its words stand word for word in the training text, in runs of {WORDS} or more"
     )

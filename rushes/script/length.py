@@ -1,4 +1,4 @@
-"""Length of a draft, in pages or words: the target, and the amount that is written."""
+"""Length of a draft, in pages or words: the target, and the amount written so far."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 
 MAX_PAGES, MAX_WORDS = 30, 10_000
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?) ?(p|pages?|w|words?)", re.IGNORECASE)
-_SHORTEST = 0.5  # of the length asked for, before which a scene does not end
-# Lines above an element, and how wide it is; a cue is a line of its own.
+_SHORTEST = 0.5  # share of the requested length before which a scene does not end
+# Empty lines above an element, and its width; a cue is a line of its own.
 _ABOVE = {HEADING: 2, ACTION: 1, CHARACTER: 1, TRANSITION: 1}
 _WIDTH = {DIALOGUE: document.DIALOGUE, PARENTHETICAL: document.PARENTHETICAL}
 
 
 @dataclass(frozen=True)
 class Length:
-    """A length: so many lines of a formatted page, or so many words."""
+    """A length: a number of lines of a formatted page, or of words."""
 
     amount: float
     unit: str  # "lines" or "words"
 
 
 def parse_length(text: str) -> Length:
-    """`2p`, `1.5 pages` or `300w`.
+    """Parses `2p`, `1.5 pages` or `300w`.
 
     Raises:
-        MisuseError: It is none of these, or too much.
+        MisuseError: It is not a length, or is too large.
     """
     match = _LENGTH.fullmatch(text.strip())
     amount = float(match[1]) if match else 0.0
@@ -45,15 +45,15 @@ def parse_length(text: str) -> Length:
 
 
 class Tally:
-    """Counts what is written, sign by sign, as a storyboard counts the lines of a page."""
+    """Measures a draft, character by character, in the same way as a storyboard measures pages."""
 
     def __init__(self, length: Length) -> None:
         self._length = length
-        self._done = 0.0  # of elements that are at their end
+        self._done = 0.0  # of complete elements
         self._kind, self._text, self._words = "", "", 0
 
     def push(self, sign: str) -> None:
-        """Takes the next sign."""
+        """Adds the next character."""
         if sign in ALL:
             self._done += self._exact()
             self._kind, self._text, self._words = sign, "", 0
@@ -63,14 +63,15 @@ class Tally:
 
     @property
     def amount(self) -> float:
-        """Amount that is written, in the length's unit; the element in progress is estimated."""
+        """Amount written so far, in the unit of the length; the current element is estimated."""
         if self._length.unit == "words":
+            # An estimate, since wrapping the element again for every character would be slow.
             return self._done + self._words
         width = _WIDTH.get(self._kind, document.ACTION)
         return self._done + _ABOVE.get(self._kind, 0) + len(self._text) / width
 
     def ending(self) -> Ending:
-        """State of the ending: the draft may not end yet, may end, or must."""
+        """State of the ending: the draft may not end yet, may end, or must end."""
         share = self.amount / self._length.amount
         return "must" if share >= 1 else "may" if share >= _SHORTEST else "not yet"
 

@@ -1,6 +1,6 @@
 """Encoding of a scene for the network: a control token before each element names its kind, with nothing between.
 
-The signs are control characters that no text has. A scene, on several lines here:
+The tokens are control characters that do not occur in texts. A scene, on several lines here:
 
     CONTROL theme: betrayal, court LF mood: dark LF characters: ANNA, MARK LF
     HEADING INT. HALL - NIGHT ACTION A door. CHARACTER ANNA PARENTHETICAL softly DIALOGUE Go. LF Now. END
@@ -37,8 +37,8 @@ SIGNS: dict[Kind, str] = {
 }
 KINDS: dict[str, Kind] = {sign: kind for kind, sign in SIGNS.items()}
 ALL = CONTROL + "".join(KINDS) + END
-ASKED = ("theme", "mood", "characters")  # what a line of the control text begins with, before a colon
-_LIKE_ACTION = frozenset({"centered", "lyrics"})  # how a page shows them says nothing that a network should learn
+ASKED = ("theme", "mood", "characters")  # keys of the lines of the control text
+_LIKE_ACTION = frozenset({"centered", "lyrics"})  # their layout carries no information for a network
 _SIGNED = re.compile(f"([{''.join(KINDS)}])([^{ALL}]*)")
 
 
@@ -48,10 +48,10 @@ def control(
     """The request as control text, which the network is fed first. Lines without content are left out.
 
     Args:
-        theme: Words that say what it is about; as one text, it is taken as it stands.
+        theme: Words for the subject; a single text is used unchanged.
         mood: A word, such as `dark`.
-        characters: Who may speak.
-        mode: A scene, the outline of several, or somebody's profile.
+        characters: Names of those who may speak.
+        mode: A scene, the outline of several, or the profile of a character.
     """
     lines: list[str] = [] if mode == "scene" else [mode]
     for key, given in zip(ASKED, (theme, mood, characters), strict=True):
@@ -61,10 +61,10 @@ def control(
 
 
 def learned(elements: Iterable[Element]) -> list[Element]:
-    """The elements as the network learns them.
+    """Elements as the network learns them.
 
-    Title page, sections, synopses, notes, boneyard and page breaks are left out; lyrics and what is centred are
-    action; emphasis, scene numbers and who speaks at once are lost.
+    Title page, sections, synopses, notes, boneyard and page breaks are left out; lyrics and centred text are action;
+    emphasis, scene numbers and dual dialogue are lost.
     """
     known = [element for element in canonical(elements) if element.kind in SIGNS or element.kind in _LIKE_ACTION]
     plain = (Element("action" if one.kind in _LIKE_ACTION else one.kind, unstyled(one.text)) for one in known)
@@ -72,17 +72,17 @@ def learned(elements: Iterable[Element]) -> list[Element]:
 
 
 def encoded(elements: Iterable[Element], *, ended: bool = True) -> str:
-    """The elements of one scene as the network reads them: `decoded` gives what is `learned` of them.
+    """Elements of one scene as the network reads them; `decoded` returns their `learned` form.
 
     Args:
-        elements: Of any kind.
-        ended: Whether the sign of the end follows; without it the scene may go on.
+        elements: Elements of any kind.
+        ended: True to append the end token; without it the scene may continue.
     """
     return "".join(SIGNS[element.kind] + element.text for element in learned(elements)) + (END if ended else "")
 
 
 def decoded(text: str) -> list[Element]:
-    """The elements that signs stand before, up to the end of the scene; what is asked of the network is none."""
+    """Elements after control tokens, up to the end of the scene, without the control text."""
     return [Element(KINDS[sign], said) for sign, said in _SIGNED.findall(text.partition(END)[0]) if said]
 
 

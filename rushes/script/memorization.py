@@ -1,9 +1,9 @@
-"""Memorisation check: the share of a text that is word for word in the training text, without that text at hand.
+"""Memorisation check: the share of a text that occurs word for word in the training text, without access to that text.
 
-A Bloom filter (Bloom 1970, doi:10.1145/362686.362692) over the runs of seven words of the training text travels in
-the bundle. A run of eight words or more is taken for verbatim where all runs of seven in it are known. The filter errs
-on one side only: what is copied is always found; of the runs of seven that are new about 1 % are taken for known, so of
-runs of eight about 1 in 10,000. Case, punctuation and the ends of lines do not count.
+The bundle contains a Bloom filter (Bloom 1970, doi:10.1145/362686.362692) over the seven-word runs of the training
+text. A run of eight words or more counts as copied if all seven-word runs in it are known. The filter errs on one side
+only: copied text is always found; about 1 % of new seven-word runs are taken for known, so about 1 in 10,000
+eight-word runs. Case, punctuation and line ends are ignored.
 
     b"RVB1", uint32 probes, uint64 bits, uint64 runs, then the bits, eight a byte, the highest first; little-endian
 """
@@ -19,8 +19,8 @@ import numpy as np
 
 from rushes.bundle.manifest import BundleError
 
-WORDS = 8  # of a run that counts
-FALSE_POSITIVES = 0.01  # of runs of one word less
+WORDS = 8  # minimum length of a run that counts
+FALSE_POSITIVES = 0.01  # for runs of one word less
 _GRAM = WORDS - 1
 _MAGIC, _HEADER = b"RVB1", struct.Struct("<4sIQQ")
 _MAX_PROBES = 32
@@ -31,7 +31,7 @@ _INVERSE = pow(_BASE, -1, 1 << 64)
 
 @dataclass(frozen=True)
 class Found:
-    """Result of the memorisation check: the longest run in words, and the share of words that lie in some run."""
+    """Result of the memorisation check: number of words in the longest run, and share of words in runs."""
 
     longest: int
     share: float
@@ -40,6 +40,7 @@ class Found:
 def build(text: str) -> bytes:
     """The filter of a training text: about 1.2 bytes a word. The same text gives the same bytes on any machine."""
     hashes = np.unique(_hashes(_words(text)))
+    # Optimal number of bits and probes for the rate of false positives (Bloom 1970).
     bits = max(64, math.ceil(-len(hashes) * math.log(FALSE_POSITIVES) / math.log(2) ** 2))
     probes = round(-math.log2(FALSE_POSITIVES))
     table = np.zeros(bits, bool)
@@ -49,7 +50,7 @@ def build(text: str) -> bytes:
 
 
 class Verbatim:
-    """The filter, read.
+    """A parsed filter.
 
     Raises:
         ValueError: The bytes are not a filter.
@@ -70,13 +71,15 @@ class Verbatim:
         """Runs of eight words or more that a text shares with the training text."""
         words = _words(text)
         hashes = _hashes(words)
+        # A seven-word run is known if the bits of all probes are set.
         known = np.ones(len(hashes), bool)
         for number in range(self._probes):
             known &= self._table[_places(hashes, number, self._bits)]
+        # Consecutive known runs form a longer one; the edges of these sequences are its start and end.
         edges = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]]).astype(np.int8)))
-        starts, ends = edges[::2], edges[1::2] + _GRAM - 1  # in words
+        starts, ends = edges[::2], edges[1::2] + _GRAM - 1  # indices of words
         long = ends - starts >= WORDS
-        # Runs may touch: a word counts once.
+        # Runs may overlap or touch, so words are counted by coverage.
         covered = np.zeros(len(words) + 1, np.int64)
         np.add.at(covered, starts[long], 1)
         np.add.at(covered, ends[long], -1)
@@ -96,7 +99,7 @@ def _hashes(words: list[str]) -> np.ndarray:
     starts = np.concatenate([[0], np.flatnonzero(coded == ord(" ")) + 1])
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(coded * _powers(_BASE, len(coded)), dtype=np.uint64)])
     first, after = starts[: len(words) - _GRAM + 1], starts[_GRAM:]
-    # Bytes further on weigh more: divided by the weight of its first byte, a run is the same wherever it stands.
+    # Later bytes have higher powers, so each run is divided by the power of its first byte; its position cancels out.
     return _mixed((sums[after] - sums[first]) * _powers(_INVERSE, len(coded))[first])
 
 
@@ -107,7 +110,7 @@ def _powers(base: int, count: int) -> np.ndarray:
 
 
 def _mixed(values: np.ndarray) -> np.ndarray:
-    """The finaliser of SplitMix64 (Steele, Lea and Flood 2014): each bit of a value moves all."""
+    """Finaliser of SplitMix64 (Steele, Lea and Flood 2014): each bit of a value affects all bits."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return np.asarray(values ^ (values >> np.uint64(31)))

@@ -1,4 +1,4 @@
-"""The script family ready to run: scenes in Fountain from a theme, characters and a heading."""
+"""The script family, ready to run: scenes in Fountain from a theme, characters and a heading."""
 
 from __future__ import annotations
 

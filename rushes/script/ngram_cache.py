@@ -1,9 +1,9 @@
-"""Cache language model (Kuhn and De Mori 1990) over the text so far: names, places and turns of speech come back.
+"""Cache language model (Kuhn and De Mori 1990) over the text so far: names, places and phrases recur.
 
-A network knows the text that it has learned; what is new in this one (who the people are, what they call each other)
-it forgets after some lines. A cache language model (Kuhn and De Mori 1990) foretells the next character by how the
-text itself went on after the same run of characters, as far back as it goes; both forecasts are mixed by how long that
-run is. The cache's own forecast is an interpolation of all run lengths with absolute discounting (Ney et al. 1994).
+A network knows the text that it was trained on, but forgets what is new in this text, such as the names of the
+characters, after some lines. A cache language model predicts the next character from the continuations of the same run
+of characters earlier in the text, at any distance; both predictions are mixed with weights that depend on the length of
+that run. The prediction of the cache interpolates all run lengths with absolute discounting (Ney et al. 1994).
 """
 
 from __future__ import annotations
@@ -26,10 +26,9 @@ class CacheRules:
     """Weights of a cache in the mixture.
 
     Attributes:
-        weights: Its share of the mixture, by how many of the last characters have stood in the text before, in the
-            same order and with something after them: none first. As many as the longest run that is looked for, and
-            one.
-        discount: What is taken from each count for what has not been seen.
+        weights: Weight of the cache by the number of last characters that occurred in the text before, in the same
+            order and with a continuation, from 0 on. One more than the length of the longest run that is searched for.
+        discount: Amount subtracted from each count in favour of unseen characters.
     """
 
     weights: tuple[float, ...]
@@ -37,10 +36,10 @@ class CacheRules:
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> CacheRules:
-        """Out of a manifest.
+        """Parses the rules of a manifest.
 
         Raises:
-            BundleError: Not shares between 0 and 1.
+            BundleError: The values are not shares between 0 and 1.
         """
         try:
             weights, discount = tuple(float(weight) for weight in given["weights"]), float(given["discount"])
@@ -58,8 +57,8 @@ class RunCache:
     """The cache of one text, character by character.
 
     Args:
-        vocabulary: V, how many tokens there are; 256 at most.
-        rules: How much it has to say.
+        vocabulary: V, the number of tokens; at most 256.
+        rules: Weights in the mixture.
     """
 
     def __init__(self, vocabulary: int, rules: CacheRules) -> None:
@@ -69,27 +68,30 @@ class RunCache:
         self._last = b""
 
     def push(self, token: int, *, learned: bool = True) -> None:
-        """Takes the next character of the text; with `learned` false it is read, but not kept."""
+        """Adds the next character of the text; with `learned` False it becomes context, but is not counted."""
+        # Counts the character after each run length, from the longest run to the empty one.
         for start in range(len(self._last) + 1) if learned else ():
             counts = self._after.setdefault(self._last[start:], {})
             counts[token] = counts.get(token, 0) + 1
         self._last = (self._last + bytes([token]))[-self._longest :] if self._longest else b""
 
     def extend(self, tokens: Iterable[int]) -> None:
-        """Takes some."""
+        """Adds several characters."""
         for token in tokens:
             self.push(token)
 
     def mixed(self, logits_v: np.ndarray) -> np.ndarray:
-        """The logits of a network, float32 V, with what the cache has to say: logarithms of shares, float32 V."""
+        """Logits of a network, float32 V, mixed with the cache's prediction: log-probabilities, float32 V."""
+        # Softmax of the logits, then p = (1 - w) p_network + w p_cache.
         shares_v = np.exp(logits_v.astype(np.float64) - logits_v.max())
         shares_v /= shares_v.sum()
         weight, own_v = self._forecast()
-        with np.errstate(divide="ignore"):  # a share that rounds to nothing is never drawn
+        with np.errstate(divide="ignore"):  # a probability that rounds to 0 is never drawn
             return np.log((1.0 - weight) * shares_v + weight * own_v).astype(np.float32)  # type: ignore[no-any-return]  # of NumPy
 
     def share_of(self, token: int) -> tuple[float, float]:
-        """The weight of the cache's forecast, and the share that it gives to one character."""
+        """Weight of the cache, and the probability that it gives to one character."""
+        # Interpolates from the uniform distribution over the empty run up to the longest known run.
         share, known = 1.0 / self._vocabulary, self._known()
         for counts in known:
             total = sum(counts.values())
@@ -98,6 +100,7 @@ class RunCache:
         return self._weight(known), share
 
     def _forecast(self) -> tuple[float, np.ndarray]:
+        # The same interpolation as in share_of, for all characters at once.
         shares_v, known = np.full(self._vocabulary, 1.0 / self._vocabulary), self._known()
         for counts in known:
             seen = np.fromiter(counts.values(), np.float64, len(counts))
@@ -107,7 +110,7 @@ class RunCache:
         return self._weight(known), shares_v
 
     def _known(self) -> list[dict[int, int]]:
-        """Counts of what followed the last characters, the empty run first, as long as there are any."""
+        """Counts of the continuations of the last characters, from the empty run to the longest that has any."""
         known = []
         for start in range(len(self._last), -1, -1):
             counts = self._after.get(self._last[start:])
@@ -121,24 +124,24 @@ class RunCache:
 
 
 class Remembering:
-    """A network and the cache of what it is given: what a draft has said it finds again, from scene to scene.
+    """A network combined with a cache of its input, so that a draft can reuse its own words from scene to scene.
 
     Args:
-        network: Whose logits are mixed with the cache's.
-        cache: That of the draft.
+        network: Network whose logits are mixed with the cache's prediction.
+        cache: Cache of the draft.
     """
 
     def __init__(self, network: Network, cache: RunCache) -> None:
         self._network, self._cache = network, cache
 
     def reset(self) -> None:
-        """The network forgets all; the cache does not."""
+        """Resets the state of the network; the cache is kept."""
         self._network.reset()
 
     def feed(self, token: int, *, is_own: bool = False) -> np.ndarray:
-        """The logits after one more token, float32 V.
+        """Logits after one more token, float32 V.
 
-        What the network has written itself it does not remember: a slip would come back as if somebody had meant it.
+        Characters that the network has written itself are not counted: its errors would be reinforced.
         """
         logits_v = self._network.feed(token)
         self._cache.push(token, learned=not is_own)

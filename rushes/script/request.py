@@ -1,4 +1,4 @@
-"""The request to a writer, and the interface of the network behind it."""
+"""Request to a writer, and interface of its network."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class Request:
     """A request for a draft.
 
     Attributes:
-        theme: Words that say what it is about.
+        theme: Words for the subject.
         mood: A word, such as `dark`.
-        characters: Who may speak, as printed; anybody where it is empty. Of a profile, whose it is.
-        heading: Where it plays; the network finds a place where it is empty.
+        characters: Names of those who may speak, as printed; anybody if empty. For a profile, the one name it is about.
+        heading: Scene heading; chosen by the network if empty.
         mode: A scene, an outline or a profile.
-        length: Of each scene, at most; it does not end before half of that.
-        scenes: How many.
+        length: Upper limit of each scene; a scene does not end before half of that.
+        scenes: Number of scenes.
         seed: The same seed, request and bundle give the same text on one machine.
-        temperature: Of the logits; 0 always takes the likeliest sign.
-        top_p: The likeliest signs are drawn from that have this share of all together (Holtzman et al. 2020).
-        before: What the draft holds so far. Without a heading the last scene of it goes on.
+        temperature: Divides the logits; 0 always takes the most likely character.
+        top_p: Share of the most likely characters that are drawn from (Holtzman et al. 2020).
+        before: Elements of the draft so far. Without a heading its last scene continues.
     """
 
     theme: str = ""
@@ -49,10 +49,10 @@ class Request:
 
 
 class Network(Protocol):
-    """A network that is fed a token and gives the logits of the next."""
+    """A network that is fed a token and returns the logits of the next."""
 
     def reset(self) -> None:
-        """Forgets all."""
+        """Resets the state."""
 
     def feed(self, token: int, *, is_own: bool = False) -> np.ndarray:
-        """The logits after one more token, float32 V; `is_own` where the network has written it, and not been given."""
+        """Logits after one more token, float32 V; `is_own` is True if the network has written the token itself."""

@@ -18,22 +18,22 @@ _NEAR = {
 }  # fmt: skip
 
 
-STAND_IN = "PERSON "  # and a letter
+STAND_IN = "PERSON "  # followed by a letter
 
 
 class Spelling:
-    """A vocabulary: a sign for each token, of which the first stands for none."""
+    """A vocabulary: one character for each token; the first token stands for none."""
 
     def __init__(self, vocabulary: Sequence[str]) -> None:
         self.vocabulary = tuple(vocabulary)
         self._ids = {sign: number for number, sign in enumerate(vocabulary) if number}
 
     def spelled(self, text: str) -> str:
-        """The text in signs of the vocabulary: accents folded where they have to be, what is left then dropped."""
+        """The text in characters of the vocabulary, without accents if necessary; other characters are dropped."""
         return "".join(map(self._sign, unicodedata.normalize("NFC", text)))
 
     def tokens(self, text: str) -> list[int]:
-        """The tokens of a text."""
+        """Tokens of a text."""
         return [self._ids[sign] for sign in self.spelled(text)]
 
     def _sign(self, sign: str) -> str:
@@ -44,9 +44,9 @@ class Spelling:
 
 
 def cast_of(names: Sequence[str], spelling: Spelling) -> dict[str, str]:
-    """The cast: each name as the network spells it -> as it is printed.
+    """The cast: each name as the network spells it -> as printed.
 
-    A name that cannot be spelled, or not so that it differs from the others, has a stand-in for the network alone.
+    A name that cannot be spelled, or whose spelling equals another's, is replaced by a stand-in for the network only.
 
     Raises:
         MisuseError: Not even a stand-in can be spelled.

@@ -1,4 +1,4 @@
-"""Writing a scene: what is asked in, Fountain out, from the bundle alone."""
+"""Writer of scripts: a request in, Fountain out, from the bundle alone."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 FAMILY = "script"
 INPUTS, OUTPUTS = ("window", "state"), ("logits", "next_state")
-REMEMBERED = 65_536  # signs of a draft that the cache is fed, at most: some forty pages
+REMEMBERED = 65_536  # maximum number of characters of a draft that the cache is fed: some forty pages
 
 
 class Network:
-    """The graph of a bundle, fed one token after the other. One thread: a step is too short to be shared."""
+    """The graph of a bundle, fed one token after the other. One thread: a step is too short to be parallelised."""
 
     def __init__(self, graph: Path, *, window: int, state: int, vocabulary: int) -> None:
         self._graph, self._session = graph, open_graph(graph, threads=1)
@@ -37,12 +37,12 @@ class Network:
         self._check(graph, vocabulary)
 
     def reset(self) -> None:
-        """Forgets all that it has been fed."""
+        """Resets the window and the state."""
         self._window_1k[:] = 0
         self._state_1s = np.zeros_like(self._state_1s)
 
     def feed(self, token: int, *, is_own: bool = False) -> np.ndarray:
-        """The logits of what comes after one more token, float32 V; to a network all tokens are alike."""
+        """Logits after one more token, float32 V; `is_own` has no effect without a cache."""
         del is_own
         self._window_1k[0, :-1] = self._window_1k[0, 1:]
         self._window_1k[0, -1] = token
@@ -67,14 +67,14 @@ class Network:
 
 
 class ScriptWriter:
-    """The network of a bundle and what it knows of words, ready to write.
+    """The network of a bundle with its vocabulary, ready to write.
 
     Args:
-        network: That of the bundle.
-        vocabulary: What its tokens are, first that for nothing.
-        verbatim: What it has been given to learn from.
-        cache: How much what a draft has said so far has a say in what comes next; None: not at all.
-        extensions: What may follow the name in a cue: those that the network has learned.
+        network: Network of the bundle.
+        vocabulary: Characters of its tokens; the first stands for none.
+        verbatim: Memorisation filter of its training text.
+        cache: Weights of a cache of the draft so far; None: no cache.
+        extensions: Extensions of names in cues that the network has learned.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class ScriptWriter:
         """The writer that a bundle's manifest describes.
 
         Raises:
-            BundleError: The manifest lacks the input, a file lacks, or one is another than it says.
+            BundleError: The manifest has no input, a file is missing, or one does not match the manifest.
         """
         given = bundle.manifest.input
         try:
@@ -121,21 +121,21 @@ class ScriptWriter:
         return cls(network, vocabulary, verbatim, cache, extensions)
 
     def write(self, request: Request, say: Callable[[str], None] = lambda _: None) -> Writing:
-        """The text as it is written: iterate over it.
+        """The draft in progress; iterate over it for its text.
 
         Raises:
-            MisuseError: A name that is asked for cannot be written.
-            BundleError: With the vocabulary no such text can be written.
+            MisuseError: A requested name cannot be written.
+            BundleError: The vocabulary cannot spell such a text.
         """
         return Writing(self.network_for(request), self.spelling, request, say, self.extensions)
 
     def network_for(self, request: Request) -> Network | Remembering:
-        """The network for a draft, with a cache of the text that the draft holds so far."""
+        """The network for a draft, with a cache of the draft so far."""
         if self._cache is None:
             return self._network
         cache = RunCache(len(self.spelling.vocabulary), self._cache)
         known = learned(request.before)
-        read = 0 if request.heading.strip() else len(last_scene(request.before))  # by the network, and so by the cache
+        read = 0 if request.heading.strip() else len(last_scene(request.before))  # elements in the prompt
         if before := known[: len(known) - read]:
             cache.extend(self.spelling.tokens(encoded(before))[-REMEMBERED:])
         return Remembering(self._network, cache)

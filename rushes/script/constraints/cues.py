@@ -1,4 +1,4 @@
-"""Cue constraint, by character: the names of a cast along a trie, or any name in capitals where there is no cast."""
+"""Cue constraint, by character: the names of a cast along a trie, or any name in capitals if there is no cast."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 EXTENSIONS = (" (V.O.)", " (O.S.)", " (CONT'D)")
-MAX_NAME = 30  # signs
+MAX_NAME = 30  # characters
 MAX_NAMES = 6  # in a list
-_ROOM_FOR_MORE = 0.75 * MAX_NAME  # signs after which a name gets no further word or extension
+_ROOM_FOR_MORE = 0.75 * MAX_NAME  # characters after which a name gets no further word or extension
 _COMMA = ","
 
 
 class Names:
-    """An automaton over the signs of a cue. A place in it is what has been spelled since the last branching.
+    """An automaton over the characters of a cue. A place in it is the text spelled since the last branching.
 
-    In a cast that is the whole name so far, so that each place is a node of the trie; of any other name it is
-    nothing, until its extension begins.
+    In a cast that is the whole name so far, so that each place is a node of the trie; for any other name it is empty
+    until its extension begins.
 
     Args:
-        cast: Who may speak; anybody where it is empty.
-        signs: What a name may be made of.
-        extensions: What may follow a name, such as ` (V.O.)`.
-        is_list: Whether there may be several names, parted by commas.
+        cast: Names of those who may speak; anybody if empty.
+        signs: Characters that a name may contain.
+        extensions: Possible extensions of a name, such as ` (V.O.)`.
+        is_list: True to allow several names, separated by commas.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Names:
     ) -> None:
         self._cast, self._signs, self._is_list = frozenset(cast), frozenset(signs), is_list
         ends = ("", *extensions)
-        # By who has just spoken; a cast of one, or of anybody, bars nobody.
+        # By the previous speaker, who may not have the next cue; a cast of one or without names excludes nobody.
         barred = ["", *(self._cast if len(self._cast) > 1 else ())]
         self._whole = {
             who: {name + more for name in (self._cast - {who} if who else self._cast) or [""] for more in ends}
@@ -47,15 +47,15 @@ class Names:
         return next((name for name in self._whole if name and place in _with_extensions(name)), "")
 
     def next(self, place: str, sign: str, last: str, size: int, number: int, barred: str = "") -> str | None:
-        """The place after one more sign, or None where it may not come.
+        """The place after one more character, or None if it is not allowed.
 
         Args:
-            place: Where one is; empty at first.
-            sign: The sign.
-            last: The one before; empty at the head of a name.
-            size: How many signs the name has.
-            number: Which name of the list it is.
-            barred: Who has just spoken.
+            place: The current place; empty at first.
+            sign: The character.
+            last: The previous character; empty at the beginning of a name.
+            size: Number of characters of the name.
+            number: Number of the name in the list, from 1.
+            barred: The previous speaker.
         """
         if place == _COMMA:
             return "" if sign == " " else None
@@ -63,6 +63,7 @@ class Names:
             return _COMMA if number < MAX_NAMES and self.is_whole(place, last) else None
         if self._cast or place:
             return place + sign if place + sign in self._nodes[barred] else None
+        # A free name stays at the empty place until a bracket opens its extension.
         if sign == "(":
             return " (" if last == " " and " (" in self._nodes[""] and size < _ROOM_FOR_MORE else None
         return "" if self._may_be_in_name(sign, last, size) else None

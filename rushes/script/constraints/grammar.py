@@ -1,11 +1,11 @@
 """Grammar of scripts: a state machine over characters that allows the next ones, so that the text is always a script.
 
-    scene      HEADING, then action and speeches, at last perhaps a TRANSITION, END; of a cast nobody answers himself
-    speech     CHARACTER, then dialogue, each perhaps with a PARENTHETICAL before it: no cue without a word under it
-    outline    beats of HEADING, ACTION (what happens) and perhaps CHARACTER (who speaks, parted by commas), END
-    profile    CHARACTER (whose it is), then actions, END
+    scene      HEADING, then action and speeches, optionally a TRANSITION, END; no two consecutive cues of one name
+    speech     CHARACTER, then dialogue, each optionally after a PARENTHETICAL: no cue without dialogue
+    outline    beats of HEADING, ACTION (events) and optionally CHARACTER (speakers, separated by commas), END
+    profile    CHARACTER (its subject), then actions, END
 
-What would mean something in Fountain cannot be written, so that nothing has to be mended afterwards.
+Characters with a meaning in Fountain are not allowed, so no text has to be fixed afterwards.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 Ending = Literal["not yet", "may", "must"]
 
-# Signs in a line. From SOFT of it on the line ends with a sentence, from BLANKLESS on with a word.
+# Characters in a line. From SOFT of it on the line ends with a sentence, from BLANKLESS on with a word.
 MAX_LINE = {HEADING: 80, ACTION: 400, CHARACTER: MAX_NAME, PARENTHETICAL: 60, DIALOGUE: 300, TRANSITION: 24}
 MAX_LINES = 60  # of verse in one dialogue
 _SOFT, _BLANKLESS = 0.75, 0.9
-_AMPLE, _ENDING, _LAST_WORD, _FULL = range(4)  # the room that a line has
+_AMPLE, _ENDING, _LAST_WORD, _FULL = range(4)  # remaining room in a line
 
-_START = ""  # of the text: no element yet
+_START = ""  # no element yet
 FOLLOWERS: dict[Mode, dict[str, str]] = {
     "scene": {
         _START: HEADING,
@@ -53,8 +53,8 @@ _NEEDED: dict[Mode, str] = {
     "profile": CHARACTER + ACTION + END,
 }
 _PROSE = ACTION + DIALOGUE
-_CALLING = ACTION + PARENTHETICAL  # which tell the cast what to do
-MEANT = frozenset("[]{}<>*_\\^~|@#=`")  # that Fountain, or what is made of it, reads as more than themselves
+_CALLING = ACTION + PARENTHETICAL  # stage directions, which name the cast in capitals
+MEANT = frozenset("[]{}<>*_\\^~|@#=`")  # characters with a special meaning in Fountain or its derivatives
 _QUOTES = "\"'\u201c\u2018\u00ab"
 _OPENINGS = {ACTION: _QUOTES + "(", DIALOGUE: _QUOTES + ".-\u2013\u2014\u2026", PARENTHETICAL: _QUOTES}
 _IN_NAMES = " .'-&"
@@ -66,9 +66,9 @@ _TRANSITION_ENDS = ":."
 class State(NamedTuple):
     """State within a script: after the character `last`, in the element that `kind` opened.
 
-    `said` is whether the line has a letter or digit, `closed` whether a sentence is at its end, `complete` whether
-    the element was given as a whole; `pending` closes what is quoted or in brackets, `place` is where in the names
-    one is: in those of a cue, or in a direction in those that it calls; `speaker` is who of the cast has just spoken.
+    `said` is True if the line has a letter or digit, `closed` if a sentence has ended, `complete` if the element was
+    given as a whole; `pending` closes the open quotation or bracket; `place` is the place in the automaton of names,
+    those of a cue or those mentioned in a direction; `speaker` is the previous speaker of the cast.
     """
 
     kind: str = _START
@@ -87,14 +87,14 @@ class Grammar:
     """The grammar of scripts for a vocabulary and a cast.
 
     Args:
-        vocabulary: A sign for each token; the first token stands for none and is never allowed.
-        cast: Who may speak, and who may be called in capitals in a direction, spelled with these signs; anybody where
-            it is empty.
+        vocabulary: One character for each token; the first token stands for none and is never allowed.
+        cast: Names of those who may speak, and who may be named in capitals in a direction, spelled with these
+            characters; anybody if empty.
         mode: A scene, an outline or a profile.
-        extensions: What may follow the name in a cue of a scene.
+        extensions: Possible extensions of the name in a cue of a scene.
 
     Raises:
-        ValueError: With these signs nothing can be written, or somebody's name cannot.
+        ValueError: Nothing can be written with these characters, or a name cannot.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Grammar:
         spelled = [one for one in extensions if mode == "scene" and known.issuperset(one)]
         self._names = Names(cast, names, spelled, is_list=mode == "outline")
         self._mode = mode
-        # A profile names the places where somebody is seen, in capitals too.
+        # A profile names places in capitals too.
         self._called = Called(() if mode == "profile" else cast)
         self._followers = dict(FOLLOWERS[mode])
         if not transition & set(_TRANSITION_ENDS):
@@ -129,10 +129,11 @@ class Grammar:
         """Mask of tokens that may come next, bool V, read-only: at least one is True, until the text is at its end.
 
         Args:
-            state: Where one is.
-            ending: Whether the text may end here already, or must as soon as a sentence does.
+            state: The current state.
+            ending: State of the ending: the text may not end yet, may end, or must end at the next end of a sentence.
         """
-        # All that the rules ask of a state: of the size of a line the room that is left, of a sign its sort.
+        # Masks are cached by the properties that the rules depend on: the room left in a line rather than its size, and
+        # the class of the last character rather than the character.
         speaker = state.speaker if state.kind == CHARACTER else ""
         like = state._replace(last=_sort(state.last), size=_room(state), lines=_few(state), speaker=speaker)
         key = (like, ending)
@@ -159,7 +160,7 @@ class Grammar:
         return State(state.kind, sign, said, closed, size, state.lines, pending, place or "", speaker=state.speaker)
 
     def _speaker(self, state: State, sign: str) -> str:
-        """The last speaker when an element begins; empty after an action, when anybody may go on."""
+        """The last speaker when an element begins; empty after an action, when anybody may continue."""
         if state.kind == CHARACTER:
             return self._names.speaker(state.place) if self._mode == "scene" else ""
         return state.speaker if sign in CHARACTER + PARENTHETICAL + DIALOGUE else ""
@@ -171,7 +172,7 @@ class Grammar:
         return state._replace(last=sign, size=state.size + 1, place=place or "")
 
     def allows(self, state: State, sign: str, ending: Ending = "may") -> bool:
-        """True if a sign may come next."""
+        """True if a character may come next."""
         if sign in ALL:
             return self._may_follow(state, sign, ending)
         if state.complete or state.kind in {_START, END}:
@@ -187,7 +188,7 @@ class Grammar:
         return sign in self._signs[state.kind] and self._may_go_on(state, sign, ending)
 
     def _may_stop(self, state: State) -> bool:
-        """True if the line has what it needs."""
+        """True if the line is complete enough to end."""
         if state.complete or state.kind == _START:
             return True
         if state.kind == CHARACTER:
@@ -208,11 +209,12 @@ class Grammar:
         return True
 
     def _may_go_on(self, state: State, sign: str, ending: Ending) -> bool:
-        """True if a line may go on with a sign that lines of its kind may have."""
+        """True if a line may continue with a character that lines of its kind may contain."""
         room = _room(state)
         if state.last in {"", "\n"}:
             return sign.isalnum() or sign in _OPENINGS.get(state.kind, "")
         if state.kind == TRANSITION:
+            # The less room is left, the fewer continuations are allowed.
             return _goes_on_to(state, sign, room)
         if room == _FULL:
             return sign.isalnum() and not self._may_stop(state)
@@ -222,7 +224,7 @@ class Grammar:
 
 
 def _goes_on_to(state: State, sign: str, room: int) -> bool:
-    """`CUT TO:` or `FADE OUT.`, and not a sign after that."""
+    """True for a character that continues `CUT TO:` or `FADE OUT.`; nothing may follow the last one."""
     if state.closed:
         return False
     if state.last == " ":
@@ -244,7 +246,7 @@ def _few(state: State) -> int:
 
 
 def _is_plain(sign: str) -> bool:
-    """True if a sign is printed as it is, and is nothing more than that."""
+    """True if a character is printed as it is, and has no special meaning."""
     is_seen = sign == " " or (sign.isprintable() and not sign.isspace())
     return len(sign) == 1 and is_seen and sign not in MEANT and printed(sign) == sign
 

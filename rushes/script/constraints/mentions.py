@@ -1,4 +1,4 @@
-"""Mention constraint, by character: words in capitals in a direction are names of the cast, where there is one."""
+"""Mention constraint, by character: words in capitals in a direction are names of the cast, if there is one."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ _WORDS = re.compile(r"[^\W_]+")
 
 
 class Called:
-    """An automaton over the signs of a direction. A place in it is the word so far, while that is in capitals.
+    """An automaton over the characters of a direction. A place in it is the word so far, as long as it is in capitals.
 
-    A single capital may begin any word; from the second on it is a name: `Enter KENT` calls somebody, `Enter Kent`
-    tells of him.
+    A single capital may begin any word; from the second on it is a name: `Enter KENT` is a mention, `Enter Kent` is
+    not.
 
     Args:
-        cast: Who may be called, in capitals; anybody where it is empty.
+        cast: Names that may be mentioned, in capitals; anybody if empty.
     """
 
     def __init__(self, cast: Collection[str]) -> None:
         self._is_free = not cast
-        own = (name for name in cast if not name.startswith(STAND_IN))  # nobody would know who that is
+        own = (name for name in cast if not name.startswith(STAND_IN))  # stand-ins mean nothing to a reader
         self._words = frozenset(word for name in own for word in _WORDS.findall(name))
         self._nodes = {word[:end] for word in self._words for end in range(2, len(word) + 1)}
 
     def next(self, place: str, sign: str, last: str) -> str | None:
-        """The place after one more sign, or None where it may not come.
+        """The place after one more character, or None if it is not allowed.
 
         Args:
-            place: Where one is; empty at first.
-            sign: The sign.
-            last: The one before; empty at the head of a line.
+            place: The current place; empty at first.
+            sign: The character.
+            last: The previous character; empty at the beginning of a line.
         """
         if self._is_free:
             return ""

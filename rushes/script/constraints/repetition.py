@@ -1,10 +1,10 @@
-"""The guard against repeating oneself, which small networks do: while writing, no sign that would do it is allowed.
+"""Repetition constraint: characters that would repeat earlier text are not allowed, since small networks tend to loop.
 
-A line of three words or more is said once, a shorter one three times: where it would end just so, it has to go on.
-Six words in the same order stand once: after the first five the letter that begins the sixth is not to be had. Where
-nothing else is left to write, the grammar goes first.
+A line of three words or more may occur once, a shorter one three times; otherwise it has to continue. A run of six
+words may occur once: after its first five, the letter that begins the sixth is excluded. If nothing else is left, the
+grammar takes precedence.
 
-Nor does it say what it is asked in: where a line is just `characters`, no colon follows.
+Control text is excluded too: no colon may follow a line that is only one of its keys, such as `characters`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rushes.screenplay.elements import Element
 
 RUN = 6  # words
-SHORT, OFTEN = 2, 3  # a line of so many words may be said so often
+SHORT, OFTEN = 2, 3  # a line of at most so many words may occur so often
 _PROSE = ACTION + DIALOGUE
 
 
@@ -36,13 +36,13 @@ class Guard:
         for number, sign in enumerate(vocabulary):
             self._letters[sign.lower()].append(number)
         self._lines: Counter[tuple[str, ...]] = Counter()
-        self._after: dict[tuple[str, ...], set[str]] = defaultdict(set)  # the first letters of the words after a run
+        self._after: dict[tuple[str, ...], set[str]] = defaultdict(set)  # first letters of the words after a run
         self._words: list[str] = []
         self._word = ""
         self._listens = False
 
     def learn(self, elements: Iterable[Element]) -> None:
-        """Takes what has been written before."""
+        """Adds the elements of an existing draft."""
         for element in elements:
             if element.kind in {"action", "dialogue"}:
                 self._listens = True
@@ -51,7 +51,7 @@ class Guard:
         self._listens = False
 
     def push(self, sign: str) -> None:
-        """Takes the next sign."""
+        """Adds the next character."""
         if sign in ALL or sign == "\n":
             self._end_line()
             self._listens = sign in _PROSE if sign in ALL else self._listens
@@ -63,12 +63,14 @@ class Guard:
             self._end_word()
 
     def narrowed(self, mask: np.ndarray) -> np.ndarray:
-        """A mask without what would repeat something; the mask itself where nothing would be left."""
+        """A mask without characters that would repeat something; the mask itself if nothing would be left."""
         if not self._listens:
             return mask
         narrowed = mask
+        # An old line may not end here.
         if mask[self._ends].any() and self._is_old():
             narrowed = mask & ~self._ends
+        # At the start of a word: its first letter may not complete a run that occurred before.
         if not self._word and len(self._words) >= RUN - 1 and (letters := self._after.get(self._last_run())):
             narrowed = narrowed.copy()
             narrowed[[number for letter in letters for number in self._letters[letter]]] = False
