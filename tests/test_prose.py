@@ -10,8 +10,8 @@ from tests.support import prose
 CEILINGS = {
     "tests": 514,
     "benchmarks": 216,
-    "curation": 191,
-    "rushes": 91,
+    "curation": 112,
+    "rushes": 58,
     "models": 41,
     "registry": 33,
     "flows": 5,
