@@ -134,7 +134,7 @@ def find_folder(model: Place, store: Place | None = None) -> Path:
 
 
 def bundle_in(folder: Path) -> Path | None:
-    """The bundle that a folder is, or the one pulled last of a family's folder; None where it is neither."""
+    """The bundle in a folder, or the most recently pulled one of a family's folder; None if there is neither."""
     if (folder / MANIFEST).is_file():
         return folder
     newest = pointed(folder, NEWEST)

@@ -209,7 +209,7 @@ def merge(rows_n17: np.ndarray) -> list[np.ndarray]:
 
     MediaPipe's NonMaxSuppressionCalculator with WEIGHTED: steadier from frame to frame than keeping the best alone.
     """
-    # best candidate first; take all that overlap it, average them, go on with the rest
+    # Take the best candidate, average all that overlap it, and repeat with the rest.
     rest, merged = rows_n17[np.argsort(-rows_n17[:, 0])], []
     while len(rest):
         same = overlap(rest[0], rest) >= MIN_OVERLAP

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 HEAD_BYTES = 1 << 22  # of the start, and of the end, where an MP4 may have its index
 PACKETS = 5  # examined
 _MPEG2_PICTURE, _PICTURE_ID, _PROGRESSIVE = b"\0\0\x01\xb5", 8, 0x80  # ISO/IEC 13818-2, 6.2.3.1
-_PRORES, _PRORES_MODE = b"icpf", 20  # SMPTE RDD 36, 6.1.1: where the interlace mode stands
+_PRORES, _PRORES_MODE = b"icpf", 20  # SMPTE RDD 36, 6.1.1: position of the interlace mode
 _HIGH_PROFILES = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}  # ITU-T H.264, 7.3.2.1.1
 
 

@@ -44,7 +44,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
 
 
 def tiff_tags(data: bytes) -> dict[int, int]:
-    """The first value of each tag of a TIFF's first picture; empty where it is none."""
+    """First value of each tag of a TIFF's first picture; empty if the data is not a TIFF."""
     if not data.startswith(TIFF):
         return {}
     order = "<" if data[:1] == b"I" else ">"
@@ -52,7 +52,7 @@ def tiff_tags(data: bytes) -> dict[int, int]:
         (at,) = struct.unpack_from(order + "I", data, 4)
         (count,) = struct.unpack_from(order + "H", data, at)
         entries = [(*struct.unpack_from(order + "HHI", data, at + 2 + 12 * n), at + 10 + 12 * n) for n in range(count)]
-        # types 3 and 4 are numbers of 16 and 32 bits; longer lists than fit stand elsewhere and are not needed
+        # types 3 and 4 are numbers of 16 and 32 bits; longer lists are stored elsewhere and are not needed
         return {
             tag: struct.unpack_from(order + ("H" if kind == 3 else "I"), data, place)[0]  # noqa: PLR2004
             for tag, kind, _, place in entries

@@ -73,7 +73,7 @@ def parse_wanted(text: str) -> Wanted:
     """Parses NAME, NAME@alias, NAME@7 or NAME@v7.
 
     Raises:
-        MisuseError: It is written otherwise.
+        MisuseError: It has another form.
     """
     match = re.fullmatch(
         r"(?P<name>[A-Za-z0-9_-]+)(?:@(?:v?(?P<version>[0-9]+)|(?P<alias>[A-Za-z0-9_][A-Za-z0-9_.-]*)))?", text

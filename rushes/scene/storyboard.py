@@ -138,10 +138,10 @@ def place_seed(seed: int, heading: str) -> int:
 
 
 def parse_redraw(words: Sequence[str]) -> dict[str, int]:
-    """`12A=9` as the scene's number and its seed.
+    """Parses `12A=9` as the scene's number and its seed.
 
     Raises:
-        MisuseError: It is written otherwise.
+        MisuseError: It has another form.
     """
     seeds = {}
     for word in words:

@@ -1,4 +1,4 @@
-"""A storyboard as PDF, on A4. Text is set word by word, never as markup: a script may hold anything."""
+"""Exports a storyboard as PDF, on A4. Text is set word by word, never as markup: a script may contain anything."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SIDE, TOP, BOTTOM = 15 * MM, 15 * MM, 19 * MM
 NUMBER, GAP, PICTURE = 12 * MM, 5 * MM, 40 * MM
 BETWEEN = 3 * MM  # pictures
 PAD = 4 * MM  # above and below a panel
-SIZES = (15, 12.5, 11, 10)  # of chapters' titles, by level; those below look like the last
+SIZES = (15, 12.5, 11, 10)  # of chapter titles, by level; the last also applies to deeper levels
 INK, FAINT = 0.11, 0.4  # grey
 IN_A_ROW = 4
 LEADING = 1.4
@@ -38,13 +38,13 @@ class _Line:
     font: str
     size: float
     grey: float = INK
-    short: float = 0.0  # kept free on the right
+    short: float = 0.0  # width that stays free on the right
     above: float = 0.0
 
 
 @dataclass(frozen=True)
 class _Laid:
-    """A panel whose lines are broken: how high it is, and how wide each picture; above it the chapters that begin."""
+    """A panel with its lines broken: its height, the width of each picture, and the chapters that begin above it."""
 
     panel: Panel
     chapters: list[tuple[Chapter, list[_Line]]]
@@ -54,20 +54,20 @@ class _Laid:
 
     @property
     def whole_height(self) -> float:
-        """With the titles of the chapters, which no page parts from it."""
+        """Height with the titles of its chapters, which stay on the same page."""
         return self.height + sum(_height(lines) + BETWEEN for _, lines in self.chapters)
 
 
 def pdf_of(board: Board, font: Path | None = None) -> bytes:
-    """The file.
+    """Renders a storyboard as PDF.
 
     Args:
-        board: What is printed.
-        font: A TrueType font that is asked first.
+        board: The storyboard.
+        font: A TrueType font that is tried first.
 
     Raises:
-        MisuseError: The font is none.
-        RushesError: reportlab is not installed, or no font has every sign of the script.
+        MisuseError: The font is not a TrueType font.
+        RushesError: reportlab is not installed, or no font has every character of the script.
     """
     try:
         from reportlab.pdfgen.canvas import Canvas as Writer  # noqa: PLC0415  # an extra
@@ -130,7 +130,7 @@ def _laid_chapters(panel: Panel, fonts: Fonts) -> list[tuple[Chapter, list[_Line
 
 def _lines(panel: Panel, board: Board, fonts: Fonts) -> list[_Line]:
     scene = panel.scene
-    lines = [_Line(scene.heading, fonts.bold, 11, short=18 * MM)]  # its length stands beside it
+    lines = [_Line(scene.heading, fonts.bold, 11, short=18 * MM)]  # the length of the scene is beside the heading
     lines += [_Line(scene.action, fonts.regular, 9.5, above=MM)] if scene.action else []
     lines += [_Line(", ".join(scene.speakers), fonts.regular, 8.5, above=MM)] if scene.speakers else []
     seed = [_Line(f"seed {panel.seed}", fonts.regular, 8, FAINT, above=MM)]
@@ -170,7 +170,7 @@ def _height(lines: list[_Line]) -> float:
 
 
 def _sheets(panels: list[_Laid], head: float) -> list[list[_Laid]]:
-    """Cards by page; none is split."""
+    """Panels by page; none is split."""
     sheets: list[list[_Laid]] = [[]]
     left = PAGE[1] - TOP - BOTTOM - head
     for panel in panels:
@@ -183,15 +183,15 @@ def _sheets(panels: list[_Laid], head: float) -> list[list[_Laid]]:
 
 
 class _Bookmarks:
-    """The contents that a viewer shows beside the pages: a line a chapter, those inside it below."""
+    """Outline for the sidebar of a viewer: one line for each chapter, with nested chapters below."""
 
     def __init__(self, canvas: Canvas) -> None:
         self._canvas, self._count, self._depth = canvas, 0, -1
 
     def add(self, chapter: Chapter, y: float) -> None:
-        """Marks a place on the page that is drawn."""
+        """Adds a bookmark on the current page."""
         self._count += 1
-        self._depth = min(chapter.level - 1, self._depth + 1)  # a step down that leaves one out is refused
+        self._depth = min(chapter.level - 1, self._depth + 1)  # reportlab refuses to skip a level
         key = f"chapter-{self._count}"
         self._canvas.bookmarkHorizontal(key, 0, y)
         self._canvas.addOutlineEntry(chapter.title, key, self._depth)
