@@ -65,7 +65,6 @@ class Tally:
     def amount(self) -> float:
         """Amount written so far, in the unit of the length; the current element is estimated."""
         if self._length.unit == "words":
-            # An estimate, since wrapping the element again for every character would be slow.
             return self._done + self._words
         width = _WIDTH.get(self._kind, document.ACTION)
         return self._done + _ABOVE.get(self._kind, 0) + len(self._text) / width
