@@ -1,4 +1,4 @@
-"""The loop on set: frames, faces and their expressions, as lines of JSON, in a window or in a film."""
+"""Capture loop: finds and classifies the faces of each frame; outputs JSON lines, a window or a film."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Sink(Protocol):
     """An output for frames: lines of JSON, a film or a window."""
 
     def put(self, frame: Frame, expressions: Sequence[FaceExpression], drawn_bgr: np.ndarray | None) -> bool:
-        """Takes a frame; False asks to stop."""
+        """Outputs a frame; returns False to stop the loop."""
         ...
 
 
 @dataclass
 class Summary:
-    """Counts and times for the last line."""
+    """Counts and times for the final summary line."""
 
     frames: int = 0
     faces: int = 0
@@ -55,7 +55,7 @@ class Summary:
     wall_s: float = 0.0
 
     def text(self) -> str:
-        """One or two lines for a person."""
+        """Summary in one or two human-readable lines."""
         fps = self.frames / self.wall_s if self.wall_s else 0.0
         detect, classify = (statistics.median(times) if times else 0.0 for times in (self.detect_ms, self.classify_ms))
         line = (
@@ -83,21 +83,21 @@ def capture(
     log: Callable[[str], None] = lambda _: None,
     origin: Mapping[str, str | int | None] | None = None,
 ) -> Summary:
-    """Classifies every face of a source until it ends, `q` is pressed or Ctrl-C comes; films are closed properly.
+    """Classifies every face of a source until the source ends, or on `q` or Ctrl-C; films are always closed properly.
 
     Args:
-        source: The number of a camera, a clip, or a folder of pictures.
-        detector: Finds the faces.
-        classifier: Classifies them.
-        show: True to show it in a window.
+        source: A camera number, a clip, or a folder of pictures.
+        detector: Face detector.
+        classifier: Expression classifier.
+        show: True to show the frames in a window.
         save: The film to write, as MP4.
-        json_to: The file for the lines of JSON, or `-` for standard output.
-        log: Called with lines about progress.
-        origin: Family, version and digest of the model, for each line of JSON.
+        json_to: The file for the JSON lines, or `-` for standard output.
+        log: Called with the summary line.
+        origin: Family, version and digest of the model, for each JSON line.
 
     Raises:
-        MisuseError: The arguments contradict each other, or name what is not there.
-        NothingFitsError: There was no face in any frame.
+        MisuseError: The arguments contradict each other, or name something that does not exist.
+        NothingFitsError: No frame has a face.
         UserError: The source or an output failed.
     """
     _check_outputs(source, show=show, save=save, json_to=json_to)
@@ -131,7 +131,7 @@ def _loop(
             picture = overlay.draw(frame.picture_bgr, expressions) if drawn and frame.picture_bgr is not None else None
             go_on = [
                 sink.put(frame, expressions, picture) for sink in sinks
-            ]  # each gets the frame, also after one has asked to stop
+            ]  # a list, so that every sink gets the frame even after one returns False
             if not all(go_on):
                 summary.left = True
                 return
@@ -157,7 +157,7 @@ def _classified(frame: Frame, detector: Detector, classifier: Classifier, summar
 
 
 def line_of(frame: Frame, expressions: Sequence[FaceExpression]) -> dict[str, Any]:
-    """The line of JSON of a frame. `expression` is that of the largest face; null if there is none."""
+    """JSON line of a frame. `expression` is that of the largest face; null if there is no face."""
     line: dict[str, Any] = {"frame": frame.number, "time_s": round(frame.time_s, 3)}
     if frame.file:
         line["file"] = frame.file
@@ -179,13 +179,13 @@ def line_of(frame: Frame, expressions: Sequence[FaceExpression]) -> dict[str, An
 
 
 class Lines:
-    """Lines of JSON, each flushed at once, so that a pipe gets a frame when it is done."""
+    """JSON lines, each flushed at once, so that a pipe receives each frame as soon as it is done."""
 
     def __init__(self, file: IO[str], origin: Mapping[str, str | int | None] | None = None) -> None:
         self._file, self._model = file, {"model": dict(origin)} if origin else {}
 
     def put(self, frame: Frame, expressions: Sequence[FaceExpression], drawn_bgr: np.ndarray | None) -> bool:  # noqa: ARG002  # a sink takes all three
-        """Writes the line; a broken pipe (`| head`) asks to stop."""
+        """Writes the line; returns False if the pipe is broken (`| head`)."""
         try:
             # Plain ASCII: a Windows console cannot print every character.
             self._file.write(json.dumps(line_of(frame, expressions) | self._model) + "\n")
@@ -197,7 +197,7 @@ class Lines:
 
 
 class Film:
-    """An MP4 with the expressions drawn in. It gets its name when it is complete."""
+    """MP4 film with the expressions drawn in. It gets its final name when it is complete."""
 
     def __init__(self, path: Path, fps: float) -> None:
         self._path, self._fps = path, fps
@@ -207,11 +207,12 @@ class Film:
         self._written = 0
 
     def put(self, frame: Frame, expressions: Sequence[FaceExpression], drawn_bgr: np.ndarray | None) -> bool:  # noqa: ARG002  # a sink takes all three
-        """Writes the frame at its time: it is repeated or dropped where a camera is irregular."""
+        """Writes the frame at its time: frames are repeated or dropped if the camera's rate is irregular."""
         if drawn_bgr is None:
             return True
         if self._video is None:
             self._open(drawn_bgr)
+        # Repeat the frame until the film, at a constant rate, has reached the frame's time; zero times drops it.
         for _ in range(round(frame.time_s * self._fps) + 1 - self._written):
             self._video.write(_onto(drawn_bgr, self._size))
             self._written += 1
@@ -227,7 +228,7 @@ class Film:
             raise UserError(message)
 
     def close(self) -> None:
-        """Closes the film and gives it its name."""
+        """Closes the film and renames it to its final name."""
         if self._video is not None:
             self._video.release()
             self._put_up()
@@ -245,12 +246,14 @@ class Film:
 
 
 def _onto(picture_bgr: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A film has one size: pictures of another one are fitted into the first one's, with black margins."""
+    """Picture scaled to fit the film's size, with black margins: all frames of a film have the size of the first."""
     height, width = picture_bgr.shape[:2]
     if (width, height) == size:
         return picture_bgr
+    # Scale without distortion.
     scale = min(size[0] / width, size[1] / height)
     fitted = cv2.resize(picture_bgr, (max(1, int(width * scale)), max(1, int(height * scale))))
+    # Paste it into the middle of a black frame.
     canvas = np.zeros((size[1], size[0], 3), np.uint8)
     top, left = (size[1] - fitted.shape[0]) // 2, (size[0] - fitted.shape[1]) // 2
     canvas[top : top + fitted.shape[0], left : left + fitted.shape[1]] = fitted
@@ -280,7 +283,7 @@ def _check_output(option: str, path: Path, source: Path) -> None:
 
 
 def path_of(text: str) -> Path:
-    """A path as typed, with the home folder filled in."""
+    """Path from user input, with `~` expanded."""
     return Path(text).expanduser()
 
 
@@ -319,7 +322,7 @@ class _Stop:
 
 @contextlib.contextmanager
 def _stop_on_signal() -> Iterator[_Stop]:
-    """Ctrl-C and SIGTERM end the loop after the current frame; a second Ctrl-C ends it at once."""
+    """Context in which Ctrl-C and SIGTERM end the loop after the current frame; a second signal ends it at once."""
     stop = _Stop()
 
     def ask(_number: int, _frame: object) -> None:
@@ -329,7 +332,7 @@ def _stop_on_signal() -> Iterator[_Stop]:
 
     try:
         before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not in the main thread, where signals are the caller's
+    except ValueError:  # not in the main thread: signals belong to the caller
         yield stop
         return
     try:
@@ -363,6 +366,6 @@ def _check_summary(summary: Summary, pictures: Source, stop: _Stop) -> None:
 
 
 def _drop_stdout() -> None:
-    """Redirects a broken standard output, so that Python does not fail again when it closes it."""
+    """Redirects a broken standard output to the null device, so that Python does not fail again on closing it."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""Expression of a face: cuts the square around it and runs the network."""
+"""Classifies the expression of a face: crops the square around it and runs the network."""
 
 from __future__ import annotations
 
@@ -22,16 +22,15 @@ if TYPE_CHECKING:
     from rushes.expression.detector import Face
 
 INPUT, OUTPUT = "pictures", "probabilities"
-# Smaller turns are ignored: the eyes are located to about 1.5 degrees, and a plain cut is free.
+# Smaller rolls are ignored: the line of the eyes is accurate to about 1.5 degrees, and an upright crop is free.
 MIN_ROLL_RAD = float(np.radians(2))
 
 
 class Crop(BaseModel):
-    """Square for the network around the box of the detector, in sides of that box.
+    """Crop for the network: a square around the detector's box, in multiples of the side of that box.
 
-    The defaults give squares like the pictures of FER2013, from the middle of the forehead to the chin: the medians
-    over 300 of its pictures in which BlazeFace found a face at four sizes (spread of the scale 15 %, of the shift
-    0.07).
+    The defaults reproduce the framing of FER2013, from the middle of the forehead to the chin: medians over 300 of its
+    pictures in which BlazeFace found a face at four sizes (spread of the scale 15 %, of the shift 0.07).
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -46,9 +45,9 @@ class FaceExpression:
 
     Attributes:
         box_xywh_px: Left, top, width and height of the face in pixels of the image.
-        score: Confidence of the detector that this is a face, 0 to 1.
-        labels: The expressions that the model knows.
-        probabilities: Share of each label, in the order of `labels`; they sum to 1.
+        score: Confidence of the detector, 0 to 1.
+        labels: Labels of the model.
+        probabilities: Probability of each label, in the order of `labels`; they sum to 1.
     """
 
     box_xywh_px: tuple[float, float, float, float]
@@ -73,18 +72,18 @@ class FaceExpression:
 
 
 class Classifier(Protocol):
-    """Anything that classifies the squares around faces."""
+    """Interface of classifiers of face crops."""
 
     labels: tuple[str, ...]
     crop: Crop
 
     def classify(self, squares_bgr: Sequence[np.ndarray]) -> np.ndarray:
-        """The probabilities of each square, float32 N,L."""
+        """Probabilities for each square, float32 N,L."""
         ...
 
 
 class ClassifierInput(BaseModel):
-    """`input` of the manifest: pixels along the side of a face, and 1 channel (grey) or 3 (RGB)."""
+    """`input` of the manifest: side of the face crop in pixels, and 1 channel (grey) or 3 (RGB)."""
 
     size_px: int = Field(gt=0)
     channels: int
@@ -93,49 +92,50 @@ class ClassifierInput(BaseModel):
 def crop_face(
     frame: np.ndarray, box_xywh_px: tuple[float, float, float, float], crop: Crop, roll_rad: float = 0.0
 ) -> np.ndarray:
-    """Cuts the square around a box out of a frame, unscaled; beyond the frame its border pixels are repeated.
+    """Crops the square around a box, unscaled; the border pixels of the frame are repeated beyond it.
 
     Args:
         frame: uint8 H,W,C.
-        box_xywh_px: left, top, width, height.
-        crop: position of the square around the box.
-        roll_rad: lean of the head to the right of the picture, in radians; the square is turned with it.
+        box_xywh_px: Left, top, width and height.
+        crop: Scale and shift of the square relative to the box.
+        roll_rad: Roll of the head towards the right of the picture, in radians; the square is rotated with it.
 
     Returns:
-        uint8 S,S,C, the face upright.
+        uint8 S,S,C with the face upright.
     """
-    # side of the square, and its shift down, in pixels
+    # Compute the side of the square and its downward shift, in pixels.
     x, y, w, h = box_xywh_px
     size_px = max(w, h)
     side, shift_px = max(1, round(size_px * crop.scale)), size_px * crop.shift_y
-    # almost upright: a plain cut
+    # Nearly upright: crop without rotation.
     if abs(roll_rad) < MIN_ROLL_RAD:
         left = round(x + w / 2 - side / 2)
         return cut_square(frame, left, round(y + h / 2 + shift_px - side / 2), side)
-    # shift along the axis of the head, then cut the turned square about that point
+    # Shift the centre along the axis of the head, then crop the rotated square around it.
     cos, sin = float(np.cos(roll_rad)), float(np.sin(roll_rad))
     middle_x, middle_y = x + w / 2 - sin * shift_px, y + h / 2 + cos * shift_px
     return turn_square(frame, (middle_x, middle_y), side, roll_rad)
 
 
 def fit_picture(picture: np.ndarray, size_px: int, channels: int) -> np.ndarray:
-    """Resizes a BGR picture to the input of the network; training sets and frames are treated alike.
+    """Resizes a BGR picture to the network's input, in the same way for training sets and frames.
 
     Returns:
         uint8 size,size,channels: grey for one channel, RGB for three.
     """
-    # area averaging when shrinking, to keep noise out; linear when enlarging
+    # Average over areas when shrinking, to suppress noise; interpolate linearly when enlarging.
     shrinks = picture.shape[0] > size_px
     fitted = cv2.resize(picture, (size_px, size_px), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    # Convert the colours to the network's channels.
     if channels == 1:
         return np.asarray(cv2.cvtColor(fitted, cv2.COLOR_BGR2GRAY)[..., None])
     return np.asarray(cv2.cvtColor(fitted, cv2.COLOR_BGR2RGB))
 
 
 class FaceClassifier:
-    """The expression network of a bundle, ready to run.
+    """Expression network of a bundle, ready to run.
 
-    One thread by default: a face takes well under a millisecond, and a pool of threads costs more than it gains.
+    It uses one thread by default: a face takes well under a millisecond, and a thread pool costs more than it gains.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class FaceClassifier:
 
     @classmethod
     def from_bundle(cls, bundle: Bundle, threads: int = 1) -> FaceClassifier:
-        """The classifier that a bundle's manifest describes.
+        """Creates the classifier described by a bundle's manifest.
 
         Raises:
             BundleError: The manifest has no valid input or crop, or does not match the graph.
@@ -179,7 +179,7 @@ class FaceClassifier:
             raise BundleError(message)
 
     def classify(self, squares_bgr: Sequence[np.ndarray]) -> np.ndarray:
-        """Probabilities of each square, float32 N,L in the order of `labels`, from one run."""
+        """Probabilities for each square, float32 N,L in the order of `labels`, computed as one batch."""
         if not squares_bgr:
             return np.zeros((0, len(self.labels)), np.float32)
         pictures_nhwc = np.stack([fit_picture(square, self._size_px, self._channels) for square in squares_bgr])
@@ -187,7 +187,7 @@ class FaceClassifier:
 
 
 def classify_faces(frame_bgr: np.ndarray, faces: Sequence[Face], classifier: Classifier) -> list[FaceExpression]:
-    """The expression of each face of a frame, in the order of the faces."""
+    """Expression of each face of a frame, in the order of the faces."""
     squares_bgr = [crop_face(frame_bgr, face.box_xywh_px, classifier.crop, roll_of(face)) for face in faces]
     probabilities_nl = classifier.classify(squares_bgr)
     return [

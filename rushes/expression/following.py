@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 CELLS = 48  # along a side of the patch
 REACH_CELLS = 10  # largest shift: a fifth of its side
 MIN_CORRELATION = 0.9  # of the patch with its match
-MIN_CONTRAST = 4.0  # standard deviation of the patch in grey levels; a plain one matches anything
+MIN_CONTRAST = 4.0  # standard deviation of the patch in grey levels; a uniform patch matches anything
 
 
 class Patch:
@@ -22,33 +22,36 @@ class Patch:
 
     Args:
         frame_bgr: uint8 H,W,3.
-        box_xywh_px: left, top, width, height; the patch is the square about its middle.
+        box_xywh_px: Left, top, width and height of a box; the patch is the square around its middle.
     """
 
     def __init__(self, frame_bgr: np.ndarray, box_xywh_px: tuple[float, float, float, float]) -> None:
+        # Compute the searched square: the patch with a margin of the largest shift on each side.
         x, y, w, h = box_xywh_px
         self._side_px = max(1, round(max(w, h) * (1 + 2 * REACH_CELLS / CELLS)))
         self._corner_px = round(x + w / 2 - self._side_px / 2), round(y + h / 2 - self._side_px / 2)
+        # Keep the inner cells as the template.
         inner = slice(REACH_CELLS, REACH_CELLS + CELLS)
         self._piece = self._coarse(frame_bgr)[inner, inner]
 
     def shift_px(self, frame_bgr: np.ndarray) -> tuple[float, float] | None:
-        """Shift of the patch to the right and down in pixels; None if nothing within reach matches, or it is plain."""
+        """Shift of the patch to the right and down, in pixels; None if it is uniform or has no match within reach."""
         if self._piece.std() < MIN_CONTRAST:
             return None
-        # normalised cross-correlation of the patch at each shift
+        # Compute the normalised cross-correlation of the patch at each shift.
         match = cv2.matchTemplate(self._coarse(frame_bgr), self._piece, cv2.TM_CCOEFF_NORMED)
         _, best, _, (column, row) = cv2.minMaxLoc(match)
         if not best >= MIN_CORRELATION:  # also NaN
             return None
-        # refine the maximum below one cell by a parabola, and convert cells to pixels
+        # Refine the maximum to a fraction of a cell by a parabola, and convert cells to pixels.
         cell_px = self._side_px / (CELLS + 2 * REACH_CELLS)
         across, down = column + _peak(match[row], column), row + _peak(match[:, column], row)
         return (across - REACH_CELLS) * cell_px, (down - REACH_CELLS) * cell_px
 
     def _coarse(self, frame_bgr: np.ndarray) -> np.ndarray:
         cells = CELLS + 2 * REACH_CELLS
-        step = max(1, self._side_px // (2 * cells))  # a large patch is subsampled before averaging
+        # Subsample a large square to at least two pixels per cell, then average it to cells in grey.
+        step = max(1, self._side_px // (2 * cells))
         part_bgr = cut_square(frame_bgr, *self._corner_px, self._side_px)[::step, ::step]
         how = cv2.INTER_AREA if part_bgr.shape[0] > cells else cv2.INTER_LINEAR
         return cv2.cvtColor(cv2.resize(part_bgr, (cells, cells), interpolation=how), cv2.COLOR_BGR2GRAY)
@@ -58,6 +61,7 @@ def _peak(values: np.ndarray, at: int) -> float:
     """Offset of the vertex of a parabola through a maximum and its neighbours, -0.5 to 0.5; 0 at an end."""
     if not 0 < at < len(values) - 1:
         return 0.0
+    # Compute the second difference; the vertex is a maximum only if it is negative.
     before, here, after = (float(value) for value in values[at - 1 : at + 2])
     bend = before - 2 * here + after
     return 0.0 if bend >= 0 else (before - after) / (2 * bend)

@@ -1,4 +1,4 @@
-"""The expression family ready to run: faces of an image and their expressions."""
+"""The expression family, ready to run: faces of an image and their expressions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ExpressionModel:
     """Finds the faces of an image and classifies their expressions.
 
     Attributes:
-        bundle: The checked files of the model, with manifest, certificate and digest.
+        bundle: The verified files of the model, with manifest, certificate and digest.
         classifier: The expression network.
     """
 
@@ -33,11 +33,11 @@ class ExpressionModel:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The expressions that the model knows, in the order of the probabilities."""
+        """Labels of the model, in the order of the probabilities."""
         return self.classifier.labels
 
     def predict(self, image: np.ndarray | str | os.PathLike[str]) -> list[FaceExpression]:
-        """Find the faces of one image and classify each.
+        """Finds the faces of one image and classifies each.
 
         >>> import rushes
         >>> model = rushes.load("expression")
@@ -46,12 +46,12 @@ class ExpressionModel:
         happy 0.99 (40.0, 30.0, 60.0, 60.0)
 
         Args:
-            image: A file, or pixels as OpenCV reads them: uint8 H,W,3 BGR. Each image is searched on its own; for the
+            image: A file, or pixels in OpenCV's format: uint8 H,W,3 BGR. Each image is searched independently; for the
                 frames of a film see `detector`.
 
         Returns:
-            The largest face first; empty where there is no face. Boxes are left, top, width and height in pixels,
-            probabilities are shares of 1 in the order of `labels`.
+            Faces, the largest first; empty if there is no face. Boxes are left, top, width and height in pixels,
+            probabilities are from 0 to 1 in the order of `labels`.
 
         Raises:
             MisuseError: The array is not uint8 H,W,3.
@@ -62,12 +62,12 @@ class ExpressionModel:
         return classify_faces(image_bgr, self._finder.detect(image_bgr), self.classifier)
 
     def detector(self) -> Detector:
-        """A face detector for one film: it follows faces from frame to frame."""
+        """Creates a face detector for one film, which follows faces from frame to frame."""
         return self._finder.tracker()
 
 
 def open_model(bundle: Bundle) -> ExpressionModel:
-    """The model of a bundle.
+    """Opens the model of a bundle.
 
     Raises:
         BundleError: The manifest or a graph is not one of this family.

@@ -1,4 +1,4 @@
-"""Draws expressions over the picture: brackets around the face, its expression, and a bar for each label."""
+"""Draws expressions over a picture: brackets around the face, its expression, and a bar for each label."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rushes.expression.classifier import FaceExpression
 
-# One colour a label, by its place in the taxonomy; BGR, bright enough on skin and on black.
+# One colour per label, by its index in the taxonomy; BGR, bright enough on skin and on black.
 COLOURS = (
     (84, 96, 255), (96, 196, 132), (232, 132, 180), (72, 200, 255), (214, 206, 190), (240, 168, 92), (96, 160, 255),
     (196, 214, 104), (176, 120, 232), (120, 220, 240),
@@ -35,13 +35,13 @@ DESIGN_PX = 720  # short edge at which one unit is one pixel
 
 
 class Overlay:
-    """Draws frame after frame, and keeps each panel on its side of the head, as changes would flicker."""
+    """Draws frame by frame, and keeps each panel on its side of the head, because changes would flicker."""
 
     def __init__(self) -> None:
         self._stood: list[tuple[Box, str]] = []  # the head, and on which side of it
 
     def draw(self, picture_bgr: np.ndarray, expressions: Sequence[FaceExpression]) -> np.ndarray:
-        """A copy of the picture with every expression on it. Panels keep clear of heads and of each other."""
+        """Draws all expressions on a copy of the picture; panels avoid heads and each other."""
         canvas = picture_bgr.copy()
         unit = float(np.clip(min(canvas.shape[:2]) / DESIGN_PX, 0.5, 4.0))
         for expression in reversed(expressions):
@@ -57,7 +57,7 @@ class Overlay:
     def _panels(
         self, canvas: np.ndarray, expressions: Sequence[FaceExpression], heads: list[Box], unit: float
     ) -> dict[int, tuple[int, int, int, int]]:
-        """The panels by the rank of their faces; a face whose panel would hide too much has none."""
+        """Panels by the index of their faces; a face whose panel would hide too much has none."""
         before, self._stood = self._stood, []
         taken, panels = list(heads), {}
         for rank, expression in enumerate(expressions):
@@ -72,7 +72,7 @@ class Overlay:
 
 
 def colour_of(index: int) -> tuple[int, int, int]:
-    """The colour of a label, by its place."""
+    """Colour of a label, by its index."""
     return COLOURS[index % len(COLOURS)]
 
 
@@ -122,7 +122,7 @@ def _draw_row(
 
 
 def _rows(expression: FaceExpression) -> list[int]:
-    """The labels with a bar, in the order of the taxonomy, so that rows keep their places from frame to frame."""
+    """Labels with a bar, in the order of the taxonomy, so that rows keep their positions from frame to frame."""
     likeliest = sorted(range(len(expression.labels)), key=lambda index: -expression.probabilities[index])
     return sorted(likeliest[:MAX_ROWS])
 
@@ -130,10 +130,10 @@ def _rows(expression: FaceExpression) -> list[int]:
 def _place(
     canvas: np.ndarray, head: Box, size: tuple[int, int], taken: Sequence[Box], gap: int, before: str
 ) -> tuple[str, tuple[int, int]] | None:
-    """Side and corner where the panel hides least; None if it would hide too much.
+    """Side and top left corner at which the panel hides least; None if it would hide too much.
 
-    The first of equal places is taken. The side of the frame `before` may hide a tenth more, and a place beside the
-    head is preferred to a corner of the frame, where the panel is not next to its face.
+    The first of equal places is chosen. The side in the previous frame (`before`) may hide a tenth more, and a place
+    beside the head is preferred to a corner of the frame, where the panel is not next to its face.
     """
     height, width = canvas.shape[:2]
     most_left, most_top = width - size[0] - gap, height - size[1] - gap
@@ -153,7 +153,7 @@ def _place(
 
 
 def _sides(head: Box, size: tuple[int, int], gap: int, most: tuple[int, int]) -> dict[str, tuple[int, int]]:
-    """Beside the head first, then below and above it, then the corners of the frame, the nearest first."""
+    """Possible places: beside the head, then below and above it, then the corners of the frame, the nearest first."""
     x, y, w, h = (round(value) for value in head)
     around = {
         "right": (x + w + gap, y),
@@ -167,13 +167,13 @@ def _sides(head: Box, size: tuple[int, int], gap: int, most: tuple[int, int]) ->
 
 
 def _head(expression: FaceExpression) -> Box:
-    """The whole head: BlazeFace's box ends at the brows and the cheeks."""
+    """Box of the whole head: BlazeFace's box ends at the brows and the cheeks."""
     x, y, w, h = expression.box_xywh_px
     return x - 0.1 * w, y - 0.35 * h, 1.2 * w, 1.4 * h
 
 
 def _side_of(head: Box, stood: Sequence[tuple[Box, str]]) -> str:
-    """Side of the panel of this head in the frame before; "" if it is new."""
+    """Side of the panel of this head in the previous frame; "" if it is new."""
     for other, side in stood:
         if _shared(head[:2], (other[2], other[3]), other) > 0.5 * other[2] * other[3]:
             return side
@@ -181,14 +181,14 @@ def _side_of(head: Box, stood: Sequence[tuple[Box, str]]) -> str:
 
 
 def _shared(corner: tuple[float, float], size: tuple[float, float], other: Box) -> float:
-    """The area that a panel at a corner shares with a rectangle."""
+    """Area of the intersection of a panel at a corner with a rectangle."""
     width = min(corner[0] + size[0], other[0] + other[2]) - max(corner[0], other[0])
     height = min(corner[1] + size[1], other[1] + other[3]) - max(corner[1], other[1])
     return max(0.0, width) * max(0.0, height)
 
 
 def _draw_tag(canvas: np.ndarray, expression: FaceExpression, unit: float) -> None:
-    """The expression alone, above the face, or in it where there is no room above."""
+    """Draws only the expression, above the face, or inside it if there is no room above."""
     style, pad = bold(max(11.0, 19 * unit), colour_of(expression.best)), max(3, round(7 * unit))
     text = _fit(f"{expression.label}  {_percent(expression, expression.best)}", canvas.shape[1] - 4 * pad, style)
     width, height = text_width(text, style) + 2 * pad, round(style.size_px) + 2 * pad
@@ -200,7 +200,7 @@ def _draw_tag(canvas: np.ndarray, expression: FaceExpression, unit: float) -> No
 
 
 def _dark_plate(canvas: np.ndarray, place_xywh: tuple[int, int, int, int], radius: int) -> None:
-    """A dark, see-through plate with round corners."""
+    """Draws a dark, translucent plate with round corners."""
     left, top, width, height = place_xywh
     under = canvas[max(0, top) : top + height, max(0, left) : left + width]
     height, width = under.shape[:2]
@@ -234,7 +234,7 @@ def _text_right(canvas: np.ndarray, text: str, end: tuple[int, int], style: Styl
 
 @functools.lru_cache(4096)
 def _fit(text: str, width_px: float, style: Style) -> str:
-    """The text, shortened at the end if it is too long."""
+    """Text shortened to the width, with an ellipsis if it is too long."""
     if text_width(text, style) <= width_px:
         return text
     for kept in range(len(text) - 1, 0, -1):

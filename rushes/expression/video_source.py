@@ -26,15 +26,18 @@ if TYPE_CHECKING:
 PICTURES = SUFFIXES
 FPS = 24.0  # of a folder of pictures, and of a camera or clip without a rate
 MAX_FPS = 1000.0
-LACKING_SHARE, LACKING_S = 0.02, 1.0  # that may be missing of the duration, which some containers estimate
+LACKING_SHARE, LACKING_S = 0.02, 1.0  # of the duration that may be missing, because some containers only estimate it
 WITH_PYAV = "PyAV reads more formats: pip install av (the wheel's extra [film])"
-_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"  # that Matroska and WebM begin with, and where all lies
-_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"}  # that an MP4 or MOV may begin with
+_EBML, _SEGMENT = (
+    b"\x1a\x45\xdf\xa3",
+    b"\x18\x53\x80\x67",
+)  # of Matroska and WebM: header, and segment with all contents
+_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"}  # possible first boxes of an MP4 or MOV
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame: its number from 0, its time in the source, and its pixels (None if they cannot be decoded)."""
+    """Frame with its number from 0, its time in the source, and its pixels (None if they cannot be decoded)."""
 
     number: int
     time_s: float
@@ -47,7 +50,7 @@ class Source(Protocol):
 
     Attributes:
         name: Its name, for messages.
-        fps: Frames a second.
+        fps: Frames per second.
         total: Number of frames; None if unknown.
         live: True for a camera or stream.
     """
@@ -58,7 +61,7 @@ class Source(Protocol):
     live: bool
 
     def frames(self) -> Iterator[Frame]:
-        """The frames, in order."""
+        """Frames in order."""
         ...
 
     def close(self) -> None:
@@ -89,7 +92,7 @@ def open_source(text: str) -> Source:
 
 
 class Folder:
-    """Pictures of a folder, in the order that a person counts: 2.jpg before 10.jpg."""
+    """Pictures of a folder in natural order: 2.jpg before 10.jpg."""
 
     live = False
     fps = FPS
@@ -100,10 +103,10 @@ class Folder:
 
     @classmethod
     def of(cls, folder: Path) -> Folder:
-        """The pictures of a folder.
+        """Lists the pictures of a folder.
 
         Raises:
-            MisuseError: There is none.
+            MisuseError: The folder has no picture.
         """
         paths = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES and not path.name.startswith(".")]
         if not paths:
@@ -112,16 +115,16 @@ class Folder:
         return cls(str(folder), sorted(paths, key=_counting))
 
     def frames(self) -> Iterator[Frame]:
-        """Each picture; one that cannot be decoded has no pixels."""
+        """Yields each picture; one that cannot be decoded has no pixels."""
         for number, path in enumerate(self._paths):
             yield Frame(number, number / self.fps, _decode(path), path.name)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: no file is kept open."""
 
 
 class Clip:
-    """A film file, read by `rushes.media.film`: its own times, upright, in square pixels, progressive, in SDR."""
+    """Film file read by `rushes.media.film`: original times, upright, square pixels, progressive, SDR."""
 
     live = False
 
@@ -137,10 +140,10 @@ class Clip:
         self.total: int | None = self._film.total or None
 
     def frames(self) -> Iterator[Frame]:
-        """Each frame that can be decoded; a hole is passed, and named at the end.
+        """Yields each frame that can be decoded; missing parts are skipped and reported at the end.
 
         Raises:
-            RushesError: After the last frame that can be read, if some could not be.
+            RushesError: After the last readable frame, if some frames could not be read.
         """
         read = 0
         for number, time_s, picture_bgr in self._film.frames():
@@ -169,16 +172,16 @@ class Clip:
 
 
 class OpenCvClip:
-    """A film file, read by OpenCV where PyAV is not installed; what that would get wrong is refused.
+    """Film file read by OpenCV if PyAV is not installed; refuses films that OpenCV decodes incorrectly.
 
-    Interlaced films come out black, or as pictures that were decoded before; HDR comes out flat.
+    OpenCV decodes interlaced films to black or to earlier pictures, and HDR without contrast.
     """
 
     live = False
 
     def __init__(self, path: Path) -> None:
         self.name, self._path = str(path), path
-        # By name: left to choose, OpenCV takes a % in the path for a series of pictures.
+        # The backend is given: the one that OpenCV chooses takes a % in the path for a series of pictures.
         self._video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
         if not self._video.isOpened():
             why = cut_short(path) or f"it is not a film, or in a format that OpenCV does not read. {WITH_PYAV}"
@@ -196,17 +199,17 @@ class OpenCvClip:
             raise UserError(message)
 
     def _count(self) -> int:
-        """Number of frames by the header; 0 if unknown."""
+        """Number of frames according to the header; 0 if unknown."""
         count = self._video.get(cv2.CAP_PROP_FRAME_COUNT)
         count = int(count) if 0 < count < 1 << 31 else 0
-        edited = edited_s(self._path)  # which takes away some of those that OpenCV counts
+        edited = edited_s(self._path)  # an edit list removes some of the frames that OpenCV counts
         return count if edited is None else min(count, round(edited * _fps(self._video)))
 
     def frames(self) -> Iterator[Frame]:
-        """Each frame.
+        """Yields each frame.
 
         Raises:
-            RushesError: After the last frame that can be read, if the file promises more.
+            RushesError: After the last readable frame, if the header declares more.
         """
         wide, high = self._video.get(cv2.CAP_PROP_SAR_NUM), self._video.get(cv2.CAP_PROP_SAR_DEN)
         aspect = wide / high if wide > 0 and high > 0 else 1.0
@@ -217,9 +220,9 @@ class OpenCvClip:
         self._check_end(number + 1)
 
     def _time_s(self, number: int, before_s: float) -> float:
-        """Time of the frame by the clock of the film: phones film at a varying rate."""
+        """Time of the frame from the film's timestamps, because phones film at a varying rate."""
         stamp_s = float(self._video.get(cv2.CAP_PROP_POS_MSEC)) / 1000
-        is_likely = before_s < stamp_s < before_s + LONGEST_S  # a clock may also stand still or leap
+        is_likely = before_s < stamp_s < before_s + LONGEST_S  # timestamps may also stall or jump
         return stamp_s if is_likely else before_s + (1 / self.fps if number else 0.0)
 
     def _check_end(self, read: int) -> None:
@@ -242,7 +245,7 @@ class OpenCvClip:
 
 
 class Camera:
-    """A camera by its number, or a stream by its URL."""
+    """Camera, by its number, or stream, by its URL."""
 
     live = True
     total: int | None = None
@@ -252,16 +255,16 @@ class Camera:
         self._video = cv2.VideoCapture(place)
         if not self._video.isOpened():
             message = f"{self.name} cannot be opened: is it plugged in, free and allowed? Others: --source 1, or a file"
-            if Path(str(place)).exists():  # a day's folder is often called by its date
+            if Path(str(place)).exists():  # a folder is often named by a date, and so read as a number
                 message += f". For what is called so in this folder: --source ./{place}"
             raise UserError(message)
         self.fps = _fps(self._video)
 
     def frames(self) -> Iterator[Frame]:
-        """Frames as they come.
+        """Yields frames as they arrive.
 
         Raises:
-            RushesError: There are no more.
+            RushesError: The camera or stream gives no more frames.
         """
         begun_s = time.monotonic()
         number = -1
@@ -273,7 +276,7 @@ class Camera:
         raise UserError(message)
 
     def close(self) -> None:
-        """Frees the camera."""
+        """Releases the camera."""
         self._video.release()
 
 
@@ -292,7 +295,7 @@ def _fps(video: cv2.VideoCapture) -> float:
 
 def _decode(path: Path) -> np.ndarray | None:
     try:
-        # By bytes: OpenCV on Windows cannot open every name.
+        # Decode from bytes: OpenCV on Windows cannot open every file name.
         return decode_picture(np.fromfile(path, np.uint8))
     except OSError:
         return None
@@ -303,7 +306,7 @@ def _counting(path: Path) -> list[tuple[int, str]]:
 
 
 def cut_short(path: Path) -> str:
-    """Reason why a file is known to be cut off, or "". By its own sizes; frame counts are estimates in many formats."""
+    """Reason why a file is truncated, or "". Uses the sizes in the file: frame counts are estimates in many formats."""
     size_bytes = path.stat().st_size
     if size_bytes == 0:
         return "it is empty; copy it again"
@@ -322,7 +325,7 @@ def cut_short(path: Path) -> str:
 
 
 def _mp4_bytes(path: Path, size_bytes: int) -> tuple[int, bool]:
-    """Bytes that the boxes of an MP4 promise, and True if the index (moov) is among them. ISO/IEC 14496-12, 4.2."""
+    """Size that the boxes of an MP4 declare, and True if they include the index (moov). ISO/IEC 14496-12, 4.2."""
     offset, index = 0, False
     with path.open("rb") as file:
         while offset + 8 <= size_bytes:
@@ -338,7 +341,7 @@ def _mp4_bytes(path: Path, size_bytes: int) -> tuple[int, bool]:
 
 
 def _matroska_bytes(path: Path) -> int:
-    """Bytes that a Matroska file promises; 0 if unknown when it was written. RFC 8794, 4 to 6."""
+    """Size that a Matroska file declares; 0 if it was unknown when the file was written. RFC 8794, 4 to 6."""
     with path.open("rb") as file:
         file.seek(len(_EBML))
         file.seek(_ebml_size(file) or 0, os.SEEK_CUR)
@@ -349,7 +352,7 @@ def _matroska_bytes(path: Path) -> int:
 
 
 def _ebml_size(file: IO[bytes]) -> int | None:
-    """A number whose length is given by the leading zeros of its first byte; None for `unknown`, all ones."""
+    """Reads a number whose length is given by the leading zeros of its first byte; None for `unknown`, all ones."""
     first = file.read(1)
     length = 9 - (first[0] if first else 0).bit_length()
     value = int.from_bytes(first + file.read(length - 1), "big") & ((1 << 7 * length) - 1)

@@ -1,4 +1,4 @@
-"""A window, where OpenCV was built with one and a display answers."""
+"""Window for the captured frames, if OpenCV was built with windows and a display is available."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from rushes.expression.classifier import FaceExpression
     from rushes.expression.video_source import Frame
 
-QUIT_KEYS = {ord("q"), ord("Q"), 27}  # and Escape
+QUIT_KEYS = {ord("q"), ord("Q"), 27}  # 27 is Escape
 PROBE = "import cv2; cv2.namedWindow('rushes'); cv2.waitKey(1)"
 PROBE_TIMEOUT_S = 30
 FIRST_PX = (1280, 720)
 
 
 def check_window() -> None:
-    """Makes sure that a window can be opened.
+    """Checks that a window can be opened.
 
-    OpenCV aborts the whole process when its display is missing, so on systems where one may be missing another
-    process tries first.
+    OpenCV aborts the whole process if the display is missing, so on systems where it may be missing a child process
+    tries first.
 
     Raises:
-        RushesError: It cannot; the message names what works instead.
+        RushesError: No window can be opened; the message names an alternative.
     """
     if re.search(r"^\s*GUI:\s*NONE\s*$", cv2.getBuildInformation(), re.MULTILINE):
         message = (
@@ -61,7 +61,7 @@ def _probe() -> bool:
 
 
 class Window:
-    """Shows each frame; `q`, Escape or closing it asks to stop. With `fps` a clip plays no faster than it should."""
+    """Window that shows frames; `q`, Escape or closing it stops the loop. `fps` limits the rate of a clip."""
 
     def __init__(self, title: str, fps: float | None) -> None:
         self._title = f"Rushes: {title} (q quits)"
@@ -71,7 +71,7 @@ class Window:
         cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
 
     def put(self, frame: Frame, expressions: Sequence[FaceExpression], drawn_bgr: np.ndarray | None) -> bool:  # noqa: ARG002  # a sink takes all three
-        """Shows the frame; False once the user has had enough."""
+        """Shows the frame; returns False if the user quits."""
         if drawn_bgr is not None:
             self._size(drawn_bgr)
             cv2.imshow(self._title, drawn_bgr)
@@ -82,7 +82,7 @@ class Window:
         return (key & 0xFF) not in QUIT_KEYS and not closed
 
     def _size(self, first_bgr: np.ndarray) -> None:
-        """Opens it as large as the picture, or as fits a laptop; from then on the user sizes it."""
+        """Sets the initial size to that of the picture, or to fit a laptop's screen; the user may change it later."""
         if self._is_sized:
             return
         height, width = first_bgr.shape[:2]
