@@ -1,1 +1,1 @@
-"""The family scene at run time: generation, contact sheets, storyboards."""
+"""Runtime of the scene family: generation, contact sheets, storyboards."""

@@ -26,14 +26,14 @@ MANY = 64  # pictures above which a progress bar is shown
 
 
 class GeneratorInput(BaseModel):
-    """`input` of the manifest: pixels along the side of an image, and latents of each."""
+    """`input` of the manifest: side of an image in pixels, and number of latents."""
 
     size_px: int = Field(gt=0)
     latents: int = Field(gt=0)
 
 
 class SceneGenerator:
-    """The generator network of a bundle with its text encoder, ready to run."""
+    """Generator network of a bundle with its text encoder, ready to run."""
 
     def __init__(self, graph: Path, encoder: TextEncoder, labels: Sequence[str], *, size_px: int, latents: int) -> None:
         self.labels, self.size_px = tuple(labels), size_px
@@ -41,12 +41,12 @@ class SceneGenerator:
         self._graph, self._session = (
             graph,
             open_graph(graph, threads=0),
-        )  # all cores: one picture keeps them busy
+        )  # 0 means all cores: one picture uses all of them
         self._check()
 
     @classmethod
     def from_bundle(cls, bundle: Bundle) -> SceneGenerator:
-        """The generator that a bundle's manifest describes.
+        """Creates the generator described by a bundle's manifest.
 
         Raises:
             BundleError: The manifest has no valid input, or does not match a graph.
@@ -69,22 +69,23 @@ class SceneGenerator:
             raise BundleError(message)
 
     def generate(self, text: str, count: int, seed: int, category: str | None = None) -> np.ndarray:
-        """Pictures of a place, uint8 N,S,S,3 RGB. The same seed and bundle give the same pictures.
+        """Generates pictures of a place, uint8 N,S,S,3 RGB. The same seed and bundle give the same pictures.
 
         Args:
             text: A scene heading, or a description.
             count: Number of pictures.
-            seed: Start of the random numbers; the first pictures of more are the pictures of fewer.
-            category: One of `labels`; by default the text alone decides.
+            seed: Seed of the random numbers; a larger count with the same seed begins with the same pictures.
+            category: One of `labels`; by default only the text is used.
 
         Raises:
             MisuseError: The bundle has no such category.
         """
-        # condition: category as one-hot (zeros for none), and the embedding of the text
+        # Compute the condition: the category as one-hot vector (zeros for none) and the embedding of the text.
         one_hot_1l = self._one_hot(category)
         text_1w = self._encoder.embed([plain(text)])
-        # one latent vector a picture; they decide how pictures of the same text differ
+        # Sample one latent vector per picture; they make pictures of the same text differ.
         latents_nz = np.random.default_rng(seed).standard_normal((count, self._latents), np.float32)
+        # Run the network in batches.
         starts = tqdm(range(0, count, BATCH), unit=" batches", leave=False, disable=None if count > MANY else True)
         drawn = [self._run(latents_nz[start : start + BATCH], text_1w, one_hot_1l) for start in starts]
         return np.concatenate([np.zeros((0, self.size_px, self.size_px, 3), np.uint8), *drawn])
@@ -102,7 +103,7 @@ class SceneGenerator:
 
 
 def credits_of(bundle: Bundle) -> list[str]:
-    """Credits that must be shown with every picture, a line each.
+    """Credits that must be shown with every picture, one line each.
 
     Raises:
         BundleError: The credits of the manifest are malformed.
@@ -115,5 +116,5 @@ def credits_of(bundle: Bundle) -> list[str]:
 
 
 def credit_line(sources: Sequence[str]) -> str:
-    """Credits of a picture in a line; empty if there are none."""
+    """Credits of a picture in one line; empty if there are none."""
     return f"The model learned from {'; '.join(sources)}" if sources else ""

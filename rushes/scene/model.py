@@ -1,4 +1,4 @@
-"""The scene family ready to run: images of a place from a scene heading."""
+"""The scene family, ready to run: images of a place from a scene heading."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class SceneModel:
-    """Draws images of a place.
+    """Generates images of a place.
 
     Attributes:
-        bundle: The checked files of the model, with manifest, certificate and digest.
+        bundle: The verified files of the model, with manifest, certificate and digest.
         generator: The generator network with its text encoder.
         credits: Lines that must be shown with every image.
     """
@@ -28,11 +28,11 @@ class SceneModel:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The categories that the model knows."""
+        """Categories of the model."""
         return self.generator.labels
 
     def generate(self, text: str, *, count: int = 1, seed: int = 1, category: str | None = None) -> np.ndarray:
-        """Draw images of a place.
+        """Generates images of a place.
 
         >>> import rushes
         >>> images_nhwc = rushes.load("scene").generate("EXT. FOREST - DAY", count=8, seed=7)
@@ -41,9 +41,9 @@ class SceneModel:
 
         Args:
             text: A scene heading, or a description of the image.
-            count: Number of images; the first images of more are the images of fewer.
-            seed: Start of the random numbers. The same text, seed and bundle give the same images.
-            category: One of `labels`; by default the text alone decides.
+            count: Number of images; a larger count with the same seed begins with the same images.
+            seed: Seed of the random numbers. The same text, seed and bundle give the same images.
+            category: One of `labels`; by default only the text is used.
 
         Returns:
             uint8 N,S,S,3 RGB.
@@ -55,7 +55,7 @@ class SceneModel:
 
 
 def open_model(bundle: Bundle) -> SceneModel:
-    """The model of a bundle.
+    """Opens the model of a bundle.
 
     Raises:
         BundleError: The manifest or a graph is not one of this family.

@@ -1,6 +1,6 @@
 """Writes generated pictures as PNG files into a folder, each with title, origin and credits.
 
-The texts are inside each PNG; CREDITS.txt beside them has the credits too.
+Each PNG contains these texts; CREDITS.txt in the same folder also has the credits.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     import numpy as np
 
 CREDITS = "CREDITS.txt"
-DIGITS = 4  # of the number of a picture, always the same, whatever the count
-HEAD_BYTES = 8 + 25  # of a PNG: signature and IHDR chunk, which must stay first
+DIGITS = 4  # of the number of a picture, whatever the count
+HEAD_BYTES = 8 + 25  # of a PNG: signature and IHDR chunk, which must come first
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Request for pictures: a text, a seed, and perhaps a category."""
+    """Request for pictures: a text, a seed, and optionally a category."""
 
     text: str
     seed: int
@@ -46,16 +46,16 @@ class Asked:
 
 
 def is_folder(out: str) -> bool:
-    """True if --out is a folder: it ends like one, or exists as one."""
+    """True if --out is a folder: by its ending, or because a folder of that name exists."""
     ends = tuple(filter(None, (os.sep, os.altsep, "/")))
     return out.endswith(ends) or (bool(out) and Path(out).expanduser().is_dir())
 
 
 def check_folder(folder: Path, asked: Asked, count: int) -> None:
-    """Checks before the work that the folder can be written. Creates nothing.
+    """Checks before generation that the folder can be written; creates nothing.
 
     Raises:
-        MisuseError: The folder cannot be made or written to, or a folder has the name of a picture.
+        MisuseError: The folder cannot be created or written to, or a folder has the name of a picture.
     """
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists() or place.is_symlink())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
@@ -71,19 +71,19 @@ def check_folder(folder: Path, asked: Asked, count: int) -> None:
 def save_singles(
     pictures_nhwc: np.ndarray, folder: Path, asked: Asked, *, model: str, credit: str, scale: int
 ) -> list[Path]:
-    """Writes the credits, then each picture as a PNG, so that no picture is without credits.
+    """Writes the credits, then each picture as a PNG, in this order so that no picture is without credits.
 
     Args:
         pictures_nhwc: uint8 N,S,S,3 RGB.
         folder: Created if missing. A picture of the same name is replaced.
         asked: The request.
         model: Name of the model.
-        credit: Credits in a line; empty if there are none.
-        scale: Pixels of the file for a pixel of a picture; 0 chooses about 256 px a picture.
+        credit: Credits in one line; empty if there are none.
+        scale: File pixels per picture pixel; 0 chooses about 256 px per picture.
 
     Raises:
         MisuseError: The pictures would be too large for viewers.
-        UserError: The folder cannot be made, or a file cannot be written.
+        UserError: The folder cannot be created, or a file cannot be written.
     """
     scale = scale or best_scale(pictures_nhwc.shape[1])
     _check_size(pictures_nhwc.shape[1] * scale)
@@ -115,7 +115,7 @@ def _make(folder: Path) -> None:
 
 
 def _with_line(path: Path, line: str) -> bytes:
-    """Content of a file with one more line, unless it has that line already."""
+    """Content of a file with a line added, unless the file already has it."""
     there = path.read_bytes() if path.exists() else b""
     added = line.encode("utf-8", "replace")
     if added in there.splitlines():
@@ -124,11 +124,11 @@ def _with_line(path: Path, line: str) -> bytes:
 
 
 def with_words(png: bytes, words: Mapping[str, str]) -> bytes:
-    """A PNG with texts added (iTXt chunks: PNG specification, third edition, 11.3.3.4).
+    """Adds texts to a PNG (iTXt chunks: PNG specification, third edition, 11.3.3.4).
 
     Args:
-        png: The file.
-        words: Texts by keyword, such as Title and Copyright; empty ones are left out.
+        png: Content of the file.
+        words: Texts by keyword, such as Title and Copyright; empty texts are omitted.
     """
     chunks = [
         _chunk(

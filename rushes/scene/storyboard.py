@@ -1,4 +1,4 @@
-"""A storyboard: the scenes of a script with pictures generated from their headings."""
+"""Storyboard: the scenes of a script with pictures generated from their headings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MANY = 24  # scenes above which a progress bar is shown
 
 @dataclass(frozen=True)
 class Panel:
-    """A scene with its pictures, uint8 N,S,S,3 RGB, and the requested seed."""
+    """Scene with its pictures, uint8 N,S,S,3 RGB, and the requested seed."""
 
     scene: Scene
     pictures_nhwc: np.ndarray
@@ -52,24 +52,24 @@ class Board:
 
     @property
     def made_by(self) -> str:
-        """Model and seed; with the script they give the same storyboard again."""
+        """Model and seed; together with the script they reproduce the storyboard."""
         return f"drawn by rushes {self.model}, seed {self.seed}"
 
     @property
     def about(self) -> str:
-        """The line under the title."""
+        """Line below the title."""
         count = len(self.panels)
         return f"{count} scene{'' if count == 1 else 's'}, {pages(self.eighths)} pages; {self.made_by}"
 
     @property
     def credit_line(self) -> str:
-        """Credits in a line; empty if there are none."""
+        """Credits in one line; empty if there are none."""
         return credit_line(self.credits)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the contents: a chapter with its scenes and those of the chapters inside it."""
+    """Line of the contents: a chapter with its scenes, including those of its subchapters."""
 
     chapter: Chapter
     scenes: tuple[Scene, ...]
@@ -93,7 +93,7 @@ def contents(board: Board) -> list[Entry]:
 
 
 def _inside(chapter: Chapter, scenes: list[Scene]) -> tuple[Scene, ...]:
-    """Scenes of a chapter that begins with the first of them, up to the next chapter of its level or above."""
+    """Scenes of a chapter that begins with the first scene, up to the next chapter of the same or a higher level."""
     first, *others = scenes
     after = takewhile(lambda scene: all(other.level > chapter.level for other in scene.chapters), others)
     return (first, *after)
@@ -109,19 +109,19 @@ def draw_board(
     model: str,
     credits: Sequence[str],  # noqa: A002  # the builtin is the interpreter's
 ) -> Board:
-    """Draws every scene of a script.
+    """Generates pictures for every scene of a script.
 
-    The pictures of a scene depend on the seed and on its place: a place looks the same whenever the script returns to
-    it, and an added or removed scene changes no other one.
+    The pictures of a scene depend on the seed and on its place: a place has the same appearance whenever the script
+    returns to it, and adding or removing a scene changes no other scene.
 
     Args:
         script: The script.
-        generator: Draws the pictures.
-        pictures: Number of pictures a scene.
-        seed: Seed of all scenes but those in `redraw`.
+        generator: Generator of the pictures.
+        pictures: Number of pictures per scene.
+        seed: Seed of all scenes except those in `redraw`.
         redraw: Seeds of single scenes, by their numbers.
         model: Name of the model.
-        credits: Credits, a line each.
+        credits: Credits, one line each.
     """
     seeds = {number.upper(): other for number, other in redraw.items()}
     panels = []
@@ -133,15 +133,15 @@ def draw_board(
 
 
 def place_seed(seed: int, heading: str) -> int:
-    """Seed of a place: depends on the requested seed and on the place of the heading, not on its time of day."""
+    """Seed of a place, derived from the requested seed and the place of the heading, but not from its time of day."""
     return int.from_bytes(hashlib.sha256(f"{seed}\n{place(heading)}".encode()).digest()[:8], "big")
 
 
 def parse_redraw(words: Sequence[str]) -> dict[str, int]:
-    """Parses `12A=9` as the scene's number and its seed.
+    """Parses arguments such as `12A=9`, a scene number and its seed.
 
     Raises:
-        MisuseError: It has another form.
+        MisuseError: An argument does not have this form.
     """
     seeds = {}
     for word in words:
@@ -154,10 +154,10 @@ def parse_redraw(words: Sequence[str]) -> dict[str, int]:
 
 
 def check_redraw(script: Script, redraw: Mapping[str, int]) -> None:
-    """Checks before anything is drawn that the script has these scenes.
+    """Checks before generation that the script has these scenes.
 
     Raises:
-        MisuseError: It has no scene with a number in `redraw`.
+        MisuseError: The script does not have a scene with a number in `redraw`.
     """
     known = {scene.number.upper(): scene.number for scene in script.scenes}
     for number in redraw:

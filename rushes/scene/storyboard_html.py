@@ -1,4 +1,4 @@
-"""Exports a storyboard as one HTML file with embedded pictures; it loads nothing and prints on A4."""
+"""Exports a storyboard as one HTML file with embedded pictures; the file loads nothing and prints on A4."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ footer { break-inside: avoid; border-top: .3mm solid #1c1b1a; padding-top: 3mm; 
   article .text, article .pictures { grid-column: 2; } }
 """
 SANS = '"Helvetica Neue", Helvetica, Arial, "Liberation Sans", "DejaVu Sans", sans-serif'
-MANY_CHAPTERS = 2  # minimum number of chapters that are listed
-BESIDE = 1  # maximum number of pictures beside their text; more are in rows below it
+MANY_CHAPTERS = 2  # minimum number of chapters for a table of contents
+BESIDE = 1  # maximum number of pictures beside their text; more pictures are in rows below it
 IN_A_ROW = 4
 MAX_LEVEL = 4  # deeper chapters share this style; a scene needs one of the six heading levels of HTML too
 
@@ -111,7 +111,7 @@ def _level(level: int) -> str:
 
 
 def _panels(board: Board) -> Iterator[str]:
-    """Each scene; one that begins a chapter is kept on one page with its headings."""
+    """Renders each scene; a scene that begins a chapter is kept on the same page as the chapter's headings."""
     numbers, level = count(1), 0
     for panel in board.panels:
         above = ""
@@ -148,5 +148,5 @@ def _data_uri(picture_hwc: np.ndarray) -> str:
 
 
 def _css_string(text: str) -> str:
-    """A CSS string that cannot end itself or the style element."""
+    """Quotes a text as a CSS string that cannot end the string or the style element."""
     return '"' + "".join(char if char.isalnum() or char in " ,.-" else f"\\{ord(char):x} " for char in text) + '"'

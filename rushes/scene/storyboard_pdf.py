@@ -24,7 +24,7 @@ MM = 72 / 25.4  # points
 PAGE = (210 * MM, 297 * MM)
 SIDE, TOP, BOTTOM = 15 * MM, 15 * MM, 19 * MM
 NUMBER, GAP, PICTURE = 12 * MM, 5 * MM, 40 * MM
-BETWEEN = 3 * MM  # pictures
+BETWEEN = 3 * MM  # between pictures
 PAD = 4 * MM  # above and below a panel
 SIZES = (15, 12.5, 11, 10)  # of chapter titles, by level; the last also applies to deeper levels
 INK, FAINT = 0.11, 0.4  # grey
@@ -44,7 +44,7 @@ class _Line:
 
 @dataclass(frozen=True)
 class _Laid:
-    """A panel with its lines broken: its height, the width of each picture, and the chapters that begin above it."""
+    """Panel with its lines broken: its height, the width of each picture, and the chapters that begin above it."""
 
     panel: Panel
     chapters: list[tuple[Chapter, list[_Line]]]
@@ -63,7 +63,7 @@ def pdf_of(board: Board, font: Path | None = None) -> bytes:
 
     Args:
         board: The storyboard.
-        font: A TrueType font that is tried first.
+        font: A TrueType font to try first.
 
     Raises:
         MisuseError: The font is not a TrueType font.
@@ -154,7 +154,7 @@ def _wrapped(lines: list[_Line], width: float) -> list[_Line]:
 
 
 def _words(line: _Line, width: float, measure: Callable[[str, str, float], float]) -> list[str]:
-    """The words; one that is wider than the column is broken."""
+    """Splits a line into words; breaks a word that is wider than the column."""
     words: list[str] = []
     for word in line.text.split():
         words.append("")
@@ -170,7 +170,7 @@ def _height(lines: list[_Line]) -> float:
 
 
 def _sheets(panels: list[_Laid], head: float) -> list[list[_Laid]]:
-    """Panels by page; none is split."""
+    """Distributes the panels over pages without splitting any."""
     sheets: list[list[_Laid]] = [[]]
     left = PAGE[1] - TOP - BOTTOM - head
     for panel in panels:
@@ -183,7 +183,7 @@ def _sheets(panels: list[_Laid], head: float) -> list[list[_Laid]]:
 
 
 class _Bookmarks:
-    """Outline for the sidebar of a viewer: one line for each chapter, with nested chapters below."""
+    """Outline for a viewer's sidebar: one line per chapter, with nested chapters below."""
 
     def __init__(self, canvas: Canvas) -> None:
         self._canvas, self._count, self._depth = canvas, 0, -1

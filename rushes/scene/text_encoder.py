@@ -1,7 +1,7 @@
-"""Sentence embeddings of texts, computed in the same way for training and on set.
+"""Sentence embeddings of texts, computed in the same way for training and at run time.
 
 The encoder is all-MiniLM-L6-v2 as an int8 ONNX graph, with its own tokenizer.json; both are in the bundle. It needs
-neither PyTorch nor a connection.
+neither PyTorch nor a network connection.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BATCH = 32
 INPUTS, OUTPUT = ("input_ids", "attention_mask", "token_type_ids"), "last_hidden_state"
 
 # Texts of a category. Chosen, with `plain`, over 68 headings of buildings, forests, glaciers, mountains, seas
-# and streets: the nearest template names the right category for 97 % of them as `plain` writes them, for 85 % raw.
+# and streets: the nearest template has the right category for 97 % of them after `plain`, and for 85 % without it.
 TEMPLATES = (
     "{}",
     "a photo of a {}",
@@ -45,7 +45,7 @@ _WHERE = re.compile(
 _NUMBER = re.compile(r"\s*#[^#\n]*#\s*$")
 _DASH = re.compile(r"\s+[-\u2013\u2014]+\s*|\s*[\u2013\u2014]+\s*|\s*--+\s*")
 _ARTICLE = re.compile(r"^(?:the|an?)\s+", re.IGNORECASE)
-# Times in a heading that a picture can show. Day is left out: most pictures are by day.
+# Times in a heading that a picture can show. Day is omitted: most pictures are by day.
 _TIMES = {
     "night": "at night", "midnight": "at night", "dawn": "at dawn", "sunrise": "at dawn", "dusk": "at dusk",
     "twilight": "at dusk", "sunset": "at sunset", "magic hour": "at sunset", "morning": "in the morning",
@@ -53,7 +53,7 @@ _TIMES = {
     "snow": "in the snow", "fog": "in the fog", "winter": "in winter", "summer": "in summer", "autumn": "in autumn",
     "spring": "in spring",
 }  # fmt: skip
-# Other words in the place of the time, which no picture shows.
+# Other words in place of the time, which a picture cannot show.
 _UNSEEN = re.compile(
     r"day|noon|midday|(?:(?:the )?same|present)(?: time| day)?|continuous|continued|cont'd|.*\blater"
     r"|intercut|flashback|montage|establishing|resume|back to scene|stock(?: footage)?"
@@ -62,7 +62,7 @@ _REMARK = re.compile(r"\([^()]*\)")
 
 
 def plain(heading: str) -> str:
-    """A scene heading as a sentence that the encoder places best; any other text unchanged, without a scene number.
+    """Rewrites a scene heading as a sentence suited to the encoder; other text only loses its scene number.
 
     `EXT. WOODS - NIGHT` becomes `a photo of the woods at night`, `INT. OFFICE - DAY` becomes
     `an indoor photo of the office`.
@@ -76,15 +76,15 @@ def plain(heading: str) -> str:
 
 
 def place(heading: str) -> str:
-    """Place of a heading without its time: the same for `EXT. THE WOODS - NIGHT` and `EXT. WOODS - LATER`."""
+    """Place of a heading without its time; equal for `EXT. THE WOODS - NIGHT` and `EXT. WOODS - LATER`."""
     text, where, parts = _read(heading)
     return f"{where} {_place(parts)}" if parts else text.lower()
 
 
 def _read(heading: str) -> tuple[str, str, list[str]]:
-    """The heading without its number; INT, EXT and the like; and its parts, none if it is not a heading."""
+    """Heading without its number; its prefix, such as INT or EXT; and its parts, none if it is not a heading."""
     text = " ".join(_NUMBER.sub("", heading).split())
-    bare = re.sub(r"^\.(?=\w)", "", text)  # the full stop that forces a heading
+    bare = re.sub(r"^\.(?=\w)", "", text)  # the leading full stop that forces a heading
     where = _WHERE.match(bare)
     if not where and not bare.isupper():
         return text, "", []
@@ -119,10 +119,10 @@ class TextEncoder:
 
     @classmethod
     def from_bundle(cls, bundle: Bundle) -> TextEncoder:
-        """The encoder that travels in a bundle.
+        """Opens the encoder of a bundle.
 
         Raises:
-            BundleError: The bundle has none, or it is not a valid one.
+            BundleError: The bundle has no encoder, or its encoder is not valid.
             UserError: The package `tokenizers` is not installed.
         """
         return cls(bundle.path("text_encoder"), bundle.path("tokenizer"))
@@ -138,30 +138,30 @@ class TextEncoder:
             raise BundleError(message)
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
-        """The embedding of each text, float32 N,384 of unit length; a text of more than 128 tokens is cut there.
+        """Embeds texts as float32 N,384 of unit length; a text is cut after 128 tokens.
 
-        The embedding of a text does not depend on the others, neither on their number nor on their lengths.
+        The embedding of a text does not depend on the number or the lengths of the other texts.
         """
         batches = [self._embed(texts[start : start + BATCH]) for start in range(0, len(texts), BATCH)]
         return np.concatenate([np.zeros((0, WIDTH), np.float32), *batches])
 
     def _embed(self, texts: Sequence[str]) -> np.ndarray:
+        # Tokenize, and pad to the longest text.
         encodings = self._tokenizer.encode_batch(list(texts))
         tokens_nt = np.array([one.ids for one in encodings], np.int64)
         mask_nt = np.array([one.attention_mask for one in encodings], np.int64)
+        # Run the network on the inputs that it has; the third input is zero for every token.
         feed = dict(zip(INPUTS, (tokens_nt, mask_nt, np.zeros_like(tokens_nt)), strict=True))
         states_ntw = self._session.run([OUTPUT], {name: feed[name] for name in self._inputs})[0]
-        # sum of the states over the tokens, padding masked out; the mean has the same direction
+        # Sum the states over the tokens, with padding masked out; the mean has the same direction.
         sums_nw = (states_ntw * mask_nt[..., None]).sum(axis=1, dtype=np.float32)
-        # unit length
+        # Normalise to unit length.
         return np.asarray(sums_nw / np.linalg.norm(sums_nw, axis=1, keepdims=True).clip(1e-9))
 
 
 def _open_tokenizer(path: Path) -> Any:  # noqa: ANN401  # imported when used
-    """The tokenizer of a file, set to pad to the longest text of a batch; it needs no connection."""
-    os.environ.setdefault(
-        "TOKENIZERS_PARALLELISM", "false"
-    )  # a thread of its own pool gains nothing for a line of text
+    """Loads a tokenizer that pads to the longest text of a batch; it needs no network connection."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its thread pool gains nothing for a line of text
     try:
         from tokenizers import Tokenizer  # noqa: PLC0415  # an extra
     except ImportError as error:
