@@ -1,4 +1,4 @@
-"""Checks a pulled bundle on the machine that will run it: outputs, latency, size and budget."""
+"""Checks a pulled bundle on the machine that runs it: outputs, latency, size and budget."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Spread = dict[str, dict[str, float]]  # threads -> "p50", "p95", "p99" -> millis
 
 
 class Judged(BaseModel):
-    """One part of a budget: the limit, the value found, and True if it is met; None if it is not judged."""
+    """One part of a budget: the limit, the measured value, and True if it is met; None if it was not judged."""
 
     name: str
     allowed: float
@@ -45,10 +45,10 @@ class Checked(BaseModel):
     known_contract: int = CONTRACT
     files: int
     signature: str
-    outputs: str  # comparison with those of the certificate, as text
+    outputs: str  # comparison with the certificate's outputs, as text
     drift: dict[str, dict[str, float]]  # by output: "max" and "rms", and the tolerance of each
     certificate: dict[str, Any] | None
-    size_bytes: dict[str, int]  # "graphs" as the certificate counts, and "bundle"
+    size_bytes: dict[str, int]  # "graphs" as counted in the certificate, and "bundle"
     machine: dict[str, str]
     latency_ms: dict[str, Spread]  # by graph
     budget: list[Judged]
@@ -66,13 +66,13 @@ class Checked(BaseModel):
 
 
 def find_checked(wanted: str, store: Path | None = None) -> Path:
-    """Folder of the wanted bundle: a folder, or FAMILY, FAMILY@ALIAS or FAMILY@7 in a model store.
+    """Folder of the wanted bundle, given as a folder, or as FAMILY, FAMILY@ALIAS or FAMILY@7 in a model store.
 
-    A word without a separator is the name of a model, unless a folder of this name has bundles of a pull.
+    A word without a path separator is the name of a model, unless a folder of this name contains pulled bundles.
 
     Raises:
-        NothingFitsError: It is not there, or of another family.
-        MisuseError: It is neither a folder nor the name of a model.
+        NothingFitsError: The bundle does not exist, or is of another family.
+        MisuseError: The argument is neither a folder nor the name of a model.
     """
     folder = Path(wanted).expanduser()
     if found := bundle_in(folder):
@@ -87,16 +87,16 @@ def check(folder: Path, trust: Trust, *, uncertified: bool = False, budget_ms: f
 
     Args:
         folder: The bundle.
-        trust: Keys, one of which must have signed it; without any, no signature is required.
-        uncertified: True to accept a bundle without a certificate, where no key is trusted.
-        budget_ms: Limit for one sample on this machine, in place of the milliseconds of the certificate.
+        trust: Trusted keys, one of which must have signed the bundle; if empty, no signature is required.
+        uncertified: True to accept a bundle without a certificate if no key is trusted.
+        budget_ms: Limit for one sample on this machine, instead of the milliseconds in the certificate.
 
     Raises:
-        BundleError: One of those is wrong, a graph does not run here, or its outputs differ too much.
+        BundleError: A check failed, a graph does not run here, or its outputs differ too much.
     """
     bundle = read_head(folder)
     signature = admit(bundle, trust, uncertified=uncertified)
-    bundle.path(GRAPH)  # raises if there is none: nothing to measure
+    bundle.path(GRAPH)  # raises if there is no graph to measure
     proof = prove(bundle)
     latency_ms = _measured(bundle)
     size_bytes = {
@@ -122,7 +122,7 @@ def check(folder: Path, trust: Trust, *, uncertified: bool = False, budget_ms: f
 
 def _measured(bundle: Bundle) -> dict[str, Spread]:
     for name in bundle.manifest.files:
-        if name.lower().endswith(".onnx"):  # graphs of third parties are not measured, but must be self-contained too
+        if name.lower().endswith(".onnx"):  # third-party graphs are not measured, but must also be self-contained
             read_graph(bundle.folder / name)
     return interleaved_percentiles_ms(bundle.graphs)
 
@@ -151,7 +151,7 @@ def _machine() -> dict[str, str]:
 def _judge(
     certificate: Certificate | None, budget_ms: float | None, latency_ms: dict[str, Spread], graph_bytes: int
 ) -> list[Judged]:
-    """Parts of the budget in the certificate, with the milliseconds of --budget-ms if given."""
+    """Judges each part of the certificate's budget, with the milliseconds of --budget-ms if given."""
     budget = certificate.budget if certificate and certificate.budget else Budget()
     allowed_ms, elsewhere = budget.max_latency_ms, _elsewhere(certificate)
     if budget_ms is not None:
@@ -167,7 +167,7 @@ def _judge(
 
 
 def _drop(certificate: Certificate | None) -> float | None:
-    """Drop of the objective on the validation split, which the compression search also judges by."""
+    """Drop of the objective on the validation split, which the compression search also uses."""
     if certificate is None:
         return None
     if certificate.objective_drop is not None:
@@ -177,7 +177,7 @@ def _drop(certificate: Certificate | None) -> float | None:
 
 
 def _elsewhere(certificate: Certificate | None) -> str:
-    """Reason why the milliseconds of the certificate do not apply here; empty if they do."""
+    """Reason why the certificate's milliseconds do not apply to this machine; empty if they do."""
     named = certificate.budget_machine if certificate else ""
     if named == processor():
         return ""

@@ -1,9 +1,9 @@
 """A child process that runs a bundle's graphs for the first time, within limits of time and memory.
 
 A graph of a hundred bytes can loop 2^62 times or allocate a terabyte. Neither ONNX Runtime nor OpenCV, which loads
-`networks` (.tflite), limits that, and OpenCV trusts the offsets in a file. So they run in a process that can be
-stopped: `rushes.inference.first_use` starts it, sends a request on standard input and reads the reply on standard
-output.
+`networks` (.tflite), limits this, and OpenCV does not validate the offsets in a file. Graphs and networks therefore run
+in a process that can be stopped: `rushes.inference.first_use` starts it, sends a request on standard input and reads
+the reply on standard output.
 
     {"graphs": [PATH, ...], "networks": [PATH, ...], "main": PATH, "references": {...} or null, "memory_bytes": N,
      "cpu_s": N}
@@ -28,7 +28,7 @@ PAGE_OF_VIRTUAL_MEMORY = 0  # the first number in /proc/self/statm
 def main() -> None:
     """Reads the request, runs it and writes the reply."""
     request = json.loads(sys.stdin.read())
-    # Everything is imported before the limits count: they are for the graphs.
+    # Import everything before setting the limits, which are for the graphs only.
     from rushes.bundle.manifest import References  # noqa: PLC0415
     from rushes.expression.detector import try_network  # noqa: PLC0415
     from rushes.inference.reference_outputs import drift_of  # noqa: PLC0415
@@ -55,10 +55,10 @@ def main() -> None:
 
 
 def _check_finite(name: str, outputs: list[np.ndarray]) -> None:
-    """Refuses NaN and infinity: a weight that is NaN gives them for any input.
+    """Refuses NaN and infinity, which a NaN weight produces for any input.
 
     Raises:
-        BundleError: An output holds one.
+        BundleError: An output contains NaN or infinity.
     """
     for output in outputs:
         if output.dtype.kind == "f" and not np.isfinite(output).all():
@@ -67,7 +67,7 @@ def _check_finite(name: str, outputs: list[np.ndarray]) -> None:
 
 
 def _limit(memory_bytes: int, cpu_s: int) -> None:
-    """Limits this process, where the system can; elsewhere the parent watches its memory."""
+    """Limits this process if the system can; otherwise the parent process monitors its memory."""
     if sys.platform == "win32":
         return
     import resource  # noqa: PLC0415  # Unix alone

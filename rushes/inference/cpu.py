@@ -16,13 +16,13 @@ UNKNOWN = "unknown"
 
 
 def processor() -> str:
-    """Name of the processor; milliseconds are comparable on the same one only."""
+    """Name of the processor; milliseconds are comparable only on the same processor."""
     named = {"Linux": _linux, "Darwin": _mac, "Windows": _windows}.get(platform.system(), str)
     return named() or platform.processor() or platform.machine() or UNKNOWN
 
 
 def _linux() -> str:
-    """Model name of an x86; for an ARM the name of the board, and implementer and part numbers of its cores."""
+    """Model name of an x86 processor; for ARM the board name, and implementer and part numbers of the cores."""
     pairs = [line.partition(":")[::2] for line in _text(CPUINFO).splitlines()]
     fields: dict[str, list[str]] = {}
     for name, value in pairs:
@@ -51,8 +51,8 @@ def _mac() -> str:
 
 
 def _windows() -> str:
-    """Name from the registry; Python gives family, model and stepping, which many processors share."""
-    if sys.platform == "win32":  # mypy understands this test: other systems have no winreg
+    """Name from the registry; Python gives only family, model and stepping, which many processors share."""
+    if sys.platform == "win32":  # in a form that mypy understands: other systems have no winreg
         import winreg  # noqa: PLC0415  # is on Windows alone
 
         path = r"HARDWARE\DESCRIPTION\System\CentralProcessor\0"

@@ -1,7 +1,7 @@
 """First use of a bundle on a machine: runs its graphs in a child process and compares them with the certificate.
 
 The child has limits of time and memory, so that a graph made to run for ever ends here and not in a take. The result is
-kept by digest, certificate, processor and version of ONNX Runtime; later starts read it and run nothing.
+stored by digest, certificate, processor and version of ONNX Runtime; later starts read it and run nothing.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class ChildLimits:
     Attributes:
         wall_s: Seconds until the child is stopped.
         cpu_s: Seconds of processor time, if the system can limit it.
-        memory_bytes: Beyond what Python and ONNX Runtime take: of address space on Linux, elsewhere of resident memory,
-            which `rushes.inference.memory_watch` looks at.
-        per_byte: So many bytes more for each byte of the graphs and networks.
+        memory_bytes: Memory in addition to that of Python and ONNX Runtime: address space on Linux, elsewhere resident
+            memory, which `rushes.inference.memory_watch` monitors.
+        per_byte: Additional bytes of memory for each byte of the graphs and networks.
     """
 
     wall_s: float = 30.0
@@ -60,7 +60,7 @@ CHILD_LIMITS = ChildLimits()
 
 
 class Drifted(BaseModel):
-    """Difference of one output from its reference, and its tolerance; shares of the largest reference value."""
+    """Difference of one output from its reference, and its tolerance, as shares of the largest reference value."""
 
     output: str
     max: float
@@ -70,12 +70,12 @@ class Drifted(BaseModel):
 
     @property
     def held(self) -> bool:
-        """True if it is within the tolerance."""
+        """True if the difference is within the tolerance."""
         return self.max <= self.tolerated_max and self.rms <= self.tolerated_rms
 
 
 class Proof(BaseModel):
-    """Result of the first use. `samples` is 0 if the certificate has no reference outputs."""
+    """Result of the first run. `samples` is 0 if the certificate has no reference outputs."""
 
     samples: int
     outputs: list[Drifted] = []
@@ -89,13 +89,13 @@ class Proof(BaseModel):
 
 
 def state_folder() -> Path:
-    """RUSHES_MACHINE_STATE, or the user's state folder: versions seen and bundles proved on this machine."""
+    """Folder of the versions seen and bundles proved here: RUSHES_MACHINE_STATE, or the user's state folder."""
     place = os.environ.get("RUSHES_MACHINE_STATE")
     return Path(place) if place else Path(platformdirs.user_state_dir("rushes", appauthor=False))
 
 
 def prove_once(bundle: Bundle, limits: ChildLimits = CHILD_LIMITS) -> Proof:
-    """Proves a bundle on this machine, unless it was proved before.
+    """Proves a bundle on this machine unless it was already proved here.
 
     Raises:
         BundleError: See `prove`.
@@ -124,12 +124,12 @@ def prove(bundle: Bundle, limits: ChildLimits = CHILD_LIMITS) -> Proof:
     Networks for OpenCV (.tflite) are loaded there too, and run if they are a face detector.
 
     Args:
-        bundle: Checked by hash.
-        limits: Of time and memory.
+        bundle: The bundle, with verified hashes.
+        limits: Limits of time and memory.
 
     Raises:
-        BundleError: A graph or network does not run, or not within the limits, or gives NaN or infinity; or an output
-            drifts further than the certificate tolerates.
+        BundleError: A graph or network does not run, exceeds the limits, or gives NaN or infinity; or an output differs
+            from its reference by more than the tolerance of the certificate.
         RushesError: No child process can be started.
     """
     references = bundle.certificate.references if bundle.certificate else None
@@ -158,7 +158,7 @@ def _of_kind(bundle: Bundle, suffix: str) -> list[str]:
 
 
 def _ask(bundle: Bundle, request: dict[str, Any], limits: ChildLimits) -> dict[str, Any]:
-    """The child's reply."""
+    """Reply of the child process."""
     status, written, errors = _talk(bundle, request, limits)
     try:
         reply = json.loads(written)
@@ -174,7 +174,7 @@ def _ask(bundle: Bundle, request: dict[str, Any], limits: ChildLimits) -> dict[s
 
 
 def _why_ended(status: int, errors: str, limits: ChildLimits) -> str:
-    """Reason why a child gave no reply, from its exit status."""
+    """Reason why a child process gave no reply, from its exit status."""
     if status == -getattr(signal, "SIGXCPU", 0) != 0:
         return f"its graphs took more than {limits.cpu_s} s of processor time and were stopped"
     last_words = " ".join(errors.split())[-200:]
@@ -182,7 +182,7 @@ def _why_ended(status: int, errors: str, limits: ChildLimits) -> str:
 
 
 def _talk(bundle: Bundle, request: dict[str, Any], limits: ChildLimits) -> tuple[int, str, str]:
-    """Sends the request to a child and waits: exit status, standard output and standard error."""
+    """Sends the request to a child process; returns its exit status, standard output and standard error."""
     watched = not memory_watch.SYSTEM_LIMITS
     most_bytes = request["memory_bytes"] + RUNTIME_BYTES if watched else None
     asked = json.dumps(request | {"memory_bytes": 0} if watched else request)

@@ -1,11 +1,11 @@
-"""Reads the bytes of a graph and refuses one that needs other files or libraries, before ONNX Runtime loads it.
+"""Reads the bytes of a graph, and refuses graphs that need other files or libraries before ONNX Runtime loads them.
 
 A graph may refer to another file for its weights (external data: `../secret.bin`) and to custom operators of a library.
-Bundles do neither: a graph is one file, whose hash is in the manifest. Newer versions of ONNX Runtime refuse names
-outside the folder; all load a file inside it that no hash covers (of the working folder, for a graph given as bytes),
-and no option forbids it. So the file is parsed here as protobuf (https://protobuf.dev/programming-guides/encoding,
-onnx.proto of ONNX 1.18), without `onnx`: only messages that can hold a tensor or a node are entered, and
-weights are skipped.
+Graphs in bundles do neither: each is one file, whose hash is in the manifest. Newer versions of ONNX Runtime refuse
+names outside the folder; all versions load a file inside it that no hash covers (inside the working folder, for a graph
+given as bytes), and no option prevents it. The file is therefore parsed here as protobuf
+(https://protobuf.dev/programming-guides/encoding, onnx.proto of ONNX 1.18), without `onnx`: only messages that can
+contain a tensor or a node are parsed, and weights are skipped.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# Operators built into ONNX Runtime for the CPU; com.microsoft has the quantised ones.
+# Domains of the operators built into ONNX Runtime for the CPU; com.microsoft has the quantised operators.
 KNOWN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
-COMPILED = ("com.microsoft", "EPContext")  # compiled for a device, perhaps in a file beside the graph
-MAX_DEPTH = 64  # of graphs in graphs
-# message -> number of a field -> the message in it; of onnx.proto, all ways to a tensor or a node.
+COMPILED = ("com.microsoft", "EPContext")  # compiled for a device, possibly in a separate file
+MAX_DEPTH = 64  # of nested messages
+# Message -> field number -> message in that field: all paths to a tensor or a node in onnx.proto.
 _INSIDE: dict[str, dict[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
@@ -41,14 +41,14 @@ _VARINT_BYTES = 10
 
 
 class _MalformedError(Exception):
-    """Not a protobuf message, or one that no exporter writes."""
+    """Malformed protobuf message, or one that no exporter writes."""
 
 
 def read_graph(path: Path) -> bytes:
-    """Bytes of a graph that needs no other file and no library; pass these bytes to ONNX Runtime.
+    """Bytes of a graph that needs no other file or library; pass these bytes to ONNX Runtime.
 
     Raises:
-        BundleError: It is not a graph, keeps data in another file, or needs custom operators.
+        BundleError: The file is not a graph, refers to data in another file, or needs custom operators.
     """
     content = _content(path)
     own: set[str] = set()
@@ -77,7 +77,7 @@ def _content(path: Path) -> bytes:
 
 
 def _look(message: memoryview, kind: str, path: Path, own: set[str], wanted: set[tuple[str, str]], depth: int) -> None:
-    """Walks a message; adds the domains of its functions to `own` and those of its nodes to `wanted`."""
+    """Traverses a message; adds the domains of its functions to `own` and those of its nodes to `wanted`."""
     if depth > MAX_DEPTH:
         reason = f"more than {MAX_DEPTH} graphs within one another"
         raise _MalformedError(reason)
@@ -112,12 +112,12 @@ def _text(value: int | memoryview) -> str:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Number and value of each field; fields of fixed size have the value 0."""
+    """Number and value of each field; fields of fixed size get the value 0."""
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
         number, wire = tag >> 3, tag & 7
-        if tag >= 1 << 32 or not number:  # parsers differ on such tags
+        if tag >= 1 << 32 or not number:  # parsers treat such tags differently
             reason = f"a field with the tag {tag}"
             raise _MalformedError(reason)
         value: int | memoryview = 0
@@ -138,7 +138,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """A number in base 128, least significant part first, and the position after it."""
+    """Number in base 128, least significant part first, and the position after it."""
     value = 0
     for place in range(_VARINT_BYTES):
         if at + place >= len(message):

@@ -1,8 +1,8 @@
 """Memory limit of a child process, for systems that cannot limit it themselves.
 
-Linux enforces RLIMIT_AS. macOS accepts that call without effect, and Windows has none. There the parent checks 20 times
-a second and stops a child above the limit. A child that takes a gigabyte within a twentieth of a second exceeds the
-limit by that much.
+Linux enforces RLIMIT_AS. macOS accepts the call without effect, and Windows does not have it. On these systems the
+parent checks 20 times a second and stops a child above the limit. A child that allocates a gigabyte within a twentieth
+of a second exceeds the limit by that much.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SYSTEM_LIMITS = sys.platform == "linux"
 
 
 class MemoryWatch:
-    """Stops a child process above its memory limit; use it as a context around the wait for the child.
+    """Stops a child process above its memory limit; use as a context manager around the wait for the child.
 
     Args:
         child: The process.

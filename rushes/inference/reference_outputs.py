@@ -1,8 +1,8 @@
 """Reference outputs: outputs of a graph on the machine that certified it, for comparison on other machines.
 
 Processors add int8 products differently: U8S8 without VNNI adds pairs in 16 bits and saturates, and the certified model
-then silently gives other outputs. A certificate therefore has inputs of the validation split with the outputs of the
-compressed graph, and the tolerance for other processors.
+then silently gives different outputs. A certificate therefore has inputs of the validation split, the outputs of the
+compressed graph for them, and the tolerance for other processors.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Drift:
 
 
 def pack(inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]) -> str:
-    """Inputs and outputs as base64 of a compressed .npz, without pickle."""
+    """Encodes inputs and outputs as base64 of a compressed .npz, without pickle."""
     buffer = io.BytesIO()
     arrays = {f"{IN}{name}": value for name, value in inputs.items()}
     arrays |= {f"{OUT}{name}": value for name, value in outputs.items()}
@@ -56,7 +56,7 @@ def unpack(references: References) -> tuple[Arrays, Arrays]:
     """Reference inputs and outputs of a certificate.
 
     Raises:
-        BundleError: They are malformed, or unpack to more than `MAX_BYTES`.
+        BundleError: The arrays are malformed, or unpack to more than `MAX_BYTES`.
     """
     try:
         content = base64.b64decode(references.arrays, validate=True)
@@ -70,7 +70,7 @@ def unpack(references: References) -> tuple[Arrays, Arrays]:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored}
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError, KeyError) as error:  # of NumPy
+    except (ValueError, OSError, zipfile.BadZipFile, EOFError, KeyError) as error:  # raised by NumPy
         raise _unreadable(error) from error
     inputs = {name.removeprefix(IN): value for name, value in arrays.items() if name.startswith(IN)}
     outputs = {name.removeprefix(OUT): value for name, value in arrays.items() if name.startswith(OUT)}
@@ -86,11 +86,13 @@ def drift(found: np.ndarray, truth: np.ndarray) -> Drift:
     if found.shape != truth.shape:
         return Drift(float("inf"), float("inf"))
     wide, reference = found.astype(np.float64), truth.astype(np.float64)  # uint8 differences would wrap around
+    # Compute the absolute differences.
     gap = np.abs(wide - reference)
     if not gap.size:
         return Drift(0.0, 0.0)
     if not np.isfinite(gap).all():
         return Drift(float("inf"), float("inf"))
+    # Divide the largest and the root mean square difference by the largest absolute reference value.
     largest = max(float(np.abs(reference).max()), 1e-12)
     return Drift(float(gap.max()) / largest, float(np.sqrt(np.mean(gap**2))) / largest)
 
@@ -101,7 +103,7 @@ def drift_of(graph: Path, references: References) -> dict[str, Drift]:
     All samples run as one batch, as when certified: a dynamically quantised graph scales by the whole batch.
 
     Raises:
-        BundleError: The references cannot be read, or the graph has no output that they name.
+        BundleError: The references cannot be read, or the graph does not have one of their outputs.
     """
     inputs, truth = unpack(references)
     session = open_graph(graph)

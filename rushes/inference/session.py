@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions: opens a graph of a bundle, describes its inputs and outputs, and runs it."""
+"""ONNX Runtime sessions: opening a graph of a bundle, describing its inputs and outputs, and running it."""
 
 from __future__ import annotations
 
@@ -27,25 +27,27 @@ _TYPES = {
 
 
 def open_graph(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
-    """A session for a graph on the CPU. Every graph is opened here.
+    """Opens a session for a graph on the CPU; the only place that opens graphs.
 
     Args:
         path: The graph.
-        threads: Threads within an operator; 0 for as many as there are cores.
+        threads: Threads within an operator; 0 for one per core.
 
     Raises:
-        BundleError: The graph keeps data outside its file or needs custom operators (`rushes.inference.graph_guard`),
-            or ONNX Runtime cannot load it.
+        BundleError: The graph refers to data outside its file or needs custom operators
+            (`rushes.inference.graph_guard`), or ONNX Runtime cannot load it.
     """
     content = read_graph(path)
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
-    # Waiting threads spin otherwise and take the core from others: beside another process 32 faces took 85 ms with
-    # spinning and 52 ms without; one face took as long (0.66 and 0.67 ms, two threads).
+    # Waiting threads would spin and occupy cores: with another process running, 32 faces took 85 ms with spinning and
+    # 52 ms without; one face took about the same time (0.66 and 0.67 ms, two threads).
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.load_model_format", "ONNX")  # else bytes may be another format
+    options.add_session_config_entry(
+        "session.load_model_format", "ONNX"
+    )  # otherwise the bytes may be in another format
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors share no base class
@@ -59,16 +61,16 @@ def open_graph(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
 def run_graph(
     session: onnxruntime.InferenceSession, outputs: Sequence[str] | None, feed: Mapping[str, np.ndarray], path: Path
 ) -> list[Any]:
-    """Outputs of one run.
+    """Runs a graph once and returns its outputs.
 
     Args:
-        session: From `open_graph`.
+        session: A session from `open_graph`.
         outputs: Names of the outputs; all if None.
         feed: Inputs by name.
-        path: The graph, for the message.
+        path: Path of the graph, for the message.
 
     Raises:
-        BundleError: The graph refuses these inputs, or fails.
+        BundleError: The graph does not accept these inputs, or fails.
     """
     try:
         return list(session.run(outputs, dict(feed)))
@@ -84,7 +86,7 @@ def _line(error: Exception) -> str:
 
 
 def signature(session: onnxruntime.InferenceSession) -> dict[str, list[dict[str, object]]]:
-    """Name, NumPy type and shape of each input and output tensor; -1 for an axis of any length."""
+    """Name, NumPy type and shape of each input and output tensor, with -1 for an axis of any length."""
     return {
         "inputs": [_describe(node) for node in session.get_inputs()],
         "outputs": [_describe(node) for node in session.get_outputs()],
@@ -98,10 +100,10 @@ def _describe(node: onnxruntime.NodeArg) -> dict[str, object]:
 
 
 def example_feed(session: onnxruntime.InferenceSession, seed: int = 0) -> dict[str, np.ndarray]:
-    """One sample that the graph accepts, made of small random numbers; axes of any length get length 1.
+    """Generates one sample that the graph accepts, of random zeros and ones; axes of any length get length 1.
 
     Raises:
-        BundleError: An input is of a type that has no such sample, such as strings.
+        BundleError: An input has a type for which there is no such sample, such as strings.
     """
     random = np.random.default_rng(seed)
     feed: dict[str, np.ndarray] = {}
@@ -110,6 +112,6 @@ def example_feed(session: onnxruntime.InferenceSession, seed: int = 0) -> dict[s
             message = f"input {node.name!r} is a {node.type}; no example can be made for it"
             raise BundleError(message)
         shape = [axis if isinstance(axis, int) else 1 for axis in node.shape]
-        # 0 and 1 are legal in any input: a picture, a mask, a token, a state.
+        # 0 and 1 are valid in any input: a picture, a mask, a token, a state.
         feed[node.name] = random.integers(0, 2, size=shape).astype(_TYPES[node.type])
     return feed

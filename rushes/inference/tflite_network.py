@@ -15,15 +15,15 @@ CLASSIC = "ENGINE_CLASSIC"
 
 
 def read_tflite(model: Path) -> Any:  # noqa: ANN401  # cv2's stubs know no TFLite overload with an engine
-    """A network with all of its outputs.
+    """Loads a network with all of its outputs.
 
-    OpenCV 5.0's new engine keeps the last output alone (opencv/opencv#29569), so its classic one reads the file; its
-    reader of bytes takes no engine but from the environment. OpenCV 5.1 has no classic engine, and its default reads
-    these networks whole. By bytes it must be where Windows cannot open a name outside its code page.
+    OpenCV 5.0's new engine keeps only the last output (opencv/opencv#29569), so its classic engine loads the file; when
+    loading bytes, the engine can be set only by the environment. OpenCV 5.1 has no classic engine, and its default
+    engine loads these networks completely. Bytes are needed on Windows for file names outside the code page.
 
     Raises:
-        cv2.error: OpenCV cannot read it.
-        OSError: It cannot be opened.
+        cv2.error: OpenCV cannot parse the network.
+        OSError: The file cannot be opened.
     """
     classic = getattr(cv2.dnn, CLASSIC, None)
     by_name = os.name != "nt" or str(model).isascii()
