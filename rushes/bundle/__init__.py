@@ -1,1 +1,1 @@
-"""The bundle: manifest, digest, signature, and reading its files without trust."""
+"""Bundles: manifest, digest, signature, and reading their files without trusting them."""

@@ -1,11 +1,11 @@
-"""The bundle: the files of one model, each with its hash, and the certificate with its measurements.
+"""Bundle: the files of one model, each with its hash, and the certificate with its measurements.
 
     manifest.json      family, contract version, labels, input, files with sha256: a function of data, params and code
     certificate.json   digest of the bundle, parity, metrics of fp32 and compressed, bytes, latency and the machine
     certificate.sig    optional, added when it is registered: the signature; see rushes/bundle/signature.py
-    *.onnx, assets     graphs with pre- and post-processing inside; detector or tokenizer
+    *.onnx, assets     graphs including pre- and post-processing; detector or tokenizer
 
-The digest of a bundle is the sha256 of manifest.json. Reading checks every hash. There is no pickle anywhere.
+The digest of a bundle is the sha256 of manifest.json. Reading checks every hash. No file is a pickle.
 """
 
 from __future__ import annotations
@@ -29,15 +29,17 @@ if TYPE_CHECKING:
 Model = TypeVar("Model", bound=BaseModel)
 CONTRACT = 1
 MANIFEST = "manifest.json"
-DIGEST_CHARS = 12  # of a digest, where people read it
+DIGEST_CHARS = 12  # of a digest shown to people
 CERTIFICATE = "certificate.json"
 SIGNATURE = "certificate.sig"
-GRAPH = "graph"  # the role of what a family runs
+GRAPH = "graph"  # role of the graph that a family runs
 
-# A file name that is valid on Linux, macOS and Windows, and cannot point out of the folder.
+# File names that are valid on Linux, macOS and Windows, and cannot point outside the folder.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}", re.ASCII)
 _RESERVED = {MANIFEST, CERTIFICATE, SIGNATURE}
-_DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)  # files to Linux, no names to Windows
+_DEVICE = re.compile(
+    r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE
+)  # valid names on Linux, reserved on Windows
 
 
 # Limits of an unchecked bundle: bytes of a JSON file, bytes of all files, and number of files.
@@ -47,7 +49,7 @@ MAX_FILES = 1000
 
 
 class BundleError(UserError):
-    """A bundle that cannot be used: a file is missing or has another hash, or the contract is newer."""
+    """Bundle that cannot be used: a file is missing or has another hash, or the contract is newer."""
 
 
 class _Frozen(BaseModel):
@@ -55,16 +57,16 @@ class _Frozen(BaseModel):
 
 
 class BundledFile(_Frozen):
-    """One file of the bundle. The runtime looks it up by `role`: `graph`, `detector`, `licence`, ..."""
+    """One file of the bundle. The runtime finds it by `role`: `graph`, `detector`, `licence`, ..."""
 
-    role: str  # unique where a program looks a file up by it
+    role: str  # unique if a program finds a file by it
     sha256: str  # of the file, in hex
     size_bytes: int = Field(ge=0)  # of the file
-    licence: str = ""  # of a third party's file; empty for a trained one
+    licence: str = ""  # of a third-party file; empty for a trained one
 
 
 class Manifest(_Frozen):
-    """Description of a bundle. It has no time, id or commit: the same data, params and code give the same digest."""
+    """Description of a bundle, without time, id or commit, so the same data, params and code give the same digest."""
 
     contract: int = Field(CONTRACT, ge=1, strict=True)  # version of this format; a newer one is refused
     family: str  # such as expression
@@ -75,12 +77,12 @@ class Manifest(_Frozen):
 
 
 class Budget(_Frozen):
-    """Limits of the compressed files; None where there is no limit."""
+    """Limits of the compressed files; None if there is no limit."""
 
     model_config = ConfigDict(allow_inf_nan=False)  # an infinite limit is always met
 
-    max_objective_drop: float | None = None  # of fp32 less compressed on validation, in the objective's own unit
-    max_latency_ms: float | None = None  # the 95th percentile on one thread, on `Certificate.budget_machine` alone
+    max_objective_drop: float | None = None  # fp32 minus compressed on validation, in the objective's unit
+    max_latency_ms: float | None = None  # 95th percentile on one thread, only on `Certificate.budget_machine`
     max_bytes: float | None = None  # of the graphs
 
 
@@ -94,7 +96,7 @@ class Tolerance(_Frozen):
 
 
 class References(_Frozen):
-    """Reference inputs with the outputs of the compressed graph where it was certified, and the tolerance elsewhere.
+    """Reference inputs, the compressed graph's outputs on the certifying machine, and the tolerance on others.
 
     `rushes.inference.reference_outputs` packs and compares them.
     """
@@ -103,8 +105,8 @@ class References(_Frozen):
 
     samples: int = Field(ge=1)  # number of inputs
     tolerance: dict[str, Tolerance]  # by output
-    measured: dict[str, Tolerance] = {}  # what the tolerance was derived from: other threads, other optimisations
-    arrays: str = Field(default="", exclude=True)  # base64 of an .npz; in certificate.json, and in no tag or log
+    measured: dict[str, Tolerance] = {}  # source of the tolerance: other threads, other optimisations
+    arrays: str = Field(default="", exclude=True)  # base64 of an .npz; in certificate.json, but not in tags or logs
 
 
 class Certificate(_Frozen):
@@ -116,27 +118,29 @@ class Certificate(_Frozen):
 
     model_config = ConfigDict(extra="ignore")
 
-    digest: str  # sha256 of the manifest.json that it belongs to
+    digest: str  # sha256 of the bundle's manifest.json
     objective: str  # name of the metric that decides
     parity: dict[str, float]  # differences of the exported files' outputs from PyTorch's, fp32 and compressed
     metrics: dict[str, dict[str, float]]  # "fp32" and "compressed" -> name -> value
     size_bytes: dict[str, int]  # "fp32" and "compressed"
     latency_ms: dict[str, float]  # "fp32", "compressed": median of one sample on one thread
-    machine: dict[str, str]  # where it was measured: processor, system, versions
+    machine: dict[str, str]  # machine of the measurements: processor, system, versions
     percentiles_ms: dict[str, dict[str, dict[str, float]]] = {}  # "fp32", "compressed" -> threads -> p50, p95, p99
-    multiply_adds: dict[str, int] = {}  # of one sample; a side of unknown cost is left out
+    multiply_adds: dict[str, int] = {}  # of one sample; a variant of unknown cost is omitted
     peak_bytes: dict[str, int] = {}  # resident memory that loading and one run add to a bare process
-    budget: Budget | None = None  # that of params.yaml when it was certified
+    budget: Budget | None = None  # budget in params.yaml at certification
     budget_machine: str = ""  # processor that the milliseconds of the budget apply to
     objective_drop: float | None = (
-        None  # fp32 less compressed on the validation split, which the compression search uses
+        None  # fp32 minus compressed on the validation split, which the compression search uses
     )
-    references: References | None = None  # reference outputs, which other machines compare with their own
-    candidate: str = Field("", validation_alias=AliasChoices("candidate", "form"))  # its name; `form` in older ones
+    references: References | None = None  # reference outputs for comparison on other machines
+    candidate: str = Field(
+        "", validation_alias=AliasChoices("candidate", "form")
+    )  # name of the candidate; `form` in older certificates
 
     @model_validator(mode="after")
     def _is_finite(self) -> Self:
-        """Other metrics may be undefined for a small split; the objective may not."""
+        """Requires a finite objective; other metrics may be undefined for a small split."""
         sides = self.metrics.items()
         figures = {f"parity.{name}": value for name, value in self.parity.items()}
         figures |= {f"latency_ms.{name}": value for name, value in self.latency_ms.items()}
@@ -150,27 +154,27 @@ class Certificate(_Frozen):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle on disk whose hashes have been checked."""
+    """Bundle on disk with verified hashes."""
 
     folder: Path
     manifest: Manifest
     digest: str
     certificate: Certificate | None
     certified: bytes = b""
-    """Bytes of the certificate as they were read; the signature is verified over them."""
+    """Bytes of the certificate as read; the signature is verified over them."""
 
     @property
     def graphs(self) -> dict[str, Path]:
-        """Trained ONNX graphs by file name; a graph of a third party has a licence and is left out."""
+        """Trained ONNX graphs by file name; third-party graphs, which have a licence, are omitted."""
         files = self.manifest.files.items()
         learned = [name for name, file in files if (name.endswith(".onnx") and not file.licence) or file.role == GRAPH]
         return {name: self.folder / name for name in learned}
 
     def path(self, role: str) -> Path:
-        """The file with a role.
+        """Path of the file with this role.
 
         Raises:
-            BundleError: No file has this role, or several.
+            BundleError: No file has this role, or several files have it.
         """
         names = [name for name, file in self.manifest.files.items() if file.role == role]
         if len(names) != 1:
@@ -179,7 +183,7 @@ class Bundle:
         return self.folder / names[0]
 
     def input_as(self, model: type[Model]) -> Model:
-        """`input` of the manifest, as a family describes it.
+        """`input` of the manifest, parsed by a family's model.
 
         Raises:
             BundleError: A key is missing or out of bounds.
@@ -187,10 +191,10 @@ class Bundle:
         return self.parsed("input", model, self.manifest.input)
 
     def parsed(self, key: str, model: type[Model], value: object) -> Model:
-        """A part of the manifest as its model.
+        """Parses a part of the manifest by its model.
 
         Raises:
-            BundleError: It does not validate.
+            BundleError: The part is not valid.
         """
         try:
             return model.model_validate(value)
@@ -200,13 +204,13 @@ class Bundle:
 
 
 def sha256_file(path: Path) -> str:
-    """The sha256 of a file, in hex."""
+    """Sha256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> str:
-    """Writes manifest.json, in one canonical form, and returns the bundle's digest."""
+    """Writes manifest.json in canonical form and returns the bundle's digest."""
     text = json.dumps(manifest.model_dump(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8", newline="\n")
     return sha256_file(folder / MANIFEST)
@@ -225,8 +229,8 @@ def read_bundle(folder: Path) -> Bundle:
     """Reads a bundle and checks every hash.
 
     Raises:
-        BundleError: It is not a bundle, a file is missing or has another hash, its contract is newer,
-            or its certificate is of another digest.
+        BundleError: The folder is not a bundle, a file is missing or has another hash, the contract is newer,
+            or the certificate has another digest.
     """
     bundle = read_head(folder)
     check_files(bundle)
@@ -244,13 +248,13 @@ def check_files(bundle: Bundle) -> None:
 
 
 def read_head(folder: Path) -> Bundle:
-    """Reads manifest and certificate, and no other file.
+    """Reads only manifest and certificate.
 
-    Each is read once; the hashed bytes are the parsed bytes, as storage may give others the second time.
+    Each is read once, and the same bytes are hashed and parsed, because storage may return others the second time.
 
     Raises:
-        BundleError: There is no manifest, it is malformed, has a newer contract or names files outside the folder;
-            or its certificate is of another digest.
+        BundleError: The manifest is missing or malformed, has a newer contract or names files outside the folder;
+            or the certificate has another digest.
     """
     path = folder / MANIFEST
     content = read_text_file(path)
@@ -263,10 +267,10 @@ def read_head(folder: Path) -> Bundle:
 
 
 def read_text_file(path: Path) -> bytes | None:
-    """Bytes of a JSON file of a bundle; None if there is none.
+    """Bytes of a JSON file of a bundle; None if the file does not exist.
 
     Raises:
-        BundleError: It is a link, a named pipe or a device, or too large.
+        BundleError: The file is a link, a named pipe or a device, or is too large.
     """
     try:
         return read_regular(path, MAX_TEXT_BYTES)
@@ -349,7 +353,7 @@ def _read_certificate(folder: Path, digest: str) -> tuple[Certificate | None, by
 
 
 def _in_a_line(error: Exception) -> str:
-    """First fault of a document, in one line; pydantic's own text has several."""
+    """First error of a document in one line; pydantic's text has several lines."""
     if not isinstance(error, ValidationError):
         return str(error)
     first = error.errors()[0]

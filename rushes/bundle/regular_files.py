@@ -1,7 +1,7 @@
 """Reads files of unknown origin: regular files only, no links, and no more bytes than allowed.
 
-A named pipe blocks its reader for ever, a device never ends, a link leads out of the folder. None of them is read here.
-The checks use the open file descriptor, so the checked file is the one that is read.
+A named pipe can block its reader for ever, a device has no end, and a link can lead outside the folder, so none of them
+is read here. The checks use the open file descriptor, so the checked file is the one that is read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHUNK_BYTES = 1 << 16
-# Windows has only the first; there the code looks for a link before it opens the file.
+# Windows has only the first flag; there the code checks for a link before it opens the file.
 _FLAGS = (
     getattr(os, "O_BINARY", 0)
     | getattr(os, "O_NOFOLLOW", 0)
@@ -30,7 +30,7 @@ _FLAGS = (
 
 
 class FileError(UserError):
-    """A file that is not a regular file, or is larger than allowed."""
+    """File that is not regular or is larger than allowed."""
 
 
 def open_regular(path: Path, max_bytes: int, *, follow: bool = False) -> BinaryIO:
@@ -38,13 +38,13 @@ def open_regular(path: Path, max_bytes: int, *, follow: bool = False) -> BinaryI
 
     Args:
         path: The file.
-        max_bytes: Largest size.
-        follow: True to follow a link at this path, for files that the user has named.
+        max_bytes: Maximum size.
+        follow: True to follow a link at this path, for files named by the user.
 
     Raises:
-        FileNotFoundError: Nothing is there.
-        FileError: It is a link, a folder, a named pipe or a device, or is larger than that.
-        RushesError: It cannot be opened.
+        FileNotFoundError: The file does not exist.
+        FileError: The path is a link, a folder, a named pipe or a device, or the file is larger than allowed.
+        RushesError: The file cannot be opened.
     """
     if not follow and path.is_symlink():
         raise _link(path)
@@ -87,21 +87,21 @@ def _kind(mode: int) -> str:
 
 
 def read_regular(path: Path, max_bytes: int, *, follow: bool = False) -> bytes:
-    """The bytes of a regular file.
+    """Reads a regular file.
 
     Raises:
-        FileNotFoundError: Nothing is there.
-        FileError: See `open_regular`; or it grew while it was read.
+        FileNotFoundError: The file does not exist.
+        FileError: See `open_regular`; or the file grew while it was read.
     """
     return b"".join(regular_chunks(path, max_bytes, follow=follow))
 
 
 def regular_chunks(path: Path, max_bytes: int, *, follow: bool = False) -> Iterator[bytes]:
-    """The bytes of a regular file in pieces, so that a large one takes little memory.
+    """Reads a regular file in chunks, so that a large file needs little memory.
 
     Raises:
-        FileNotFoundError: Nothing is there.
-        FileError: See `open_regular`; or it grew while it was read.
+        FileNotFoundError: The file does not exist.
+        FileError: See `open_regular`; or the file grew while it was read.
     """
     read_bytes = 0
     with open_regular(path, max_bytes, follow=follow) as file:
@@ -117,10 +117,10 @@ def regular_chunks(path: Path, max_bytes: int, *, follow: bool = False) -> Itera
 
 
 def sha256_regular(path: Path, max_bytes: int) -> str:
-    """The sha256 of a regular file, in hex.
+    """Sha256 of a regular file, in hex.
 
     Raises:
-        FileNotFoundError: Nothing is there.
+        FileNotFoundError: The file does not exist.
         FileError: See `open_regular`.
     """
     digest = hashlib.sha256()

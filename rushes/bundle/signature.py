@@ -1,17 +1,17 @@
-"""Signature of a bundle: verifies it with the keys that this machine trusts.
+"""Signature of a bundle, verified with the keys that this machine trusts.
 
     certificate.sig    {"algorithm": "ed25519", "key": FINGERPRINT, "signature": BASE64, "statement": {
                            "family": "expression", "version": 7, "digest": SHA256, "certificate": SHA256, "time": UTC}}
 
-The signature is over the statement in canonical form: this version of this family is the bundle of this digest, with
-this certificate, at this time. The digest is the sha256 of manifest.json, which holds the sha256 of every file, so one
-signature covers all files. Version and time order two bundles (`rushes.store.freshness`).
+The signature covers the statement in canonical form: this version of this family is the bundle with this digest and
+this certificate, at this time. The digest is the sha256 of manifest.json, which contains the sha256 of every file, so
+one signature covers all files. Version and time order two bundles (`rushes.store.freshness`).
 
-An older signature has no statement and is over the bytes of certificate.json. It still verifies, but gives no order.
+An older signature has no statement and covers the bytes of certificate.json. It still verifies, but gives no order.
 
 The algorithm is Ed25519 (RFC 8032) from the package `cryptography`. sigstore and model-signing need an identity
-provider and a public log of signatures, or a dozen packages; a set is offline. `cryptography` is imported only
-where keys are trusted. The same bytes and key always give the same signature, so signing again changes nothing.
+provider and a public log of signatures, or a dozen packages, while a film set is offline. `cryptography` is imported
+only if keys are trusted. The same bytes and key always give the same signature, so signing again changes nothing.
 """
 
 from __future__ import annotations
@@ -40,45 +40,45 @@ SHORT = 16  # characters of a fingerprint in messages
 
 
 class Statement(BaseModel):
-    """The signed statement about a bundle. Times are in UTC and sort as text."""
+    """Signed statement about a bundle. Times are in UTC and sort as text."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     family: str  # such as expression
     version: int = Field(ge=1, strict=True)  # in the registry
-    digest: str  # the sha256 of manifest.json
-    certificate: str  # the sha256 of certificate.json
+    digest: str  # sha256 of manifest.json
+    certificate: str  # sha256 of certificate.json
     time: str = Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,6}\+00:00$")  # of signing, in UTC
 
     def signed_bytes(self) -> bytes:
-        """The signed bytes; their first line keeps the signature from being valid for anything else."""
+        """Signed bytes; their first line prevents the signature from being valid for other data."""
         text = json.dumps(self.model_dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return b"rushes bundle statement 1\n" + text.encode("ascii")
 
 
 class Signature(BaseModel):
-    """Content of certificate.sig. The key that it names is a claim until the signature verifies."""
+    """Content of certificate.sig. The key in it is only a claim until the signature is verified."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     algorithm: Literal["ed25519"] = "ed25519"
     key: str  # fingerprint: the sha256 of the public key's 32 bytes, in hex
     signature: str  # of the statement, in base64
-    statement: Statement | None = None  # older signatures have none, and are over the certificate
+    statement: Statement | None = None  # older signatures have none and cover the certificate
 
     def text(self) -> str:
-        """The file, in one canonical form."""
+        """Content of the file, in canonical form."""
         return json.dumps(self.model_dump(exclude_none=True), indent=2, sort_keys=True) + "\n"
 
 
 @dataclass(frozen=True)
 class Trust:
-    """The trusted public keys by fingerprint: 32 bytes and the file of each."""
+    """Trusted public keys by fingerprint: 32 bytes and the file of each."""
 
     keys: dict[str, tuple[bytes, Path]]
 
     def __bool__(self) -> bool:
-        """True if any key is configured. Without one, no signature is required."""
+        """True if any key is configured; without a key, no signature is required."""
         return bool(self.keys)
 
 
@@ -93,15 +93,15 @@ def config_folder() -> Path:
 
 
 def load_trust(given: Sequence[Path] | None = None) -> Trust:
-    """The trusted keys: those given, else those of RUSHES_TRUST, else those of `config_folder()`.
+    """Loads the trusted keys: those given, else those of RUSHES_TRUST, else those of `config_folder()`.
 
     Args:
         given: Public keys (PEM), or folders with keys named *.pub.
 
     Raises:
-        MisuseError: A path is missing, or holds no key or a private one. This includes an existing `config_folder()`:
+        MisuseError: A path does not exist, or has no key or a private key. This includes an existing `config_folder()`:
             configured keys are never skipped.
-        RushesError: Keys are named, and the package that verifies is not installed.
+        RushesError: Keys are configured, but the package for verification is not installed.
     """
     files = [file for path in _named_paths(given) for file in _key_files(path)]
     keys = {fingerprint(public): (public, file) for file in files for public in [_read_key(file)]}
@@ -134,7 +134,7 @@ def _key_files(path: Path) -> list[Path]:
 
 
 def _read_key(path: Path) -> bytes:
-    """The 32 bytes of an Ed25519 key in PEM (RFC 8410)."""
+    """Reads the 32 bytes of an Ed25519 key in PEM (RFC 8410)."""
     try:
         content = read_regular(path, MAX_KEY_BYTES, follow=True)
     except (OSError, RushesError) as error:
@@ -176,10 +176,10 @@ def _wants_cryptography() -> None:
 
 
 def read_signature(folder: Path) -> Signature | None:
-    """The signature of a bundle, not yet verified; None if there is none.
+    """Reads the signature of a bundle without verifying it; None if there is none.
 
     Raises:
-        BundleError: It is malformed.
+        BundleError: The signature is malformed.
     """
     path = folder / SIGNATURE
     content = read_text_file(path)
@@ -196,11 +196,11 @@ def verify(bundle: Bundle, trust: Trust) -> str:
     """Verifies the signature of a bundle with the trusted keys.
 
     Returns:
-        Its state as text: signed by which key, or not verified.
+        State of the signature as text: the key that signed it, or not verified.
 
     Raises:
-        BundleError: Keys are trusted here, and the bundle is not signed by one of them, or was changed afterwards.
-        RushesError: Keys are trusted here, and the package that verifies is not installed.
+        BundleError: Keys are trusted, and the bundle is not signed by one of them or was changed after signing.
+        RushesError: Keys are trusted, but the package for verification is not installed.
     """
     folder = bundle.folder
     found = read_signature(folder)
