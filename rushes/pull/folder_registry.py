@@ -1,4 +1,4 @@
-"""A folder that bundles come from: a model store written by `rushes pull --to`, such as a stick, or one bundle."""
+"""Registry in a folder: a model store written by `rushes pull --to`, such as one on a stick, or a single bundle."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FolderRegistry:
-    """A model store that `rushes pull --to` has written, or one bundle's folder."""
+    """Model store written by `rushes pull --to`, or the folder of a single bundle."""
 
     folder: Path
 
     @property
     def where(self) -> str:
-        """The folder, for messages."""
+        """Path of the folder, for messages."""
         return str(self.folder)
 
     def find(self, wanted: Wanted) -> Offer:
-        """The wanted bundle, by version or pointer file; a single bundle matches any alias.
+        """Finds the wanted bundle by version or pointer file; a single bundle matches any alias.
 
         Raises:
-            NothingFitsError: It is not here; the message names those that are.
+            NothingFitsError: The folder does not have it; the message lists the available bundles.
         """
         if (self.folder / MANIFEST).is_file():
             return self._bare(wanted)
@@ -58,7 +58,7 @@ class FolderRegistry:
         return Offer(last.version, str(last.folder), alias, last.digest, rejection)
 
     def rejections(self, name: str) -> dict[str, Rejection]:
-        """Versions of a family that were rolled back, as far as this store has records."""
+        """Versions of a family that were rolled back, according to the records of this store."""
         folder = self.folder / name
         return read_records(folder if folder.is_dir() else self.folder).rejected
 
@@ -72,14 +72,14 @@ class FolderRegistry:
         raise NothingFitsError(message)
 
     def files(self, offer: Offer) -> set[str]:
-        """The names in the bundle's folder."""
+        """File names in the folder of the bundle."""
         return {path.name for path in Path(offer.place).iterdir()}
 
     def chunks(self, offer: Offer, name: str, max_bytes: int) -> Iterator[bytes]:
-        """Bytes of one file, in pieces.
+        """Yields one file in chunks.
 
         Raises:
-            UserError: It cannot be read, as when the stick was pulled out; it is not a regular file, or too large.
+            UserError: The file cannot be read (for example, the stick was removed), is not regular, or is too large.
         """
         path = Path(offer.place) / name
         try:

@@ -1,9 +1,9 @@
-"""HTTP from an untrusted server: every read is timed and every byte counted, in the socket itself.
+"""HTTP from an untrusted server: every read is timed and every byte counted, at the socket.
 
-`requests` has a time-out for the pause between two bytes and none for the whole. A server that sends one byte a second
-keeps it busy for ever, in the headers as well as in the body. Here the socket under `requests` is wrapped. It stops
-when the server sends nothing, is slower than a minimum rate, or when the time for the whole is over. Bodies are read in
-pieces and counted after decompression, so a gzip bomb stops at the limit too.
+`requests` has a time-out for the pause between two bytes, but none for the whole response. A server that sends one byte
+a second keeps it busy for ever, in the headers as well as in the body. This module wraps the socket used by `requests`.
+Reading stops if the server sends nothing, is slower than a minimum rate, or if the total time is over. Bodies are read
+in chunks and counted after decompression, so a gzip bomb stops at the limit too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CHUNK_BYTES = 1 << 16
-GZIP_OR_ZLIB = zlib.MAX_WBITS | 32  # zlib detects which by the first bytes
+GZIP_OR_ZLIB = zlib.MAX_WBITS | 32  # zlib detects the format from the first bytes
 _PACKED = {"gzip", "x-gzip", "deflate"}
 
 
@@ -36,12 +36,12 @@ class Limits:
     """Limits of time and size for a server.
 
     Attributes:
-        connect_s: Seconds to connect.
-        silence_s: Seconds between two bytes.
+        connect_s: Maximum seconds to connect.
+        silence_s: Maximum seconds between two bytes.
         window_s: Seconds over which the rate is measured.
         min_bytes_per_s: Minimum rate, averaged over the window.
-        download_s: Seconds for all requests of one command, with pauses and retries.
-        answer_bytes: Bytes of one JSON response, decompressed.
+        download_s: Maximum seconds for all requests of one command, including pauses and retries.
+        answer_bytes: Maximum bytes of one JSON response, decompressed.
     """
 
     connect_s: float = 5.0
@@ -56,7 +56,7 @@ LIMITS = Limits()
 
 
 class TooLargeError(UserError):
-    """A response that is larger than allowed."""
+    """Response that is larger than allowed."""
 
 
 class TooSlowError(TimeoutError):
@@ -64,7 +64,7 @@ class TooSlowError(TimeoutError):
 
 
 class Meter:
-    """Time of all downloads of one command, and the rate of the current request."""
+    """Meter of the time of all downloads of one command and the rate of the current request."""
 
     def __init__(self, limits: Limits, where: str) -> None:
         self.limits, self.where = limits, where
@@ -85,7 +85,7 @@ class Meter:
         return self._ends_at - time.monotonic()
 
     def read_into(self, sock: socket.socket, file: io.RawIOBase, buffer: Any) -> int:  # noqa: ANN401  # a buffer
-        """Reads a socket once, through its file; waits no longer than the limits allow.
+        """Reads from a socket once, through its file; waits no longer than the limits allow.
 
         Raises:
             TimeoutError: The server sends nothing, or is too slow.
@@ -121,10 +121,10 @@ class Meter:
 
 
 class _Reader(io.RawIOBase):
-    """The read side of a socket, metered."""
+    """Metered read side of a socket."""
 
     def __init__(self, sock: socket.socket, meter: Meter) -> None:
-        # The file of the socket keeps it open when http.client closes it before the response was read.
+        # The socket's file keeps it open if http.client closes the socket before the response is read.
         self._sock, self._file, self._meter = sock, sock.makefile("rb", buffering=0), meter
 
     def readable(self) -> bool:
@@ -139,7 +139,7 @@ class _Reader(io.RawIOBase):
 
 
 class _Metered:
-    """A socket with metered reads; everything else goes to the socket."""
+    """Socket with metered reads; all other attributes are those of the socket."""
 
     def __init__(self, sock: Any, meter: Meter) -> None:  # noqa: ANN401  # a socket, or one wrapped by TLS
         self._sock, self._meter = sock, meter
@@ -172,7 +172,7 @@ class _HttpsConnection(HTTPSConnection):
 
 
 class MeteredAdapter(HTTPAdapter):
-    """Transport of a session with metered reads."""
+    """Transport adapter of a session with metered reads."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
@@ -184,7 +184,7 @@ class MeteredAdapter(HTTPAdapter):
         self._put_on_the_meter(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  # requests' own
-        """The same for a proxy."""
+        """Creates the connection pools for a proxy."""
         manager = super().proxy_manager_for(*args, **options)
         self._put_on_the_meter(manager)
         return manager
@@ -199,10 +199,10 @@ class MeteredAdapter(HTTPAdapter):
 
 
 def metered_session(meter: Meter) -> requests.Session:
-    """A session that asks for uncompressed responses and meters its reads."""
+    """Creates a session that requests uncompressed responses and meters its reads."""
     session = requests.Session()
     session.headers["Accept-Encoding"] = "identity"
-    # The caller follows redirects. requests would parse them as well, and raise ValueError for a bad one.
+    # The caller follows redirects. requests would also parse them, and raise ValueError for a malformed one.
     session.resolve_redirects = lambda *_, **__: iter(())  # type: ignore[method-assign]
     for scheme in ("http://", "https://"):
         session.mount(scheme, MeteredAdapter(meter))
@@ -210,20 +210,20 @@ def metered_session(meter: Meter) -> requests.Session:
 
 
 def body(answer: requests.Response, max_bytes: int, what: str) -> Iterator[bytes]:
-    """The body of a response in pieces, decompressed and counted.
+    """Yields the body of a response in chunks, decompressed and counted.
 
     Args:
-        answer: Requested with `stream`.
-        max_bytes: Largest size after decompression.
-        what: Its name for the message: `http://host: manifest.json`.
+        answer: A response requested with `stream`.
+        max_bytes: Maximum size after decompression.
+        what: Name for messages, such as `http://host: manifest.json`.
 
     Raises:
-        TooLargeError: It is larger, or Content-Length promises more.
-        UserError: Its Content-Encoding is unknown.
+        TooLargeError: The body is larger, or Content-Length declares more.
+        UserError: The Content-Encoding is unknown.
         TransientError: The time for all downloads is over.
-        requests.RequestException: The connection broke off, or was silent or too slow.
+        requests.RequestException: The connection broke off, timed out or was too slow.
     """
-    promised_bytes = answer.raw.length_remaining  # of Content-Length, where that is a number
+    promised_bytes = answer.raw.length_remaining  # from Content-Length, if that is a number
     if promised_bytes is not None and promised_bytes > max_bytes:
         raise _too_large(what, max_bytes)
     got_bytes = 0
@@ -250,7 +250,7 @@ def _unpacked(answer: requests.Response, what: str) -> Iterator[bytes]:
 
 
 def _inflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Decompressed pieces, each at most a chunk, whatever the compression ratio."""
+    """Decompresses chunks into pieces of at most one chunk each, at any compression ratio."""
     unpacker = zlib.decompressobj(GZIP_OR_ZLIB)
     try:
         for packed in chunks:
@@ -266,7 +266,7 @@ def _inflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _wire(answer: requests.Response) -> Iterator[bytes]:
-    """Bytes as received, with the errors of urllib3 as those of requests."""
+    """Yields the received bytes, with urllib3's errors converted to those of requests."""
     try:
         while chunk := answer.raw.read(CHUNK_BYTES, decode_content=False):
             yield chunk

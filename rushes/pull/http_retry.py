@@ -13,8 +13,8 @@ from rushes.pull.http_guard import TooSlowError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PAUSES_S = (0.5, 1.0, 2.0, 4.0)  # between attempts; one attempt more than pauses
-SILENCES = 2  # attempts that may time out: each takes the whole time-out, and so does mostly the next
+PAUSES_S = (0.5, 1.0, 2.0, 4.0)  # between attempts; there is one attempt more than pauses
+SILENCES = 2  # maximum of attempts that time out: each takes the whole time-out, and the next mostly does too
 T = TypeVar("T")
 _BROKEN = (
     requests.ConnectionError,
@@ -25,15 +25,15 @@ _BROKEN = (
 
 
 class BusyError(requests.ConnectionError):
-    """The server responded that it is busy."""
+    """Response of a server that it is busy."""
 
 
 def attempts(act: Callable[[], T], where: str, log: Callable[[str], None]) -> T:
-    """Calls a function that uses the network, again after a pause when the connection fails.
+    """Calls a function that uses the network, and repeats the call after a pause if the connection fails.
 
     Raises:
         TransientError: Every attempt failed, or two timed out.
-        UserError: One failed in a way that a retry does not fix.
+        UserError: An attempt failed in a way that a retry does not fix.
     """
     silences = 0
     for pause_s in (*PAUSES_S, None):
@@ -59,7 +59,7 @@ def attempts(act: Callable[[], T], where: str, log: Callable[[str], None]) -> T:
 
 
 def _slow(error: BaseException) -> str:
-    """Text for a server that is too slow; empty if it sent nothing."""
+    """Message for a server that is too slow; empty if it sent nothing."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, TooSlowError):
@@ -69,7 +69,7 @@ def _slow(error: BaseException) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """Cause of a failure, from the system; the text of requests repeats pools, addresses and Python objects."""
+    """Cause of a failure as the system reports it; the text of requests repeats pools, addresses and Python objects."""
     if isinstance(error, BusyError):
         return str(error)
     if isinstance(error, requests.Timeout):

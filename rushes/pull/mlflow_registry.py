@@ -50,7 +50,7 @@ VERSIONS, SOURCE = "model-versions/get", "model-versions/get-download-uri"
 REJECTED, REJECTED_WHY = "rushes.rejected", "rushes.rejected_why"
 MAX_ERROR_BYTES = 1 << 16
 MAX_REDIRECTS = 5
-MAX_HOPS = 4  # from a source to its folder: through a run, a logged model
+MAX_HOPS = 4  # from a source to its folder, such as through a run or a logged model
 _OK, _NO_PAGE = 200, 404
 _BUSY = {429, 500, 502, 503, 504}
 _REFUSED = {401, 403}
@@ -60,10 +60,10 @@ A = TypeVar("A", bound=BaseModel)
 
 
 def open_registry(registry: str, log: Callable[[str], None], limits: Limits = LIMITS) -> Registry:
-    """The registry at a URL or in a folder.
+    """Opens the registry at a URL or in a folder.
 
     Raises:
-        MisuseError: It is neither a URL nor a folder.
+        MisuseError: The argument is neither a URL nor a folder.
     """
     try:
         scheme = urlsplit(registry).scheme
@@ -80,7 +80,7 @@ def open_registry(registry: str, log: Callable[[str], None], limits: Limits = LI
 
 @dataclass(frozen=True)
 class _Reply:
-    """A response that was read to its end."""
+    """Response that was read completely."""
 
     status: int
     path: str
@@ -97,7 +97,7 @@ class _Reply:
 
     @property
     def reason(self) -> str:
-        """Reason of a refusal, in brackets; nothing of an HTML page."""
+        """Reason of a refusal, in brackets; empty for an HTML page."""
         refusal = read_refusal(self.content)
         text = self.content.decode("utf-8", "replace")
         reason = (refusal.message if refusal else "") or (text if "<" not in text else "")
@@ -105,11 +105,11 @@ class _Reply:
 
 
 class MlflowRegistry:
-    """An MLflow server with artifact proxying, through `requests` alone.
+    """MLflow server with artifact proxying, accessed through `requests` alone.
 
-    Credentials come from the variables that MLflow's own client reads: MLFLOW_TRACKING_USERNAME and _PASSWORD or
+    Credentials come from the environment variables of MLflow's own client: MLFLOW_TRACKING_USERNAME and _PASSWORD or
     MLFLOW_TRACKING_TOKEN; _INSECURE_TLS and _SERVER_CERT_PATH for a server with a certificate of its own. They are
-    sent to this server only, whatever host the source of a version or a redirect names.
+    sent only to this server, whatever host the source of a version or a redirect names.
     """
 
     def __init__(self, url: str, log: Callable[[str], None], limits: Limits = LIMITS) -> None:
@@ -120,12 +120,12 @@ class MlflowRegistry:
         self._session = metered_session(self._meter)
 
     def find(self, wanted: Wanted) -> Offer:
-        """The wanted version.
+        """Finds the wanted version.
 
         Raises:
-            NothingFitsError: There is no such model, alias or version; the message names those that exist.
+            NothingFitsError: The model, alias or version does not exist; the message lists those that exist.
             TransientError: The server does not respond.
-            UserError: It refuses, or does not respond as MLflow does.
+            UserError: The server refuses, or does not respond as MLflow does.
         """
         alias = wanted.alias or ("" if wanted.version is not None else CHAMPION)
         version = self._version_of(wanted, alias)
@@ -144,7 +144,7 @@ class MlflowRegistry:
 
         Raises:
             TransientError: The server does not respond.
-            UserError: It refuses, or does not respond as MLflow does.
+            UserError: The server refuses, or does not respond as MLflow does.
         """
         found = {one.tagged.get("rushes.digest", "")[:DIGEST_CHARS]: _rejection(one) for one in self._versions(name)}
         return {digest: rejection for digest, rejection in found.items() if digest and rejection}
@@ -160,7 +160,7 @@ class MlflowRegistry:
         return answer.model_version.version
 
     def _check_same(self, found: ModelVersion, name: str, version: int) -> None:
-        """Refuses a response about another model or version."""
+        """Refuses a response for another model or version."""
         if found.name not in {"", name} or found.version != version:
             raise self._malformed(
                 VERSIONS, f"asked for {name} {version}, it responds with {found.name} {found.version}"
@@ -182,7 +182,7 @@ class MlflowRegistry:
         return [model.name for model in answer.registered_models] if answer else []
 
     def _proxied(self, uri: str, hops: int = 0) -> str:
-        """URL of an artifact folder that the server proxies; "" if it does not."""
+        """URL of an artifact folder that the server proxies; "" if it does not proxy it."""
         parts = self._split(uri)
         if hops > MAX_HOPS:
             raise self._malformed(SOURCE, "its sources refer to each other in a loop")
@@ -216,7 +216,7 @@ class MlflowRegistry:
         return f"{self._url}/model-versions/get-artifact?name={query['name']}&version={query['version']}&path="
 
     def files(self, offer: Offer) -> set[str] | None:
-        """Names in the artifact folder; None if the server cannot list it."""
+        """File names in the artifact folder; None if the server cannot list it."""
         base, found, path = offer.place.partition(f"{ARTIFACTS}/")
         if not found:
             return None
@@ -225,7 +225,7 @@ class MlflowRegistry:
         return {file.path.rpartition("/")[2] for file in answer.files if not file.is_dir}
 
     def chunks(self, offer: Offer, name: str, max_bytes: int) -> Iterator[bytes]:
-        """Bytes of one file, in pieces. A broken connection raises: the caller retries with `attempts`.
+        """Yields one file in chunks. A broken connection raises an exception: the caller retries with `attempts`.
 
         Raises:
             UserError: The server refuses, or the file is larger than `max_bytes`.
@@ -238,7 +238,7 @@ class MlflowRegistry:
             yield from body(answer, max_bytes, f"{self.where}: {name}")
 
     def _ask(self, path: str, query: Mapping[str, str], kind: type[A]) -> A | None:
-        """Response of the REST interface; None for something that does not exist."""
+        """Response of the REST interface; None if the requested object does not exist."""
         reply = self._reply(self._url + path, query, missing_ok=True)
         return self._read(reply, kind) if reply.ok else None
 
@@ -249,7 +249,7 @@ class MlflowRegistry:
             raise self._malformed(reply.path, str(error)) from error
 
     def _malformed(self, path: str, what: str) -> UserError:
-        """The error for a response that MLflow never gives: another server, a proxy, or a manipulated one."""
+        """Error for a response that MLflow never gives: from another server, a proxy, or a manipulated server."""
         message = (
             f"{self.where} does not respond as MLflow does: is this the URL of the MLflow server? ({path}: {what})"
         )
@@ -274,7 +274,7 @@ class MlflowRegistry:
         return _Reply(answer.status_code, path, content)
 
     def _get(self, url: str, query: Mapping[str, str] | None) -> requests.Response:
-        """A response with its body unread; redirects are followed on this server only."""
+        """Requests a URL and leaves the body unread; redirects are followed only on this server."""
         for _ in range(MAX_REDIRECTS + 1):
             answer = self._get_once(url, query)
             if answer.status_code not in _REDIRECTS:
@@ -322,7 +322,7 @@ class MlflowRegistry:
 
     def _auth(self, url: str) -> Callable[[requests.PreparedRequest], requests.PreparedRequest] | None:
         own, asked = urlsplit(self._url), urlsplit(url)
-        if (asked.scheme, asked.netloc) != (own.scheme, own.netloc):  # another host, or this one without TLS
+        if (asked.scheme, asked.netloc) != (own.scheme, own.netloc):  # another host, or this host without TLS
             return _no_auth
         if token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
             return _Token(token)
@@ -348,7 +348,7 @@ def _rejection(found: ModelVersion) -> Rejection | None:
 
 
 class _Token(requests.auth.AuthBase):
-    """A bearer token, as MLflow's client sends it."""
+    """Bearer token, sent in the same way as by MLflow's client."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -359,7 +359,7 @@ class _Token(requests.auth.AuthBase):
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Stops requests from reading .netrc for a host that the data of the registry named."""
+    """Prevents requests from reading .netrc for a host named by the registry's data."""
     return request
 
 

@@ -1,7 +1,7 @@
-"""Types of the responses of an MLflow server; any other response is refused by name.
+"""Types of the responses of an MLflow server; any other response is refused with the name of the wrong field.
 
 Another server, a proxy or a login page can respond with anything. Each response is parsed once into one of these types,
-so that no other code sees a missing key, a null or a version of -1.
+so that no other code has to handle a missing key, a null or a version of -1.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T", bound=BaseModel)
 
 
 def _as_number(given: object) -> object:
-    """Converts a version, which is a string of digits in MLflow's JSON; anything else is left for the validation."""
+    """Converts a version from MLflow's JSON, a string of digits; other values are left to the validation."""
     if isinstance(given, str) and given.isascii() and given.isdecimal() and len(given) <= len(str(MAX_VERSION)):
         return int(given)
     return given
@@ -32,14 +32,14 @@ class _Response(BaseModel):
 
 
 class Tag(_Response):
-    """A tag of a version."""
+    """Tag of a version."""
 
     key: str
     value: str = ""
 
 
 class ModelVersion(_Response):
-    """A version of a registered model."""
+    """Version of a registered model."""
 
     version: VersionNumber
     name: str = ""
@@ -47,36 +47,36 @@ class ModelVersion(_Response):
 
     @property
     def tagged(self) -> dict[str, str]:
-        """The tags by their keys."""
+        """Values of the tags, by key."""
         return {tag.key: tag.value for tag in self.tags}
 
 
 class VersionAnswer(_Response):
-    """Of model-versions/get and registered-models/alias."""
+    """Response of model-versions/get and registered-models/alias."""
 
     model_version: ModelVersion
 
 
 class VersionsAnswer(_Response):
-    """Of model-versions/search."""
+    """Response of model-versions/search."""
 
     model_versions: list[ModelVersion] = []
 
 
 class UriAnswer(_Response):
-    """Of model-versions/get-download-uri."""
+    """Response of model-versions/get-download-uri."""
 
     artifact_uri: str = ""
 
 
 class RegisteredModel(_Response):
-    """A registered model."""
+    """Registered model."""
 
     name: str
 
 
 class ModelsAnswer(_Response):
-    """Of registered-models/search."""
+    """Response of registered-models/search."""
 
     registered_models: list[RegisteredModel] = []
 
@@ -90,46 +90,46 @@ class _WithInfo(_Response):
 
 
 class RunAnswer(_Response):
-    """Of runs/get."""
+    """Response of runs/get."""
 
     run: _WithInfo
 
 
 class LoggedModelAnswer(_Response):
-    """Of logged-models/ID."""
+    """Response of logged-models/ID."""
 
     model: _WithInfo
 
 
 class ListedFile(_Response):
-    """A file in an artifact folder."""
+    """File in an artifact folder."""
 
     path: str
     is_dir: bool = False
 
 
 class FilesAnswer(_Response):
-    """Of mlflow-artifacts/artifacts?path=."""
+    """Response of mlflow-artifacts/artifacts?path=."""
 
     files: list[ListedFile] = []
 
 
 class Refusal(_Response):
-    """An error of MLflow: its own 404 has an error code, that of another server has none."""
+    """Error of MLflow, whose 404 has an error code; the 404 of another server has none."""
 
     error_code: str = ""
     message: str = ""
 
 
 class MalformedResponseError(UserError):
-    """A response of another shape; the message names the first wrong field."""
+    """Response of another structure; the message names the first wrong field."""
 
 
 def read_answer(kind: type[T], content: bytes) -> T:
     """Parses a response.
 
     Raises:
-        MalformedResponseError: It is not JSON, or has another shape.
+        MalformedResponseError: The content is not JSON, or has another structure.
     """
     try:
         document = json.loads(content.decode("utf-8"))

@@ -1,7 +1,7 @@
-"""Fetches a bundle into the model store, checks it first, and resumes an interrupted pull.
+"""Fetches a bundle into the model store after checking it, and resumes an interrupted pull.
 
-Files are collected in a hidden folder beside the target. A file that is already there with the right hash is not
-fetched again. The folder gets its name in one rename, after all files have been checked.
+Files are collected in a hidden folder beside the target. A file that already exists with the right hash is not fetched
+again. The folder gets its final name by a single rename, after all files have been checked.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pulled:
-    """A pulled bundle, and the number of files that were fetched."""
+    """Pulled bundle, and the number of fetched files."""
 
     folder: Path
     family: str
     version: int | None
     digest: str
     fetched: int
-    signature: str = ""  # its state, as text
+    signature: str = ""  # state of the signature, as text
     is_newest: bool = True  # True if commands use it by default
 
 
@@ -81,25 +81,25 @@ def pull(
     rejected: bool = False,
     limits: Limits = LIMITS,
 ) -> Pulled:
-    """Fetches a bundle from a registry (a URL or a folder) into a model store, as the newest there.
+    """Fetches a bundle from a registry (a URL or a folder) into a model store, and makes it the newest.
 
     Args:
         wanted: NAME, NAME@ALIAS or NAME@7.
         registry: URL or folder.
         store: Folder of the model store.
-        log: Called with a line about each fault that passes, such as a retry.
-        trust: Keys, one of which must have signed it; without any, no signature is required.
-        uncertified: True to accept a bundle without a certificate, where no key is trusted.
-        allow_older: True to accept a version older than the newest signed one that this machine has seen.
+        log: Called with a line for each temporary error, such as one that is retried.
+        trust: Trusted keys, one of which must have signed the bundle; if empty, no signature is required.
+        uncertified: True to accept a bundle without a certificate if no key is trusted.
+        allow_older: True to accept a version older than the newest signed version recorded on this machine.
         rejected: True to accept a version that was rolled back. It does not become the newest.
         limits: Limits of time and size for a server.
 
     Raises:
         MisuseError: The name or the registry is not valid.
-        NothingFitsError: The registry has no such bundle.
+        NothingFitsError: The registry does not have this bundle.
         TransientError: The registry cannot be reached.
         UserError: The registry refuses, or the store cannot be written.
-        BundleError: The files are not those registered, or not signed by a trusted key. Nothing is kept.
+        BundleError: The files are not the registered ones, or not signed by a trusted key. Nothing is kept.
     """
     asked = parse_wanted(wanted)
     source = open_registry(registry, log, limits)
@@ -135,7 +135,7 @@ def _rolled_back(fetch: _Fetch, asked: Wanted) -> NothingFitsError:
 
 
 def _pointers(fetch: _Fetch, folder: Path) -> set[str]:
-    """Pointers to set: newest and the alias; for a rolled back version newest only if it is the only one."""
+    """Pointers to set: newest and the alias; a rolled back version becomes newest only if it is the only version."""
     if fetch.offer.rejected and any(one.folder != folder for one in stored_bundles(folder.parent)):
         return {fetch.offer.alias} - {""}
     return {NEWEST, fetch.offer.alias or NEWEST}
@@ -168,9 +168,9 @@ def _check_digest(fetch: _Fetch, asked: Wanted, digest: str) -> None:
 
 
 def _stands(fetch: _Fetch, folder: Path) -> bool:
-    """True if the bundle is in the store already and passes all checks; otherwise it is fetched again.
+    """True if the bundle is already in the store and passes all checks; otherwise it is fetched again.
 
-    An older one than was seen is fetched too: after a rollback it has a new signature.
+    A bundle older than the newest one seen is also fetched again: after a rollback it has a new signature.
     """
     try:
         head = read_head(folder)
@@ -196,7 +196,7 @@ def _gather(fetch: _Fetch, asked: Wanted, text: bytes, folder: Path) -> int:
         head = read_head(part)
         manifest = head.manifest
         _check_family(fetch, asked, manifest)
-        # Before the large files: they are not fetched without a trusted signature.
+        # Checked before the large files, which are not fetched without a trusted signature.
         check_certified(head, uncertified=fetch.uncertified and not fetch.trust)
         verify(head, fetch.trust)
         _check_fresh(fetch, head)
@@ -204,7 +204,7 @@ def _gather(fetch: _Fetch, asked: Wanted, text: bytes, folder: Path) -> int:
         admit(head, fetch.trust, uncertified=fetch.uncertified)
     except BundleError as error:
         shutil.rmtree(part, ignore_errors=True)
-        with contextlib.suppress(OSError):  # not empty: other bundles
+        with contextlib.suppress(OSError):  # not empty: it has other bundles
             part.parent.rmdir()
         reason = str(error).replace(f"{part}{os.sep}", "").replace(str(part), "it")
         message = f"{asked} from {fetch.where} is refused, and nothing was kept: {reason}"
@@ -214,7 +214,7 @@ def _gather(fetch: _Fetch, asked: Wanted, text: bytes, folder: Path) -> int:
 
 
 def _clear_links(part: Path) -> None:
-    """Removes links from the folder of collected files, so that nothing is written through one."""
+    """Removes links from the folder of collected files, so that nothing is written through a link."""
     for path in (part, *(part.iterdir() if part.is_dir() and not part.is_symlink() else ())):
         if path.is_symlink():
             path.unlink()
@@ -242,7 +242,7 @@ def _fetch_missing(fetch: _Fetch, manifest: Manifest, part: Path) -> int:
 
 
 def _check_room(part: Path, wanted_bytes: int) -> None:
-    """Refuses before the first byte a bundle that is larger than the free space."""
+    """Refuses a bundle larger than the free space, before anything is fetched."""
     free_bytes = shutil.disk_usage(part).free
     if wanted_bytes > free_bytes:
         message = (
@@ -253,7 +253,7 @@ def _check_room(part: Path, wanted_bytes: int) -> None:
 
 
 def _fetch_file(fetch: _Fetch, path: Path, size_bytes: int, progress: tqdm[NoReturn]) -> None:
-    draft = path.with_name(f"{path.name}.{os.getpid()}.part")  # two pulls at once need two names
+    draft = path.with_name(f"{path.name}.{os.getpid()}.part")  # concurrent pulls need different names
     begun_at = progress.n
     try:
         with draft.open("wb") as file:
@@ -270,8 +270,8 @@ def _fetch_file(fetch: _Fetch, path: Path, size_bytes: int, progress: tqdm[NoRet
 
 
 def _fetch_if_there(fetch: _Fetch, part: Path, name: str) -> None:
-    """Fetches the certificate or the signature; a bundle may have neither."""
-    (part / name).unlink(missing_ok=True)  # left by an interrupted pull, perhaps another version
+    """Fetches the certificate or the signature, if the bundle has it."""
+    (part / name).unlink(missing_ok=True)  # left by an interrupted pull, possibly of another version
     names = fetch.registry.files(fetch.offer)
     if names is not None and name not in names:
         return
@@ -280,7 +280,9 @@ def _fetch_if_there(fetch: _Fetch, part: Path, name: str) -> None:
     except RushesError as error:
         if names is not None:
             raise
-        fetch.log(f"without {name}: {error}")  # a bucket behind the server responds like this for a missing file
+        fetch.log(
+            f"without {name}: {error}"
+        )  # a storage bucket behind the server also responds like this for a missing file
 
 
 def _put_up(fetch: _Fetch, part: Path, manifest: Manifest, folder: Path) -> None:
@@ -291,5 +293,5 @@ def _put_up(fetch: _Fetch, part: Path, manifest: Manifest, folder: Path) -> None
     try:
         part.rename(folder)
     except OSError:
-        if not _stands(fetch, folder):  # another pull of the same bundle was faster otherwise
+        if not _stands(fetch, folder):  # otherwise another pull of the same bundle was faster
             raise

@@ -1,4 +1,4 @@
-"""The wanted model by name and version, and the interface of a registry."""
+"""Requested model by name and version, and the interface of registries."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ MAX_VERSION_DIGITS = 9
 
 @dataclass(frozen=True)
 class Wanted:
-    """The wanted model: a family, and an alias or a version; with neither, the one in use."""
+    """Requested model: a family, and an alias or a version; with neither, the version in use."""
 
     name: str
     alias: str = ""
     version: int | None = None
 
     def __str__(self) -> str:
-        """As it is typed."""
+        """Request in the form that users type."""
         if self.version is not None:
             return f"{self.name}@{self.version}"
         return f"{self.name}@{self.alias}" if self.alias else self.name
@@ -35,25 +35,25 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Offer:
-    """A bundle of a registry: its version (None for a single bundle) and the place of its files."""
+    """Bundle of a registry: its version (None for a single bundle) and the location of its files."""
 
     version: int | None
     place: str
-    alias: str = ""  # by which it was found
-    digest: str = ""  # or its start, if the registry has it
+    alias: str = ""  # alias by which the bundle was found
+    digest: str = ""  # complete or only its start, if the registry has it
     rejected: Rejection | None = None
 
 
 class Registry(Protocol):
-    """A source of bundles."""
+    """Interface of sources of bundles."""
 
     @property
     def where(self) -> str:
-        """Its address or folder, for messages."""
+        """Address or folder of the registry, for messages."""
         ...
 
     def find(self, wanted: Wanted) -> Offer:
-        """The wanted bundle."""
+        """Finds the wanted bundle."""
         ...
 
     def rejections(self, name: str) -> dict[str, Rejection]:
@@ -61,11 +61,11 @@ class Registry(Protocol):
         ...
 
     def files(self, offer: Offer) -> set[str] | None:
-        """Names of its files; None if the registry cannot list them."""
+        """File names of a bundle; None if the registry cannot list them."""
         ...
 
     def chunks(self, offer: Offer, name: str, max_bytes: int) -> Iterator[bytes]:
-        """Bytes of one file, in pieces; an error if there are more than `max_bytes`."""
+        """Yields one file in chunks; raises an error if it is larger than `max_bytes`."""
         ...
 
 
@@ -73,7 +73,7 @@ def parse_wanted(text: str) -> Wanted:
     """Parses NAME, NAME@alias, NAME@7 or NAME@v7.
 
     Raises:
-        MisuseError: It has another form.
+        MisuseError: The text has another form.
     """
     match = re.fullmatch(
         r"(?P<name>[A-Za-z0-9_-]+)(?:@(?:v?(?P<version>[0-9]+)|(?P<alias>[A-Za-z0-9_][A-Za-z0-9_.-]*)))?", text
@@ -96,14 +96,14 @@ def nothing_fits(
     families: Sequence[str] = (),
     rejected: Sequence[int] = (),
 ) -> NothingFitsError:
-    """The error for a model that is not there; its message lists those that are.
+    """Error for a model that does not exist; the message lists those that do.
 
     Args:
-        wanted: The model that was asked for.
-        where: The registry.
-        versions: Versions of that family there.
-        families: Families there, for a mistyped name.
-        rejected: Versions that were rolled back; none of them is suggested.
+        wanted: The requested model.
+        where: Name of the registry.
+        versions: Versions of that family in the registry.
+        families: Families in the registry, for suggestions for a mistyped name.
+        rejected: Versions that were rolled back, which are not suggested.
     """
     if not versions:
         there = f" It has {', '.join(sorted(families))}." if families else ""
