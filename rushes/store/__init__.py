@@ -1,1 +1,1 @@
-"""The model store of a machine: bundles, when they came, and which one is newest."""
+"""The model store of a machine: bundles, the times of their pulls, and the newest one."""

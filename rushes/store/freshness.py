@@ -1,9 +1,9 @@
-"""The newest signed version of each family that this machine has seen; older ones are refused.
+"""Newest signed version of each family that this machine has seen; older versions are refused.
 
     STATE/seen/expression.json    {"version": 8, "time": "2031-05-01T12:00:00.000+00:00", "digests": [...]}
 
-A signed bundle stays signed for ever, so whoever controls a registry or a stick can offer an old one. The record on
-this machine detects that. A version counts as newer by its number or by its time of signing: a registry that rolls back
+A signature stays valid for ever, so whoever controls a registry or a stick can offer an old bundle. The record on this
+machine detects this. A version counts as newer by its number or by its time of signing: a registry that rolls back
 signs the restored version again, and a clock that went backwards does not hide a higher version.
 """
 
@@ -30,7 +30,7 @@ MAX_BYTES = 1 << 16
 
 
 class Seen(BaseModel):
-    """The highest version and the latest time of signing, perhaps of two bundles."""
+    """Highest version and latest time of signing, possibly of two different bundles."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -38,25 +38,25 @@ class Seen(BaseModel):
     time: str = ""
 
     def is_older(self, statement: Statement) -> bool:
-        """True if a statement is older in both."""
+        """True if a statement has both a lower version and an earlier time."""
         return statement.version <= self.version and statement.time < self.time
 
     def with_(self, statement: Statement) -> Seen:
-        """The record with one more statement."""
+        """Record updated with a statement."""
         return Seen(version=max(self.version, statement.version), time=max(self.time, statement.time))
 
 
 def check_fresh(bundle: Bundle, trust: Trust, *, version: int | None = None, allow_older: bool = False) -> None:
-    """Refuses a signed bundle that is older than the newest seen, or offered as another version than the signed one.
+    """Refuses a signed bundle that is older than the newest seen, or offered as a version other than the signed one.
 
     Args:
-        bundle: Its signature was verified.
-        trust: The trusted keys; without any, nothing is checked.
-        version: The version that it is offered as, if known.
-        allow_older: True to accept an older one.
+        bundle: The bundle, with verified signature.
+        trust: Trusted keys; if empty, nothing is checked.
+        version: The version that the bundle is offered as, if known.
+        allow_older: True to accept an older bundle.
 
     Raises:
-        BundleError: It is older, or signed as another version.
+        BundleError: The bundle is older, or signed as another version.
         UserError: The record cannot be read.
     """
     if not trust:
@@ -74,7 +74,7 @@ def check_fresh(bundle: Bundle, trust: Trust, *, version: int | None = None, all
 
 
 def remember(bundle: Bundle, trust: Trust, *, reset: bool = False) -> None:
-    """Records a signed bundle as seen, if it is newer; with `reset` always.
+    """Records a signed bundle as seen if it is newer, or always with `reset`.
 
     Raises:
         UserError: The record cannot be read or written.

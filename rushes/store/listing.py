@@ -1,4 +1,4 @@
-"""The content of a model store: each bundle with its signature, time of pull, and if plain commands use it."""
+"""Lists a model store: each bundle with its signature, time of pull, and use by default."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Listed(BaseModel):
-    """A bundle in a model store. Times are in UTC; empty where unknown."""
+    """Bundle in a model store. Times are in UTC, and empty if unknown."""
 
     family: str
     version: int | None
@@ -35,7 +35,7 @@ class Listed(BaseModel):
 
 
 def list_store(store: Path, trust: Trust) -> list[Listed]:
-    """The bundles in a model store, family by family, the one that commands use by default first.
+    """Lists the bundles in a model store by family; the bundle that commands use by default comes first.
 
     Raises:
         UserError: The store cannot be read.
@@ -53,7 +53,7 @@ def _family(folder: Path, trust: Trust) -> list[Listed]:
     there, records = stored_bundles(folder), read_records(folder)
     try:
         used = pointed(folder, NEWEST) or (there[-1] if there else None)
-    except BundleError:  # the pointer is not text: commands use none of them by default
+    except BundleError:  # the pointer is not text, so commands use no bundle by default
         used = None
     return [_listed(folder.name, one, records, trust, in_use=one == used) for one in there]
 

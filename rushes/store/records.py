@@ -1,8 +1,8 @@
-"""Records of a model store beside the bundles: time and registry of each pull, and versions that were rolled back.
+"""Records in a model store, beside the bundles: time and registry of each pull, and versions that were rolled back.
 
     STORE/expression/.records.json    {"pulled": {"v7-0123456789ab": {...}}, "rejected": {"0123456789ab": {...}}}
 
-The file is copied with the store, also onto a stick. Commands that use a rolled back bundle print a warning.
+The file is copied with the store, including onto a stick. Commands that use a rolled back bundle print a warning.
 """
 
 from __future__ import annotations
@@ -31,44 +31,44 @@ class _Frozen(BaseModel):
 
 
 class Rejection(_Frozen):
-    """A version that a registry has rolled back for good."""
+    """Version that a registry has permanently rolled back."""
 
     version: int
     when: str = ""
     why: str = ""
 
     def __str__(self) -> str:
-        """Text that follows the name of a version."""
+        """Text for display after the name of a version."""
         return f"was rolled back{f' on {self.when[:10]}' if self.when else ''}{f': {self.why}' if self.why else ''}"
 
 
 class Record(_Frozen):
-    """One pull."""
+    """Record of one pull."""
 
     pulled: str  # in UTC
     registry: str
 
 
 class Records(_Frozen):
-    """Records of one family: pulls by the name of the folder, rejections by the start of the digest."""
+    """Records of one family: pulls by folder name, rejections by the start of the digest."""
 
     pulled: dict[str, Record] = {}
     rejected: dict[str, Rejection] = {}
 
     def rejection(self, digest: str) -> Rejection | None:
-        """Rejection of the bundle of this digest; None if it is not known to be rolled back."""
+        """Rejection of the bundle with this digest; None if it is not known to be rolled back."""
         return self.rejected.get(digest[:DIGEST_CHARS])
 
 
 def read_records(family_folder: Path) -> Records:
-    """Records of a family; empty if there are none or they cannot be read."""
+    """Reads the records of a family; empty if there are none or they cannot be read."""
     with contextlib.suppress(OSError, RushesError, ValidationError):
         return Records.model_validate_json(read_regular(family_folder / NAME, MAX_BYTES))
     return Records()
 
 
 def record_pull(family_folder: Path, name: str, registry: str, rejected: Mapping[str, Rejection]) -> None:
-    """Adds a pull, and the versions that the registry has rolled back.
+    """Records a pull, and the versions that the registry has rolled back.
 
     Raises:
         OSError: The store cannot be written.

@@ -1,7 +1,7 @@
-"""The model store: a folder of pulled bundles, in the user's data folder or on a stick.
+"""Model store: a folder of pulled bundles, in the user's data folder or on a stick.
 
 STORE/expression/v7-0123456789ab/    the bundle: registry version and the start of its digest
-STORE/expression/newest              a text file with the name of the folder pulled last (Windows has no links)
+STORE/expression/newest              a text file with the name of the most recently pulled folder (Windows has no links)
 STORE/expression/champion            the same for each alias that was pulled by name
 """
 
@@ -48,7 +48,7 @@ _FOLDER = re.compile(r"(?:v(?P<version>[1-9][0-9]{0,8})|bundle)-(?P<digest>[0-9a
 
 @dataclass(frozen=True)
 class StoredBundle:
-    """Folder of a bundle in a model store, with version and digest from its name; no version outside a registry."""
+    """Folder of a bundle in a model store, with version (None if not from a registry) and digest from its name."""
 
     folder: Path
     version: int | None
@@ -56,18 +56,18 @@ class StoredBundle:
 
 
 def default_store() -> Path:
-    """RUSHES_MODELS, or the user's data folder for this system."""
+    """Default model store: RUSHES_MODELS, or the user's data folder on this system."""
     place = os.environ.get("RUSHES_MODELS")
     return Path(place) if place else Path(platformdirs.user_data_dir("rushes", appauthor=False))
 
 
 def folder_name(version: int | None, digest: str) -> str:
-    """Name of a bundle's folder in a model store."""
+    """Folder name of a bundle in a model store."""
     return f"{'bundle' if version is None else f'v{version}'}-{digest[:DIGEST_CHARS]}"
 
 
 def version_of(folder: Path) -> int | None:
-    """Version in the name of a bundle's folder; None if it has none."""
+    """Version in the name of a bundle's folder; None if there is none."""
     match = _FOLDER.fullmatch(folder.name)
     return int(match["version"]) if match and match["version"] else None
 
@@ -89,10 +89,10 @@ def point(family_folder: Path, pointer: str, folder: Path) -> None:
 
 
 def pointed(family_folder: Path, pointer: str) -> StoredBundle | None:
-    """The bundle that a pointer file names; None if either is missing.
+    """Bundle named by a pointer file; None if the pointer or the bundle is missing.
 
     Raises:
-        BundleError: The pointer is not a text file: a link, a named pipe, or bytes that are not UTF-8.
+        BundleError: The pointer is not a text file, but a link, a named pipe, or bytes that are not UTF-8.
     """
     name = _pointer(family_folder / pointer)
     return next((one for one in stored_bundles(family_folder) if one.folder.name == name), None)
@@ -126,16 +126,16 @@ def origin_of(bundle: Bundle) -> dict[str, str | int | None]:
 
 
 def origin_text(bundle: Bundle) -> str:
-    """The same as text: `scene v3, digest 0123456789ab`."""
+    """Family, version and digest as text: `scene v3, digest 0123456789ab`."""
     name, digest = model_name(bundle), bundle.digest[:DIGEST_CHARS]
     return name if digest in name else f"{name}, digest {digest}"
 
 
 def find_model(place: Path | None, family: str) -> Path:
-    """Folder of the bundle to use: `place` itself, or the newest of a family in this store (the default one if None).
+    """Folder of the bundle to use: `place` itself, or the newest of a family in that store (default store if None).
 
     Raises:
-        NothingFitsError: There is no bundle of that family.
+        NothingFitsError: The store has no bundle of that family.
     """
     store = default_store() if place is None else place
     if (store / MANIFEST).is_file():
@@ -151,15 +151,15 @@ def find_model(place: Path | None, family: str) -> Path:
 
 
 def use_bundle(folder: Path, *, trust: Sequence[Path] | None = None, uncertified: bool = False) -> Bundle:
-    """A bundle to work with: checks hashes, certificate, signature and age, and once a machine the outputs.
+    """Opens a bundle: checks hashes, certificate, signature and age, and its outputs once per machine.
 
     Args:
         folder: The bundle.
         trust: Public keys, or folders of them; see `rushes.bundle.signature.load_trust`.
-        uncertified: True to take a bundle without a certificate.
+        uncertified: True to accept a bundle without a certificate.
 
     Raises:
-        BundleError: It cannot be trusted.
+        BundleError: The bundle cannot be trusted.
         MisuseError: The trusted keys cannot be read.
     """
     trusted = load_trust(trust)
@@ -180,18 +180,18 @@ def _warn(text: str) -> None:
 
 
 def admit(bundle: Bundle, trust: Trust, *, uncertified: bool = False) -> str:
-    """Checks that every command makes before it uses a bundle: links, certificate, signature and hashes.
+    """Checks links, certificate, signature and hashes of a bundle, before any command uses it.
 
     Args:
-        bundle: From `rushes.bundle.manifest.read_head`; the bytes read there are the signed and hashed ones.
-        trust: Keys, one of which must have signed it; without any, no signature is required.
-        uncertified: True to accept a bundle without a certificate, where no key is trusted.
+        bundle: A bundle from `rushes.bundle.manifest.read_head`; the bytes read there are those signed and hashed.
+        trust: Trusted keys, one of which must have signed the bundle; if empty, no signature is required.
+        uncertified: True to accept a bundle without a certificate if no key is trusted.
 
     Returns:
         State of the signature, as text.
 
     Raises:
-        BundleError: A file is a link; or a hash, the certificate or the signature is wrong.
+        BundleError: A file is a link, or a hash, the certificate or the signature is wrong.
     """
     refuse_links(bundle.folder, [MANIFEST, CERTIFICATE, SIGNATURE, *bundle.manifest.files])
     check_certified(bundle, uncertified=uncertified and not trust)
@@ -201,10 +201,10 @@ def admit(bundle: Bundle, trust: Trust, *, uncertified: bool = False) -> str:
 
 
 def refuse_links(folder: Path, names: Iterable[str]) -> None:
-    """Refuses links: they reach out of the folder of the bundle, and may change their target.
+    """Refuses links, which lead outside the folder of the bundle and whose targets may change.
 
     Raises:
-        BundleError: One of them is a link.
+        BundleError: One of the files is a link.
     """
     for name in names:
         if (folder / name).is_symlink():
@@ -213,10 +213,10 @@ def refuse_links(folder: Path, names: Iterable[str]) -> None:
 
 
 def check_certified(bundle: Bundle, *, uncertified: bool = False) -> None:
-    """Refuses a bundle without a certificate, unless that was asked for.
+    """Refuses a bundle without a certificate unless the user allowed it.
 
     Raises:
-        BundleError: It has no certificate.
+        BundleError: The bundle has no certificate.
     """
     if bundle.certificate is None and not uncertified:
         message = (
@@ -235,18 +235,18 @@ def model_name(bundle: Bundle) -> str:
 
 
 def usual_registry() -> str:
-    """The registry that the environment names; by default the server that `make up` starts on this machine."""
+    """Registry from the environment; by default the server that `make up` starts on this machine."""
     named = os.environ.get("RUSHES_REGISTRY") or os.environ.get("MLFLOW_TRACKING_URI")
     return named or "http://localhost:5000"
 
 
 def pull_hint(wanted: str, registry: str | Path | None = None, to: Path | None = None) -> str:
-    """The command that pulls a model, ready to paste."""
+    """Command that pulls a model, ready to paste."""
     target = "" if to is None else f" --to {quoted(to)}"
     address, _ = split_login(str(registry or usual_registry()))  # a hint is printed, and must not contain a password
     return f"rushes pull {wanted} --registry {quoted(address)}{target}"
 
 
 def quoted(text: str | Path) -> str:
-    """A word of a command, in double quotes if needed: the shells of all three systems know them."""
+    """Word of a command, in double quotes if needed, which the shells of all three systems accept."""
     return str(text) if re.fullmatch(r"[\w@%+=:,./\\~-]+", str(text)) else f'"{text}"'
