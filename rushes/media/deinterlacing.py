@@ -1,4 +1,4 @@
-"""Interlaced frames made progressive, by FFmpeg's filter bwdif (after the BBC's w3fdif and yadif)."""
+"""Deinterlaces frames with FFmpeg's filter bwdif (after the BBC's w3fdif and yadif)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-FILTER = ("bwdif", "mode=send_frame:parity=auto:deint=interlaced")  # a frame for a frame; progressive ones stay
+FILTER = (
+    "bwdif",
+    "mode=send_frame:parity=auto:deint=interlaced",
+)  # one frame per frame; progressive frames are unchanged
 
 
 def deinterlaced(frames: Iterable[Any]) -> Iterator[Any]:
-    """Decoded frames of PyAV, the interlaced ones as they were at the time of their first field.
+    """Yields PyAV's decoded frames; interlaced ones become progressive ones at the time of their first field.
 
-    As many frames as were given, with their time stamps, one late from the first interlaced one on.
+    The number of frames and their time stamps are unchanged; from the first interlaced frame on, output is one frame
+    late.
     """
     graph: Any = None
     form = None
@@ -22,7 +26,7 @@ def deinterlaced(frames: Iterable[Any]) -> Iterator[Any]:
         if graph is None and not frame.interlaced_frame:
             yield frame
             continue
-        if form != _form(frame):  # the first one, or a film that changes its size
+        if form != _form(frame):  # the first interlaced frame, or a change of the frame size
             yield from _rest(graph)
             graph, form = _graph(frame), _form(frame)
         graph.push(frame)

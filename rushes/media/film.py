@@ -1,15 +1,14 @@
-"""A film file, read frame by frame with its own time stamps: upright, in square pixels, progressive, in SDR.
+"""Reads a film file frame by frame with its own time stamps: upright, square pixels, progressive, SDR.
 
-One reader for ingest and capture. It decodes with PyAV (the wheel's extra [film]; a checkout has it): times are the
-stream's presentation time stamps less the first one, so a film may start at any time, hold an edit list, or change its
-rate. What cannot be decoded is counted, not passed over. Without PyAV `rushes.expression.video_source` reads with
-OpenCV, and refuses
-what that would get wrong.
+Ingest and capture use the same reader. It decodes with PyAV (the wheel's extra [film]; installed in a checkout). Times
+are the stream's presentation time stamps minus the first one, so a film may start at any time, contain an edit list, or
+change its rate. Packets and frames that cannot be decoded are counted. Without PyAV, `rushes.expression.video_source`
+uses OpenCV, and refuses films that OpenCV decodes incorrectly.
 
-- Interlaced frames: made progressive (`rushes.media.deinterlacing`).
-- Pixels that are not square: the frame is widened, as a player shows it.
+- Interlaced frames: deinterlaced (`rushes.media.deinterlacing`).
+- Pixels that are not square: the width is scaled, as in a player.
 - HLG and PQ: tone-mapped (`rushes.media.tone_mapping`).
-- Transparency: on white, as in pictures.
+- Transparency: composed on white, as in pictures.
 """
 
 from __future__ import annotations
@@ -36,17 +35,17 @@ MAX_SIDE_PX = 8192
 MAX_FPS, USUAL_FPS = 1000.0, 25.0
 BT2020 = 9  # colour primaries, ITU-T H.273 table 2
 UNSPECIFIED = {0, 2}
-LONGEST_S = 3600.0  # between two frames; a larger step is a clock that was set during the recording
+LONGEST_S = 3600.0  # between two frames; a larger step means that the clock was set during the recording
 REORDERED = 64  # frames that a decoder may still return after broken data
-GAP_FRAMES = 1.5  # times the usual distance; a longer one is a lost frame, if decoding failed there
+GAP_FRAMES = 1.5  # multiple of the usual interval; a longer interval is a gap if decoding failed there
 
 
 class FilmError(UserError):
-    """A film that cannot be opened or decoded; the message continues its name, such as `is empty`."""
+    """Film that cannot be opened or decoded; the message continues its name, such as `is empty`."""
 
 
 class FilmFrame(NamedTuple):
-    """One frame: its number from 0, when it is shown in seconds from the first, and its pixels, uint8 H,W,3, BGR."""
+    """Frame with its number from 0, its time in seconds from the first frame, and its pixels, uint8 H,W,3, BGR."""
 
     number: int
     time_s: float
@@ -55,18 +54,18 @@ class FilmFrame(NamedTuple):
 
 @dataclass
 class Film:
-    """An opened film.
+    """Opened film.
 
     Attributes:
         path: The file.
-        codec: As FFmpeg calls it: `h264`.
-        fps: Frames a second on average.
-        total: Number of frames by the header; 0 if unknown. If the file has no count it is estimated
+        codec: FFmpeg's name of the codec, such as `h264`.
+        fps: Average frames per second.
+        total: Number of frames according to the header; 0 if unknown. If the file has no count it is estimated
             from the duration.
-        duration_s: Duration in its header; 0 if it has none.
-        faults: Packets and frames that could not be decoded, so far.
-        lost_s: Seconds in which frames are missing, so far: holes beside faults.
-        end_s: When the last frame that was read ends.
+        duration_s: Duration in the header; 0 if there is none.
+        faults: Number of packets and frames so far that could not be decoded.
+        lost_s: Seconds so far in which frames are missing: gaps near faults.
+        end_s: End time of the last frame that was read.
     """
 
     path: Path
@@ -79,14 +78,14 @@ class Film:
     faults: int = 0
     lost_s: float = 0.0
     end_s: float = 0.0
-    _fault_at: int = -1000  # number of the frame after which something could not be decoded
+    _fault_at: int = -1000  # number of the frame after which decoding failed
     _faults_seen: int = 0
 
     def frames(self, wanted: Container[int] | None = None) -> Iterator[FilmFrame]:
-        """Every frame that can be decoded, in the order in which they are shown.
+        """Yields every frame that can be decoded, in presentation order.
 
         Args:
-            wanted: Numbers of the frames to yield; all are decoded, but only these are turned into pictures.
+            wanted: Numbers of the frames to yield; all frames are decoded, but only these are converted to pictures.
         """
         first: float | None = None
         last_s, number = 0.0, -1
@@ -97,7 +96,7 @@ class Film:
             if stamp is not None and (first is None or abs(stamp - first - last_s) > LONGEST_S):
                 first = stamp - next_s
             time_s = next_s if stamp is None or first is None else stamp - first
-            # A stamp that is missing or runs back is that of the frame before, and a frame's time.
+            # A time stamp that is missing or runs backwards is replaced by the end of the previous frame.
             time_s = next_s if number and time_s <= last_s else time_s
             self._note(number, time_s - last_s)
             last_s = time_s
@@ -106,7 +105,7 @@ class Film:
                 yield FilmFrame(number, time_s, picture_of(frame, self._aspect))
 
     def _note(self, number: int, step_s: float) -> None:
-        """Counts a hole: a step that is longer than usual, near to something that could not be decoded."""
+        """Counts a gap: a step that is longer than usual, near a failure to decode."""
         if self.faults > self._faults_seen:
             self._fault_at, self._faults_seen = number, self.faults
         if number and step_s > GAP_FRAMES / self.fps and number - self._fault_at <= REORDERED:
@@ -114,14 +113,14 @@ class Film:
 
     @property
     def lacking_s(self) -> float:
-        """Seconds that could not be decoded, after the last frame: gaps, and the missing end."""
+        """Seconds that could not be decoded, known after the last frame: gaps, and the missing end."""
         return self.lost_s + max(0.0, self.duration_s - self.end_s)
 
     def _stamp_s(self, frame: Any) -> float | None:  # noqa: ANN401 - PyAV's types are an extra's
         """Time stamp of a frame; None if its number gives a better time.
 
-        MXF and AVI have one rate. In MXF, FFmpeg stamps frames in the order of decoding; in AVI it counts H.264 by
-        fields, and the last one comes half a frame early, but frames that were dropped leave a gap.
+        MXF and AVI have a constant rate. In MXF, FFmpeg stamps frames in decoding order; in AVI it counts H.264 by
+        fields, and the last field comes half a frame early, but dropped frames leave a gap.
         """
         form = str(self._container.format.name)
         if form == "mxf" or frame.time is None:
@@ -130,7 +129,7 @@ class Film:
 
     @property
     def _aspect(self) -> float:
-        """The width of a pixel over its height."""
+        """Width of a pixel divided by its height."""
         aspect = self._stream.sample_aspect_ratio or self._stream.codec_context.sample_aspect_ratio
         return float(aspect) if aspect else 1.0
 
@@ -143,7 +142,7 @@ class Film:
                 packet = next(packets)
             except StopIteration:
                 return
-            except av.FFmpegError:  # the container is broken here; the demuxer finds no way on
+            except av.FFmpegError:  # the container is damaged here, and the demuxer cannot continue
                 self.faults += 1
                 return
             self.faults += bool(packet.is_corrupt)
@@ -162,7 +161,7 @@ def open_film(path: Path) -> Iterator[Film]:
     """Opens a film for one reading.
 
     Raises:
-        FilmError: It holds no moving pictures, is too large, or its codec has no decoder here.
+        FilmError: The file contains no video, is too large, or its codec has no decoder here.
         ImportError: PyAV is not installed.
     """
     import av  # noqa: PLC0415 - an extra
@@ -171,10 +170,10 @@ def open_film(path: Path) -> Iterator[Film]:
     if path.stat().st_size == 0:
         message = "is empty"
         raise FilmError(message)
-    av.logging.set_level(None)  # faults of a broken film are counted, and reported in one message
+    av.logging.set_level(None)  # faults of a damaged film are counted and reported in one message
     logging.getLogger("libav").setLevel(logging.CRITICAL)
     try:
-        # Opened here: a name is never taken for an address or a pattern, and playlists are not followed.
+        # Opened by Python, so that a name is never taken for an address or a pattern; playlists are not followed.
         with path.open("rb") as file, av.open(file, options={"protocol_whitelist": "file"}) as container:
             yield _film(path, container)
     except av.FFmpegError as error:
@@ -195,7 +194,7 @@ def _film(path: Path, container: Any) -> Film:  # noqa: ANN401 - PyAV's types ar
         message = f"is too large to read: {stream.width} x {stream.height} px, and at most {MAX_SIDE_PX:,} a side"
         raise FilmError(message)
     stream.thread_type = "AUTO"
-    # AVI counts fields where H.264 gives frames; FFmpeg's guess knows.
+    # AVI counts fields where H.264 gives frames; FFmpeg's guessed rate accounts for this.
     rates = (stream.guessed_rate if container.format.name == "avi" else None, stream.average_rate, stream.base_rate)
     rate = next((float(rate) for rate in rates if rate), 0.0)
     fps = rate if 0 < rate <= MAX_FPS and math.isfinite(rate) else USUAL_FPS
@@ -209,27 +208,29 @@ def _duration_s(container: Any, stream: Any) -> float:  # noqa: ANN401 - likewis
     if not container.duration:
         return 0.0
     start_s = float(container.start_time or 0) / 1e6
-    # Matroska gives the end of the file, and a film may start at any time.
+    # Matroska gives the end time, and a film may start at any time.
     length_s = float(container.duration) / 1e6
     return length_s - start_s if "matroska" in container.format.name and start_s > 0 else length_s
 
 
 def _total(stream: Any, fps: float, duration_s: float) -> int:  # noqa: ANN401 - likewise
     by_time = round(duration_s * fps)
-    # MP4 counts samples before its edit list takes some away; other containers' counts may be those of fields.
+    # MP4 counts samples before its edit list removes some; other containers may count fields.
     return min(stream.frames, by_time) if stream.frames and by_time else stream.frames or by_time
 
 
 def picture_of(frame: Any, aspect: float = 1.0) -> np.ndarray:  # noqa: ANN401 - likewise
-    """A progressive frame as uint8 H,W,3 BGR: SDR, opaque, in square pixels, upright; `aspect` is that of a pixel."""
+    """Converts a progressive frame to uint8 H,W,3 BGR: SDR, opaque, square pixels, upright; `aspect` is of a pixel."""
     return turned(squared(_sdr(frame), aspect), frame.rotation)
 
 
 def _sdr(frame: Any) -> np.ndarray:  # noqa: ANN401 - likewise
+    # HDR: tone-map from 16 bits.
     transfer = int(frame.color_trc or 0)
     if transfer in {HLG, PQ}:
         wide = int(frame.color_primaries or 0) in UNSPECIFIED | {BT2020}
         return tone_mapped(frame.to_ndarray(format="bgr48le"), transfer, wide_gamut=wide)
+    # Transparent: compose on white.
     if any(component.is_alpha for component in frame.format.components):
         return on_background(frame.to_ndarray(format="bgra"))
     picture_bgr: np.ndarray = frame.to_ndarray(format="bgr24")
@@ -237,7 +238,7 @@ def _sdr(frame: Any) -> np.ndarray:  # noqa: ANN401 - likewise
 
 
 def squared(picture_hwc: np.ndarray, aspect: float) -> np.ndarray:
-    """A picture with pixels that are as wide as high; `aspect` is the width of one over its height."""
+    """Scales the width of a picture to make its pixels square; `aspect` is the width of a pixel over its height."""
     if not 0.1 < aspect < 10 or abs(aspect - 1) < 0.01:  # noqa: PLR2004  less than a pixel in a hundred
         return picture_hwc
     height, width = picture_hwc.shape[:2]
@@ -245,6 +246,6 @@ def squared(picture_hwc: np.ndarray, aspect: float) -> np.ndarray:
 
 
 def turned(picture_hwc: np.ndarray, degrees: int) -> np.ndarray:
-    """A picture turned anticlockwise by its display matrix, to the nearest quarter."""
+    """Rotates a picture anticlockwise by the angle of its display matrix, to the nearest quarter turn."""
     quarters = round((degrees or 0) / 90) % 4
     return np.ascontiguousarray(np.rot90(picture_hwc, quarters)) if quarters else picture_hwc

@@ -1,4 +1,4 @@
-"""Headers of films that OpenCV ignores or gets wrong; used where PyAV is not installed."""
+"""Reads headers of films that OpenCV ignores or interprets incorrectly; used if PyAV is not installed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from rushes.media.tone_mapping import HLG, PQ
 if TYPE_CHECKING:
     from pathlib import Path
 
-HEAD_BYTES = 1 << 22  # of the start, and of the end, where an MP4 may have its index
-PACKETS = 5  # examined
+HEAD_BYTES = 1 << 22  # read from the start, and from the end, where an MP4 may have its index
+PACKETS = 5  # number of packets examined
 _MPEG2_PICTURE, _PICTURE_ID, _PROGRESSIVE = b"\0\0\x01\xb5", 8, 0x80  # ISO/IEC 13818-2, 6.2.3.1
 _PRORES, _PRORES_MODE = b"icpf", 20  # SMPTE RDD 36, 6.1.1: position of the interlace mode
 _HIGH_PROFILES = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}  # ITU-T H.264, 7.3.2.1.1
@@ -30,10 +30,10 @@ def is_hdr(path: Path) -> bool:
 
 
 def edited_s(path: Path) -> float | None:
-    """Seconds that the edit list of an MP4 or MOV lasts; None if there is none. ISO/IEC 14496-12, 8.6.6."""
+    """Duration of the edit list of an MP4 or MOV, in seconds; None if there is none. ISO/IEC 14496-12, 8.6.6."""
     head = _headers(path)
     movie, edits = head.find(b"mvhd"), head.find(b"elst")
-    if movie < 0 or edits < 0 or head[movie + 4] or head[edits + 4]:  # of version 0 alone: the others are of 64 bits
+    if movie < 0 or edits < 0 or head[movie + 4] or head[edits + 4]:  # only version 0 is read: the others use 64 bits
         return None
     (scale,) = struct.unpack_from(">I", head, movie + 16)
     (count,) = struct.unpack_from(">I", head, edits + 8)
@@ -42,17 +42,17 @@ def edited_s(path: Path) -> float | None:
 
 
 def is_interlaced(path: Path) -> bool:
-    """True if the first packets are coded as fields, or with tools for fields: DV, MPEG-2, H.264, ProRes."""
+    """True if the first packets are coded as fields or with field coding tools: DV, MPEG-2, H.264, ProRes."""
     video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     fourcc = int(video.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little").lower()
-    video.set(cv2.CAP_PROP_FORMAT, -1)  # packets as they are
+    video.set(cv2.CAP_PROP_FORMAT, -1)  # raw packets
     packets = [packet for there, packet in (video.read() for _ in range(PACKETS)) if there]
     video.release()
     return fourcc.startswith(b"dv") or any(_by_fields(packet.tobytes()) for packet in packets)
 
 
 def frame_fields(path: Path) -> int:
-    """Number of OpenCV's frames in one frame: for H.264 in AVI it counts fields, which their times reveal."""
+    """Number of frames that OpenCV counts per frame: for H.264 in AVI it counts fields, detected by their times."""
     if path.suffix.lower() != ".avi":
         return 1
     video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
@@ -73,7 +73,7 @@ def _by_fields(packet: bytes) -> bool:
 
 
 class _Bits:
-    """Bits of H.264, read one after the other."""
+    """Sequential reader of the bits of H.264."""
 
     def __init__(self, data: bytes) -> None:
         self._bits, self._at = "".join(f"{byte:08b}" for byte in data), 0
@@ -83,7 +83,7 @@ class _Bits:
         return int(self._bits[self._at - count : self._at] or "0", 2)
 
     def number(self) -> int:
-        """An Exp-Golomb code, 9.1."""
+        """Reads an Exp-Golomb code, section 9.1."""
         zeros = self._bits.find("1", self._at) - self._at
         if zeros < 0:
             raise EOFError

@@ -1,4 +1,4 @@
-"""Decodes images as a person sees them: upright, and transparent ones on white."""
+"""Decodes images as viewers show them: upright, and transparent ones on white."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 
 from rushes.media import image_headers as headers
 
-BACKGROUND = 255  # grey level under transparent pixels, as on paper; hidden colours are not part of the image
-# Endings by which images of a folder are found; JPEG and AVIF have several.
+BACKGROUND = 255  # grey level behind transparent pixels, as on paper; hidden colours are not part of the image
+# File name endings of images in a folder; JPEG and AVIF have several.
 SUFFIXES = frozenset(
     {".bmp", ".jpeg", ".jpg", ".jpe", ".jfif", ".jp2", ".png", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".avif"}
 )
@@ -18,18 +18,18 @@ _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 _NO_ALPHA = (_JPEG, b"BM", b"P5", b"P6")
 _COLOUR_TYPE, _WITH_ALPHA = 25, (4, 6)  # of a PNG's header, ISO/IEC 15948
 _ALPHA_CHANNELS = 4
-MAX_AREA_PX = 128_000_000  # 384 MB of pixels; a PNG of a few kB can claim more
+MAX_AREA_PX = 128_000_000  # 384 MB of pixels; a PNG of a few kB can declare more
 
 
 def decode_picture(data: bytes | np.ndarray, channels: int = 3) -> np.ndarray | None:
     """Decodes an image.
 
     Args:
-        data: The file's bytes.
+        data: Content of the file.
         channels: 3 for BGR, 1 for grey.
 
     Returns:
-        uint8 H,W,3 or H,W,1, oriented by its EXIF; None if it does not decode, claims more than MAX_AREA_PX, or
+        uint8 H,W,3 or H,W,1, oriented by its EXIF; None if it cannot be decoded, declares more than MAX_AREA_PX, or
         its transparency would be lost.
     """
     file = data if isinstance(data, bytes) else data.tobytes()
@@ -57,6 +57,7 @@ def _layered(stored: np.ndarray | None, file: bytes) -> np.ndarray | None:
     """Stored pixels with transparency, uint8 or uint16 H,W,4; None if they have none."""
     if stored is None or stored.dtype.name not in {"uint8", "uint16"}:
         return None
+    # A grey PNG may declare one level as transparent: convert it to an alpha channel.
     level = headers.transparent_grey(file)
     if level is not None and stored.ndim == 2:  # noqa: PLR2004
         white = np.iinfo(stored.dtype).max
@@ -73,19 +74,19 @@ def _avif_upright(picture: np.ndarray, file: bytes) -> np.ndarray:
 
 
 def on_background(layered_bgra: np.ndarray, *, premultiplied: bool = False) -> np.ndarray:
-    """A picture with transparency, uint8 or uint16 H,W,4, on white: uint8 H,W,3."""
-    # alpha as a share of 1, colours as levels of 0 to 255
+    """Composes a transparent picture, uint8 or uint16 H,W,4, on white: uint8 H,W,3."""
+    # Scale alpha to 0..1 and colours to 0..255, and weight the colours by alpha.
     scale = np.iinfo(layered_bgra.dtype).max
     alpha_hw1 = layered_bgra[..., 3:].astype(np.float32) / scale
     seen_hwc = layered_bgra[..., :3].astype(np.float32) * (255 / scale) * (1 if premultiplied else alpha_hw1)
-    # the rest of each pixel shows the background
+    # Fill the rest of each pixel with the background.
     return np.clip(np.round(seen_hwc + BACKGROUND * (1 - alpha_hw1)), 0, 255).astype(np.uint8)
 
 
 def _upright(layered_bgra: np.ndarray, opaque_bgr: np.ndarray | None) -> np.ndarray:
-    """Oriented like its opaque colours, uint8: OpenCV applies EXIF only when it drops the transparency."""
+    """Orients a picture like its opaque decoding, uint8: OpenCV applies EXIF only if it drops the transparency."""
     shift = 8 * (layered_bgra.dtype.itemsize - 1)
-    # try the eight orientations until the colours agree
+    # Try the eight orientations until the colours agree.
     for mirrored, quarters in product((False, True), range(4)):
         candidate = np.rot90(layered_bgra[:, ::-1] if mirrored else layered_bgra, quarters)
         if opaque_bgr is not None and np.array_equal(candidate[..., :3] >> shift, opaque_bgr):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 TIFF = (b"II*\0", b"MM\0*")
 _WIDTH, _HEIGHT, _SAMPLES, _EXTRA = 256, 257, 277, 338  # tags of TIFF 6.0
-_SIZED = range(0xC0, 0xD0)  # JPEG's start-of-frame markers, but for those of tables: ITU-T T.81 table B.1
+_SIZED = range(0xC0, 0xD0)  # JPEG's start-of-frame markers, except those in _TABLES: ITU-T T.81 table B.1
 _TABLES = {0xC4, 0xC8, 0xCC}
 _STANDALONE = {0x01, *range(0xD0, 0xD9)}
 
@@ -63,7 +63,7 @@ def tiff_tags(data: bytes) -> dict[int, int]:
 
 
 def is_grey_with_alpha(data: bytes) -> bool:
-    """True for a TIFF or JPEG 2000 of two components, of which OpenCV drops the second."""
+    """True for a TIFF or JPEG 2000 with two components, the second of which OpenCV drops."""
     if data.startswith(TIFF):
         return tiff_tags(data).get(_SAMPLES) == 2  # noqa: PLR2004
     header = data[:4096].find(b"ihdr")  # JPEG 2000: ISO/IEC 15444-1 annex I.5.3.1
@@ -71,15 +71,15 @@ def is_grey_with_alpha(data: bytes) -> bool:
 
 
 def is_premultiplied(data: bytes, bits: int) -> bool:
-    """True if the colours that OpenCV gives for a transparent image are multiplied by their alpha.
+    """True if OpenCV returns the colours of a transparent image multiplied by their alpha.
 
-    Always for TIFF with 8 bits, since libtiff does that; with 16 bits if the file stores them so.
+    This is always the case for TIFF with 8 bits, since libtiff does it, and for 16 bits if the file stores them so.
     """
     return data.startswith(TIFF) and (bits == 8 or tiff_tags(data).get(_EXTRA) == 1)  # noqa: PLR2004
 
 
 def transparent_grey(data: bytes) -> float | None:
-    """The transparent level of a grey PNG, as a share of white; None if it has none. ISO/IEC 15948, 11.3.2."""
+    """Transparent level of a grey PNG, as a share of white; None if there is none. ISO/IEC 15948, 11.3.2."""
     if not data.startswith(PNG) or data[25:26] != b"\0":
         return None
     for name, at in _chunks(data):
@@ -99,7 +99,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
 
 
 def avif_turn(data: bytes) -> tuple[int, int | None]:
-    """Quarters anticlockwise, then the axis to mirror (0 upside down, 1 left to right): ISO/IEC 23008-12, 6.5."""
+    """Quarter turns anticlockwise, then the axis to mirror (0 upside down, 1 left to right). ISO/IEC 23008-12, 6.5."""
     head = data[:4096]
     if head[4:8] != b"ftyp" or b"avif" not in head[:64]:
         return 0, None
