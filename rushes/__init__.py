@@ -1,4 +1,4 @@
-"""Rushes on set: opens models of film-making and runs them, without PyTorch.
+"""Runtime of Rushes: opens models for film-making and runs them, without PyTorch.
 
     import rushes
 
@@ -12,7 +12,7 @@ and pydantic. PyTorch, Lightning, Prefect, MLflow, DVC and onnx may not enter.
 import importlib
 import os
 
-# ONNX Runtime sends its first event on import. Nothing here sends telemetry.
+# Disable telemetry, because ONNX Runtime sends its first event on import.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
@@ -20,13 +20,14 @@ __all__ = ["__version__", "load"]
 
 
 def __getattr__(name: str) -> object:
-    """Import `load` on first use (PEP 562). Its types are in __init__.pyi.
+    """Imports `load` on first use (PEP 562). Its types are in __init__.pyi.
 
     Raises:
-        AttributeError: There is no such name.
+        AttributeError: The package does not have this name.
     """
     if name != "load":
         message = f"module 'rushes' has no attribute {name!r}"
         raise AttributeError(message)
-    # By name: an import statement would make every stage that uses one module here depend on all families.
+    # Imported by name: an import statement would make every stage that uses one module of this package depend on all
+    # families.
     return importlib.import_module("rushes.loading").load

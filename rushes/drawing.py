@@ -24,29 +24,29 @@ class Style:
 
 
 def bold(size_px: float, colour: tuple[int, int, int] = INK) -> Style:
-    """A bold style."""
+    """Creates a bold style."""
     return Style(size_px, colour, 650)
 
 
 @functools.cache
 def _font() -> cv2.FontFace:
-    """OpenCV 5 carries fonts for most scripts, so a label need not be English."""
+    """Built-in font of OpenCV 5, which covers most scripts, so labels need not be English."""
     return cv2.FontFace("sans")
 
 
 def put_text(canvas: np.ndarray, text: str, origin: tuple[int, int], style: Style) -> None:
-    """Draws a line of text; its base line starts at a point."""
+    """Draws a line of text whose baseline starts at the given point."""
     cv2.putText(canvas, _printable(text), origin, style.colour, _font(), round(style.size_px), style.weight)
 
 
 @functools.lru_cache(4096)  # the same few words in every frame
 def text_width(text: str, style: Style) -> int:
     """Width of a line in pixels."""
-    # The size of the canvas only matters to text that wraps.
+    # The size of the canvas matters only for text that wraps.
     size, canvas = round(style.size_px), (1 << 14, 1 << 14)
     return int(cv2.getTextSize(canvas, _printable(text), (0, 0), _font(), size, style.weight)[2])
 
 
 def _printable(text: str) -> str:
-    """Without line breaks and other characters that cannot be drawn."""
+    """Text without line breaks and other characters that cannot be drawn."""
     return "".join(char if char.isprintable() else " " for char in text)

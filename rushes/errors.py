@@ -27,13 +27,13 @@ Kind = Literal["user", "transient", "bug", "unfit"]  # unfit: it ran, and nothin
 
 
 class RushesError(Exception):
-    """Something could not be done.
+    """Base of all errors that Rushes raises on purpose.
 
     Args:
-        message: What failed and where: the value that was given, and the values that would do.
-        remedy: What to do about it; a command where one helps. Empty where the message has it.
-        exit_status: Of a command that ends with it; by default that of the class.
-        kind: Who can do something about it; by default that of the class.
+        message: Failure and its place, with the given value and the valid values.
+        remedy: Action that fixes it, such as a command; empty if the message contains it.
+        exit_status: Exit status of a command that ends with this error; by default that of the class.
+        kind: Kind of the error; by default that of the class.
     """
 
     default_kind: ClassVar[Kind] = "user"
@@ -50,50 +50,50 @@ class RushesError(Exception):
 
     @property
     def transient(self) -> bool:
-        """True if trying again may help."""
+        """True if a retry may help."""
         return self.kind == "transient"
 
 
 class UserError(RushesError):
-    """A person can fix it: input, settings, a disk, a registry that holds something else."""
+    """Error that a person can fix: input, settings, a disk, a registry with other contents."""
 
 
 class MisuseError(UserError):
-    """The command or its input is not valid."""
+    """Invalid command or input."""
 
     default_exit_status = MISUSE
 
 
 class NothingFitsError(UserError):
-    """It ran, but nothing meets the request."""
+    """Run without an error, in which nothing meets the request."""
 
     default_kind = "unfit"
     default_exit_status = NOTHING_FITS
 
 
 class TransientError(RushesError):
-    """Trying again may help: a server is away, or another process holds a lock."""
+    """Error that a retry may fix: a server is not available, or another process holds a lock."""
 
     default_kind = "transient"
 
 
 def plain(text: object) -> str:
-    """Text from outside as part of one line: a line break or an escape in it could forge lines of output."""
+    """Makes external text safe as part of one line: a line break or an escape in it could forge lines of output."""
     return "".join(character if character.isprintable() else "?" for character in str(text))
 
 
 def bug_report(error: BaseException, version: str) -> str:
-    """One line for an unexpected exception: its type and text, the line of code, and the request to report it.
+    """Line for an unexpected exception: its type and text, the line of code, and a request to report it.
 
     Args:
         error: The exception, with its traceback.
-        version: Of Rushes.
+        version: Version of Rushes.
     """
     return f"this is a bug in rushes {version}, please report it: {type(error).__name__}: {error}{place_of(error)}"
 
 
 def place_of(error: BaseException) -> str:
-    """` (rushes/expression/crops.py:31)`: the last line of ours that an exception passed; empty without a traceback."""
+    """Last line of the project's code in a traceback, as ` (rushes/expression/crops.py:31)`; empty if there is none."""
     if not (frames := traceback.extract_tb(error.__traceback__)):
         return ""
     ours = [frame for frame in frames if "site-packages" not in frame.filename] or list(frames)

@@ -63,10 +63,10 @@ def load(
 def load(
     model: Place, *, store: Place | None = None, trust: Sequence[Place] | None = None, uncertified: bool = False
 ) -> Any:
-    """Open a model that was pulled, ready to run.
+    """Opens a pulled model, ready to run.
 
-    Checks the hash of every file, the certificate, the signature and, at the first use on a machine, the reference
-    outputs. Fetches nothing: `rushes pull` does that.
+    Checks the hash of every file, the certificate, the signature and, on first use on a machine, the reference
+    outputs. Does not fetch anything: use `rushes pull`.
 
     >>> import rushes
     >>> rushes.load("expression@champion").labels
@@ -75,21 +75,21 @@ def load(
     Args:
         model: A name such as `expression` (the version pulled last), `expression@champion` or `expression@7`; or the
             folder of a bundle, as a `Path` or as a text with a separator in it.
-        store: Folder of the model store that a name is looked up in, or one bundle; by default RUSHES_MODELS, or the
-            data folder of the user.
+        store: Folder of the model store in which names are looked up, or of one bundle; by default RUSHES_MODELS, or
+            the user's data folder.
         trust: Public keys, or folders of them, one of which must have signed the model; by default RUSHES_TRUST, or the
-            keys of the user's configuration.
-        uncertified: True to take a model without a certificate, where no key is trusted.
+            keys in the user's configuration.
+        uncertified: True to accept a model without a certificate if no key is trusted.
 
     Returns:
-        By family: `rushes.expression.model.ExpressionModel`, `rushes.scene.model.SceneModel` or
+        Depending on the family: `rushes.expression.model.ExpressionModel`, `rushes.scene.model.SceneModel` or
         `rushes.script.model.ScriptModel`.
 
     Raises:
         MisuseError: `model` is neither the name of a model nor a folder, or a key cannot be read.
-        NothingFitsError: There is no such model.
-        BundleError: The bundle is damaged, has no certificate, is not signed by a trusted key, or computes something
-            else on this machine.
+        NothingFitsError: The model does not exist.
+        BundleError: The bundle is damaged, has no certificate, is not signed by a trusted key, or gives other outputs
+            on this machine.
     """
     folder = find_folder(model, store)
     return open_model(
@@ -98,7 +98,7 @@ def load(
 
 
 def open_model(bundle: Bundle) -> Any:  # noqa: ANN401  # see load
-    """The runtime of a bundle's family, ready to run.
+    """Opens a bundle with the runtime of its family.
 
     Raises:
         NothingFitsError: This version of Rushes has no runtime for the family.
@@ -112,16 +112,16 @@ def open_model(bundle: Bundle) -> Any:  # noqa: ANN401  # see load
 
 
 def families() -> list[str]:
-    """Families that this version can run: the packages with a module `model`."""
+    """Families that this version can run: the packages that have a module `model`."""
     return sorted(path.parent.name for path in Path(__file__).parent.glob("*/model.py"))
 
 
 def find_folder(model: Place, store: Place | None = None) -> Path:
-    """The folder of the bundle that `load` opens. See there.
+    """Folder of the bundle that `load` opens; see `load` for the arguments.
 
     Raises:
-        MisuseError: It is neither the name of a model nor a folder.
-        NothingFitsError: It is not there, or is of another family.
+        MisuseError: The argument is neither the name of a model nor a folder.
+        NothingFitsError: The bundle does not exist, or is of another family.
     """
     if isinstance(model, str) and Path(model).name == model:
         return find_named(model, None if store is None else Path(store))
@@ -134,7 +134,7 @@ def find_folder(model: Place, store: Place | None = None) -> Path:
 
 
 def bundle_in(folder: Path) -> Path | None:
-    """The bundle in a folder, or the most recently pulled one of a family's folder; None if there is neither."""
+    """Bundle in a folder, or the most recently pulled bundle in a family's folder; None if there is neither."""
     if (folder / MANIFEST).is_file():
         return folder
     newest = pointed(folder, NEWEST)
@@ -143,11 +143,11 @@ def bundle_in(folder: Path) -> Path | None:
 
 
 def find_named(wanted: str, store: Path | None = None) -> Path:
-    """The folder of FAMILY, FAMILY@ALIAS or FAMILY@7 in a model store; the default one if None.
+    """Folder of FAMILY, FAMILY@ALIAS or FAMILY@7 in a model store; in the default store if None.
 
     Raises:
-        MisuseError: It is not the name of a model.
-        NothingFitsError: It is not there, or is of another family.
+        MisuseError: The argument is not the name of a model.
+        NothingFitsError: The bundle does not exist, or is of another family.
     """
     asked, place = parse_wanted(wanted), store or default_store()
     if not place.is_dir():

@@ -1,4 +1,4 @@
-"""Writes files whole or not at all, and checks beforehand that an output can be written."""
+"""Writes files atomically, and checks in advance that an output can be written."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file under a temporary name beside it, then renames it.
+    """Writes a file under a temporary name in the same folder, then renames it.
 
     Raises:
-        OSError: It cannot be written; nothing is left behind.
+        OSError: The file cannot be written; no temporary file is left.
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -28,10 +28,10 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def save(path: Path, content: bytes) -> None:
-    """Writes an output of a command, whole or not at all.
+    """Writes an output of a command atomically.
 
     Raises:
-        UserError: It cannot be written.
+        UserError: The file cannot be written.
     """
     try:
         write_whole(path, content)
@@ -41,12 +41,12 @@ def save(path: Path, content: bytes) -> None:
 
 
 def check_out(path: Path, suffixes: Sequence[str], otherwise: str = "") -> None:
-    """Checks before the work that an output can be written after it.
+    """Checks before a command's work that its output can be written afterwards.
 
     Args:
         path: The output.
         suffixes: Allowed endings of its name.
-        otherwise: Text for the message: another way out for a name with another ending.
+        otherwise: Text for the message about a wrong ending that suggests an alternative.
 
     Raises:
         MisuseError: The name has another ending or is a folder, or its folder cannot be written to.

@@ -1,8 +1,8 @@
-"""Keeps passwords out of everything that is printed or written.
+"""Keeps passwords out of all printed and written text.
 
-Credentials are taken out of an address where it is read (`split_login`), so that most code never sees them. Text that
-comes from elsewhere (another program's output, a library's exception, a validation error) goes through `redact` where
-it enters a message. Standard library alone: this is imported before anything heavy.
+Credentials are removed from an address when it is read (`split_login`), so that most code never handles them. Text from
+other sources (another program's output, a library's exception, a validation error) goes through `redact` before it is
+part of a message. This module uses only the standard library, because it is imported before anything heavy.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 HIDDEN = "***"
-# A login reaches from :// to the last @ before a space or quote: people leave @ / ? # in a password unescaped, and
-# hiding too much costs less than a piece of a password. The text has a login where the host's part holds an @, or
-# where a colon without a port behind it is followed by / ? #. So `https://host.example:5000/take@2` has none.
+# A login extends from :// to the last @ before a space or quote: people leave @ / ? # in a password unescaped, and
+# hiding too much is better than revealing a part of a password. The text has a login if the host part contains an @, or
+# if a colon that is not followed by a port is followed by / ? #. So `https://host.example:5000/take@2` has none.
 _LOGIN = re.compile(
     r"([a-z][a-z0-9+.-]{0,30}://)"
     r"(?=[^\s/?#'\"<>]+@"
@@ -23,11 +23,11 @@ _LOGIN = re.compile(
     r"([^\s'\"<>]+)@",
     re.IGNORECASE,
 )
-# The login of an address as its standard has it: up to the last @ of the host's part.
+# Login of an address according to the standard: up to the last @ of the host part.
 _USERINFO = re.compile(r"([a-z][a-z0-9+.-]*://)([^\s/?#'\"<>]+)@(?=[^/?#])", re.IGNORECASE)
-# Of a text that is one address and nothing else: spaces and quotes belong to the password as well.
+# Login in a text that is only an address: spaces and quotes also belong to the password.
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*://)(?!\[)([^/?#@:]*:(?!\d+[/?#]).*|[^/?#]+)@", re.IGNORECASE | re.DOTALL)
-# Query parameters that carry a secret by themselves: presigned URLs of S3 and Azure, tokens of webhooks.
+# Query parameters that are secrets by themselves: presigned URLs of S3 and Azure, tokens of webhooks.
 _SECRET_QUERY = re.compile(
     r"([?&](?:x-amz-signature|x-amz-security-token|sig|signature|token|access_token|api_key|key|password)=)[^\s&'\"<>]+",
     re.IGNORECASE,
@@ -39,7 +39,7 @@ _NO_LOGIN_NEEDED = ("ssh", "git+ssh", "sftp")  # ssh://git@host names an account
 
 
 class Login(NamedTuple):
-    """User name and password of an address, decoded; both empty where it has none."""
+    """User name and password of an address, decoded; both are empty if it has none."""
 
     user: str = ""
     password: str = ""
@@ -55,15 +55,15 @@ _known: set[str] = set()  # secrets that this process has read; redacted from al
 
 
 def split_login(url: str) -> tuple[str, Login]:
-    """Takes user name and password out of an address.
+    """Separates user name and password from an address.
 
     Args:
-        url: Any address, or a path; `https://user:p%40ss@host/path`.
+        url: Any address, such as `https://user:p%40ss@host/path`, or a path.
 
     Returns:
-        The address without them, and what was taken out, percent-decoded. From then on `redact` knows the password.
+        The address without login, and the login, percent-decoded. From then on `redact` hides the password.
     """
-    # An unescaped # or / in a password would end the host for urlsplit, so the text is matched, not parsed.
+    # An unescaped # or / in a password would end the host for urlsplit, so the text is matched instead of parsed.
     match = _USERINFO.match(url) or _ADDRESS.match(url)
     if match is None:
         return url, Login()
@@ -72,14 +72,14 @@ def split_login(url: str) -> tuple[str, Login]:
     if not login.password and _scheme(url) in _NO_LOGIN_NEEDED:
         return url, Login()
     keep_secret(login.password or login.user)
-    keep_secret(password or user)  # as it was written, which is how others repeat it
-    # `https://ada:p@ss/word@host` is an address of the host `ss`; what a person may have meant is password as well.
+    keep_secret(password or user)  # also as written, since other programs print it in this form
+    # `https://ada:p@ss/word@host` is an address of the host `ss`; also hide the part that may be meant as password.
     keep_secret(url[match.end() :].rpartition("@")[0])
     return match[1] + url[match.end() :], login
 
 
 def join_login(url: str, login: Login) -> str:
-    """The address with its login again, for a client that takes it in no other way."""
+    """Address with its login inserted again, for a client that accepts it in no other way."""
     if not login:
         return url
     parts = urlsplit(url)
@@ -88,15 +88,15 @@ def join_login(url: str, login: Login) -> str:
 
 
 def keep_secret(value: str) -> None:
-    """From now on `redact` hides this value, as it is and percent-encoded."""
+    """Registers a value that `redact` hides from now on, both as given and percent-encoded."""
     if len(value) >= _MIN_SECRET_CHARS:
         _known.update((value, quote(value, safe="")))
 
 
 def redact(text: str) -> str:
-    """The text with every login in an address and every known secret replaced by `***`.
+    """Replaces every login in an address and every known secret in a text by `***`.
 
-    Known are the passwords that `split_login` has seen and the values of environment variables with the name of a
+    Known secrets are the passwords found by `split_login` and the values of environment variables with the name of a
     secret (MLFLOW_TRACKING_PASSWORD, AWS_SECRET_ACCESS_KEY, PREFECT_API_AUTH_STRING and the like).
     """
     for secret in sorted(_known | _environment_secrets(), key=len, reverse=True):

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """` Did you mean 'expression'?`, or nothing where no known name is near."""
+    """Suggestion such as ` Did you mean 'expression'?`; empty if no known name is similar."""
     names = {name.casefold(): name for name in known}
     near = difflib.get_close_matches(given.casefold(), names, n=1, cutoff=0.6)
     return f" Did you mean {names[near[0]]!r}?" if near else ""
