@@ -1,4 +1,4 @@
-"""Fits any family, on this machine or on many: devices, checkpoints, resume. The logger is passed in.
+"""Training of any family, on one machine or several: devices, checkpoints, resuming. The logger is passed in.
 
-May import models and what is below. No MLflow, DVC or Prefect may enter.
+This package may import models and the layers below it, but not MLflow, DVC or Prefect.
 """

@@ -1,7 +1,7 @@
-"""Checkpoints that can be trusted: written whole or not at all, sealed with a checksum, and looked at before use.
+"""Reliable checkpoints: written atomically, sealed with a checksum, and verified before use.
 
-A file is what `torch.save` writes with the checksum behind it, which `torch.load` does not mind. The last two are kept
-besides the best; a damaged one is reported, removed and passed over.
+A file consists of the output of `torch.save` followed by the checksum, which `torch.load` ignores. The last two are
+kept in addition to the best; a damaged checkpoint is reported, removed and skipped.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 SEAL = b"sha256:"
 SEAL_BYTES = len(SEAL) + 2 * hashlib.sha256().digest_size
 NEEDED = ("epoch", "global_step", "state_dict", "optimizer_states", "loops", "callbacks")
-ROWS = "History"  # under `callbacks`: one row an epoch
+ROWS = "History"  # key under `callbacks`: one row per epoch
 
 
 class DamagedCheckpointError(UserError):
-    """A checkpoint that cannot be used; the message gives the reason."""
+    """Checkpoint that cannot be used; the message gives the reason."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, "run again: what is damaged is passed over")
 
 
 class KeptCheckpoint(ModelCheckpoint):
-    """A checkpoint under one name in one folder; what it knows of the best epoch holds wherever the folder is now.
+    """Checkpoint callback with a fixed name in a folder; its record of the best epoch stays valid if the folder moves.
 
-    Lightning's own forgets the best score when the checkout has moved, and takes the next epoch for the best one.
+    Lightning's own callback loses the best score if the checkout has moved, and treats the next epoch as the best one.
     """
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """From a checkpoint that may have been written under another path."""
+        """Restores the state from a checkpoint that may have been written under another path."""
         moved = {name: self._here(state_dict[name]) for name in ("best_model_path", "kth_best_model_path")}
         scores = {self._here(path): score for path, score in state_dict["best_k_models"].items()}
         super().load_state_dict(state_dict | moved | {"dirpath": self.dirpath, "best_k_models": scores})
@@ -59,12 +59,12 @@ class KeptCheckpoint(ModelCheckpoint):
 
 
 def kept_checkpoints(folder: Path, monitor: str, mode: str) -> list[ModelCheckpoint]:
-    """The callbacks that keep the weights of the best epoch, first, and of the last one, after every epoch.
+    """Callbacks that save the weights of the best epoch (the first callback) and of the last one, after every epoch.
 
-    `save_last` of Lightning's own would write the last one only in epochs that are the best so far.
+    Lightning's own `save_last` would write the last checkpoint only in epochs that are the best so far.
 
     Args:
-        folder: Where they go.
+        folder: Folder of the checkpoints.
         monitor: The figure that decides.
         mode: `min`, `max`, or `last`: the last epoch is the best one.
     """
@@ -75,10 +75,10 @@ def kept_checkpoints(folder: Path, monitor: str, mode: str) -> list[ModelCheckpo
 
 
 class SealedCheckpointIO(CheckpointIO):
-    """Writes checkpoints atomically in their own folder, with a checksum; the last one moves aside for the new one.
+    """Writes checkpoints atomically in their own folder, with a checksum; the previous last one is renamed first.
 
-    Lightning's own writes to the system's temporary folder and moves from there, which is not atomic from one file
-    system to another, and does not wait for the disk.
+    Lightning's own implementation writes to the system's temporary folder and moves the file, which is not atomic
+    between file systems, and does not wait for the disk.
     """
 
     def save_checkpoint(
@@ -87,7 +87,7 @@ class SealedCheckpointIO(CheckpointIO):
         path: str | os.PathLike[str],
         storage_options: Any = None,  # noqa: ANN401  # Lightning's own
     ) -> None:
-        """Writes a checkpoint; Lightning calls this in the first process alone."""
+        """Writes a checkpoint; Lightning calls this only in the first process."""
         del storage_options
         target = Path(path)
         with replacing(target) as partial:
@@ -101,10 +101,10 @@ class SealedCheckpointIO(CheckpointIO):
         map_location: Any = None,  # noqa: ANN401  # Lightning's own
         weights_only: bool | None = None,  # Lightning's own
     ) -> dict[str, Any]:
-        """Reads a checkpoint; nothing is unpickled but tensors and plain values, whatever is asked for.
+        """Reads a checkpoint; unpickles only tensors and plain values, whatever the arguments.
 
         Raises:
-            DamagedCheckpointError: It is not what was written.
+            DamagedCheckpointError: The checkpoint does not match its checksum.
         """
         del weights_only
         return read(Path(path), map_location)
@@ -115,7 +115,7 @@ class SealedCheckpointIO(CheckpointIO):
 
 
 def sealed(checkpoint: Mapping[str, Any]) -> bytes:
-    """The bytes of a checkpoint with their checksum behind them."""
+    """Bytes of a checkpoint followed by their checksum."""
     buffer = io.BytesIO()
     torch.save(checkpoint, buffer)
     content = buffer.getvalue()
@@ -126,7 +126,7 @@ def read(path: Path, map_location: Any = "cpu") -> dict[str, Any]:  # noqa: ANN4
     """Reads a checkpoint and verifies its checksum.
 
     Raises:
-        DamagedCheckpointError: It is not there, or not what was written.
+        DamagedCheckpointError: The file cannot be read or does not match its checksum.
     """
     try:
         content = path.read_bytes()
@@ -142,7 +142,7 @@ def read(path: Path, map_location: Any = "cpu") -> dict[str, Any]:  # noqa: ANN4
 
 
 def epochs_done(folder: Path) -> int | None:
-    """Number of epochs in the newest intact checkpoint of a folder; None where there is none."""
+    """Number of epochs in the newest intact checkpoint of a folder; None if there is none."""
     for name in (LAST, PREVIOUS):
         try:
             return int(read(folder / name)["epoch"]) + 1
@@ -154,19 +154,19 @@ def epochs_done(folder: Path) -> int | None:
 def resume_point(
     folder: Path, module: LightningModule, best_epoch: Callable[[Sequence[dict[str, float]]], int]
 ) -> tuple[Path | None, int]:
-    """The newest checkpoint that can be used, where a training goes on, and the number of epochs it holds.
+    """Newest usable checkpoint, from which training resumes, and its number of epochs.
 
-    What cannot be used is reported and removed, so that it never takes the place of an intact one. A damaged best
-    checkpoint is replaced by another one of the same epoch; where there is none, its weights are lost, and training
-    starts again.
+    Unusable checkpoints are reported and removed, so that they never replace an intact one. A damaged best checkpoint
+    is replaced by another checkpoint of the same epoch; if there is none, its weights are lost, and training starts
+    again.
 
     Args:
-        folder: The checkpoints of this training.
-        module: What is trained, complete: a checkpoint of other layers or widths is refused.
-        best_epoch: (rows, one an epoch) -> the best epoch, counted from 0.
+        folder: Folder of this training's checkpoints.
+        module: The complete module to train; a checkpoint with other layers or widths is refused.
+        best_epoch: Function (rows, one per epoch) -> the best epoch, counted from 0.
 
     Returns:
-        The checkpoint and its epochs; None and 0 where training starts at the beginning.
+        The checkpoint and its number of epochs; None and 0 if training starts at the beginning.
     """
     for left in folder.glob(f".*{PARTIAL}"):
         left.unlink(missing_ok=True)
@@ -182,7 +182,7 @@ def resume_point(
 
 
 def _usable(path: Path, module: LightningModule) -> dict[str, Any] | None:
-    """A checkpoint that fits the module; another one is reported and removed."""
+    """Reads a checkpoint that fits the module; None if there is none; others are reported and removed."""
     if not path.exists():
         return None
     try:
@@ -209,7 +209,7 @@ def _check_fits(path: Path, checkpoint: Mapping[str, Any], module: LightningModu
 
 
 def _restore_best(folder: Path, usable: Mapping[str, dict[str, Any]], epoch: int) -> bool:
-    """Copies a checkpoint of the best epoch to where the best one should be; False where none is of that epoch."""
+    """Restores the best checkpoint from another one of the same epoch; returns False if there is none."""
     for name in (LAST, PREVIOUS):
         if name in usable and int(usable[name]["epoch"]) == epoch:
             with replacing(folder / BEST) as partial:
@@ -225,6 +225,6 @@ def _rows(checkpoint: Mapping[str, Any]) -> list[dict[str, float]]:
 
 @rank_zero_only
 def _report(line: str) -> None:
-    """A line for the stage's log."""
+    """Writes a line to the stage's log."""
     sys.stdout.write(f"checkpoint: {line}\n")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Numbers that are none (NaN) or without end: whatever a stage gives is checked for them before it counts as done."""
+"""Checks for NaN and infinity: the outputs of a stage are checked before it counts as done."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class DivergedError(UserError):
-    """A training whose losses, figures or weights became NaN or infinite: nothing that comes after it could be used.
+    """Training whose losses, metrics or weights became NaN or infinite, so that no later result could be used.
 
     Args:
-        figure: What is not finite.
-        epoch: In which epoch, counted from 0.
-        param: The likely cause, as params.yaml spells it.
-        rate: The learning rate that this came to; left out where 0.
-        precision: In which it was trained.
+        figure: Name of the value that is not finite.
+        epoch: Number of the epoch, counted from 0.
+        param: The likely cause, as spelled in params.yaml.
+        rate: The resulting learning rate; omitted from the message if 0.
+        precision: Precision of the training.
     """
 
     def __init__(
@@ -38,27 +38,27 @@ class DivergedError(UserError):
 
 
 class NotFiniteError(UserError):
-    """Weights or scores that hold NaN or infinity, where no training is under way that could be blamed for it."""
+    """NaN or infinity in weights or scores outside of training."""
 
     def __init__(self, what: str, remedy: str) -> None:
         super().__init__(f"{what} became NaN or infinite", remedy)
 
 
 def not_finite(figures: Mapping[str, float]) -> str:
-    """The name of the first figure that is NaN or infinite; empty where all are finite."""
+    """Name of the first figure that is NaN or infinite; empty if all are finite."""
     return next((name for name, value in figures.items() if not math.isfinite(value)), "")
 
 
 def not_finite_probability(rows: pd.DataFrame) -> str:
-    """The first column of probabilities that holds NaN or infinity; empty where there is none.
+    """First column of probabilities with NaN or infinity; empty if there is none.
 
-    The label of such a sample is the first of the taxonomy, and every figure that counts labels is finite.
+    Figures that count labels do not reveal it: such a sample gets the first label of the taxonomy, so they are finite.
     """
     columns = [str(name) for name in rows if str(name).startswith("p:")]
     return next((name for name in columns if not all(map(math.isfinite, rows[name]))), "")
 
 
 def not_finite_weight(state: Mapping[str, Any]) -> str:
-    """The name of the first tensor of a state dict that holds NaN or infinity; empty where all are finite."""
+    """Name of the first tensor of a state dict with NaN or infinity; empty if all are finite."""
     tensors = ((name, value) for name, value in state.items() if torch.is_floating_point(value))
     return next((f"weight {name}" for name, value in tensors if not bool(torch.isfinite(value).all())), "")

@@ -1,4 +1,4 @@
-"""Fits a family's module to its set with Lightning: devices, precision, checkpoints, resume, early stop."""
+"""Fits a family's module to its set with Lightning: devices, precision, checkpoints, resuming, early stopping."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ LOG_EVERY = 50
 
 @dataclass(frozen=True)
 class Devices:
-    """The devices that training runs on; from settings, never from params. `threads` 0 means all cores."""
+    """Devices for training; from settings, never from params. `threads` 0 means all cores."""
 
     accelerator: str = "auto"
     devices: int = 1
@@ -50,21 +50,21 @@ class Devices:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained module holding its best weights, and how it got there: one row an epoch in `history`."""
+    """Trained module with its best weights, and the course of the training: one row per epoch in `history`."""
 
     module: LightningModule
     history: list[dict[str, float]]
     best_epoch: int
     stopped_early: bool
     resumed_at: int = 0
-    is_first: bool = field(default=True)  # of several processes, the one that writes
+    is_first: bool = field(default=True)  # True in the process that writes, if there are several
 
 
 class History(Callback):
-    """One row an epoch; travels in the checkpoint, so a resumed run has the rows from before.
+    """History of figures, one row per epoch; part of the checkpoint, so a resumed run has the earlier rows.
 
     Args:
-        title: Of what is trained, for the lines in the stage's log; empty for the network of a family itself.
+        title: Title of the training in the lines of the stage's log; empty for a family's own network.
     """
 
     def __init__(self, title: str = "") -> None:
@@ -74,11 +74,11 @@ class History(Callback):
 
     @property
     def state_key(self) -> str:
-        """The same whatever the title: a checkpoint is looked through by it."""
+        """Key of the state in a checkpoint, independent of the title: checkpoints are searched for it."""
         return ROWS
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The time that is left is reckoned from here."""
+        """Records the start time, from which the remaining time is computed."""
         del pl_module
         self._began_s, self._first = time.monotonic(), trainer.current_epoch
 
@@ -90,19 +90,19 @@ class History(Callback):
         batch: Any,  # noqa: ANN401  # each family has its own
         batch_idx: int,
     ) -> None:
-        """Keeps the loss where it lies; a figure of one batch would be too noisy for a curve."""
+        """Keeps the loss on its device; the figure of a single batch would be too noisy for a curve."""
         del trainer, pl_module, batch, batch_idx
         self._losses.append(outputs["loss"].detach())
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Takes the epoch's figures; validation has run by now."""
+        """Records the figures of the epoch; validation has already run."""
         del pl_module
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         figures["train/loss"] = float(torch.stack(self._losses).mean())
         self._losses.clear()
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         self.rows.append({"epoch": trainer.current_epoch, "step": trainer.global_step, "lr": rate, **figures})
-        if trainer.is_global_zero:  # a run's log is read by whoever is paged
+        if trainer.is_global_zero:  # the log of a run is for the person who is paged
             sys.stdout.write(self._line(trainer.current_epoch + 1, int(trainer.max_epochs or 0), figures))
             sys.stdout.flush()
 
@@ -112,20 +112,20 @@ class History(Callback):
         return f"{self._title}epoch {epoch} of {epochs}  {shown}  {rest}".rstrip() + "\n"
 
     def state_dict(self) -> dict[str, Any]:
-        """For the checkpoint."""
+        """State for the checkpoint."""
         return {"rows": self.rows}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """From the checkpoint."""
-        self.rows[:] = state_dict["rows"]  # others hold the same list
+        """Restores the state from the checkpoint."""
+        self.rows[:] = state_dict["rows"]  # in place, because other objects refer to the same list
 
 
 def precision_for(
     wanted: Literal["auto", "32-true", "bf16-mixed"], accelerator: str
 ) -> Literal["32-true", "bf16-mixed"]:
-    """The precision that `auto` stands for on this machine: bf16 where the hardware multiplies matrices in it.
+    """Precision that `auto` selects on this machine: bf16 if the hardware multiplies matrices in bf16.
 
-    Of processors that is AMX. AVX-512's bf16 alone made a step a third slower than float32 (measured).
+    For CPUs this means AMX. AVX-512's bf16 alone made a step a third slower than float32 (measured).
     """
     if wanted != "auto":
         return wanted
@@ -147,28 +147,29 @@ def fit(
     rate_param: str = "",
     title: str = "",
 ) -> Fitted:
-    """Trains until done or no better, from the last checkpoint where there is one.
+    """Trains until all epochs are done or the monitored figure stops improving; resumes from the last checkpoint.
 
     Args:
-        family: What to train.
+        family: The family to train.
         params: The `train` section of the family's params.
         samples: The packed set of train and validation.
-        checkpoints: Where this run's checkpoints lie; a run with other data, params or code has another folder.
-        devices: Where it runs.
-        loggers: Where figures go; only the first process uses them.
-        callbacks: What else looks on.
-        prepare: What is done with the new module first, such as giving it a teacher.
-        rate_param: What decides the learning rate, as params.yaml spells it; FAMILY.train.learning_rate if left out.
-        title: Of what is trained, before each line in the log.
+        checkpoints: Folder of this run's checkpoints; a run with other data, params or code has another folder.
+        devices: Devices for training.
+        loggers: Loggers of the figures; only the first process uses them.
+        callbacks: Additional callbacks.
+        prepare: Called first with the new module, such as to give it a teacher.
+        rate_param: Param that decides the learning rate, as spelled in params.yaml; by default
+            FAMILY.train.learning_rate.
+        title: Title of the training, before each line in the log.
 
     Returns:
         The module with the weights of the best epoch.
 
     Raises:
         DivergedError: A loss, a figure or a weight became NaN or infinite.
-        DamagedCheckpointError: The weights of the best epoch were damaged while training went on.
+        DamagedCheckpointError: The weights of the best epoch were damaged during training.
     """
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # its tips and device lists are not for a run
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # hides its tips and device lists
     if devices.threads:
         torch.set_num_threads(devices.threads)
     torch.manual_seed(params.seed)
@@ -182,7 +183,7 @@ def fit(
     )
     guard = StopWhenDiverged(history.rows, *blamed)
     best, *kept = kept_checkpoints(checkpoints, family.monitor.name, family.monitor.mode)
-    # Before the averaging, which puts its weights in at the start of validation and takes them out at its end.
+    # Placed before the averaging, which swaps its weights in at the start of validation and out at its end.
     watch = [Progress(family.progress, checkpoints)] if family.progress else []
     trainer = _trainer(
         params,
@@ -217,7 +218,7 @@ def fit(
 
 
 def _stop(monitor: Monitor, params: FitParams) -> EarlyStopping:
-    """The callback that ends a training early; none where its figure means less than its length."""
+    """Early stopping; never stops if the last epoch counts as the best or the params have no patience."""
     if monitor.mode == "last" or not isinstance(params, EarlyStopParams):
         return EarlyStopping(monitor.name, patience=sys.maxsize)
     return EarlyStopping(monitor.name, patience=params.patience, mode=monitor.mode)
@@ -255,12 +256,12 @@ def _strategy(devices: Devices, *, by_hand: bool) -> Any:  # noqa: ANN401  # Lig
     from pytorch_lightning.strategies import DDPStrategy  # noqa: PLC0415  # only where it is used
 
     backend = "nccl" if devices.accelerator != "cpu" and torch.cuda.is_available() else "gloo"
-    # Networks that are trained in turns, by hand, have gradients in turns: those of the other are not waited for.
+    # Networks trained in turns, with manual optimisation, have gradients in turns: do not wait for the other network's.
     return DDPStrategy(process_group_backend=backend, find_unused_parameters=by_hand)
 
 
 def averaging(params: FitParams) -> list[Callback]:
-    """A moving average of the weights that follows quickly at first: a short run must not end near its start."""
+    """Moving average of the weights with a lower decay at first, so that a short run does not end near its start."""
     decay = params.ema_decay
 
     def average(kept: torch.Tensor, new: torch.Tensor, count: torch.Tensor | int) -> torch.Tensor:
@@ -272,10 +273,10 @@ def averaging(params: FitParams) -> list[Callback]:
 
 
 def load_best(module: LightningModule, path: str | os.PathLike[str]) -> int:
-    """Puts the weights of the best epoch into the module, and returns that epoch, counted from 0.
+    """Loads the weights of the best epoch into the module, and returns that epoch, counted from 0.
 
     Raises:
-        DamagedCheckpointError: The checkpoint is not what was written.
+        DamagedCheckpointError: The checkpoint does not match its checksum.
     """
     checkpoint = read(Path(path))
     module.load_state_dict(checkpoint["state_dict"])

@@ -1,4 +1,4 @@
-"""Pace of a training: a line where steps take far longer than usual."""
+"""Pace of a training: logs a line if steps take far longer than usual."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
     from pytorch_lightning import Trainer
 
-WINDOW = 20  # steps that are looked at together: one alone may wait for a disk
+WINDOW = 20  # steps per median: a single step may be slow because of the disk
 SLOW = 3.0
 
 
 class Pace(Callback):
-    """Writes to the stage's log when steps take three times their usual: something else keeps the machine busy.
+    """Writes to the stage's log if steps take three times their usual time: something else keeps the machine busy.
 
-    The usual is the quickest median of twenty steps so far. It is written once each time that it begins.
+    The usual time is the lowest median of twenty steps so far. One line is written each time that a slow phase begins.
 
     Args:
-        clock: Seconds.
-        write: Takes a line.
+        clock: Returns the time in seconds.
+        write: Called with the line.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, write: Callable[[str], Any] | None = None) -> None:
@@ -34,14 +34,15 @@ class Pace(Callback):
         self._usual_s, self._slow, self._began_s = float("inf"), False, 0.0
 
     def on_train_batch_start(self, *_given: Any) -> None:  # noqa: ANN401  # Lightning's own
-        """Starts the clock of a step."""
+        """Records the start of a step."""
         self._began_s = self._clock()
 
     def on_train_batch_end(self, trainer: Trainer, *_given: Any) -> None:  # noqa: ANN401  # Lightning's own
-        """Stops it; every twentieth step looks at the last ones."""
+        """Records the duration of a step; every twentieth step compares the last twenty with the usual time."""
         self._taken_s.append(self._clock() - self._began_s)
         if len(self._taken_s) < WINDOW:
             return
+        # Compute the median of the window, and update the usual time.
         median_s = statistics.median(self._taken_s)
         self._taken_s.clear()
         self._usual_s = min(self._usual_s, median_s)
@@ -56,6 +57,6 @@ class Pace(Callback):
 
 
 def to_log(line: str) -> None:
-    """Writes a line to the stage's log at once, so that who follows it sees it."""
+    """Writes a line to the stage's log and flushes it, so that it is visible at once."""
     sys.stdout.write(line)
     sys.stdout.flush()

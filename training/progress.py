@@ -1,4 +1,4 @@
-"""Images of a generator for the same numbers after each epoch: a picture an epoch, then an animation of them all."""
+"""Progress of a generator: its images for the same latents, one picture per epoch, then an animation of all epochs."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ ANIMATION, STRIP = "progress.webp", "progress.jpg"
 FRAME_MS, LAST_MS = 600, 2400
 STRIP_FRAMES = 4
 QUALITY = 90
-LEAST_PX = 512  # a grid of small pictures is shown larger
+LEAST_PX = 512  # minimum width; smaller grids are enlarged
 GAP_PX = 8
-# The band below with whom the pictures are owed to; colours are RGB.
+# Band with the credits, below the pictures; colours are RGB.
 GROUND, INK = (18, 20, 24), (190, 195, 203)
 LETTER_PX, EDGE_PX = 13, 10
-LETTERS = 70  # as wide as high, across a picture so wide that it will be shown smaller, as a strip is on a page
+LETTERS = 70  # as wide as high, across the width of a wide picture, which is shown smaller, such as a strip on a page
 WEIGHT = 450  # of 100 (thin) to 900 (black)
 
 
 class Progress(Callback):
-    """Writes the pictures of each epoch beside the checkpoints, so that a resumed run has those from before."""
+    """Writes the pictures of each epoch beside the checkpoints, so that a resumed run has those of earlier epochs."""
 
     def __init__(self, draw: Callable[[LightningModule], list[np.ndarray]], checkpoints: Path) -> None:
         self.draw, self.folder = draw, checkpoints / FOLDER
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """While the averaged weights are in."""
+        """Writes the pictures; at this point the module has the averaged weights."""
         if trainer.is_global_zero and not trainer.sanity_checking:
             with replacing(self.folder / f"{trainer.current_epoch:05d}.png", durable=False) as partial:
                 Image.fromarray(tiled(self.draw(pl_module))).save(partial, format="PNG")
 
 
 def tiled(pictures_hwc: Sequence[np.ndarray]) -> np.ndarray:
-    """Pictures of one size as a square of rows, uint8 H,W,3."""
+    """Tiles pictures of equal size into an approximately square grid, uint8 H,W,3."""
     across = math.isqrt(len(pictures_hwc) - 1) + 1
     blank = np.zeros_like(pictures_hwc[0])
     filled = [*pictures_hwc, *[blank] * (-len(pictures_hwc) % across)]
@@ -57,28 +57,30 @@ def tiled(pictures_hwc: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def assemble(checkpoints: Path, out: Path, owed: Sequence[str] = ()) -> None:
-    """Makes the animation, and the strip that stands for it in print; nothing where no epoch was drawn.
+    """Writes the animation, and a strip that replaces it in print; does nothing if there are no pictures.
 
     Args:
-        checkpoints: Where the callback wrote.
-        out: Where progress.webp and progress.jpg go.
-        owed: Who must be named wherever a picture is shown. It is drawn below the pictures, since what stands beside
-            them in a file, as Exif does, is lost on the way through most programs.
+        checkpoints: Folder of the checkpoints, in which the callback wrote the pictures.
+        out: Folder for progress.webp and progress.jpg.
+        owed: Credits that must be shown with every picture. They are drawn below the pictures, because most programs
+            drop metadata such as Exif.
     """
     opened = [_opened(path) for path in sorted((checkpoints / FOLDER).glob("*.png"))]
     frames = [_enlarged(frame) for frame in opened if frame is not None]
     if not frames:
         return
     times = [FRAME_MS] * (len(frames) - 1) + [LAST_MS]
+    # Draw the credits below each frame, and save the animation.
     line = f"Learned from: {'; '.join(owed)}" if owed else ""
     first, *others = (_credited(frame, line) for frame in frames)
     first.save(out / ANIMATION, save_all=True, append_images=others, duration=times, loop=0, quality=QUALITY, method=4)
+    # Choose evenly spaced frames for the strip.
     places = np.unique(np.linspace(0, len(frames) - 1, min(STRIP_FRAMES, len(frames))).round().astype(int))
     _credited(_strip([frames[place] for place in places]), line).save(out / STRIP, quality=QUALITY)
 
 
 def _opened(path: Path) -> Image.Image | None:
-    """A picture; None, with a line in the stage's log, where it is damaged: an animation may lack a frame."""
+    """Opens a picture; None, with a line in the stage's log, if it is damaged: an animation may lack a frame."""
     try:
         with Image.open(path) as frame:
             return frame.convert("RGB")
@@ -102,7 +104,7 @@ def _strip(frames: Sequence[Image.Image]) -> Image.Image:
 
 
 def _credited(picture: Image.Image, line: str) -> Image.Image:
-    """The picture, RGB, with a band below that holds the line; as it is where there is none."""
+    """Adds a band with a line of text below a picture, RGB; returns the picture unchanged if the line is empty."""
     if not line:
         return picture
     letter_px = max(LETTER_PX, picture.width // LETTERS)
@@ -114,7 +116,7 @@ def _credited(picture: Image.Image, line: str) -> Image.Image:
 
 
 def _wrapped(line: str, width_px: int, letter_px: int) -> list[str]:
-    """The line in as many as it takes, whatever its script: the most letters a line with which all of them fit."""
+    """Wraps a line of any script with the largest number of letters per line at which all lines fit the width."""
     for letters in range(len(line), 1, -1):
         lines = textwrap.wrap(line, letters)
         if max(_width_px(part, letter_px) for part in lines) <= width_px:
@@ -129,4 +131,4 @@ def _width_px(text: str, letter_px: int) -> int:
 
 @cache
 def _font() -> cv2.FontFace:
-    return cv2.FontFace("sans")  # the one inside OpenCV
+    return cv2.FontFace("sans")  # OpenCV's built-in font

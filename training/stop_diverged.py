@@ -1,4 +1,4 @@
-"""Ends a training that has diverged; what that means is in training/divergence.py, which does without Lightning."""
+"""Callback that ends a diverged training; training/divergence.py defines divergence without importing Lightning."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 
 class StopWhenDiverged(Callback):
-    """Ends a training at the end of the epoch in which it diverged, before that epoch becomes a checkpoint.
+    """Ends a training at the end of the epoch in which it diverges, before a checkpoint of that epoch is written.
 
     Args:
-        rows: One row of figures an epoch; another callback, before this one, adds to it.
-        param: The likely cause, as params.yaml spells it.
+        rows: One row of figures per epoch, added by a callback that runs before this one.
+        param: The likely cause, as spelled in params.yaml.
         rate: The learning rate.
-        precision: In which it is trained.
+        precision: Precision of the training.
     """
 
     def __init__(self, rows: Sequence[Mapping[str, float]], param: str, rate: float, precision: str) -> None:
         self.rows, self.param, self.rate, self.precision = rows, param, rate, precision
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Looks at the figures of the epoch, then at the weights."""
+        """Checks the figures of the epoch, then the weights."""
         figure = not_finite(self.rows[-1]) or not_finite_weight(pl_module.state_dict())
         if figure:
             raise DivergedError(figure, trainer.current_epoch, self.param, self.rate, self.precision)

@@ -1,4 +1,4 @@
-"""Time left, as text."""
+"""Remaining time as text."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ MINUTE_S, HOUR_S = 60, 3600
 
 
 def left(done: int, total: int, taken_s: float) -> str:
-    """Time for the rest at the pace so far: `about 2 min left`; empty where nothing is left or known."""
+    """Remaining time at the pace so far, such as `about 2 min left`; empty if nothing remains or nothing is done."""
     if not done or done >= total:
         return ""
     return f"about {span(taken_s / done * (total - done))} left"
 
 
 def span(seconds: float) -> str:
-    """A span of time as people write it: 40 s, 3 min, 1 h 20 min."""
+    """Formats a duration: 40 s, 3 min, 1 h 20 min."""
     if seconds < MINUTE_S:
         return f"{seconds:.0f} s"
     if seconds < HOUR_S:
