@@ -1,4 +1,4 @@
-"""Settings, atomic files and package archives: what has no opinion about films.
+"""General utilities, independent of film: settings, atomic files and package archives.
 
-May import rushes alone, and rushes does not import it. No model, no data set and no server may enter.
+This package may import only rushes, and rushes does not import it. It may not contain models, data sets or servers.
 """

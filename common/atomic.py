@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, wherever the process is killed."""
+"""Atomic files: complete or absent, even if the process is killed at any point."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ PARTIAL = ".partial"
 
 @contextmanager
 def replacing(path: Path, mode: int = 0o644, *, durable: bool = True) -> Iterator[Path]:
-    """Gives a temporary name beside `path` to write to; it takes the place of `path` when the block ends well.
+    """Context with a temporary name beside `path`; the file written there replaces `path` if the block succeeds.
 
-    What a killed process leaves ends in PARTIAL, and the next one writes over it. `durable` waits for the disk, so that
-    a power cut harms nothing either; thousands of small files that can be made again need not wait.
+    The file left by a killed process ends in PARTIAL, and the next process overwrites it. `durable` waits for the disk,
+    so that a power failure does no harm either; thousands of small files that can be generated again need not wait.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}{PARTIAL}")
@@ -32,7 +32,7 @@ def replacing(path: Path, mode: int = 0o644, *, durable: bool = True) -> Iterato
 
 
 def sync_and_replace(partial: Path, path: Path) -> None:
-    """Puts a file that is complete in its place, and waits until the disk has it."""
+    """Moves a complete file to its final path, and waits until it is on the disk."""
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.replace(path)

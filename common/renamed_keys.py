@@ -1,7 +1,7 @@
 """Renamed keys of a configuration file: an old key is refused with its new name.
 
-A table holds the old path and the new path of each key, such as `{"schedule.zone": "schedule.timezone"}`. It belongs to
-the package that owns the keys. `*` stands for any one name, and a row for a section covers the keys below it.
+A table maps the old path of each key to the new one, such as `{"schedule.zone": "schedule.timezone"}`. It belongs to
+the package that owns the keys. `*` matches any single name, and a row for a section applies to the keys below it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def current_path(path: str, table: Mapping[str, str]) -> str | None:
-    """The new path of a key, or None if the key was not renamed."""
+    """New path of a key, or None if the key was not renamed."""
     parts = path.split(".")
     for old, new in table.items():
         names = old.split(".")
@@ -23,7 +23,7 @@ def current_path(path: str, table: Mapping[str, str]) -> str | None:
 
 
 def find_renamed(values: Mapping[Any, Any], table: Mapping[str, str], prefix: str = "") -> dict[str, str]:
-    """The old keys in nested values: old path -> new path."""
+    """Finds old keys in nested values: old path -> new path."""
     found: dict[str, str] = {}
     for key, value in values.items():
         path = f"{prefix}{key}"
@@ -36,11 +36,11 @@ def find_renamed(values: Mapping[Any, Any], table: Mapping[str, str], prefix: st
 
 
 def with_current_paths(flat: Mapping[str, Any], table: Mapping[str, str]) -> dict[str, Any]:
-    """Recorded values by their paths, with the paths of today."""
+    """Recorded values by path, with old paths replaced by the current ones."""
     return {current_path(path, table) or path: value for path, value in flat.items()}
 
 
 def describe(old: str, new: str) -> str:
-    """`a.b is now c`; with the whole new path where the section is another one."""
+    """Text such as `a.b is now c`; with the complete new path if the section differs."""
     section, _, name = new.rpartition(".")
     return f"{old} is now {name if section == old.rpartition('.')[0] else new}"

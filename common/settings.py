@@ -1,4 +1,4 @@
-"""Settings of where things run: settings.toml, overridden by the environment. Nothing here may change a result."""
+"""Settings of the environment: settings.toml, overridden by environment variables. No setting may change a result."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class _Table(BaseModel):
 
 
 class _AddressTable(_Table):
-    """A table whose `url` may be given with user name and password; what is kept as `url` has none."""
+    """Table whose `url` may be given with user name and password; the stored `url` has no login."""
 
     url: str = ""
     _login: Login = PrivateAttr(default=Login())
 
     @property
     def login(self) -> Login:
-        """User name and password that the address was given with."""
+        """User name and password from the given address."""
         return self._login
 
     @model_validator(mode="wrap")
@@ -120,7 +120,7 @@ class NotifySettings(_Table):
 
 
 class _SettingsFile(TomlConfigSettingsSource):
-    """settings.toml, with or without the mark that Windows puts before UTF-8."""
+    """Source of settings.toml, with or without the byte order mark that Windows adds to UTF-8."""
 
     def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
         return tomllib.loads(file_path.read_text(encoding="utf-8-sig"))
@@ -159,15 +159,15 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic passes it by name
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic passes it by name
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment goes before the file, and there is no other source."""
+        """Sources in order of precedence: the environment, then the file; there is no other source."""
         assert isinstance(env_settings, EnvSettingsSource)  # noqa: S101 - pydantic's own
-        # The wheel's, where `rushes pull` fetches from; here it is RUSHES_REGISTRY__URL that counts.
+        # RUSHES_REGISTRY is the variable of `rushes pull` in the wheel; here the variable is RUSHES_REGISTRY__URL.
         env_settings.env_vars = {key: value for key, value in env_settings.env_vars.items() if key != "rushes_registry"}
         return init_settings, env_settings, _SettingsFile(settings_cls)
 
 
 class RenamedSettingError(MisuseError):
-    """An old name of a setting, in the file or in the environment.
+    """Old name of a setting, in the file or in the environment.
 
     Args:
         renamed: Old path -> new path.
@@ -185,12 +185,12 @@ class RenamedSettingError(MisuseError):
 
 
 def _variable(path: str) -> str:
-    """The environment variable of a setting."""
+    """Environment variable of a setting."""
     return PREFIX + path.upper().replace(".", "__")
 
 
 class SettingsFileError(MisuseError):
-    """settings.toml cannot be read; `remedy` is a command that moves it away."""
+    """Unreadable settings.toml; `remedy` is a command that moves it away."""
 
     def __init__(self, why: str) -> None:
         remedy = f"mv {FILE} {FILE}.unreadable   # then write it again: {FILE.replace('.', '.example.')} has all"
@@ -198,11 +198,11 @@ class SettingsFileError(MisuseError):
 
 
 def _check_file(path: Path) -> None:
-    """Refuses what would raise deep inside a library, or be passed over as if there were no settings."""
+    """Refuses a file that would raise an error deep inside a library, or be ignored as if there were no settings."""
     if not os.path.lexists(path):
         return
     try:
-        with suppress(tomllib.TOMLDecodeError):  # which names the line by itself, later
+        with suppress(tomllib.TOMLDecodeError):  # raised again later, with the line
             tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except RecursionError as error:
         message = "is nested too deeply"
@@ -220,9 +220,9 @@ def load_settings() -> Settings:
     """Reads settings.toml of the working folder and the environment (RUSHES_REGISTRY__URL=...).
 
     Raises:
-        RenamedSettingError: A setting goes by its old name.
-        SettingsFileError: settings.toml is not UTF-8, no file, nested too deeply, or may not be read.
-        tomllib.TOMLDecodeError: It is not valid TOML.
+        RenamedSettingError: A setting has its old name.
+        SettingsFileError: settings.toml is not UTF-8, is not a file, is nested too deeply, or may not be read.
+        tomllib.TOMLDecodeError: settings.toml is not valid TOML.
         pydantic.ValidationError: A key is unknown, or a value has another type.
     """
     _check_file(Path(FILE))
@@ -232,7 +232,7 @@ def load_settings() -> Settings:
 
 
 def export_logins(mlflow: Login = Login(), prefect: Login = Login()) -> None:  # noqa: B008 - immutable
-    """Puts logins that came with an address into the variables that the official clients read."""
+    """Exports logins from addresses to the environment variables of the official clients."""
     if mlflow:
         os.environ |= {"MLFLOW_TRACKING_USERNAME": mlflow.user, "MLFLOW_TRACKING_PASSWORD": mlflow.password}
     if prefect:

@@ -1,6 +1,6 @@
-"""Reading params as people write them: YAML, with numbers as in every programming language.
+"""Parses params: YAML, with numbers as in programming languages.
 
-YAML 1.1, which PyYAML reads, takes `1e-3` for a text because it has no point, `010` for 8 and `1:30` for 90. Here a
+YAML 1.1, which PyYAML implements, reads `1e-3` as text because it has no point, `010` as 8 and `1:30` as 90. Here a
 number is decimal, with or without a point, an exponent and underscores; everything else is as in YAML.
 """
 
@@ -20,7 +20,7 @@ _TAG = "tag:yaml.org,2002:number"
 
 
 class _Loader(yaml.SafeLoader):
-    """Knows one kind of number."""
+    """Safe loader with one kind of number."""
 
 
 def _construct(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int | float:
@@ -28,7 +28,7 @@ def _construct(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int | float:
     if _INTEGER.fullmatch(text):
         return int(text)
     value = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-    # `1e6` is how people write a million samples, and a million is a whole number.
+    # People write a million samples as `1e6`, which must be an integer.
     return int(value) if "e" in text.lower() and value.is_integer() and abs(value) < 2**53 else value
 
 
@@ -42,10 +42,10 @@ _Loader.add_constructor(_TAG, _construct)
 
 
 def read_yaml(text: str) -> Any:  # noqa: ANN401  # whatever YAML can hold
-    """A document, or one value, of params.
+    """Parses a document, or a single value, of params.
 
     Raises:
-        yaml.YAMLError: It is not valid YAML.
+        yaml.YAMLError: The text is not valid YAML.
     """
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader
