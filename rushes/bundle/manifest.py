@@ -37,9 +37,8 @@ GRAPH = "graph"  # role of the graph that a family runs
 # File names that are valid on Linux, macOS and Windows, and cannot point outside the folder.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}", re.ASCII)
 _RESERVED = {MANIFEST, CERTIFICATE, SIGNATURE}
-_DEVICE = re.compile(
-    r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE
-)  # valid names on Linux, reserved on Windows
+# Reserved names on Windows, valid on Linux.
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 
 
 # Limits of an unchecked bundle: bytes of a JSON file, bytes of all files, and number of files.
@@ -134,9 +133,7 @@ class Certificate(_Frozen):
         None  # fp32 minus compressed on the validation split, which the compression search uses
     )
     references: References | None = None  # reference outputs for comparison on other machines
-    candidate: str = Field(
-        "", validation_alias=AliasChoices("candidate", "form")
-    )  # name of the candidate; `form` in older certificates
+    candidate: str = Field("", validation_alias=AliasChoices("candidate", "form"))  # its name; `form` in older files
 
     @model_validator(mode="after")
     def _is_finite(self) -> Self:

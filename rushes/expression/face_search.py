@@ -52,10 +52,8 @@ OBLONG = 1.2  # frames with a lower aspect ratio are one square
 # no known face and within 12 if there is one, a new small face within 8 and 24.
 SEARCH_EMPTY_EVERY, SEARCH_EVERY = 2, 6
 LOOK_EVERY = 2  # frames between two close-ups of a known face while template matching follows it
-WINDOW_SHARE, WINDOW_RAD = (
-    0.05,
-    float(np.radians(4)),
-)  # change of position or size (as a share) and roll that ends a window
+# Change of a face that ends its window: of position or size, as a share of its size, and of roll.
+WINDOW_SHARE, WINDOW_RAD = 0.05, float(np.radians(4))
 CUT_LEVELS = 16.0  # mean difference of two coarse pictures, of 255, above which a new shot begins
 COARSE_CELLS = 24  # along a side of the coarse picture
 

@@ -28,10 +28,8 @@ FPS = 24.0  # of a folder of pictures, and of a camera or clip without a rate
 MAX_FPS = 1000.0
 LACKING_SHARE, LACKING_S = 0.02, 1.0  # of the duration that may be missing, because some containers only estimate it
 WITH_PYAV = "PyAV reads more formats: pip install av (the wheel's extra [film])"
-_EBML, _SEGMENT = (
-    b"\x1a\x45\xdf\xa3",
-    b"\x18\x53\x80\x67",
-)  # of Matroska and WebM: header, and segment with all contents
+# Matroska and WebM: identifiers of the header and of the segment that contains everything else.
+_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 _BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"}  # possible first boxes of an MP4 or MOV
 
 

@@ -45,9 +45,8 @@ def open_graph(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
     # Waiting threads would spin and occupy cores: with another process running, 32 faces took 85 ms with spinning and
     # 52 ms without; one face took about the same time (0.66 and 0.67 ms, two threads).
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry(
-        "session.load_model_format", "ONNX"
-    )  # otherwise the bytes may be in another format
+    # Without this the bytes may be read as another format.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors share no base class

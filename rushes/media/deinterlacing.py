@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-FILTER = (
-    "bwdif",
-    "mode=send_frame:parity=auto:deint=interlaced",
-)  # one frame per frame; progressive frames are unchanged
+# One frame per frame; progressive frames are unchanged.
+FILTER = ("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
 
 
 def deinterlaced(frames: Iterable[Any]) -> Iterator[Any]:

@@ -280,9 +280,8 @@ def _fetch_if_there(fetch: _Fetch, part: Path, name: str) -> None:
     except RushesError as error:
         if names is not None:
             raise
-        fetch.log(
-            f"without {name}: {error}"
-        )  # a storage bucket behind the server also responds like this for a missing file
+        # A storage bucket behind the server also responds like this for a missing file.
+        fetch.log(f"without {name}: {error}")
 
 
 def _put_up(fetch: _Fetch, part: Path, manifest: Manifest, folder: Path) -> None:

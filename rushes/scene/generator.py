@@ -38,10 +38,8 @@ class SceneGenerator:
     def __init__(self, graph: Path, encoder: TextEncoder, labels: Sequence[str], *, size_px: int, latents: int) -> None:
         self.labels, self.size_px = tuple(labels), size_px
         self._encoder, self._latents = encoder, latents
-        self._graph, self._session = (
-            graph,
-            open_graph(graph, threads=0),
-        )  # 0 means all cores: one picture uses all of them
+        # 0 threads means all cores: one picture uses all of them.
+        self._graph, self._session = graph, open_graph(graph, threads=0)
         self._check()
 
     @classmethod
