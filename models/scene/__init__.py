@@ -1,6 +1,6 @@
-"""The scene family: a heading in, images of the place out; draws a storyboard for a script.
+"""The scene family: generates images of a place from a scene heading, and storyboards for scripts.
 
-The generator uses 3x3 convolutions at low resolutions, because static int8 makes those fast on a laptop.
+The generator uses 3x3 convolutions at low resolutions, because static int8 makes them fast on a laptop.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["family"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  # as in PEP 562
-    """Imports the family on first use: its params alone load in milliseconds, PyTorch takes seconds."""
+    """Imports the family on first use: the params load in milliseconds, whereas PyTorch takes seconds."""
     if name == "family":
         from models.scene.definition import family  # noqa: PLC0415  # see above
 

@@ -1,4 +1,4 @@
-"""Training set of scenes: closer crops beside the training images, and every sample's texts as embeddings."""
+"""Training set of scenes: closer crops in addition to the training images, and text embeddings of every sample."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ SPLITS = ("train", "validation")
 
 
 def crop_closer(clean: SampleSet, params: AugmentParams, folder: Path, read: Read) -> SampleSet:
-    """Writes the set: train with its closer crops, validation unchanged, and text-SPLIT.npy for both.
+    """Writes the set: train with closer crops, validation unchanged, and text-SPLIT.npy for both.
 
-    Categories without a training image are removed from validation too: they cannot be learned.
+    Categories without a training image are also removed from validation, because they cannot be learned.
 
     Args:
         clean: The clean set; its test split is not opened.
         params: Number and size of the crops.
         folder: The output folder.
-        read: Reads the sentence encoder.
+        read: Reader of the sentence encoder.
     """
     labels = [label for label in clean.labels if label in set(clean.kept("train")["label"])]
     tables, arrays = {}, {}
@@ -65,7 +65,7 @@ def _with_crops(
 
 
 def closer(picture_hwc: np.ndarray, params: AugmentParams, place: int) -> np.ndarray:
-    """A random square of an image, scaled to the image's size; its position depends only on seed and place."""
+    """Crops a random square and scales it to the image's size; its position depends only on seed and place."""
     random = np.random.default_rng(derived_seed(params.seed, place, "crop"))
     size_px = picture_hwc.shape[0]
     side = round(size_px * random.uniform(params.min_share, 1.0))

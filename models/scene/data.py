@@ -9,7 +9,7 @@ from models.components.batches import PackedPictures
 
 
 class ScenePictures(PackedPictures):
-    """A packed set whose samples have several texts each; text-SPLIT.npy has their embeddings, float16 N,K,T."""
+    """Packed set whose samples have several texts each; text-SPLIT.npy has their embeddings, float16 N,K,T."""
 
     def extras_of(self, split: str, device: torch.device) -> torch.Tensor:
         """Embeddings of a split, N,K,T."""

@@ -35,7 +35,7 @@ INPUTS = ("latents", "texts", "categories")
 
 
 def module(info: Mapping[str, Any], params: TrainParams) -> SceneModule:
-    """New networks in their module; their weights depend on params.seed only."""
+    """Creates the networks in their module; their weights depend only on params.seed."""
     from models.scene.module import SceneModule  # noqa: PLC0415  # Lightning takes seconds, and only training needs it
 
     with torch.random.fork_rng(devices=[]):
@@ -80,7 +80,7 @@ def calibration(samples: SampleSet, split: str, count: int, seed: int, _graph: G
 
 
 def students(params: SceneParams) -> dict[str, TrainParams]:
-    """Training params of the smaller generators: other widths and another rate, the same depths and latents.
+    """Training params of the smaller generators: other widths and learning rate, same depths and latents.
 
     Raises:
         ValueError: A student is wider than the trained generator, has another number of resolutions, or the trained
@@ -111,7 +111,7 @@ def students(params: SceneParams) -> dict[str, TrainParams]:
 
 
 def teach(student: LightningModule, teacher: torch.nn.Module, params: SceneParams) -> None:
-    """Initialises a student with channels of the teacher; it learns only from the teacher's images and features."""
+    """Initialises a student with channels of the teacher; it trains only on the teacher's images and features."""
     learner, shown = cast("SceneModule", student), cast("Generator", teacher)
     learning = cast("Generator", learner.network)
     kept = strongest(shown, learning.widths)
@@ -134,7 +134,7 @@ def settings(info: Mapping[str, Any], _graphs: Sequence[Graph]) -> dict[str, Any
 
 
 def progress(trained: LightningModule) -> list[np.ndarray]:
-    """A grid of the same latents, one category a column."""
+    """Grid of images from the same latents, one category per column."""
     return list(cast("SceneModule", trained).progress_pictures().cpu().numpy())
 
 

@@ -1,8 +1,8 @@
 """Distillation of a generator: the student learns the trained generator's images and intermediate features.
 
-The trained generator can draw the very image that a student has drawn, from the same latents, text and category
+The trained generator can draw the image that a student should draw for the same latents, text and category
 (Aguinaldo et al. 2019, arXiv 1902.00159), so every target pixel is known. A discriminator learns an unknown
-distribution, that of real images; here there is none to learn, so no discriminator and no real image is needed.
+distribution, that of real images; here there is none to learn, so no discriminator and no real images are needed.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     Given = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # latents N,Z, texts N,T and categories N,L
     Cut = torch.Tensor | slice
 
-BETAS = (0.9, 0.99)  # of Adam: with a fixed target a first moment helps
+BETAS = (0.9, 0.99)  # of Adam: a first moment helps with a fixed target
 ALL = slice(None)
 
 
 class Lesson(nn.Module):
-    """The trained generator of a student, and the projections that compare their features.
+    """Trained generator of a student (its teacher), and the projections for the comparison of their features.
 
     A student has fewer channels, so at each resolution a learned 1x1 convolution maps its features to the teacher's
     (FitNets, Romero et al. 2015, arXiv 1412.6550; for generators Li et al. 2020, arXiv 2003.08936). These projections
@@ -51,20 +51,20 @@ class Lesson(nn.Module):
         self.projections = nn.ModuleList(_leading_back(*pair) for pair in zip(kept, teacher.widths, strict=True))
 
     def forward(self, student: Generator, given: Given) -> torch.Tensor:
-        """Difference of a student from its teacher for the same input; a mean over N."""
+        """Difference between a student and its teacher for the same input, as mean over N."""
         with torch.no_grad():
             shown_nchw, shown = self._teachers[0].to(given[0].device).with_features(*given)
         drawn_nchw, own = student.with_features(*given)
         return pictures_apart(drawn_nchw.float(), shown_nchw.float()) + self.feature_weight * self._missed(own, shown)
 
     def _missed(self, own: Sequence[torch.Tensor], shown: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Share of the teacher's features that the student's projections miss, averaged over resolutions."""
+        """Mean over resolutions of the relative error of the student's projections against the teacher's features."""
         triples = zip(self.projections, own, shown, strict=True)
         return torch.stack([missed(lead(mine).float(), taught.float()) for lead, mine, taught in triples]).mean()
 
 
 def _leading_back(channels: torch.Tensor, width: int) -> nn.Conv2d:
-    """Convolution that initially maps each channel to the one it came from, among `width`."""
+    """Convolution that initially maps each channel to its original among `width` channels."""
     lead = nn.Conv2d(len(channels), width, 1)
     nn.init.zeros_(lead.bias)  # type: ignore[arg-type]  # it has one
     lead.weight.data.copy_(functional.one_hot(channels, width).T[:, :, None, None])
@@ -74,9 +74,9 @@ def _leading_back(channels: torch.Tensor, width: int) -> nn.Conv2d:
 def pictures_apart(drawn_nchw: torch.Tensor, shown_nchw: torch.Tensor) -> torch.Tensor:
     """Mean absolute difference of two images, averaged over the levels of a Laplacian pyramid; white to black is 2.
 
-    As in Bojanowski et al. 2018 (arXiv 1707.05776). After 256 steps of a student of half the widths on the starter
-    film, its peak signal-to-noise ratio against the teacher was 23.7 dB, against 23.5 with plain pixels, and it had
-    drawn 81 % of the teacher's finest detail, against 77 %.
+    As in Bojanowski et al. 2018 (arXiv 1707.05776). After 256 steps, a student of half the widths on the starter film
+    had a peak signal-to-noise ratio to the teacher of 23.7 dB, compared with 23.5 dB for plain pixels, and 81 % of the
+    teacher's finest detail, compared with 77 %.
     """
     return torch.stack([level.abs().mean() for level in pyramid(drawn_nchw - shown_nchw)]).mean()
 
@@ -87,16 +87,17 @@ def missed(led_nchw: torch.Tensor, shown_nchw: torch.Tensor) -> torch.Tensor:
 
 
 def strongest(teacher: Generator, widths: Sequence[int]) -> list[torch.Tensor]:
-    """Channels of each resolution that a smaller generator should start with, in order.
+    """Channels of each resolution for the initialisation of a smaller generator, in order.
 
-    The channels with the largest weights (Li et al. 2017, arXiv 1608.08710): the norm of the incoming weights times
-    that of the outgoing ones, so that a factor moved from one to the other does not count.
+    Selects the channels with the largest weights (Li et al. 2017, arXiv 1608.08710): the norm of the incoming weights
+    times that of the outgoing weights, so that moving a factor from one to the other has no effect.
     """
-    # Outgoing weights of a channel: to the colours, and to the next resolution if there is one.
+    # Collect the outgoing weights of a channel: to the colours, and to the next resolution if there is one.
     ways_in = [teacher.start.weight.reshape(teacher.widths[0], -1), *_weights(teacher.ups)]
     ways_out = _weights(teacher.colours)
     for place, weight in enumerate(_weights(teacher.narrow)):
         ways_out[place] = torch.cat([ways_out[place], weight])
+    # Multiply the norms of the incoming and outgoing weights of each channel.
     strengths = [
         into.flatten(1).norm(dim=1) * out.transpose(0, 1).flatten(1).norm(dim=1)
         for into, out in zip(ways_in, ways_out, strict=True)
@@ -113,9 +114,9 @@ def _weights(convolutions: nn.ModuleList) -> list[torch.Tensor]:
 def begin_as_part(student: Generator, teacher: Generator, kept: Sequence[torch.Tensor]) -> None:
     """Initialises a student with the chosen channels of its teacher, and with everything of equal size in both.
 
-    After 256 steps it reached 23.7 dB this way, and 20.5 from random weights, with half of the finest detail.
+    After 256 steps it reached 23.7 dB this way, and 20.5 dB from random weights, with half of the finest detail.
     """
-    # The start layer has START_PX**2 outputs a channel; other layers index channels directly.
+    # The start layer has START_PX**2 outputs per channel; other layers index channels directly.
     places = torch.arange(START_PX**2)
     starts = (kept[0][:, None] * len(places) + places).flatten()
     cuts: dict[str, tuple[Cut, Cut]] = {"start.weight": (starts, ALL), "start.bias": (starts, ALL)}

@@ -1,4 +1,4 @@
-"""Drawing through a bundle's own files, and the sheets of the drawn images."""
+"""Draws images with a bundle's own files, and composes sheets of the drawn images."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BATCH = 32
-SEED = 0  # of every drawing that is scored or shown, so that all bundles draw from the same numbers
+SEED = 0  # of all drawings that are scored or shown, so that all bundles use the same random numbers
 SHEET_COLUMNS = 8
 PER_CATEGORY = 16
 STEPS = 8  # of an interpolation
-PATHS = 3  # interpolations of a kind
+PATHS = 3  # interpolations of each kind
 PAIRS = 24  # drawings beside their nearest training pictures
 # Keys of Scores.arrays; the part after the colon is the caption.
 CATEGORY, LATENTS, TEXTS, SAMPLES = "category:", "latents:", "texts:", "samples"
@@ -37,10 +37,9 @@ CATEGORY, LATENTS, TEXTS, SAMPLES = "category:", "latents:", "texts:", "samples"
 
 @dataclass(frozen=True)
 class Drawer:
-    """A bundle's generator and the properties of its input.
+    """Generator of a bundle and the properties of its input.
 
-    If the graph fails at run time, the images are black, which no floor of promotion accepts, and the log has the
-    reason.
+    If the graph fails at run time, the images are black, which no promotion floor accepts, and the log has the reason.
     """
 
     session: onnxruntime.InferenceSession
@@ -59,26 +58,26 @@ class Drawer:
         return cls(session, encoder, tuple(manifest.labels), templates, given["size_px"], given["latents"])
 
     def latents_nz(self, count: int, *skip: int) -> np.ndarray:
-        """Standard normal numbers of a fixed seed; `skip` are additional seeds, for independent numbers."""
+        """Standard normal numbers from a fixed seed; `skip` has additional seeds for independent numbers."""
         return np.random.default_rng([SEED, *skip]).standard_normal((count, self.latents), np.float32)
 
     def text_of(self, label: str, place: int = 0) -> str:
-        """A category as a text, by one of the bundle's templates in turn."""
+        """Text of a category from the bundle's templates, used in turn."""
         return self.templates[place % len(self.templates)].format(label)
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
-        """Embeddings of texts, float32 N,384; equal texts are encoded once."""
+        """Embeds texts, float32 N,384; encodes equal texts once."""
         known = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         embedded = self.encoder.embed([plain(text) for text in known])
         return np.asarray(embedded[[known[text] for text in texts]])
 
     def one_hot(self, labels: Sequence[str]) -> np.ndarray:
-        """Categories float32 N,L; zeros for an unknown category, so that the text alone decides."""
+        """One-hot categories float32 N,L; zeros for an unknown category, so that only the text is used."""
         rows = [[float(label == own) for own in self.labels] for label in labels]
         return np.array(rows, np.float32).reshape(len(labels), len(self.labels))
 
     def draw(self, latents_nz: np.ndarray, texts_nt: np.ndarray, categories_nl: np.ndarray) -> np.ndarray:
-        """Images uint8 N,S,S,3."""
+        """Draws images, uint8 N,S,S,3."""
         feed = dict(zip(INPUTS, (latents_nz, texts_nt, categories_nl), strict=True))
         try:
             return np.concatenate([self._run(feed, start) for start in range(0, len(latents_nz), BATCH)])
@@ -104,7 +103,7 @@ def shown(drawer: Drawer) -> dict[str, np.ndarray]:
 
 
 def _of_category(drawer: Drawer, label: str) -> np.ndarray:
-    """Images of a category, from the same latents as every other category."""
+    """Images of a category, drawn from the same latents as for every other category."""
     texts = [drawer.text_of(label, place) for place in range(PER_CATEGORY)]
     return drawer.draw(drawer.latents_nz(PER_CATEGORY, 1), drawer.embed(texts), drawer.one_hot([label] * PER_CATEGORY))
 
@@ -116,7 +115,7 @@ def _between_latents(drawer: Drawer, label: str, number: int) -> np.ndarray:
 
 
 def _between_texts(drawer: Drawer, label: str, other: str, number: int) -> np.ndarray:
-    """Interpolation between two texts without categories, as for a heading that fits none."""
+    """Interpolation between two texts without categories, as for a heading that fits no category."""
     latents_nz = drawer.latents_nz(1, 3, number).repeat(STEPS, 0)
     first_t, last_t = drawer.embed([drawer.text_of(label), drawer.text_of(other)])
     texts_nt = np.stack([slerp(first_t, last_t, share) for share in np.linspace(0.0, 1.0, STEPS)])
@@ -134,12 +133,12 @@ def slerp(first: np.ndarray, last: np.ndarray, share: float) -> np.ndarray:
 
 
 def rows_shown(count: int) -> np.ndarray:
-    """Rows of a split whose drawings are shown beside their nearest training images."""
+    """Rows of a split whose drawings are shown with their nearest training images."""
     return np.linspace(0, count - 1, min(PAIRS, count)).astype(int)
 
 
 def draw(scores: Scores, samples: SampleSet, split: str) -> list[Sheet]:
-    """Sheets: one a category, interpolations, and drawings beside their nearest training images."""
+    """Composes sheets: one per category, interpolations, and drawings with their nearest training images."""
     arrays = scores.arrays
     labels = [name.removeprefix(CATEGORY) for name in arrays if name.startswith(CATEGORY)]
     sheets = [_category_sheet(place, label, scores, samples, split) for place, label in enumerate(labels)]
@@ -149,7 +148,7 @@ def draw(scores: Scores, samples: SampleSet, split: str) -> list[Sheet]:
 
 
 def _category_sheet(place: int, label: str, scores: Scores, samples: SampleSet, split: str) -> Sheet:
-    """Drawn images of a category, with held-out ones of the split below, evenly spread."""
+    """Sheet of a category: drawn images above evenly spread held-out images of the split."""
     drawn, held_out = list(scores.arrays[f"{CATEGORY}{label}"]), samples.array(split)
     rows = np.flatnonzero((scores.rows["label"] == label).to_numpy())
     rows = rows[np.linspace(0, len(rows) - 1, min(SHEET_COLUMNS, len(rows))).astype(int)]
@@ -172,7 +171,7 @@ def _ends(key: str) -> list[str]:
 
 
 def _nearest_sheet(scores: Scores, samples: SampleSet) -> Sheet:
-    """Pairs of a drawing and its nearest training image in the extractor's features."""
+    """Sheet of pairs: a drawing and its nearest training image by the extractor's features."""
     table = samples.kept("train")
     places = dict(zip(table["id"], table["row"], strict=True))
     pictures_nhwc, rows = samples.array("train"), scores.rows.iloc[rows_shown(len(scores.rows))]

@@ -1,4 +1,4 @@
-"""Figures of the scene family, as people read them; the network that measured stays in a figure's name."""
+"""Display names of the scene family's figures; a name includes the network that computes the figure."""
 
 from models.components.figures import Figure
 

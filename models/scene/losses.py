@@ -1,4 +1,4 @@
-"""Losses of both networks: the relativistic pairing loss with its penalties, and the classic one."""
+"""Losses of generator and discriminator: the relativistic pairing loss with its penalties, and the classic loss."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def critic_loss(
         drawn_nchw: Drawn images, for the same conditions.
         gamma: Weight of the penalties, as in R3GAN; half of it times the squared norm of the gradient is added.
         noise_nchw: Noise for the first `share` images of each kind, real ones first; its deviation is small.
-        share: Number of images of each kind that the penalties are computed on.
+        share: Number of images of each kind used for the penalties.
     """
-    # One pass over real, drawn and noisy images, so that all are scored by the same weights.
+    # Score real, drawn and noisy images in one pass, so that all are scored by the same weights.
     count = len(real_nchw)
     touched = torch.cat([real_nchw[:share], drawn_nchw[:share]])
     answers = critic(torch.cat([real_nchw, drawn_nchw, touched + noise_nchw]))
     real_n, drawn_n, moved_n = torch.split(answers, [count, count, 2 * share])
-    # Finite difference along the noise: change^2 / variance estimates |gradient|^2.
+    # Compute the finite difference along the noise: change^2 / variance estimates |gradient|^2.
     change_n = moved_n - torch.cat([real_n[:share], drawn_n[:share]])
     penalty = change_n.square().mean() * 2.0 / noise_nchw.var()  # mean over both kinds, times two
     return relativistic(real_n, drawn_n) + 0.5 * gamma * penalty
@@ -65,15 +65,16 @@ def classic_generator_loss(drawn_n: torch.Tensor) -> torch.Tensor:
 
 
 def disturbed(pictures_nchw: torch.Tensor, params: TrainParams, generator: torch.Generator) -> torch.Tensor:
-    """Augments images for the discriminator, real and drawn alike: brightness, contrast, shift (Zhao et al. 2020).
+    """Augments real and drawn images for the discriminator: brightness, contrast, shift (Zhao et al. 2020).
 
-    All operations are differentiable, and the generator does not learn them, since both sides are treated equally.
+    All operations are differentiable, and the generator does not learn them, because both kinds are treated equally.
     """
     count, device = len(pictures_nchw), pictures_nchw.device
 
     def uniform() -> torch.Tensor:
         return torch.rand(count, 1, 1, 1, generator=generator, device=device) * 2.0 - 1.0
 
+    # Change contrast about the mean of each image, and brightness.
     if params.colour:
         mean_nchw = pictures_nchw.mean((1, 2, 3), keepdim=True)
         contrast = 1.0 + params.colour * uniform()

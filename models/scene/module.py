@@ -31,7 +31,7 @@ CRITIC, GENERATOR = "critic", "generator"
 WARMUP_STEPS = 50
 CLASSIC_RATE, CLASSIC_BETAS = 2e-4, (0.5, 0.999)  # of DCGAN, as published
 LEAST_DRAWN = 256  # images in a batch of validation
-GRID = 8  # images a side of the progress grid
+GRID = 8  # images along a side of the progress grid
 
 
 class Asked:
@@ -71,9 +71,9 @@ class SceneModule(LightningModule):
         self.register_buffer("anchors_lt", anchors_lt, persistent=False)
 
     def learn_from(self, lesson: Lesson) -> None:
-        """Turns the generator into a student: it is trained with its lesson, without a discriminator.
+        """Makes the generator a student, which is trained with its lesson and without a discriminator.
 
-        Call it before a checkpoint is restored, since that contains the projections of the lesson too.
+        Call it before restoring a checkpoint, which also contains the projections of the lesson.
         """
         self.lesson, self.critic = lesson, torch.nn.Identity()
 
@@ -83,17 +83,17 @@ class SceneModule(LightningModule):
         return self.params.network == "dcgan"
 
     def share_done(self, step: int) -> float:
-        """Share of the training that is done, 0 to 1, at a step of this epoch."""
+        """Completed share of the training, 0 to 1, at a step of this epoch."""
         return (self.current_epoch + step / max(1, self.trainer.num_training_batches)) / self.params.epochs
 
     def training_step(self, batch: Batch, _batch_idx: int = 0) -> torch.Tensor:
         """One step of the discriminator and one of the generator, each over this process's share of the batch.
 
-        A student has no discriminator: there is one step, of the generator.
+        A student has no discriminator, so there is only the step of the generator.
 
-        Computed by chunk, each with a seed of its own, so that any number of processes with the same global batch
-        computes the same gradients. Both losses use first derivatives only: distributed data parallel averages all of
-        them.
+        Losses are computed per chunk, each with its own seed, so that any number of processes with the same global
+        batch computes the same gradients. Both losses use only first derivatives, so distributed data parallel averages
+        all of them.
         """
         turns, done = self._turns(), self.share_done(batch.step)
         optimisers = cast("list[Any]", self.optimizers() if len(turns) > 1 else [self.optimizers()])
@@ -102,7 +102,7 @@ class SceneModule(LightningModule):
         )  # it counts the steps of every optimiser
         losses = {}
         for optimiser, (name, loss_of) in zip(optimisers, turns.items(), strict=True):
-            # The other network is fixed, and no time is spent on its gradients.
+            # Keep the other network fixed, and compute no gradients for it.
             self.critic.requires_grad_(requires_grad=name == CRITIC)
             optimiser.zero_grad(set_to_none=True)
             loss = torch.stack([loss_of(batch, i, done) for i in range(self._chunks(batch))]).mean()
@@ -115,7 +115,7 @@ class SceneModule(LightningModule):
         return losses[GENERATOR]
 
     def _turns(self) -> dict[str, Callable[[Batch, int, float], torch.Tensor]]:
-        """Losses of a step by name of the network, in the order of the optimisers."""
+        """Losses of a step, by name of the network, in the order of the optimisers."""
         if self.lesson is not None:
             return {GENERATOR: self._taught_loss}
         return {CRITIC: self._critic_loss, GENERATOR: self._drawn_loss}
@@ -164,14 +164,14 @@ class SceneModule(LightningModule):
         drawn_nchw = self.draw(asked, random)
         if self.classic:
             return classic_generator_loss(self._judged(drawn_nchw, asked))
-        # Relativistic: drawn images should score higher than the real ones of the same conditions.
+        # Relativistic loss: drawn images should score higher than the real ones of the same conditions.
         real_nchw, drawn_nchw = self._disturbed(real_nchw, drawn_nchw, random)
         with torch.no_grad():
             real_n = self._judged(real_nchw, asked)
         return relativistic(self._judged(drawn_nchw, asked), real_n)
 
     def _taught_loss(self, batch: Batch, chunk: int, _done: float) -> torch.Tensor:
-        """Difference between the drawings of a chunk and the teacher's drawings of the same latents."""
+        """Difference between the drawings of a chunk and the teacher's drawings from the same latents."""
         random, _real_nchw, asked = self._chunk(batch, chunk, "generator")
         given = (self._latents(asked, random), asked.texts_nt, asked.told_nl)
         return self.lesson(self.network, given)  # type: ignore[misc, no-any-return]  # there is one; a module's answer
@@ -187,14 +187,14 @@ class SceneModule(LightningModule):
         return self.critic(pictures_nchw, asked.texts_nt, asked.categories_nl).float()  # type: ignore[no-any-return]  # a module's answer
 
     def draw(self, asked: Asked, random: torch.Generator) -> torch.Tensor:
-        """An image for each condition, N,3,H,W in -1..1."""
+        """Draws an image for each condition, N,3,H,W in -1..1."""
         return self.network(self._latents(asked, random), asked.texts_nt, asked.told_nl).float()  # type: ignore[no-any-return]  # a module's answer
 
     def _latents(self, asked: Asked, random: torch.Generator) -> torch.Tensor:
         return torch.randn(len(asked.texts_nt), self.latents, generator=random, device=self.device)
 
     def _chunk(self, batch: Batch, chunk: int, turn: str) -> tuple[torch.Generator, torch.Tensor, Asked]:
-        """Random generator of a chunk and turn, its real images, and the conditions to draw for."""
+        """Random generator of a chunk and turn, its real images, and the conditions of the drawings."""
         size = self.params.norm_samples
         mine = slice(chunk * size, (chunk + 1) * size)
         place = (self.params.seed, self.current_epoch, batch.step, batch.first_chunk + chunk, turn)
@@ -206,13 +206,15 @@ class SceneModule(LightningModule):
         return random, real_nchw, self._asked(batch, mine, random)
 
     def _asked(self, batch: Batch, mine: slice, random: torch.Generator) -> Asked:
-        """One of each sample's texts with added noise (Zhang et al. 2017), and its category, withheld from some."""
+        """Conditions: a text of each sample with noise (Zhang et al. 2017), and its category, dropped for some."""
         texts_nkt, categories_nl = batch.extra[mine].float(), batch.targets_nl[mine]  # type: ignore[index]  # texts are there
         count, choices, width = texts_nkt.shape
-        # Choose a text at random and move it a little on the unit sphere.
+        # Choose a text at random, add noise to it, and project it back to the unit sphere.
         chosen_n = torch.randint(choices, (count,), generator=random, device=self.device)
+        # Add noise of about unit length, scaled by `text_noise`.
         noise_nt = torch.randn(count, width, generator=random, device=self.device) * (width**-0.5)
         texts_nt = texts_nkt[torch.arange(count, device=self.device), chosen_n] + self.params.text_noise * noise_nt
+        # Drop the category of a random share of the samples.
         given_n1 = torch.rand(count, 1, generator=random, device=self.device) >= self.params.category_dropped
         texts_nt = torch.nn.functional.normalize(texts_nt, dim=1)
         return Asked(texts_nt, categories_nl * given_n1, categories_nl)
@@ -220,7 +222,7 @@ class SceneModule(LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int = 0) -> None:
         """Adds a batch to val/distance: the distance of drawn images from the real ones of the same conditions."""
         random = generator_for(self.device, self.params.seed, batch_idx, "validation")
-        # A few images stand for many drawings; otherwise chance in the latents would decide the epoch.
+        # Use each of a few images for several drawings; otherwise chance in the latents would decide the best epoch.
         rows_m = torch.arange(max(LEAST_DRAWN, len(batch.pictures_nhwc)), device=self.device) % len(batch.pictures_nhwc)
         texts_mt, categories_ml = batch.extra[rows_m, 0].float(), batch.targets_nl[rows_m]  # type: ignore[index]  # texts are there
         drawn_nchw = self.draw(Asked(texts_mt, categories_ml, categories_ml), random)
@@ -228,7 +230,7 @@ class SceneModule(LightningModule):
         self.log("val/distance", distance, on_epoch=True, batch_size=len(batch.pictures_nhwc), sync_dist=True)
 
     def progress_pictures(self) -> torch.Tensor:
-        """Images of the same latents every time, one category a column, uint8 N,H,W,3."""
+        """Images from the same latents each time, one category per column, uint8 N,H,W,3."""
         random = generator_for(self.device, self.params.seed, "progress")
         columns = torch.arange(GRID * GRID, device=self.device) % GRID % len(self.anchors_lt)
         texts_nt = self.anchors_lt[columns]
@@ -238,7 +240,7 @@ class SceneModule(LightningModule):
         return ((drawn_nchw + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401  # one of the many types that Lightning accepts
-        """Adam without a first moment for both; DCGAN's own for the baseline. Fused, it takes a third of the time."""
+        """Adam without first moment; DCGAN's settings for the baseline. The fused version takes a third of the time."""
         rate, betas = self.params.learning_rate, (0.0, self.params.beta2)
         if self.classic:
             rate, betas = CLASSIC_RATE, CLASSIC_BETAS
@@ -249,5 +251,5 @@ class SceneModule(LightningModule):
 
 
 def scaled(pictures_nhwc: torch.Tensor) -> torch.Tensor:
-    """Images uint8 N,H,W,3 -> float N,3,H,W in -1..1, in channels-last memory format."""
+    """Scales images uint8 N,H,W,3 to float N,3,H,W in -1..1, in channels-last memory format."""
     return (pictures_nhwc.permute(0, 3, 1, 2).float() / 127.5 - 1.0).contiguous(memory_format=torch.channels_last)

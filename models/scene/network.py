@@ -1,6 +1,6 @@
-"""The networks: a small generator and discriminator in the style of R3GAN, and DCGAN's as the baseline.
+"""Networks: a small generator and discriminator in the style of R3GAN, and those of DCGAN as the baseline.
 
-R3GAN (Huang et al. 2024, arXiv 2501.05441): residual blocks without any norm, whose last convolutions start at zero.
+R3GAN (Huang et al. 2024, arXiv 2501.05441): residual blocks without normalisation, whose last convolutions start at 0.
 Sizes are chosen for the runtime and for training on a CPU: 3x3 convolutions at low resolutions. No transposed
 convolutions: int8 makes those slower.
 
@@ -26,26 +26,26 @@ SLOPE = 0.2
 START_PX = 4
 WHOLE = 64  # latents of the image as a whole
 CONDITION = 64  # width of the condition
-MIXED = 256  # width of latents and condition mixed
+MIXED = 256  # width after mixing latents and condition
 LOUDNESS = 0.1  # initial scale of the latents of single places
 SHARPNESS = 0.01  # softmax temperature of categories by similarity; at 0.05 all categories blended
 TEXTS = 0.1  # initial deviation of text weights: the category dominates, the words modify it
 
 
 def latents_for(size_px: int) -> int:
-    """Number of latents of an image: some for the whole, and one for each place at 4, 8 ... px."""
+    """Number of latents of an image: those of the whole image, and one for each place at 4, 8 ... px."""
     resolutions = round(math.log2(size_px / START_PX))
     return WHOLE + sum((START_PX << place) ** 2 for place in range(resolutions))
 
 
 class Condition(nn.Module):
-    """The condition of an image, from a text and optionally a category.
+    """Condition of an image, from a text and optionally a category.
 
-    Without a category the text chooses: each category is weighted by the similarity of its texts. So a heading that was
-    never trained on finds its place.
+    Without a category, each category is weighted by the similarity of its texts to the given text, so a heading that is
+    not in the training set also gets suitable categories.
 
     Args:
-        anchors_lt: The mean embedding of each category's texts, L,T of unit length.
+        anchors_lt: Mean embedding of each category's texts, L,T of unit length.
     """
 
     anchors_lt: torch.Tensor
@@ -61,7 +61,7 @@ class Condition(nn.Module):
 
     def forward(self, texts_nt: torch.Tensor, categories_nl: torch.Tensor) -> torch.Tensor:
         """Embeddings N,T and categories N,L (one-hot, or zeros where not given) -> N,64."""
-        # Soft choice of categories by cosine similarity, used only where no category is given.
+        # Weight categories by cosine similarity; used only if no category is given.
         near_nl = torch.softmax(texts_nt @ self.anchors_lt.T / SHARPNESS, dim=1)
         given_n1 = categories_nl.sum(1, keepdim=True).clamp(0.0, 1.0)
         chosen_nl = categories_nl + (1.0 - given_n1) * near_nl
@@ -87,7 +87,7 @@ def _act(x: torch.Tensor) -> torch.Tensor:
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions with a skip connection; it starts as the identity (Zhang et al. 2019, Fixup)."""
+    """Two 3x3 convolutions with a skip connection, initialised as the identity (Zhang et al. 2019, Fixup)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -105,22 +105,23 @@ def _blocks(widths: Sequence[int], depths: Sequence[int]) -> nn.ModuleList:
 
 
 class Generator(nn.Module):
-    """Latents and a condition -> an image: the sum of each resolution's contribution (Karras et al. 2020, StyleGAN2).
+    """Generator of an image from latents and a condition.
 
-    Features are upsampled by nearest neighbour and a convolution, images bilinearly, so the last doubling adds no
-    detail of its own. After 150 CPU-seconds on photographs the kernel distance was 0.54; it was 1.12 with bilinear
-    features, which draw ribbons, and 1.42 with a last step by sub-pixels, which draws a grid of noise.
+    The image is the sum of the contributions of all resolutions (Karras et al. 2020, StyleGAN2). Features are upsampled
+    by nearest neighbour and a convolution, images bilinearly, so the last doubling adds no detail. After 150
+    CPU-seconds on photographs the kernel distance was 0.54; it was 1.12 with bilinear features, which cause ribbons,
+    and 1.42 with sub-pixels in the last step, which cause a grid of noise.
 
-    Each place has a latent of its own (Karras et al. 2019, StyleGAN). Without them all detail derives from 64 numbers
-    and is at the same places in every image; the distance was 0.63 without them and 0.46 with them.
+    Each place has its own latent (Karras et al. 2019, StyleGAN). Without them all detail derives from 64 numbers and is
+    at the same places in every image; the distance was 0.63 without them and 0.46 with them.
 
-    Colours are unbounded: a tanh that saturates at black returns no gradient, and black holes would stay for good.
+    Colours are unbounded: a tanh that saturates at black has no gradient, so black holes would be permanent.
 
     Args:
-        condition: Reads text and category.
-        widths: Channels at 4, 8, 16 ... px; an image is twice as large as the last.
-        depths: Blocks at each.
-        noise_px: The finest resolution whose places have latents of their own; those of finer ones are ignored.
+        condition: Module that computes the condition from text and category.
+        widths: Channels at 4, 8, 16 ... px; an image is twice as large as the last resolution.
+        depths: Number of blocks at each resolution.
+        noise_px: Finest resolution whose places have their own latents; latents of finer resolutions are ignored.
     """
 
     def __init__(self, condition: Condition, widths: Sequence[int], depths: Sequence[int], noise_px: int) -> None:
@@ -130,7 +131,7 @@ class Generator(nn.Module):
         self.mix = _linear(WHOLE + CONDITION, MIXED)
         self.start = _linear(MIXED, widths[0] * START_PX**2, gain=math.sqrt(2.0))
         self.blocks = _blocks(widths, depths)
-        # Channels are reduced first, at half the size, where that is cheap.
+        # Channels are reduced before upsampling, which is cheaper at half the size.
         self.narrow = nn.ModuleList(_conv(before, after, size=1) for before, after in pairwise(widths))
         self.ups = nn.ModuleList(_conv(width, width) for width in widths[1:])
         loud = [width for width, side in zip(widths, self.sides, strict=True) if side <= noise_px]
@@ -144,15 +145,15 @@ class Generator(nn.Module):
     def with_features(
         self, latents_nz: torch.Tensor, texts_nt: torch.Tensor, categories_nl: torch.Tensor
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """The images, and the features N,C,H,W of each resolution that they are the sum of, for distillation."""
+        """Images, and the features N,C,H,W of each resolution whose contributions they sum up, for distillation."""
         asked_nc = self.condition(texts_nt, categories_nl)
-        # Mix global latents with the condition into the 4x4 start; the other latents are one map a resolution.
+        # Mix global latents with the condition into the 4x4 start; the other latents are one map per resolution.
         whole_nz, *places = torch.split(latents_nz, [WHOLE, *(side**2 for side in self.sides)], 1)
         mixed = _act(self.mix(torch.cat([whole_nz, asked_nc], 1)))
         x = self.start(mixed).view(-1, self.widths[0], START_PX, START_PX).contiguous(memory_format=torch.channels_last)
         picture, features = x.new_zeros(()), []
         for place, block in enumerate(self.blocks):
-            # Per-place noise, residual blocks, then this resolution's contribution to the image.
+            # Add the per-place latents, apply the residual blocks, and add this resolution's contribution to the image.
             if place < len(self.loudness):
                 x = x + self.loudness[place] * places[place].view(-1, 1, self.sides[place], self.sides[place])
             x = _act(block(x))
@@ -172,12 +173,12 @@ def _colours(width: int) -> nn.Conv2d:
 
 
 class Discriminator(nn.Module):
-    """An image and a condition -> a realness score; without norms.
+    """Discriminator of images under a condition, with a realness score; without normalisation.
 
     Args:
-        condition: Reads text and category.
+        condition: Module that computes the condition from text and category.
         widths: Channels from half of the image's size down to 4 px.
-        depths: Blocks at each.
+        depths: Number of blocks at each resolution.
     """
 
     def __init__(self, condition: Condition, widths: Sequence[int], depths: Sequence[int]) -> None:
@@ -203,7 +204,7 @@ class Discriminator(nn.Module):
 
 
 class ClassicGenerator(nn.Module):
-    """DCGAN's generator (Radford et al. 2016): transposed convolutions, batch norms, the condition beside latents."""
+    """DCGAN's generator (Radford et al. 2016): transposed convolutions, batch norm; condition beside the latents."""
 
     def __init__(self, condition: Condition, widths: Sequence[int]) -> None:
         super().__init__()
@@ -218,13 +219,13 @@ class ClassicGenerator(nn.Module):
     def forward(self, latents_nz: torch.Tensor, texts_nt: torch.Tensor, categories_nl: torch.Tensor) -> torch.Tensor:
         """N,Z and N,T and N,L -> images N,3,H,W in -1..1."""
         asked_nc = self.condition(texts_nt, categories_nl)
-        # Latents of single places belong to the other generator.
+        # Latents of single places are used only by the other generator.
         x = torch.cat([latents_nz[:, :WHOLE], asked_nc], 1)[:, :, None, None]
         return torch.tanh(self.layers(x.contiguous(memory_format=torch.channels_last)))
 
 
 class ClassicDiscriminator(nn.Module):
-    """DCGAN's discriminator: strided convolutions, batch norms; the condition as extra planes (Reed et al. 2016)."""
+    """DCGAN's discriminator: strided convolutions, batch norm; the condition as extra planes (Reed et al. 2016)."""
 
     def __init__(self, condition: Condition, widths: Sequence[int]) -> None:
         super().__init__()
@@ -266,7 +267,7 @@ def size_of(network: nn.Module) -> int:
 
 
 def build(info: Mapping[str, Any], params: TrainParams) -> tuple[nn.Module, nn.Module]:
-    """A generator and its discriminator for a set.
+    """Builds the generator and its discriminator for a set.
 
     Raises:
         ValueError: The widths do not match the set's image size.
@@ -290,7 +291,7 @@ def build(info: Mapping[str, Any], params: TrainParams) -> tuple[nn.Module, nn.M
 
 
 def _classic(anchors_lt: torch.Tensor, steps: int, size: int) -> tuple[nn.Module, nn.Module]:
-    """DCGAN's pair, with a generator of about as many weights as ours; each width is half the previous one."""
+    """DCGAN's networks, with about as many weights in the generator as in ours; each width is half the previous one."""
 
     def generator(base: int) -> ClassicGenerator:
         return ClassicGenerator(Condition(anchors_lt), [base * 2**place for place in reversed(range(steps))])
@@ -300,7 +301,7 @@ def _classic(anchors_lt: torch.Tensor, steps: int, size: int) -> tuple[nn.Module
 
 
 class Deployed(nn.Module):
-    """Export wrapper: the generator with its post-processing, as the runtime calls it."""
+    """Export wrapper: the generator with its post-processing, in the form used by the runtime."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()

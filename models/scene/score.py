@@ -1,8 +1,8 @@
 """Scores of a generator: its bundle's drawings for each held-out image, compared with those images.
 
-Every held-out image gets drawings of its own, for its category and its caption, drawn through the bundle's own files
-with a fixed seed: all bundles are compared with the same images, and every metric is a mean over rows that a bootstrap
-by group can weight.
+Every held-out image gets its own drawings, for its category and caption, drawn with the bundle's own files and a fixed
+seed: all bundles are compared with the same images, and every metric is a mean over rows that a bootstrap by group can
+weight.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from models.family import Read
     from rushes.bundle.manifest import Bundle
 
-DRAWINGS = 1024  # of a split, about: a small split gets several an image
+DRAWINGS = 1024  # of a split, approximately: a small split gets several per image
 MOST_A_ROW = 8
 LEAST_ROWS = 2
 KID, FRECHET = f"kid_{NAME}", f"frechet_{NAME}"
 
 
 class ScoreError(UserError):
-    """Raised for a split that is too small to score a generator on."""
+    """Split that is too small for the scoring of a generator."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def score(bundle: Bundle, samples: SampleSet, split: str, read: Read) -> Scores:
             real images' manifold, `original` (not near copies of training images), `fits` (classified as the row's
             category); `covered`: share with a drawing near the held-out image itself; for the first drawing the id of
             the `nearest` training image, its distance relative to the usual one (`apart`), and whether it is `copied`.
-        metrics: of the whole split; those based only on the extractor's distances carry its name.
+        metrics: of the whole split; those based only on the extractor's distances include its name.
         arrays: Images for `draw`.
 
     Raises:
@@ -139,22 +139,22 @@ def _metrics(rows: pd.DataFrame, real_nd: np.ndarray, drawn: _Drawn, known: Trai
 
 
 class NegativeKid:
-    """The negated kernel distance, like losses in scikit-learn: higher is better, and 0 is as good as real."""
+    """Negated kernel distance, as for losses in scikit-learn: higher is better, and 0 is as good as real images."""
 
     name = f"neg_{KID}"
 
     def __call__(self, rows: pd.DataFrame, weights: np.ndarray | None = None) -> float:
-        """The metric over rows, each counted `weights` times."""
+        """Metric over rows, each counted `weights` times."""
         return -_mean(rows["kid"], weights)
 
     def worst(self, rows: pd.DataFrame, weights: np.ndarray | None = None) -> dict[str, float]:
-        """Guard rails of the distance: each a share, higher is better."""
+        """Guard rails of the distance, each a share; higher is better."""
         return {part: _mean(rows[part], weights) for part in PARTS}
 
     def shared(self, first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Rows of the images that both were scored on.
+        """Rows of the images with scores in both tables.
 
-        A category that is unknown to a bundle is drawn from its text, and counts: having learned it is a gain.
+        A category that is unknown to a bundle is drawn from its text, and counts: knowing the category is an advantage.
         """
         ids = set(first["id"]) & set(second["id"])
         return first[first["id"].isin(ids)], second[second["id"].isin(ids)]

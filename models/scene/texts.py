@@ -39,14 +39,14 @@ LOOK = "look: "  # prefix of the names of style clusters in curation
 
 
 def words_of(category: str) -> str:
-    """A category as part of a sentence: `forest`, and `pale green light` for `look: pale green`."""
+    """Words for a category in a sentence: `forest`, and `pale green light` for `look: pale green`."""
     if category.startswith(LOOK):
         return f"{category.removeprefix(LOOK)} light"
     return category.replace("_", " ").replace("-", " ")
 
 
 def texts_of(category: str, caption: str = "") -> list[str]:
-    """Texts of a sample, a fixed number: those of its category, every second one replaced by its caption if any."""
+    """Texts of a sample, a fixed number: texts of its category, every second one replaced by its caption if any."""
     texts = [template.format(words_of(category)) for template in TEMPLATES]
     if caption:
         texts[::2] = [plain(caption)] * len(texts[::2])
@@ -67,13 +67,13 @@ def _laid_out(asset: Asset, read: Read, folder: Path) -> Path:
 
 
 def anchors(encoder: TextEncoder, categories: Sequence[str]) -> np.ndarray:
-    """Position of each category among texts: the mean of its templates, float32 L,T of unit length."""
+    """Mean embedding of each category's templates, float32 L,T of unit length."""
     means_lt = np.stack([encoder.embed(texts_of(category)).mean(0) for category in categories])
     return np.asarray(means_lt / np.linalg.norm(means_lt, axis=1, keepdims=True), np.float32)
 
 
 def embedded(encoder: TextEncoder, rows: pd.DataFrame) -> np.ndarray:
-    """Embeddings of the texts of samples, float16 N,K,T; each unique text is encoded once.
+    """Embeds the texts of samples, float16 N,K,T; encodes each unique text once.
 
     Args:
         encoder: The sentence encoder.
