@@ -1,6 +1,6 @@
-"""The expression family: a face in, a probability for each expression out; animates a character live.
+"""The expression family: probabilities of expressions from the image of a face, to animate a character live.
 
-The network uses wide 3x3 convolutions, because static int8 makes those three times faster on a laptop.
+The network uses wide 3x3 convolutions, because static int8 makes them three times faster on a laptop.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["family"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  # as in PEP 562
-    """Imports the family on first use: its params alone load in milliseconds, PyTorch takes seconds."""
+    """Imports the family on first use: the params load in milliseconds, whereas PyTorch takes seconds."""
     if name == "family":
         from models.expression.definition import family  # noqa: PLC0415  # see above
 

@@ -1,6 +1,6 @@
-"""Balanced copies: rare labels of the training split get altered copies, made once and stored in the set.
+"""Balanced copies: rare labels of the training split get altered copies, generated once and stored in the set.
 
-Validation and test are never changed. Images without a label are passed on unchanged.
+Validation and test are never changed. Images without a label are copied unchanged.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ def balance(clean: SampleSet, params: AugmentParams, folder: Path, _read: Read) 
 
 
 def rows_to_copy(labels: np.ndarray, params: AugmentParams) -> np.ndarray:
-    """Rows to copy, repeated as often as needed: up to `balance` of the largest label, at least by `min_growth`."""
+    """Rows to copy, repeated as needed: up to `balance` of the largest label, but by at least `min_growth`."""
     names, counts = np.unique(labels, return_counts=True)
     wanted = int(params.balance * counts.max())
     chosen = []
     for name, count in zip(names, counts, strict=True):
         random = np.random.default_rng(derived_seed(params.seed, str(name), "copies"))
-        # Enough copies to reach the balance, at least the extra share, at most max_copies of each image.
+        # Compute the number of copies: enough for the balance, at least min_growth, at most max_copies of each image.
         missing = min(max(round(params.min_growth * count), wanted - count), params.max_copies * count)
         order = random.permutation(np.flatnonzero(labels == name))
         chosen.append(np.resize(order, missing))
@@ -72,15 +72,16 @@ def rows_to_copy(labels: np.ndarray, params: AugmentParams) -> np.ndarray:
 
 
 def altered(picture_hwc: np.ndarray, params: AugmentParams, random: np.random.Generator) -> np.ndarray:
-    """One altered copy: rotated, flipped, scaled, cropped, relit, occluded, blurred, with noise and JPEG artefacts."""
+    """Altered copy: rotated, flipped, scaled, cropped, relit, occluded, blurred, with noise and JPEG artefacts."""
     moved = _moved(picture_hwc, params, random)
-    # Gain and offset of the brightness.
+    # Change the brightness by a random gain and offset.
     light = 1.0 + random.uniform(-params.brightness, params.brightness)
     value: np.ndarray = (
         moved.astype(np.float32) * light + 255.0 * random.uniform(-params.brightness, params.brightness) / 2
     )
     if params.blur_px > 0:
         value = cv2.GaussianBlur(value, (0, 0), max(0.05, random.uniform(0.0, params.blur_px)))
+    # Occlude, then add Gaussian noise and JPEG artefacts.
     covered = _covered(value.reshape(picture_hwc.shape), params.occlusion, random)
     noisy = covered + 255.0 * random.uniform(0.0, params.noise) * random.standard_normal(covered.shape, np.float32)
     return _squeezed_by_jpeg(np.clip(noisy, 0, 255).astype(np.uint8), params.jpeg_quality, random)
@@ -88,11 +89,13 @@ def altered(picture_hwc: np.ndarray, params: AugmentParams, random: np.random.Ge
 
 def _moved(picture_hwc: np.ndarray, params: AugmentParams, random: np.random.Generator) -> np.ndarray:
     size = picture_hwc.shape[0]
+    # Sample the rotation and the zoom.
     turn = random.uniform(-params.rotation_deg, params.rotation_deg)
     zoom = 1.0 + random.uniform(-params.scale, params.scale)
-    # One affine transform for rotation, zoom and shift, so that the image is resampled once.
+    # Combine rotation, zoom and shift in one affine transform, so that the image is resampled once.
     matrix_23 = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), turn, zoom)
     matrix_23[:, 2] += random.uniform(-params.crop, params.crop, 2) * size
+    # Flip half of the copies, then resample.
     source = picture_hwc[:, ::-1] if random.random() < 0.5 else picture_hwc  # noqa: PLR2004  # half of them
     moved = cv2.warpAffine(np.ascontiguousarray(source), matrix_23, (size, size), borderMode=cv2.BORDER_REFLECT_101)
     return moved.reshape(picture_hwc.shape)
@@ -100,6 +103,7 @@ def _moved(picture_hwc: np.ndarray, params: AugmentParams, random: np.random.Gen
 
 def _covered(value_hwc: np.ndarray, occlusion: float, random: np.random.Generator) -> np.ndarray:
     size = value_hwc.shape[0]
+    # Fill a random square, cut at the border, with one random grey level.
     side = int(size * random.uniform(0.0, occlusion))
     top, left = random.integers(0, size, 2) - side // 2
     value_hwc[max(0, top) : max(0, top + side), max(0, left) : max(0, left + side)] = random.uniform(0, 255)
@@ -112,14 +116,14 @@ def _squeezed_by_jpeg(picture_hwc: np.ndarray, quality: int, random: np.random.G
 
 
 def _without_label(clean: SampleSet) -> pd.DataFrame:
-    """Unlabelled images for students, without those whose group is in an evaluated split."""
+    """Unlabelled images for students, except those whose group is in an evaluated split."""
     table = clean.table
     held = set(table.loc[table["kept"] & (table["split"] != TRAIN), "group"])
     return table[(table["reason"] == NO_LABEL) & ~table["group"].isin(held)].sort_values("row")
 
 
 def _drawn(rows: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
-    """Random choice of rows: without a limit, a day's frames would multiply the length of a student's epoch."""
+    """Random sample of at most this many rows: a day's frames would otherwise multiply a student's epoch length."""
     random = np.random.default_rng(derived_seed(seed, "unlabelled"))
     return rows.iloc[np.sort(random.permutation(len(rows))[:most])]
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from models.components.batches import PackedPictures
     from models.expression.module import ExpressionModule
 
-# Square crop around the detector's box, so that a face fills the image as in the training data.
+# Square crop around the detector's box, in which a face fills the image as in the training data.
 CROP = {"scale": 1.17, "shift_y": -0.105}
 CALIBRATION_BATCH = 16
 
@@ -50,7 +50,7 @@ FULL_RANGE_DETECTOR = Asset(
 
 
 def module(info: Mapping[str, Any], params: TrainParams) -> ExpressionModule:
-    """A new network in its module; its weights depend on params.seed only."""
+    """Creates the network in its module; its weights depend only on params.seed."""
     from models.expression.module import ExpressionModule  # noqa: PLC0415  # Lightning takes seconds, and only training needs it
 
     with torch.random.fork_rng(devices=[]):
@@ -84,11 +84,12 @@ def graphs(trained: torch.nn.Module, samples: SampleSet) -> list[Graph]:
 
 def temperature(deployed: Deployed, samples: SampleSet) -> float:
     """Temperature of the logits at which confidence equals accuracy on validation (Guo et al. 2017)."""
+    # Compute the logits of the validation split, up to a constant per sample, from the probabilities.
     pictures_nhwc = torch.from_numpy(np.array(samples.array("validation")))
     targets_nl = torch.from_numpy(samples.targets("validation"))
     with torch.no_grad():
         logits_nl = torch.log(torch.cat([deployed(part) for part in torch.split(pictures_nhwc, 256)]).clamp_min(1e-12))
-    # Grid search on a logarithmic scale: the loss has one minimum in the temperature.
+    # Search a logarithmic grid: the loss has a single minimum in the temperature.
     candidates = np.geomspace(0.1, 10.0, 185)
     losses = [float(functional.cross_entropy(logits_nl / value, targets_nl)) for value in candidates]
     return round(float(candidates[int(np.argmin(losses))]), 4)
@@ -113,7 +114,7 @@ def students(params: ExpressionParams) -> dict[str, TrainParams]:
 
 
 def teach(student: LightningModule, teacher: torch.nn.Module, params: ExpressionParams) -> None:
-    """Makes a student learn from the trained network's logits too, from now on."""
+    """Adds the trained network as a teacher, so that the student also learns from its logits."""
     taught_by = Teacher(teacher, params.compress.temperature, params.compress.teacher_weight)
     cast("ExpressionModule", student).teachers.append(taught_by)
 
@@ -131,7 +132,7 @@ def example(samples: SampleSet) -> torch.Tensor:
 
 
 def kept(trained: torch.nn.Module) -> list[torch.nn.Module]:
-    """The last layer, which has one output a label."""
+    """Layers to keep unchanged: the last layer, which has one output per label."""
     layers: list[torch.nn.Module] = [layer for layer in trained.modules() if isinstance(layer, torch.nn.Linear)]
     return layers[-1:]
 

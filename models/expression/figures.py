@@ -1,4 +1,4 @@
-"""Figures of the expression family, as people read them."""
+"""Display names of the expression family's figures."""
 
 from models.components.figures import Figure
 

@@ -43,7 +43,7 @@ class ExpressionModule(LightningModule):
         self.macro_f1 = MulticlassF1Score(labels, average="macro")
 
     def forward(self, pictures_nhwc: torch.Tensor) -> torch.Tensor:
-        """Images uint8 N,H,W,C -> logits N,L, as in use: without augmentation."""
+        """Images uint8 N,H,W,C -> logits N,L, without augmentation, as at run time."""
         logits_nl: torch.Tensor = self.network(self.normalised(pictures_nhwc))
         return logits_nl
 
@@ -65,8 +65,8 @@ class ExpressionModule(LightningModule):
     def training_step(self, batch: Batch, _batch_idx: int = 0) -> torch.Tensor:
         """Loss of this process's share of a global batch.
 
-        Computed by chunk: batch statistics, augmentation and dropout use `norm_samples` samples and a seed of their
-        own, so that any number of processes with the same global batch computes the same gradients.
+        The loss is computed per chunk: batch statistics, augmentation and dropout use `norm_samples` samples and a seed
+        of their own, so that any number of processes with the same global batch computes the same gradients.
         """
         size = self.params.norm_samples
         chunks = zip(torch.split(batch.pictures_nhwc, size), torch.split(batch.targets_nl, size), strict=True)
@@ -78,14 +78,14 @@ class ExpressionModule(LightningModule):
 
     def _chunk_loss(self, pictures_nhwc: torch.Tensor, targets_nl: torch.Tensor, step: int, chunk: int) -> torch.Tensor:
         place = (self.params.seed, self.current_epoch, step, chunk)
-        # Augment with the chunk's own generator, then normalised images and targets go through the shared step.
+        # Augment the normalised images with the chunk's own generator, then run the shared step.
         generator = generator_for(pictures_nhwc.device, *place)
         pictures_nchw = augment_batch(self.normalised(pictures_nhwc), self.params, generator)
         pictures_nchw, targets_nl = mixup(pictures_nchw, targets_nl, self.params.mixup, generator)
         seed_default(self.device, *place, "dropout")  # dropout does not accept a generator
         pictures_nchw = pictures_nchw.contiguous(memory_format=torch.channels_last)
         loss, logits_nl = self.model_step(pictures_nchw, targets_nl, self.params.label_smoothing)
-        # Distillation: the teachers see the same augmented images.
+        # Distillation: run the teachers on the same augmented images.
         for teacher in self.teachers:
             with torch.no_grad():
                 taught_nl = teacher.to(self)(pictures_nchw)
@@ -102,7 +102,7 @@ class ExpressionModule(LightningModule):
         self.log_dict(figures, on_epoch=True, batch_size=len(labels_n), sync_dist=True)
 
     def on_train_epoch_end(self) -> None:
-        """Averages the statistics of batch normalisation, so that every process continues with the same ones."""
+        """Averages the statistics of batch normalisation over processes, so that all continue with the same ones."""
         if self.trainer.world_size > 1:
             for buffer in self.network.buffers():
                 if buffer.is_floating_point():
@@ -111,7 +111,7 @@ class ExpressionModule(LightningModule):
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401  # one of the many types that Lightning accepts
         """SGD with Nesterov momentum; a linear warm-up, then a cosine to zero (Loshchilov and Hutter 2017)."""
-        # Weight decay applies to weight matrices only, not to norms and biases.
+        # Apply weight decay only to weight matrices, not to norms and biases.
         matrices = [parameter for parameter in self.network.parameters() if parameter.ndim > 1]
         vectors = [parameter for parameter in self.network.parameters() if parameter.ndim <= 1]
         groups: list[dict[str, Any]] = [
@@ -126,11 +126,11 @@ class ExpressionModule(LightningModule):
 
 
 def labelled_share(targets_nl: torch.Tensor) -> torch.Tensor:
-    """Labelled share of the targets, 0..1; 1 if none is labelled, since then there is no loss to scale.
+    """Labelled share of the targets, 0..1; 1 if none is labelled, because then there is no loss to scale.
 
-    Without it, unlabelled images would reduce the weight of the loss against the labels.
+    Without this factor, unlabelled images would reduce the weight of the loss on labels.
     """
-    # Rounded, so that votes and blends, whose sum is almost 1, leave the loss bit-identical.
+    # Round, so that votes and blends, whose sum is almost 1, leave the loss bit-identical.
     share = targets_nl.sum(1).mean().round(decimals=3)
     return torch.where(share > 0, share, torch.ones_like(share))
 
@@ -138,7 +138,7 @@ def labelled_share(targets_nl: torch.Tensor) -> torch.Tensor:
 def smoothed(targets_nl: torch.Tensor, share: float) -> torch.Tensor:
     """Targets with a share spread over all labels (Szegedy et al. 2016); unlabelled targets stay zero.
 
-    PyTorch's own `label_smoothing` differs there: it would turn an unlabelled image into a uniform target.
+    PyTorch's `label_smoothing` is different: it would give an unlabelled image a uniform target.
     """
     return (1.0 - share) * targets_nl + share * targets_nl.mean(1, keepdim=True)
 

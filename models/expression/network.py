@@ -1,4 +1,4 @@
-"""The network: residual blocks of wide 3x3 convolutions (He et al. 2016), without depthwise ones.
+"""Network of residual blocks of wide 3x3 convolutions (He et al. 2016), without depthwise convolutions.
 
 Sizes are chosen for the runtime: static int8 runs wide 3x3 convolutions three times faster than float.
 
@@ -44,14 +44,14 @@ def _around(inputs: int, outputs: int, stride: int) -> nn.Module:
 
 
 class ExpressionNetwork(nn.Module):
-    """Images of a face -> one logit a label.
+    """Network from images of faces to one logit per label.
 
     Args:
         labels: Number of labels.
         channels: 1 for grey, 3 for colour.
         widths: Channels of each resolution; each resolution is half the previous one.
-        depths: Blocks at each resolution.
-        dropout: Share dropped before the last layer.
+        depths: Number of blocks at each resolution.
+        dropout: Share of features dropped before the last layer.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class ExpressionNetwork(nn.Module):
         if len(widths) != len(depths):
             message = f"widths and depths must be of one length, not {len(widths)} and {len(depths)}"
             raise ValueError(message)
-        # Blocks of 2x2 pixels become channels, so that the first convolution is already wide.
+        # Convert blocks of 2x2 pixels to channels, so that the first convolution is already wide.
         self.stem = nn.Sequential(
             nn.PixelUnshuffle(2),
             nn.Conv2d(4 * channels, widths[0], 3, 1, 1, bias=False),
@@ -74,7 +74,7 @@ class ExpressionNetwork(nn.Module):
 
     def forward(self, pictures_nchw: torch.Tensor) -> torch.Tensor:
         """Normalised images N,C,H,W -> logits N,L."""
-        # Global average pooling over the last resolution.
+        # Average over the last resolution (global average pooling).
         features_nc = self.body(self.stem(pictures_nchw)).mean((2, 3))
         logits_nl: torch.Tensor = self.head(self.dropout(features_nc))
         return logits_nl
@@ -89,13 +89,13 @@ def _blocks(widths: Sequence[int], depths: Sequence[int]) -> list[Block]:
 
 
 class Deployed(nn.Module):
-    """Export wrapper: the network with its pre- and post-processing, as the runtime calls it.
+    """Export wrapper: the network with its pre- and post-processing, in the form used by the runtime.
 
     Args:
         network: The trained network.
         mean: Mean of the training images, in 0..1.
         std: Standard deviation of the training images, in 0..1.
-        temperature: Divides the logits, so that the probabilities are calibrated (Guo et al. 2017).
+        temperature: Divisor of the logits that calibrates the probabilities (Guo et al. 2017).
     """
 
     def __init__(self, network: nn.Module, mean: float, std: float, temperature: float) -> None:

@@ -1,4 +1,4 @@
-"""Scores of an exported bundle: its own graph over a split, through ONNX Runtime."""
+"""Scores of an exported bundle: runs its own graph over a split with ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def run_graph(path: Path, pictures_nhwc: np.ndarray) -> np.ndarray:
 
 
 def fitted(pictures_nhwc: np.ndarray, wanted: dict[str, int]) -> np.ndarray:
-    """The images in the size and channels of a bundle; an older bundle may differ from the set."""
+    """Converts images to the size and channels of a bundle; those of an older bundle may differ from the set's."""
     size_px, channels = wanted["size_px"], wanted["channels"]
     if pictures_nhwc.shape[1:] == (size_px, size_px, channels):
         return pictures_nhwc
@@ -77,7 +77,7 @@ def calibration_error(rows: pd.DataFrame) -> float:
     """Expected calibration error over 15 bins of equal width (Guo et al. 2017)."""
     correct_n = (rows["label"] == rows["predicted"]).to_numpy(float)
     confidence_n = rows["confidence"].to_numpy(float)
-    # Sum of (confidence - correctness) in each bin; the absolute gaps weighted by bin size are the error.
+    # Sum (confidence - correctness) in each bin; the error is the sum of the absolute gaps, weighted by bin size.
     bins_n = np.minimum((confidence_n * BINS).astype(int), BINS - 1)
     gaps = np.bincount(bins_n, confidence_n - correct_n, BINS)
     return float(np.abs(gaps).sum() / max(1, len(rows)))
@@ -91,12 +91,12 @@ def _nll(rows: pd.DataFrame) -> float:
 
 
 class MacroF1:
-    """Mean of the F1 of all labels that occur: a rare label counts as much as a common one."""
+    """Mean F1 of all labels that occur, so that a rare label counts as much as a common one."""
 
     name = "macro_f1"
 
     def __call__(self, rows: pd.DataFrame, weights: np.ndarray | None = None) -> float:
-        """The metric over rows, each counted `weights` times."""
+        """Metric over rows, each counted `weights` times."""
         return float(np.mean(list(self._by_label(rows, weights).values()) or [0.0]))
 
     def worst(self, rows: pd.DataFrame, weights: np.ndarray | None = None) -> dict[str, float]:
@@ -104,14 +104,14 @@ class MacroF1:
         return self._by_label(rows, weights)
 
     def shared(self, first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Both tables restricted to the labels of both models; other samples are dropped, predictions recomputed."""
+        """Restricts both tables to the labels of both models: drops other samples and recomputes predictions."""
         labels = sorted(_taxonomy(first) & _taxonomy(second))
         if _taxonomy(first) == _taxonomy(second):
             return _coded(first), _coded(second)
         return _cut(first, labels), _cut(second, labels)
 
     def _by_label(self, rows: pd.DataFrame, weights: np.ndarray | None) -> dict[str, float]:
-        # Label codes once, then weighted counts by bincount: a bootstrap evaluates this a thousand times.
+        # Encode labels, then count them with weights by bincount: a bootstrap evaluates this a thousand times.
         truth_n, truths = pd.factorize(rows["label"], sort=True)
         read_n = pd.Categorical(rows["predicted"], categories=truths).codes
         hit_n = truth_n == read_n
@@ -131,7 +131,7 @@ def _taxonomy(rows: pd.DataFrame) -> set[str]:
 
 
 def _coded(rows: pd.DataFrame) -> pd.DataFrame:
-    """Labels as categories: a bootstrap counts them a thousand times."""
+    """Encodes labels as categories, because a bootstrap counts them a thousand times."""
     return rows.astype({"label": "category", "predicted": "category"})
 
 
@@ -142,7 +142,7 @@ def _cut(rows: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
 
 
 def draw(scores: Scores, samples: SampleSet, split: str) -> list[Sheet]:
-    """Two sheets: the most confident mistakes, which reveal wrong labels first, and evenly spread predictions."""
+    """Composes two sheets: the most confident mistakes, which reveal wrong labels, and evenly spread predictions."""
     pictures_nhwc, rows = samples.array(split), scores.rows
     wrong = rows[rows["label"] != rows["predicted"]].sort_values("confidence", ascending=False)
     some = rows.iloc[np.linspace(0, len(rows) - 1, min(SHEET_PICTURES, len(rows))).astype(int)]
