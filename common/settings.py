@@ -61,9 +61,10 @@ class _AddressTable(_Table):
 
 
 class RegistrySettings(_AddressTable):
-    """`url` empty: the MLflow server of `make up`, or one started for the run and stopped after it.
+    """MLflow server. Empty `url`: the server of `make up`, or one started for the run and stopped after it.
 
-    `host`: the address at which that of `make up` answers; 0.0.0.0 for all of this machine's. It asks for no password.
+    `host`: the address on which the server of `make up` listens; 0.0.0.0 for all addresses of this machine. The server
+    does not require a password.
     """
 
     port: int = Field(5000, ge=1, le=65535)
@@ -71,20 +72,20 @@ class RegistrySettings(_AddressTable):
 
 
 class PrefectSettings(_AddressTable):
-    """`url` empty: the Prefect server of `make up`, or one started for the run and stopped after it."""
+    """Prefect server. Empty `url`: the server of `make up`, or one started for the run and stopped after it."""
 
     port: int = Field(4200, ge=1, le=65535)
 
 
 class RemoteSettings(_AddressTable):
-    """The DVC remote that holds the team's data. Empty: none, the data lives on this machine alone."""
+    """DVC remote with the team's data. Empty: no remote; the data is only on this machine."""
 
 
 class ScheduleSettings(_Table):
-    """The schedule of the run. 04:15 exists once in every night, also when clocks change.
+    """Schedule of the run. 04:15 exists once every night, even when clocks change.
 
-    `heartbeat_timeout_s`: seconds without a heartbeat after which Prefect marks a run as crashed. A run sends one every
-    30 s.
+    `heartbeat_timeout_s`: seconds without a heartbeat after which Prefect marks a run as crashed. A run sends a
+    heartbeat every 30 s.
     """
 
     cron: str = "15 4 * * *"
@@ -93,7 +94,7 @@ class ScheduleSettings(_Table):
 
 
 class TrainingSettings(_Table):
-    """The devices that training uses; handed to Lightning's Trainer."""
+    """Devices for training, passed to Lightning's Trainer."""
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: int = Field(1, ge=1)
@@ -102,19 +103,19 @@ class TrainingSettings(_Table):
 
 
 class SigningSettings(_Table):
-    """The private key (PEM) that `register` signs with. Empty: bundles are not signed."""
+    """Private key (PEM) with which `register` signs bundles. Empty: bundles are not signed."""
 
     key: str = ""
 
 
 class BudgetSettings(_Table):
-    """The processor whose milliseconds the budgets of params.yaml mean. Empty: that of the machine that compresses."""
+    """Processor to which the milliseconds of budgets in params.yaml apply. Empty: that of the compressing machine."""
 
     processor: str = ""
 
 
 class NotifySettings(_Table):
-    """A command that is given the pager's text on standard input when a run fails. Empty: none."""
+    """Command that receives the pager's text on standard input when a run fails. Empty: none."""
 
     command: str = ""
 
@@ -127,7 +128,7 @@ class _SettingsFile(TomlConfigSettingsSource):
 
 
 class Settings(BaseSettings):
-    """Every setting; see settings.example.toml."""
+    """All settings; see settings.example.toml."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, toml_file=FILE
