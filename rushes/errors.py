@@ -65,7 +65,7 @@ class MisuseError(UserError):
 
 
 class NothingFitsError(UserError):
-    """Run without an error, in which nothing meets the request."""
+    """Result of a run that works but finds nothing that meets the request."""
 
     default_kind = "unfit"
     default_exit_status = NOTHING_FITS

@@ -130,7 +130,7 @@ class _Reader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401  # what BufferedReader lends
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401  # BufferedReader's buffer
         return self._meter.read_into(self._sock, self._file, buffer)
 
     def close(self) -> None:

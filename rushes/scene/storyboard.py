@@ -162,6 +162,6 @@ def check_redraw(script: Script, redraw: Mapping[str, int]) -> None:
     known = {scene.number.upper(): scene.number for scene in script.scenes}
     for number in redraw:
         if number.upper() not in known:
-            listed = ", ".join(list(known.values())[:40]) + (", ..." if len(known) > 40 else "")  # noqa: PLR2004  # a line holds so many
+            listed = ", ".join(list(known.values())[:40]) + (", ..." if len(known) > 40 else "")  # noqa: PLR2004  # numbers that fit in the message
             message = f"--redraw {number}: the script has no scene of this number; it has {listed}"
             raise MisuseError(message)
