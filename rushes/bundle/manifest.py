@@ -129,9 +129,7 @@ class Certificate(_Frozen):
     peak_bytes: dict[str, int] = {}  # resident memory that loading and one run add to a bare process
     budget: Budget | None = None  # budget in params.yaml at certification
     budget_machine: str = ""  # processor that the milliseconds of the budget apply to
-    objective_drop: float | None = (
-        None  # fp32 minus compressed on the validation split, which the compression search uses
-    )
+    objective_drop: float | None = None  # fp32 minus compressed on validation; the compression search uses it
     references: References | None = None  # reference outputs for comparison on other machines
     candidate: str = Field("", validation_alias=AliasChoices("candidate", "form"))  # its name; `form` in older files
 
