@@ -260,7 +260,7 @@ def bad_run() -> NightlyRun:
 
 
 def odd_run() -> NightlyRun:
-    """A run of long words: whatever a person may name a thing or a machine may say."""
+    """A run with long words in every free-text field."""
     nightly = bad_run()
     nightly.failures[0].message = "no space left on /a/" + "very-long-folder-name/" * 12
     nightly.failures[0].log_tail = ["x" * 400]
@@ -270,7 +270,7 @@ def odd_run() -> NightlyRun:
 
 
 def strain(root: Path) -> None:
-    """Twenty labels of thirty letters and ten figures a source."""
+    """Twenty labels of thirty letters, and ten figures per source."""
     labels = [f"{'überraschtes-staunen-' + str(i):_<30}" for i in range(20)]
     path = root / "build/expression/scores/metrics.json"
     metrics = json.loads(path.read_text()) | {"labels": labels, "confusion": np.eye(20, dtype=int).tolist()}
@@ -293,7 +293,7 @@ def write_search(root: Path, budget: Budget, *candidates: tuple[str, float, floa
 
 
 def write_whole_search(root: Path) -> None:
-    """One with all that a row can hold: students, layers in float, standard errors, minutes, limits that are missed."""
+    """A search that fills every field of a row: students, layers in float, standard errors, minutes, missed limits."""
     student, save = "student 16-32-64-128", "static int8 save 2 layers"
     candidates = (
         MeasuredCandidate(f"{student}, {save}", 0.8425, 0.596, 464_372, 6.8, "a", "float: /network/stem/Conv", 0.0086),
@@ -308,7 +308,7 @@ def write_whole_search(root: Path) -> None:
 
 @pytest.fixture
 def search_json(tmp_path):
-    """A search.json out of a budget and candidates, read."""
+    """The parsed search.json of a budget and candidates."""
     return lambda candidates, **budget: write_search(tmp_path, Budget(**budget), *candidates)
 
 
@@ -326,13 +326,13 @@ def nightly():
 
 @pytest.fixture
 def failed_run():
-    """A bad one."""
+    """A failed run."""
     return bad_run()
 
 
 @pytest.fixture(scope="session")
 def pages(whole_tree, drawing_tree, tmp_path_factory):
-    """The pages of all of them, drawn once; not to be changed."""
+    """The pages of all runs, drawn once; not to be changed."""
     folder = tmp_path_factory.mktemp("pages")
     odd = Path(shutil.copytree(whole_tree, folder / "tree"))
     strain(odd)
@@ -392,5 +392,5 @@ def decision(whole_tree):
 
 @pytest.fixture
 def quiet_run(nightly):
-    """The run after: nothing changed."""
+    """The run after, without changes."""
     return nightly.model_copy(update={"stages": stage_runs(skipped=True)})

@@ -1,4 +1,4 @@
-"""What the report tells of pictures that have no label."""
+"""Counts of unlabelled pictures in the report."""
 
 import json
 
@@ -13,7 +13,7 @@ from tests.report.conftest import build
     [(0, 0, ""), (1200, 1200, "all 1,200 pictures"), (30, 1200, "30 of 1,200 pictures"), (0, 1200, "0 of 1,200")],
 )
 def test_pictures_without_a_label_are_counted(taken, there, told):
-    """Those that students learn from, of those that there are; nothing where there is none."""
+    """The ones that students learn from, out of all; nothing if there are none."""
     text = beside_text({"unlabelled": taken, "without_label": there})
 
     assert told in text
@@ -21,12 +21,12 @@ def test_pictures_without_a_label_are_counted(taken, there, told):
 
 
 def test_sets_that_count_none_say_nothing():
-    """Those of other families."""
+    """Sets of other families."""
     assert beside_text({}) == ""
 
 
 def test_the_page_tells_it(tree, nightly, tmp_path):
-    """Under what augmentation made."""
+    """Below the table of augmentation."""
     path = tree / "build/expression/set/set.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"unlabelled": 30, "without_label": 90}))
 

@@ -1,4 +1,4 @@
-"""The Pareto plot: the front as stairs, what each mark means, and where the pick and the champion lie."""
+"""The Pareto plot: the front as stairs, the marks, the pick and the champion."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ CANDIDATES = (TEACHER, INT8, BY_BYTES, STUDENT)
 
 
 def marks(figure, name):
-    """Where the layers of a mark lie (ms and objective), and their collections."""
+    """Positions (ms and objective) of the layers of a mark, and their collections."""
     found = [mark for mark in figure.axes[0].collections if mark.get_label() == name]
     return [tuple(np.round(mark.get_offsets()[0], 4)) for mark in found], found
 
 
 def words(figure, part=0):
-    """What stands in the plot (0), and in its key (1)."""
+    """Texts of the plot (0) or of its key (1)."""
     return [text.get_text() for text in figure.axes[part].texts]
 
 
 def line(figure, name):
-    """The corners of a line by its name; None where it is not drawn."""
+    """The corners of a line by its name; None if it is not drawn."""
     return next((one.get_xydata() for one in figure.axes[0].lines if one.get_label() == name), None)
 
 
 def test_the_front_is_drawn_as_stairs(search_json):
-    """Level or upright, never falling; what only its bytes have put on the front is no step and has a ring."""
+    """Level or upright, never falling; a candidate on the front by its bytes alone is not a step and has a ring."""
     drawn = search_json(CANDIDATES, max_objective_drop=0.015)
     figure = pareto_figure(drawn)
     corners = line(figure, "stairs")
@@ -53,14 +53,14 @@ def test_the_front_is_drawn_as_stairs(search_json):
 
 
 def test_the_key_tells_only_what_is_drawn(search_json):
-    """No ring, nothing hollow, no limit, no champion, no pick: then no words about them."""
+    """Without rings, hollow dots, limits, champion or pick, the key does not mention them."""
     told = words(pareto_figure(search_json([TEACHER], max_objective_drop=0.5) | {"pick": None}), 1)
 
     assert told[told.index("marks") :] == ["marks", "the front: best objective within so many ms"]
 
 
 def test_example_sizes_are_as_large_as_dots_of_so_many_bytes(search_json):
-    """2 MB have half the area of the teacher's 4 MB; what is smaller than a dot can be is told so."""
+    """2 MB have half the area of the teacher's 4 MB; the key marks sizes below the smallest dot."""
     figure = pareto_figure(search_json(CANDIDATES))
     areas = [mark.get_sizes()[0] for mark in figure.axes[1].collections]
 
@@ -70,7 +70,7 @@ def test_example_sizes_are_as_large_as_dots_of_so_many_bytes(search_json):
 
 
 def test_both_limits_are_told_where_they_are_drawn(search_json):
-    """The least objective is the drop below the teacher; limits that are far off, or not there, have no line."""
+    """The least objective is the drop below the teacher; absent or distant limits have no line."""
     near, far = ({"max_objective_drop": drop, "max_latency_ms": ms} for drop, ms in ((0.02, 9.0), (0.9, 999.0)))
     told, silent = pareto_figure(search_json(CANDIDATES, **near)), pareto_figure(search_json(CANDIDATES, **far))
 
@@ -82,7 +82,7 @@ def test_both_limits_are_told_where_they_are_drawn(search_json):
 
 
 def test_a_network_has_one_colour_and_they_differ_in_grey(search_json):
-    """Tuned to bear rounding it is the same network; a fourth one has the colour of the first in another shape."""
+    """A network tuned to bear rounding keeps its colour; a fourth network reuses the first colour in another shape."""
     others = [(f"student {n}, float", 0.8, 1.0 + n, MIB) for n in (1, 2, 3)]
     aware = ("student 1 quantisation-aware, static int8 minmax", 0.81, 1.5, MIB)
     figure = pareto_figure(search_json([TEACHER, *others, aware], max_objective_drop=0.0))
@@ -97,7 +97,7 @@ def test_a_network_has_one_colour_and_they_differ_in_grey(search_json):
 
 
 def test_what_has_too_many_bytes_is_hollow(search_json):
-    """And the key says how many would be too many."""
+    """The key states the limit in bytes."""
     figure = pareto_figure(search_json(CANDIDATES, max_bytes=2 * MIB))
     fills = [to_hex(marks(figure, f"candidate {number}")[1][0].get_facecolor()[0]) for number in (1, 4)]
 
@@ -106,7 +106,7 @@ def test_what_has_too_many_bytes_is_hollow(search_json):
 
 
 def test_what_is_no_number_is_not_drawn(search_json):
-    """Planted onto the front, since nothing beats what is not a number; where all are so there is no dot."""
+    """NaN would be on the front, since nothing beats it; if all values are NaN, no dot is drawn."""
     broken = ("student 4, float", math.nan, 0.5, 100)
     drawn = search_json([*CANDIDATES, broken]) | {"front": [broken[0]]}
     figure, empty = pareto_figure(drawn), pareto_figure(search_json([("teacher, float", math.nan, 1.0, 1)]))
@@ -119,7 +119,7 @@ def test_what_is_no_number_is_not_drawn(search_json):
 
 
 def test_numbers_lie_over_nothing(search_json):
-    """Eight candidates within a few pixels, and one far off: no number on another, nor beyond the axes."""
+    """Eight candidates within a few pixels, and a distant one: numbers neither overlap nor leave the axes."""
     crowd = [(f"student {n % 3}, way {n}", 0.9 - n % 4 / 300, 1 + n / 30, MIB) for n in range(8)]
     figure = pareto_figure(search_json([TEACHER, *crowd]), Rival("champion v3", 0.001, 1.1))
     renderer, axes = RendererAgg(*figure.bbox.size, 72), figure.axes[0]
@@ -140,7 +140,7 @@ def test_an_axis_of_ms_always_has_ticks(search_json):
 
 
 def test_the_champion_is_as_far_from_the_pick_as_it_was_found(search_json):
-    """Twice as slow and 0.02 worse on the test split: so it lies on the plot."""
+    """The champion was measured twice as slow and 0.02 worse on the test split, and is plotted there."""
     figure = pareto_figure(search_json(CANDIDATES, max_objective_drop=0.015), Rival("champion v3", 0.02, 2.0))
 
     assert marks(figure, "champion")[0] == [(6.0, 0.87)]
@@ -149,7 +149,7 @@ def test_the_champion_is_as_far_from_the_pick_as_it_was_found(search_json):
 
 
 def test_a_pick_that_is_the_champion_is_both(search_json):
-    """One place, one label, and the key says so."""
+    """One place and one label; the key names both."""
     figure = pareto_figure(search_json(CANDIDATES, max_objective_drop=0.015), Rival("champion v3", is_pick=True))
 
     assert marks(figure, "champion")[0] == [INT8[2:0:-1]]
@@ -167,7 +167,7 @@ def test_a_pick_that_is_the_champion_is_both(search_json):
     ],
 )
 def test_without_a_champion_or_a_pick_there_is_no_mark(search_json, budget, rival):
-    """Of the first run; where nothing holds, there is nothing that it would be far from; nor a gain that is none."""
+    """On a first run, and without a passing candidate, there is neither a champion's mark nor a gain."""
     figure = pareto_figure(search_json(CANDIDATES, **budget), rival)
 
     assert marks(figure, "champion")[1] == []

@@ -1,4 +1,4 @@
-"""Table of the compression search: what was shipped, what misses the budget, and which run made it."""
+"""Table of the compression search: the shipped candidate, missed budgets, and the run that made it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def shown(tree, nightly):
 
 
 def test_rows_are_held_against_the_teacher_the_fastest_first(search_json):
-    """What it drops, how many times faster and smaller; and what is worse than the teacher says so."""
+    """Drop, speed-up and size ratio per row; a candidate worse than the teacher is marked."""
     rows = candidate_rows(search_json(CANDIDATES))
 
     assert [(row.number, row.name) for row in rows] == [
@@ -62,7 +62,7 @@ def test_rows_are_held_against_the_teacher_the_fastest_first(search_json):
     ],
 )
 def test_a_change_has_its_sign_and_its_standard_error(objective, standard_error, told):
-    """As in the table of the exported files: a gain is a plus."""
+    """As in the table of the exported files, a gain has a plus."""
     made = (
         MeasuredCandidate("teacher, float", 0.9, 8.0, 4000, 1.0, "a"),
         MeasuredCandidate("teacher, int8", objective, 3.0, 900, 1.0, "b"),
@@ -73,7 +73,7 @@ def test_a_change_has_its_sign_and_its_standard_error(objective, standard_error,
 
 
 def test_the_front_and_what_was_shipped_are_marked(search_json):
-    """A candidate on the front by its bytes alone has its own mark; what is beaten in everything has none."""
+    """A candidate on the front by its bytes alone has its own mark; a dominated one has none."""
     tiny = ("student 8, static int8 minmax", 0.79, 2.1, 100_000)
     beaten = ("teacher, static int8 entropy", 0.88, 3.1, 1_000_000)
     rows = {row.name: row for row in candidate_rows(search_json([*CANDIDATES, tiny, beaten], max_objective_drop=0.015))}
@@ -83,7 +83,7 @@ def test_the_front_and_what_was_shipped_are_marked(search_json):
 
 
 def test_what_is_missed_is_told_in_words(search_json):
-    """With as many digits as tell what it has from what it may have."""
+    """With as many digits as it takes to distinguish the value from its limit."""
     rows = candidate_rows(
         search_json([TEACHER, INT8], max_objective_drop=0.002, max_latency_ms=7.9, max_bytes=3_999_999)
     )
@@ -95,7 +95,7 @@ def test_what_is_missed_is_told_in_words(search_json):
 
 
 def test_what_is_no_number_says_so_and_comes_last(search_json):
-    """The fastest of all, and planted onto the front: nothing beats it."""
+    """NaN would be the fastest and on the front, since nothing beats it."""
     row = candidate_rows(search_json([*CANDIDATES, BROKEN]) | {"front": [BROKEN[0]]})[-1]
 
     assert (row.number, row.name, row.objective, row.change) == (5, BROKEN[0], NONE, NONE)
@@ -113,7 +113,7 @@ def test_what_is_no_number_says_so_and_comes_last(search_json):
     ],
 )
 def test_that_float_is_shipped_is_told(shown, searched, candidates, drop, told):
-    """Also where it is a student's; and not that nothing is faster where something is, by next to nothing."""
+    """Also for a student's float; the summary does not deny a candidate that is negligibly faster."""
     searched(candidates, **({"max_objective_drop": drop} if drop >= 0 else {"max_bytes": 1}))
 
     assert shown().summary == told
@@ -121,7 +121,7 @@ def test_that_float_is_shipped_is_told(shown, searched, candidates, drop, told):
 
 @pytest.mark.parametrize("budget", [{"max_latency_ms": 0.4}, {"max_objective_drop": 0.0, "max_bytes": 300_000}])
 def test_where_nothing_holds_the_nearest_three_are_told(shown, searched, budget):
-    """The same three that compression's own error tells, each with what it misses; none that gave no number."""
+    """The same three candidates as in compression's own error, each with its misses; none without a number."""
     told = searched([BROKEN, *CANDIDATES], **budget)
     own = SearchResult("macro_f1", {}, tuple(MeasuredCandidate(*figures, 1.0, "") for figures in [BROKEN, *CANDIDATES]))
     nearest = [candidate.name for candidate in own.nearest(Budget(**budget))]
@@ -133,7 +133,7 @@ def test_where_nothing_holds_the_nearest_three_are_told(shown, searched, budget)
 
 
 def test_where_something_holds_no_nearest_are_told(shown, searched):
-    """What was shipped is all that there is to say."""
+    """Only the shipped candidate is shown."""
     searched(CANDIDATES, max_objective_drop=0.015)
 
     assert shown().nearest == []
@@ -141,7 +141,7 @@ def test_where_something_holds_no_nearest_are_told(shown, searched):
 
 @pytest.mark.parametrize("states", [{"register": "failed"}, {"evaluate": "failed", "register": "not reached"}])
 def test_an_earlier_decision_is_not_drawn_onto_tonights_search(shown, searched, states):
-    """The champion of a run that decided lies in the plot; after one that did not, it does not."""
+    """The plot has the champion of a run that decided, and none after a run that did not."""
     searched(CANDIDATES, max_objective_drop=0.015)
 
     assert "champion v11" in shown().pareto.svg
@@ -151,7 +151,7 @@ def test_an_earlier_decision_is_not_drawn_onto_tonights_search(shown, searched, 
 
 
 def test_the_search_of_an_earlier_run_is_named_as_such(shown, searched, tree, nightly):
-    """Where compress was not reached; and where it failed, unless it search had ended before it did."""
+    """Shown if compress was not reached, or failed before the search ended."""
     searched(CANDIDATES, max_objective_drop=0.015)
     rest = {"evaluate": "not reached", "register": "not reached"}
     fresh = shown(compress="failed", **rest).note
@@ -164,7 +164,7 @@ def test_the_search_of_an_earlier_run_is_named_as_such(shown, searched, tree, ni
 
 
 def test_a_champion_that_came_out_again_is_marked_as_both(shown, searched, decide):
-    """In the table and in the plot; and only on what was shipped."""
+    """In the table and in the plot, and only on the shipped candidate."""
     searched(CANDIDATES, max_objective_drop=0.015)
     decide(promoted=False, registered=False, champion_before=12, champion_after=12)
     view = shown()
@@ -174,7 +174,7 @@ def test_a_champion_that_came_out_again_is_marked_as_both(shown, searched, decid
 
 
 def test_a_search_without_figures_has_a_table_and_no_plot(shown, searched):
-    """Nor does it cost the page anything else."""
+    """The rest of the page is not affected."""
     searched([("teacher, float", math.nan, 1.0, 1)])
     view = shown(compress="failed")
 
@@ -182,13 +182,13 @@ def test_a_search_without_figures_has_a_table_and_no_plot(shown, searched):
 
 
 def test_a_family_without_a_search_has_a_reason(shown):
-    """It has been compressed before there were any, or compress was not reached."""
+    """The family was compressed before searches existed, or compress was not reached."""
     assert shown().note == "Nothing to show: compress has left nothing here."
     assert shown().rows == []
 
 
 def test_a_network_that_could_not_be_trained_is_told(shown, searched, tree):
-    """It has no candidate, so no row; the reason stands where its candidates would."""
+    """It has no candidate, so no row; the reason replaces its candidates."""
     document = searched(CANDIDATES) | {"failed": {"student 4": "its loss is not a number since epoch 2"}}
     (tree / "build/expression/search/search.json").write_text(json.dumps(document))
 

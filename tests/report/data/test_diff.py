@@ -9,7 +9,7 @@ from report.data.diff import Since, compare
 
 @pytest.fixture
 def last(tmp_path):
-    """Where the last run is kept."""
+    """Folder of the last run."""
     return tmp_path / "last.json"
 
 
@@ -19,13 +19,13 @@ def next_run(nightly, **changes):
 
 
 def test_the_first_run_has_nothing_to_compare(tree, nightly, last):
-    """It says so, and leaves its figures for the next."""
+    """The page states that, and the figures are stored for the next run."""
     assert compare(tree, nightly, ["faces"], last).nightly == ""
     assert json.loads(last.read_text())["data"]["faces: studio, happy"] > 0
 
 
 def test_an_unchanged_run_has_no_differences(tree, nightly, last):
-    """Same data, params, figures, versions: nothing is listed."""
+    """Same data, params, figures and versions: nothing is listed."""
     compare(tree, nightly, ["faces"], last)
 
     since = compare(tree, next_run(nightly), ["faces"], last)
@@ -84,7 +84,7 @@ def test_a_failed_run_keeps_the_figures_it_did_not_reach(tree, nightly, failed_r
 
 
 def test_a_trial_reads_the_last_run_and_leaves_it(tree, nightly, last):
-    """Its params are another matter than tonight's."""
+    """A trial's params are not those of the nightly run."""
     compare(tree, nightly, ["faces"], last)
     before = last.read_bytes()
 
@@ -95,7 +95,7 @@ def test_a_trial_reads_the_last_run_and_leaves_it(tree, nightly, last):
 
 
 def test_a_run_kept_by_an_earlier_version_is_compared(tree, nightly, last):
-    """Its last.json calls the run `night`, also the one before it."""
+    """Its last.json calls the run `night`, and so does the one before it."""
     compare(tree, nightly, ["faces"], last)
     kept = json.loads(last.read_text())
     kept["night"] = kept.pop("nightly")
@@ -107,14 +107,14 @@ def test_a_run_kept_by_an_earlier_version_is_compared(tree, nightly, last):
 
 @pytest.mark.parametrize("content", ["", "[]", '{"night": 3, "data": []}', '{"night": "x", "before": 4}'])
 def test_a_broken_last_run_is_no_last_run(tree, nightly, last, content):
-    """What was kept may be cut short by a full disk."""
+    """A full disk may have truncated the file."""
     last.write_text(content)
 
     assert compare(tree, nightly, ["faces"], last) == Since("", {})
 
 
 def test_figures_of_other_test_samples_are_not_compared(tree, nightly, last):
-    """0.96 on rendered faces beside 0.17 on one's own is not a fall: no difference, and the family is named."""
+    """0.96 on rendered faces and 0.17 on real ones is not a fall: no difference, and the family is named."""
     compare(tree, nightly, ["faces"], last)
     scores = tree / "build/expression/scores"
     rows = pd.read_parquet(scores / "rows.parquet")

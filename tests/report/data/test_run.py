@@ -11,7 +11,7 @@ def test_tonights_decision_is_told_from_an_earlier_one(nightly, failed_run):
 
 
 def test_without_a_register_stage_any_failure_makes_the_decision_old(nightly):
-    """Where the flow lists no register, a failed stage of the family or of all is enough."""
+    """If the flow does not list register, any failed stage of the family or of all families suffices."""
     bad = StageRun(name="clean@faces", state="failed")
 
     assert not NightlyRun(started=nightly.started, families=["scene"], stages=[bad]).decided("scene")
@@ -19,14 +19,14 @@ def test_without_a_register_stage_any_failure_makes_the_decision_old(nightly):
 
 
 def test_another_familys_failure_leaves_a_decision_alone(nightly):
-    """One family failing does not make the other's decision old."""
+    """A failed family does not make another family's decision old."""
     bad = StageRun(name="train@scene", family="scene", state="failed")
 
     assert NightlyRun(started=nightly.started, stages=[bad]).decided("expression")
 
 
 def test_an_unknown_state_is_refused():
-    """A typing slip in the flow shows at once, not in the page."""
+    """A typo in the flow fails at once, not in the page."""
     with pytest.raises(ValidationError, match="skiped"):
         StageRun(name="train@expression", state="skiped")
 

@@ -15,7 +15,7 @@ def pixels(path):
 
 
 def test_the_diagonal_of_a_confusion_matrix_is_dark(tmp_path):
-    """A perfect reader darkens the diagonal and leaves the rest light."""
+    """A perfect classifier darkens the diagonal and leaves the rest light."""
     picture = pixels(charts.confusion([[9, 0], [0, 9]], ["happy", "sad"], tmp_path / "c.png"))
     height, width = picture.shape[:2]
 
@@ -44,7 +44,7 @@ def test_the_same_data_give_the_same_bytes(tmp_path):
 
 
 def test_curves_of_one_figure_share_a_panel():
-    """Train and validation loss are read together; the known figures come first, in their order."""
+    """Train and validation loss share a panel; the known figures come first, in their order."""
     panels = charts.curve_panels(HISTORY.assign(**{"val/zeta": 1.0, "val/macro_f1": 0.5}))
 
     assert list(panels) == ["loss", "macro_f1", "lr", "zeta"]
@@ -52,7 +52,7 @@ def test_curves_of_one_figure_share_a_panel():
 
 
 def test_the_best_epoch_of_a_writer_has_the_fewest_bits():
-    """Of bits a character less is better; of the same negated, more."""
+    """Fewer bits per character are better; negated, more are."""
     falling = pd.Series([2.4, 2.0], index=[1, 2])
 
     for name, best in (("bits", "best 2.000, epoch 2"), ("neg_bits_per_character", "best 2.400, epoch 1")):
@@ -61,7 +61,7 @@ def test_the_best_epoch_of_a_writer_has_the_fewest_bits():
 
 
 def test_epochs_count_from_one():
-    """As in the log of the training, and in the pager's `resumes at epoch 12`; Lightning's own count from 0."""
+    """As in the training log and the pager's `resumes at epoch 12`; Lightning counts from 0."""
     panels = charts.curve_panels(HISTORY)
     axes = charts.curve_figure("loss", panels["loss"]).axes[0]
 
@@ -71,7 +71,7 @@ def test_epochs_count_from_one():
 
 
 def test_curves_of_one_epoch_and_of_none():
-    """A run killed after an epoch still has a dot; of nothing at all there is no panel."""
+    """A run killed after one epoch still has a dot; without epochs there is no panel."""
     panels = charts.curve_panels(HISTORY[:1])
 
     assert charts.curve_figure("lr", panels["lr"]).axes[0].lines[0].get_marker() == "o"
@@ -95,7 +95,7 @@ def test_reliability_counts_every_sample(tmp_path):
 
 
 def test_an_inline_chart_follows_the_page_and_escapes_labels():
-    """Its colours are CSS variables, a label cannot become an element, and its style speaks to nobody else."""
+    """Its colours are CSS variables, a label cannot become an element, and its style applies to nothing else."""
     svg = charts.inline(charts.confusion_figure([[1, 0], [0, 1]], ["<script>", "b&c"]), 'a "title"')
 
     assert "var(--second)" in svg

@@ -8,7 +8,7 @@ from tests.support.raw import Sample, collection_params, encode, photo, photos, 
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """What a sheet was asked to show: (pictures, captions, title)."""
+    """Arguments of each sheet: (pictures, captions, title)."""
     asked = []
     monkeypatch.setattr(clean_sheets, "sheet", lambda p, c, path, *, title, **_: asked.append((p, c, title)) or path)
     return asked
@@ -26,7 +26,7 @@ def examined(tmp_path):
 
 
 def test_dropped_ones_stand_in_the_order_of_the_checks(tmp_path, examined, drawn):
-    """Each with its reason, and a copy beside the one it copies, even where a file can't be read."""
+    """Each has its reason, and a copy stands next to its original, even if a file cannot be read."""
     dropped_sheet(examined, "faces", tmp_path / "x.jpg")
     ((pictures, captions, title),) = drawn
 
@@ -37,14 +37,14 @@ def test_dropped_ones_stand_in_the_order_of_the_checks(tmp_path, examined, drawn
 
 
 def test_a_sheet_of_one_source(tmp_path, examined, drawn):
-    """What stops the stage is one source's, so its sheet shows that one alone."""
+    """A failure that stops the stage concerns one source, and its sheet shows only that source."""
     dropped_sheet(examined, "faces", tmp_path / "x.jpg", "two")
 
     assert [len(drawn[0][0]), drawn[0][2]] == [2, "two: 2 of 2 samples dropped"]
 
 
 def test_the_test_split_stays_shut(tmp_path, examined, drawn):
-    """The kept ones that are shown are those of train and validation."""
+    """Only kept samples of train and validation are shown."""
     kept_sheet(examined, "faces", tmp_path / "x.jpg")
     captions = drawn[0][1]
 

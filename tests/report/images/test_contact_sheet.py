@@ -32,7 +32,7 @@ def test_picture_keeps_its_shape_and_colours(tmp_path):
 
 
 def test_captions_and_title_are_drawn(tmp_path):
-    """Bright text stands on the dark ground; without words there is none."""
+    """Bright text stands on the dark ground; without text there is none."""
     plain = read(sheet([GREY], [""], tmp_path / "plain.png"))
     told = read(sheet([GREY], ["happy\nblurred"], tmp_path / "told.png", title="Dropped"))
 
@@ -44,7 +44,7 @@ def test_captions_and_title_are_drawn(tmp_path):
 
 @pytest.mark.parametrize("caption", ["Überraschung", "радость", "喜び"])
 def test_labels_in_any_script_are_drawn(tmp_path, caption):
-    """Each letter has a shape of its own: what a font lacks would be one box again and again."""
+    """Each letter has its own shape; a font without the letter would repeat one box."""
     drawn = read(sheet([GREY], [caption], tmp_path / "a.png"))[116:]
     boxes = read(sheet([GREY], ["\uffff" * len(caption)], tmp_path / "b.png"))[116:]
 
@@ -53,7 +53,7 @@ def test_labels_in_any_script_are_drawn(tmp_path, caption):
 
 
 def test_long_captions_are_cut(tmp_path):
-    """However long the words, no caption leaves its cell or takes more than four lines."""
+    """A caption stays within its cell and takes at most four lines."""
     drawn = read(sheet([GREY], ["word " * 200 + "x" * 500], tmp_path / "long.png"))
 
     assert drawn.shape == (40 + 96 + 6 + 4 * 15, 40 + 96, 3)
@@ -66,7 +66,7 @@ def test_no_pictures_is_a_sheet_too(tmp_path):
 
 
 def test_what_cannot_be_drawn_is_said(tmp_path):
-    """A caption too few, a float picture, five channels: each is refused with what it is."""
+    """A caption too few, a float picture and five channels are each refused by name."""
     with pytest.raises(ValueError, match="1 pictures but 0 captions"):
         sheet([GREY], [], tmp_path / "a.png")
     with pytest.raises(ValueError, match="float64"):
@@ -85,7 +85,7 @@ def test_same_pictures_same_bytes(tmp_path):
 
 
 def test_a_foot_stands_under_the_pictures(tmp_path):
-    """Whom they are owed to: the sheet is higher by its lines, and they are not black on black."""
+    """Credits make the sheet higher by their lines, and are not black on black."""
     pictures = [np.full((9, 9, 3), 90, np.uint8)] * 2
     bare = cv2.imread(str(sheet(pictures, ["a", "b"], tmp_path / "bare.png")))
     owed = cv2.imread(str(sheet(pictures, ["a", "b"], tmp_path / "owed.png", foot="Made from: films of others")))
@@ -99,7 +99,7 @@ def test_a_foot_stands_under_the_pictures(tmp_path):
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
 @pytest.mark.parametrize("title", ["", "радость: drawn"])
 def test_a_file_tells_the_title_that_is_drawn_in_it(tmp_path, suffix, title):
-    """In every format and script; a sheet without one, and a file that is not a picture, tell of none."""
+    """In every format and script; a sheet without a title, and a file that is not a picture, have none."""
     data = sheet([GREY], [""], tmp_path / f"a.{suffix}", title=title).read_bytes()
 
     assert title_of(data) == title

@@ -1,4 +1,4 @@
-"""Scenes are shown as typed pages: those dropped with their reason, those kept without the test split."""
+"""Scenes shown as typed pages: dropped ones with their reason, kept ones without the test split."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from tests.support.scripts import FRENCH, plant, scene, script, script_params
 
 @pytest.fixture
 def examined(tmp_path):
-    """Six good works, and one with two scenes in which nothing happens."""
+    """Six good documents, and one with two scenes in which nothing happens."""
     folder = plant(tmp_path / "set", 6)
     empty = [Element("heading", "INT. A - DAY"), Element("heading", "INT. B - DAY")]
     (folder / "empty.fountain").write_text(write([*script(9), *empty]), encoding="utf-8")
@@ -30,14 +30,14 @@ def examined(tmp_path):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """What a sheet was asked to show: (pages, captions, title)."""
+    """Arguments of each sheet: (pages, captions, title)."""
     asked = []
     monkeypatch.setattr(script_sheets, "sheet", lambda p, c, path, *, title, **_: asked.append((p, c, title)) or path)
     return asked
 
 
 def test_dropped_scenes_stand_with_their_reason(tmp_path, examined, drawn):
-    """The work, the number, the split and the figures."""
+    """The document, the number, the split and the figures."""
     dropped_sheet(examined, "scripts", tmp_path / "x.jpg")
     ((pages, captions, title),) = drawn
     split = examined.table.loc[examined.table["work"] == "empty", "split"].iloc[0]
@@ -47,14 +47,14 @@ def test_dropped_scenes_stand_with_their_reason(tmp_path, examined, drawn):
 
 
 def test_the_test_split_stays_shut(tmp_path, examined, drawn):
-    """The kept ones that are shown are those of train and validation."""
+    """Only kept scenes of train and validation are shown."""
     kept_sheet(examined, "scripts", tmp_path / "x.jpg")
 
     assert {caption.split("\n")[0].rpartition(", ")[2] for caption in drawn[0][1]} == {"train", "validation"}
 
 
 def test_a_page_is_set_in_columns():
-    """Headings and action begin at the margin, cues and what is said further in; a long scene is cut."""
+    """Headings and action begin at the margin, cues and dialogue are indented; a long scene is cut."""
     page = page_of(write(scene(1, speeches=40)))
     heading = page_of("INT. A - DAY\n")
     said = page_of("INT. A - DAY\n\nANNA\nWell.\n")
@@ -67,7 +67,7 @@ def test_a_page_is_set_in_columns():
 
 
 def test_what_is_kept_apart_is_told_and_is_no_loss(tmp_path, nightly):
-    """The page counts it by language; its source has lost nothing."""
+    """The page counts held-back documents by language; their source has no loss."""
     folder = plant(plant(tmp_path / "set", 6), 2, 70, FRENCH)
     ingest(folder, tmp_path, "scripts", script_params())
     examined = examine(tmp_path, "scripts", script_params())

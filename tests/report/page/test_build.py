@@ -14,12 +14,12 @@ REFERENCES = ("src", "href", "srcset", "xlink:href", "data")
 
 
 def _is_link(tag, value):
-    """Where a person may click to; nothing is fetched for it."""
+    """True for attributes that are followed on a click; nothing is fetched for them."""
     return tag == "a" and value.startswith("http")
 
 
 class Page(HTMLParser):
-    """What a page holds: the text that is shown, the elements, what it refers to; each must be closed in turn."""
+    """Visible text, elements and references of a page; every element must be closed in turn."""
 
     def __init__(self, html):
         super().__init__()
@@ -27,24 +27,24 @@ class Page(HTMLParser):
         self.feed(html)
 
     def handle_starttag(self, tag, attrs):
-        """One more is open."""
+        """Opens an element."""
         self.elements.append(tag)
         self.references += [value for name, value in attrs if name in REFERENCES and not _is_link(tag, value)]
         if tag not in VOID:
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
-        """Opened and closed at once, as SVG does."""
+        """Opens and closes an element, as in SVG."""
         self.handle_starttag(tag, attrs)
         if tag not in VOID:
             self.open.pop()
 
     def handle_endtag(self, tag):
-        """The last one that was opened."""
+        """Closes the last opened element."""
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        """Text, but not that of the style sheet."""
+        """Collects text, except the style sheet's."""
         if not {"style", "title"} & set(self.open):
             self.texts.append(data)
 
@@ -56,7 +56,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(autouse=True)
 def _quick(request, monkeypatch):
-    """Charts take most of the time, so most tests have them empty."""
+    """Empties charts: they take most of the time, and most tests do not need them."""
     if "whole" not in request.node.name:
         monkeypatch.setattr(
             "report.images.charts._svg", lambda figure: f'<svg viewBox="0 0 1 1"><!-- {figure} --></svg>'
@@ -70,7 +70,7 @@ def drawn(tree, tmp_path):
 
 
 def test_the_whole_page_stands_alone(drawn, nightly):
-    """Every reference is a data URI or points into the page; nothing runs; the browser is told to fetch nothing."""
+    """Every reference is a data URI or points into the page; there is no script; its policy forbids fetching."""
     html = drawn(nightly)
     page = Page(html)
 
@@ -81,7 +81,7 @@ def test_the_whole_page_stands_alone(drawn, nightly):
 
 
 def test_the_page_leads_to_run_and_version(drawn, nightly, tree):
-    """Where it came from: both as links into MLflow's pages; what is not a web address is no link."""
+    """Both are links to MLflow's pages; a value that is not a web address is not a link."""
     path = tree / "build/expression/decision.json"
     decision = json.loads(path.read_text())
     path.write_text(json.dumps(decision | {"version_url": "http://127.0.0.1:5000/#/models/expression/versions/12"}))
@@ -118,7 +118,7 @@ def test_every_picture_and_chart_is_there(drawn, nightly):
 
 
 def test_hostile_text_stays_text_in_the_whole_page(drawn, nightly, tree):
-    """A label, a reason and a message that look like HTML are shown, not obeyed."""
+    """A label, a reason and a message that look like HTML are shown as text."""
     evil = "<script>alert(1)</script>"
     table = pd.read_parquet(tree / "build/clean/faces/samples.parquet")
     table.loc[table["label"] == "happy", "label"] = evil
@@ -136,7 +136,7 @@ def test_hostile_text_stays_text_in_the_whole_page(drawn, nightly, tree):
 
 
 def test_a_failed_run_says_what_to_do(drawn, failed_run):
-    """Remedy, log, command and the last lines; figures of an earlier run are marked so."""
+    """Remedy, log, command and the last lines; figures of an earlier run are marked."""
     text = Page(drawn(failed_run)).text
 
     assert "FAILED: expression: train, out of memory in epoch 12" in text
@@ -149,7 +149,7 @@ def test_a_failed_run_says_what_to_do(drawn, failed_run):
 
 
 def test_an_empty_tree_still_makes_a_page(drawn, failed_run, tmp_path):
-    """A run that died at once leaves nothing; the page says what is missing and why."""
+    """A run that died at once leaves nothing; the page lists the missing parts with reasons."""
     text = Page(drawn(failed_run, tmp_path / "nothing")).text
 
     assert "Nothing to show: train failed." in text
@@ -168,7 +168,7 @@ def test_an_empty_tree_still_makes_a_page(drawn, failed_run, tmp_path):
     ],
 )  # fmt: skip
 def test_one_broken_file_costs_one_part(tree, nightly, tmp_path, name):
-    """Whatever was cut short by a full disk, the page is made and the rest of it stands."""
+    """If a full disk truncated a file, the page is still made with its other parts."""
     (tree / name).write_bytes((tree / name).read_bytes()[:40])
 
     text = Page(build(tree, tmp_path / "report", nightly).read_text(encoding="utf-8")).text
@@ -178,7 +178,7 @@ def test_one_broken_file_costs_one_part(tree, nightly, tmp_path, name):
 
 
 def test_figures_of_the_wrong_kind_cost_one_part(drawn, nightly, tree):
-    """A file that another version wrote may parse and still make no sense; the page says so."""
+    """A file of another version may parse and still be invalid; the page reports it."""
     metrics = json.loads((tree / "build/expression/scores/metrics.json").read_text())
     (tree / "build/expression/scores/metrics.json").write_text(json.dumps(metrics | {"confusion": [["?"]]}))
 
@@ -189,7 +189,7 @@ def test_figures_of_the_wrong_kind_cost_one_part(drawn, nightly, tree):
 
 
 def test_a_family_that_is_no_classifier_has_no_confusion(drawn, nightly, tree):
-    """What is drawn follows from what the files hold, never from the family's name."""
+    """The parts of the page follow from the files, never from the family's name."""
     metrics = json.loads((tree / "build/expression/scores/metrics.json").read_text())
     metrics = {key: value for key, value in metrics.items() if key not in ("confusion", "labels")}
     (tree / "build/expression/scores/metrics.json").write_text(json.dumps(metrics))
@@ -202,7 +202,7 @@ def test_a_family_that_is_no_classifier_has_no_confusion(drawn, nightly, tree):
 
 
 def test_a_chart_of_the_page_replaces_the_picture_of_its_name(drawn, nightly, tree):
-    """The family's own confusion.png is not shown beside the page's sharper one."""
+    """The family's own confusion.png is not shown next to the page's sharper one."""
     scores = tree / "build/expression/scores"
     shutil.copy(scores / "mistakes.png", scores / "confusion.png")
 
@@ -210,7 +210,7 @@ def test_a_chart_of_the_page_replaces_the_picture_of_its_name(drawn, nightly, tr
 
 
 def test_a_family_that_draws_is_told_as_one(drawn, nightly, drawing_tree):
-    """Its figures by their readable names, small ones with their digits; its parts, its sheets, and how it learned."""
+    """Readable names and digits of small figures; its parts, its sheets, and its curves."""
     page = Page(drawn(with_family(nightly), drawing_tree))
 
     for part in (
@@ -225,7 +225,7 @@ def test_a_family_that_draws_is_told_as_one(drawn, nightly, drawing_tree):
 
 
 def test_parts_that_are_negated_have_bars(drawn, nightly, drawing_tree, tmp_path):
-    """Bits a character are told below zero: the worst part fills its bar, half as many bits fill half of it."""
+    """Bits per character are negated: the worst part fills its bar, half as many bits fill half of it."""
     tree = shutil.copytree(drawing_tree, tmp_path / "negated")
     scores = tree / "build/scene/scores/metrics.json"
     figures = json.loads(scores.read_text()) | {"worst": {"comedies": -1.2, "tragedies": -2.4}}
@@ -236,7 +236,7 @@ def test_parts_that_are_negated_have_bars(drawn, nightly, drawing_tree, tmp_path
 
 
 def test_the_search_is_shown_with_what_was_shipped(drawn, nightly, searched):
-    """The budget, a row a candidate, what it misses, the marks on the pick, and the plot."""
+    """The budget, a row per candidate, its misses, the marks on the pick, and the plot."""
     searched(
         [
             ("teacher, float", 0.9, 8.0, 4_000_000), ("teacher, static int8 minmax", 0.89, 3, 10**6),
@@ -266,7 +266,7 @@ def test_where_nothing_holds_the_page_says_what_came_nearest(drawn, nightly, sea
 
 
 def test_a_title_stands_once(drawn, nightly, drawing_tree):
-    """A sheet that bears its title has no caption that says it again, but an alt text; what bears none has both."""
+    """A sheet that bears its title has an alt text and no caption; one without a title has both."""
     plain = "Sure and wrong: the 16 worst"
     titled = [f"{label}: drawn, and a row of held-out ones that it never saw" for label in LABELS]
     html = drawn(with_family(nightly), drawing_tree)
@@ -277,7 +277,7 @@ def test_a_title_stands_once(drawn, nightly, drawing_tree):
 
 
 def test_whom_pictures_are_owed_to_stands_wherever_one_is_shown(drawn, nightly, drawing_tree):
-    """Under the data, the progress and the sheets of what learned from it, and nowhere else."""
+    """Credits stand below the data, the progress and the sheets of models trained on it, and nowhere else."""
     text = Page(drawn(with_family(nightly), drawing_tree)).text
 
     assert text.count(OWED) == 3
@@ -285,7 +285,7 @@ def test_whom_pictures_are_owed_to_stands_wherever_one_is_shown(drawn, nightly, 
 
 
 def test_two_families_share_a_page(drawn, nightly, tree):
-    """Each has its strip and its parts; the collection that both learn from is shown once."""
+    """Each has its strip and its parts; a collection that both learn from is shown once."""
     (tree / "params.yaml").write_text("families: {expression: faces, scene: faces}\n")
     shutil.copytree(tree / "build/expression", tree / "build/scene")
 
@@ -298,7 +298,7 @@ def test_two_families_share_a_page(drawn, nightly, tree):
 
 
 def test_what_compression_costs_and_gains_stands_in_one_table(drawn, nightly, tree):
-    """The spread on one and two threads, multiply-adds and memory; a certificate from before they were has neither."""
+    """Spread on one and two threads, multiply-adds and memory; an earlier certificate has neither."""
     text = Page(drawn(nightly)).text
     path = tree / "build/expression/bundle/certificate.json"
     later = ("percentiles_ms", "multiply_adds", "peak_bytes")
@@ -324,7 +324,7 @@ def test_challenger_and_champion_stand_side_by_side(drawn, nightly):
 
 
 def test_a_champion_that_came_out_again_is_called_so(drawn, nightly, decide):
-    """It has itself for a rival; what it once had to beat is not said to be in use."""
+    """A champion that is its own rival is not listed as in use."""
     decide(promoted=False, registered=False, champion_before=12, champion_after=12)
 
     text = Page(drawn(nightly)).text
@@ -341,14 +341,14 @@ def test_a_champion_that_came_out_again_is_called_so(drawn, nightly, decide):
     ],
 )
 def test_the_decision_is_told_whole(drawn, nightly, decide, after, held, title):
-    """Whatever signs a reason holds, the title is neither cut nor left open."""
+    """The title is neither cut nor left open, whatever characters a reason has."""
     decide(promoted=False, champion_after=after, held=held, reasons=["no: it is worse"])
 
     assert f"{title} no: it is worse" in Page(drawn(nightly)).text.replace("\u2013 ", "")
 
 
 def test_what_was_looked_for_and_not_found_is_a_line(drawn, nightly):
-    """A clean set does not fill the page with zeros; and that none leaks across splits is not lost."""
+    """A clean set does not fill the page with zeros, and the absence of leaks across splits is still reported."""
     text = Page(drawn(nightly)).text
 
     assert "exact duplicate, within splits 3" in text
@@ -356,12 +356,12 @@ def test_what_was_looked_for_and_not_found_is_a_line(drawn, nightly):
 
 
 def test_the_machine_is_told_by_name(drawn, nightly):
-    """`1` and `1.32.0` alone say nothing."""
+    """`1` and `1.32.0` alone are not enough."""
     assert "one thread; cpu a laptop of eight cores, system Linux." in Page(drawn(nightly)).text
 
 
 def test_the_next_run_shows_what_changed(drawn, nightly, tree):
-    """The page compares itself with the one before it, by what lies beside it."""
+    """The page compares itself with the preceding run, from the files next to it."""
     drawn(nightly)
     (tree / "params.yaml").write_text((tree / "params.yaml").read_text().replace("epochs: 16", "epochs: 3"))
 
@@ -372,7 +372,7 @@ def test_the_next_run_shows_what_changed(drawn, nightly, tree):
 
 
 def test_notices_of_studio_data_do_not_speak_of_rendered_faces(drawn, nightly, tree):
-    """Once the starter is gone, so is what it owes; licences of sources and of files in the bundle stay."""
+    """Without the starter, its credits are gone; licences of sources and of files in the bundle stay."""
     (tree / "datasets/faces/starter/source.json").write_text('{"starter": false}')
 
     text = Page(drawn(nightly.model_copy(update={"starter": False}))).text
@@ -383,7 +383,7 @@ def test_notices_of_studio_data_do_not_speak_of_rendered_faces(drawn, nightly, t
 
 
 def test_the_whole_split_is_told_where_some_of_it_was_dropped(drawn, nightly, tree):
-    """A figure to set beside published ones; a clean that dropped nothing has no such line."""
+    """The figure comparable with published ones; without dropped samples there is no such line."""
     assert "Over all 361 test samples, those 5 too that clean dropped: accuracy 0.8421, macro F1 0.8402." in drawn(
         nightly
     )

@@ -1,4 +1,4 @@
-"""The collections of a page, in the order in which they take from each other."""
+"""The order of collections on a page follows their dependencies."""
 
 import json
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from report.page import build as page
 
 
 def test_a_parent_stands_before_what_takes_from_it(tmp_path):
-    """The frames of films are looked at where they were judged, though no family learns from films itself."""
+    """The frames of films are shown where they were judged, though no family learns from films directly."""
     params = {"families": {"scene": "scenes"}, "collections": {"films": {}, "scenes": {"parent": "films"}}}
     (tmp_path / "params.yaml").write_text(json.dumps(params))
 

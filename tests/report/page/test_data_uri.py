@@ -19,7 +19,7 @@ def test_a_picture_is_carried_whole(tmp_path):
 
 
 def test_a_heavy_picture_is_shrunk(tmp_path):
-    """A page must not weigh what a film weighs."""
+    """The size of the page stays bounded."""
     noise = np.random.default_rng(0).integers(0, 255, (900, 2400, 3), dtype=np.uint8)
     cv2.imwrite(str(tmp_path / "sheet.png"), noise)
 
@@ -31,7 +31,7 @@ def test_a_heavy_picture_is_shrunk(tmp_path):
 
 
 def test_what_is_no_picture_is_left_out(tmp_path):
-    """Missing, empty and mislabelled files: none, and no error."""
+    """Missing, empty and mislabelled files are skipped without an error."""
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "text.jpg").write_text("not a picture")
 
@@ -39,7 +39,7 @@ def test_what_is_no_picture_is_left_out(tmp_path):
 
 
 def test_an_animation_is_not_made_to_stand_still(tmp_path):
-    """It is shown as it is, and is said to move, so that a printed page can leave it out."""
+    """It is shown unchanged and marked as moving, so that a printed page can omit it."""
     frames = [Image.fromarray(np.full((8, 8, 3), shade, np.uint8)) for shade in (0, 200)]
     frames[0].save(tmp_path / "moving.webp", save_all=True, append_images=frames[1:], duration=100)
     frames[0].save(tmp_path / "still.webp")

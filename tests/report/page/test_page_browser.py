@@ -1,4 +1,4 @@
-"""The page as a browser shows it."""
+"""The page as rendered by a browser."""
 
 import re
 
@@ -8,7 +8,7 @@ import pytest
 from tests.support.browser import MARKS, browse
 
 DARK = "--blink-settings=preferredColorScheme=0"
-# Runs in a copy of the page, inside a frame as wide as a phone: says how wide it is, and what sticks out of it.
+# Runs in a copy of the page, inside a frame as wide as a phone: lists its width, and the elements that stick out.
 PROBE = """<script>addEventListener("load", () => {
   const wide = document.documentElement.clientWidth;
   const out = [...document.querySelectorAll("body *")].filter(
@@ -16,7 +16,7 @@ PROBE = """<script>addEventListener("load", () => {
   const names = out.map((e) => e.tagName + "." + e.className);
   parent.postMessage([wide, document.documentElement.scrollWidth, names.join(" ")].join("|"), "*");
 })</script>"""
-# Says which tables are wider than their box, so that a reader has to push them aside to see their end.
+# Lists the tables that are wider than their box, so that a reader has to scroll them sideways.
 PUSHED = """<script>addEventListener("load", () => {
   const boxes = [...document.querySelectorAll(".scroll:has(table)")].filter((e) => e.scrollWidth > e.clientWidth);
   parent.postMessage(boxes.map((e) => e.querySelector("table").className || "table").join(" "), "*");
@@ -29,7 +29,7 @@ pytestmark = MARKS
 
 
 def probed(page, probe, folder, width_px):
-    """What a script says that runs in a copy of the page, inside a frame of that width."""
+    """Output of a script that runs in a copy of the page, inside a frame of that width."""
     html = re.sub(r"<meta http-equiv=[^>]*>", probe, page.read_text(encoding="utf-8"), count=1)
     (folder / "probed.html").write_text(html, encoding="utf-8")
     (folder / "frame.html").write_text(FRAME % width_px, encoding="utf-8")
@@ -41,13 +41,13 @@ def probed(page, probe, folder, width_px):
 
 @pytest.fixture(params=["good", "failed", "odd", "drawing", "long"])
 def page(request, pages):
-    """The page of a good run, a failed one, one that strains the layout, with a family that draws, a long search."""
+    """Pages of a good run, of a failed one, and of one with extreme widths, a family that draws, and a long search."""
     return pages[request.param]
 
 
 @pytest.mark.parametrize(("width_px", "options"), [(1280, ()), (1280, (DARK,)), (400, ())])
 def test_the_page_shows(page, tmp_path, width_px, options):
-    """The screenshot is not blank: ink on paper, in light and dark; and the browser has nothing to complain of."""
+    """The screenshot has ink on paper, in light and dark, and the browser logs no error."""
     shot = tmp_path / "shot.png"
     _, complaints = browse(page, f"--window-size={width_px},1200", f"--screenshot={shot}", *options)
     picture = cv2.imread(str(shot), cv2.IMREAD_GRAYSCALE)
@@ -60,18 +60,18 @@ def test_the_page_shows(page, tmp_path, width_px, options):
 
 @pytest.mark.parametrize("width_px", [1280, 760, 360])
 def test_nothing_sticks_out(page, tmp_path, width_px):
-    """No line, table or chart is wider than the window; sheets and tables scroll inside their own box."""
+    """Lines, tables and charts fit the window; sheets and tables scroll inside their own box."""
     assert probed(page, PROBE, tmp_path, width_px) == f"{width_px}|{width_px}|"
 
 
 @pytest.mark.parametrize("name", ["good", "long"])
 def test_a_table_is_seen_whole(pages, name, tmp_path):
-    """On a desk's screen no column of it is cut off, whatever a row of the compression search holds."""
+    """On a desktop screen no column is cut off, whatever a row of the compression search has."""
     assert probed(pages[name], PUSHED, tmp_path, 1280) == ""
 
 
 def test_the_browser_refuses_what_is_fetched(pages, tmp_path):
-    """A picture from elsewhere, planted in the page, is blocked by the page's own policy."""
+    """The page's own policy blocks a picture from elsewhere, planted in the page."""
     planted = tmp_path / "planted.html"
     picture = '<img src="http://127.0.0.1:9/x.png" alt="">'
     planted.write_text(pages["good"].read_text(encoding="utf-8") + picture, encoding="utf-8")

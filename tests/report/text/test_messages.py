@@ -17,7 +17,7 @@ def test_the_verdict_of_a_promotion(nightly, decision):
 
 
 def test_the_verdict_of_a_quiet_run(quiet_run, decision):
-    """Everything skipped and nothing registered: nothing changed, and the version in use is named."""
+    """With every stage skipped and nothing registered, nothing changed, and the version in use is named."""
     decision["expression"] |= {"registered": False, "promoted": False, "reasons": ["the same digest"]}
 
     verdict = headline(quiet_run, decision)
@@ -35,7 +35,7 @@ def test_a_stage_that_ran_to_the_same_model_is_not_nothing_changed(nightly, deci
 
 @pytest.mark.parametrize(("held", "why"), [(None, "not promoted"), (HOLD, "on hold")])
 def test_the_verdict_of_a_tie_and_of_a_hold(nightly, decision, held, why):
-    """A version that was registered only is never called promoted."""
+    """A version that is registered only is never called promoted."""
     decision["expression"] |= {"promoted": False, "champion_after": 11, "held": held}
 
     assert headline(nightly, decision).text == f"expression v12 registered, {why}"
@@ -56,7 +56,7 @@ def test_a_hold_is_named_once(nightly, decision, reason, line):
 
 
 def test_the_verdict_of_a_failure_ignores_the_old_decision(failed_run, decision):
-    """The decision file of the run before has promoted; tonight failed."""
+    """The decision file of the run before has promoted; the current run failed."""
     verdict = headline(failed_run, decision)
 
     assert verdict.text == "FAILED: expression: train, out of memory in epoch 12"
@@ -65,7 +65,7 @@ def test_the_verdict_of_a_failure_ignores_the_old_decision(failed_run, decision)
 
 
 def test_a_failure_of_one_family_and_the_promotion_of_another(failed_run, decision):
-    """The failure comes first, and what went well is not lost."""
+    """The failure comes first, and the success is not lost."""
     scene = StageRun(name="register@scene", family="scene", state="ran")
     nightly = failed_run.model_copy(update={"stages": [*failed_run.stages, scene]})
 
@@ -76,12 +76,12 @@ def test_a_failure_of_one_family_and_the_promotion_of_another(failed_run, decisi
 
 
 def test_a_trial_is_named_as_one(nightly, decision):
-    """Nobody takes a trial's figures for the nightly's."""
+    """Figures of a trial are not mistaken for the nightly run's."""
     assert headline(nightly.model_copy(update={"mode": "trial"}), decision).text.startswith("Trial: ")
 
 
 def test_what_is_in_use_when_the_registry_is_silent(nightly):
-    """Not known is not the same as none."""
+    """Unknown is distinct from none."""
     assert "not known" in in_use(nightly.model_copy(update={"champions": None}))
     assert "nothing yet" in in_use(nightly.model_copy(update={"champions": {"expression": None}}))
 
@@ -91,12 +91,12 @@ def test_what_is_in_use_when_the_registry_is_silent(nightly):
     [(0.04, "0.0 s"), (38, "38 s"), (59.6, "1 min 00 s"), (3780, "1 h 03 min")],
 )
 def test_seconds(seconds, text):
-    """As a person writes them."""
+    """Formatted for reading."""
     assert seconds_text(seconds) == text
 
 
 def test_bytes_and_figures():
-    """Sizes in steps of 1024; figures at a precision that can be read."""
+    """Sizes in steps of 1024; figures at a readable precision."""
     assert [bytes_text(size) for size in (812, 98_816, 3_561_200)] == ["812 B", "96.5 KB", "3.4 MB"]
     assert [figure_text(value) for value in (0.84662, 1204, 12.3, 0.0000021, None)] == [
         "0.8466", "1,204", "12.30", "2.1e-06", "\u2013",
@@ -105,7 +105,7 @@ def test_bytes_and_figures():
 
 
 def test_markdown_is_short_and_harmless(failed_run):
-    """A message with table and HTML signs breaks neither the table nor the page of the artifact."""
+    """A message with table and HTML characters breaks neither the table nor the page of the artifact."""
     failed_run.stages[0].why = "a | b <script>"
 
     text = markdown(failed_run, {})
@@ -116,7 +116,7 @@ def test_markdown_is_short_and_harmless(failed_run):
 
 
 def test_markdown_leads_to_run_and_version(nightly, decision):
-    """Prefect's summary of a run links to what came of it in MLflow, and to nothing on a disk."""
+    """Prefect's summary of a run links to its results in MLflow, and to nothing on a disk."""
     where = {"run_url": "http://a/#/runs/r_1?x=y", "version_url": "http://a/#/models/expression/versions/12"}
     text = markdown(nightly, {"expression": decision["expression"] | where})
 
@@ -126,6 +126,6 @@ def test_markdown_leads_to_run_and_version(nightly, decision):
 
 
 def test_a_reason_names_metrics_as_people_do():
-    """The state stands in the column beside it."""
+    """The state stands in the next column."""
     assert why_text("ran: no champion before it; macro_f1 is 0.963") == "no champion before it; macro F1 is 0.963"
     assert why_text("skipped: params changed: expression.train.epochs") == "params changed: expression.train.epochs"

@@ -8,7 +8,7 @@ from tests.support.drawn_run import FAMILY, with_family
 
 
 def test_the_table_says_all_that_a_person_asks(nightly, decision):
-    """Stage, why, seconds; before and after; bytes; latency; verdict and why; report; servers."""
+    """Stage, reason, seconds; before and after; bytes; latency; verdict and reason; report; servers."""
     text = run_table(nightly, decision)
 
     for part in (
@@ -20,7 +20,7 @@ def test_the_table_says_all_that_a_person_asks(nightly, decision):
 
 
 def test_the_table_fits_a_narrow_terminal(nightly, decision):
-    """At 80 columns nothing of the table runs over the edge; only paths at its end may."""
+    """At 80 columns only paths at the end of the table may run over the edge."""
     lines = run_table(nightly, decision, width=80).splitlines()
 
     assert max(len(line) for line in lines) <= 80
@@ -40,7 +40,7 @@ def test_a_small_negative_objective_is_readable(nightly, drawing_tree):
 
 
 def test_the_table_speaks_plain_text_unless_asked(nightly, decision):
-    """No escape codes in a log file, and brackets in a reason are not markup."""
+    """A log file gets no escape codes, and brackets in a reason are not markup."""
     nightly.stages[0].why = "[red]not a colour[/red]"
 
     assert "[red]not a colour[/red]" in run_table(nightly, decision)
@@ -49,12 +49,12 @@ def test_the_table_speaks_plain_text_unless_asked(nightly, decision):
 
 
 def test_the_table_names_how_to_see_stopped_servers(nightly, decision):
-    """Servers of a run alone are gone when it ends."""
+    """Servers that only serve a run are gone when it ends."""
     assert "make up" in run_table(nightly.model_copy(update={"urls": {}}), decision)
 
 
 def test_the_table_ends_with_the_page_of_each_version(nightly, decision):
-    """The address in MLflow's pages stands whole on its line, to be clicked or pasted."""
+    """The address in MLflow's pages stands whole on its line, for clicking or pasting."""
     decision["expression"]["version_url"] = "http://127.0.0.1:5000/#/models/expression/versions/12?" + "x" * 80
     lines = run_table(nightly, decision, width=80).splitlines()
 
@@ -62,7 +62,7 @@ def test_the_table_ends_with_the_page_of_each_version(nightly, decision):
 
 
 def test_the_champion_is_set_beside_what_was_measured_with_it(nightly, decision):
-    """Latencies of two machines or hours say nothing of each other: those taken in turns come first."""
+    """Latencies of two machines or hours are not comparable: those taken in turns come first."""
     decision["expression"]["latency_ms"] |= {"compressed": 9.99, "challenger": 0.55, "champion": 0.44}
 
     [latency] = [line.split() for line in run_table(nightly, decision).splitlines() if "latency" in line]
@@ -70,7 +70,7 @@ def test_the_champion_is_set_beside_what_was_measured_with_it(nightly, decision)
 
 
 def test_a_champion_that_came_out_again_stands_in_its_column(quiet_run, decision):
-    """There is a champion, and these are its figures."""
+    """The column of the champion has its figures."""
     decision["expression"] |= {"promoted": False, "registered": False, "champion_before": 12}
 
     [score] = [line.split() for line in run_table(quiet_run, decision).splitlines() if "macro F1  " in line]
@@ -78,7 +78,7 @@ def test_a_champion_that_came_out_again_stands_in_its_column(quiet_run, decision
 
 
 def test_the_table_of_a_failed_run_marks_an_old_decision(failed_run, decision):
-    """The figures of last run are not tonight's."""
+    """The figures of an earlier run are not the current ones."""
     text = run_table(failed_run, decision)
 
     assert "of an earlier run" in text
@@ -86,14 +86,14 @@ def test_the_table_of_a_failed_run_marks_an_old_decision(failed_run, decision):
 
 
 def test_the_table_takes_another_rooms_model(nightly, decision):
-    """The registry's decision is a pydantic model that this room does not know; it is read like a dict."""
+    """The registry's decision is a pydantic model unknown to this package; it is read like a dict."""
     foreign = create_model("Foreign", **{name: (Any, value) for name, value in decision["expression"].items()})
 
     assert run_table(nightly, {"expression": foreign()}) == run_table(nightly, decision)
 
 
 def test_the_pager_text_is_fit_for_a_pager(failed_run):
-    """The reason first, then what is in use, the remedy, the log, and the command that runs it again."""
+    """The reason first, then the version in use, the remedy, the log, and the command for another attempt."""
     assert pager_text(failed_run).splitlines() == [
         "NIGHTLY FAILED 04:23  expression: train, out of memory in epoch 12",
         "in use, unchanged: expression v11; the set is safe",
