@@ -1,4 +1,4 @@
-"""Chromium on a file of ours. It stands in .ci/debian.txt."""
+"""Chromium for local files. The package is listed in .ci/debian.txt."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MARKS = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs ch
 
 
 def browse(page: Path, *options: str) -> tuple[str, list[str]]:
-    """Runs the browser on a file, each time as a new user; gives what it printed and what it complained of."""
+    """Runs the browser on a file, each time with a new profile; returns its output and its errors."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as user:
         command = [CHROMIUM, *QUIET, f"--user-data-dir={user}", *options, page.as_uri()]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)

@@ -1,4 +1,4 @@
-"""Certificates for bundles that tests make, and signatures by keys of their own."""
+"""Certificates for test bundles, and signatures by test keys."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def certify(folder: Path, digest: str, **fields: Any) -> str:
-    """Writes a certificate that says little but whose it is; returns the digest."""
+    """Writes a certificate with little more than the bundle's identity; returns the digest."""
     empty: dict[str, Any] = {"parity": {}, "metrics": {}, "size_bytes": {}, "latency_ms": {}, "machine": {}}
     write_certificate(folder, Certificate(**{"digest": digest, "objective": "macro_f1", **empty, **fields}))
     return digest
@@ -29,7 +29,7 @@ def signer(seed: int = 1) -> Signer:
 
 
 def sign(folder: Path, by: Signer, version: int = 7, time: str = "2031-05-01T12:00:00.000+00:00") -> None:
-    """Signs a bundle where it lies."""
+    """Signs a bundle in place."""
     (folder / SIGNATURE).write_text(by.sign(read_head(folder), version, time))
 
 

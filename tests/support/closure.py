@@ -1,4 +1,4 @@
-"""The code of a stage: what its step can import, as folders of the tree and single files."""
+"""The code of a stage: the modules that its step can import, as folders of the tree and single files."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("common", "compression", "curation", "models", "registry", "report", "rushes", "steps", "training")
 # It imports every family, and changes when one is added; a stage depends on its own family's packages instead.
 LIST_OF_FAMILIES = "models.families"
-FLAT = {"common", "training"}  # no packages inside, and each is one concern
+FLAT = {"common", "training"}  # flat packages, each of one concern
 
 
 @cache
 def graph() -> grimp.ImportGraph:
-    """Every import between our modules, read from the sources."""
+    """Every import between the project's modules, read from the sources."""
     return grimp.build_graph(*PACKAGES, cache_dir=None)
 
 
@@ -27,7 +27,7 @@ def closure(stage: str, item: str) -> set[str]:
 
     Args:
         stage: A stage of dvc.yaml.
-        item: The family that it is for; of clean the medium.
+        item: Its family; for clean, the medium.
     """
     seen: set[str] = set()
     own = f"curation.{item}.clean" if stage == "clean" else f"models.{item}"
@@ -43,7 +43,7 @@ def closure(stage: str, item: str) -> set[str]:
 
 
 def code_deps(stage: str, item: str) -> set[str]:
-    """The closure as dvc.yaml names it: a package inside a package by its folder, other modules by their files."""
+    """The closure as dvc.yaml names it: a nested package by its folder, other modules by their files."""
     return {dep for module in closure(stage, item) if (dep := _dep(module))}
 
 
@@ -59,6 +59,6 @@ def _dep(module: str) -> str | None:
 
 
 def _has_code(file: Path) -> bool:
-    """True if it is more than a docstring; a package's head that is none changes no result."""
+    """True if it has more than a docstring; an empty `__init__` does not change a result."""
     body = ast.parse(file.read_text(encoding="utf-8")).body
     return not (file.name == "__init__.py" and all(isinstance(node, ast.Expr) for node in body))

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
     import pytest
 
-# What a laptop on set does not have, and no --help may wait for.
+# Modules that a laptop on set lacks, and that must not slow down --help.
 HEAVY = {"torch", "pytorch_lightning", "prefect", "mlflow", "dvc", "onnx", "pandas", "matplotlib", "huggingface_hub"}
 
 
 def command_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
-    """Takes the words of a command; gives its status, standard output and standard error."""
+    """Runs a command line; returns its status, standard output and standard error."""
     for name in ("RUSHES_DEBUG", "RUSHES_TRUST"):
         monkeypatch.delenv(name, raising=False)
 

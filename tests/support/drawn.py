@@ -1,4 +1,4 @@
-"""Small colour sets with captions, generators as ONNX graphs that draw well or badly on purpose, and a quick eye."""
+"""Small colour sets with captions, ONNX generators of known quality, and a fast feature extractor."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def scenes(labels: np.ndarray, random: np.random.Generator, size_px: int = SIZE_
 
 
 def _shades(size_px: int) -> np.ndarray:
-    """What each latent does to a picture, LATENTS,S,S,3."""
+    """The effect of each latent on a picture, LATENTS,S,S,3."""
     random = np.random.default_rng(99)
     coarse = random.normal(0, 30, (LATENTS, SHADES, SHADES, 3)).astype(np.float32)
     return np.stack([cv2.resize(one, (size_px, size_px), interpolation=cv2.INTER_LINEAR) for one in coarse])
 
 
 def scene_set(folder: Path, counts: dict[str, int], *, seed: int = 0) -> SampleSet:
-    """A packed set with `counts` pictures a label in each split, two a group, every other with a caption."""
+    """A packed set with `counts` pictures per label in each split, two per group, every other one with a caption."""
     random = np.random.default_rng(seed)
     tables, arrays = [], {}
     for split, count in counts.items():
@@ -60,11 +60,10 @@ def _table(split: str, labels: np.ndarray) -> pd.DataFrame:
 
 
 def write_generator(path: Path, kind: str = "good", *, pictures_nhwc: np.ndarray | None = None) -> None:
-    """A graph that draws.
+    """Writes the graph of a generator.
 
-    `good` as `scenes` does; `blank` one white; `collapsed` one picture a label, whatever the latents; `noise`;
-    `copies` one of `pictures_nhwc`, with a little noise; `raises` as it is run; `nan` what is left of numbers that are
-    none.
+    `good` draws as `scenes` does; `blank` one white picture; `collapsed` one picture per label, whatever the latents;
+    `noise` noise; `copies` one of `pictures_nhwc`, with a little noise; `raises` fails when it runs; `nan` draws NaN.
     """
     values = {"shades": _shades(SIZE_PX).reshape(LATENTS, -1), "zero": np.float32(0), "peak": np.float32(255)}
     values |= {"colours": np.repeat(COLOURS[:, None], SIZE_PX**2, 1).reshape(len(LABELS), -1)}
@@ -86,7 +85,7 @@ def write_generator(path: Path, kind: str = "good", *, pictures_nhwc: np.ndarray
 
 
 def _remembered(values: dict[str, np.ndarray], pictures_nhwc: np.ndarray) -> list:
-    """The first latent, folded into a number below N, chooses a picture; the others lay a grain over it."""
+    """A graph in which the first latent, folded into a number below N, chooses a picture; the others add grain."""
     values["memory"] = pictures_nhwc.reshape(len(pictures_nhwc), -1).astype(np.float32)
     values["grain"] = np.random.default_rng(5).normal(0, 1, (LATENTS, values["memory"].shape[1])).astype(np.float32)
     values |= {"first": np.array(0, np.int64), "far": np.float32(9973), "count": np.float32(len(pictures_nhwc))}
@@ -116,7 +115,7 @@ def _save(path: Path, nodes: list, values: dict[str, np.ndarray]) -> None:
 
 
 def scene_bundle(folder: Path, kind: str = "good", **how: object) -> Bundle:
-    """A bundle with such a graph; its text encoder is none, so `Words` has to stand in."""
+    """A scene bundle with such a graph; its text encoder is a dummy, so `Words` has to replace it."""
     folder.mkdir(parents=True, exist_ok=True)
     labels = how.pop("labels", LABELS)
     write_generator(folder / "scene.onnx", kind, **how)
@@ -139,13 +138,13 @@ def scene_bundle(folder: Path, kind: str = "good", **how: object) -> Bundle:
 
 
 class Words:
-    """A text encoder for tests: a fixed direction for each text; what was embedded is written down."""
+    """A text encoder for tests: a fixed direction for each text. Embedded texts are recorded."""
 
     def __init__(self) -> None:
         self.read: list[str] = []
 
     def embed(self, texts):
-        """A unit vector a text, float32 N,384."""
+        """One unit vector per text, float32 N,384."""
         self.read += texts
         seeds = [int.from_bytes(text.encode()[-6:], "little") for text in texts]
         found = np.stack([np.random.default_rng(seed).standard_normal(TEXT) for seed in seeds])
@@ -153,7 +152,7 @@ class Words:
 
 
 def quick_eye(_extractor: object, pictures_nhwc: np.ndarray) -> np.ndarray:
-    """Features in microseconds, float32 N,96: a picture in 4 by 4 fields, and how rough each of them is."""
+    """Features in microseconds, float32 N,96: a picture in 4 by 4 fields, and the roughness of each field."""
     pictures = pictures_nhwc.astype(np.float32) / 128.0 - 1.0
     count, size = pictures.shape[:2]
     fields = pictures.reshape(count, 4, size // 4, 4, size // 4, 3)
@@ -161,7 +160,7 @@ def quick_eye(_extractor: object, pictures_nhwc: np.ndarray) -> np.ndarray:
 
 
 def watch(monkeypatch) -> Words:
-    """Puts the quick eye and the stand-in encoder where the score looks for the real ones."""
+    """Replaces the score's real feature extractor and encoder by the fast ones."""
     words = Words()
     monkeypatch.setattr("models.scene.metrics.features.load_extractor", lambda _: None)
     monkeypatch.setattr("models.scene.metrics.features.features_of", quick_eye)

@@ -1,4 +1,4 @@
-"""What a family that draws leaves in build/: invented figures, and landscapes of a few strokes in place of pictures."""
+"""Build files of a family that draws: invented figures, and landscapes of a few strokes as pictures."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OBJECTIVE = "neg_kid_efficientnet_lite0"
 
 
 def landscape(rng: np.random.Generator, place: int, blur: float = 0.0) -> np.ndarray:
-    """RGB 64 px: a sky, a ground and some uprights, the more blurred the less was learned."""
+    """RGB 64 px: a sky, a ground and some uprights, more blurred in earlier epochs."""
     hue = (40, 110, 20, 60)[place % 4] + int(rng.integers(-6, 6))
     picture_hwc = np.zeros((64, 64, 3), np.uint8)
     horizon = int(rng.integers(22, 42))

@@ -1,10 +1,10 @@
-"""Kills of nightly runs at random moments: run again, does the checkout end in the same state?
+"""Drill: nightly runs killed at random moments, repeated, and compared with an undisturbed run.
 
     python -m tests.support.drill 20 --seed 1
 
 Each round begins in a fresh copy of a tiny project, kills its first run at a random moment (the whole process group,
-the parent alone, or one child alone), runs the same command again once, and compares the end with that of a run that
-nobody killed. Every fourth round has no databases yet, so that the kill may hit their making.
+the parent alone, or one child alone), repeats the same command once, and compares the end with that of an
+undisturbed run. Every fourth round starts without databases, so that the kill may hit their creation.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 
     from tests.support.run_end import End
 
-# Float has 25,542 bytes, int8 25,688, and microseconds decide between two that hold: the end would be chance.
+# Float has 25,542 bytes, int8 25,688: with two passing candidates, microseconds decide, and the end would be chance.
 MAX_BYTES = 25_600
 TARGETS = ("group", "parent", "child")
 FRESH_EVERY = 4
-DEADLINE_S = 900.0  # of a run; it takes a minute where nothing else is at work
+DEADLINE_S = 900.0  # of a run; it takes a minute on an idle machine
 DONE = 0
 
 
@@ -55,30 +55,30 @@ class Base:
 
 @dataclass(frozen=True)
 class Kill:
-    """When, whom, and where it begins."""
+    """A moment, a target, and a base."""
 
     target: str  # of TARGETS, or a server: "mlflow", "prefect"
     share: float = 1.0  # of the undisturbed run's duration, 0 to 1
     base: str = "prepared"
-    log: str = ""  # of a stage: the kill comes when it is there
+    log: str = ""  # of a stage: the kill comes once it exists
 
 
 @dataclass(frozen=True)
 class Round:
-    """One kill, and what came of running again."""
+    """One kill, and the result of repeating the run."""
 
     kill: Kill
     after_s: float
-    hit: str  # what was running: the run's last line and the process that was killed
-    first: int  # the exit status of the run that was disturbed
-    again: int  # of the second run
-    said: str  # by the run that was disturbed
-    faults: tuple[str, ...]  # what differs from the undisturbed end, what was left, what the second run said
+    hit: str  # the last line of the killed run, and the process that was killed
+    first: int  # exit status of the killed run
+    again: int  # of the repeated run
+    said: str  # output of the killed run
+    faults: tuple[str, ...]  # differences from the undisturbed end, remains, output of the repeated run
     seconds: float
 
     @property
     def passed(self) -> bool:
-        """True if the second run ended as if there had been no first."""
+        """True if the repeated run ended as an undisturbed one does."""
         return self.again == DONE and not self.faults
 
 
@@ -120,7 +120,7 @@ def play(base: Base, folder: Path, kill: Kill, draw: random.Random) -> Round:
 
 
 def draw_kills(count: int, draw: random.Random) -> list[Kill]:
-    """Moments, uniformly over the run, and targets in turn."""
+    """Moments, uniformly over the run, and targets in rotation."""
     return [
         Kill(TARGETS[number % 3], draw.random(), "fresh" if number % FRESH_EVERY == FRESH_EVERY - 1 else "prepared")
         for number in range(count)
@@ -170,7 +170,7 @@ def _start(project: Project, output: object) -> subprocess.Popen[bytes]:
 
 
 def _await_moment(run: subprocess.Popen[bytes], log: Path | None, after_s: float) -> None:
-    """Waits until a stage's log is there, or for so many seconds; not for longer than the run lasts."""
+    """Waits until a stage's log exists, or for so many seconds; at most until the run ends."""
     if log is None:
         with suppress(subprocess.TimeoutExpired):
             run.wait(after_s)
@@ -180,7 +180,7 @@ def _await_moment(run: subprocess.Popen[bytes], log: Path | None, after_s: float
 
 
 def _strike(run: subprocess.Popen[bytes], project: Project, target: str, draw: random.Random) -> str:
-    """Kills, and tells which process was hit."""
+    """Kills a process and returns its description."""
     with suppress(ProcessLookupError, psutil.Error):
         if run.poll() is not None:
             return "it had ended"
@@ -206,7 +206,7 @@ def _strike_child(pid: int, draw: random.Random) -> str:
 
 
 def _wait(run: subprocess.Popen[bytes]) -> int:
-    """The exit status; a run that hangs is killed, and its status tells it: -9."""
+    """The exit status; a hanging run is killed and returns -9."""
     try:
         return run.wait(DEADLINE_S)
     except subprocess.TimeoutExpired:
@@ -227,7 +227,7 @@ def _last_line(log: Path) -> str:
 
 
 def main() -> int:
-    """Plays as many rounds, one line each; the same seed draws the same moments."""
+    """Plays as many rounds, and prints a line for each; the same seed draws the same moments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kills", type=int, nargs="?", default=20)
     parser.add_argument("--seed", type=int, default=1)

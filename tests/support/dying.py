@@ -1,4 +1,4 @@
-"""A client of MLflow that writes down its acts, and dies before one of them as a killed process would."""
+"""A client of MLflow that records its changes, and fails before one of them as a killed process would."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Killed(BaseException):
 
 
 class DyingClient:
-    """Passes everything on; what changes the server is counted. From act number `last` on, every act kills."""
+    """Forwards every call, and counts those that change the server. From change number `last` on, each raises."""
 
     def __init__(self, client: Any, last: int | None = None) -> None:
         self._client = client

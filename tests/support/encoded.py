@@ -1,4 +1,4 @@
-"""Small films encoded with PyAV, in the forms that cameras and editors leave them."""
+"""Small films encoded with PyAV, in formats that cameras and editors write."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def pictures(count: int = 75) -> list[np.ndarray]:
 
 
 def waves(count: int, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX, speed: float = 6) -> list[np.ndarray]:
-    """Coloured waves that move, with a bright block and a dark one; uint8 H,W,3 RGB."""
+    """Moving coloured waves with a bright block and a dark one; uint8 H,W,3 RGB."""
     y, x = np.mgrid[:height_px, :width_px].astype(np.float32)
     frames = []
     for number in range(count):
@@ -66,16 +66,16 @@ def encode(
     """Writes frames as a film.
 
     Args:
-        path: Where; the suffix says the container.
+        path: The file; its suffix sets the container.
         frames: uint8 H,W,3 RGB or H,W,4 RGBA, or uint16 H,W,3 RGB.
-        codec: As FFmpeg calls its encoder.
-        pts: From the number of a frame to its stamp, in frames.
+        codec: FFmpeg's name of the encoder.
+        pts: Maps the number of a frame to its timestamp, in frames.
         pix_fmt: Of the film.
         options: Of the encoder.
         aspect: Of a pixel.
-        matrix: From RGB to the signal, 1 for BT.709, 6 for BT.601, 9 for BT.2020; without one that of FFmpeg, untagged.
+        matrix: From RGB to the signal: 1 for BT.709, 6 for BT.601, 9 for BT.2020; None for FFmpeg's own, untagged.
         levels: 1 for limited range, 2 for full.
-        tags: `matrix` and `levels` that the film claims, where they are to differ from those it has; `transfer`.
+        tags: `matrix` and `levels` that the film declares, if they are to differ from the actual ones; `transfer`.
     """
     claimed = {"matrix": matrix, "levels": levels} | (tags or {})
     with av.open(str(path), "w") as container:
@@ -122,7 +122,7 @@ def encode_fields(
     options: dict[str, str],
     top_first: bool,
 ) -> Path:
-    """Writes an interlaced film: each frame is woven from two pictures, uint8 H,W,3 RGB, that follow each other."""
+    """Writes an interlaced film: each frame is woven from two successive pictures, uint8 H,W,3 RGB."""
     height_px, width_px = times[0].shape[:2]
     first = np.arange(height_px)[:, None, None] % 2 == (0 if top_first else 1)
     graph = Graph()
@@ -151,7 +151,7 @@ _BY_FIELDS = "interl=1:out_color_matrix=bt601:out_range=tv:flags=accurate_rnd+fu
 
 
 def turned_by(path: Path, quarters: int) -> Path:
-    """Has an MP4 say that it is shown turned clockwise: the matrix of its track's header, ISO/IEC 14496-12, 8.3.2."""
+    """Sets a clockwise rotation in an MP4: the matrix of its track's header, ISO/IEC 14496-12, 8.3.2."""
     a, b, c, d = ((1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0))[quarters]
     matrix = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
     data = bytearray(path.read_bytes())
@@ -162,7 +162,7 @@ def turned_by(path: Path, quarters: int) -> Path:
 
 
 def remuxed(source: Path, path: Path, start_s: float = 0.0) -> Path:
-    """The packets of a film in another container, from a time on; packets before it are kept for the edit list."""
+    """The packets of a film in another container, from a time on; earlier packets are kept for the edit list."""
     with av.open(str(source)) as read, av.open(str(path), "w") as written:
         stream = read.streams.video[0]
         out = written.add_stream_from_template(stream)

@@ -1,4 +1,4 @@
-"""A trained network as the files that compress writes, with a detector that is none."""
+"""A trained network as the files that compress writes, with a dummy detector."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PARAMS = CompressParams(calibration_samples=48)
 
 
 def no_asset(_asset: Asset) -> bytes:
-    """What stands in for the packages."""
+    """Stand-in for the packages."""
     return DETECTOR
 
 
@@ -54,7 +54,7 @@ def export_all(samples: SampleSet, folder: Path) -> None:
 
 
 def reseal(folder: Path, name: str = "expression.onnx") -> None:
-    """Writes the hash of a changed file into the manifest: what a fault in our own code would do."""
+    """Updates the hash of a changed file in the manifest, as a fault in the project's own code would."""
     manifest = read_head(folder).manifest
     changes = {"sha256": sha256_file(folder / name), "size_bytes": (folder / name).stat().st_size}
     files = {**manifest.files, name: manifest.files[name].model_copy(update=changes)}
@@ -62,7 +62,7 @@ def reseal(folder: Path, name: str = "expression.onnx") -> None:
 
 
 def shuffle_convolutions(path: Path, most: int | None = None) -> None:
-    """Shuffles the weights of each convolution in a file, float or int8; or of the first `most` of them."""
+    """Shuffles the weights of each convolution in a file, float or int8, or of the first `most` convolutions."""
     model = onnx.load(path)
     for weight in [tensor for tensor in model.graph.initializer if len(tensor.dims) == 4][:most]:
         values = numpy_helper.to_array(weight)

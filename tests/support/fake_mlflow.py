@@ -1,4 +1,4 @@
-"""An MLflow server that speaks the REST paths that `rushes pull` asks, and can be told to fail."""
+"""An MLflow server with the REST paths that `rushes pull` requests, and with failures on demand."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class FakeMlflow:
-    """What an MLflow server holds, and how it misbehaves.
+    """Contents and faults of a fake MLflow server.
 
-    `cut` and `busy` count down: so many answers for files are broken off in the middle, or are 503.
+    `cut` and `busy` count down: so many responses for files are cut off in the middle, or are 503.
     """
 
     versions: dict[int, Path] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class FakeMlflow:
     url: str = ""
 
     def answer(self, path: str, query: dict[str, str]) -> tuple[int, bytes]:
-        """Status and body, as MLflow 3 answers."""
+        """Status and body, as MLflow 3 responds."""
         rest = path.removeprefix("/api/2.0/mlflow/")
         if path.startswith("/api/2.0/mlflow-artifacts/artifacts"):
             return self._artifact(path.removeprefix("/api/2.0/mlflow-artifacts/artifacts").strip("/"), query)
@@ -101,7 +101,7 @@ def _handler(fake: FakeMlflow) -> type[BaseHTTPRequestHandler]:
 
 @contextlib.contextmanager
 def serving(fake: FakeMlflow):
-    """Serves it on a free port of this machine."""
+    """Serves it on a free local port."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(fake))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

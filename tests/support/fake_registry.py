@@ -1,6 +1,6 @@
 """MLflow's client without a server: models, versions, aliases, tags and runs in memory, with the server's semantics.
 
-tests/registry/mlflow/test_fake_registry.py plays one script of calls against this and against a real server.
+tests/registry/mlflow/test_fake_registry.py runs the same calls against this fake and a real server.
 """
 
 # ruff: noqa: D102, EM101, TRY003  # the calls are documented by MLflow, the messages are words of a fake
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class FakeRegistry:
-    """What a server holds. `clients` speak to it; its artifacts lie in a folder."""
+    """Contents of a server. `clients` use it; its artifacts lie in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -170,7 +170,7 @@ class FakeClient:
         return self._snapshot(run_id)
 
     def _snapshot(self, run_id: str) -> SimpleNamespace:
-        """A copy, as what was asked earlier does not change."""
+        """A copy: the results of earlier calls do not change."""
         run = self._run(run_id)
         return SimpleNamespace(info=_copy(run.info), data=_copy(run.data))
 
@@ -231,12 +231,12 @@ class FakeClient:
 
 
 def download(client: FakeClient, version: Any, draft: Path) -> Path:
-    """What `catalogue._download` does, without a server."""
+    """Replaces `catalogue._download`, without a server."""
     return Path(shutil.copytree(client._held.folder / version.run_id / "bundle", draft / "bundle"))
 
 
 def _conditions(text: str) -> dict[str, str]:
-    """`name = 'a' AND tags.`b` = 'c'` as a table."""
+    """Parses `name = 'a' AND tags.`b` = 'c'` into a table."""
     pairs = (part.split(" = ") for part in text.split(" AND ") if part)
     return {key.removeprefix("tags.").removeprefix("attributes.").strip("`"): value.strip("'") for key, value in pairs}
 

@@ -1,4 +1,4 @@
-"""Tiny films, written by OpenCV, and what can be wrong with them: bytes as a phone or a bad copy leaves them."""
+"""Tiny films, written by OpenCV, and their defects, as from a phone or a bad copy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def film_params(**said: object) -> CollectionParams:
 
 
 def scene(seed: int, length: int = 30, speed_px: int = 2) -> list[np.ndarray]:
-    """One shot: a camera that moves over a picture of its own; uint8 H,W,3."""
+    """One shot: a camera that moves over its own picture; uint8 H,W,3."""
     wide_hw = photo(seed, 64 + speed_px * length)
     tint = np.random.default_rng(seed).uniform(0.4, 1.0, 3)
     frames = (wide_hw[:HEIGHT_PX, speed_px * n : speed_px * n + WIDTH_PX] for n in range(length))
@@ -36,12 +36,12 @@ def scene(seed: int, length: int = 30, speed_px: int = 2) -> list[np.ndarray]:
 
 
 def shots(count: int, first: int = 0, **said: int) -> list[np.ndarray]:
-    """As many shots with a hard cut between each two."""
+    """As many shots, with a hard cut between each pair."""
     return [frame for number in range(count) for frame in scene(first + number, **said)]
 
 
 def write_film(file: Path, frames: Iterable[np.ndarray], code: str = "mp4v") -> Path:
-    """Writes frames as a film; the suffix says the container."""
+    """Writes frames as a film; the suffix sets the container."""
     file.parent.mkdir(parents=True, exist_ok=True)
     frames = list(frames)
     size = frames[0].shape[1::-1] if frames else (WIDTH_PX, HEIGHT_PX)
@@ -54,14 +54,14 @@ def write_film(file: Path, frames: Iterable[np.ndarray], code: str = "mp4v") -> 
 
 
 def cut_off(file: Path, share: float = 0.6) -> Path:
-    """Only the beginning of a film."""
+    """The beginning of a film."""
     data = file.read_bytes()
     file.write_bytes(data[: int(len(data) * share)])
     return file
 
 
 def turned(file: Path) -> Path:
-    """The film of a phone that was held upright: its frames lie on their side, and the track says so."""
+    """A film of a phone held upright: its frames lie on their side, and the track declares the rotation."""
     data = bytearray(file.read_bytes())
     at = data.index(b"tkhd") + 4 + 4 + 20 + 8 + 8
     data[at : at + len(TURNED)] = TURNED
@@ -70,14 +70,16 @@ def turned(file: Path) -> Path:
 
 
 def silent_picture(file: Path) -> Path:
-    """A film whose only track says that it is sound."""
+    """A picture file whose only track declares itself as sound."""
     file.write_bytes(file.read_bytes().replace(b"vide", b"soun"))
     return file
 
 
 def slowed(file: Path, after: int, times: int) -> Path:
     """A variable frame rate: from one frame on, each is shown that many times as long."""
-    data = file.read_bytes().replace(b"edts", b"free")  # the list of edits would end the film where it ended before
+    data = file.read_bytes().replace(
+        b"edts", b"free"
+    )  # without the change, the edit list would end the film at its former end
     at = data.index(b"stts")
     _size, _name, _flags, entries, count, each = struct.unpack(">I4sIIII", data[at - 4 : at + 20])
     assert entries == 1

@@ -1,6 +1,6 @@
 """Fits in a process of its own: SET PARAMS OUT [SLOW_EPOCH] [PROCESSES] [FAMILY].
 
-Driven by tests/training.
+Used by tests/training.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from training.fit import Devices, fit
 
 
 class Watch(Callback):
-    """Says where it is; keeps the gradients of each step, as averaged over processes."""
+    """Reports progress; keeps the gradients of each step, as averaged over processes."""
 
     def __init__(self, announce: int) -> None:
         self.announce = announce
         self.gradients: list[dict[str, torch.Tensor]] = []
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
-        """In the epoch to be killed in, waits for it: the test kills upon the line."""
+        """Waits in the epoch of the kill; the test kills the process once the line is printed."""
         if trainer.current_epoch == self.announce and batch_idx == 1:
             print(f"in epoch {self.announce}", flush=True)
             sys.stdin.read()

@@ -1,4 +1,4 @@
-"""Graphs that are well-formed, small, and made to cost: and one that computes as a processor without VNNI does."""
+"""Small, well-formed graphs that are expensive to run, and a graph that computes as a processor without VNNI."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPSETS = [helper.make_opsetid("", 17)]
 def save(
     path: Path, nodes: list, constants: dict[str, np.ndarray], *, functions=(), inputs=(PICTURES,), outputs=(SHARES,)
 ):
-    """A graph in a file."""
+    """Writes a graph to a file."""
     weights = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     graph = helper.make_graph(nodes, "hostile", list(inputs), list(outputs), weights)
     opsets = OPSETS + [helper.make_opsetid("bomb", 1)] * bool(functions)
@@ -27,7 +27,7 @@ def save(
 
 
 def endless_loop(path: Path) -> None:
-    """2^62 turns that each do next to nothing."""
+    """2^62 iterations, each nearly free."""
     turn = [
         helper.make_node("Identity", ["go"], ["go_on"]),
         helper.make_node("Add", ["sum", "one"], ["more"]),
@@ -57,7 +57,7 @@ def endless_loop(path: Path) -> None:
 
 
 def function_bomb(path: Path, depth: int = 40) -> None:
-    """Functions that each call the next one twice: 2^40 nodes once they are put in place."""
+    """Functions that each call the next one twice: 2^40 nodes once inlined."""
     functions = []
     for level in range(depth):
         last = level == depth - 1
@@ -80,7 +80,7 @@ def function_bomb(path: Path, depth: int = 40) -> None:
 
 
 def giant(path: Path) -> None:
-    """A number, expanded to four gibibytes: a workstation gives them, and then has none."""
+    """A number, expanded to four gibibytes, which a workstation can allocate once."""
     nodes = [
         helper.make_node("Cast", ["pictures"], ["cast"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["cast"], ["mean"], axes=[1, 2, 3], keepdims=0),
@@ -97,7 +97,7 @@ HOSTILE = {"loop": endless_loop, "functions": function_bomb, "giant": giant}
 def int8_layer(path: Path, *, saturating: bool, native: bool = False, pixels: int = 48 * 48, seed: int = 0) -> None:
     """A layer of U8S8 products: summed in 32 bits, or in pairs of 16 bits that saturate (VPMADDUBSW, without VNNI).
 
-    Both are simulated in floating point, so they give the same on every processor; `native` leaves it to the processor.
+    Both are simulated in floating point, with the same results on every processor; `native` uses the processor's own.
     """
     weights = np.random.default_rng(seed).integers(-127, 128, (pixels, 3)).astype(np.int8)
     nodes = [helper.make_node("Reshape", ["pictures", "rows"], ["flat"])]
@@ -119,7 +119,7 @@ def int8_layer(path: Path, *, saturating: bool, native: bool = False, pixels: in
 
 
 def _in_double() -> list:
-    """N,K times K,3: a double holds every sum of such products exactly."""
+    """N,K times K,3: a double represents every sum of such products exactly."""
     return [
         helper.make_node("Cast", ["flat"], ["x"], to=TensorProto.DOUBLE),
         helper.make_node("Cast", ["weights"], ["w"], to=TensorProto.DOUBLE),

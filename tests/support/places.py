@@ -1,4 +1,4 @@
-"""A small set that the scene family can learn from, its texts made without the real encoder."""
+"""A small set that the scene family can learn from, with texts embedded without the real encoder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TRAIN = {
 
 
 class WordEncoder:
-    """Embeds a text as the mean of a fixed random direction for each of its words: texts that share words are near."""
+    """Embeds a text as the mean of a fixed random direction for each of its words: texts with common words are near."""
 
     def embed(self, texts: list[str]) -> np.ndarray:
         """Float32 N,384 of unit length."""

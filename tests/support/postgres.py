@@ -1,4 +1,4 @@
-"""A PostgreSQL cluster of a test's own. It stands in .ci/debian.txt."""
+"""A PostgreSQL cluster for a test. The package is listed in .ci/debian.txt."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ USER, PASSWORD = "rushes", "a-studio's/secret"
 
 @contextmanager
 def serve() -> Iterator[str]:
-    """A server with an empty database `mlflow`, which wants a password; gives HOST:PORT while the context lasts."""
+    """A server with an empty, password-protected database `mlflow`; yields HOST:PORT."""
     folder = Path(tempfile.mkdtemp(prefix="rushes-postgres-"))
     owner = _not_root(folder)
     (folder / "password").write_text(PASSWORD)
@@ -40,13 +40,13 @@ def serve() -> Iterator[str]:
         _create(port, server, folder / "log")
         yield f"127.0.0.1:{port}"
     finally:
-        server.send_signal(signal.SIGINT)  # ends connections; its own children with them
+        server.send_signal(signal.SIGINT)  # fast shutdown: it ends connections and its own children
         server.wait(30)
         shutil.rmtree(folder)
 
 
 def _not_root(folder: Path) -> dict[str, Any]:
-    """PostgreSQL refuses to run as root, as CI does: the package's own account then."""
+    """The package's own account for root, as in CI: PostgreSQL refuses to run as root."""
     if os.getuid():
         return {}
     account = pwd.getpwnam("postgres")
@@ -55,7 +55,7 @@ def _not_root(folder: Path) -> dict[str, Any]:
 
 
 def _binary(name: str) -> str:
-    """Debian keeps the server's programs off PATH."""
+    """Path of a server program: Debian keeps them off PATH."""
     found = shutil.which(name) or max(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), default=None)
     assert found, f"needs PostgreSQL's {name}: apt-get install postgresql"
     return str(found)

@@ -1,4 +1,4 @@
-"""What tests ask of processes that may end at any moment, and how they kill them."""
+"""Checks and kills of processes that may end at any moment."""
 
 from contextlib import suppress
 
@@ -6,7 +6,7 @@ import psutil
 
 
 def runs(pid):
-    """False once it has ended, also where nobody has asked for its status yet."""
+    """False once it has ended, even if its status has not been collected."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -14,14 +14,14 @@ def runs(pid):
 
 
 def kill_all(processes):
-    """SIGKILL to each, in order; one that has ended in the meantime is what was wanted."""
+    """Sends SIGKILL to each, in order; one that has already ended is skipped."""
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.kill()
 
 
 def kill_tree(pid):
-    """Kills a process, then all that it had started; the latter are gone when this returns."""
+    """Kills a process, then all its descendants; they are gone when this returns."""
     process = psutil.Process(pid)
     below = process.children(recursive=True)
     kill_all([process, *below])

@@ -1,4 +1,4 @@
-"""The whole project in a folder of its own, tiny, and driven through its command line as a person does."""
+"""The whole project in a folder of its own, with tiny params, driven through its command line."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ PARAMS = {
     "scene": {},
     "script": {},
 }
-# What is measured in microseconds beside other tests is noise.
+# Microseconds measured beside other tests are noise.
 RULES = {"min_gain": 0.01, "resamples": 200, "guards": {"latency_ratio": 1000.0}}
 SETTINGS = """\
 [registry]
@@ -77,22 +77,22 @@ threads = 1
 
 @dataclass(frozen=True)
 class Project:
-    """A checkout: `root` is its folder, `env` the environment of a person who has set up nothing."""
+    """A checkout: `root` is its folder, `env` the environment of a user without any settings."""
 
     root: Path
     env: Mapping[str, str]
 
     def flows(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Types `python -m flows ...` and waits for the end."""
+        """Runs `python -m flows ...` to its end."""
         return self.run("flows", *words)
 
     def run(self, module: str, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
-        """Types `python -m MODULE ...`, with more in the environment."""
+        """Runs `python -m MODULE ...`, with additions to the environment."""
         command, env = [sys.executable, "-m", module, *words], {**self.env, **more}
         return subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, check=False, timeout=300)
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
-        """Types the same and does not wait."""
+        """Starts the same without waiting."""
         command = [sys.executable, "-m", "flows", *words]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         return subprocess.Popen(command, cwd=self.root, env=dict(self.env), **quiet)
@@ -112,16 +112,16 @@ class Project:
         (self.root / "mlflow/promotion.yaml").write_text(yaml.safe_dump(dict(rules)))
 
     def decision(self, family: str = "expression") -> dict[str, Any]:
-        """What the last run wrote down of its decision."""
+        """The decision that the last run wrote."""
         return dict(json.loads((self.root / "build" / family / "decision.json").read_text()))
 
     def changes(self) -> set[str]:
-        """What git sees: `git status --porcelain`, in lines."""
+        """The lines of `git status --porcelain`."""
         return set(git(self.root, "status", "--porcelain").splitlines())
 
 
 def acts(told: subprocess.CompletedProcess[str]) -> dict[str, str]:
-    """What became of each act, out of the table that a run ends with."""
+    """The state of each task, from the table at the end of a run."""
     return {row["act"]: row["state"] for row in ROW.finditer(told.stdout)}
 
 
@@ -131,8 +131,8 @@ def make_project(
     rules: Mapping[str, Any] = RULES,
     contents: Mapping[Asset, bytes] | None = None,
 ) -> Project:
-    """The checkout's files as they lie, tiny params, one commit; what assets hold are packages in a folder."""
-    from tests.support.packages import plant_packages  # noqa: PLC0415 - PyTorch, not before it is needed
+    """A copy of the checkout's files with tiny params and one commit; assets are packages in a folder."""
+    from tests.support.packages import plant_packages  # noqa: PLC0415 - PyTorch, only when it is needed
 
     root, home = folder / "project", folder / "home"
     home.mkdir(parents=True)
@@ -149,7 +149,7 @@ def make_project(
 
 
 def copy_tree(root: Path) -> None:
-    """Copies what git tracks here, and what it does not but would not ignore either; not what runs here have done."""
+    """Copies the files that git tracks or would not ignore, without the outputs of runs here."""
     listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
     for name in {name for name in listed if name and name != "dvc.lock" and (ROOT / name).is_file()}:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -157,22 +157,22 @@ def copy_tree(root: Path) -> None:
 
 
 def environment(folder: Path, home: Path) -> dict[str, str]:
-    """An empty home and no network: pip finds packages in a folder, git and DVC nothing of this machine's."""
+    """An empty home without network: pip finds packages in a folder, git and DVC do not see this machine's settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder / "packages")}
     return kept | offline | {"HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1", "DVC_SITE_CACHE_DIR": str(folder / "dvc")}
 
 
 def face(label: str, seed: int) -> np.ndarray:
-    """A picture, uint8 48,48, that no check drops, and that tells its label by the weave that lies over it."""
+    """A picture, uint8 48,48, that passes every check and has a weave that identifies its label."""
     down, across = np.indices((48, 48)) * (2 * np.pi / 6)
     weave = {"angry": np.sin(down), "happy": np.sin(across), "sad": np.sin(down) * np.sin(across) * 1.4}[label]
     return np.clip(photo(seed).astype(np.float32) + 22 * weave, 0, 255).astype(np.uint8)
 
 
 def write_faces(folder: Path, places: Iterator[str], first: int, each: int) -> None:
-    """Writes `each` pictures into every place, an hour ago; a place is a folder whose path begins with its label."""
-    seed, hour_ago = first, time.time() - 3600  # what was written just now is left in the inbox
+    """Writes `each` pictures, dated an hour ago, into every place: a folder whose path begins with its label."""
+    seed, hour_ago = first, time.time() - 3600  # files written just now stay in the inbox
     for place in places:
         (folder / place).mkdir(parents=True)
         for _ in range(each):

@@ -1,4 +1,4 @@
-"""Raw collections as ingest leaves them, made of pictures that look like photographs to a check."""
+"""Raw collections as ingest writes them, made of pictures that resemble photographs to a check."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LABELS = ["happy", "sad"]
 
 
 def photo(seed: int, size_px: int = 48) -> np.ndarray:
-    """A grey picture, uint8 H,W, whose spectrum falls as that of photographs does; no two seeds look alike."""
+    """A grey picture, uint8 H,W, with a spectrum like that of photographs; different seeds differ in content."""
     across, down = np.meshgrid(np.fft.fftfreq(size_px), np.fft.fftfreq(size_px))
     falling = 1 / np.maximum(np.hypot(across, down), 1 / size_px) ** 1.5
     noise = np.random.default_rng(seed).standard_normal((size_px, size_px))
@@ -38,7 +38,7 @@ def encode(picture: np.ndarray, suffix: str = ".png") -> bytes:
 
 @dataclass(frozen=True)
 class Sample:
-    """One raw sample; `name` tells apart files with the same bytes."""
+    """One raw sample; `name` distinguishes files with the same bytes."""
 
     data: bytes
     label: str = "happy"
@@ -49,7 +49,7 @@ class Sample:
 
 
 def photos(count: int, *, first: int = 0, **said: Any) -> list[Sample]:
-    """As many samples that no check should drop, in all splits and labels unless said otherwise."""
+    """Samples that pass every check, by default in all splits and labels."""
     splits = ("train", "train", "train", "validation", "test")
     return [
         Sample(encode(photo(first + i)), **{"label": LABELS[i % 2], "split": splits[i % 5], **said})

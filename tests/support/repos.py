@@ -71,13 +71,13 @@ print("ran", stage, item)
 
 
 def git(root: Path, *words: str) -> str:
-    """Runs git as a person would, who is called somehow."""
+    """Runs git with an identity."""
     name = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.org")
     return subprocess.run(["git", "-C", root, *name, *words], check=True, capture_output=True, text=True).stdout
 
 
 def silence(patch: pytest.MonkeyPatch, home: Path) -> None:
-    """An empty home: no identity, no config of git's or DVC's, no folder that DVC shares with the machine."""
+    """An empty home: no identity, no git or DVC config, no DVC folder shared with the machine."""
     for name in [name for name in os.environ if name.startswith(("GIT_", "XDG_", "DVC_"))]:
         patch.delenv(name)
     patch.setenv("HOME", str(home))
@@ -86,10 +86,10 @@ def silence(patch: pytest.MonkeyPatch, home: Path) -> None:
 
 
 def code_repo(root: Path) -> Path:
-    """A repository with one commit: our DVC config and .gitignore, a graph of stages, no data."""
+    """A repository with one commit: the project's DVC config and .gitignore, a graph of stages, no data."""
     (root / ".dvc").mkdir(parents=True)
     (root / "steps").mkdir()
-    (root / "steps" / "__init__.py").touch()  # a package, or an installed `steps` would go before it
+    (root / "steps" / "__init__.py").touch()  # a package, since an installed `steps` would otherwise precede it
     for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"):
         shutil.copyfile(ROOT / name, root / name)
     for name, text in {"params.yaml": PARAMS, "dvc.yaml": GRAPH, "steps/__main__.py": STEP}.items():

@@ -1,4 +1,4 @@
-"""The state that a nightly run leaves its checkout and its registry in, as far as two runs must agree on it."""
+"""The state of the checkout and registry after a nightly run, as far as two runs must agree on it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 End = dict[str, object]
 
 DRAFTS = (".part", ".partial", ".tmp")
-MEASURED = ("bundle", "scores", "search")  # outs that hold latencies, which no two runs share
+MEASURED = ("bundle", "scores", "search")  # outs with latencies, which differ between runs
 TIMES = ("latency_ms", "seconds")  # of a candidate
 VERSIONS = "select name, version, source is not null from model_versions order by name, version"
 DIGESTS = "select name, version, value from model_version_tags where key = 'rushes.digest' order by name, version"
@@ -52,12 +52,12 @@ def end_of(root: Path) -> End:
 
 
 def differences(wanted: End, found: End) -> list[str]:
-    """What is not the same, in a line each."""
+    """The differences, one per line."""
     return [f"{name}: {found[name]} instead of {wanted[name]}" for name in wanted if found[name] != wanted[name]]
 
 
 def ask(database: Path, question: str) -> Sequence[tuple[object, ...]]:
-    """Rows of an SQLite file that no server has open."""
+    """Rows of an SQLite file that is not open in a server."""
     if not database.is_file():
         return [("no", database.name)]
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
@@ -77,13 +77,13 @@ def _outs(root: Path) -> dict[str, object]:
 
 
 def _candidates(root: Path) -> list[dict[str, object]]:
-    """The candidates of the search, less what was measured of them."""
+    """The candidates of the search, without their measurements."""
     path = root / "build/expression/search/search.json"
     candidates = json.loads(path.read_text())["candidates"] if path.is_file() else []
     return [{name: value for name, value in candidate.items() if name not in TIMES} for candidate in candidates]
 
 
 def _drafts(root: Path) -> list[str]:
-    """Files of ours that are written beside their place and renamed: none stays. Git and DVC keep their own house."""
+    """Temporary files, renamed into place once complete: none may stay. Those of git and DVC are not included."""
     found = [path.relative_to(root) for ending in DRAFTS for path in root.rglob(f"*{ending}")]
     return sorted(str(path) for path in found if path.parts[0] not in (".git", ".dvc"))

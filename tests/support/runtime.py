@@ -1,4 +1,4 @@
-"""A tiny bundle, a clip with a bright square for a face, and a detector that finds it."""
+"""A tiny bundle, a clip with a bright square as the face, and a detector that finds it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 LABELS = ["angry", "happy", "sad"]
 SIZE_PX = 48
-TFLITE = b"TFL3"  # what such a file has at its fifth byte
-NETWORK = network()  # of the detector that travels along; no test that uses it looks for faces
+TFLITE = b"TFL3"  # the fifth byte and following of such a file
+NETWORK = network()  # of the bundled detector; tests that use it do not detect faces
 SQUARE = (40, 30, 60, 60)  # left, top, width, height of the clip's "face" in its first frame
 
 
@@ -45,7 +45,7 @@ def write_bundle(folder: Path, detector: bytes = NETWORK, **settings: object) ->
     """A bundle with its certificate; returns its digest.
 
     Args:
-        folder: Where it goes.
+        folder: The bundle's folder.
         detector: A .tflite network, or a text that gives the detector, and so the bundle, another digest.
         settings: Of the manifest.
     """
@@ -64,7 +64,7 @@ def write_bundle(folder: Path, detector: bytes = NETWORK, **settings: object) ->
 
 
 class BrightSquare:
-    """A detector for tests: the face is what is bright."""
+    """A detector for tests: the face is the bright area."""
 
     def detect(self, frame_bgr):
         """The box around the bright pixels."""
@@ -98,9 +98,9 @@ def write_clip(path: Path, frames: int = 10, fps: float = 12.5, face: bool = Tru
 
 
 def draw_head(size_px: int) -> np.ndarray:
-    """A head that BlazeFace takes for a face, drawn with ellipses: no picture of a person lies in the repository.
+    """A head that BlazeFace detects as a face, drawn with ellipses: the repository has no picture of a person.
 
-    In shares of the picture its eyes are at (0.36, 0.5) and (0.64, 0.5), its mouth at (0.5, 0.78).
+    As fractions of the picture, its eyes are at (0.36, 0.5) and (0.64, 0.5), its mouth at (0.5, 0.78).
     """
     head_bgr = np.full((300, 300, 3), (150, 140, 130), np.uint8)
     hair, skin, shade = (30, 40, 60), (150, 180, 225), (110, 140, 195)

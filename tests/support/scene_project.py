@@ -1,4 +1,4 @@
-"""The tiny project again, with a family that draws: places in three colours, a film of nine shots, small networks."""
+"""The tiny project with a family that draws: places in three colours, a film of nine shots, small networks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.support.project import Project
 
 PICTURE_PX = 48
-EACH = 24  # pictures of a place
+EACH = 24  # pictures per place
 SCENE = {
     "labels": LABELS,
     "size_px": SIZE_PX,
@@ -49,7 +49,7 @@ LEARNING = {**TRAIN, "epochs": 6, "epoch_samples": 256, "learning_rate": 2e-3, "
 
 
 def make_scene_project(folder: Path) -> Project:
-    """The checkout, of which one family learns: `scene`."""
+    """A checkout with one family, `scene`."""
     scratch = folder / "scratch"
     scratch.mkdir()
     train = {name: list(value) if isinstance(value, tuple) else value for name, value in LEARNING.items()}
@@ -69,7 +69,7 @@ def real_rules() -> dict:
 
 
 def easy_rules() -> dict:
-    """The same, but what has hardly learned to draw may come into use, as long as it draws at all."""
+    """The same, but a barely trained generator may be promoted as long as it draws."""
     rules = real_rules()
     rules["families"]["scene"]["floors"] = {"finite": 1.0}
     return rules
@@ -89,6 +89,6 @@ def write_places(folder: Path) -> None:
 
 
 def write_reel(folder: Path) -> None:
-    """A film, an hour ago: what was written just now is left in the inbox."""
+    """Writes a film, dated an hour ago: files written just now stay in the inbox."""
     film, hour_ago = write_film(folder / "reel.mp4", shots(9)), time.time() - 3600
     os.utime(film, (hour_ago, hour_ago))

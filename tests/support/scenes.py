@@ -1,4 +1,4 @@
-"""A tiny bundle that draws: its pictures show their latents, text and category; its encoder knows a dozen words."""
+"""A tiny bundle that draws: its pictures show their latents, text and category; its encoder has a dozen words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LABELS = ["forest", "sea", "street"]
 WORDS = ["[PAD]", "[UNK]", *LABELS, "a", "the", "of", "photo", "indoor", "at", "night", "woods", "beach", "office"]
-ALIKE = {"woods": "forest", "beach": "sea", "office": "street"}  # words that the encoder takes for another
+ALIKE = {"woods": "forest", "beach": "sea", "office": "street"}  # words that the encoder treats as synonyms
 SIZE_PX, LATENTS = 16, 4
 CREDITS = {"film": "Some Film, (c) 2008 Somebody, CC BY 3.0"}
 GAIN = 12.0
@@ -36,7 +36,7 @@ def write_bundle(folder: Path, **changes: object) -> str:
 
 
 def seal(folder: Path, known: list[str], size_px: int, /, **changes: object) -> str:
-    """Manifest and certificate over the three files as they lie there."""
+    """Writes manifest and certificate for the three files."""
     roles = {"scene.onnx": "graph", "minilm.onnx": "text_encoder", "tokenizer.json": "tokenizer"}
     files = {
         name: BundledFile(role=role, sha256=sha256_file(folder / name), size_bytes=(folder / name).stat().st_size)
@@ -51,7 +51,7 @@ def seal(folder: Path, known: list[str], size_px: int, /, **changes: object) -> 
 
 
 def write_generator(path: Path, texts_lw: np.ndarray, size_px: int, output: str = "pictures") -> None:
-    """Each category has a landscape; the text's likeness to it is its share, and latents move the light about."""
+    """Each category has a landscape, weighted by the text's similarity to it; latents move the light."""
     labels, pixels = len(texts_lw), size_px * size_px * 3
     weights = {
         "directions": (GAIN * texts_lw.T).astype(np.float32),
@@ -81,7 +81,7 @@ def write_generator(path: Path, texts_lw: np.ndarray, size_px: int, output: str 
 
 
 def landscape(number: int, size_px: int) -> np.ndarray:
-    """A sky over a ground with hills between them, in colours of its own; float32 S,S,3."""
+    """A sky over a ground with hills between them, in its own colours; float32 S,S,3."""
     random = np.random.default_rng(number)
     rows, columns = np.mgrid[0:size_px, 0:size_px] / size_px
     sky, ground, hills = random.uniform((90, 110, 130), (190, 210, 250)), *random.uniform(30, 150, (2, 3))
@@ -97,7 +97,7 @@ def _lights(size_px: int) -> np.ndarray:
 
 
 def write_encoder(path: Path) -> None:
-    """A graph that gives each word a direction of its own; words that are alike get nearly the same."""
+    """A graph that gives each word its own direction; synonyms get nearly the same one."""
     table = np.random.default_rng(0).normal(size=(len(WORDS), WIDTH)).astype(np.float32)
     for word, other in ALIKE.items():
         table[WORDS.index(word)] = table[WORDS.index(other)] + 0.3 * table[WORDS.index(word)]
@@ -109,9 +109,9 @@ def write_encoder(path: Path) -> None:
 
 
 def write_tokenizer(path: Path) -> None:
-    """A real tokenizer.json that knows a dozen words."""
+    """A real tokenizer.json with a dozen words."""
     numbers = {word: number for number, word in enumerate(WORDS)}
-    tokenizer = Tokenizer(models.WordLevel(numbers, unk_token="[UNK]"))  # noqa: S106 - a word, no password
+    tokenizer = Tokenizer(models.WordLevel(numbers, unk_token="[UNK]"))  # noqa: S106 - a word, not a password
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.save(str(path))

@@ -1,4 +1,4 @@
-"""The tiny project again, with a family that writes: works by lot in two genres, and a small network to read them."""
+"""The tiny project with a family that writes: random documents in two genres, and a small network."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 GENRES = ("comedies", "tragedies")
 WORKS = 12  # of both genres together
-SCENES = 6  # of a work
-NEW, SECOND = f"script {WORKS}", "second draft"  # what comes in later
+SCENES = 6  # of a document
+NEW, SECOND = f"script {WORKS}", "second draft"  # of later arrivals
 SCRIPTS = {
     "medium": "script",
     "needs": "datasets/scripts",
@@ -42,12 +42,12 @@ LEARNING = {
     "dropout": 0.0,
 }
 
-# So small a network is not slower in float, and would be shipped so: the bytes ask for int8.
+# So small a network is not slower in float, and would be shipped as float: the limit in bytes forces int8.
 SMALL = WIDE | {"max_bytes": 100_000}
 
 
 def make_script_project(folder: Path) -> Project:
-    """The checkout, of which one family learns: `script`. It has to reach what mlflow/promotion.yaml asks for."""
+    """A checkout with one family, `script`, which has to meet mlflow/promotion.yaml."""
     params = {
         "families": {"script": "scripts"},
         "collections": {**PARAMS["collections"], "scripts": SCRIPTS},
@@ -59,12 +59,12 @@ def make_script_project(folder: Path) -> Project:
 
 
 def work(seed: int) -> str:
-    """A work in Fountain; the same seed gives the same."""
+    """A document in Fountain; the same seed gives the same text."""
     return write(script(seed, scenes=SCENES))
 
 
 def write_works(folder: Path) -> None:
-    """Works, each in the folder of its genre."""
+    """Writes documents, each into the folder of its genre."""
     for seed in range(WORKS):
         path = folder / GENRES[seed % len(GENRES)] / f"script {seed}.fountain"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,9 +72,9 @@ def write_works(folder: Path) -> None:
 
 
 def write_inbox(root: Path) -> None:
-    """A work that is new, and another draft of one that is tested on: all scenes but the last are the same."""
+    """Writes a new document, and another draft of a test document: all scenes but the last are the same."""
     second = write([*script(held_out(root)[0], scenes=SCENES - 1), *scene(seed=9999)])
-    hour_ago = time.time() - 3600  # what was written just now is left in the inbox
+    hour_ago = time.time() - 3600  # files written just now stay in the inbox
     for name, text in ((NEW, work(WORKS)), (SECOND, second)):
         path = root / "inbox/scripts" / f"{name}.fountain"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ def write_inbox(root: Path) -> None:
 
 
 def held_out(root: Path) -> list[int]:
-    """The seeds of the works that the test split was dealt."""
+    """The seeds of the documents in the test split."""
     with (root / "datasets/scripts/splits.csv").open(newline="") as file:
         splits = {row["id"]: row["split"] for row in csv.DictReader(file)}
     ids = [hashlib.sha256(work(seed).encode()).hexdigest()[:12] for seed in range(WORKS + 1)]

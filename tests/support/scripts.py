@@ -1,4 +1,4 @@
-"""Small scripts by lot, and how other programs keep them: typed in columns, and as Final Draft does."""
+"""Small random scripts, and the formats of other programs: typed in columns, and Final Draft's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-# The words of a language that come most often, by which it is told.
+# The most frequent words of a language, by which it is identified.
 ENGLISH = (
     "the and of to a in that it was for you with on as have but be they at one all would there their what out about "
     "who get which when make can like time no just him know take people into year your good some could them see other "
@@ -39,20 +39,20 @@ MARGIN, WIDTHS = 4, {"action": 56, "dialogue": 34, "parenthetical": 24}
 
 
 def script_params(**said: object) -> CollectionParams:
-    """A collection of scripts; sources may lose much."""
+    """A collection of scripts; sources may lose a large share."""
     shown = {"medium": "script", "labels": ["comedies", "tragedies"], "clean": {"max_dropped_share": 0.9}}
     return CollectionParams.model_validate({**shown, **said})
 
 
 def sentence(lot: random.Random, words: str = ENGLISH, length: int = 12) -> str:
-    """Words by lot, with a capital and a full stop."""
+    """Random words, with a capital and a full stop."""
     text = " ".join(lot.choices(words.split(), k=length))
     return f"{text[0].upper()}{text[1:]}."
 
 
 def scene(seed: int, words: str = ENGLISH, speeches: int = 6) -> list[Element]:
-    """One scene; the same seed gives the same."""
-    lot = random.Random(seed)  # noqa: S311  a script by lot
+    """One scene; the same seed gives the same scene."""
+    lot = random.Random(seed)  # noqa: S311  a random script
     elements = [Element("heading", PLACES[seed % len(PLACES)]), Element("action", sentence(lot, words, 20))]
     for number in range(speeches):
         elements += [Element("character", NAMES[number % len(NAMES)]), Element("dialogue", sentence(lot, words))]
@@ -60,7 +60,7 @@ def scene(seed: int, words: str = ENGLISH, speeches: int = 6) -> list[Element]:
 
 
 def script(seed: int, words: str = ENGLISH, scenes: int = 4) -> list[Element]:
-    """A whole one; no two seeds share a scene."""
+    """A whole script; different seeds have no scene in common."""
     return [element for number in range(scenes) for element in scene(100 * seed + number, words)]
 
 
@@ -73,7 +73,7 @@ def plant(folder: Path, count: int = 6, first: int = 0, words: str = ENGLISH) ->
 
 
 def typed(elements: Iterable[Element]) -> str:
-    """As it is typed: what a line is stands in its column."""
+    """The typed form: each element stands in its column."""
     blocks: list[str] = []
     for element in elements:
         text = f"({element.text})" if element.kind == "parenthetical" else element.text
@@ -86,7 +86,7 @@ def typed(elements: Iterable[Element]) -> str:
 
 
 def fdx(elements: Iterable[Element]) -> bytes:
-    """As Final Draft keeps it."""
+    """Final Draft's form."""
     paragraphs = []
     for element in elements:
         text = f"({element.text})" if element.kind == "parenthetical" else element.text

@@ -1,4 +1,4 @@
-"""What a tiny project's registry says, and what goes on in the project."""
+"""State of a tiny project's registry, servers and processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def served(project: Project) -> str:
-    """MLflow's address, from `up`, which does nothing where the servers run already."""
+    """MLflow's address, from `up`, which does nothing if the servers are running."""
     servers = project.root / ".state/servers/mlflow.json"
     told = json.loads(servers.read_text()) if servers.exists() else {}
     if told.get("keeper") != "make up":
@@ -24,7 +24,7 @@ def served(project: Project) -> str:
 
 
 def told(project: Project, name: str) -> dict[str, Any]:
-    """What stands in the state of a server or of the scheduler of `up`."""
+    """Contents of the state file of a server or of the scheduler of `up`."""
     return dict(json.loads((project.root / f".state/servers/{name}.json").read_text()))
 
 
@@ -40,14 +40,14 @@ def left_behind(project: Project) -> list[psutil.Process]:
 
 
 def end(project: Project) -> None:
-    """Whatever a test left running there is ended."""
+    """Ends all processes that a test left running there."""
     project.flows("down", "--force")
     for process in left_behind(project):
         process.kill()
 
 
 def ask(mlflow: str, path: str, **what: Any) -> dict[str, Any]:
-    """MLflow's answer to a search, or to a question about one thing."""
+    """MLflow's response to a search or a single request."""
     if path in ("runs/search", "experiments/search"):
         return requests.post(f"{mlflow}/api/2.0/mlflow/{path}", json=what, timeout=30).json()
     return requests.get(f"{mlflow}/api/2.0/mlflow/{path}", params=what, timeout=30).json()
@@ -60,6 +60,6 @@ def champion(mlflow: str, family: str) -> int:
 
 
 def tags(mlflow: str, family: str, version: int) -> dict[str, str]:
-    """What stands on a version."""
+    """Tags of a version."""
     found = ask(mlflow, "model-versions/get", name=family, version=version)["model_version"]
     return {tag["key"]: tag["value"] for tag in found["tags"]}

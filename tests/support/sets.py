@@ -1,4 +1,4 @@
-"""Small packed sets that can be learned from: each label is a pattern of its own under noise."""
+"""Small packed sets that can be learned from: each label has its own pattern under noise."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIZE_PX = 16
 
 
 def pictures_of(label: int, count: int, random: np.random.Generator, size_px: int = SIZE_PX) -> np.ndarray:
-    """Grey pictures uint8 N,H,W,1: stripes whose direction and width is the label."""
+    """Grey pictures uint8 N,H,W,1: stripes whose direction and width encode the label."""
     across, down = np.meshgrid(np.arange(size_px), np.arange(size_px))
     wave = [across, down, across + down][label % 3]
     phase_n = random.uniform(0, 2 * np.pi, count)
@@ -27,7 +27,7 @@ def pictures_of(label: int, count: int, random: np.random.Generator, size_px: in
 
 
 def small_set(folder: Path, counts: dict[str, int], *, seed: int = 0, labels: list[str] | None = None) -> SampleSet:
-    """A packed set with `counts` samples a label in each split, two samples a group."""
+    """A packed set with `counts` samples per label in each split, two samples per group."""
     random = np.random.default_rng(seed)
     labels = labels or LABELS
     tables, arrays = [], {}

@@ -1,4 +1,4 @@
-"""A stick with a small expression model and the real detector, and a clip of a drawn head: for a wheel on its own."""
+"""A stick with a small expression model and the real detector, and a clip of a drawn head, to test a wheel alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small tree as the stages of a run leave it, for a family that tells dots by their brightness."""
+"""A small tree as the stages of a run leave it, for a family that classifies dots by their brightness."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class DotsParams(FamilyParams):
 
 
 class Accuracy:
-    """The share that is read right."""
+    """The share of correct predictions."""
 
     name = "accuracy"
 
@@ -58,14 +58,14 @@ class Accuracy:
         return first[first["label"].isin(labels)], second[second["label"].isin(labels)]
 
     def worst(self, rows, weights=None):
-        """The figure of each label that is drawn at all."""
+        """The figure of each label that occurs."""
         weights = np.ones(len(rows)) if weights is None else weights
         drawn = {str(label): (rows["label"] == label).to_numpy() * weights for label in rows["label"].unique()}
         return {label: self(rows, own) for label, own in drawn.items() if own.any()}
 
 
 def _score(bundle: Bundle, clean: SampleSet, split: str, _read: Read) -> Scores:
-    import onnxruntime  # noqa: PLC0415  # slow to load, and few tests want it
+    import onnxruntime  # noqa: PLC0415  # slow to load, and few tests need it
 
     session = onnxruntime.InferenceSession(str(bundle.path("graph")))
     (logits_nl,) = session.run(None, {"pictures": np.asarray(clean.array(split))})
@@ -82,9 +82,9 @@ def dots_family(name: str) -> Family:
 
 
 def write_graph(path: Path, shift: float) -> None:
-    """A graph that takes the label whose brightness, moved by `shift`, is nearest to the picture's."""
-    import onnx  # noqa: PLC0415  # slow to load, and few tests want it
-    from onnx import helper  # noqa: PLC0415  # slow to load, and few tests want it
+    """A graph that predicts the label whose brightness, moved by `shift`, is nearest to the picture's."""
+    import onnx  # noqa: PLC0415  # slow to load, and few tests need it
+    from onnx import helper  # noqa: PLC0415  # slow to load, and few tests need it
 
     centres = np.array(CENTRES, np.float32) + np.float32(shift)
     constants = {"slopes": 2 * centres[None], "offsets": -(centres**2), "column": np.array([-1, 1], np.int64)}
@@ -118,28 +118,28 @@ def write_clean(folder: Path, count: int = 240, seed: int = 0) -> SampleSet:
 
 @dataclass
 class Studio:
-    """The tree and its family. How badly a run's graph reads is its `shift`: BEST, POOR or POOREST."""
+    """The tree and its family. `shift` sets the error of a run's graph: BEST, POOR or POOREST."""
 
     root: Path
     family: Family
 
     @property
     def build(self) -> Path:
-        """What the stages of the family write."""
+        """Outputs of the family's stages."""
         return self.root / "build" / self.family.name
 
     @property
     def state(self) -> Path:
-        """What this machine keeps."""
+        """State kept on this machine."""
         return self.root / ".state"
 
     def nightly(self, shift: float, *, key: str = "", seed: int = 0, **how: Any) -> Decision:
-        """Does what a run does: the stages, then `register`, which is given `how`."""
+        """A run: the stages, then `register`, which is given `how`."""
         self.stages(shift, key=key, seed=seed)
         return self.register(**how)
 
     def stages(self, shift: float, *, key: str = "", seed: int = 0) -> str:
-        """Writes what the stages write, and returns the digest of the bundle. `seed` is that of the samples."""
+        """Writes the stages' outputs, and returns the digest of the bundle. `seed` is that of the samples."""
         write_clean(self.root / "build" / "clean" / "dots", seed=seed)
         self._texts("train", {"summary.json": {"key": key or f"key{shift:g}", "packages": {"torch": "2.13.0"}}})
         history = "epoch,step,train/loss,val/accuracy\n0,10,0.7,0.5\n1,20,0.4,0.8\n"
@@ -175,14 +175,14 @@ class Studio:
     def register(
         self, *, promote: bool = True, trial: bool = False, branch: str = "main", team: str = "", commit: str = ""
     ) -> Decision:
-        """Registers what lies in build/; on a team's registry if `team` is its address."""
+        """Registers the bundle in build/; on a team's registry if `team` is its address."""
         settings = Settings(registry=RegistrySettings(url=team), state=self.state)
         record = Record(commit, branch, dirty=False)
         return register(self.root, self.family, record=record, promote=promote, trial=trial, settings=settings)
 
 
 def make_studio(root: Path, name: str) -> Studio:
-    """A studio in an empty folder, its family called `name`."""
+    """A studio in an empty folder, with a family called `name`."""
     collection = {"medium": "image", "labels": LABELS, "size_px": SIZE_PX, "channels": 1}
     params = {"families": {name: "dots"}, "collections": {"dots": collection}, name: {"train": {"seed": 7}}}
     (root / "params.yaml").write_text(yaml.safe_dump(params))
@@ -193,7 +193,7 @@ def make_studio(root: Path, name: str) -> Studio:
 
 
 def register_at_once(folder: Path, name: str, shifts: Sequence[float]) -> list[Decision]:
-    """Registers a bundle of each shift, all at the same moment, as so many machines would."""
+    """Registers a bundle for each shift, all at the same moment, as from as many machines."""
     studios = []
     for i, shift in enumerate(shifts):
         (folder / f"machine{i}").mkdir()

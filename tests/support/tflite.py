@@ -1,4 +1,4 @@
-"""Small .tflite networks, written field by field: OpenCV reads them, and there is no TensorFlow here to make one."""
+"""Small .tflite networks, written field by field: OpenCV reads them, and the tests do not depend on TensorFlow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def network(shape: Sequence[int] = (1, 8, 8, 4), constant: float = 1.0) -> bytes
 
     Args:
         shape: Of the input and the output.
-        constant: What is added to each of the last axis; NaN makes outputs that are none.
+        constant: Added to each element of the last axis; NaN makes the outputs NaN.
     """
     builder = flatbuffers.Builder(1024)
     weights = np.full(shape[-1], constant, np.float32).tobytes()

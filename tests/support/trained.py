@@ -1,4 +1,4 @@
-"""A small expression network that has learned the patterns of tests.support.sets, trained once a session."""
+"""A small expression network that has learned the patterns of tests.support.sets, trained once per session."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PARAMS = TrainParams(widths=(16, 32), depths=(1, 1), dropout=0.0, precision="32-
 
 
 def quickly_trained(samples: SampleSet, steps: int = 60) -> torch.nn.Module:
-    """A network with a few plain steps behind it; enough for its answers to differ between samples."""
+    """A network after a few plain steps, enough for its outputs to differ between samples."""
     return _trained(str(samples.folder), samples, steps)
 
 

@@ -1,4 +1,4 @@
-"""Scripts as another parser sees them, what hypothesis makes scripts of, and a tiny bundle that writes some."""
+"""Scripts as another parser reads them, hypothesis strategies for scripts, and a tiny bundle that writes some."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.certified import certify
 if TYPE_CHECKING:
     from pathlib import Path
 
-# What a script is made of, and what may break a parser of it.
+# Elements of a script, and texts that may break a parser of it.
 PIECES = [
     "INT. HALL - DAY", "int. sea", "EXT/INT. CAR", "EST.", ".FORCED", "..", ".", "BOB", "BOB (V.O.)", "BOB ^", "@Bo",
     "^", "(aside)", "(", ")", "Hello.", "hello: you", "[[", "]]", "[", "]", "[[note]]", "/*", "*/", "/* gone */", "/",
@@ -51,7 +51,7 @@ ELEMENTS = st.builds(
 
 
 def seen_by_screenplain(text: str) -> list[tuple[str, str]]:
-    """Kind and text of each thing that it would print, and of sections."""
+    """Kind and text of each element that screenplain would print, and of sections."""
     return [pair for paragraph in screenplain.parse(io.StringIO(text)) for pair in _pairs(paragraph)]
 
 
@@ -73,7 +73,7 @@ def _pairs(paragraph) -> list[tuple[str, str]]:
 
 
 def as_screenplain(elements: list[Element]) -> list[tuple[str, str]]:
-    """What it should see of these elements: headings in capitals, each line of dialogue by itself."""
+    """The expected reading of these elements: headings in capitals, each line of dialogue on its own."""
     pairs = []
     for element in elements:
         if element.kind == "heading":
@@ -91,13 +91,13 @@ def as_screenplain(elements: list[Element]) -> list[tuple[str, str]]:
     return pairs
 
 
-# --- What may be wrong with a draft ---
+# --- Faults of a draft ---
 
 SPOKEN = {"parenthetical", "dialogue"}
 
 
 def faults(elements: list[Element], cast: tuple[str, ...] = ()) -> list[str]:
-    """Why a scene is none, or is read as something else than was meant; empty where all is well."""
+    """Reasons why a text is not a scene, or is read as something else than intended; empty if it is valid."""
     text = write(elements)
     cues = [one.text for one in elements if one.kind == "character"]
     kinds = [one.kind for one in elements]
@@ -128,7 +128,7 @@ def called(elements: list[Element]) -> list[str]:
 
 
 def _answers_himself(elements: list[Element]) -> bool:
-    """True if two cues in a row, with nothing but speech between them, are of the same person."""
+    """True if two consecutive cues, with only speech between them, are of the same person."""
     cues = [
         one.text.partition(" (")[0] if one.kind == "character" else "" for one in elements if one.kind not in SPOKEN
     ]
@@ -148,7 +148,7 @@ SOURCE = "It was the best of times, it was the worst of times, it was the age of
 
 
 def write_network(path: Path, seed: int = 0, *, vocabulary: int = len(VOCABULARY), output: str = "logits") -> None:
-    """A recurrent network of random weights; that of a mark, a blank or a vowel is likelier than that of others."""
+    """A recurrent network of random weights; control tokens, blanks and vowels are likelier than others."""
     random = np.random.default_rng(seed)
     weights = {
         "embedded": random.normal(size=(vocabulary, STATE)).astype(np.float32),
@@ -188,7 +188,7 @@ def write_bundle(folder: Path, **changes: object) -> str:
 
 
 def seal(folder: Path, **changes: object) -> str:
-    """Manifest and certificate over the two files as they lie there."""
+    """Writes manifest and certificate for the two files."""
     files = {
         name: BundledFile(role=role, sha256=sha256_file(folder / name), size_bytes=(folder / name).stat().st_size)
         for name, role in {"script.onnx": "graph", "verbatim.bin": "verbatim"}.items()
