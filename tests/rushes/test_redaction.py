@@ -8,12 +8,12 @@ from rushes import redaction
 from rushes.redaction import Login, join_login, redact, split_login
 from rushes.store.store import pull_hint
 
-SECRET = "hunter2-Gr4n1te"  # noqa: S105 - of nobody
+SECRET = "hunter2-Gr4n1te"  # noqa: S105 - an invented password
 
 
 @pytest.fixture(autouse=True)
 def forgotten(monkeypatch):
-    """No secret of another test is known."""
+    """Clears the secrets of other tests."""
     monkeypatch.setattr(redaction, "_known", set())
 
 
@@ -38,14 +38,14 @@ def forgotten(monkeypatch):
     ],
 )
 def test_login_leaves_the_address(given_url, url, login):
-    """An address is parted into what may be printed and what may not."""
+    """An address is split into a printable part and a secret one."""
     assert split_login(given_url) == (url, Login(*login))
     assert SECRET not in repr(split_login(given_url))
 
 
 @pytest.mark.parametrize("written", ["p%2fss%2Fword", "p@ss%2Fword-1", "pass word'1\"", "sec/ret?#12"])
 def test_a_password_is_hidden_as_it_was_written(written):
-    """Others repeat it with their own escapes, or with what was typed."""
+    """Libraries repeat it with their own escapes, or as typed."""
     split_login(f"https://ada:{written}@m.example/x")
 
     assert written not in redact(f"login of ada with {written} failed; https://ada:{written}@m.example/x")
@@ -53,13 +53,13 @@ def test_a_password_is_hidden_as_it_was_written(written):
 
 @given(user=st.text(min_size=1, max_size=9), password=st.text(min_size=1, max_size=20))
 def test_login_survives_being_split_and_joined(user, password):
-    """Whatever characters a name and a password have, the client gets the same ones."""
+    """The client gets the same name and password, whatever characters they have."""
     url = join_login("https://m.example/x", Login(user, password))
 
     assert split_login(url) == ("https://m.example/x", Login(user, password))
 
 
-# A distinctive piece between characters that end the host of an address for everybody else.
+# A distinctive piece between characters that end the host of an address for other parsers.
 ODD = st.text(alphabet="/@:#?", max_size=4)
 PIECES = st.lists(st.sampled_from(["Gr4n1te", "S4ndst0ne", "M4rble"]), min_size=2, max_size=4)
 
@@ -68,7 +68,7 @@ PIECES = st.lists(st.sampled_from(["Gr4n1te", "S4ndst0ne", "M4rble"]), min_size=
 @example(pieces=["p", "ss", "w0rd"], odd=["@", "/", "", ""], scheme="https")
 @example(pieces=["12345", "Gr4n1te"], odd=["/", "", "", ""], scheme="https")
 def test_no_piece_of_a_password_is_left(pieces, odd, scheme):
-    """Whatever stands unescaped in it, in a text or by the parts of a split address."""
+    """Every unescaped piece of it is hidden, in a text and in the parts of a split address."""
     password = "".join(f"{piece}{between}" for piece, between in zip(pieces, odd, strict=False))
     url = f"{scheme}://ada:{password}@m.example:5000/x"
     redaction._known.clear()  # of the last example
@@ -88,7 +88,7 @@ def test_addresses_without_a_secret_stay(text):
 
 
 def test_a_long_text_is_redacted_at_once():
-    """The end of a log may be one line of a megabyte."""
+    """A log may end with one line of a megabyte."""
     assert redact("a" * 1_000_000 + "://ada:Gr4n1te@m.example").endswith("://***@m.example")
 
 
@@ -109,7 +109,7 @@ def test_secrets_of_others_texts_are_hidden(text):
 
 
 def test_known_secrets_are_hidden_wherever_they_stand(monkeypatch):
-    """A password that was read once, or stands in the environment, is hidden without its address too."""
+    """A password that was read once, or is in the environment, is hidden without its address too."""
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "fr0m-the-environment")
     monkeypatch.setenv("SHORT_TOKEN", "no")
     split_login("https://ada:p%40ss%2Fword@m.example")
@@ -126,7 +126,7 @@ def test_plain_words_stay(tmp_path, monkeypatch):
 
 
 def test_a_hint_to_pull_names_no_password(monkeypatch):
-    """The registry comes from the command line or from the environment."""
+    """For a registry from the command line or from the environment."""
     monkeypatch.setenv("RUSHES_REGISTRY", f"https://ada:{SECRET}@m.example")
 
     assert pull_hint("scene") == "rushes pull scene --registry https://m.example"

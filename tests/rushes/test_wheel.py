@@ -1,4 +1,4 @@
-"""The wheel alone, in a clean environment: what a laptop on set gets."""
+"""The wheel alone, in a clean environment, as on a laptop on set."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def _run(*words, **environment):
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
-    """The folder of the programs of a new environment that has the wheel and what it asks for, nothing else."""
+    """The folder of programs of a new environment with only the wheel and its dependencies."""
     folder = tmp_path_factory.mktemp("set")
     built = _run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT)
     [wheel] = list(folder.glob("rushes-*.whl")) or [pytest.fail(built.stdout + built.stderr)]
@@ -42,7 +42,7 @@ def environment(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def on_set(blazeface_file, tmp_path_factory):
-    """A folder with a stick, and a clip of a head that moves."""
+    """A folder with a stick, and a clip of a moving head."""
     folder = tmp_path_factory.mktemp("work")
     write_bundle(folder / "stick", blazeface_file.read_bytes())
     video = cv2.VideoWriter(str(folder / "clip.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 25, (640, 360))
@@ -53,7 +53,7 @@ def on_set(blazeface_file, tmp_path_factory):
 
 
 def test_python_opens_a_model(environment, on_set):
-    """`import rushes` of the wheel has `load`, with its types beside it."""
+    """`import rushes` from the wheel has `load`, with its types."""
     code = "import rushes; print(*rushes.load('./stick').labels, rushes.load('./stick').predict('clip.png'))"
     cv2.imwrite(str(on_set / "clip.png"), np.zeros((40, 40, 3), np.uint8))
     state = {"RUSHES_MACHINE_STATE": str(on_set / "state")}
@@ -69,8 +69,8 @@ def test_python_opens_a_model(environment, on_set):
 
 
 def test_the_wheel_brings_nothing_heavy(environment):
-    """Only rushes is in it, and nothing that it asks for trains a model."""
-    # -I: without it the folder that the tests run in, which holds our rooms, would be searched too.
+    """It has only rushes, and its dependencies do not include training packages."""
+    # -I: without it, the tests' working folder, which has the project's packages, would be on the path too.
     check = f"import importlib.util as u; print([n for n in {HEAVY} if u.find_spec(n)])"
 
     assert _run(environment / "python", "-I", "-c", check).stdout.strip() == "[]"
@@ -92,7 +92,7 @@ def test_a_set_pulls_and_captures(environment, on_set):
 
 
 def test_what_draws_is_an_extra(environment, tmp_path):
-    """The wheel alone is light; what it lacks to draw is named, and can be installed."""
+    """The wheel alone is light; missing packages are named, and can be installed."""
     scenes.write_bundle(tmp_path / "stick")
     drawn = _run(
         environment / "rushes", "scene", "--model", tmp_path / "stick", "--text", "sea", "--out", tmp_path / "s.png"

@@ -51,7 +51,7 @@ def test_refuses_names_that_leave_the_folder(bundle_folder, name):
 
 @pytest.mark.parametrize("name", ["console.onnx", "auxiliary", "com10.onnx", "nul_.bin"])
 def test_names_that_only_begin_like_a_device_are_names(bundle_folder, name):
-    """Such a file is looked for, as any other."""
+    """Such a file is looked up like any other."""
     _change(bundle_folder, files={name: {"role": "graph", "sha256": "0", "size_bytes": 1}})
     (bundle_folder / "certificate.json").unlink()
 
@@ -81,7 +81,7 @@ def test_refuses_a_size_other_than_the_file_has(bundle_folder, more):
 
 
 def test_refuses_a_size_below_nothing(bundle_folder):
-    """It would make room for another file in the sum."""
+    """A negative size would make room for another file in the sum."""
     files = json.loads((bundle_folder / "manifest.json").read_text())["files"]
     _change(bundle_folder, files=files | {"expression.onnx": files["expression.onnx"] | {"size_bytes": -1}})
 
@@ -91,7 +91,7 @@ def test_refuses_a_size_below_nothing(bundle_folder):
 
 @pytest.mark.parametrize("contract", [2, 10**30])
 def test_refuses_a_newer_contract(bundle_folder, contract):
-    """For a bundle from the future the message asks to update rushes."""
+    """For a bundle of a later contract the message asks to update rushes."""
     _change(bundle_folder, contract=contract)
 
     with pytest.raises(BundleError, match="update rushes"):
@@ -100,7 +100,7 @@ def test_refuses_a_newer_contract(bundle_folder, contract):
 
 @pytest.mark.parametrize("contract", [0, -1, True, False, 1.0, "1", None])
 def test_refuses_a_contract_that_is_none(bundle_folder, contract):
-    """Contracts are counted from one: nothing else passes for an old one."""
+    """Contracts are counted from one; a smaller number does not pass for an old contract."""
     _change(bundle_folder, contract=contract)
 
     with pytest.raises(BundleError, match="cannot be read: contract: "):
@@ -145,7 +145,7 @@ def test_an_older_certificate_still_reads(bundle_folder):
 
 
 def test_refuses_a_certificate_of_another_bundle(bundle_folder):
-    """A certificate speaks of one digest alone."""
+    """A certificate applies to one digest alone."""
     path = bundle_folder / "certificate.json"
     path.write_text(path.read_text().replace('"digest": "', '"digest": "f'))
 
@@ -156,7 +156,7 @@ def test_refuses_a_certificate_of_another_bundle(bundle_folder):
 @pytest.mark.parametrize("name", ["max_objective_drop", "max_latency_ms", "max_bytes"])
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan"), "Infinity"])
 def test_refuses_a_budget_without_an_end(bundle_folder, name, value):
-    """Whatever was found would meet it, or nothing could."""
+    """With an infinite or NaN limit, every measurement would pass, or none."""
     path = bundle_folder / "certificate.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"budget": {name: value}}))
 
@@ -174,7 +174,7 @@ def test_refuses_a_budget_without_an_end(bundle_folder, name, value):
     ],
 )
 def test_refuses_a_certificate_whose_figures_are_none(bundle_folder, figure, name):
-    """Every comparison with NaN is false, so a limit that is asked about it the wrong way round is held."""
+    """Every comparison with NaN is false, so a limit that is compared the wrong way round would pass."""
     path = bundle_folder / "certificate.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | figure))
 
@@ -183,7 +183,7 @@ def test_refuses_a_certificate_whose_figures_are_none(bundle_folder, figure, nam
 
 
 def test_the_certificate_is_kept_as_it_was_read(bundle_folder):
-    """A signature is verified over these bytes, whatever the file has later."""
+    """A signature is verified over these bytes, even if the file changes later."""
     before = (bundle_folder / "certificate.json").read_bytes()
     bundle = read_bundle(bundle_folder)
     (bundle_folder / "certificate.json").write_text("{}")
@@ -192,7 +192,7 @@ def test_the_certificate_is_kept_as_it_was_read(bundle_folder):
 
 
 def test_a_graph_is_what_plays_the_role_or_was_learned(bundle_folder):
-    """By its role whatever it is called and whoever it is by; an ONNX file besides, unless it only travels along."""
+    """A role identifies a graph whatever its name and origin; other ONNX files count unless they are only bundled."""
     files = json.loads((bundle_folder / "manifest.json").read_text())["files"]
     graph = files["expression.onnx"]
     for name, changes in {

@@ -19,7 +19,7 @@ from tests.support.runtime import write_bundle
 
 @pytest.fixture(autouse=True)
 def nobody(monkeypatch, tmp_path):
-    """No key is trusted but those of the test."""
+    """No trusted key except those of the test."""
     monkeypatch.delenv("RUSHES_TRUST", raising=False)
     monkeypatch.setattr(signature.platformdirs, "user_config_dir", lambda *_, **__: str(tmp_path / "config"))
 
@@ -105,7 +105,7 @@ def test_a_command_refuses(signed, studio, spoil, reason):
 def test_pull_refuses_and_keeps_nothing(signed, studio, tmp_path, spoil, reason):
     """The same faults, planted in the registry: nothing reaches the store."""
     spoil(signed)
-    # A folder is asked what it is before anything of it is taken: one that contradicts itself does not come so far.
+    # A folder is compared with its own manifest first: a contradictory one is refused earlier.
     refused = "" if spoil is _swap_and_rewrite else "is refused, and nothing was kept: .*"
 
     with pytest.raises(BundleError, match=f"{refused}{reason}"):
@@ -125,7 +125,7 @@ def test_without_keys_signed_and_unsigned_are_taken(signed, tmp_path):
 
 
 def test_a_signature_comes_from_a_server_too(mlflow, studio, tmp_path):
-    """Beside the certificate, from MLflow."""
+    """It lies next to the certificate, in MLflow."""
     sign(mlflow.versions[7], signer(1))
 
     pulled = pull("expression", mlflow.url, tmp_path / "store", trust=load_trust([studio]))
@@ -136,7 +136,7 @@ def test_a_signature_comes_from_a_server_too(mlflow, studio, tmp_path):
 
 @pytest.mark.parametrize("by", [None, signer(2)])
 def test_nothing_large_is_asked_for_before_it_is_known_whose_it_is(mlflow, studio, tmp_path, by):
-    """Unsigned, or signed by an unknown key: neither graph nor detector is fetched."""
+    """For an unsigned bundle, or one signed by an unknown key, neither graph nor detector is fetched."""
     if by is not None:
         sign(mlflow.versions[7], by)
 
@@ -147,7 +147,7 @@ def test_nothing_large_is_asked_for_before_it_is_known_whose_it_is(mlflow, studi
 
 
 def test_a_key_that_is_claimed_is_shown_in_one_line(signed, studio, monkeypatch, capsys):
-    """It is text that anybody can write: no break and no escape of it reaches the screen."""
+    """It is free text: no line break or escape sequence of it reaches the screen."""
     _edit(signed / SIGNATURE, signer(1).fingerprint, "\\u001b[2K\\nsigned by studio.pub")
 
     assert verify(read_head(signed), load_trust()).startswith("signed by the key ?[2K?signed by ")
@@ -157,7 +157,7 @@ def test_a_key_that_is_claimed_is_shown_in_one_line(signed, studio, monkeypatch,
 
 
 def test_what_stands_unsigned_is_fetched_again(signed, studio, tmp_path):
-    """Pulled before it was signed, it is no longer enough once a key is trusted; then its signature comes."""
+    """An unsigned bundle is refused once a key is trusted; a new pull fetches its signature."""
     (signed / SIGNATURE).rename(tmp_path / "kept.sig")
     folder = pull("expression", str(signed), tmp_path / "store").folder
     with pytest.raises(BundleError, match="signature was removed"):
@@ -169,7 +169,7 @@ def test_what_stands_unsigned_is_fetched_again(signed, studio, tmp_path):
 
 
 def test_a_certificate_is_required_by_default(bundle_folder):
-    """Without one it is refused, with --uncertified taken; but never where a key is trusted."""
+    """Without one it is refused unless --uncertified is given; with a trusted key it is always refused."""
     (bundle_folder / CERTIFICATE).unlink()
 
     with pytest.raises(BundleError, match=r"has no certificate\.json.*--uncertified"):
@@ -178,7 +178,7 @@ def test_a_certificate_is_required_by_default(bundle_folder):
 
 
 def test_keys_come_from_the_environment_or_the_configuration(bundle_folder, studio, tmp_path, monkeypatch):
-    """RUSHES_TRUST goes before the folder trusted/, and either makes an unsigned bundle be refused."""
+    """RUSHES_TRUST precedes the folder trusted/, and either makes an unsigned bundle be refused."""
     public_key(tmp_path / "config/trusted/other.pub", signer(2))
     assert list(load_trust().keys) == [signer(2).fingerprint]
     with pytest.raises(BundleError, match=r"Trusted: other\.pub"):
@@ -232,7 +232,7 @@ def test_a_folder_for_keys_holds_some(signed, tmp_path, lay, reason):
 
 @pytest.mark.parametrize("place", ["config", "named", "given"])
 def test_a_folder_of_keys_that_cannot_be_listed_is_an_error(studio, tmp_path, monkeypatch, place):
-    """Another user's folder, or a share that went away: it is not taken for an empty one."""
+    """Another user's folder, or an unavailable share, is not taken for an empty one."""
 
     def refuse(_):
         raise PermissionError(13, "Permission denied")
@@ -248,7 +248,7 @@ def test_a_folder_of_keys_that_cannot_be_listed_is_an_error(studio, tmp_path, mo
 
 @pytest.mark.parametrize("named", [os.pathsep, os.pathsep * 3])
 def test_a_list_of_no_keys_is_misuse(studio, tmp_path, monkeypatch, named):
-    """RUSHES_TRUST that names nothing is a slip, and turns no checking off; empty it is as if it were not there."""
+    """RUSHES_TRUST without a path is an error, and does not turn verification off; empty, it counts as unset."""
     monkeypatch.setenv("RUSHES_TRUST", named)
     with pytest.raises(MisuseError, match="names no key and no folder"):
         load_trust()
@@ -268,7 +268,7 @@ def test_without_the_package_nothing_is_taken_on_faith(signed, studio, monkeypat
 
 
 def test_pull_and_capture_print_it_in_a_line(signed, studio, clip, tmp_path, monkeypatch, capsys):
-    """The commands: who signed, and one line and status 1 where nobody did."""
+    """The commands print the signer, or one line with status 1 for an unsigned bundle."""
     rushes = command_line(monkeypatch, capsys)
     words = ("--registry", signed, "--to", tmp_path / "store", "--trust", studio)
     status, out, _ = rushes("pull", "expression", *words)
@@ -281,7 +281,7 @@ def test_pull_and_capture_print_it_in_a_line(signed, studio, clip, tmp_path, mon
 
 
 def test_a_killed_pull_leaves_no_old_signature(signed, studio, tmp_path):
-    """A partly fetched bundle is not taken for the one that the registry has now."""
+    """A partly fetched bundle is not taken for the registry's current one."""
     write_bundle(tmp_path / "store/expression" / f".bundle-{sha256_file(signed / MANIFEST)[:12]}.part")
     shutil.copy(signed / SIGNATURE, next((tmp_path / "store/expression").iterdir()))
     (signed / SIGNATURE).unlink()

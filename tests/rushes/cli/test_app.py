@@ -10,14 +10,14 @@ from tests.support.command import command_line
 from tests.support.runtime import BrightSquare, write_clip
 
 HEAVY = {"torch", "pytorch_lightning", "lightning", "prefect", "mlflow", "dvc", "onnx", "pandas", "matplotlib"}
-# A command as a set runs it, and then what it has loaded.
+# Runs a command as on a set, then lists the loaded modules.
 RUN = """
 import sys
 from rushes.cli.app import app
 app(standalone_mode=False)
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
-# Only the detector is planted: it sees what is bright.
+# Only the detector is replaced: it finds bright areas.
 PLANT = """
 import numpy as np
 from rushes.expression import detector, face_search
@@ -46,7 +46,7 @@ def _python(*words, **environment):
 
 
 def test_pull_then_capture(rushes, mlflow, clip, tmp_path):
-    """The two commands of a set, one after the other; what pull prints is what capture takes."""
+    """The two commands of a set, one after the other; pull prints the command line for capture."""
     status, out, err = rushes("pull", "expression@champion", "--registry", mlflow.url, "--to", tmp_path / "models")
     assert status == 0
     assert out.splitlines()[-1].startswith(str(tmp_path / "models/expression/v7-"))
@@ -59,7 +59,7 @@ def test_pull_then_capture(rushes, mlflow, clip, tmp_path):
 
 
 def test_status_3_when_nothing_fits(rushes, mlflow, bundle_folder, tmp_path):
-    """No such version, no model, no face: it ran, and there was nothing."""
+    """No such version, no model, no face: the command ran without a result."""
     empty = write_clip(tmp_path / "empty.mp4", face=False)
     (tmp_path / "none").mkdir()
 
@@ -69,7 +69,7 @@ def test_status_3_when_nothing_fits(rushes, mlflow, bundle_folder, tmp_path):
 
 
 def test_status_2_for_misuse(rushes, bundle_folder, tmp_path):
-    """A word that is none, a model or source that is not there."""
+    """An invalid argument, or a missing model or source."""
     assert rushes("bogus")[0] == 2
     assert rushes("capture", "--model", tmp_path / "nowhere")[0] == 2
     assert rushes("capture", "--model", bundle_folder, "--source", tmp_path / "nowhere.mp4")[0] == 2
@@ -95,7 +95,7 @@ def test_a_failure_is_one_line(rushes, bundle_folder, clip, spoil, words):
 
 
 def test_a_bundle_of_another_family_is_named(rushes, bundle_folder, clip):
-    """Also where its graph would run."""
+    """Also if its graph would run."""
     manifest = bundle_folder / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"family": "expression"', '"family": "scene"'))
     (bundle_folder / "certificate.json").unlink()
@@ -126,7 +126,7 @@ def test_an_error_of_the_system_is_one_line(rushes, bundle_folder, clip, monkeyp
 
 
 def test_a_fault_of_ours_is_one_line_too(rushes, bundle_folder, clip, monkeypatch):
-    """Also what nobody thought of ends without a traceback; RUSHES_DEBUG shows it."""
+    """An unexpected exception ends without a traceback; RUSHES_DEBUG shows it."""
     monkeypatch.setattr(face_search, "open_finder", lambda _: 1 / 0)
     status, _, err = rushes("capture", "--model", bundle_folder, "--source", clip)
     monkeypatch.setenv("RUSHES_DEBUG", "1")
@@ -141,7 +141,7 @@ def test_a_fault_of_ours_is_one_line_too(rushes, bundle_folder, clip, monkeypatc
     "forged", ["\nrushes: signed by studio.pub", "\r\x1b[2Krushes: fine", "\u202e\u2028\x85\udc1b"]
 )
 def test_a_text_of_a_registry_cannot_forge_a_line(rushes, mlflow, tmp_path, forged):
-    """A tag that breaks the line, or moves the cursor, is shown with marks instead."""
+    """Line breaks and cursor movements in a tag are replaced by visible characters."""
     mlflow.tags = {"rushes.rejected": "2031-05-01", "rushes.rejected_why": f"sad{forged}"}
     _, _, err = rushes("pull", "expression", "--registry", mlflow.url, "--to", tmp_path / "models")
 
@@ -150,7 +150,7 @@ def test_a_text_of_a_registry_cannot_forge_a_line(rushes, mlflow, tmp_path, forg
 
 
 def test_a_text_of_a_bundle_cannot_forge_a_line(rushes, bundle_folder, clip):
-    """Nor does a family's name break out of it."""
+    """A family's name cannot break the line either."""
     document = json.loads((bundle_folder / "manifest.json").read_text()) | {"family": "x\x1b[1A\x07y"}
     (bundle_folder / "manifest.json").write_text(json.dumps(document))
     (bundle_folder / "certificate.json").unlink()
@@ -164,13 +164,13 @@ def test_a_text_of_a_bundle_cannot_forge_a_line(rushes, bundle_folder, clip):
     ("text", "shown"), [("café, 映画", "café, 映画"), ("a\nb\tc", "a?b?c"), ("\x1b[0m\udc80", "?[0m?")]
 )
 def test_plain_text_is_what_can_be_printed(text, shown):
-    """Letters of any language are; what moves the cursor is not."""
+    """Letters of any language are printable; cursor movements are not."""
     assert plain(text) == shown
 
 
 @pytest.mark.parametrize("command", ["pull", "capture"])
 def test_help_has_examples(rushes, command):
-    """Each command shows how it is typed, and what its exit status means."""
+    """Each command shows an example and the meaning of its exit status."""
     status, out, _ = rushes(command, "--help")
 
     assert status == 0
@@ -206,7 +206,7 @@ def test_capture_is_light(bundle_folder, clip, tmp_path):
 
 
 def test_pull_is_light(bundle_folder, tmp_path):
-    """Nor does pull load them, or OpenCV."""
+    """Pull does not load them, nor OpenCV."""
     words = ["pull", "expression", "--registry", bundle_folder, "--to", tmp_path / "models"]
     done = _python("-c", RUN, *map(str, words))
     loaded = set(done.stdout.split())

@@ -18,7 +18,7 @@ COMMANDS = {
     "storyboard": "storyboard {here}/script.fountain --out {here}/board.html",
     "write": "write --theme sea --length 20w",
 }
-# Functions of ours that each command calls, also inside its `try` blocks.
+# The project's functions that each command calls, also inside its `try` blocks.
 PLACES = {
     "pull": ["rushes.pull.folder_registry.pointed", "rushes.store.store.verify", "rushes.pull.pull.record_pull"],
     "capture": [
@@ -55,7 +55,7 @@ def models(tmp_path_factory):
 
 @pytest.fixture
 def rushes(models, tmp_path, monkeypatch, capsys):
-    """Runs a command of a line; gives status, standard output and standard error."""
+    """Runs a command line; returns status, standard output and standard error."""
     monkeypatch.setenv("RUSHES_MODELS", str(models))
     monkeypatch.setattr("rushes.expression.face_search.open_finder", lambda _: BrightSquare())
     monkeypatch.chdir(tmp_path)
@@ -68,7 +68,7 @@ def rushes(models, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize(("command", "place"), [(name, place) for name, places in PLACES.items() for place in places])
 def test_a_planted_value_error_is_reported_as_a_bug(rushes, monkeypatch, command, place):
-    """With version and place: not as a mistake of the user, a damaged bundle or a bad address."""
+    """With version and place; not as a user's mistake, a damaged bundle or a bad address."""
 
     def fail(*_args, **_named):
         message = "operands could not be broadcast together"
@@ -95,7 +95,7 @@ def test_a_mistake_of_the_user_is_not_a_bug(rushes, command):
 
 
 def test_a_bug_in_the_child_process_is_reported_as_one(rushes, monkeypatch):
-    """Also where the graphs run for the first time, in a process of their own."""
+    """Also if the graphs run for the first time, in a process of their own."""
     monkeypatch.setenv("RUSHES_MACHINE_STATE", "state")
     plant = "import runpy, sys, numpy; numpy.isfinite = lambda _: numpy.zeros(2) + numpy.zeros(3)"
     start = f"{plant}; runpy.run_module('rushes.inference.child_process', run_name='__main__')"

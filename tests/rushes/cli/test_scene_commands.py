@@ -33,7 +33,7 @@ def rushes(models, tmp_path, monkeypatch, capsys):
 
 
 def test_a_sheet_of_a_place(rushes, tmp_path):
-    """Eight pictures; without a name the file is called after what was asked. The same call gives the same file."""
+    """Eight pictures; the default file name comes from the request. The same call gives the same file."""
     status, out, err = rushes("scene", "--text", "EXT. FOREST - DAY", "--seed", 7)
     content = (tmp_path / "ext-forest-day-7.png").read_bytes()
     again = rushes("scene", "--text", "EXT. FOREST - DAY", "--seed", 7, "--out", "again.png", "--count", 8)
@@ -69,7 +69,7 @@ def test_what_makes_no_sense(rushes, tmp_path, words, status, message):
 
 
 def test_each_picture_by_itself(rushes, tmp_path):
-    """In a folder, with its credits; one is drawn again by its seed and number, whatever is drawn with it."""
+    """In a folder, with its credits; its seed and number reproduce it, whatever is drawn with it."""
     status, out, err = rushes("scene", "--text", "EXT. PIER", "--count", 3, "--seed", 7, "--out", "pier/")
     third = (tmp_path / "pier/ext-pier-7-0003.png").read_bytes()
     again = rushes("scene", "--text", "EXT. PIER", "--count", 20, "--seed", 7, "--out", "pier")
@@ -82,7 +82,7 @@ def test_each_picture_by_itself(rushes, tmp_path):
 
 
 def test_a_storyboard(rushes, tmp_path):
-    """As HTML after the script's name, and as PDF."""
+    """As HTML named after the script, and as PDF."""
     assert rushes("storyboard", FERRY) == (0, "ferry.html\n", "")
     assert rushes("storyboard", FERRY, "--out", "b.pdf", "--pictures", 3, "--redraw", "2a=9") == (0, "b.pdf\n", "")
 
@@ -112,7 +112,7 @@ def test_a_script_that_gives_no_board(rushes, tmp_path, content, words, status, 
 
 
 def test_a_bundle_of_another_family(rushes, bundle_folder):
-    """It is named."""
+    """The message names the family."""
     status, _, err = rushes("scene", "--text", "sea", "--model", bundle_folder)
 
     assert (status, "is a bundle of the family 'expression', not 'scene'" in err) == (3, True)
@@ -130,7 +130,7 @@ def test_pull_names_what_the_model_is_for(rushes, models, tmp_path):
 
 @pytest.mark.parametrize("words", [["scene", "--text", "sea", "--out", "x.png"], ["storyboard", str(FERRY)]])
 def test_nothing_heavy_is_loaded(models, tmp_path, words):
-    """The commands that draw load neither what trains nor what could ask a network."""
+    """The commands that draw load neither training nor network modules."""
     command = [sys.executable, "-c", RUN, *words, "--model", str(models)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
 

@@ -61,7 +61,7 @@ def test_a_draft_goes_on(rushes, tmp_path):
     longer = (tmp_path / "longer.fountain").read_text(encoding="utf-8")
     cast = ("MARA", "SKIPPER", "TOMÁŠ", "McAllister", "MCALLISTER")
 
-    # The ferry's last line is a transition, so that another scene begins.
+    # The ferry's last line is a transition, after which another scene begins.
     assert (status, longer) == (0, FERRY.read_text(encoding="utf-8") + out)
     assert faults([one for one in parse(out) if one.kind != "note"], cast) == []
     assert parse(longer) == parse(FERRY.read_text(encoding="utf-8")) + parse(out)
@@ -83,7 +83,7 @@ def test_other_programs_formats(rushes, tmp_path, name, starts):
 
 
 def test_an_outline_is_read_elsewhere_too():
-    """Other formats know no sections: they get headings and action, and those of a script no synopsis."""
+    """Formats without sections get headings and action, and a script's sections no synopsis."""
     outline = [Element("section", "1. EXT. SEA", depth=1), Element("synopsis", "It rains.")]
     scene = [Element("heading", "EXT. SEA"), Element("synopsis", "secret"), Element("lyrics", "la la")]
 
@@ -160,7 +160,7 @@ def test_what_makes_no_sense(rushes, tmp_path, words, status, message):
 
 @pytest.mark.parametrize(("form", "package"), [("html", "screenplain"), ("pdf", "reportlab")])
 def test_a_missing_package_is_named(rushes, monkeypatch, form, package):
-    """Before anything is written; Fountain does without."""
+    """The check comes before any output; Fountain does not need the package."""
     monkeypatch.setitem(sys.modules, package, None)
     status, out, err = rushes("write", "--out", f"x.{form}", "--length", "5w")
 
@@ -179,7 +179,7 @@ def test_pull_names_what_the_model_is_for(rushes, models, tmp_path):
 
 
 def test_nothing_heavy_is_loaded(models, tmp_path):
-    """Writing loads neither what trains nor what could ask a network."""
+    """Writing loads neither training nor network modules."""
     command = [sys.executable, "-c", RUN, "write", "--length", "20w", "--out", "x.pdf", "--model", str(models)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def blazeface(blazeface_file):
-    """The short range alone, as in bundles made before the full range came."""
+    """The short range alone, as in bundles that predate the full range."""
     return FaceFinder(BlazeFace(blazeface_file))
 
 
@@ -23,7 +23,7 @@ def _frame(width=1280, height=720):
 
 @pytest.mark.parametrize(("x", "y", "size_px"), [(600, 100, 500), (0, 400, 300), (900, 350, 180)])
 def test_it_finds_a_head_where_it_is(blazeface, x, y, size_px):
-    """Eyes and mouth come back within a tenth of the head; a small one is found in a square of the frame."""
+    """Eyes and mouth are within a tenth of the head; a small one is found in a square of the frame."""
     [face] = blazeface.detect(put_head(_frame(), x, y, size_px))
     expected = np.array([(0.36, 0.5), (0.64, 0.5), (0.5, 0.78)]) * size_px + (x, y)
 
@@ -49,7 +49,7 @@ def test_it_finds_nothing_where_nothing_is(blazeface):
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 900), (64, 48), (4000, 3000)])
 def test_any_size_of_frame(blazeface, size):
-    """Slivers and stills do not trouble it."""
+    """Slivers and stills are accepted."""
     assert blazeface.detect(_frame(*size)) == []
 
 

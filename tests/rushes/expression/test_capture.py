@@ -31,7 +31,7 @@ def _lines(path):
 
 
 def test_a_line_of_json_a_frame(clip, detector, classifier, tmp_path):
-    """Each frame has its line, with the face where it is and what it wears."""
+    """Each frame has its line, with the place of the face and its expression."""
     summary = capture(str(clip), detector, classifier, json_to=str(tmp_path / "out.jsonl"))
     lines = _lines(tmp_path / "out.jsonl")
     face = lines[3]["faces"][0]
@@ -45,7 +45,7 @@ def test_a_line_of_json_a_frame(clip, detector, classifier, tmp_path):
 
 
 def test_json_goes_to_standard_output(clip, detector, classifier, capsys):
-    """Without --json the lines are what standard output has, and nothing else."""
+    """Without --json, standard output has these lines and nothing else."""
     capture(str(clip), detector, classifier)
 
     assert [json.loads(line)["frame"] for line in capsys.readouterr().out.splitlines()] == list(range(10))
@@ -72,7 +72,7 @@ def test_a_saved_film_has_square_pixels(tmp_path, detector, classifier):
 
 
 def test_no_face_in_any_frame(tmp_path, detector, classifier):
-    """It has its own exit status, and the lines are written all the same: null, and no faces."""
+    """The exit status is a separate one, and the lines are still written: null, and no faces."""
     clip = write_clip(tmp_path / "empty.mp4", face=False)
 
     with pytest.raises(NothingFitsError, match="no face in any of the 10 frames"):
@@ -81,7 +81,7 @@ def test_no_face_in_any_frame(tmp_path, detector, classifier):
 
 
 def test_a_folder_goes_on_after_a_bad_picture(tmp_path, detector, classifier):
-    """The bad one is named in its line and in the summary; of other sizes a film makes one."""
+    """The bad one is named in its line and in the summary; pictures of several sizes make one film."""
     messages, pictures = [], tmp_path / "stills"
     pictures.mkdir()
     cv2.imwrite(str(pictures / "1.png"), draw_frame(0))
@@ -105,7 +105,7 @@ def test_only_bad_pictures_is_a_failure(tmp_path, detector, classifier):
 
 
 class Interrupting(BrightSquare):
-    """A detector that is interrupted while it looks at the third frame."""
+    """A detector that is interrupted at the third frame."""
 
     seen = 0
 
@@ -113,7 +113,7 @@ class Interrupting(BrightSquare):
         self.numbers = numbers
 
     def detect(self, frame_bgr):
-        """Finds what is bright, with Ctrl-C in between."""
+        """Finds bright areas, and raises Ctrl-C in between."""
         self.seen += 1
         for number in self.numbers if self.seen == 3 else ():
             signal.raise_signal(number)
@@ -122,7 +122,7 @@ class Interrupting(BrightSquare):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_the_film_properly(clip, classifier, tmp_path, number):
-    """The frame in hand is finished, the film is whole, and the handlers are as before."""
+    """The current frame is finished, the film is whole, and the signal handlers are restored."""
     before = signal.getsignal(number)
     with pytest.raises(RushesError, match="stopped after frame 3 of 10"):
         capture(
@@ -162,7 +162,7 @@ def test_a_reader_of_the_pipe_that_leaves_ends_it(clip, detector, classifier, mo
 
 @pytest.mark.parametrize(("json_to", "bars"), [("-", 0), ("out.jsonl", 1)])
 def test_a_bar_shows_how_far_it_is(clip, detector, classifier, tmp_path, monkeypatch, json_to, bars):
-    """In a terminal, unless the lines of JSON run through it."""
+    """In a terminal, unless the lines of JSON are printed there."""
     seen = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
@@ -173,7 +173,7 @@ def test_a_bar_shows_how_far_it_is(clip, detector, classifier, tmp_path, monkeyp
 
 
 def test_a_camera_that_stumbles_keeps_its_time(tmp_path):
-    """Frames that come late stand longer, frames that come too fast are left out."""
+    """Late frames are shown longer, and excess frames are dropped."""
     film = Film(tmp_path / "out.mp4", fps=10)
     for number, time_s in enumerate((0.0, 0.01, 0.1, 0.5)):
         film.put(Frame(number, time_s, draw_frame(number)), [], draw_frame(number))

@@ -17,7 +17,7 @@ def _coordinates(height, width):
 
 
 def test_crop_cuts_the_square():
-    """The box itself with a plain crop; a wide box becomes a square round its middle."""
+    """The box itself with a plain crop; a wide box becomes a square around its middle."""
     frame = _coordinates(100, 120)
 
     assert np.array_equal(crop_face(frame, (20, 30, 40, 40), PLAIN), frame[30:70, 20:60])
@@ -25,7 +25,7 @@ def test_crop_cuts_the_square():
 
 
 def test_crop_scales_and_shifts():
-    """`scale` is in sides of the box, `shift_y` downwards, round the box's middle."""
+    """`scale` is in sides of the box, `shift_y` downwards, around the box's middle."""
     frame = _coordinates(200, 200)
     square = crop_face(frame, (80, 80, 40, 40), Crop(scale=1.5, shift_y=-0.1))
 
@@ -37,7 +37,7 @@ def test_crop_scales_and_shifts():
     "box", [(-10, -10, 40, 40), (100, 80, 60, 60), (500, 500, 20, 20), (-300, 3, 9, 9), (5, 5, 1, 1)]
 )
 def test_crop_goes_on_beyond_the_frame(box):
-    """A face at the edge, or a box outside, still gives a square; the border pixels go on."""
+    """A face at the edge, or a box outside, still gives a square; the border pixels are repeated."""
     frame = _coordinates(100, 120)
     square = crop_face(frame, box, PLAIN)
     x, y = np.clip(round(box[0]), 0, 119), np.clip(round(box[1]), 0, 99)
@@ -48,7 +48,7 @@ def test_crop_goes_on_beyond_the_frame(box):
 
 @pytest.mark.parametrize("roll_deg", [-90, -30, 10, 30, 45])
 def test_a_leaning_head_is_cut_upright(roll_deg):
-    """The square turns with the head, about the middle of its box: what was cut is what is cut of it upright."""
+    """The square turns with the head, about the middle of its box, and equals the crop of the upright head."""
     noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
     upright = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 4), None, 0, 255, cv2.NORM_MINMAX)
     # Pixels are counted from their middles: the middle of the box is at 99.5.
@@ -63,7 +63,7 @@ def test_a_leaning_head_is_cut_upright(roll_deg):
 
 @pytest.mark.parametrize(("left_eye", "roll_deg"), [((60, 40), 0), ((57, 50), 30), ((45, 20), -76), ((42, 44), 0)])
 def test_roll_is_that_of_the_eyes(left_eye, roll_deg):
-    """Down at the picture's right is to the right; the eyes of a profile give no roll."""
+    """Positive is clockwise; the eyes of a profile give no roll."""
     points = np.array([(40, 40), left_eye, (50, 55), (50, 70), (20, 45), (80, 45)], float)
 
     assert np.degrees(roll_of(Face((20, 20, 60, 60), 0.9, points))) == pytest.approx(roll_deg, abs=1)
@@ -102,7 +102,7 @@ def test_the_classifier_takes_its_crop_from_the_manifest(tmp_path):
 
 
 def test_the_classifier_refuses_an_impossible_crop(tmp_path):
-    """A crop of no size cannot be cut."""
+    """A crop of zero size is refused."""
     write_bundle(tmp_path, crop={"scale": 0})
 
     with pytest.raises(BundleError, match=r"settings\.crop in manifest\.json cannot be used \(scale"):

@@ -8,7 +8,7 @@ from rushes.expression.crops import cut_square
 
 @pytest.mark.parametrize("channels", [(), (1,), (3,)])
 def test_the_border_goes_on_beyond_the_frame(channels):
-    """Every pixel of a square is the nearest that the frame has, wherever the square lies."""
+    """Every pixel of a square is the frame's nearest one, wherever the square lies."""
     random = np.random.default_rng(0)
     for _ in range(300):
         height, width, side = (int(value) for value in random.integers(1, 12, 3))

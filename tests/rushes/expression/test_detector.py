@@ -10,7 +10,7 @@ def _candidate(score, x, y, w, h):
 
 
 class FakeNet:
-    """A network that answers for one anchor: a face of 64 px around the middle of the bright pixels it is shown."""
+    """A network that responds for one anchor: a face of 64 px around the middle of the bright pixels."""
 
     def setInput(self, blob_nchw):  # noqa: N802  # cv2's name
         """Looks for 200 bright pixels."""
@@ -58,7 +58,7 @@ def test_letterbox_can_be_inverted(width, height):
 
 
 def test_a_face_comes_back_in_pixels_of_the_frame(detector):
-    """Box and key points are undone from anchor, scale, margin and the place of the part."""
+    """Anchor, scale, margin and offset of the square are undone for box and key points."""
     part = np.zeros((720, 1280, 3), np.uint8)
     part[400:600, 900:1100] = 255
     [row] = detector.look(part, 30, 20, 0.5)
@@ -94,7 +94,7 @@ def test_merge_weighs_by_score():
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path):
-    """A file that OpenCV cannot read names itself."""
+    """The error names the file that OpenCV cannot read."""
     (tmp_path / "detector.tflite").write_bytes(b"no network")
 
     with pytest.raises(RushesError, match=r"detector\.tflite is not a network"):

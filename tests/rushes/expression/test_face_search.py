@@ -1,4 +1,4 @@
-"""Places and times of the search for faces: the networks are planted, and count their calls."""
+"""Places and times of the search for faces: the networks are fakes, and count their calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rushes.expression.face_search import FaceFinder, FaceTracker, open_finder, 
 
 
 class Spots:
-    """A network that takes a bright spot for a face, where it fills at least a share of what it is shown."""
+    """A network that takes a bright spot for a face if it fills at least a share of the picture."""
 
     def __init__(self, least, score=0.9):
         self.least, self.score, self.looks = least, score, 0
@@ -40,12 +40,12 @@ def _frame(*spots, level=40):
 
 @pytest.fixture
 def networks():
-    """Short and full range: a fifth and a twentieth of what they are shown."""
+    """Short and full range, with a fifth and a twentieth of the picture as least share."""
     return Spots(0.2), Spots(0.05, 0.4)
 
 
 def test_a_small_face_beside_a_big_one_is_found(networks):
-    """That the quick look shows a face does not end the search."""
+    """A face in the quick look does not end the search."""
     big, small = FaceFinder(*networks).detect(_frame((60, 100, 200), (500, 300, 40)))
 
     np.testing.assert_allclose(big.box_xywh_px, (60, 100, 200, 200), atol=1)
@@ -62,7 +62,7 @@ def test_a_proposal_is_proved_by_a_second_look(networks, score, found):
 
 
 def test_a_bundle_without_the_full_range_searches_with_the_short_one(networks):
-    """Smaller squares show it what the whole frame is too coarse for."""
+    """Smaller squares compensate for its coarseness on the whole frame."""
     [face] = FaceFinder(networks[0]).detect(_frame((450, 300, 60)))
 
     np.testing.assert_allclose(face.box_xywh_px, (450, 300, 60, 60), atol=1)
@@ -89,7 +89,7 @@ def test_a_face_that_goes_is_gone_at_once(networks, frames):
 
 
 def test_two_tracks_of_one_face_become_one(networks):
-    """Two people who walk into each other are not counted twice."""
+    """Two people who cross are not counted twice."""
     tracker = FaceTracker(FaceFinder(*networks))
     for number in range(16):
         faces = tracker.detect(_frame((300 + 5 * number, 300, 40), (460 - 5 * number, 300, 40)))
@@ -98,7 +98,7 @@ def test_two_tracks_of_one_face_become_one(networks):
 
 
 def test_every_picture_of_a_folder_is_searched(networks):
-    """Pictures that do not resemble each other are cuts: a small face is found in each, and none is made up."""
+    """Unlike pictures count as cuts: a small face is found in each, without false ones."""
     tracker = FaceTracker(FaceFinder(*networks))
     pictures = [_frame((300 + 9 * number, 200, 40), level=40 + 60 * (number % 2)) for number in range(4)]
 
@@ -130,7 +130,7 @@ def test_a_face_that_comes_in_is_found_soon(networks, there, side, frames):
 
 @pytest.mark.parametrize("roles", [["detector"], ["detector", "detector_full_range"]])
 def test_a_bundle_of_either_kind_opens(monkeypatch, roles):
-    """The full range is optional: the contract is what it was."""
+    """The full range is optional: the contract is unchanged."""
     opened = []
     monkeypatch.setattr(face_search, "BlazeFace", lambda path, *_: opened.append(path))
     files = {role: SimpleNamespace(role=role) for role in roles}

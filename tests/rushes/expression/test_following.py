@@ -1,4 +1,4 @@
-"""A piece of a picture is found again where it has moved to, and not where it is no more."""
+"""Tracking of a picture patch that moves or disappears."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_a_shift_is_measured(box, shift):
 
 
 def test_another_picture_gives_no_shift():
-    """Neither is a plain one, whose correlation is none, nor one that has moved out of reach."""
+    """Nor does a plain one, which has no correlation, nor one that has moved out of reach."""
     patch = Patch(_frame(), (200.0, 150.0, 80.0, 80.0))
 
     assert patch.shift_px(_frame(1)) is None

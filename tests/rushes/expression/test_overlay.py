@@ -29,14 +29,14 @@ def test_the_reading_is_drawn_and_the_frame_left_alone():
 
 
 def test_without_faces_the_picture_stays():
-    """Nothing found, nothing drawn."""
+    """Without faces, nothing is drawn."""
     frame = np.full((48, 64, 3), 90, np.uint8)
 
     assert (Overlay().draw(frame, []) == frame).all()
 
 
 def test_panels_keep_clear_of_other_faces():
-    """The first place for a panel is on the right of the face; a face that is there is not hidden."""
+    """A panel's first place is on the right of the face, unless it would hide another face."""
     frame = np.full((720, 1280, 3), 90, np.uint8)
     drawn = Overlay().draw(frame, [_reading((300, 150, 200, 200)), _reading((560, 160, 180, 180))])
 
@@ -53,7 +53,7 @@ def test_panels_keep_clear_of_the_head():
 
 
 def test_panels_keep_clear_of_each_other():
-    """The panel of a second face close by leaves that of the first as it is."""
+    """The panel of a second face close by does not move the first one."""
     frame, first = np.full((720, 1280, 3), 90, np.uint8), _reading((300, 300, 60, 60))
     alone, both = Overlay().draw(frame, [first]), Overlay().draw(frame, [first, _reading((300, 400, 58, 58))])
     panel = np.s_[280:404, 379:613]
@@ -94,7 +94,7 @@ def test_any_size_and_place_can_be_drawn(size, box):
 
 @pytest.mark.parametrize("label", ["怒り", "שמחה", "радость", "Überraschung", "a\nb\tc", "", "x" * 300, "\U0001f600"])
 def test_any_label_can_be_drawn(label):
-    """A taxonomy need not be English, nor short."""
+    """A taxonomy may use any language and long labels."""
     frame = np.full((480, 640, 3), 90, np.uint8)
     drawn = Overlay().draw(frame, [_reading((100, 100, 150, 150), labels=(label, "b"), best=0)])
 

@@ -1,4 +1,4 @@
-"""Rendered heads over drawn streets, with the real networks: small ones, one beside a large one, and leaning ones."""
+"""Rendered heads over drawn streets, with the real networks: small, next to a large one, and leaning."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def finder(blazeface_file, full_range_file):
 
 @pytest.mark.parametrize(("shares", "least"), [((0.08,), 0.5), ((0.1,), 0.9), ((0.13,), 0.95), ((0.4, 0.1), 0.9)])
 def test_small_faces_are_found(finder, heads, streets, shares, least):
-    """A drifting head is found in so many of the frames, and nothing else; the last height is that of the one asked."""
+    """A drifting head is found in at least so many frames, without false ones; the last height is the required one."""
     found = false = 0
     for number in range(4):
         hits, wrong = count(FaceTracker(finder), clip_of(heads, streets, number, shares, 15), len(shares) - 1)
@@ -52,7 +52,7 @@ def test_small_faces_are_found(finder, heads, streets, shares, least):
 
 @pytest.mark.parametrize(("there", "share", "frames"), [(0, 0.4, 4), (0, 0.1, 8), (1, 0.1, 24)])
 def test_who_comes_in_is_found_within_so_many_frames(finder, heads, streets, there, share, frames):
-    """A large and a small one where nobody is, and a small one beside somebody; wherever the search has got to."""
+    """A large and a small one in an empty frame, and a small one next to a face, at any phase of the search."""
     random = np.random.default_rng(0)
     for number in range(6):
         scene = streets[number]
@@ -80,7 +80,7 @@ def test_the_box_of_a_head_that_holds_still_does_too(finder, heads, streets):
 
 
 def test_a_bundle_without_the_full_range_finds_more_than_before(blazeface_file, heads, streets):
-    """The smaller squares of the short range, for bundles that were made before."""
+    """The smaller squares of the short range serve bundles that predate the full range."""
     network, clip = BlazeFace(blazeface_file), clip_of(heads, streets, 1, (0.1,), 10)
 
     assert count(SearchBefore(network), clip)[0] == 0

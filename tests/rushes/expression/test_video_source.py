@@ -17,7 +17,7 @@ def _index_first(path):
         boxes[data[offset + 4 : offset + 8]] = bytearray(data[offset : offset + length])
         offset += length
     index = boxes.pop(b"moov")
-    table = index.index(b"stco") + 12  # where each run of pictures lies, from the start of the file
+    table = index.index(b"stco") + 12  # offset of each run of pictures from the start of the file
     for entry in range(table, table + 4 * int.from_bytes(index[table - 4 : table], "big"), 4):
         index[entry : entry + 4] = (int.from_bytes(index[entry : entry + 4], "big") + len(index)).to_bytes(4, "big")
     path.write_bytes(boxes.pop(b"ftyp") + index + b"".join(boxes.values()))
@@ -36,7 +36,7 @@ def test_a_clip_gives_each_frame_with_its_time(clip):
 
 
 def test_a_folder_counts_as_a_person_does(tmp_path):
-    """2 comes before 10; other files and hidden ones are passed over; a name need not be Latin."""
+    """2 precedes 10; other files and hidden ones are skipped; a name need not be Latin."""
     for name in ("shot 10.png", "shot 2.png", "Übung 1.PNG", ".hidden.png", "notes.txt"):
         (tmp_path / name).write_bytes(cv2.imencode(".png", draw_frame(0))[1].tobytes())
     frames = list(open_source(str(tmp_path)).frames())
@@ -112,13 +112,13 @@ def test_a_recording_that_does_not_know_its_size_is_whole(tmp_path):
 
 
 class Phone:
-    """A film whose clock is set by the test."""
+    """A film whose clock the test sets."""
 
     def __init__(self, times_s):
         self.times_s, self.at = times_s, -1
 
     def isOpened(self):  # noqa: N802  # cv2's name
-        """It is a film."""
+        """True."""
         return True
 
     def get(self, what):
@@ -126,13 +126,13 @@ class Phone:
         return {cv2.CAP_PROP_FPS: 10.0, cv2.CAP_PROP_POS_MSEC: 1000 * self.times_s[self.at]}.get(what, 0.0)
 
     def set(self, what, value):
-        """Packets cannot be had."""
+        """Refuses: packets are not available."""
 
     def release(self):
-        """It is closed."""
+        """Does nothing."""
 
     def read(self):
-        """Black pictures, one a time."""
+        """Black pictures, one at a time."""
         self.at += 1
         return self.at < len(self.times_s), np.zeros((4, 4, 3), np.uint8)
 
@@ -146,7 +146,7 @@ class Phone:
     ],
 )
 def test_a_frame_stands_at_the_time_of_the_film(monkeypatch, tmp_path, stamp_s, expected_s):
-    """Without PyAV too: phones film at no fixed rate; a clock that stands still or leaps is not believed."""
+    """Without PyAV too: phones film at a variable rate; a clock that stops or jumps is not used."""
     monkeypatch.setattr(cv2, "VideoCapture", lambda *_: Phone(stamp_s))
     (tmp_path / "clip.mp4").write_bytes(b"pictures")
 
@@ -154,13 +154,13 @@ def test_a_frame_stands_at_the_time_of_the_film(monkeypatch, tmp_path, stamp_s, 
 
 
 def test_a_missing_camera_names_what_to_check():
-    """A number that no camera has."""
+    """A number without a camera."""
     with pytest.raises(RushesError, match="camera 97 cannot be opened: is it plugged in"):
         open_source("97")
 
 
 def test_a_folder_called_by_a_number_is_named(tmp_path, monkeypatch):
-    """The takes of a day often lie in a folder that is called by its date."""
+    """A day's takes often lie in a folder named after its date."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "20260304").mkdir()
 
@@ -169,12 +169,12 @@ def test_a_folder_called_by_a_number_is_named(tmp_path, monkeypatch):
 
 
 class Unplugged:
-    """A camera that gives two pictures and is pulled out."""
+    """A camera that is unplugged after two pictures."""
 
     left = 2
 
     def isOpened(self):  # noqa: N802  # cv2's name
-        """It is there at first."""
+        """True."""
         return True
 
     def get(self, _):
@@ -187,11 +187,11 @@ class Unplugged:
         return self.left >= 0, np.zeros((4, 4, 3), np.uint8)
 
     def release(self):
-        """Nothing to free."""
+        """Does nothing."""
 
 
 def test_a_camera_that_goes_away_is_an_error(monkeypatch):
-    """Frames until then are given; a camera without a rate has the usual one."""
+    """Earlier frames are returned; a camera without a rate has the usual one."""
     monkeypatch.setattr(cv2, "VideoCapture", lambda _: Unplugged())
     camera, seen = Camera(0), []
 

@@ -10,7 +10,7 @@ from tests.support.runtime import draw_frame
 
 @pytest.fixture
 def screen(monkeypatch):
-    """A screen that remembers what it shows; its next key and whether its window is open can be set."""
+    """A screen that records its pictures; its next key and the state of its window can be set."""
     state = {"shown": 0, "key": -1, "open": 1.0, "waits_ms": []}
 
     def wait(milliseconds):
@@ -31,7 +31,7 @@ def _put(shown):
 
 
 def test_a_window_shows_until_q_is_pressed(screen):
-    """It goes on by itself; q, Escape, or closing the window end it."""
+    """It advances by itself; q, Escape, or closing the window end it."""
     shown = Window("clip", None)
 
     assert _put(shown)

@@ -55,7 +55,7 @@ def test_it_prints_every_result(rushes, bundle_folder):
 
 
 def test_the_drop_is_the_one_on_the_validation_split(rushes, bundle_folder):
-    """Planted: 0.01 lost on the test split, 0.004 on validation, by which it was shipped. The candidate is named."""
+    """With 0.01 lost on the test split and 0.004 on validation, the latter counts. The candidate is named."""
     budget = {"max_objective_drop": 0.004}
     _certified(bundle_folder, budget, objective_drop=0.004 + 1e-12, candidate="student 8, static int8 minmax")
     status, out, _ = rushes("check", bundle_folder)
@@ -77,7 +77,7 @@ def test_the_drop_is_the_one_on_the_validation_split(rushes, bundle_folder):
     ],
 )
 def test_a_budget_is_judged(rushes, bundle_folder, budget, status, verdicts):
-    """Line by line; one that is missed is status 1, and a line that is not there is not judged."""
+    """Line by line: a missed one is status 1, and an absent one is not judged."""
     _certified(bundle_folder, budget, processor())
     found, out, _ = rushes("check", bundle_folder, "--json")
     document = json.loads(out)
@@ -91,7 +91,7 @@ def test_a_budget_is_judged(rushes, bundle_folder, budget, status, verdicts):
 
 
 def test_milliseconds_count_on_the_machine_that_is_named(rushes, bundle_folder):
-    """Elsewhere they are shown, not judged; the other lines are judged all the same."""
+    """On other machines they are shown, not judged; all other lines are judged."""
     _certified(bundle_folder, WIDE | {"max_latency_ms": 1e-6}, "a set's laptop")
     status, out, _ = rushes("check", bundle_folder)
     latency = next(line for line in out.splitlines() if "latency ms" in line)
@@ -119,7 +119,7 @@ def test_milliseconds_count_on_the_machine_that_is_named(rushes, bundle_folder):
     ],
 )
 def test_what_was_not_judged_is_not_called_met(rushes, bundle_folder, budget, metrics, met, not_judged, summary):
-    """People read which lines are open, programs get their names; the exit status is as it was."""
+    """The text lists the open lines, JSON their names; the exit status is unchanged."""
     digest = sha256_file(bundle_folder / MANIFEST)
     certify(bundle_folder, digest, metrics=metrics, budget=budget, budget_machine="a set's laptop")
     status, out, _ = rushes("check", bundle_folder, "--json")
@@ -133,7 +133,7 @@ def test_what_was_not_judged_is_not_called_met(rushes, bundle_folder, budget, me
 @pytest.mark.parametrize("budget", [WIDE, WIDE | {"max_latency_ms": 1e-6}, {"max_bytes": 1e9}, None])
 @pytest.mark.parametrize("machine", ["a set's laptop", processor()])
 def test_milliseconds_can_be_asked_for(rushes, bundle_folder, asked, status, budget, machine):
-    """They are judged on this machine, whichever the certificate names, in place of its own or where it has none."""
+    """They are judged on this machine, in place of the certificate's machine or in its absence."""
     _certified(bundle_folder, budget, machine)
     found, out, _ = rushes("check", bundle_folder, "--budget-ms", asked, "--json")
     (line,) = [line for line in json.loads(out)["budget"] if line["name"] == "latency_ms"]
@@ -143,7 +143,7 @@ def test_milliseconds_can_be_asked_for(rushes, bundle_folder, asked, status, bud
 
 
 def test_milliseconds_can_be_asked_for_without_a_certificate(rushes, bundle_folder):
-    """The measure is of here, so it needs no figure of elsewhere."""
+    """The measurement is local, so it does not need figures from another machine."""
     (bundle_folder / CERTIFICATE).unlink()
     status, out, _ = rushes("check", bundle_folder, "--uncertified", "--budget-ms", "1e-6")
 
@@ -153,7 +153,7 @@ def test_milliseconds_can_be_asked_for_without_a_certificate(rushes, bundle_fold
 
 @pytest.mark.parametrize("asked", ["0", "-1", "nan", "inf", "twenty"])
 def test_milliseconds_that_are_none_are_misuse(rushes, bundle_folder, asked):
-    """Whatever was measured would meet them, or nothing could."""
+    """With an invalid limit, every measurement would pass, or none."""
     status, out, err = rushes("check", bundle_folder, "--budget-ms", asked)
 
     assert (status, out) == (2, "")
@@ -161,7 +161,7 @@ def test_milliseconds_that_are_none_are_misuse(rushes, bundle_folder, asked):
 
 
 def test_the_95th_percentile_of_all_graphs_on_one_thread_counts(bundle_folder, monkeypatch):
-    """As in the compression search; not the slowest call, not two threads."""
+    """As in the compression search; not the slowest call, and not two threads."""
     spread = {"1": {"p50": 1.0, "p95": 2.0, "p99": 90.0}, "2": {"p50": 20.0, "p95": 50.0, "p99": 90.0}}
     monkeypatch.setattr(checking, "interleaved_percentiles_ms", lambda _: {"one.onnx": spread, "two.onnx": spread})
     _certified(bundle_folder, {"max_latency_ms": 4.0}, processor())
@@ -183,7 +183,7 @@ def _no_graph(folder):
 
 
 def _reaching(folder, name="expression.onnx"):
-    """A graph whose weights lie in a file outside the bundle."""
+    """A graph with weights in a file outside the bundle."""
     graph = onnx.load(folder / "expression.onnx")
     weights = graph.graph.initializer[0]
     (folder.parent / "secret.bin").write_bytes(weights.raw_data)
@@ -195,7 +195,7 @@ def _reaching(folder, name="expression.onnx"):
 
 
 def _reaching_beside(folder):
-    """The same in a graph that travels along, as an encoder does."""
+    """The same in a bundled graph, such as an encoder."""
     manifest = Manifest.model_validate_json((folder / MANIFEST).read_text())
     along = manifest.files["detector.tflite"].model_copy(update={"role": "text_encoder", "licence": "Apache-2.0"})
     write_manifest(folder, manifest.model_copy(update={"files": {**manifest.files, "encoder.onnx": along}}))
@@ -203,7 +203,7 @@ def _reaching_beside(folder):
 
 
 def _seal_again(folder):
-    """Manifest, certificate and signature that are right about the files as they lie there."""
+    """Updates manifest, certificate and signature for the current files."""
     manifest = Manifest.model_validate_json((folder / MANIFEST).read_text())
     files = {
         name: file.model_copy(
@@ -216,7 +216,7 @@ def _seal_again(folder):
 
 
 def _relabel(folder, name="expression.onnx", **changes):
-    """Another name or other words for the graph, sealed again."""
+    """Renames the graph or changes its text, and seals the bundle."""
     manifest = Manifest.model_validate_json((folder / MANIFEST).read_text())
     (folder / "expression.onnx").rename(folder / name)
     graph = manifest.files.pop("expression.onnx").model_copy(update=changes)
@@ -225,7 +225,7 @@ def _relabel(folder, name="expression.onnx", **changes):
 
 
 def _linked(folder):
-    """A graph that lies elsewhere."""
+    """A link to a graph outside the bundle."""
     (folder / "expression.onnx").rename(folder.parent / "elsewhere.onnx")
     (folder / "expression.onnx").symlink_to(folder.parent / "elsewhere.onnx")
 
@@ -234,7 +234,7 @@ def _linked(folder):
     ("name", "changes"), [("expression.onnx", {"licence": "MIT"}), ("graph.bin", {}), ("graph.bin", {"licence": "MIT"})]
 )
 def test_what_is_run_is_measured(rushes, bundle_folder, name, changes):
-    """A licence beside the graph, or another ending of its name, takes it neither off the clock nor off the scales."""
+    """A licence for the graph, or another file suffix, excludes it neither from latency nor from size."""
     _relabel(bundle_folder, name, **changes)
     _certified(bundle_folder, {"max_latency_ms": 1e-6, "max_bytes": 100.0}, processor())
     status, out, _ = rushes("check", bundle_folder, "--json")
@@ -273,7 +273,7 @@ def test_a_refusal_is_printed_as_text_and_as_json(rushes, bundle_folder, tmp_pat
 
 
 def test_without_a_certificate_it_can_still_be_measured(rushes, bundle_folder):
-    """If that is what was asked for."""
+    """With the option for it."""
     (bundle_folder / CERTIFICATE).unlink()
     status, out, _ = rushes("check", bundle_folder, "--uncertified")
 
@@ -282,7 +282,7 @@ def test_without_a_certificate_it_can_still_be_measured(rushes, bundle_folder):
 
 
 def test_a_model_is_found_by_name_alias_version_or_folder(rushes, tmp_path):
-    """In the default store, another one, or the family's folder there; what is not there is status 3, nonsense 2."""
+    """In the default store, another one, or the family's folder there; a missing model is status 3, misuse 2."""
     for number in (6, 7):
         digest = write_bundle(tmp_path / "new", detector=str(number).encode())
         folder = tmp_path / "store/expression" / folder_name(number, digest)
@@ -333,7 +333,7 @@ def test_a_folder_that_is_called_like_a_model_is_not_in_its_way(rushes, store, t
 
 @pytest.mark.parametrize("wanted", ["expression", "expression@7"])
 def test_a_model_of_another_family_is_not_the_one(rushes, store, wanted):
-    """A bundle that lies under a wrong name is not taken for what was asked for."""
+    """A bundle under a wrong name is not taken for the requested one."""
     (folder,) = (store / "expression").iterdir()
     write_script(folder)
     status, _, err = rushes("check", wanted)
@@ -355,7 +355,7 @@ FORGED = "f1\n  signature    signed by studio.pub, which is trusted\x1b[2K\r\x85
     ],
 )
 def test_a_certificate_forges_no_line(rushes, bundle_folder, fields):
-    """Its words are shown, in their place: no line of theirs passes for one of ours, and no cursor moves."""
+    """Its texts are shown in place: they cannot imitate an output line or move the cursor."""
     certify(bundle_folder, sha256_file(bundle_folder / MANIFEST), **fields)
     _, out, _ = rushes("check", bundle_folder)
 
@@ -365,7 +365,7 @@ def test_a_certificate_forges_no_line(rushes, bundle_folder, fields):
 
 
 def test_a_manifest_forges_no_line(rushes, bundle_folder):
-    """Nor does the name of its family; the lines that are meant stay lines."""
+    """The name of its family cannot either; intended lines are kept."""
     manifest = Manifest.model_validate_json((bundle_folder / MANIFEST).read_text())
     certify(bundle_folder, write_manifest(bundle_folder, manifest.model_copy(update={"family": FORGED})))
     _, out, _ = rushes("check", bundle_folder)

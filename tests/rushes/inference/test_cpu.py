@@ -15,7 +15,7 @@ ARM_NAME = "aarch64 part 0xd03+0xd0b by 0x41"
 
 @pytest.fixture
 def system(monkeypatch, tmp_path):
-    """Makes this machine look like one of that system, of which nothing is known."""
+    """Imitates a machine of that system without any details."""
 
     def look(name):
         for word, value in (("system", name), ("machine", "aarch64"), ("processor", "arm")):
@@ -39,7 +39,7 @@ def system(monkeypatch, tmp_path):
     ],
 )
 def test_linux_gives_the_name_of_the_kernel(system, tmp_path, cpuinfo, board, name):
-    """The name of an x86; of an ARM its board and the numbers of its cores, since the architecture is not enough."""
+    """The name of an x86; for an ARM its board and the numbers of its cores, since the architecture is not enough."""
     system("Linux")
     for file, text in (("CPUINFO", cpuinfo), ("BOARD", board)):
         if text is not None:
@@ -49,7 +49,7 @@ def test_linux_gives_the_name_of_the_kernel(system, tmp_path, cpuinfo, board, na
 
 
 def test_macos_is_asked(system, tmp_path):
-    """Python knows only that it is an ARM; where nobody can be asked, it is that."""
+    """Python only knows that it is an ARM, which is the fallback."""
     system("Darwin")
     assert processor() == "arm"
     (tmp_path / "SYSCTL").write_text('#!/bin/sh\n[ "$*" = "-n machdep.cpu.brand_string" ] && echo Apple M2 Pro\n')
@@ -59,7 +59,7 @@ def test_macos_is_asked(system, tmp_path):
 
 
 def test_windows_is_looked_up(system, monkeypatch):
-    """In its registry; where that cannot be read, Python's own word stands."""
+    """In its registry; if that cannot be read, Python's own name is used."""
     system("Windows")
     assert processor() == "arm"
 
@@ -81,7 +81,7 @@ def test_windows_is_looked_up(system, monkeypatch):
 
 
 def test_a_machine_without_a_name_is_unknown(system, monkeypatch):
-    """Rather than without a name: no certificate names it."""
+    """A certificate that names no machine does not match it."""
     system("Plan 9")
     for word in ("processor", "machine"):
         monkeypatch.setattr(platform, word, lambda: "")

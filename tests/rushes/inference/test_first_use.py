@@ -29,18 +29,18 @@ from tests.support.runtime import LABELS, SIZE_PX, write_bundle
 from tests.support.tflite import network
 
 SHORT = ChildLimits(wall_s=20, cpu_s=2, memory_bytes=1 << 29)
-SMALL = ChildLimits(wall_s=60, cpu_s=60, memory_bytes=1 << 29)  # so that memory ends the child, and nothing else can
+SMALL = ChildLimits(wall_s=60, cpu_s=60, memory_bytes=1 << 29)  # so that only memory ends the child
 
 
 @pytest.fixture(autouse=True)
 def fresh(tmp_path, monkeypatch):
-    """A machine that has proved nothing yet, and trusts nobody."""
+    """A machine without earlier proofs or trusted keys."""
     monkeypatch.setenv("RUSHES_MACHINE_STATE", str(tmp_path / "state"))
     monkeypatch.delenv("RUSHES_TRUST", raising=False)
 
 
 def _seal(folder, **certificate):
-    """A bundle of the one graph that lies there."""
+    """A bundle of the one graph in the folder."""
     path = folder / "expression.onnx"
     file = BundledFile(role="graph", sha256=sha256_file(path), size_bytes=path.stat().st_size)
     about = {"labels": LABELS, "input": {"size_px": SIZE_PX, "channels": 1}}
@@ -78,7 +78,7 @@ def test_a_hostile_graph_ends(tmp_path, kind):
 
     with pytest.raises(BundleError, match=r"its graphs|running its graphs"):
         prove_once(bundle, SHORT)
-    assert time.monotonic() - started < SHORT.wall_s + 5  # of which CPU time ends it first, but on a busy machine
+    assert time.monotonic() - started < SHORT.wall_s + 5  # CPU time ends this one first, except on a busy machine
     assert not list((tmp_path / "state").rglob("*.json"))
 
 
@@ -156,7 +156,7 @@ def test_the_second_start_costs_nothing(honest, monkeypatch):
 
 
 def test_this_machine_gives_what_was_certified(honest):
-    """32 inputs, and no drift where the same machine runs them."""
+    """32 inputs, without drift on the certifying machine."""
     proof = prove(honest)
 
     assert proof.samples == 32
@@ -165,7 +165,7 @@ def test_this_machine_gives_what_was_certified(honest):
 
 
 def test_saturating_int8_is_refused(honest, tmp_path):
-    """The same weights, multiplied as a processor without VNNI does: use and check refuse, and name the drift."""
+    """The same weights, multiplied as on a processor without VNNI: use and check refuse, and state the drift."""
     folder = tmp_path / "saturating"
     folder.mkdir()
     int8_layer(folder / "expression.onnx", saturating=True)
@@ -180,7 +180,7 @@ def test_saturating_int8_is_refused(honest, tmp_path):
 
 
 def test_the_simulation_saturates_where_a_processor_would(honest, tmp_path):
-    """The planted fault is arithmetic: where no pair leaves 16 bits, both graphs agree to rounding."""
+    """The planted fault is arithmetic: if every pair fits 16 bits, both graphs agree to rounding."""
     int8_layer(tmp_path / "saturating.onnx", saturating=True)
     dim = np.random.default_rng(2).integers(0, 128, (4, 48, 48, 1), np.uint8)
     one, other = (
@@ -192,7 +192,7 @@ def test_the_simulation_saturates_where_a_processor_would(honest, tmp_path):
 
 
 def test_this_processor_sums_as_one_of_the_simulations(honest, tmp_path):
-    """What the machine computes itself: in 32 bits where it has VNNI or its like, else saturating."""
+    """The machine sums in 32 bits with VNNI or an equivalent, else saturating."""
     int8_layer(tmp_path / "saturating.onnx", saturating=True)
     int8_layer(tmp_path / "native.onnx", saturating=False, native=True)
     bright = np.random.default_rng(3).integers(0, 256, (4, 48, 48, 1), np.uint8)
@@ -206,7 +206,7 @@ def test_this_processor_sums_as_one_of_the_simulations(honest, tmp_path):
 
 
 def test_an_older_bundle_is_used_without_comparison(tmp_path):
-    """A certificate from before there were references: nothing is compared, which check prints."""
+    """A certificate that predates references: nothing is compared, which check prints."""
     write_bundle(tmp_path / "old")
     assert use_bundle(find_named("expression", tmp_path / "old"))
 
@@ -217,7 +217,7 @@ def test_an_older_bundle_is_used_without_comparison(tmp_path):
     "arrays", ["", "no base64!", "aGVsbG8=", pack({"pictures": np.zeros((1 << 27, 1), np.uint8)}, {})]
 )
 def test_references_that_are_none(honest, arrays):
-    """Empty, no archive, or a bomb: the bundle is refused by name."""
+    """An empty file, a file that is not an archive, and a bomb: the bundle is refused by name."""
     broken = References(**honest.certificate.references.model_dump(), arrays=arrays)
     bundle = _seal(honest.folder, references=broken)
 

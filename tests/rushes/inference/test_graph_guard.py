@@ -18,7 +18,7 @@ MATRIX = np.eye(4, dtype=np.float32)
 
 
 def elsewhere(location, *, data_location=TensorProto.EXTERNAL):
-    """A tensor whose numbers lie in another file."""
+    """A tensor with its data in another file."""
     tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4, 4], data_location=data_location)
     tensor.external_data.add(key="location", value=location)
     return tensor
@@ -55,7 +55,7 @@ def sparse(tensor):
 
 
 def function_with(tensor):
-    """Adds a function of the model's own that holds a tensor."""
+    """Adds a local function of the model that holds a tensor."""
 
     def add(model):
         imports = [helper.make_opsetid("", 17)]
@@ -66,7 +66,7 @@ def function_with(tensor):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A bundle's folder, the working folder, and beside it a secret that is just as large as the weights."""
+    """A bundle's folder, the working folder, and in it a secret of exactly the weights' size."""
     (tmp_path / "bundle").mkdir()
     for secret in ("secret.bin", "bundle/inside.bin"):
         (tmp_path / secret).write_bytes(MATRIX.tobytes())
@@ -76,7 +76,7 @@ def place(tmp_path, monkeypatch):
 
 @pytest.fixture
 def shut(monkeypatch):
-    """ONNX Runtime, which may not be reached."""
+    """Replaces ONNX Runtime, which must not be called."""
 
     def reached(*_, **__):
         pytest.fail("ONNX Runtime was given the graph")
@@ -95,8 +95,8 @@ def test_weights_in_another_file_are_refused(place, location):
 
 
 def test_the_fault_is_real(place):
-    """Without the look ONNX Runtime takes such a graph: the test above would see nothing to refuse otherwise."""
-    import onnxruntime  # noqa: PLC0415  # here alone it is opened past the door
+    """Without the check ONNX Runtime loads such a graph, so the test above is effective."""
+    import onnxruntime  # noqa: PLC0415  # the only place that bypasses the guard
 
     write_product(place, elsewhere("inside.bin"))
 
@@ -119,14 +119,14 @@ def a_sparse_initializer(model):
 
 
 def a_training(model):
-    """Adds how it is trained, with a graph of its own."""
+    """Adds training information with its own graph."""
     graph = helper.make_graph([constant(elsewhere("../secret.bin"))], "training", [], [])
     model.training_info.append(onnx.TrainingInfoProto(algorithm=graph))
 
 
 @pytest.mark.parametrize("hide", [a_sparse_initializer, a_training])
 def test_a_tensor_is_found_beside_the_nodes(place, hide):
-    """Among the sparse weights of the graph, or in what was left of its training."""
+    """In sparse weights of the graph, or in remains of its training."""
     write_product(place, numpy_helper.from_array(MATRIX, "w"), extra=hide)
 
     with pytest.raises(BundleError, match="another file"):
@@ -134,7 +134,7 @@ def test_a_tensor_is_found_beside_the_nodes(place, hide):
 
 
 def test_functions_are_looked_into(place):
-    """Those that the model brings itself may hold tensors too."""
+    """Local functions of the model may hold tensors too."""
     own = function_with(elsewhere("../secret.bin"))
     write_product(place, numpy_helper.from_array(MATRIX, "w"), extra=own)
 
@@ -143,7 +143,7 @@ def test_functions_are_looked_into(place):
 
 
 def test_half_a_claim_is_refused_as_well(place):
-    """A location without the mark that it is external, or the mark alone: readers may differ about them."""
+    """A location without the external flag, or the flag alone: readers may differ about them."""
     marked = elsewhere("../secret.bin")
     marked.ClearField("external_data")
     for tensor in (elsewhere("../secret.bin", data_location=TensorProto.DEFAULT), marked):
@@ -178,7 +178,7 @@ COMPILED = helper.make_node("EPContext", ["x"], ["y"], domain="com.microsoft", e
 )
 @pytest.mark.usefixtures("shut")
 def test_what_was_compiled_for_a_device_is_refused(place, first):
-    """It may lie in a file beside the graph; among other operators of its domain too, and those are taken."""
+    """It may lie in a file beside the graph; other operators of its domain are accepted."""
     matrix = numpy_helper.from_array(MATRIX, "w")
     write_product(place, matrix, node=first, extra=lambda model: model.graph.node.append(COMPILED))
     with pytest.raises(BundleError, match=r"needs the custom operator com\.microsoft\.EPContext"):
@@ -189,10 +189,10 @@ def test_what_was_compiled_for_a_device_is_refused(place, first):
 
 
 def test_a_file_of_another_kind_is_refused(place):
-    """Cut off, of another format, or with a tag that readers take in two ways."""
+    """Cut off, of another format, or with an ambiguous tag."""
     write_graph(place)
     whole = place.read_bytes()
-    strange_tag = bytes([0xBA, 0x80, 0x80, 0x80, 0x40, 0x00])  # field 7, and a bit that 32 bits do not hold
+    strange_tag = bytes([0xBA, 0x80, 0x80, 0x80, 0x40, 0x00])  # field 7, and a bit beyond 32
     for content in (whole[:-5], b"\x14\x00\x00\x00ORTM" + whole, whole + strange_tag, whole + b"\x3b", whole + b"\xff"):
         place.write_bytes(content)
         with pytest.raises(BundleError, match="is not a valid graph"):
@@ -202,7 +202,7 @@ def test_a_file_of_another_kind_is_refused(place):
 
 
 def test_what_looks_like_a_location_in_a_picture_is_none(place):
-    """Raw weights are stepped over: bytes in them that look like a field are not one."""
+    """Raw weights are skipped: bytes in them that resemble a field are ignored."""
     field = elsewhere("../secret.bin").SerializeToString()
     raw = np.frombuffer(field.ljust(64, b"\0")[:64], np.float32).reshape(4, 4)
     write_product(place, numpy_helper.from_array(raw, "w"))
@@ -219,8 +219,8 @@ def test_what_looks_like_a_location_in_a_picture_is_none(place):
 )
 @pytest.mark.usefixtures("shut")
 def test_the_commands_give_the_reason(place, opens):
-    """The reason is not lost on the way up."""
-    from tests.support.scenes import write_tokenizer  # noqa: PLC0415  # for the encoder alone
+    """The reason is not lost in the callers."""
+    from tests.support.scenes import write_tokenizer  # noqa: PLC0415  # only for the encoder
 
     write_tokenizer(place.with_name("tokenizer.json"))
     write_product(place, elsewhere("../secret.bin"))
@@ -230,7 +230,7 @@ def test_the_commands_give_the_reason(place, opens):
 
 
 def test_there_is_one_door():
-    """Nowhere else in the wheel is a graph opened."""
+    """The wheel opens graphs in one place only."""
     found = set()
     for path in Path(rushes.__file__).parent.rglob("*.py"):
         names = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}

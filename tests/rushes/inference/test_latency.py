@@ -25,7 +25,7 @@ def write_products(path, times, kind=TensorProto.FLOAT, size=200):
 
 
 class Watched:
-    """A session that writes down whose turn it was."""
+    """A session that records its turns."""
 
     def __init__(self, path, threads, turns):
         self.session, self.name, self.turns = open_graph(path, threads), f"{path.stem}{threads}", turns
@@ -49,7 +49,7 @@ def test_more_work_takes_longer(tmp_path):
 
 
 def test_graphs_take_turns(tmp_path, monkeypatch):
-    """A, B, A, B: what slows the machine down slows both."""
+    """A, B, A, B: a slowdown of the machine affects both."""
     turns = []
     monkeypatch.setattr(latency, "open_graph", lambda path, threads: Watched(path, threads, turns))
     interleaved_latency_ms({name: write_products(tmp_path / f"{name}.onnx", 1) for name in "ab"}, runs=5)
@@ -71,7 +71,7 @@ def test_percentiles_are_of_each_number_of_threads(tmp_path, monkeypatch):
 
 
 def test_percentiles_are_those_of_the_times(tmp_path, monkeypatch):
-    """Of a clock that gives 1 to 100 ms, and of warm-ups of a second each."""
+    """With a clock that gives 1 to 100 ms, and warm-ups of a second each."""
     path = write_products(tmp_path / "a.onnx", 1)
     taken_ms = [*[1000] * latency.WARM_UPS, *range(1, 101)]
     ticks_ns = iter([tick for ms in taken_ms for tick in (0, ms * 1_000_000)])
@@ -83,7 +83,7 @@ def test_percentiles_are_those_of_the_times(tmp_path, monkeypatch):
 
 
 def test_own_feeds_are_used(tmp_path):
-    """A feed that does not fit its graph is refused by it: it was not replaced by an example."""
+    """The graph refuses an unfit feed, so the feed was not replaced by an example."""
     path = write_products(tmp_path / "a.onnx", 1)
 
     with pytest.raises(Exception, match="x0"):
@@ -110,7 +110,7 @@ def test_no_example_for_text(tmp_path):
 
 
 def test_threads_that_wait_leave_the_cores_to_others(tmp_path):
-    """Between two calls the threads of a session take no time; spinning, ONNX Runtime's own took half of it."""
+    """Between two calls the threads of a session use no processor time; ONNX Runtime's own spin took half of it."""
     session = open_graph(write_products(tmp_path / "a.onnx", 8), threads=2)
     feed, spun_s, waited_s = {"x0": np.ones((256, 200), np.float32)}, 0.0, 0.0
     for _ in range(10):

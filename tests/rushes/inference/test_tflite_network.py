@@ -25,7 +25,7 @@ def test_opencv_5_0_reads_with_the_classic_engine(asked, monkeypatch):
 
 
 def test_opencv_5_1_has_no_classic_engine(asked, monkeypatch):
-    """No engine is named that is not there."""
+    """A missing engine is not named."""
     monkeypatch.delattr(cv2.dnn, "ENGINE_CLASSIC", raising=False)
 
     assert read_tflite(Path("a.tflite")) == "net"
@@ -34,7 +34,7 @@ def test_opencv_5_1_has_no_classic_engine(asked, monkeypatch):
 
 @pytest.mark.parametrize("has_classic", [True, False])
 def test_by_bytes_where_a_name_cannot_be_opened(asked, monkeypatch, tmp_path, has_classic):
-    """On Windows, outside its code page: the engine goes by the environment, where there is one to name."""
+    """On Windows, outside its code page; the environment selects the engine, if there is a choice."""
     path = tmp_path / "a.tflite"
     path.write_bytes(b"\1\2")
     monkeypatch.delenv("OPENCV_FORCE_DNN_ENGINE", raising=False)

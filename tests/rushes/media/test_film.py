@@ -1,4 +1,4 @@
-"""Films as cameras and editors leave them: right pixels, right times, and what is missing is named."""
+"""Films from cameras and editors: correct pixels and times, and errors for missing frames."""
 
 from fractions import Fraction
 
@@ -35,7 +35,7 @@ def test_a_plain_film_is_read_to_its_end(plain):
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mov", ".ts", ".mts", ".flv", ".mxf"])
 def test_containers_count_alike(plain, tmp_path, suffix):
-    """The same packets in another container: as many frames, the same rate and length."""
+    """The same packets in another container: the same count, rate and length."""
     frames, film = read(remuxed(plain, tmp_path / f"film{suffix}"))
 
     assert (len(frames), film.fps) == (75, RATE)
@@ -43,7 +43,7 @@ def test_containers_count_alike(plain, tmp_path, suffix):
 
 
 def test_h264_in_avi_ends_in_time(plain, tmp_path):
-    """AVI counts its fields: the last frame is a whole one."""
+    """AVI counts fields; the last frame is whole."""
     frames, film = read(h264_in_avi(plain, tmp_path / "film.avi"))
 
     assert [frame.time_s for frame in frames] == pytest.approx([number / RATE for number in range(75)])
@@ -51,7 +51,7 @@ def test_h264_in_avi_ends_in_time(plain, tmp_path):
 
 
 def test_mxf_counts_its_times(tmp_path):
-    """FFmpeg numbers its frames in the order of decoding; with frames that look ahead that is another one."""
+    """FFmpeg numbers frames in decoding order, which differs with bidirectional frames."""
     frames, film = read(encode(tmp_path / "film.mxf", pictures(), pix_fmt="yuv422p", options={"bf": "3"}))
 
     assert [frame.time_s for frame in frames] == pytest.approx([number / RATE for number in range(75)])
@@ -124,7 +124,7 @@ def test_av1_is_read(tmp_path):
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path):
-    """A text, sound alone: with words that follow the film's name."""
+    """A text, or sound alone: the message follows the film's name."""
     (tmp_path / "text.mp4").write_text("just a text")
 
     with pytest.raises(FilmError, match="holds no moving pictures"), open_film(tmp_path / "text.mp4"):

@@ -1,4 +1,4 @@
-"""Pixels of decoded films: against the scene that was filmed, and against a second decoder (OpenCV's own)."""
+"""Pixels of decoded films, compared with the filmed scene and with a second decoder (OpenCV's own)."""
 
 from fractions import Fraction
 
@@ -11,7 +11,7 @@ from rushes.media.film import open_film
 from rushes.media.tone_mapping import HLG, LUMINANCE, PQ, TO_BT709, WHITE_NITS, eetf, pq_signal, tone_mapped
 from tests.support.encoded import encode, encode_fields, turned_by, waves
 
-AT = 6  # the frame that is looked at
+AT = 6  # the examined frame
 FINE = {"crf": "12"}
 BT709, BT601, LIMITED, FULL = 1, 6, 1, 2  # ITU-T H.273 table 4, and FFmpeg's colour ranges
 SDR = {
@@ -46,7 +46,7 @@ def error(picture_bgr, scene_rgb):
 
 
 def combs(picture_hwc):
-    """Difference of lines from the mean of both beside them."""
+    """Difference of lines from the mean of their neighbours."""
     lines = picture_hwc.astype(int)
     return np.abs(lines[1:-1] - (lines[:-2] + lines[2:]) / 2).mean()
 
@@ -67,7 +67,7 @@ def test_sdr_shows_the_scene(tmp_path, form):
 
 @pytest.mark.parametrize(("wrong", "least"), [({"matrix": BT601}, 4), ({"levels": FULL}, 5)])
 def test_the_scene_detects_wrong_colours(tmp_path, wrong, least):
-    """The scale of the test above: a signal whose tags do not fit it differs by more than is allowed there."""
+    """Calibrates the test above: a signal with wrong tags differs by more than the tolerance."""
     file = encode(tmp_path / "x.mkv", waves(12), options=FINE, matrix=BT709, levels=LIMITED, tags=wrong)
 
     assert error(read(file), waves(12)[AT]) > least
@@ -75,7 +75,7 @@ def test_the_scene_detects_wrong_colours(tmp_path, wrong, least):
 
 @pytest.mark.parametrize("size", [(161, 121), (175, 143), (33, 17)])
 def test_odd_sizes(tmp_path, size):
-    """Sides that no block divides: no line is missing and none is made up."""
+    """Sides that are not multiples of a block: no line is missing, and none is invented."""
     scene = waves(12, *size)
     seen = read(encode(tmp_path / "x.mkv", scene, pix_fmt="yuv444p", options=FINE))
 
@@ -85,7 +85,7 @@ def test_odd_sizes(tmp_path, size):
 
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3])
 def test_rotated_films_are_upright(tmp_path, quarters):
-    """A phone turns no pixels, it writes a matrix; OpenCV follows it as well."""
+    """A phone does not turn pixels, it writes a matrix, which OpenCV follows as well."""
     file = turned_by(encode(tmp_path / "x.mp4", waves(12), options=FINE), quarters)
     seen = read(file)
 
@@ -118,7 +118,7 @@ INTERLACED = {
 
 @pytest.mark.parametrize("form", list(INTERLACED))
 def test_interlaced_motion_is_seen_at_one_time(tmp_path, form):
-    """Fields of two times: the picture is that of a progressive film of the first ones, no comb, at its times."""
+    """With fields of two times, the picture is that of a progressive film of the first ones, without combing."""
     name, codec, pix_fmt, options, top_first = INTERLACED[form]
     size = (720, 576) if form == "DV" else (176, 144)
     times = waves(24, *size, speed=3)
@@ -137,7 +137,7 @@ def test_interlaced_motion_is_seen_at_one_time(tmp_path, form):
 
 
 def test_progressive_frames_stay(tmp_path):
-    """Only what is marked as interlaced is changed."""
+    """Only frames marked as interlaced are changed."""
     file = encode(tmp_path / "x.mkv", waves(12), options=FINE)
     with av.open(str(file)) as container:
         direct = list(container.decode(video=0))[AT].to_ndarray(format="bgr24")
@@ -184,7 +184,7 @@ def _by_formulas(scene_rgb, white_nits):
 
 
 def test_the_tone_curve_is_that_of_bt2390():
-    """Dark tones stay, graphics white (203 cd/m2) is bright, the peak is white, and it never falls."""
+    """Dark tones are kept, graphics white (203 cd/m2) is bright, the peak is white, and the curve never falls."""
     nits = np.linspace(0.01, 1000, 5000)
     mapped = eetf(nits)
 
@@ -195,7 +195,7 @@ def test_the_tone_curve_is_that_of_bt2390():
 
 @pytest.mark.parametrize("transfer", [HLG, PQ])
 def test_grey_stays_grey(transfer):
-    """From black to the peak, in small steps: no colour, no step back, black is black and white is white."""
+    """From black to the peak, in small steps: neutral and monotonic, with black and white preserved."""
     ramp = np.repeat(np.linspace(0, 65535, 1024).astype(np.uint16)[None, :, None], 3, 2)
     mapped = tone_mapped(ramp, transfer, wide_gamut=True)[0].astype(int)
 

@@ -1,4 +1,4 @@
-"""Encoded pictures as a person sees them."""
+"""Encoded pictures, decoded as they are displayed."""
 
 import io
 
@@ -23,7 +23,7 @@ def encoded(mode, form, **how):
 )
 @pytest.mark.parametrize("channels", [1, 3])
 def test_what_transparent_pixels_hide_is_not_seen(mode, form, channels):
-    """They are white, as on paper; the others keep their tone."""
+    """Transparent pixels are white, as on paper; the others keep their tone."""
     how = {"lossless": True} if form == "WEBP" else {}
     picture = decode_picture(encoded(mode, form, **how), channels)
 
@@ -33,7 +33,7 @@ def test_what_transparent_pixels_hide_is_not_seen(mode, form, channels):
 
 
 def test_opaque_pictures_are_as_they_were():
-    """In colours and in grey, whatever the format."""
+    """In colour and grey, in every format."""
     for form in ("PNG", "BMP", "TIFF"):
         picture = decode_picture(encoded("RGB", form))
         assert picture[0, 0].tolist() == [150, 120, 90]
@@ -41,5 +41,5 @@ def test_opaque_pictures_are_as_they_were():
 
 
 def test_a_file_of_another_kind_gives_none():
-    """Nothing, text, and a picture that is cut off."""
+    """An empty file, a text, and a truncated picture."""
     assert [decode_picture(data) for data in (b"", b"no picture", encoded("RGB", "PNG")[:40])] == [None] * 3

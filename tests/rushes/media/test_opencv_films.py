@@ -1,4 +1,4 @@
-"""Films without PyAV: what OpenCV alone reads is right, and what it would get wrong is refused by name."""
+"""Films without PyAV: correct if OpenCV can read them, else refused by name."""
 
 import cv2
 import numpy as np
@@ -21,13 +21,13 @@ def plain(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def without_pyav(monkeypatch):
-    """PyAV is not installed, as far as a source is opened."""
+    """Makes PyAV unavailable to a source."""
     monkeypatch.setattr("rushes.expression.video_source.find_spec", lambda _: None)
 
 
 @pytest.mark.parametrize("form", list(SDR))
 def test_sdr_shows_the_scene(tmp_path, form):
-    """The forms of SDR that PyAV reads: nothing is refused, the pixels are right."""
+    """The SDR formats that PyAV reads: none is refused, and the pixels are right."""
     name, codec, pix_fmt, options, matrix, levels = SDR[form]
     colours = {"pix_fmt": pix_fmt, "options": options, "matrix": matrix, "levels": levels}
     source = open_source(str(encode(tmp_path / name, waves(12), codec, **colours)))
@@ -40,7 +40,7 @@ def test_sdr_shows_the_scene(tmp_path, form):
 
 @pytest.mark.parametrize("form", list(INTERLACED))
 def test_interlaced_films_are_refused(tmp_path, form):
-    """OpenCV gives black frames, or ones that were decoded before; the same film coded by frames is read."""
+    """OpenCV gives black or earlier frames; the same film coded by frames is read."""
     name, codec, pix_fmt, options, top_first = INTERLACED[form]
     size = (720, 576) if form == "DV" else (176, 144)
     times = waves(12, *size)
@@ -55,7 +55,7 @@ def test_interlaced_films_are_refused(tmp_path, form):
 @pytest.mark.parametrize("transfer", ["arib-std-b67", "smpte2084"])
 @pytest.mark.parametrize("suffix", [".mov", ".mp4", ".mkv"])
 def test_hdr_films_are_refused(tmp_path, suffix, transfer):
-    """By the header of the container, if it has them."""
+    """Detected in the header of the container, if it declares them."""
     params = f"log-level=none:colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc"
     options = {"x265-params": params}
     tags = {"matrix": 9, "transfer": {"arib-std-b67": 18, "smpte2084": 16}[transfer]}
@@ -67,7 +67,7 @@ def test_hdr_films_are_refused(tmp_path, suffix, transfer):
 
 
 def test_a_trimmed_film_is_whole(plain, tmp_path):
-    """OpenCV counts the frames that its edit list takes away."""
+    """OpenCV counts the frames that the edit list removes."""
     file = remuxed(plain, tmp_path / "trimmed.mp4", start_s=1.4)
     source = open_source(str(file))
 

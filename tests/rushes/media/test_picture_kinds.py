@@ -1,4 +1,4 @@
-"""Pixels of still pictures of every kind, against a second decoder (Pillow)."""
+"""Pixels of still pictures of every kind, compared with a second decoder (Pillow)."""
 
 import io
 import struct
@@ -28,7 +28,7 @@ def file_of(picture, kind, **options):
 
 
 def deep(suffix, pixels):
-    """Sixteen bits a component."""
+    """Sixteen bits per component."""
     return cv2.imencode(suffix, cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGRA).astype(np.uint16) * 257)[1].tobytes()
 
 
@@ -82,7 +82,7 @@ for orientation in range(1, 9):
 
 
 def second_decoder(data):
-    """The picture, upright and on white, as Pillow has it; int H,W,3 BGR."""
+    """The picture, upright and on white, as decoded by Pillow; int H,W,3 BGR."""
     with Image.open(io.BytesIO(data)) as image:
         picture = ImageOps.exif_transpose(image)
         if picture.mode.startswith("I"):
@@ -94,7 +94,7 @@ def second_decoder(data):
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_every_kind_shows_what_a_second_decoder_shows(kind):
-    """In colours and in grey: within 2 levels where nothing is lost, and 1.5 on average where it is."""
+    """In colour and grey: within 2 levels for lossless formats, and 1.5 on average for lossy ones."""
     expected, seen = second_decoder(KINDS[kind]), decode_picture(KINDS[kind])
     in_grey = cv2.cvtColor(expected.astype(np.uint8), cv2.COLOR_BGR2GRAY).astype(int)
 
@@ -113,7 +113,7 @@ UNREAD = {
 
 @pytest.mark.parametrize("kind", list(UNREAD))
 def test_what_would_be_read_wrong_is_refused(kind):
-    """By ingest with its name and a remedy that helps, by capture as undecodable."""
+    """Ingest refuses it by name with a working remedy; capture reports it as undecodable."""
     with pytest.raises(RefusedError, match=f"is a {kind.split()[0]} with an unsupported pixel type") as caught:
         check(UNREAD[kind])
 
@@ -152,7 +152,7 @@ def test_a_bomb_is_not_decoded(monkeypatch, kind):
 @pytest.mark.parametrize("kind", ["png alpha", "tiff grey", "jpeg progressive", "webp alpha", "AVIF held 1"])
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.6])
 def test_what_is_cut_off_is_refused(kind, share):
-    """Empty, within the header, within the pixels: ingest refuses it, and capture does not fall over it."""
+    """Empty, within the header, within the pixels: ingest refuses it, and capture continues."""
     data = KINDS[kind][: int(share * len(KINDS[kind]))]
     seen = decode_picture(data)
 

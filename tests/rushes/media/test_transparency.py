@@ -1,4 +1,4 @@
-"""A still picture is decoded as a person sees it."""
+"""Still pictures are decoded as they are displayed."""
 
 import io
 import os
@@ -39,7 +39,7 @@ def over_white(picture):
     ],
 )
 def test_hidden_colours_are_not_seen(kind, mode, options):
-    """Transparent pixels are white, half transparent ones lighter, as a second decoder has them."""
+    """Transparent pixels are white, half transparent ones lighter, as in a second decoder."""
     picture = Image.fromarray(HIDDEN).convert(mode)
     data = as_file(picture, kind, **options)
     seen = decode_picture(data, 3)
@@ -58,7 +58,7 @@ def test_a_transparent_colour_of_a_palette_is_white():
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_transparent_picture_is_turned_by_its_exif(orientation):
-    """With its transparency."""
+    """Transparency is kept."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = as_file(Image.fromarray(HIDDEN), "PNG", exif=exif)
@@ -70,18 +70,18 @@ def test_a_transparent_picture_is_turned_by_its_exif(orientation):
 
 
 def test_ingest_and_capture_take_the_same_pictures():
-    """But for a GIF, which ingest knows in order to name it."""
+    """Except GIF, which ingest reads only to name it."""
     assert {".gif"} == INGESTED - SUFFIXES
 
 
 @pytest.mark.parametrize("kind", ["AVIF", "JPEG2000", "JPEG", "BMP", "PPM"])
 def test_every_format_decodes(kind):
-    """As large as it is."""
+    """The size is correct."""
     assert decode_picture(as_file(Image.new("RGB", (40, 30), "red"), kind), 3).shape == (30, 40, 3)
 
 
 def test_a_named_pipe_is_not_a_picture(tmp_path):
-    """Nobody waits for what may never be written to it."""
+    """Decoding does not wait for a writer."""
     os.mkfifo(tmp_path / "pipe")
 
     assert not is_picture(tmp_path / "pipe")

@@ -116,7 +116,7 @@ LIES = {
 
 @pytest.fixture
 def registry(tmp_path, monkeypatch):
-    """A registry with version 7 as champion, that will lie."""
+    """A registry with version 7 as champion, for false responses."""
     for name in ("USERNAME", "PASSWORD", "TOKEN"):
         monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
     monkeypatch.setattr(http_retry, "PAUSES_S", (0, 0))
@@ -142,7 +142,7 @@ def _refused(liar_registry, store):
 
 @pytest.mark.parametrize("name", LIES)
 def test_a_lie_is_refused(registry, tmp_path, name):
-    """Any malformed response: refused by name, soon, in little memory, and nothing of it reaches the store."""
+    """Any malformed response is refused by name, soon, in little memory, and nothing of it reaches the store."""
     registry.place, registry.lie, reason = LIES[name]
     if name == "source without an end":
         registry.place, registry.lie = "get-download-uri", document({"artifact_uri": "runs:/a/b"})
@@ -175,7 +175,7 @@ def _with(tree, path, value):
 
 @pytest.mark.parametrize(("place", "path"), [(place, path) for place in ANSWERS for path in _places(ANSWERS[place])])
 def test_every_field_may_be_anything(registry, tmp_path, place, path):
-    """Each field missing, null, of another type, huge or negative: the bundle comes, or it is refused by name."""
+    """Each field missing, null, of another type, huge or negative: the bundle is pulled, or refused by name."""
     registry.place = place
     for number, value in enumerate((*ODD, *([...] if path else []))):
         registry.lie = document(_with(ANSWERS[place], path, value))
@@ -209,14 +209,14 @@ _JSON = st.recursive(
 @given(place=st.sampled_from(sorted(ANSWERS)), tree=_JSON)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_document_is_refused_by_name(registry, tmp_path, place, tree):
-    """No document of JSON ends as anything but the one error."""
+    """Any JSON document raises the one error."""
     registry.place, registry.lie = place, document(tree)
 
     assert "\n" not in (_message(registry, tmp_path / "store") or "")
 
 
 def test_the_whole_takes_no_longer_than_stated(registry, tmp_path):
-    """A server that is fast enough at every moment, and never done, ends with the time for the whole."""
+    """A server that is always fast enough, and never done, ends at the total time limit."""
     piece = b" " * 600
     registry.place, registry.lie = MANIFEST, lambda liar: (
         liar.wfile.write(HEAD + b"\r\n"),
@@ -229,7 +229,7 @@ def test_the_whole_takes_no_longer_than_stated(registry, tmp_path):
 
 
 def test_a_slow_but_honest_server_is_waited_for(registry, tmp_path):
-    """Slower than any local network and faster than the least rate: the bundle comes."""
+    """A server slower than any local network and faster than the minimum rate succeeds."""
     body = (tmp_path / "v7/expression.onnx").read_bytes()
     step = len(body) // 10 + 1
     registry.place, registry.lie = GRAPH, lambda liar: (
@@ -241,7 +241,7 @@ def test_a_slow_but_honest_server_is_waited_for(registry, tmp_path):
 
 
 def test_honest_gzip_is_read(registry, tmp_path):
-    """A proxy that packs nevertheless does no harm."""
+    """A proxy that compresses anyway is accepted."""
     registry.place, registry.lie = ALIAS, text(gzip.compress(
         json.dumps(ANSWERS[ALIAS]).encode()), Content_Encoding="gzip")  # fmt: skip
 
@@ -260,7 +260,7 @@ def _device(path):
 
 def _socket(path):
     path.unlink(missing_ok=True)
-    with socket.socket(socket.AF_UNIX) as bound, contextlib.chdir(path.parent):  # its path may have 107 bytes
+    with socket.socket(socket.AF_UNIX) as bound, contextlib.chdir(path.parent):  # its path is limited to 107 bytes
         bound.bind(path.name)
 
 
@@ -334,7 +334,7 @@ def test_a_disk_without_room_is_detected_before(registry, tmp_path, monkeypatch)
 
 @pytest.mark.parametrize("sizes", [{"a": 1 << 60}, dict.fromkeys(map("f{}".format, range(2000)), 1)])
 def test_a_manifest_beyond_all_measure(registry, tmp_path, sizes):
-    """An exbibyte, or 2,000 files: no bundle of ours, and nothing is fetched."""
+    """An exbibyte, or 2,000 files: the bundle is refused, and nothing is fetched."""
     path = tmp_path / "v7/manifest.json"
     manifest = json.loads(path.read_text())
     manifest["files"] = {name: {"role": name, "sha256": "0", "size_bytes": size} for name, size in sizes.items()}

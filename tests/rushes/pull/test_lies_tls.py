@@ -1,4 +1,4 @@
-"""The same limits under TLS, where the socket is another."""
+"""The same limits under TLS, which uses another socket class."""
 
 import datetime as dt
 import ipaddress
@@ -25,7 +25,7 @@ HEAD = b"HTTP/1.0 200 OK\r\n\r\n"
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A key and a certificate of this machine's own, in one file."""
+    """A self-signed certificate and its key, in one file."""
     key, name = Ed25519PrivateKey.generate(), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "registry")])
     now = dt.datetime.now(dt.UTC)
     made = (
@@ -53,7 +53,7 @@ def registry(tmp_path, monkeypatch, certificate):
 
 
 def test_an_honest_server(registry, tmp_path, monkeypatch, certificate):
-    """Refused with the variable that names its certificate; with that it is read to the end."""
+    """Refused with the variable that names its certificate; with the variable, it is read to the end."""
     with pytest.raises(RushesError, match=r"not trusted here: name it in MLFLOW_TRACKING_SERVER_CERT_PATH"):
         pull("expression", registry.url, tmp_path / "store", limits=QUICK)
     monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(certificate))
@@ -71,7 +71,7 @@ def test_an_honest_server(registry, tmp_path, monkeypatch, certificate):
     ],
 )
 def test_a_lie_is_refused(registry, tmp_path, monkeypatch, certificate, lie, reason):
-    """Silence, drop by drop, without an end: as soon as without TLS."""
+    """Silence, single bytes, an endless body: refused as soon as without TLS."""
     monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(certificate))
     registry.place, registry.lie, started = "registered-models/alias", lie, time.monotonic()
 

@@ -27,7 +27,7 @@ def test_parse_wanted(text, wanted):
 
 @pytest.mark.parametrize("text", ["", "@7", "a b", "expression@", "../x@1", "a@b@c"])
 def test_parse_wanted_refuses(text):
-    """Anything else is misuse, and the message shows how it is written."""
+    """Anything else is misuse, and the message shows the syntax."""
     with pytest.raises(MisuseError, match="expression@champion"):
         parse_wanted(text)
 
@@ -48,7 +48,7 @@ def test_a_registry_is_a_url_or_a_folder(registry):
     ],
 )
 def test_every_form_of_source_is_found(mlflow, source):
-    """A version's files are reached however MLflow writes where they are."""
+    """A version's files are reached in every format of MLflow's source."""
     mlflow.source = source.replace("{url}", mlflow.url)
     registry = MlflowRegistry(mlflow.url, _silent)
     offer = registry.find(parse_wanted("expression"))
@@ -58,7 +58,7 @@ def test_every_form_of_source_is_found(mlflow, source):
 
 
 def test_a_logged_model_is_resolved(mlflow, monkeypatch):
-    """MLflow 3 writes models:/m-ID: the server is asked where that lies."""
+    """MLflow 3 writes models:/m-ID, which the server resolves."""
     answer, uri = mlflow.answer, "mlflow-artifacts:/1/run7/artifacts"
     found = mlflow._json({"model": {"info": {"artifact_uri": uri}}})
     monkeypatch.setattr(
@@ -125,7 +125,7 @@ def test_credentials_come_from_mlflows_variables(mlflow, monkeypatch):
 
 
 def test_credentials_go_to_no_other_host(mlflow, monkeypatch):
-    """A version whose source names another server does not get our token."""
+    """The token is not sent if a version's source names another server."""
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "secret")
     registry = MlflowRegistry("http://127.0.0.1:9", _silent)
     mlflow.authorization = "Bearer"
@@ -135,7 +135,7 @@ def test_credentials_go_to_no_other_host(mlflow, monkeypatch):
 
 
 def test_credentials_go_over_no_other_scheme(mlflow, monkeypatch):
-    """A source that names the very host of a registry that is spoken to over TLS, but without TLS, gets no token."""
+    """For a registry under TLS, a source with the same host but without TLS does not get the token."""
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "secret")
     mlflow.authorization = "Bearer"
     path = "/api/2.0/mlflow/model-versions/get?name=expression&version=7"

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """A server of its own, for this file."""
+    """A server for this file."""
     with serve(tmp_path_factory.mktemp("mlflow")) as url:
         yield url
 

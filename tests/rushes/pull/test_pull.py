@@ -25,7 +25,7 @@ def test_pull_puts_a_checked_bundle_in_the_store(mlflow, tmp_path):
 
 
 def test_pull_again_fetches_nothing(mlflow, tmp_path):
-    """A bundle that stands is checked and left as it is; only the manifest is asked for."""
+    """A complete bundle is checked and kept; only the manifest is requested."""
     pull("expression", mlflow.url, tmp_path / "store")
     mlflow.asked.clear()
 
@@ -61,7 +61,7 @@ def test_wrong_bytes_are_refused_and_nothing_is_kept(mlflow, tmp_path, change, r
 
 
 def test_a_refused_bundle_leaves_the_one_in_use(mlflow, tmp_path):
-    """The bundle pulled before still stands, and is still the newest."""
+    """The earlier bundle stays, and is still the newest."""
     before = pull("expression", mlflow.url, tmp_path / "store").folder
     write_bundle(tmp_path / "v8", detector=b"another")
     (tmp_path / "v8/detector.tflite").write_bytes(b"planted")
@@ -105,7 +105,7 @@ def test_another_family_is_refused(mlflow, tmp_path):
 
 
 def test_a_cut_connection_is_tried_again(mlflow, tmp_path):
-    """A download that breaks off in the middle starts over by itself."""
+    """A download that breaks off in the middle restarts by itself."""
     mlflow.cut, messages = 1, []
 
     assert read_bundle(pull("expression", mlflow.url, tmp_path / "store", messages.append).folder)
@@ -113,11 +113,11 @@ def test_a_cut_connection_is_tried_again(mlflow, tmp_path):
 
 
 def test_a_pull_that_was_cut_off_goes_on(mlflow, tmp_path):
-    """After the last attempt it fails, nothing half is in the store; run again it fetches only what was missing."""
+    """After the last attempt it fails, and nothing partial is in the store; a second call fetches only the rest."""
     mlflow.cut = 3
     with pytest.raises(RushesError, match="cannot be reached: the connection broke off"):
         pull("expression", mlflow.url, tmp_path / "store")
-    # The certificate comes before any file, and then the order is the manifest's: the detector before the graph.
+    # The certificate precedes all files, and then the manifest's order applies: the detector before the graph.
     gathered = [path.name for path in (tmp_path / "store/expression").glob(".v7-*/*")]
     with pytest.raises(NothingFitsError):
         find_model(tmp_path / "store", "expression")
@@ -128,7 +128,7 @@ def test_a_pull_that_was_cut_off_goes_on(mlflow, tmp_path):
 
 
 def test_a_killed_pull_leaves_only_what_is_checked_again(mlflow, tmp_path):
-    """Drafts and half files of a pull that was killed do not end up in the bundle."""
+    """Temporary and partial files of a killed pull do not end up in the bundle."""
     folder = pull("expression", mlflow.url, tmp_path / "first").folder
     part = tmp_path / "store/expression" / f".{folder.name}.part"
     shutil.copytree(folder, part)
@@ -141,7 +141,7 @@ def test_a_killed_pull_leaves_only_what_is_checked_again(mlflow, tmp_path):
 
 
 def test_a_stick_carries_bundles_on(mlflow, tmp_path):
-    """Pulled onto a stick, the stick is a registry: by alias, by version, and without either."""
+    """A stick filled by a pull is a registry: by alias, by version, and without either."""
     stick = pull("expression@champion", mlflow.url, tmp_path / "stick").folder
     for number, wanted in enumerate(("expression", "expression@champion", "expression@7", "expression@newest")):
         pulled = pull(wanted, str(tmp_path / "stick"), tmp_path / f"set{number}")
@@ -157,7 +157,7 @@ def test_the_folder_of_a_family_is_a_registry_too(mlflow, tmp_path):
 
 
 def test_a_manifest_that_was_changed_on_the_stick_is_refused(mlflow, tmp_path):
-    """The folder is called by the start of the digest, so a missing certificate is detected too."""
+    """The folder is named after the start of the digest, so a missing certificate is detected too."""
     folder = pull("expression", mlflow.url, tmp_path / "stick").folder
     (folder / "manifest.json").write_text((folder / "manifest.json").read_text().replace("angry", "happy!"))
     (folder / "certificate.json").unlink()
@@ -168,7 +168,7 @@ def test_a_manifest_that_was_changed_on_the_stick_is_refused(mlflow, tmp_path):
 
 
 def test_a_stick_that_lost_a_file_is_named(mlflow, tmp_path):
-    """One file cannot be read, and those before it are kept for the next time."""
+    """One file cannot be read, and the earlier ones are kept for the next attempt."""
     folder = pull("expression", mlflow.url, tmp_path / "stick").folder
     (folder / "expression.onnx").unlink()
 
@@ -177,7 +177,7 @@ def test_a_stick_that_lost_a_file_is_named(mlflow, tmp_path):
 
 
 def test_a_store_that_cannot_be_written_is_named(bundle_folder, tmp_path):
-    """A full disk, a folder without permission: the message has what failed, where, and a remedy."""
+    """For a full disk, or a folder without permission, the message has the operation, the path, and a remedy."""
     (tmp_path / "file").write_text("no folder")
 
     with pytest.raises(
@@ -187,7 +187,7 @@ def test_a_store_that_cannot_be_written_is_named(bundle_folder, tmp_path):
 
 
 def test_a_stick_lists_what_it_has(mlflow, tmp_path):
-    """A version that is not on the stick is named with those that are."""
+    """The message for a missing version lists the available ones."""
     pull("expression@7", mlflow.url, tmp_path / "stick")
 
     with pytest.raises(NothingFitsError, match=r"no expression@8\. Versions of expression there: 7\. Take one"):
@@ -197,7 +197,7 @@ def test_a_stick_lists_what_it_has(mlflow, tmp_path):
 
 
 def test_a_bare_bundle_is_a_registry_of_one(bundle_folder, tmp_path):
-    """A bundle's own folder can be pulled from; it has no version to ask for."""
+    """A bundle's own folder can be pulled from; it does not have versions."""
     pulled = pull("expression", str(bundle_folder), tmp_path / "store")
 
     assert pulled.folder.name == f"bundle-{pulled.digest[:12]}"
@@ -221,7 +221,7 @@ def _part(mlflow, store):
 
 @pytest.mark.parametrize("held", ["bundle", "others"])
 def test_nothing_gathers_through_a_link(mlflow, tmp_path, held):
-    """A link where files gather, to somebody's folder: that folder keeps all of its files, and the pull succeeds."""
+    """A link to another folder in place of the collecting one: that folder keeps its files, and the pull succeeds."""
     canary, part = tmp_path / "canary", _part(mlflow, tmp_path / "store")
     write_bundle(canary, detector=b"mine") if held == "bundle" else canary.mkdir()
     (canary / "diary.txt").write_text("mine")
@@ -238,7 +238,7 @@ def test_nothing_gathers_through_a_link(mlflow, tmp_path, held):
 @pytest.mark.parametrize("name", ["manifest.json", "certificate.json", "expression.onnx", "stray.txt"])
 @pytest.mark.parametrize("is_there", [True, False])
 def test_no_file_is_written_through_a_link(mlflow, tmp_path, name, is_there):
-    """A link among what has gathered, to a file or to none: what it points to stays as it is, and is not taken over."""
+    """A link among the collected files: its target is neither changed nor taken over."""
     mine, part = tmp_path / "mine.txt", _part(mlflow, tmp_path / "store")
     if is_there:
         mine.write_text("mine")
@@ -251,7 +251,7 @@ def test_no_file_is_written_through_a_link(mlflow, tmp_path, name, is_there):
 
 
 def test_without_a_certificate_nothing_is_taken_unless_asked(mlflow, tmp_path):
-    """It is refused, and the model of before is still the newest; with `uncertified` it is what was asked for."""
+    """It is refused, and the earlier model is still the newest; `uncertified` accepts it."""
     before = pull("expression", mlflow.url, tmp_path / "store").folder
     write_bundle(tmp_path / "v8", detector=b"another")
     (tmp_path / "v8/certificate.json").unlink()
@@ -279,7 +279,7 @@ def test_a_certificate_that_came_later_is_fetched(mlflow, tmp_path):
 
 
 def test_what_is_not_certified_is_not_fetched(mlflow, tmp_path):
-    """The certificate is looked for before the large files are."""
+    """The certificate is fetched before the large files."""
     (mlflow.versions[7] / "certificate.json").unlink()
     with pytest.raises(BundleError, match=r"has no certificate\.json"):
         pull("expression", mlflow.url, tmp_path / "store")

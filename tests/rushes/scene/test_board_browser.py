@@ -1,4 +1,4 @@
-"""A board as a browser shows and prints it."""
+"""A board as rendered and printed by a browser."""
 
 import re
 from dataclasses import replace
@@ -17,7 +17,7 @@ from tests.support import scenes
 from tests.support.browser import MARKS, browse
 
 FERRY = Path(__file__).parents[2].joinpath("support", "ferry.fountain")
-# Runs in a copy of the page: how far down each panel and its pictures reach, and whether every picture is whole.
+# Runs in a copy of the page: lists the bottom of each panel and its pictures, and checks that pictures are whole.
 PROBE = """<script>addEventListener("load", () => {
   const wide = document.documentElement.clientWidth;
   const out = [...document.querySelectorAll("main *")].filter((e) => e.getBoundingClientRect().right > wide + 1);
@@ -30,7 +30,7 @@ pytestmark = MARKS
 
 @pytest.fixture(params=[1, 12])
 def page(request, tmp_path):
-    """The board of a script, with one picture a scene and with twelve."""
+    """The board of a script, with one picture per scene and with twelve."""
     scenes.write_bundle(tmp_path / "scene")
     generator = SceneGenerator.from_bundle(read_bundle(tmp_path / "scene"))
     board = draw_board(
@@ -43,7 +43,7 @@ def page(request, tmp_path):
 
 @pytest.mark.parametrize("width_px", [1100, 520])
 def test_a_board_on_the_screen(page, tmp_path, width_px):
-    """Every picture is there, nothing sticks out, the paper is white also for who likes it dark."""
+    """Every picture is there, nothing sticks out, and the paper is white in dark mode too."""
     file, pictures = page
     html = re.sub(r"<meta http-equiv=[^>]*>", PROBE, file.read_text(encoding="utf-8"), count=1)
     (tmp_path / "probed.html").write_text(html, encoding="utf-8")
@@ -58,7 +58,7 @@ def test_a_board_on_the_screen(page, tmp_path, width_px):
 
 
 def test_a_board_on_paper(page, tmp_path):
-    """On A4; no panel is split: four or five of one picture stand on a page, and each of twelve has its own."""
+    """On A4, no panel is split: a page has four or five of one picture, or one of twelve."""
     file, pictures = page
     _, complaints = browse(file, "--no-pdf-header-footer", f"--print-to-pdf={tmp_path / 'board.pdf'}")
     pdf = (tmp_path / "board.pdf").read_bytes()
@@ -70,7 +70,7 @@ def test_a_board_on_paper(page, tmp_path):
 
 
 def test_a_chapter_is_never_left_at_the_foot_of_a_page(tmp_path):
-    """Its title stands on the page of its first scene, wherever that comes to lie."""
+    """Its title stands on the page of its first scene, at any position."""
     scene = Scene("1", "EXT. SEA", "", (), 1)
     dark, chapters = np.zeros((1, 16, 16, 3), np.uint8), [()] * 3 + [(Chapter(1, f"C{n}-"),) for n in range(12)]
     panels = [Panel(replace(scene, heading=f"H{n - 3}-", chapters=above), dark, 7) for n, above in enumerate(chapters)]

@@ -35,7 +35,7 @@ FILM = board((), (ACT_1, HARBOUR), (SHIP,), (), (WOODS,), (ACT_2,), ())
 
 
 def test_the_contents():
-    """A chapter goes on to where another of its level or above begins; what comes before the first is in none."""
+    """A chapter extends to the next one of its level or above; scenes before the first one have none."""
     assert [(entry.chapter.title, entry.about) for entry in contents(FILM)] == [
         ("Act One", "scenes 2 to 5, 4/8 pages"),
         ("The harbour", "scenes 2 to 4, 3/8 pages"),
@@ -47,7 +47,7 @@ def test_the_contents():
 
 
 def test_chapters_stand_among_the_scenes():
-    """Above their scenes, each at its level; a scene is a level below the chapter that it stands in."""
+    """Above their scenes, each at its level; a scene is a level below its chapter."""
     found = re.findall(r"<(h\d) class=\"(?:chapter[^>]*|heading)\">(?:<span>)?([^<]*)", html_of(FILM))
 
     assert found == [
@@ -59,7 +59,7 @@ def test_chapters_stand_among_the_scenes():
 
 @pytest.mark.parametrize(("chapters", "listed"), [([()], 0), ([(ACT_1,), ()], 0), ([(ACT_1,), (ACT_2,)], 2)])
 def test_two_chapters_are_listed(chapters, listed):
-    """Each leads to its place; one alone needs no list."""
+    """Each links to its place; a single one needs no list."""
     html = html_of(board(*chapters))
     links = re.findall(r'href="#([^"]+)"', html)
 
@@ -68,7 +68,7 @@ def test_two_chapters_are_listed(chapters, listed):
 
 
 def test_a_title_is_escaped():
-    """In the contents as little as over the scenes."""
+    """In the contents and above the scenes."""
     html = html_of(board((Chapter(1, "<b>&"),), (Chapter(1, '"><i>'),)))
 
     assert "<b>" not in html
@@ -78,10 +78,10 @@ def test_a_title_is_escaped():
 
 @pytest.mark.parametrize("pictures", [1, 3, 12])
 def test_a_page_holds_titles_with_their_scenes(pictures):
-    """A title makes its scene higher, and both go to the next page: no sheet is fuller than a page."""
+    """A title makes its scene higher, and both move to the next page: no sheet exceeds a page."""
     film = board(*[(ACT_1, HARBOUR), (), (WOODS,)] * 6, pictures=pictures)
     laid = [storyboard_pdf._laid(panel, film, pdf_fonts.fonts_for("x")) for panel in film.panels]
-    for head in range(0, 280, 20):  # so that a title comes to lie anywhere on a page
+    for head in range(0, 280, 20):  # so that a title can fall anywhere on a page
         sheets = storyboard_pdf._sheets(laid, head)
         whole = [sum(one.whole_height for one in sheet) for sheet in sheets]
 
@@ -91,7 +91,7 @@ def test_a_page_holds_titles_with_their_scenes(pictures):
 
 
 def test_the_longest_titles_fit_above_the_highest_scene():
-    """Six levels at once, twelve pictures, and all the action that a panel can hold."""
+    """Six levels at once, twelve pictures, and the longest action of a panel."""
     above = tuple(Chapter(level, "w" * 99 + "\u2026") for level in range(1, 7))
     film = board(above, pictures=12, heading="EXT. SEA - DAY " * 4, action="word " * 48)
 
@@ -99,7 +99,7 @@ def test_the_longest_titles_fit_above_the_highest_scene():
 
 
 def test_the_pdf_has_bookmarks():
-    """A line a chapter that leads to its page, those inside it below; also where a level is left out."""
+    """A line per chapter that leads to its page, nested ones below it, even with omitted levels."""
     pdf = re.sub(rb"\s+", b" ", pdf_of(board((HARBOUR,), *[()] * 5, (ACT_1, SHIP), (Chapter(4, "\u00c6nd"),))))
     found = re.findall(rb"/Dest \[ (\d+) 0 R[^]]*\](?: /\w+ \d+ 0 R)*? /Parent (\d+)[^(]* /Title \(([^)]*)\)", pdf)
     pages, parents, titles = zip(*found, strict=True)
@@ -111,7 +111,7 @@ def test_the_pdf_has_bookmarks():
 
 
 def test_a_title_has_its_font(monkeypatch):
-    """Its signs are looked for as those of the scenes are."""
+    """A font is chosen for its characters, as for those of the scenes."""
     monkeypatch.setattr(pdf_fonts, "_FOLDERS", ())
 
     with pytest.raises(RushesError, match="no font found here has 海"):

@@ -8,7 +8,7 @@ from rushes.scene import contact_sheet
 
 @pytest.mark.parametrize(("count", "columns"), [(1, 1), (2, 2), (3, 3), (5, 5), (8, 4), (12, 4), (13, 7), (100, 10)])
 def test_a_grid_lies_and_has_few_gaps(count, columns):
-    """Never higher than wide."""
+    """The height never exceeds the width."""
     found = contact_sheet.columns_of(count)
 
     assert found >= -(-count // found)
@@ -26,7 +26,7 @@ def test_each_picture_stands_on_the_sheet():
 
 
 def test_texts_take_room_and_ink():
-    """A title too long for a line is wrapped, in whatever script; the credits are drawn below the pictures."""
+    """A title too long for a line is wrapped, in any script; the credits are drawn below the pictures."""
     pictures_nhwc = np.zeros((1, 8, 8, 3), np.uint8)
     short, long = (contact_sheet.compose(pictures_nhwc, text, [], ["who"], 0) for text in ("MEER 海", "MEER 海 " * 20))
     bare = contact_sheet.compose(pictures_nhwc, "MEER 海", [], [], 0)

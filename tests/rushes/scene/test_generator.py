@@ -20,7 +20,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def generator(folder):
-    """It, ready to draw."""
+    """The generator of the tiny bundle."""
     return SceneGenerator.from_bundle(read_bundle(folder))
 
 
@@ -31,7 +31,7 @@ def _nearest(pictures):
 
 
 def test_a_seed_gives_the_same_pictures(generator):
-    """And those of fewer are the first of more, over the end of a batch too."""
+    """Fewer pictures are the first of more, also across a batch boundary."""
     many = generator.generate("forest", 20, 7)
 
     assert many.shape == (20, scenes.SIZE_PX, scenes.SIZE_PX, 3)
@@ -42,21 +42,21 @@ def test_a_seed_gives_the_same_pictures(generator):
 
 
 def test_the_text_decides(generator):
-    """A heading that the model never saw is drawn as what it is like; the category has the last word."""
+    """An unseen heading is drawn as its most similar text; the category takes precedence."""
     assert _nearest(generator.generate("EXT. WOODS - NIGHT", 40, 1)) == "forest"
     assert _nearest(generator.generate("INT. OFFICE - DAY", 40, 1)) == "street"
     assert _nearest(generator.generate("EXT. WOODS - NIGHT", 40, 1, "sea")) == "sea"
 
 
 def test_a_heading_is_read_in_plain_words(generator):
-    """As the model's texts were written when it was trained."""
+    """In the form of the texts that the model was trained on."""
     plain = generator.generate("a photo of the woods at night", 2, 1)
 
     assert np.array_equal(generator.generate("EXT. THE WOODS - NIGHT #4#", 2, 1), plain)
 
 
 def test_an_unknown_category_names_those_there_are(generator):
-    """The error can be acted on."""
+    """The error lists the valid ones."""
     with pytest.raises(MisuseError, match="--category wood: this model knows forest, sea, street"):
         generator.generate("sea", 1, 1, "wood")
 
@@ -71,7 +71,7 @@ def test_an_unknown_category_names_those_there_are(generator):
     ],
 )
 def test_a_graph_that_is_another_than_in_the_manifest(tmp_path, changes, fault):
-    """It is refused when it is opened, not when it draws."""
+    """The error comes on opening, not on drawing."""
     scenes.write_bundle(tmp_path, **changes)
 
     with pytest.raises(BundleError, match=fault):
@@ -79,7 +79,7 @@ def test_a_graph_that_is_another_than_in_the_manifest(tmp_path, changes, fault):
 
 
 def test_a_graph_with_other_outputs_is_refused(folder, tmp_path):
-    """Its names are part of the contract."""
+    """Their names are part of the contract."""
     scenes.write_generator(tmp_path / "other.onnx", np.eye(3, 384), 16, output="images")
     encoder = TextEncoder(folder / "minilm.onnx", folder / "tokenizer.json")
 
@@ -88,7 +88,7 @@ def test_a_graph_with_other_outputs_is_refused(folder, tmp_path):
 
 
 def test_credits(tmp_path):
-    """Each source is named once; credits that are none are refused, and nobody need be named."""
+    """Each source is named once; invalid credits are refused, and credits may be empty."""
     lines = {"a": "Film A, CC BY", "b": "Film A, CC BY", "c": " "}
     scenes.write_bundle(tmp_path / "good", settings={"credits": lines})
     scenes.write_bundle(tmp_path / "bad", settings={"credits": ["Film"]})

@@ -25,7 +25,7 @@ def _save(pictures_nhwc, folder, asked=ASKED, **changes):
 
 
 def test_each_picture_is_a_file_with_its_origin(pictures_nhwc, tmp_path):
-    """Enlarged, in its own colours; any reader of PNG finds the text, how it was drawn and who must be named."""
+    """Enlarged, in its own colours; any PNG reader finds the text, the settings and the credits."""
     paths = _save(pictures_nhwc, tmp_path / "new/folder")
     opened = [Image.open(path) for path in paths]
 
@@ -42,7 +42,7 @@ def test_each_picture_is_a_file_with_its_origin(pictures_nhwc, tmp_path):
 
 
 def test_the_credits_of_a_folder_stay(pictures_nhwc, tmp_path):
-    """Another model's are added to what stands there, whoever wrote it; the same are not repeated."""
+    """Another model's credits are appended, whoever wrote the file; the same ones are not repeated."""
     (tmp_path / "CREDITS.txt").write_bytes(b"Sound: Z\xfcrich")
     for model in ("scene v3", "scene v4", "scene v3"):
         _save(pictures_nhwc, tmp_path, model=model)
@@ -55,7 +55,7 @@ def test_the_credits_of_a_folder_stay(pictures_nhwc, tmp_path):
 
 
 def test_no_picture_lies_without_its_credits(pictures_nhwc, tmp_path, monkeypatch):
-    """They are there before the first picture is; where nobody is to be named there are none."""
+    """They are written before the first picture; without credits there is no file."""
     written = []
     monkeypatch.setattr(png_export, "save", lambda path, _: written.append(path.name))
     _save(pictures_nhwc[:1], tmp_path)
@@ -65,14 +65,14 @@ def test_no_picture_lies_without_its_credits(pictures_nhwc, tmp_path, monkeypatc
 
 
 def test_a_name_has_text_seed_and_number():
-    """Number, seed and category, in letters that every system can write; no other number of digits for more."""
+    """Number, seed and category, in portable letters; larger numbers have the same digits."""
     assert ASKED.name(12) == "ext-pier-night-7-0012.png"
     assert Asked("\u6d77", 7, "Old town/1").name(1000) == "scene-7-old-town-1-1000.png"
     assert Asked("x", 7, "sea").about == "seed 7, category sea"
 
 
 def test_what_is_a_folder(tmp_path, monkeypatch):
-    """By the end of its name, or because it is there; nothing at all is none."""
+    """A trailing separator or an existing folder; an empty path is not a folder."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there.png").mkdir()
 
@@ -80,7 +80,7 @@ def test_what_is_a_folder(tmp_path, monkeypatch):
 
 
 def test_where_pictures_cannot_go(tmp_path):
-    """A file where the folder or one above it has to be, and a folder where a picture or the credits go."""
+    """A file in place of the folder or a parent, and a folder in place of a picture or the credits."""
     (tmp_path / "file").write_text("x")
     (tmp_path / "a" / ASKED.name(3)).mkdir(parents=True)
     (tmp_path / "b/CREDITS.txt").mkdir(parents=True)
@@ -98,7 +98,7 @@ def test_where_pictures_cannot_go(tmp_path):
 
 
 def test_a_folder_that_cannot_be_made(pictures_nhwc, tmp_path, monkeypatch):
-    """The reason of the system, and a remedy."""
+    """The system's reason, and a remedy."""
 
     def refuse(*_args, **_options):
         raise OSError(30, "Read-only file system")
@@ -117,7 +117,7 @@ def test_a_picture_that_nothing_can_open_is_refused(tmp_path):
 
 
 def test_words_change_no_pixel(pictures_nhwc, tmp_path):
-    """Whatever they are; an empty one is left out."""
+    """Any text is accepted; an empty one is omitted."""
     plain = _save(pictures_nhwc, tmp_path)[0].read_bytes()
     odd = with_words(plain, {"Comment": "\ud800 \u6d77\nx", "Source": ""})
 

@@ -53,7 +53,7 @@ def _board(**changes):
 
 
 def test_a_place_looks_alike_and_new_scenes_change_no_other(draw):
-    """At the same time of day the pictures are the same; a scene above leaves those below as they were."""
+    """At the same time of day the pictures are the same; a new scene does not change those after it."""
     first = draw(_script("EXT. SEA - DAY", "INT. OFFICE - DAY", "EXT. THE SEA - LATER")).panels
     after = draw(_script("EXT. FOREST - DAY", "EXT. SEA - DAY", "INT. OFFICE - DAY")).panels
 
@@ -64,7 +64,7 @@ def test_a_place_looks_alike_and_new_scenes_change_no_other(draw):
 
 
 def test_one_scene_drawn_again_keeps_the_rest(draw):
-    """Even where the script comes back to the place; and the panel shows its seed."""
+    """Even if the script returns to the place; and the panel shows its seed."""
     script = _script("EXT. SEA", "EXT. SEA", "EXT. FOREST")
     before, after = draw(script, 2), draw(script, 2, **{"2": 9})
     same = [np.array_equal(a.pictures_nhwc, b.pictures_nhwc) for a, b in zip(before.panels, after.panels, strict=True)]
@@ -76,14 +76,14 @@ def test_one_scene_drawn_again_keeps_the_rest(draw):
 
 @pytest.mark.parametrize("word", ["12", "=9", "12=", "12=x", "12=-1", "12=\u00b2"])
 def test_redraw_is_scene_and_seed(word):
-    """Anything else is named as it was typed."""
+    """Anything else is quoted in the error."""
     assert parse_redraw(["2a=9", "#3#=1", "x=y=4"]) == {"2a": 9, "3": 1, "x=y": 4}
     with pytest.raises(MisuseError, match=re.escape(f"--redraw {word}: write SCENE=SEED")):
         parse_redraw([word])
 
 
 def test_a_scene_that_is_not_there():
-    """The numbers that there are are named; small letters do."""
+    """The existing numbers are listed; lower case is accepted."""
     script = read_script(FERRY)
     check_redraw(script, {"2a": 9})
 
@@ -92,7 +92,7 @@ def test_a_scene_that_is_not_there():
 
 
 def test_the_page_has_all_of_it_and_fetches_nothing(draw):
-    """Each scene with its pictures; what drew it and who must be named, on the screen and on paper."""
+    """Each scene with its pictures; the model and the credits, on screen and on paper."""
     html = html_of(draw(read_script(FERRY), 2))
 
     assert html.count("<article") == 8
@@ -109,7 +109,7 @@ def test_the_page_has_all_of_it_and_fetches_nothing(draw):
 
 
 def test_texts_of_a_script_are_escaped():
-    """Neither in the page nor in its style, where the credits stand too."""
+    """In the page and in its style, which also has the credits."""
     odd = "</style><b>&\"'\\"
     board = _board(number=odd, heading=odd, action=odd, speakers=(odd,))
     html = html_of(Board((odd,), odd, board.panels, 7, odd, (odd,)))
@@ -119,7 +119,7 @@ def test_texts_of_a_script_are_escaped():
 
 
 def test_the_pdf_has_its_pages(draw):
-    """Eight scenes of one picture stand on two pages, of twelve on eight; the same board gives the same file."""
+    """Eight scenes of one picture take two pages, of twelve eight; the same board gives the same file."""
     script = read_script(FERRY)
     few, many = pdf_of(draw(script)), pdf_of(draw(script, 12))
 
@@ -129,7 +129,7 @@ def test_the_pdf_has_its_pages(draw):
 
 
 def test_a_card_is_never_higher_than_a_page():
-    """The longest text that a panel can hold, and a word that fits no line."""
+    """The longest text of a panel, and a word wider than a line."""
     board = _board(number="1" * 30, heading="W" * 400, action="word " * 48, speakers=("A" * 90, "B C"))
     laid = storyboard_pdf._laid(board.panels[0], board, pdf_fonts.fonts_for("x"))
 
@@ -152,7 +152,7 @@ def test_signs_without_a_font(monkeypatch, tmp_path):
 
 
 def test_a_missing_package_is_named(monkeypatch):
-    """The wheel does without it until it is wanted, and HTML does altogether."""
+    """The wheel does not need it until PDF is requested, and HTML never needs it."""
     monkeypatch.setitem(sys.modules, "reportlab.pdfgen.canvas", None)
 
     with pytest.raises(RushesError, match=r"pip install reportlab.*--out board\.html"):
@@ -162,7 +162,7 @@ def test_a_missing_package_is_named(monkeypatch):
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=40), st.text(max_size=80), st.sampled_from([html_of, pdf_of]))
 def test_any_text_gives_a_board_or_a_clean_error(draw, tmp_path, heading, text, kind):
-    """Whatever stands in it, down to the page that is printed."""
+    """Any content is accepted, down to the printed page."""
     (tmp_path / "any.fountain").write_bytes(f"EXT. {heading}\n\n{text}\n".encode("utf-8", "replace"))
     try:
         content = kind(draw(read_script(tmp_path / "any.fountain")))

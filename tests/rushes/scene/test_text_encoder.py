@@ -39,12 +39,12 @@ def encoder(files):
     ],
 )
 def test_a_heading_in_plain_words(heading, text):
-    """Words that a picture can show are kept; numbers, forms and remarks for people are left out."""
+    """Visible content is kept; numbers, forms and remarks for people are omitted."""
     assert plain(heading) == text
 
 
 def test_a_place_is_the_same_at_any_time():
-    """Time, numbers and remarks do not move it; another place or side of the wall does."""
+    """Time, numbers and remarks do not change it; another place or INT/EXT does."""
     same = {place(text) for text in ("EXT. THE WOODS - NIGHT", "ext. woods - later #3#", "EXT. WOODS - DAY (1950)")}
 
     assert len(same) == 1
@@ -62,7 +62,7 @@ def test_embeddings_have_unit_length_and_mean_something(encoder):
 
 
 def test_a_text_does_not_depend_on_its_neighbours(encoder):
-    """Neither the length of others nor a batch's end changes it."""
+    """It depends neither on the length of others nor on a batch boundary."""
     texts = ["forest", "a photo of the sea at night", *["street"] * 40, "sea"]
     alone = np.concatenate([encoder.embed([text]) for text in texts])
 
@@ -72,14 +72,14 @@ def test_a_text_does_not_depend_on_its_neighbours(encoder):
 
 
 def test_a_long_text_is_cut(encoder):
-    """After 128 tokens nothing is read."""
+    """Text after 128 tokens is ignored."""
     long = "sea " * 128
 
     assert np.array_equal(encoder.embed([long + "forest"]), encoder.embed([long + "street"]))
 
 
 def test_it_asks_no_network(files):
-    """Modules that could are not even loaded."""
+    """Network modules are not even loaded."""
     before = set(sys.modules)
     TextEncoder(*files).embed(["sea"])
 
@@ -87,7 +87,7 @@ def test_it_asks_no_network(files):
 
 
 def test_a_missing_package_is_named(files, monkeypatch):
-    """The wheel does without it until it is wanted."""
+    """The wheel does not need it until it is used."""
     monkeypatch.setitem(sys.modules, "tokenizers", None)
 
     with pytest.raises(RushesError, match="pip install tokenizers"):
@@ -95,7 +95,7 @@ def test_a_missing_package_is_named(files, monkeypatch):
 
 
 def test_a_file_of_another_kind_is_refused(files, tmp_path):
-    """A file that is not a tokenizer, no graph, or another graph."""
+    """A file that is not a tokenizer, not a graph, or another graph."""
     model, tokenizer = files
     (tmp_path / "broken").write_text("{}")
     scenes.write_generator(tmp_path / "scene.onnx", np.eye(3, WIDTH), 8)
@@ -120,7 +120,7 @@ HEADINGS = {
 
 @pytest.mark.slow
 def test_the_real_encoder_knows_places(minilm_files):
-    """Of headings that no template names, nearly all lie nearest to their category; more than as they are written."""
+    """Nearly all headings outside the templates are nearest to their category, and more than without plain words."""
     encoder = TextEncoder(*minilm_files)
     known_tlw = np.stack([encoder.embed([template.format(one) for one in HEADINGS]) for template in TEMPLATES])
     rows = [(f"EXT. {one} - NIGHT", label) for label, names in HEADINGS.items() for one in names.split(",")]
@@ -138,5 +138,5 @@ def test_the_real_encoder_knows_places(minilm_files):
 
 
 def test_templates_take_a_category():
-    """Each has one place for it."""
+    """Each has one placeholder for it."""
     assert all(template.format("sea").count("sea") == 1 for template in TEMPLATES)

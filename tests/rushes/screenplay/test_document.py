@@ -9,7 +9,7 @@ from rushes.errors import NothingFitsError, RushesError
 from rushes.screenplay.document import MAX_TITLE, PAGE_LINES, pages, read_script
 
 FERRY = Path(__file__).parents[2].joinpath("support", "ferry.fountain")
-# What a script is made of, and what may break a parser of it.
+# Elements of a script, and texts that may break a parser of it.
 PIECES = st.sampled_from(
     ["INT. HALL - DAY", "EXT. SEA", ".FORCED", "..", "BOB", "BOB ^", "@Bo", "(aside)", "Hello.", "[[", "]]", "/*", "*/",
      "*", "**", "_", "\\", "~la", "!", "# One", "= syn", "===", "> X <", "> CUT:", "CUT TO:", "#1#", "#", "Title: X",
@@ -19,7 +19,7 @@ PIECES = st.sampled_from(
 
 @pytest.fixture
 def read(tmp_path):
-    """Reads a script that is given as text or bytes."""
+    """Parses a script given as text or bytes."""
 
     def act(content, say=lambda _: None):
         path = tmp_path / "script.fountain"
@@ -30,7 +30,7 @@ def read(tmp_path):
 
 
 def test_a_script_with_everything_in_it():
-    """Numbers, headings of every form, who speaks and what is seen first; never a note or what was struck."""
+    """Numbers, headings of every form, speakers and the first action; never a note or a struck passage."""
     script = read_script(FERRY)
     rows = [(scene.number, scene.heading, scene.speakers) for scene in script.scenes]
 
@@ -59,7 +59,7 @@ def test_a_script_with_everything_in_it():
     ],
 )  # fmt: skip
 def test_what_is_a_heading(read, heading, is_one):
-    """Forced, without its full stop, in small letters, over a line: all of them, and nothing else."""
+    """Forced, without its full stop, in lower case, over a line: all of them, and nothing else."""
     script = read(f"EXT. FIRST\n\nAction.\n\n{heading}\n\nBOB\nHello.\n")
 
     assert len(script.scenes) == 1 + is_one
@@ -87,7 +87,7 @@ def _outline(script):
 
 
 def test_sections_are_chapters(read):
-    """Each stands with the scene that it begins with, under those around it; it ends nothing and is not an action."""
+    """Each stands with its first scene, under its parents; it ends nothing and is not an action."""
     script = read(
         "# One\n\n## *Set* out\n\nEXT. A\n\nRain.\n\n## Back\nMore rain.\n\nEXT. B\n# Two\nEXT. C\n\nEXT. D\n"
     )
@@ -110,7 +110,7 @@ def test_sections_are_chapters(read):
     ],
 )  # fmt: skip
 def test_a_section_without_a_scene_is_no_chapter(read, sections, chapters):
-    """Nor is one without a title; and levels that the script leaves out are not counted."""
+    """A section without a title is not one either, and omitted levels are not counted."""
     script = read(f"EXT. SEA\n\n{sections}\n\nEXT. FULL\n\n# Left over\n\n## This too\n")
 
     assert _outline(script) == [("EXT. SEA", []), ("EXT. FULL", chapters)]
@@ -129,12 +129,12 @@ def test_a_long_title_is_cut(read):
      ("R2D2 (beeping", "R2D2")],
 )  # fmt: skip
 def test_who_speaks(read, cue, name):
-    """The name alone."""
+    """Only the name."""
     assert read(f"EXT. SEA\n\n{cue}\nHello.\n").scenes[0].speakers == (name,)
 
 
 def test_a_transition_over_a_line_does_not_speak(read):
-    """Nor does lyrics' sign show."""
+    """The marker of lyrics is not shown either."""
     [scene] = read("EXT. SEA\n\nCUT TO:\nBlack.\n\n~La la.\n").scenes
 
     assert scene.speakers == ()
@@ -143,7 +143,7 @@ def test_a_transition_over_a_line_does_not_speak(read):
 
 
 def test_numbers_go_on_from_those_given(read):
-    """A number that the script gives to a later scene is left free."""
+    """A number that the script gives to a later scene is not used."""
     script = read("EXT. A\n\nINT. B #7A#\n\nEXT. C\n\nINT. D #8#\n\nEXT. E\n\nINT. F #x#\n")
 
     assert [scene.number for scene in script.scenes] == ["1", "7A", "9", "8", "10", "x"]
@@ -164,7 +164,7 @@ def test_length_in_eighths(read):
 @pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 @pytest.mark.parametrize("line", ["\n", "\r\n", "\r"])
 def test_codings_and_line_ends(read, coding, line):
-    """As any program writes them; what is guessed is said."""
+    """Encodings of all programs are read; a guessed one is reported."""
     said = []
     text = "Title: Café\n\nEXT. CAFÉ - DAY\n\nRené waits.\n\nRENÉ\nOui.\n".replace("\n", line)
     script = read(text.encode(coding), said.append)
@@ -175,7 +175,7 @@ def test_codings_and_line_ends(read, coding, line):
 
 
 def test_title_pages(read):
-    """Values beside and below their key; and a first line with a colon that is none."""
+    """Values beside and below their key; a first line with a colon may not be one."""
     assert read("Title: One\n   two\nAuthor: A\nAuthors: B\n\nEXT. SEA\n").title == ("One", "two")
     assert read("Title: One\nAuthor: A\nAuthors: B\n\nEXT. SEA\n").byline == "by A, B"
     assert read("INT. HOUSE: HALL - DAY\n\nA door.\n").scenes[0].heading == "INT. HOUSE: HALL - DAY"
@@ -193,21 +193,21 @@ def test_title_pages(read):
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_says_why(read, content, kind, fault):
-    """One line, and what to do."""
+    """One line, with a remedy."""
     with pytest.raises(kind, match=fault):
         read(content)
 
 
 @pytest.mark.parametrize("text", ["EXT. SEA\n\n/* gone", "EXT. SEA\n\n" + "/*" * 50_000])
 def test_what_strikes_nothing_out_is_text(read, text):
-    """A /* that nothing closes is read as everywhere else: as it stands."""
+    """An unclosed /* is kept as text, as in other parsers."""
     assert read(text).scenes[0].heading == "EXT. SEA"
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(st.binary(max_size=200), st.lists(st.tuples(PIECES, st.sampled_from(["", " ", "\n", "\n\n"])))))
 def test_any_file_is_read_or_refused(read, pieces):
-    """Never another error; and what is read can be printed."""
+    """No other error is raised, and the result can be printed."""
     content = pieces if isinstance(pieces, bytes) else "".join(a + b for a, b in pieces)
     try:
         script = read(content)

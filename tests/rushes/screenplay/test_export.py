@@ -1,4 +1,4 @@
-"""A draft in other programs' formats keeps what they can hold: numbers, title page, page breaks, every letter."""
+"""Exported drafts keep all that the format supports: numbers, title page, page breaks, every letter."""
 
 import io
 from xml.etree import ElementTree as ET
@@ -16,9 +16,9 @@ TITLED = (
 
 
 def test_final_draft_keeps_numbers_title_page_and_breaks():
-    """As Final Draft writes them; and they are read back."""
+    """In Final Draft's own form; they are read back."""
     data = exported(parse(TITLED), "fdx")
-    root = ET.fromstring(data)  # noqa: S314  # our own
+    root = ET.fromstring(data)  # noqa: S314  # the test's own
 
     assert [one.get("Number") for one in root.iterfind(".//*[@Type='Scene Heading']")] == ["12A", "13"]
     assert [one.text for one in root.iterfind("TitlePage//Text")] == ["THE FERRY", "Ann Author"]
@@ -27,9 +27,9 @@ def test_final_draft_keeps_numbers_title_page_and_breaks():
 
 
 def test_styles_and_speeches_beside_each_other():
-    """Bold is a style, a star that is escaped a letter, and two speeches at once are one paragraph."""
+    """Bold is a style, an escaped star a letter, and dual dialogue one paragraph."""
     elements = parse("INT. A\n\nHe *runs* to \\*69.\n\nANN\nOh.\n\nBO ^\nAh.\n\n> THE END <\n")
-    root = ET.fromstring(exported(elements, "fdx"))  # noqa: S314  # our own
+    root = ET.fromstring(exported(elements, "fdx"))  # noqa: S314  # the test's own
 
     assert [(one.get("Style"), one.text) for one in root.findall(".//*[@Type='Action']/Text")][1] == ("Italic", "runs")
     assert len(root.findall(".//DualDialogue/Paragraph")) == 4
@@ -46,7 +46,7 @@ def test_a_page_for_a_browser_has_the_title_page():
 
 @pytest.mark.parametrize("words", ["Окно открыто.", "Ελλάδα.", "Việt ạ."])  # letters of other scripts
 def test_every_letter_is_in_the_pdf_or_named(words, monkeypatch):
-    """In a font that has it; where none is here, the letters are named, and nothing is written."""
+    """With a suitable font; without one, the letters are named, and nothing is written."""
     draft = parse(f"INT. DOM - DAY\n\n{words}\n")
     monkeypatch.setattr("rushes.screenplay.pdf_fonts._font_files", lambda _: {})
 
@@ -55,7 +55,7 @@ def test_every_letter_is_in_the_pdf_or_named(words, monkeypatch):
 
 
 def test_letters_that_courier_has_stay_in_it():
-    """A draft in English or French looks as it did."""
+    """Drafts in English or French are unchanged."""
     pdf = exported(parse("INT. CAFÉ - DAY\n\nÇa va.\n"), "pdf")
 
     assert b"CourierPrime" in io.BytesIO(pdf).read().replace(b" ", b"")

@@ -20,7 +20,7 @@ def kinds(text):
 @FEW
 @given(st.lists(ELEMENTS, max_size=6))
 def test_what_is_written_is_read_back(drawn):
-    """Any elements, once they are canonical; and the text of them is the only one."""
+    """Any canonical elements, and their text is the only one."""
     clean, text = canonical(drawn), write(drawn)
 
     assert canonical(clean) == clean
@@ -31,7 +31,7 @@ def test_what_is_written_is_read_back(drawn):
 @FEW
 @given(TEXTS)
 def test_any_text_is_read(text):
-    """Never an error; and what it is written as does not change any more."""
+    """Parsing never fails; and writing the result is idempotent."""
     clean = parse(text)
 
     assert canonical(clean) == clean
@@ -42,7 +42,7 @@ def test_any_text_is_read(text):
 @FEW
 @given(st.lists(ELEMENTS, max_size=6))
 def test_screenplain_reads_the_same_kinds(drawn):
-    """Of all that is printed; it knows neither lyrics nor synopses everywhere, and no empty line in a dialogue."""
+    """For printed elements; it does not know lyrics and synopses everywhere, nor empty lines in dialogue."""
     clean = canonical(element for element in drawn if element.kind not in {"synopsis", "lyrics", "dialogue"})
     found = [kind for kind, _ in seen_by_screenplain(write(clean))]
 
@@ -54,7 +54,7 @@ def test_screenplain_reads_the_same_kinds(drawn):
     [("_transition", lambda _: None), ("_is_cue", str.isupper), ("_like_a_title", lambda _: False)],
 )
 def test_a_planted_fault_shows(monkeypatch, name, wrong):
-    """Without one of its rules the writer writes something that is read as another thing."""
+    """Without one of its rules the writer's output is read differently."""
     meant = [Element("action", "Note: a Door"), Element("action", "CUT TO:"), Element("action", "! OH\nNo")]
     text = write(meant)
     monkeypatch.setattr(fountain, name, wrong)
@@ -63,7 +63,7 @@ def test_a_planted_fault_shows(monkeypatch, name, wrong):
 
 
 def test_a_whole_script():
-    """Each piece of it, in order."""
+    """Every element, in order."""
     script = parse(FERRY)
 
     assert script[0] == Element(
@@ -112,7 +112,7 @@ def test_a_whole_script():
     ],
 )  # fmt: skip
 def test_the_syntax(text, found):
-    """As fountain.io/syntax has it."""
+    """As specified by fountain.io/syntax."""
     assert kinds(text) == found
     assert kinds(write(parse(text))) == found
 
@@ -126,13 +126,13 @@ def test_the_syntax(text, found):
     ],
 )  # fmt: skip
 def test_screenplain_agrees(text):
-    """On kinds and texts, by hand; and what the text is written as it reads alike."""
+    """Kinds and texts agree, for the source and for the written text."""
     assert as_screenplain(parse(text)) == seen_by_screenplain(text)
     assert seen_by_screenplain(write(parse(text))) == seen_by_screenplain(text)
 
 
 def test_a_mark_stands_only_where_it_must():
-    """The plain form where it does, also over a colon that would make a title page."""
+    """The plain form if possible, also over a colon that would make a title page."""
     forced = [Element("heading", "SEA"), Element("action", "CUT TO:"), Element("transition", "OUT."),
               Element("character", "McBob"), Element("dialogue", "(so")]  # fmt: skip
     plain = [Element("heading", "EXT. SEA"), Element("action", "Cut to:"), Element("transition", "CUT TO:"),
@@ -145,7 +145,7 @@ def test_a_mark_stands_only_where_it_must():
 
 
 def test_what_fountain_cannot_say():
-    """A cue without words, words without a cue, a speech beside none, and an empty text."""
+    """A cue without dialogue, dialogue without a cue, dual dialogue without a partner, and an empty text."""
     given_elements = [
         Element("character", "BOB"), Element("heading", " .SEA "), Element("parenthetical", "low"), Element("note", ""),
         Element("character", "ANN", dual=True), Element("note", "why?"), Element("dialogue", "(so)\nHi."),
@@ -158,7 +158,7 @@ def test_what_fountain_cannot_say():
 
 
 def test_emphasis_is_kept_and_can_be_taken_off():
-    """One style in the other, and stars that are meant."""
+    """Nested styles, and literal stars."""
     assert kinds("He _**runs**_.") == [("action", "He _**runs**_.")]
     assert unstyled("He _**runs**_ \\*fast\\*, 2 * 3 * 4.") == "He runs *fast*, 2 * 3 * 4."
 
@@ -172,7 +172,7 @@ def test_emphasis_is_kept_and_can_be_taken_off():
     ],
 )  # fmt: skip
 def test_a_long_script_ends(text):
-    """A pattern that tries every place against every other, and those against others again, would hang here."""
+    """A pattern with quadratic or cubic backtracking would hang here."""
     long = text * 10
 
     assert write(parse(write(parse(long)))) == write(parse(long))
@@ -180,5 +180,5 @@ def test_a_long_script_ends(text):
 
 
 def test_the_patterns_take_no_line_feed_for_a_blank():
-    """Else lines would run together."""
+    """Otherwise lines would merge."""
     assert elements_module.printed("a\t\xa0b\u2028c\0") == "a     b\nc"

@@ -39,7 +39,7 @@ CUT TO:
 
 
 def test_a_scene_in_signs():
-    """One sign before each element that is learned, and nothing else between them."""
+    """One control token before each learned element, and nothing else between them."""
     signs = encoded(parse(SCENE))
 
     assert signs == (
@@ -52,7 +52,7 @@ def test_a_scene_in_signs():
 @settings(max_examples=300, deadline=None)
 @given(st.lists(ELEMENTS, max_size=6))
 def test_what_is_learned_comes_back(drawn):
-    """Any elements, as the network learns them; and learning them twice changes nothing."""
+    """Any elements, as the network learns them; the encoding is idempotent."""
     learned = markup.learned(drawn)
 
     assert decoded(encoded(drawn)) == learned
@@ -62,7 +62,7 @@ def test_what_is_learned_comes_back(drawn):
 
 
 def test_what_is_asked_is_no_element():
-    """Nor is what follows the end."""
+    """The text after the end is not an element either."""
     asked = control(theme=["betrayal", "court"], characters=["ANNA"], mood="dark")
 
     assert decoded(f"{asked}{HEADING}SEA{ACTION}A ship.{END}{ACTION}No more.") == [
@@ -81,5 +81,5 @@ def test_what_is_asked_is_no_element():
     ],
 )
 def test_the_control_text(given_words, text):
-    """A line each, in one order; what has nothing to say is left out."""
+    """One line per field, in a fixed order; empty fields are omitted."""
     assert control(**given_words) == CONTROL + text

@@ -17,7 +17,7 @@ def known():
 
 
 def test_a_copied_passage_shows(known):
-    """Its length, and its share of the words; capitals, points and line ends do not hide it."""
+    """Its length, and its share of the words; case, punctuation and line ends do not hide it."""
     passage = ",\n".join(WORDS[500:520]).upper() + "."
     found = known.runs(f"{' '.join(NOVEL[:30])} {passage} {' '.join(NOVEL[30:60])}")
 
@@ -26,19 +26,19 @@ def test_a_copied_passage_shows(known):
 
 @pytest.mark.parametrize(("count", "longest"), [(7, 0), (8, 8), (9, 9)])
 def test_eight_words_are_a_run(known, count, longest):
-    """And seven are none."""
+    """Seven words are not."""
     assert known.runs(" ".join([*NOVEL[:9], *WORDS[50 : 50 + count], *NOVEL[9:18]])).longest == longest
 
 
 def test_runs_that_touch_count_once(known):
-    """The whole is copied, in two pieces."""
+    """The whole text is copied, in two pieces."""
     found = known.runs(" ".join([*WORDS[100:110], *WORDS[300:312]]))
 
     assert found == Found(12, 1.0)
 
 
 def test_novel_text_is_novel(known):
-    """Of runs of eight about one in ten thousand is taken for known; words alone say nothing."""
+    """About one in ten thousand runs of eight words is a false positive; single words do not match."""
     shuffled = list(np.random.default_rng(1).permutation(WORDS))
 
     assert known.runs(" ".join(NOVEL)).share < 0.005
@@ -47,14 +47,14 @@ def test_novel_text_is_novel(known):
 
 
 def test_the_filter_is_small_and_always_the_same():
-    """About 1.2 bytes a word."""
+    """About 1.2 bytes per word."""
     assert len(CONTENT) < 1.25 * len(WORDS)
     assert build(" ".join(WORDS)) == CONTENT
     assert build("") == build("word")
 
 
 def test_accents_are_letters():
-    """What is not a letter of English is hashed like any other."""
+    """Non-English letters are hashed like any others."""
     text = "Où étiez-vous donc, là-bas, quand l\u2019été est venu à la mer?"
 
     assert Verbatim(build(text)).runs(text.upper()) == Found(13, 1.0)
@@ -62,6 +62,6 @@ def test_accents_are_letters():
 
 @pytest.mark.parametrize("content", [b"", b"RVB1", b"RVB2" + CONTENT[4:], CONTENT[:-1], CONTENT + b"x"])
 def test_what_is_no_filter_is_refused(content):
-    """Cut off, or of another form."""
+    """Truncated, or in another format."""
     with pytest.raises(BundleError, match="filter"):
         Verbatim(content)

@@ -1,4 +1,4 @@
-"""The cache of what a text has said, against the mixture written out by hand."""
+"""The n-gram cache of a draft, compared with the mixture written out by hand."""
 
 import numpy as np
 import pytest
@@ -12,28 +12,28 @@ ABRA = [SIGNS.index(sign) for sign in "abracadabra"]
 
 
 class Flat:
-    """A network that knows nothing: each token is as likely as another."""
+    """A network with uniform predictions."""
 
     resets = 0
 
     def reset(self):
-        """Counts how often."""
+        """Counts the calls."""
         self.resets += 1
 
     def feed(self, _token, *, is_own=False):
-        """Logits of any height."""
+        """Logits of a constant height."""
         return np.full(len(SIGNS), 7.0, np.float32)
 
 
 def cache_of(tokens):
-    """That of a text."""
+    """The cache of a text."""
     cache = RunCache(len(SIGNS), RULES)
     cache.extend(tokens)
     return cache
 
 
 def by_hand(text, weights, discount):
-    """Weight and shares of what follows a text of small letters: counted anew from the whole of it."""
+    """Weight and shares of the next character of a lower-case text, recounted from the whole text."""
     shares, known = dict.fromkeys(SIGNS, 1 / len(SIGNS)), -1
     for length in range(len(weights)):
         run = text[len(text) - length :]
@@ -50,7 +50,7 @@ def by_hand(text, weights, discount):
 
 @pytest.mark.parametrize("text", ["", "a", "ab", "abra", "abracadabr", "abracadabra", "aaaa", "cdcdcdrb"])
 def test_it_foretells_as_counted_by_hand(text):
-    """The share of every sign, one by one and all together, and the weight by the longest run that stood before."""
+    """The share of every character, singly and together, and the weight by the longest run seen before."""
     cache = cache_of([SIGNS.index(sign) for sign in text])
     weight, shares = by_hand(text, RULES.weights, RULES.discount)
     mixed_v = np.exp(cache.mixed(np.log(np.array([0.5, 0.2, 0.1, 0.1, 0.1], np.float32))))
@@ -64,7 +64,7 @@ def test_it_foretells_as_counted_by_hand(text):
 
 
 def test_what_a_text_has_said_comes_back():
-    """After `abracad` a `b` follows the a as it did before, whatever the network thinks; a new text knows nothing."""
+    """After `abracad` a `b` follows the a as before, whatever the network predicts; a new text has an empty cache."""
     network = Remembering(Flat(), RunCache(len(SIGNS), RULES))
     logits_v = [network.feed(token) for token in ABRA[:9]][-1]
 
@@ -73,7 +73,7 @@ def test_what_a_text_has_said_comes_back():
 
 
 def test_a_new_scene_keeps_the_cache():
-    """The network forgets at the beginning of a scene, the cache does not."""
+    """The network is reset at the beginning of a scene, the cache is not."""
     flat = Flat()
     network = Remembering(flat, cache_of(ABRA[:-1]))
     network.reset()
@@ -83,7 +83,7 @@ def test_a_new_scene_keeps_the_cache():
 
 
 def test_what_it_has_written_itself_is_not_learned():
-    """Planted: a slip, `abrac` with its `c` twice. It is read, so that runs are those of the text, and not kept."""
+    """Planted: an error, `abrac` with its `c` twice. It is read, so that runs are those of the text, but not stored."""
     given, own = (Remembering(Flat(), cache_of(ABRA)) for _ in range(2))
     slip = [SIGNS.index(sign) for sign in "abracc"]
     for token in slip:
@@ -96,7 +96,7 @@ def test_what_it_has_written_itself_is_not_learned():
 
 
 def test_a_token_that_cannot_be_is_not_drawn():
-    """A network that is sure, and a cache that weighs nothing yet: logarithms of nothing raise no fault."""
+    """With a certain network and a zero weight, the logarithm of zero raises no warning."""
     none = CacheRules(weights=(0.0,), discount=0.5)
 
     assert RunCache(2, none).mixed(np.array([0.0, -2000.0], np.float32))[1] == -np.inf
@@ -107,6 +107,6 @@ def test_a_token_that_cannot_be_is_not_drawn():
     [{"weights": [], "discount": 0.5}, {"weights": [1.0], "discount": 0.5}, {"weights": [0.1], "discount": -0.1}],
 )
 def test_rules_that_are_no_shares_are_refused(given):
-    """A manifest that says such a thing is none of ours."""
+    """Such a manifest is refused."""
     with pytest.raises(BundleError, match="shares below 1"):
         CacheRules.read(given)

@@ -28,17 +28,17 @@ NAMES = ["ANNA", "JOSÉ", "JOSE", "李明", "McAllister", "O'NEIL", "GUARD 2", "
 
 
 class Told:
-    """A network that wants to write one text, over and over, and keeps what it has been fed."""
+    """A network that writes one text repeatedly, and records its input."""
 
     def __init__(self, text):
         self.text, self.fed = text, ""
 
     def reset(self):
-        """As the writer wants it."""
+        """Resets the network, as the writer requires."""
         self.fed = ""
 
     def feed(self, token, *, is_own=False):
-        """What comes after as much of the text as has just been fed."""
+        """Logits of the token after the text that has been fed."""
         self.fed += VOCABULARY[token]
         done = max(size for size in range(len(self.text)) if self.fed.endswith(self.text[:size]))
         logits_v = np.zeros(len(VOCABULARY), np.float32)
@@ -47,14 +47,14 @@ class Told:
 
 
 class Chance(Told):
-    """A network whose logits are drawn."""
+    """A network with random logits."""
 
     def __init__(self, seed):
         self.random = np.random.default_rng(seed)
         super().__init__("")
 
     def feed(self, token, *, is_own=False):
-        """Others each time."""
+        """Different logits each time."""
         return 3 * self.random.normal(size=len(VOCABULARY)).astype(np.float32)
 
 
@@ -68,7 +68,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def writer(folder):
-    """It, ready to write."""
+    """The writer of the tiny bundle."""
     return ScriptWriter.from_bundle(read_bundle(folder))
 
 
@@ -86,7 +86,7 @@ REQUESTS = st.builds(
 
 
 def checked(writing, request):
-    """The text; with nothing at fault in it, scene by scene."""
+    """The text, after every scene has passed the check."""
     text = "".join(writing)
     cast = tuple(request.characters)
     starts = [number for number, one in enumerate(writing.elements) if one.kind == "heading"]
@@ -102,7 +102,7 @@ def checked(writing, request):
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(REQUESTS, st.booleans())
 def test_what_comes_is_the_draft(writer, request, is_tiny):
-    """From random networks: the text, joined, is the Fountain of the elements, and each scene is one."""
+    """With random networks: the joined text is the Fountain of the elements, and each scene is valid."""
     writing = writer.write(request) if is_tiny else Writing(Chance(request.seed), SPELLING, request)
     text = checked(writing, request)
 
@@ -112,7 +112,7 @@ def test_what_comes_is_the_draft(writer, request, is_tiny):
 
 
 def test_the_same_seed_gives_the_same_draft(writer):
-    """Whatever was written in between; another seed gives another."""
+    """Earlier drafts do not matter; another seed gives another draft."""
     request = Request(theme="sea", length=Length(60, "words"), seed=4)
     first = "".join(writer.write(request))
 
@@ -121,7 +121,7 @@ def test_the_same_seed_gives_the_same_draft(writer):
 
 
 def test_what_a_draft_has_said_is_found_again(writer, tmp_path):
-    """The names of its people, in a new scene and in one that goes on; not where the bundle knows no cache."""
+    """Names of characters recur in a new scene and in a continued one; not in a bundle without a cache."""
     write_bundle(tmp_path, cache={"weights": [0.0], "discount": 0.5})
     plain = ScriptWriter.from_bundle(read_bundle(tmp_path))
     begun, letter = [SPELLING.tokens(sign)[0] for sign in f"{CHARACTER}SKIPP"], VOCABULARY.index("E")
@@ -137,7 +137,7 @@ def test_what_a_draft_has_said_is_found_again(writer, tmp_path):
 
 
 def test_what_the_network_reads():
-    """What is asked, the heading, and signs that it does not have as others that come near."""
+    """The request, the heading, and the nearest known characters for those outside its alphabet."""
     network = Told(f"{ACTION}Go on. Now. ")
     request = Request(
         theme="L\u2019été at the Court of whom, court",
@@ -160,12 +160,12 @@ def test_what_the_network_reads():
     [("Betrayal at the court", ["betrayal", "court"]), ("the end", ["the end"]), ("", [""]), ("Été, 海", ["Été, 海"])],
 )
 def test_a_theme_is_its_words(text, words):
-    """Those that a network has learned scenes by."""
+    """A theme stands for the words under which a network has learned scenes."""
     assert themes(text) == words
 
 
 def test_names_are_printed_as_they_were_given():
-    """With what follows them; and the network is fed its own spelling."""
+    """With their extensions; the network is fed its own spelling."""
     network = Told(f"{CHARACTER}JOSE (V.O.){DIALOGUE}Go on now. ")
     writing = Writing(network, SPELLING, Request(characters=("JOSÉ",), heading="SEA", length=Length(9, "words")))
 
@@ -174,7 +174,10 @@ def test_names_are_printed_as_they_were_given():
 
 
 def test_extensions_are_those_of_the_bundle(tmp_path):
-    """Planted: a network that wants one after every cue, in a bundle whose text had none. Older ones do not say."""
+    """Planted: a network that prefers one after every cue, in a bundle whose text had none.
+
+    Older bundles do not list them.
+    """
     network, request = Told(f"{CHARACTER}JOE (V.O.){DIALOGUE}Go on now. "), Request(heading="SEA")
     texts = ["".join(Writing(network, SPELLING, request, extensions=some)) for some in ((), (" (V.O.)",))]
     for name, changes in (("new", {"extensions": []}), ("old", {})):
@@ -186,7 +189,7 @@ def test_extensions_are_those_of_the_bundle(tmp_path):
 
 
 def directions_of(text, cast=("JOSÉ",)):
-    """What a network writes that wants to write one text, where only Jose is there."""
+    """Directions written by a network that repeats one text, with Jose as the cast."""
     network = Told(f"{ACTION}{text} {CHARACTER}JOSE{DIALOGUE}Go on now. ")
     writing = Writing(network, SPELLING, Request(characters=cast, heading="SEA", length=Length(9, "words")))
     list(writing)
@@ -194,14 +197,14 @@ def directions_of(text, cast=("JOSÉ",)):
 
 
 def test_who_is_called_is_of_the_cast():
-    """By the name as it was given. Planted: a network that wants to call Kent; it may, where nobody is named."""
+    """The given spelling is used. Planted: a network that prefers Kent, which is allowed without a cast."""
     assert called(directions_of("Enter JOSE."))[0] == "JOSÉ"
     assert "KENT" not in called(directions_of("Enter KENT."))
     assert called(directions_of("Enter KENT.", cast=()))[0] == "KENT"
 
 
 def test_a_draft_goes_on():
-    """The network reads its last scene, with the heading first; only what is new comes."""
+    """The network reads its last scene, heading first; only new text is returned."""
     network = Told(f"{ACTION}Fog. ")
     text = "".join(Writing(network, SPELLING, Request(before=FERRY[:20], length=Length(1, "words"))))
     after_a_speech = "".join(Writing(Told(f"{ACTION}Fog. "), SPELLING, Request(before=FERRY[:23])))
@@ -212,7 +215,7 @@ def test_a_draft_goes_on():
 
 
 def test_after_a_transition_another_scene_begins():
-    """Or where a heading is given."""
+    """A given heading begins one too."""
     network = Told(f"{HEADING}EXT. LAKE{ACTION}Fog. ")
     over = Request(before=(*FERRY[:20], Element("transition", "CUT TO:")), length=Length(3, "words"))
     asked = Request(before=FERRY[:20], heading="INT. HUT", length=Length(3, "words"))
@@ -222,7 +225,7 @@ def test_after_a_transition_another_scene_begins():
 
 
 def test_a_network_that_repeats_itself_is_kept_from_it():
-    """No line of three words or more twice, no six words in the same order."""
+    """No line of three words or more occurs twice, and no six words in the same order."""
     network = Told(f"{CHARACTER}ANNA{DIALOGUE}I do not know.{CHARACTER}BOB{DIALOGUE}Well well.")
     writing = Writing(network, SPELLING, Request(length=Length(150, "words"), heading="SEA"))
     "".join(writing)
@@ -234,7 +237,7 @@ def test_a_network_that_repeats_itself_is_kept_from_it():
 
 
 def test_the_guard_alone():
-    """A line that was learned may not end so; and after five words of it the sixth is another."""
+    """A line that would become a repeated one may not end; and after five repeated words the sixth must differ."""
     guard, mask = Guard(VOCABULARY), np.ones(len(VOCABULARY), bool)
     guard.learn([Element("action", "One two three four five six seven.")])
     for sign in f"{ACTION}And one two three four five ":
@@ -251,7 +254,7 @@ def test_the_guard_alone():
 
 
 def test_what_was_asked_is_no_text():
-    """A line of speech that is just a key of the control text gets no colon; further on in a line it may stand."""
+    """A line of dialogue that equals a key of the control text gets no colon; later in a line a colon is allowed."""
     guard, mask = Guard(VOCABULARY), np.ones(len(VOCABULARY), bool)
     colon = VOCABULARY.index(":")
     for sign in f"{DIALOGUE}My characters":
@@ -266,7 +269,7 @@ def test_what_was_asked_is_no_text():
 
 @pytest.mark.parametrize(("length", "least", "most"), [("1p", 0.5, 1.2), ("40w", 20, 80), ("2 pages", 1, 2.2)])
 def test_the_length(writer, tmp_path, length, least, most):
-    """Not under half of what was asked, and little more; a storyboard counts the same pages."""
+    """At least half of the requested length, and little more; a storyboard counts the same pages."""
     writing = writer.write(Request(length=parse_length(length), heading="INT. HALL"))
     text = "".join(writing)
     (tmp_path / "draft.fountain").write_text(text, encoding="utf-8")
@@ -277,19 +280,19 @@ def test_the_length(writer, tmp_path, length, least, most):
     tally = Tally(Length(PAGE_LINES, "lines"))
     for sign in encoded(writing.elements):
         tally.push(sign)
-    # A storyboard rounds up to the next eighth of a page, as the trade does.
+    # A storyboard rounds up to the next eighth of a page, as is usual.
     assert 0 <= pages * PAGE_LINES - tally.amount <= PAGE_LINES / 8
 
 
 @pytest.mark.parametrize("length", ["", "2", "p", "0p", "31p", "-1p", "2 miles", "20000w", "2pw"])
 def test_what_is_no_length(length):
-    """Named, with what one looks like."""
+    """The error quotes it, with an example."""
     with pytest.raises(MisuseError, match="write pages as 2p"):
         parse_length(length)
 
 
 def test_an_outline_and_a_profile():
-    """Sections and synopses: who speaks in brackets, each once."""
+    """Sections and synopses: speakers in brackets, each once."""
     told = Told(f"{HEADING}INT. HALL{ACTION}She goes.{CHARACTER}ANNA, BOB, ANNA{HEADING}EXT. SEA{ACTION}It rains.")
     cast = ("ANNA", "BOB")
     outline = Writing(told, SPELLING, Request(mode="outline", characters=cast, length=Length(10, "words")))
@@ -303,7 +306,7 @@ def test_an_outline_and_a_profile():
 
 @pytest.mark.parametrize("mode", ["outline", "profile"])
 def test_outlines_and_profiles_come_as_they_are(writer, mode):
-    """What comes, joined, is their Fountain."""
+    """The joined pieces are their Fountain."""
     writing = writer.write(Request(mode=mode, characters=("ANNA", "JOSÉ"), length=Length(80, "words")))
     text = "".join(writing)
 
@@ -313,7 +316,7 @@ def test_outlines_and_profiles_come_as_they_are(writer, mode):
 
 
 def test_stopped_at_any_time_it_is_a_draft(writer):
-    """What has come so far is the Fountain of what there is."""
+    """The pieces so far are the Fountain of the elements so far."""
     writing, text = writer.write(Request(length=Length(60, "words"), heading="SEA")), ""
     for new in writing:
         text += new
@@ -322,7 +325,7 @@ def test_stopped_at_any_time_it_is_a_draft(writer):
 
 
 def test_what_is_drawn():
-    """The likeliest at no temperature; none of the unlikely beyond top_p; never what is not allowed."""
+    """The likeliest at temperature zero, none beyond top_p, and only allowed tokens."""
     logits_v, random = np.log(np.array([0.5, 0.3, 0.15, 0.05], np.float32)), np.random.default_rng(0)
     everything = np.ones(4, bool)
 
@@ -336,7 +339,7 @@ def test_what_is_drawn():
 
 
 def test_who_can_be_spelled():
-    """Accents folded; a stand-in for a name without a letter that is known, or one that another has already."""
+    """Accents are folded; a name without a known letter, or with a taken spelling, gets a stand-in."""
     cast = cast_of(["José", "JOSE", "李明"], SPELLING)
 
     assert cast == {"JOSE": "José", "PERSON A": "JOSE", "PERSON B": "李明"}
@@ -346,7 +349,7 @@ def test_who_can_be_spelled():
 
 @pytest.mark.parametrize("name", ["^", "^ ^", " "])
 def test_what_is_no_name(writer, name):
-    """A mark of Fountain alone."""
+    """A Fountain marker alone."""
     with pytest.raises(MisuseError, match="is no name"):
         writer.write(Request(characters=(name,)))
 
@@ -369,7 +372,7 @@ def test_what_is_no_name(writer, name):
     ],
 )
 def test_a_bundle_that_cannot_write_is_refused(tmp_path, changes, fault):
-    """With the reason, before anything is written."""
+    """The reason precedes any output."""
     write_bundle(tmp_path, **changes)
 
     with pytest.raises(BundleError, match=fault):
@@ -377,7 +380,7 @@ def test_a_bundle_that_cannot_write_is_refused(tmp_path, changes, fault):
 
 
 def test_files_that_are_others_are_refused(tmp_path):
-    """Another graph, and no filter."""
+    """Another graph, and a file that is not a filter."""
     write_bundle(tmp_path)
     write_network(tmp_path / "script.onnx", output="scores_out")
     seal(tmp_path)

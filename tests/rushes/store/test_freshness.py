@@ -19,7 +19,7 @@ DAYS = [f"2031-05-0{day}T12:00:00.000+00:00" for day in range(1, 10)]
 
 @pytest.fixture(autouse=True)
 def key(tmp_path, monkeypatch):
-    """A machine that has seen nothing, and trusts the studio."""
+    """The key of the studio, trusted by a machine without a history."""
     monkeypatch.setenv("RUSHES_MACHINE_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("RUSHES_TRUST", str(public_key(tmp_path / "trusted/studio.pub", signer())))
     return load_trust()
@@ -46,7 +46,7 @@ def test_an_older_bundle_under_a_higher_number_is_refused(studio, key, tmp_path)
 
 @pytest.mark.parametrize("wanted", ["expression", "expression@7"])
 def test_what_was_seen_is_not_gone_back_on(studio, key, tmp_path, wanted):
-    """8 was seen: 7 by number, or by an alias without a new signature, is refused without --allow-older."""
+    """After 8, version 7 by number, or by an alias without a new signature, is refused without --allow-older."""
     newest = pull("expression", studio.url, tmp_path / "store", trust=key).folder
     studio.aliases["champion"] = 7
     with pytest.raises(
@@ -61,7 +61,7 @@ def test_what_was_seen_is_not_gone_back_on(studio, key, tmp_path, wanted):
 
 
 def test_a_rollback_signs_again_and_is_followed(studio, key, tmp_path):
-    """7 pulled, then 8, then 7 restored and signed again: it is taken, though it was there; 8 is then the older one."""
+    """7 pulled, then 8, then 7 restored and signed again: it is accepted, and 8 is then the older one."""
     for alias in (7, 8):
         studio.aliases["champion"] = alias
         pull("expression", studio.url, tmp_path / "store", trust=key)
@@ -74,7 +74,7 @@ def test_a_rollback_signs_again_and_is_followed(studio, key, tmp_path):
 
 
 def test_a_clock_behind_does_not_hide_a_higher_version(studio, key, tmp_path):
-    """9 was signed by a machine whose clock is a day behind: newer by its number, it is taken."""
+    """9 was signed by a machine whose clock is a day behind: its number is higher, so it is accepted."""
     pull("expression", studio.url, tmp_path / "store", trust=key)
     write_bundle(tmp_path / "v9", detector=b"a third")
     sign(tmp_path / "v9", signer(), 9, DAYS[0])
@@ -84,7 +84,7 @@ def test_a_clock_behind_does_not_hide_a_higher_version(studio, key, tmp_path):
 
 
 def test_a_stick_does_not_go_back_either(studio, key, tmp_path, monkeypatch, capsys):
-    """A stick of last week, used without a pull: refused with the command that would take it, and that helps."""
+    """An old stick, used without a pull, is refused with the command that would accept it, and that works."""
     pull("expression@7", studio.url, tmp_path / "stick", trust=key)
     pull("expression@8", studio.url, tmp_path / "store", trust=key)
 
@@ -100,7 +100,7 @@ def test_a_stick_does_not_go_back_either(studio, key, tmp_path, monkeypatch, cap
 
 
 def test_a_folder_renamed_to_a_higher_version_is_refused(studio, key, tmp_path):
-    """In a model store as in a registry, what is signed is the version."""
+    """In a model store as in a registry, the version is signed."""
     folder = pull("expression@7", studio.url, tmp_path / "stick", trust=key).folder
     forged = folder.with_name(folder_name(9, folder.name[3:]))
     shutil.copytree(folder, forged)
@@ -111,7 +111,7 @@ def test_a_folder_renamed_to_a_higher_version_is_refused(studio, key, tmp_path):
 
 
 def test_an_older_signature_verifies_but_has_no_order(bundle_folder, key):
-    """Over the certificate alone: taken where nothing newer was seen, refused where something was."""
+    """Over the certificate alone: accepted on a machine without a history, else refused."""
     sign_as_before(bundle_folder, signer())
     assert "without version and time (an older form)" in verify(read_head(bundle_folder), key)
     assert use_bundle(find_named("expression", bundle_folder))
@@ -139,7 +139,7 @@ def test_no_field_of_a_statement_can_be_changed(bundle_folder, key, field):
 
 
 def test_a_memory_that_cannot_be_read_is_named(studio, key, tmp_path):
-    """Neither forgotten in silence nor a traceback; removing it helps."""
+    """It is neither silently ignored nor a traceback; removing it helps."""
     pull("expression", studio.url, tmp_path / "store", trust=key)
     memory = tmp_path / "state/seen/expression.json"
     memory.write_bytes(b"\xff{")

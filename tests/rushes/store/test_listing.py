@@ -17,7 +17,7 @@ from tests.support.runtime import write_bundle
 
 @pytest.fixture
 def rushes(monkeypatch, capsys, tmp_path):
-    """The command, on a machine that has seen nothing."""
+    """The command, on a machine without a history."""
     monkeypatch.setenv("RUSHES_MACHINE_STATE", str(tmp_path / "state"))
     return command_line(monkeypatch, capsys)
 
@@ -39,7 +39,7 @@ def _reject(studio, version, folder):
 
 
 def test_what_was_rolled_back_is_refused(studio, tmp_path, rushes):
-    """Asked for by number: when, why, which one is in use, and what takes it nonetheless; both remedies help."""
+    """For a request by number: time, reason, the current version, and an override; both remedies work."""
     _reject(studio, 7, tmp_path / "v7")
     to = ["--registry", studio.url, "--to", tmp_path / "store"]
     status, _, err = rushes("pull", "expression@7", *to)
@@ -54,7 +54,7 @@ def test_what_was_rolled_back_is_refused(studio, tmp_path, rushes):
 
 
 def test_what_is_proposed_was_not_rolled_back(studio, tmp_path, rushes):
-    """Of a server or a stick that lacks a version: the command that is printed works."""
+    """For a server or a stick without the version, the printed command works."""
     for version in (7, 8):
         pull(f"expression@{version}", studio.url, tmp_path / "stick")
     _reject(studio, 8, tmp_path / "v8")
@@ -69,7 +69,7 @@ def test_what_is_proposed_was_not_rolled_back(studio, tmp_path, rushes):
 
 
 def test_a_rollback_after_the_pull_is_named(studio, tmp_path, capsys):
-    """7 came by number and is the newest; a later pull records its rollback, and its use prints a warning."""
+    """7 was pulled by number and is the newest; a later pull records its rollback, and its use prints a warning."""
     older = pull("expression@7", studio.url, tmp_path / "store").folder
     _reject(studio, 7, tmp_path / "v7")
     pull("expression", studio.url, tmp_path / "store")
@@ -82,7 +82,7 @@ def test_a_rollback_after_the_pull_is_named(studio, tmp_path, capsys):
 
 
 def test_a_stick_carries_the_news(studio, tmp_path):
-    """Pulled onto a stick, a version is refused from it once the stick has heard of its rollback."""
+    """A version on a stick is refused once the stick has recorded its rollback."""
     pull("expression@7", studio.url, tmp_path / "stick")
     _reject(studio, 7, tmp_path / "v7")
     pull("expression", studio.url, tmp_path / "stick")
@@ -94,7 +94,7 @@ def test_a_stick_carries_the_news(studio, tmp_path):
 
 
 def test_list_shows_the_store(studio, tmp_path, rushes):
-    """Family, version, digest, who signed it, when it came, which one is used, what was rolled back."""
+    """Family, version, digest, signer, time of the pull, the version in use, rollbacks."""
     key = public_key(tmp_path / "studio.pub", signer())
     sign(tmp_path / "v8", signer(), 8)
     folders = [pull(f"expression@{version}", studio.url, tmp_path / "store").folder for version in (7, 8)]
@@ -126,7 +126,7 @@ def test_an_empty_list_names_the_command(tmp_path, rushes):
 
 
 def test_a_mistyped_family_is_guessed(studio, tmp_path, rushes):
-    """By a server, by a stick and in the store; the guess, typed, works."""
+    """For a server, a stick and the store; the suggested command works."""
     pull("expression", studio.url, tmp_path / "stick")
     for words in (
         ("pull", "expresion", "--registry", studio.url, "--to", tmp_path / "store"),

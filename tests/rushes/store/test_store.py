@@ -20,7 +20,7 @@ def _put(store, version):
 
 
 def test_newest_is_the_last_pulled_not_the_highest(tmp_path):
-    """After a rollback the registry gives an older version, and that is the one to use."""
+    """After a rollback the registry gives an older version, which is then used."""
     older, _ = _put(tmp_path, 7), _put(tmp_path, 8)
     point(tmp_path / "expression", "newest", older)
 
@@ -71,7 +71,7 @@ def test_a_word_of_a_hint_can_be_pasted(path, word):
 
 
 def test_unrecognised_folders_in_the_store_are_passed_over(tmp_path):
-    """A partial pull, a stray folder and a pointer to nothing are skipped."""
+    """A partial pull, a stray folder and a dangling pointer are skipped."""
     _put(tmp_path, 1)
     for stray in (".v2-000000000002.part", "v3", "v4-00000000000g"):
         write_bundle(tmp_path / "expression" / stray)
@@ -86,7 +86,7 @@ def test_unrecognised_folders_in_the_store_are_passed_over(tmp_path):
     "name", ["manifest.json", "certificate.json", "certificate.sig", "expression.onnx", "detector.tflite"]
 )
 def test_a_link_in_a_bundle_is_refused(bundle_folder, tmp_path, monkeypatch, name, to):
-    """Whatever it stands for, and though the bytes behind it are right: it leads out of the folder."""
+    """Whatever its target, and even if the bytes are right: it leads out of the folder."""
     monkeypatch.setattr(
         "rushes.bundle.signature.platformdirs.user_config_dir", lambda *_, **__: str(tmp_path / "config")
     )
@@ -102,7 +102,7 @@ def test_a_link_in_a_bundle_is_refused(bundle_folder, tmp_path, monkeypatch, nam
 
 
 def test_what_changes_while_it_is_read_is_not_believed(bundle_folder, monkeypatch):
-    """Planted once the signature was looked at: another certificate and manifest, and a graph that fits the latter."""
+    """Planted after the signature check: another certificate and manifest, and a graph that fits the latter."""
     head = read_head(bundle_folder)
     certified, graph = (bundle_folder / "certificate.json").read_bytes(), bundle_folder / "expression.onnx"
 

@@ -21,12 +21,12 @@ from rushes.script.markup import (
 )
 from tests.support.written import SIGNS, VOCABULARY, faults
 
-WILD = ["", *ALL, *SIGNS, *"[]*_\\^~|@#<>={}`&+éßªı²ǅ—…“”\t\0\x85\ufeff海"]  # signs that look like others are meant
+WILD = ["", *ALL, *SIGNS, *"[]*_\\^~|@#<>={}`&+éßªı²ǅ—…“”\t\0\x85\ufeff海"]  # look-alike characters are intended
 CASTS = [(), ("ANNA",), ("ANNA", "ANN", "BOB 2"), ("O'NEIL", "CUT TO", "INT. VOICE", "ann")]
 
 
 def written(rules, random, length, vocabulary=WILD, start=None):
-    """A text by random logits, some signs likelier than others; given up where it does not end."""
+    """A text from random logits, with some characters likelier than others; an error if it does not end."""
     weights = np.exp(2 * random.normal(size=len(vocabulary)))
     state, text = start or State(), ""
     while state.kind != END:
@@ -42,7 +42,7 @@ def written(rules, random, length, vocabulary=WILD, start=None):
 @settings(max_examples=250, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from(CASTS), st.integers(1, 1500))
 def test_whatever_is_drawn_is_a_scene(seed, cast, length):
-    """It ends, it is read as what was meant, by screenplain too; nobody else than the cast speaks or is called."""
+    """It ends and is read as intended, also by screenplain; only the cast speaks or is mentioned."""
     text = written(Grammar(WILD, cast), np.random.default_rng(seed), length)
 
     assert encoded(decoded(text)) == text
@@ -69,21 +69,21 @@ def drawn_faults(seed):
     ],
 )
 def test_a_rule_that_lacks_shows(monkeypatch, name, wrong, fault):
-    """A grammar without one of its rules writes what the check finds at fault."""
+    """Without one of its rules, the grammar writes texts that the check rejects."""
     monkeypatch.setattr(f"rushes.script.constraints.grammar.{name}", wrong)
 
     assert any(fault in drawn_faults(seed) for seed in range(60))
 
 
 def test_a_cast_that_is_not_kept_shows():
-    """The check knows who may speak."""
+    """The check compares the cues with the cast."""
     text = written(Grammar(VOCABULARY), np.random.default_rng(3), 900, VOCABULARY)
 
     assert {"somebody else speaks", "somebody else is called"} <= set(faults(decoded(text), ("ANNA",)))
 
 
 def test_who_answers_himself_shows():
-    """Planted: the same cue twice. Of a cast of one nobody else could answer."""
+    """Planted: the same cue twice. In a cast of one, no other character could respond."""
     twice = decoded(f"{HEADING}SEA{CHARACTER}BOB{DIALOGUE}Hi.{CHARACTER}BOB (V.O.){DIALOGUE}Ho.{END}")
 
     assert faults(twice, ("ANNA", "BOB")) == ["somebody answers himself"]
@@ -128,7 +128,7 @@ def allowed(rules, text, ending="may"):
     ],
 )  # fmt: skip
 def test_what_may_come_next(text, may, may_not):
-    """Sign by sign, where only Anna and Bob speak."""
+    """Allowed characters one by one, with Anna and Bob as the cast."""
     found = allowed(Grammar(VOCABULARY, ("ANNA", "BOB")), text)
 
     assert set(may) <= found
@@ -136,7 +136,7 @@ def test_what_may_come_next(text, may, may_not):
 
 
 def test_when_it_ends():
-    """Not yet; and where it must, with the sentence."""
+    """The end is not allowed early, and is forced once required, after the sentence."""
     rules = Grammar(VOCABULARY)
     scene = f"{HEADING}SEA{ACTION}Ah"
 
@@ -151,7 +151,7 @@ def test_when_it_ends():
 @pytest.mark.parametrize("cast", CASTS)
 @pytest.mark.parametrize("seed", range(8))
 def test_outlines_and_profiles(seed, cast):
-    """Beats that have a heading, what happens and perhaps who speaks; and what somebody is like."""
+    """Beats with a heading, an action and perhaps speakers; and descriptions of characters."""
     random = np.random.default_rng(seed)
     outline = decoded(written(Grammar(WILD, cast, "outline"), random, 600))
     given_name = State(CHARACTER, complete=True)
@@ -173,13 +173,13 @@ def test_outlines_and_profiles(seed, cast):
     ],
 )
 def test_what_cannot_write_says_so(vocabulary, cast, fault):
-    """Before anything is written."""
+    """The error precedes any output."""
     with pytest.raises(BundleError, match=fault):
         Grammar(vocabulary, cast)
 
 
 def test_the_first_token_is_none():
-    """Whatever sign it has; and masks are kept, not made again."""
+    """Whatever character it has; and masks are cached."""
     rules = Grammar(["a", *VOCABULARY[1:]])
     mask = rules.mask(State(ACTION))
 
