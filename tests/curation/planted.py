@@ -1,4 +1,4 @@
-"""Folders of small pictures to take in, and what came of it."""
+"""Folders of small pictures to ingest, and checks of the result."""
 
 import csv
 import itertools
@@ -9,7 +9,7 @@ from PIL import Image
 from curation.params import CollectionParams
 
 PARAMS = CollectionParams(labels=["angry", "happy", "neutral", "sad"])
-LATER = 4e9  # long after any file was written: nothing is still being copied
+LATER = 4e9  # long after any file was written: no copy is under way
 
 
 def picture(file, seed, side_px=12):
@@ -34,7 +34,7 @@ def reasons(root, source):
 
 
 def state(*folders):
-    """Every file in folders, by its place."""
+    """Every file in folders, by its path."""
     files = sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
     return {str(file): sorted(file.read_bytes().splitlines()) for file in files}
 

@@ -1,4 +1,4 @@
-"""The test split as it was given: a score over it stands beside those that others publish."""
+"""The test split as it was given: a score over it is comparable with published ones."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tests.support.raw import Sample, collection_params, encode, photos, write_r
 
 @pytest.fixture
 def made(tmp_path):
-    """Good samples, and in each split one that is constant; one of the test samples is not a picture at all."""
+    """Good samples, and a constant one in each split; one of the test samples is not a picture."""
     constant = [
         Sample(encode(np.full((48, 48), level, np.uint8)), split=split)
         for level, split in ((90, "train"), (100, "validation"), (110, "test"))
@@ -20,7 +20,7 @@ def made(tmp_path):
 
 
 def test_dropped_test_samples_are_at_hand_for_a_score_and_for_nothing_else(made):
-    """Eight are kept and one more is shown; what does not decode is in neither, and other splits stay as they are."""
+    """Eight are kept and one more is shown; an undecodable one is in neither, and other splits are unchanged."""
     assert len(made.array("test")) == len(made.kept("test")) == 8
     assert len(made.whole.array("test")) == len(made.whole.kept("test")) == 9
     assert (made.whole.array("test")[8] == 110).all()
@@ -31,12 +31,12 @@ def test_dropped_test_samples_are_at_hand_for_a_score_and_for_nothing_else(made)
 
 
 def test_targets_have_a_row_a_picture(made):
-    """Of the whole split as well."""
+    """This includes the whole split."""
     assert made.whole.targets("test").shape == (9, 2)
 
 
 def test_nothing_dropped_is_an_empty_array(tmp_path):
-    """A set of which clean dropped nothing has a whole that is the same."""
+    """If clean dropped nothing, the whole split is the same."""
     write_raw(tmp_path, photos(20))
     made = clean(tmp_path, "faces", collection_params(), tmp_path / "build" / "clean" / "faces")
 
@@ -44,7 +44,7 @@ def test_nothing_dropped_is_an_empty_array(tmp_path):
 
 
 def test_a_row_that_points_beside_its_array_is_refused(made, tmp_path):
-    """Also of the dropped ones."""
+    """Also for dropped samples."""
     table = made.table.copy()
     table.loc[array_names(table) == DROPPED, "row"] = 1
     arrays = {DROPPED: np.load(made.folder / f"{DROPPED}.npy")}

@@ -17,7 +17,7 @@ from tests.curation.planted import PARAMS, picture, plant, reasons, state
 
 
 def test_samples_come_in_once(root, tmp_path):
-    """Repeating it with the same path adds nothing, reports that, and writes nothing."""
+    """A second call with the same path reports that nothing is new, and writes nothing."""
     folder = plant(tmp_path / "Лица актёров 1")
     first = ingest(folder, root, "faces", PARAMS)
     before = state(root)
@@ -31,7 +31,7 @@ def test_samples_come_in_once(root, tmp_path):
 
 
 def test_more_samples_go_to_a_shard_of_their_own(root, tmp_path):
-    """Written files are never written again."""
+    """Existing files are never rewritten."""
     folder = plant(tmp_path / "set")
     ingest(folder, root, "faces", PARAMS)
     shard = root / "datasets/faces/set/shard-000000.tar"
@@ -45,7 +45,7 @@ def test_more_samples_go_to_a_shard_of_their_own(root, tmp_path):
 
 
 def test_copies_are_kept_for_clean_to_find(root, tmp_path):
-    """The same picture under another label, another split, another name, in another source."""
+    """The same picture under another label, split or name, and in another source."""
     folder = plant(tmp_path / "set")
     for place in ("happy/copy.jpg", "sad/copy.jpg"):
         picture(folder / place, 0)
@@ -61,7 +61,7 @@ def test_copies_are_kept_for_clean_to_find(root, tmp_path):
 
 
 def test_faults_are_refused_with_their_reasons(root, tmp_path):
-    """A truncated JPEG, a text, an empty file, a link out, an unknown label; the source is as it was."""
+    """A truncated JPEG, a text, an empty file, a link out, an unknown label; the source is unchanged."""
     folder = plant(tmp_path / "set")
     (folder / "happy/cut.jpg").write_bytes((folder / "happy/00.jpg").read_bytes()[:-60])
     (folder / "happy/text.png").write_text("no picture", encoding="utf-8")
@@ -86,7 +86,7 @@ def test_faults_are_refused_with_their_reasons(root, tmp_path):
 
 
 def test_a_fixed_file_leaves_the_quarantine(root, tmp_path):
-    """Once the label is known; the others stay, and so does another file of that name."""
+    """Once its label is known; the others stay, and so does another file of that name."""
     folder = plant(tmp_path / "set")
     picture(folder / "bored/1.jpg", 5)
     picture(folder / "bored/2.jpg", 6)
@@ -125,7 +125,7 @@ def test_a_read_only_folder_is_fine(root, tmp_path):
     ],
 )
 def test_what_cannot_be_a_set_is_an_error(root, tmp_path, make, message):
-    """Nothing is written, and there is something to do about it."""
+    """Nothing is written, and the message has a remedy."""
     (root / "datasets" / "faces").mkdir(parents=True)
     path = make(plant(tmp_path / "set"))
 
@@ -136,14 +136,14 @@ def test_what_cannot_be_a_set_is_an_error(root, tmp_path, make, message):
 
 
 def test_one_class_may_join_others(root, tmp_path):
-    """More of one label is welcome where another is there already."""
+    """A single label is accepted if others have been ingested."""
     ingest(plant(tmp_path / "set"), root, "faces", PARAMS)
 
     assert ingest(plant(tmp_path / "more", labels=("happy",), seed=9), root, "faces", PARAMS).added == 6
 
 
 def test_a_short_row_takes_nothing_in(root, tmp_path):
-    """Not even the rows before it: streamed CSVs find it late."""
+    """Earlier rows are not ingested either: streamed CSVs detect it late."""
     rows = [f"{number % 2 + 3},{' '.join(['7'] * 16)},Training" for number in range(200)]
     (tmp_path / "fer.csv").write_text("\n".join(["emotion,pixels,Usage", *rows, "3,7 7"]), encoding="utf-8")
 
@@ -153,7 +153,7 @@ def test_a_short_row_takes_nothing_in(root, tmp_path):
 
 
 def test_fer2013_as_a_csv_gives_the_pictures_of_the_folders(root, tmp_path):
-    """Both layouts, the same pixels, labels and splits; the votes of FER+ go by the row's name."""
+    """Both layouts give the same pixels, labels and splits; the votes of FER+ are matched by the row's name."""
     table, votes = ["emotion,pixels,Usage"], ["Usage,Image name,neutral,happiness,sadness,NF"]
     usages = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
     for number, (split, label) in enumerate(itertools.product(usages, ["happy", "sad"] * 3)):
@@ -182,7 +182,7 @@ def pd_series(values, rows):
 
 
 def test_votes_may_come_later(root, tmp_path):
-    """The samples stay where they are; votes that name none of them are an error."""
+    """The samples are not moved; votes that match none of them are an error."""
     folder = plant(tmp_path / "set")
     ingest(folder, root, "faces", PARAMS)
     votes = tmp_path / "v.csv"
@@ -197,7 +197,7 @@ def test_votes_may_come_later(root, tmp_path):
 
 
 def test_people_stay_unnamed(root, tmp_path):
-    """Their names stand in the key file alone, which is private; not in the index, the quarantine or the result."""
+    """Their names are only in the key file, which is private; not in the index, the quarantine or the result."""
     folder = tmp_path / "cast"
     for label, name, number in itertools.product(("happy", "sad"), ("Zoë Quill", "Bo Xander", "Cy Ptolemy"), range(3)):
         picture(
@@ -233,7 +233,7 @@ def test_an_empty_folder_of_a_person_is_not_named(root, tmp_path):
 
 
 def test_without_groups_it_warns_of_optimistic_scores(root, tmp_path):
-    """Each picture is a group of its own."""
+    """Each picture is its own group."""
     assert "scores will flatter" in ingest(plant(tmp_path / "set"), root, "faces", PARAMS).summary()
 
 
@@ -262,7 +262,7 @@ def test_real_samples_replace_the_starter(root, tmp_path):
 
 
 def test_refused_samples_do_not_replace_the_starter(root, tmp_path):
-    """Nothing came in, so what was there is still needed."""
+    """Without new samples the existing ones are still needed."""
     ingest(plant(tmp_path / "drawn"), root, "faces", PARAMS, source="starter", starter=True)
     result = ingest(plant(tmp_path / "real", labels=("bored",)), root, "faces", PARAMS)
 
@@ -281,7 +281,7 @@ def test_a_full_disk_is_reported_before_anything_is_written(root, tmp_path, monk
 
 
 def test_unknown_labels_have_one_remedy(root, tmp_path):
-    """A line for each would leave the others out again; the one line stands in the quarantine, too."""
+    """Adding labels one by one would hide the others; the one line is in the quarantine, too."""
     folder = plant(tmp_path / "set")
     for label in ("bored", "calm"):
         picture(folder / label / "1.jpg", 5)
@@ -294,7 +294,7 @@ def test_unknown_labels_have_one_remedy(root, tmp_path):
 
 
 def test_folders_without_any_label_are_reported_in_few_lines(root, tmp_path):
-    """Folders by person: the hint is the layout."""
+    """For folders by person, the hint is the layout."""
     folder = plant(tmp_path / "cast", 1, labels=[f"Person {number}" for number in range(40)])
     output = ingest(folder, root, "faces", PARAMS).summary()
 
@@ -304,7 +304,7 @@ def test_folders_without_any_label_are_reported_in_few_lines(root, tmp_path):
 
 
 def test_a_disk_that_fills_up_is_reported_with_a_remedy(root, tmp_path, monkeypatch):
-    """With what to do, and nothing half done is left."""
+    """Partial files are removed."""
 
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device", "shard")

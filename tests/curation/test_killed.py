@@ -1,4 +1,4 @@
-"""An ingest that is killed anywhere is run again, and ends in the same state."""
+"""An ingest killed at any point ends in the same state when repeated."""
 
 import itertools
 import os
@@ -14,7 +14,7 @@ CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir")
 
 
 def die_before(step):
-    """Has this process end, as if killed, right before the step-th change to the disk."""
+    """Ends this process, as if killed, right before the step-th change to the disk."""
     steps = itertools.count(1)
 
     def hook(event, _):
@@ -25,7 +25,7 @@ def die_before(step):
 
 
 def run(act, step):
-    """Runs a function in a process of its own that dies before a step; returns whether it reached the end."""
+    """Runs a function in a process that dies before a step; returns True if it reached the end."""
     child = os.fork()
     if child == 0:
         die_before(step)
@@ -44,7 +44,7 @@ def act_on(root, folder, kind):
 
 
 def make(place, kind):
-    """A checkout before the act, and a folder to take in."""
+    """A checkout before the task, and a folder to ingest."""
     root, folder = place / "checkout", place / "cast"
     root.mkdir(parents=True)
     for label, name in itertools.product(("happy", "sad"), ("Ann", "Bob", "Cid")):
@@ -59,7 +59,7 @@ def make(place, kind):
 @pytest.mark.parametrize("kind", ["path", "inbox"])
 def test_killed_anywhere_and_run_again_ends_in_the_same_state(tmp_path, monkeypatch, kind):
     """Before each single change to the disk, one after another."""
-    monkeypatch.setattr("os.fsync", lambda _: None)  # a kill leaves the disk's cache alone
+    monkeypatch.setattr("os.fsync", lambda _: None)  # a kill does not affect the disk's cache
     ids = {"ann": "p-1", "bob": "p-2", "cid": "p-3", "dee": "p-4"}
     monkeypatch.setattr(
         "curation.intake.pseudonyms.People.id_of",

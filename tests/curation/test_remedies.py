@@ -22,7 +22,7 @@ from tests.support.raw import Sample, collection_params, encode, photo, photos, 
 from tests.support.scripts import plant, script, script_params, typed
 from tests.support.scripts import scene as scene_of
 
-# What loosens a param, by its last name.
+# The change that loosens a param, by its last name.
 LOOSE = {
     "min_size_px": 1, "max_aspect": 100.0, "min_contrast": 0.0, "min_p95_brightness": 0.0, "max_p5_brightness": 255.0,
     "min_sharpness": 0.0, "near_correlation": 1.0, "min_agreement": 0.01, "max_outlier_z": 1e6,
@@ -42,7 +42,7 @@ def _copies(seed):
 
 
 def _torn(votes):
-    """A picture that comes under both labels, and what people voted."""
+    """A picture under both labels, and its votes."""
     return [
         Sample(encode(photo(500 + n)), label, votes=votes, name=f"{label}-{n}")
         for n in range(10)
@@ -79,7 +79,7 @@ def _refused(root, name, params):
 
 
 def _followed(params, error, name):
-    """The params as somebody changes them who reads the remedy."""
+    """The params after the remedy has been followed."""
     section = params.model_dump()
     for path in error.params:
         *folders, last = path.removeprefix(f"collections.{name}.").split(".")
@@ -93,7 +93,7 @@ def _followed(params, error, name):
 
 @pytest.mark.parametrize("fault", PICTURES)
 def test_following_the_remedy_of_a_picture_helps(tmp_path, fault):
-    """The stage no longer stops at that reason: fewer are dropped for it, or as many may be."""
+    """The stage no longer stops at that reason: fewer are dropped for it, or the limit is higher."""
     reason = fault.partition(",")[0]
     write_raw(tmp_path, [*photos(30), *PICTURES[fault]()])
     params = collection_params()
@@ -116,7 +116,7 @@ FILMS = {
 
 @pytest.mark.parametrize("fault", FILMS)
 def test_following_the_remedy_of_a_film_helps(tmp_path, fault):
-    """The same of what only frames go through."""
+    """The same for checks that apply only to frames."""
     reason = fault.partition(",")[0]
     params = film_params(clean={"min_size_px": 16, "near_correlation": 1.0, "max_dropped_share": 0.2})
     ingest(write_film(tmp_path / "film.mp4", [*large(shots(3)), *FILMS[fault]]), tmp_path, "films", params)
@@ -155,7 +155,7 @@ SCRIPTS = {
 
 @pytest.mark.parametrize("fault", SCRIPTS)
 def test_following_the_remedy_of_a_script_helps(tmp_path, fault):
-    """Of documents; two failures of one are reported at once, since changing one of two params keeps nothing."""
+    """For documents; two failures of one are reported together, since changing one of two params keeps nothing."""
     reason, (draw, wanted) = fault.partition(",")[0], SCRIPTS[fault]
     folder = plant(tmp_path / "given", 4, first=70)
     for number in range(6):
@@ -174,7 +174,7 @@ def test_following_the_remedy_of_a_script_helps(tmp_path, fault):
 
 
 def test_two_failures_have_two_remedies(tmp_path):
-    """Labels that people disagree on give way to votes; labels that nobody voted on do not."""
+    """Conflicting labels are resolved by votes; labels without votes are not."""
     params, found = collection_params(), []
     for name, votes in (("a", None), ("b", {"happy": 0.5, "sad": 0.5})):
         write_raw(tmp_path / name, [*photos(30), *_torn(votes)])
@@ -185,7 +185,7 @@ def test_two_failures_have_two_remedies(tmp_path):
 
 @pytest.mark.parametrize("name", MEDIA)
 def test_every_reason_has_a_param(name):
-    """A reason's param is one of a collection, so that a message never names what does not exist."""
+    """A reason's param exists in a collection, so that no message names a missing one."""
     params = film_params()
 
     for path in by_name(name).reasons.values():

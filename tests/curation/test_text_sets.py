@@ -29,7 +29,7 @@ def arrays():
 
 
 def test_texts_come_back(tmp_path):
-    """Also letters of several bytes, and an array of nothing."""
+    """Including multi-byte letters, and an empty array."""
     made = write_text_set(tmp_path, table(), arrays(), {"labels": ["a"]})
 
     assert list(made.texts("train")) == TEXTS["train"]

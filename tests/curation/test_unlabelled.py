@@ -1,4 +1,4 @@
-"""Pictures that nobody has labelled: taken in and cleaned like the others, packed apart, for students."""
+"""Unlabelled pictures: ingested and cleaned like the others, packed separately, for students."""
 
 from dataclasses import replace
 
@@ -29,12 +29,12 @@ def cleaned(root, samples):
 
 @pytest.mark.parametrize(("name", "none"), [("unlabelled", True), ("Unlabeled", True), ("happy", False), ("", False)])
 def test_some_words_mark_a_missing_label(name, none):
-    """In both spellings and any case; an empty name is a mistake, no word."""
+    """In both spellings and any case; an empty name is an error."""
     assert says_none(name, ["happy"]) is none
 
 
 def test_a_taxonomy_may_use_the_word():
-    """Then it is a label like others."""
+    """It is then an ordinary label."""
     assert not says_none("unlabelled", ["happy", "unlabelled"])
 
 
@@ -49,7 +49,7 @@ def test_a_folder_of_them_comes_in(root, tmp_path):
 
 
 def test_they_come_in_by_themselves_too(root, tmp_path):
-    """A folder that is one class of the labelled ones stays an error."""
+    """A folder with a single class of labelled pictures is still an error."""
     ingest(plant(tmp_path / "set"), root, "faces", PARAMS)
     alone = ingest(plant(tmp_path / "more", labels=("unlabelled",), seed=9), root, "faces", PARAMS)
 
@@ -65,7 +65,7 @@ def test_an_inbox_takes_the_folder(root):
 
 
 def test_they_are_packed_apart(tmp_path):
-    """In no split's array; checks look at them as at others; they are not a loss of their source."""
+    """They are in no split's array; checks apply to them; they are not a loss of their source."""
     faint = Sample(encode(photo(901) // 40), "")
     made = cleaned(tmp_path, [*photos(20), *without_label(*range(100, 140)), faint])
     rows = made.table[made.table["label"] == ""]
@@ -81,7 +81,7 @@ def test_they_are_packed_apart(tmp_path):
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_a_copy_of_a_labelled_picture_goes(tmp_path, split):
-    """Planted: a labelled picture of each split once more without its label. The labelled one stays, whatever it is."""
+    """Planted: a labelled picture of each split, once more without its label. The labelled one stays in any case."""
     labelled = next(sample for sample in photos(20) if sample.split == split)
     copy = replace(labelled, label="", split="test" if split == "train" else "train", name="copy")
     made = cleaned(tmp_path, [*photos(20), copy])
@@ -92,7 +92,7 @@ def test_a_copy_of_a_labelled_picture_goes(tmp_path, split):
 
 
 def test_the_set_takes_none_of_a_tested_group(tmp_path):
-    """Planted: the same performer stands among those that a score is taken on."""
+    """Planted: the same performer is in the test split."""
     made = cleaned(tmp_path, [*photos(20), *without_label(*range(100, 110))])
     table = made.table
     apart = table.index[table["reason"] == "unlabelled"]
@@ -110,7 +110,7 @@ def test_the_set_takes_none_of_a_tested_group(tmp_path):
 
 
 def test_of_many_as_many_are_drawn_as_have_a_label(tmp_path):
-    """Or a limit from params: a day's frames would have a student train for days. By the seed; each with its image."""
+    """Or a limit from params, since a day's frames would take days of training. Seeded; each with its image."""
     made = cleaned(tmp_path, [*photos(20), *without_label(*range(100, 140))])
 
     def drawn(**params):
@@ -131,7 +131,7 @@ def test_of_many_as_many_are_drawn_as_have_a_label(tmp_path):
 
 
 def test_without_any_the_set_is_the_same(tmp_path):
-    """Nothing is joined where there is nothing."""
+    """Nothing is added."""
     made = balance(cleaned(tmp_path, photos(20)), AugmentParams(), tmp_path / "set", no_asset)
 
     assert np.array_equal(made.and_unlabelled.array("train"), made.array("train"))

@@ -16,14 +16,14 @@ FORMULAS = ["=HYPERLINK(1)", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "'=1", "''@"
 
 @given(st.one_of(st.sampled_from(FORMULAS), st.text()))
 def test_what_is_written_is_read(cell):
-    """Any text; and none that is written begins as a formula."""
+    """Any text survives, and no written cell begins as a formula."""
     assert unescape(escape(cell)) == cell
     assert not escape(cell).startswith(("=", "+", "-", "@", "\t", "\r"))
 
 
 @pytest.mark.parametrize("name", FORMULAS)
 def test_reasons_of_hostile_names(tmp_path, name):
-    """A file called like a formula is kept, its cell is text, and a second run knows it by its name."""
+    """A file named like a formula is kept, its cell is text, and a second run finds it by its name."""
     (tmp_path / "inbox").mkdir()
     file = tmp_path / "inbox" / name
     file.write_bytes(b"x")
@@ -39,14 +39,14 @@ def test_reasons_of_hostile_names(tmp_path, name):
 
 
 def test_table_that_goes_back_into_the_inbox(tmp_path):
-    """The rows that quarantine keeps are read as they came."""
+    """The rows that quarantine keeps are read back unchanged."""
     Quarantine(tmp_path).merge("samples.csv", ("file", "label"), [{"file": "=a.png", "label": "-sad"}])
 
     assert [row for _, row in rows_of(tmp_path / "samples.csv")] == [{"file": "=a.png", "label": "-sad"}]
 
 
 def test_key_file_of_hostile_names(tmp_path):
-    """A performer who is called like a formula keeps the pseudonym."""
+    """A performer with a name like a formula keeps the pseudonym."""
     people = People.load(tmp_path, "faces")
     key = people.id_of("=cmd()")
     people.save()

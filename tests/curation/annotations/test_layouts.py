@@ -13,7 +13,7 @@ LABELS = ["happy", "sad", "neutral"]
 
 
 def plant(folder, *names):
-    """Makes files, empty ones: scanning opens no picture."""
+    """Makes empty files: scanning does not open pictures."""
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
@@ -26,7 +26,7 @@ def seen(listing):
 
 
 def test_class_folders_are_found_out(tmp_path):
-    """Names with spaces and non-Latin letters are names like others; what systems leave behind is none."""
+    """Spaces and non-Latin letters are accepted; files of the system are skipped."""
     plant(tmp_path, "happy/a b.jpg", "sad/грусть 悲しい.png", ".DS_Store", "__MACOSX/happy/._a.jpg", "happy/Thumbs.db")
     listing = scan(tmp_path, LABELS)
 
@@ -37,7 +37,7 @@ def test_class_folders_are_found_out(tmp_path):
 
 @pytest.mark.parametrize(("given", "meant"), [("Val", "validation"), ("PrivateTest", "test")])
 def test_split_folders_are_found_out(tmp_path, given, meant):
-    """Kaggle's folders, under any of the usual names, and inside a lone folder that an archive made."""
+    """Kaggle's folders, under any of the usual names, and inside the single folder of an archive."""
     plant(tmp_path, f"archive/{given}/happy/a.jpg", "archive/train/sad/b.jpg")
     listing = scan(tmp_path, LABELS)
 
@@ -46,7 +46,7 @@ def test_split_folders_are_found_out(tmp_path, given, meant):
 
 
 def test_a_lone_train_folder_parts_nothing(tmp_path):
-    """A note reports that its samples are split; a lone test folder is kept as one."""
+    """A note reports that its samples are split; a lone test folder is kept as test."""
     train = scan(plant(tmp_path / "a", "train/happy/a.jpg", "train/sad/b.jpg"), LABELS)
     test = scan(plant(tmp_path / "b", "test/happy/a.jpg", "test/sad/b.jpg"), LABELS)
 
@@ -78,7 +78,7 @@ def test_a_pattern_distinguishes_the_fields(tmp_path, layout, path, found):
     ["{performer}/*", "{label}/{label}/*", "{label}/{actor}/*", "{label}", "/x/{label}/*", "../{label}/*", "{"],
 )
 def test_an_invalid_layout_is_an_error(layout):
-    """Without a label, with an unknown field, from another place."""
+    """Without a label, with an unknown field, or with a path outside."""
     with pytest.raises(DataError, match="is not a layout") as caught:
         compile_layout(layout)
 
@@ -86,7 +86,7 @@ def test_an_invalid_layout_is_an_error(layout):
 
 
 def test_what_does_not_fit_is_separated(tmp_path):
-    """An image elsewhere is a file; a file that is not an image is skipped; an empty folder is named."""
+    """An image elsewhere is listed; a file that is not an image is skipped; an empty folder is named."""
     plant(tmp_path, "happy/a.jpg", "b.jpg", "happy/deep/c.jpg", "happy/notes.txt")
     (tmp_path / "sad").mkdir()
     listing = scan(tmp_path, LABELS)
@@ -97,7 +97,7 @@ def test_what_does_not_fit_is_separated(tmp_path):
 
 
 def test_a_link_to_a_folder_is_not_followed(tmp_path):
-    """Else a link could lead anywhere, or round in circles."""
+    """A link could otherwise lead anywhere, or in circles."""
     plant(tmp_path, "set/happy/a.jpg", "elsewhere/b.jpg")
     (tmp_path / "set" / "sad").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "set" / "round").symlink_to(tmp_path / "set")
@@ -111,7 +111,7 @@ def test_a_link_to_a_folder_is_not_followed(tmp_path):
 
 
 def test_a_table_has_all_annotations(tmp_path):
-    """samples.csv with every column, by semicolons and with a mark at its head as spreadsheets write it."""
+    """samples.csv with every column, separated by semicolons and with a byte order mark, as spreadsheets write it."""
     table = tmp_path / "samples.csv"
     table.write_text(
         "\ufeffpath;label;split;group;performer;use;until;caption;votes\n"
@@ -137,7 +137,7 @@ def test_a_table_has_all_annotations(tmp_path):
     ],
 )
 def test_a_bad_row_is_reported_with_its_line(tmp_path, row, why):
-    """A short row, a long one, and each value that cannot be right."""
+    """A short row, a long one, and each invalid value."""
     table = tmp_path / "samples.csv"
     table.write_text(f"path,label,split,until,votes\na.jpg,happy,train,,\n{row}\n", encoding="utf-8")
 
@@ -186,13 +186,13 @@ def test_another_table_is_an_error(tmp_path):
 
 
 def test_an_unknown_split_is_none():
-    """None given is not the same as one that nobody knows."""
+    """An unknown split is distinct from a missing one."""
     assert split_of("") == ""
     assert split_of("holdout") is None
 
 
 def test_a_table_finds_its_files_however_they_are_written(tmp_path):
-    """By a detour, by an absolute path through a link, in the other encoding of an accent: none is skipped."""
+    """With a detour, through an absolute link, or in the other normal form of an accent: none is skipped."""
     plant(tmp_path, "set/happy/a.jpg", "set/sad/b.jpg", f"set/sad/{unicodedata.normalize('NFD', 'é')}.jpg")
     (tmp_path / "way").symlink_to(tmp_path / "set")
     rows = ["happy/../sad/b.jpg,sad", f"{tmp_path}/way/happy/a.jpg,happy", "sad/é.jpg,sad"]
@@ -214,7 +214,7 @@ def test_a_table_finds_its_files_however_they_are_written(tmp_path):
     ],
 )
 def test_a_layout_that_fits_nothing_names_one_that_does(tmp_path, layout, names, fitting):
-    """Some files, and a pattern; who follows it has every file taken."""
+    """Some files, and a pattern; with that pattern every file is ingested."""
     plant(tmp_path, *names)
     with pytest.raises(DataError, match=names[0]) as caught:
         scan(tmp_path, LABELS, layout)
@@ -224,7 +224,7 @@ def test_a_layout_that_fits_nothing_names_one_that_does(tmp_path, layout, names,
 
 
 def test_a_layout_of_folders_without_labels_lists_the_labels(tmp_path):
-    """No pattern helps where no folder is called like a label."""
+    """No pattern helps if no folder is named like a label."""
     plant(tmp_path, "day 1/a.jpg", "day 2/b.jpg")
     with pytest.raises(DataError, match="no file matches") as caught:
         scan(tmp_path, LABELS, "{label}/{performer}/*")
@@ -242,7 +242,7 @@ def test_an_archive_is_not_printed(tmp_path):
 
 
 def test_a_folder_that_cannot_be_read_is_an_error(tmp_path, monkeypatch):
-    """Right at the top as further below; root may read all, so it is played."""
+    """At the top and further below; root may read all, so it is simulated."""
 
     def refuse(self):
         raise PermissionError(13, "Permission denied", str(self))

@@ -16,7 +16,7 @@ def written(folder, *rows, name="votes.csv"):
 
 
 def test_votes_go_by_path_then_by_its_end(tmp_path):
-    """A name that two pictures share is not a name, be it in the file or in the set."""
+    """A name shared by two pictures is ambiguous, in the file and in the set."""
     file = written(tmp_path, "a/1.jpg,10,0,0,0,0,0", "b/1.jpg,0,10,0,0,0,0", "c/2.jpg,0,4,5,0,1,0", "3.jpg,1,0,0,0,0,0")
     votes = read_votes(file, ["a/3.jpg", "b/3.jpg"])
 
@@ -35,7 +35,7 @@ def test_nobody_voted(tmp_path):
 
 @pytest.mark.parametrize("row", ["1.jpg,x,0,0,0,0,0", "1.jpg,-1,0,0,0,0,0", "1.jpg,nan,0,0,0,0,0", "1.jpg,1"])
 def test_a_bad_count_is_reported_with_its_line(tmp_path, row):
-    """No number, below zero, none at all, a short row."""
+    """Not a number, below zero, none at all, a short row."""
     with pytest.raises(DataError, match="line 2"):
         read_votes(written(tmp_path, row))
 

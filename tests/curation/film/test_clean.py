@@ -1,4 +1,4 @@
-"""Frames of films: what is black, still, fading, a title or a copy goes with its reason; all else stays."""
+"""Clean for frames of films: black, still, fading frames, titles and copies are dropped with a reason."""
 
 import cv2
 import numpy as np
@@ -37,7 +37,7 @@ def detailed(seed, length):
 
 
 def cleaned(root, tmp_path, frames, params=None):
-    """The table of a film, with the shot that each planted part begins with as its number."""
+    """The table of a film, and the shot in which each planted part begins."""
     params = params or film_params()
     ingest(write_film(tmp_path / "film.mp4", frames), root, "films", params)
     return examine(root, "films", params).table
@@ -63,7 +63,7 @@ def test_planted_faults_go_with_their_reasons(root, tmp_path):
 
 
 def test_a_dissolve_is_a_transition_and_a_swung_camera_is_none(root, tmp_path):
-    """Both change much and steadily; one is a mixture of two pictures."""
+    """Both change much and steadily; only the dissolve is a mixture of two pictures."""
     mixed = [
         cv2.addWeighted(first, 1 - share, second, share, 0)
         for first, second, share in zip(scene(1, 48, 0), scene(2, 48, 0), np.linspace(0, 1, 48), strict=True)
@@ -75,7 +75,7 @@ def test_a_dissolve_is_a_transition_and_a_swung_camera_is_none(root, tmp_path):
 
 
 def test_a_blurred_shot_is_found_among_sharp_ones(root, tmp_path):
-    """By what is usual in its source."""
+    """Relative to the rest of its source."""
     sharp = [frame for seed in range(12) for frame in detailed(seed, 36)]
     soft = [cv2.GaussianBlur(frame, (0, 0), 12) for frame in detailed(50, 30)]
     table = cleaned(root, tmp_path, sharp + soft, film_params(shots={"sample_every_s": 0.25}, size_px=96))
@@ -85,7 +85,7 @@ def test_a_blurred_shot_is_found_among_sharp_ones(root, tmp_path):
 
 
 def test_the_same_shot_twice_is_kept_once(root, tmp_path):
-    """An edit comes back to where it was; its copy in test stays, and no shot is parted."""
+    """A scene repeats in an edit; the copy in test stays, and no shot is split."""
     table = cleaned(root, tmp_path, shots(3) + shots(3) + shots(4, first=10))
     again = table[table["reason"].isin(["near duplicate", "exact duplicate"])]
 
@@ -95,7 +95,7 @@ def test_the_same_shot_twice_is_kept_once(root, tmp_path):
 
 
 def test_packed_samples_have_their_origin(root, tmp_path):
-    """Squares of the size that is wanted, and film, shot, frame and time of each."""
+    """Squares of the configured size, and the film, shot, frame and time of each."""
     params = film_params(crop="attention")
     ingest(write_film(tmp_path / "film.mp4", shots(6)), root, "films", params, credit="(c) A Foundation")
     made = pack_kept("films", examine(root, "films", params), params, root / "build/clean/films")
@@ -111,7 +111,7 @@ def test_packed_samples_have_their_origin(root, tmp_path):
 
 
 def test_consent_keeps_a_film_back_unread(root, tmp_path):
-    """Its frames are there with the reason, and no picture of them."""
+    """Its frames are listed with the reason, without pictures."""
     folder = tmp_path / "set"
     write_film(folder / "a.mp4", shots(5))
     write_film(folder / "b.mp4", shots(5, first=20))
@@ -149,12 +149,12 @@ def test_a_corrected_shot_has_its_label(root, tmp_path):
     [((0, 48, 2.0), [6, 24, 41]), ((0, 3, 0.1), [1]), ((10, 11, 0.0), [10]), ((0, 12, 0.5), [5])],
 )
 def test_frames_are_spread_away_from_the_ends(shot, frames):
-    """However short the shot."""
+    """In shots of any length."""
     assert sampled(*shot, ShotParams()) == frames
 
 
 def test_a_long_shot_gives_no_more_than_its_share():
-    """Spread over all of it."""
+    """Its frames spread over all of it."""
     found = sampled(0, 24 * 600, 600.0, ShotParams(max_frames=12))
 
     assert (len(found), found[0], found[-1]) == (12, 6, 24 * 600 - 7)
@@ -162,7 +162,7 @@ def test_a_long_shot_gives_no_more_than_its_share():
 
 @pytest.mark.parametrize("seed", range(8))
 def test_no_picture_is_a_card(seed):
-    """Nor is one with a few bright spots in it; a card is one at any size."""
+    """A few bright spots do not make one; a title card is detected at any size."""
     picture = photo(seed, 256)
     picture[40:44, 20:240:30] = 255
 

@@ -1,4 +1,4 @@
-"""Films as cameras and editors leave them are taken in, and those with a hole are refused."""
+"""Films from cameras and editors are ingested, and those with a hole are refused."""
 
 import shutil
 
@@ -25,7 +25,7 @@ def plain(tmp_path_factory):
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mov", ".mts", ".ts", ".flv", ".3gp"])
 def test_other_containers_are_taken(plain, tmp_path, suffix):
-    """By their bytes they are films, and their shots are those of the plain one."""
+    """The bytes identify them as films, and their shots are those of the plain one."""
     file = remuxed(plain, tmp_path / f"film{suffix}") if suffix != ".3gp" else shutil.copy(plain, tmp_path / "film.3gp")
     check_file(tmp_path / f"film{suffix}")
     found = shots_of(tmp_path / f"film{suffix}", ShotParams())
@@ -44,7 +44,7 @@ def test_broadcast_mpeg_is_taken(tmp_path):
 
 @pytest.mark.parametrize("start", [0, 60 * RATE])
 def test_trimmed_and_late_films_are_taken(tmp_path, plain, start):
-    """An edit list takes frames away, a stream starts at a minute: nothing is missing."""
+    """An edit list removes frames, a stream starts at a minute: nothing is missing."""
     late = encode(tmp_path / "late.mkv", pictures(50), pts=lambda number: number + start)
     trimmed = remuxed(plain, tmp_path / "trimmed.mp4", start_s=1.4)
 

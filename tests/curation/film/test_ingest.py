@@ -1,4 +1,4 @@
-"""Films are ingested once, complete, one row a shot; the source is not modified, and refusals have a reason."""
+"""Films are ingested once, complete, with a row per shot; the source is not modified, and refusals have a reason."""
 
 import itertools
 import os
@@ -30,7 +30,7 @@ def look(folder):
 
 
 def test_films_come_in_once_a_row_a_shot(root, tmp_path):
-    """Again adds nothing and writes nothing; the files are copies of their own, and the source is as it was."""
+    """A second call writes nothing; the files are independent copies, and the source is unchanged."""
     folder = reel(tmp_path / "Съёмка 12")
     before = look(folder)
     first = ingest(folder, root, "films", PARAMS)
@@ -48,7 +48,7 @@ def test_films_come_in_once_a_row_a_shot(root, tmp_path):
 
 
 def test_a_single_film_and_the_same_one_under_another_name(root, tmp_path):
-    """One file is enough; its copy is not a second film, here or in another source."""
+    """One file suffices; its copy is not a second film, here or in another source."""
     film = write_film(tmp_path / "reels" / "a.mov", shots(5))
     ingest(film, root, "films", PARAMS)
     shutil.copy(film, film.with_name("b.mov"))
@@ -60,7 +60,7 @@ def test_a_single_film_and_the_same_one_under_another_name(root, tmp_path):
 
 
 def test_what_is_wrong_goes_to_quarantine_with_its_reason(root, tmp_path):
-    """A film cut short, a text, an empty file, sound alone, a link out; the good one is taken in."""
+    """A truncated film, a text, an empty file, sound alone, a link out; the valid film is ingested."""
     folder = reel(tmp_path / "set", 1)
     cut_off(write_film(folder / "cut.mp4", scene(1)))
     silent_picture(write_film(folder / "sound.mp4", scene(2)))
@@ -84,7 +84,7 @@ def test_what_is_wrong_goes_to_quarantine_with_its_reason(root, tmp_path):
 
 
 def test_a_table_has_performer_and_use_of_a_film(root, tmp_path):
-    """All shots of a film have its terms, the name becomes an id; a word of today holds for what is in."""
+    """All shots of a film have its terms, the name becomes an id; a later value applies to ingested ones too."""
     folder = reel(tmp_path / "set")
     table = folder / "films.csv"
     table.write_text(
@@ -109,7 +109,7 @@ def test_a_table_has_performer_and_use_of_a_film(root, tmp_path):
     [("film,label\nx,forest\n", "not a table of films"), ("path,label\n,forest\n", "it needs a path")],
 )
 def test_a_wrong_table_stops_all(root, tmp_path, text, message):
-    """Without it a film would be learned from that must not be."""
+    """A film could otherwise be trained on without consent."""
     folder = reel(tmp_path / "set", 1)
     (folder / "films.csv").write_text(text, encoding="utf-8")
 
@@ -119,7 +119,7 @@ def test_a_wrong_table_stops_all(root, tmp_path, text, message):
 
 
 def test_an_unknown_label_is_refused_with_the_line_to_add(root, tmp_path):
-    """And no word about a film that has none."""
+    """Films without a label are not mentioned."""
     folder = reel(tmp_path / "set")
     (folder / "films.csv").write_text("path,label\nreel 0.mp4,moon\n", encoding="utf-8")
     result = ingest(folder, root, "films", PARAMS)
@@ -130,7 +130,7 @@ def test_an_unknown_label_is_refused_with_the_line_to_add(root, tmp_path):
 
 @pytest.mark.parametrize("name", ["notes.txt", ".hidden"])
 def test_a_folder_without_films_is_an_error(root, tmp_path, name):
-    """With what it takes instead."""
+    """The message lists the accepted formats."""
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / name).touch()
 
@@ -140,7 +140,7 @@ def test_a_folder_without_films_is_an_error(root, tmp_path, name):
 
 
 def test_the_first_real_film_replaces_the_starter(root, tmp_path):
-    """Also where it is the starter's own film; the credit goes with the starter."""
+    """Even if it is the starter's own film; the credit is removed with the starter."""
     film = write_film(tmp_path / "bunny.mp4", shots(5))
     ingest(film, root, "films", PARAMS, source="starter", starter=True, credit="(c) A Foundation")
     before = credits_of(root, "films")
@@ -152,7 +152,7 @@ def test_the_first_real_film_replaces_the_starter(root, tmp_path):
 
 
 def test_the_inbox_is_emptied(root):
-    """Loose films are one source, a folder is another; what is not a film goes to quarantine, what is fresh waits."""
+    """Loose films are one source, a folder is another; other files go to quarantine, new ones wait."""
     box = root / "inbox" / "films"
     write_film(box / "loose.mp4", shots(4))
     cut_off(write_film(box / "bad.mp4", scene(9)))
@@ -167,7 +167,7 @@ def test_the_inbox_is_emptied(root):
 
 
 def test_a_changed_shot_list_never_parts_a_shot(root, tmp_path):
-    """Every shot has one split, which more films leave alone."""
+    """Every shot has one split, which more films do not change."""
     ingest(reel(tmp_path / "one"), root, "films", PARAMS)
     before = read_index(root, "films", PARAMS).set_index("id")["split"]
     ingest(write_film(tmp_path / "more.mp4", shots(6, first=50)), root, "films", PARAMS)
@@ -178,7 +178,7 @@ def test_a_changed_shot_list_never_parts_a_shot(root, tmp_path):
 
 
 def test_a_folder_alone_leaves_nothing_behind(root):
-    """Once its films are in, the folder is gone, and nobody asks what it was."""
+    """Once its films are ingested, the folder is removed without a note."""
     reel(root / "inbox" / "films" / "Day 3", 1)
     results = inbox(root, "films", PARAMS, now=LATER)
 

@@ -1,4 +1,4 @@
-"""A film is read upright, whole, by its own clock; what is not a film or half of one is refused with a reason."""
+"""A film is read upright, whole, by its own clock; other files and partial films are refused with a reason."""
 
 import struct
 from pathlib import Path
@@ -27,7 +27,7 @@ def refused(file):
 
 @pytest.mark.parametrize(("suffix", "code"), CODES.items())
 def test_hard_cuts_are_found_in_every_container(tmp_path, suffix, code):
-    """Three shots of 30 frames; every frame is in one of them, and their times follow each other."""
+    """Three shots of 30 frames; they contain every frame, and their times are contiguous."""
     found = shots_of(write_film(tmp_path / f"фильм %03d.{suffix}", shots(3), code), PARAMS)
 
     assert [(shot.first, shot.end) for shot in found.shots] == [(0, 30), (30, 60), (60, 90)]
@@ -38,7 +38,7 @@ def test_hard_cuts_are_found_in_every_container(tmp_path, suffix, code):
 
 @pytest.mark.parametrize("count", [2, 3, 30])
 def test_a_short_film_is_one_shot(tmp_path, count):
-    """However few its frames."""
+    """With any number of frames."""
     found = shots_of(write_film(tmp_path / "one.mp4", scene(1, count)), PARAMS)
 
     assert [(shot.first, shot.end) for shot in found.shots] == [(0, count)]
@@ -46,7 +46,7 @@ def test_a_short_film_is_one_shot(tmp_path, count):
 
 @pytest.mark.parametrize(("suffix", "code"), CODES.items())
 def test_a_truncated_film_is_refused(tmp_path, suffix, code):
-    """By its container, before a decoder sees it; whole, it is fine."""
+    """The container shows it before decoding; the whole film is accepted."""
     file = write_film(tmp_path / f"cut.{suffix}", shots(2), code)
     assert is_whole(file, kind_of(file))
 
@@ -54,7 +54,7 @@ def test_a_truncated_film_is_refused(tmp_path, suffix, code):
 
 
 def test_frames_that_a_film_promises_and_lacks_are_missed(tmp_path):
-    """The container is whole, and its table of contents names more frames than can be read."""
+    """The container is whole, and its index lists more frames than can be read."""
     file = write_film(tmp_path / "hole.mp4", shots(4))
     data = bytearray(file.read_bytes())
     start, length = data.index(b"mdat"), struct.unpack(">I", data[data.index(b"mdat") - 4 : data.index(b"mdat")])[0]
@@ -98,7 +98,7 @@ def test_a_film_of_a_phone_held_upright_stands_upright(tmp_path):
 
 
 def test_anamorphic_pixels_are_shown_as_wide_as_they_are():
-    """Stored 90 wide with pixels of 64:45, as PAL's wide pictures are: what is a circle on a screen is one here."""
+    """Stored 90 wide with pixels of 64:45, as in PAL widescreen: a circle on a screen is one here."""
     with opened(Path(__file__).parent / "anamorphic.mp4") as capture:
         picture = next(frames_of(capture)).picture_bgr
 
@@ -119,7 +119,7 @@ def test_a_variable_frame_rate_keeps_its_own_clock(tmp_path):
 
 
 def test_only_wanted_frames_become_pictures(tmp_path):
-    """With the numbers that they have in the whole film."""
+    """They keep their numbers in the whole film."""
     file = write_film(tmp_path / "one.mp4", scene(1))
     with opened(file) as capture:
         found = [frame.number for frame in frames_of(capture, {3, 17})]

@@ -1,4 +1,4 @@
-"""The square that is cut out: the centre, or where the edges are; never stretched."""
+"""The cropped square: the centre, or the area with most edges; never stretched."""
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ def with_detail(width, height, left, top, side=60):
     [(with_detail(300, 100, 220, 20), (0, 160), (0, 200)), (with_detail(100, 300, 20, 10), (0, 0), (30, 0))],
 )
 def test_attention_goes_where_the_edges_are(picture, low, high):
-    """Along the longer side, wide or high; the centre does not."""
+    """Along the longer side, wide or high; the centre crop ignores them."""
     top, left = offsets(picture, "attention")
 
     assert low[0] <= top <= high[0]
@@ -28,7 +28,7 @@ def test_attention_goes_where_the_edges_are(picture, low, high):
 
 
 def test_where_nothing_stands_out_it_is_the_centre():
-    """A sky, and the same picture twice: the same square."""
+    """A plain sky, and the same picture twice, give the same square."""
     assert offsets(np.full((100, 300, 3), 90, np.uint8), "attention") == (0, 100)
     assert offsets(photo(3, 90)[:, :60], "attention") == offsets(photo(3, 90)[:, :60], "attention")
 
@@ -36,7 +36,7 @@ def test_where_nothing_stands_out_it_is_the_centre():
 @pytest.mark.parametrize(("width", "height"), [(301, 99), (99, 301), (64, 64), (33, 32)])
 @pytest.mark.parametrize("crop", ["centre", "attention"])
 def test_a_circle_stays_round(width, height, crop):
-    """Odd sizes too."""
+    """In odd sizes too."""
     picture = np.zeros((height, width, 3), np.uint8)
     cv2.circle(picture, (width // 2, height // 2), min(width, height) // 3, (255, 255, 255), -1)
     square_hw = fit(picture, 32, crop)[..., 0] > 127

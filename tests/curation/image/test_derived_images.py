@@ -1,4 +1,4 @@
-"""A collection with a parent: its own pictures and the parent's frames in one set, whole shots in one split."""
+"""A collection with a parent: its own pictures and the parent's frames in one set, each shot in one split."""
 
 import json
 
@@ -51,7 +51,7 @@ def joined(root):
 
 
 def test_frames_alone_make_a_set_with_looks(root, tmp_path):
-    """Each look has a name and train samples; split and group are those of the shot; who made the film is named."""
+    """Each cluster has a name and train samples; split and group are the shot's; the film's author is named."""
     films = with_films(root, tmp_path, source="starter", starter=True, credit="(c) A Foundation")
     extend(root, "scenes", PARAMS)
     made = joined(root)
@@ -78,7 +78,7 @@ def test_looks_are_the_same_in_every_run(root, tmp_path):
 
 
 def test_real_pictures_end_the_starter(root, tmp_path):
-    """As soon as there is one real source the starter's frames are left out, and the set reports it."""
+    """With the first real source the starter's frames are skipped, and the set reports it."""
     films = with_films(root, tmp_path, source="starter", starter=True)
     ingest(places(tmp_path / "places"), root, "scenes", PARAMS)
     made = joined(root)
@@ -89,7 +89,7 @@ def test_real_pictures_end_the_starter(root, tmp_path):
 
 
 def test_own_pictures_and_real_frames_are_one_set(root, tmp_path):
-    """Categories first, then looks; what each picture is, is what lies in its row."""
+    """Categories first, then clusters; each label matches the picture of its row."""
     with_films(root, tmp_path)
     ingest(places(tmp_path / "places"), root, "scenes", PARAMS)
     made = joined(root)
@@ -100,7 +100,7 @@ def test_own_pictures_and_real_frames_are_one_set(root, tmp_path):
     assert made.labels[2].startswith("look: ")
     assert 0 < frames.sum() < len(frames)
     assert made.targets("train").shape == (len(train), len(made.labels))
-    # Blue falls as red rises in the pictures of places; frames are tinted alike in every colour.
+    # Blue falls as red rises in the pictures of places; frames have the same tint in every channel.
     blue, red = (array[..., place].reshape(len(array), -1).astype(float) for place in (2, 0))
     falls = np.array([np.corrcoef(one, other)[0, 1] for one, other in zip(blue, red, strict=True)])
     assert (falls[~frames] < 0).all()
@@ -108,7 +108,7 @@ def test_own_pictures_and_real_frames_are_one_set(root, tmp_path):
 
 
 def test_a_still_of_a_film_is_found_among_the_pictures(root, tmp_path):
-    """One of the two goes: the copy in test stays, so nothing is learned from that a score is taken on."""
+    """One of the two is dropped: the copy in test stays, so that no test sample is trained on."""
     films = with_films(root, tmp_path)
     folder = places(tmp_path / "places")
     still = films.array("test")[0]
@@ -122,7 +122,7 @@ def test_a_still_of_a_film_is_found_among_the_pictures(root, tmp_path):
 
 
 def test_copies_across_categories_go(root, tmp_path):
-    """Nobody knows which of the two it is."""
+    """Either label may be wrong."""
     with_films(root, tmp_path, source="starter", starter=True)
     folder = places(tmp_path / "places")
     (folder / "sea" / "same.png").write_bytes((folder / "forest" / "000.png").read_bytes())
@@ -157,7 +157,7 @@ def test_a_category_that_train_lacks_is_dropped(root, tmp_path):
 
 @pytest.mark.parametrize("layout", ["file", "path"])
 def test_captions_come_in_with_their_pictures(root, tmp_path, layout):
-    """By path or by file name; a picture without one has none, and a new word replaces the old."""
+    """By path or by file name; a picture may have none, and a new caption replaces the old one."""
     with_films(root, tmp_path, source="starter", starter=True)
     folder = places(tmp_path / "places")
     name = "000.png" if layout == "file" else "forest/000.png"
@@ -172,6 +172,6 @@ def test_captions_come_in_with_their_pictures(root, tmp_path, layout):
 
 
 def test_a_parent_that_is_unknown_to_dvc_is_refused():
-    """Else a new film would not reach the scenes."""
+    """A new film would otherwise not reach the scenes."""
     with pytest.raises(ValueError, match="needs: build/clean/films"):
         CollectionParams.model_validate({**json.loads(PARAMS.model_dump_json()), "needs": "datasets/scenes"})

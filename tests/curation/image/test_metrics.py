@@ -12,7 +12,7 @@ SIZE_PX = 48
 
 
 def look_at(pictures, sources=None):
-    """The table and the looks of pictures, given as arrays or as bytes."""
+    """The table and the features of pictures, given as arrays or as bytes."""
     coded = [picture if isinstance(picture, bytes) else encode(picture) for picture in pictures]
     looks = look_at_all(enumerate(coded), pd.RangeIndex(len(coded)), "test")
     table = looks.columns.assign(source=sources or "one", split="train", reason="", why="")
@@ -38,7 +38,7 @@ def placeholder(size_px=48):
     ],
 )
 def test_planted_fault_is_found(reason, fault):
-    """Each check finds its fault, reports it with the figure, and leaves its neighbours alone."""
+    """Each check finds its fault, reports the figure, and does not affect the others."""
     table, _ = look_at([photo(2), fault, photo(3)])
 
     mark_pictures(table, PARAMS)
@@ -77,7 +77,7 @@ def test_blurred_picture_is_found():
 
 
 def test_blur_is_judged_against_its_own_source():
-    """A soft camera is not a fault: the same blur goes in a sharp source and stays in a soft one."""
+    """A soft camera is not a fault: the same blur is dropped from a sharp source and kept in a soft one."""
     soft = [cv2.GaussianBlur(photo(seed), (0, 0), 3) for seed in range(31)]
     sharp = [photo(seed) for seed in range(100, 130)]
     table, _ = look_at([*soft, *sharp], ["sharp"] + ["soft"] * 30 + ["sharp"] * 30)
@@ -88,7 +88,7 @@ def test_blur_is_judged_against_its_own_source():
 
 
 def test_dark_faces_are_not_called_blurred():
-    """Variance of the Laplacian alone would drop whatever has little contrast."""
+    """Variance of the Laplacian alone would drop all pictures of low contrast."""
     pictures = [photo(seed) for seed in range(30)]
     pictures[7] = (pictures[7] * 0.15 + 40).astype(np.uint8)
     table, _ = look_at(pictures)
@@ -100,7 +100,7 @@ def test_dark_faces_are_not_called_blurred():
 
 
 def test_softness_that_scaling_removes_is_not_blur():
-    """At 192 px a radius of 3 is half a pixel of the 48 that are learned from."""
+    """At 192 px a radius of 3 is half a pixel of the 48 px that are trained on."""
     pictures = [photo(seed, 192) for seed in range(25)]
     pictures[7] = cv2.GaussianBlur(pictures[7], (0, 0), 3)
 
@@ -112,14 +112,14 @@ def test_softness_that_scaling_removes_is_not_blur():
 
 
 def test_blur_is_measured_at_native_size():
-    """The column is the variance of the Laplacian of the picture as it came."""
+    """The column is the variance of the Laplacian of the original picture."""
     picture = photo(5, 100)
 
     assert look(encode(picture)).blur == pytest.approx(cv2.Laplacian(picture, cv2.CV_64F).var(), rel=1e-6)
 
 
 def test_outlier_is_found():
-    """A placeholder among photographs goes, and nothing else does."""
+    """Only a placeholder among photographs is dropped."""
     pictures = [photo(seed) for seed in range(260)]
     pictures[100] = placeholder()
     table, looks = look_at(pictures)
@@ -130,7 +130,7 @@ def test_outlier_is_found():
 
 
 def test_a_small_source_is_not_judged_and_that_is_reported():
-    """Nobody knows what is usual in ten pictures."""
+    """Ten pictures are not enough for a statistic."""
     pictures = [photo(seed) for seed in range(10)]
     pictures[3] = placeholder()
     table, looks = look_at(pictures)
@@ -142,7 +142,7 @@ def test_a_small_source_is_not_judged_and_that_is_reported():
 
 
 def test_clean_pictures_lose_nothing():
-    """No check of its own invents a fault."""
+    """No check reports a fault."""
     table, looks = look_at([photo(seed) for seed in range(1000, 1300)])
 
     mark_pictures(table, PARAMS)
@@ -153,7 +153,7 @@ def test_clean_pictures_lose_nothing():
 
 
 def test_same_pixels_in_two_formats():
-    """The hash is that of the picture, whatever the file; another shape of the same pixels is another picture."""
+    """The hash is that of the picture, not the file; another shape of the same pixels is another picture."""
     picture = photo(1)
 
     assert look(encode(picture, ".png")).pixels == look(encode(picture, ".bmp")).pixels

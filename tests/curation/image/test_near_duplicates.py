@@ -26,7 +26,7 @@ def marked(*samples, **params):
 
 
 def test_hashes_are_those_of_imagehash():
-    """All at once, and bit for bit equal to the library's results."""
+    """In one batch, and bit for bit equal to the library's results."""
     pictures = [photo(seed, 32 + seed) for seed in range(60)]
     smalls_nhw = look_at_all(enumerate(map(encode, pictures)), pd.RangeIndex(60), "test").smalls_nhw
     expected = [int(str(imagehash.phash(Image.fromarray(picture))), 16) for picture in pictures]
@@ -36,7 +36,7 @@ def test_hashes_are_those_of_imagehash():
 
 @pytest.mark.parametrize("distance", [0, 1, 6, 9])
 def test_search_finds_every_pair(distance):
-    """Across tiles, the pairs found are those that counting bit by bit finds."""
+    """Across tiles, the pairs are the same as by counting bits."""
     random = np.random.default_rng(distance)
     first_n = random.integers(0, 2**64, 5000, dtype=np.uint64)
     flips_n = [sum(1 << int(bit) for bit in random.choice(64, n % 20, replace=False)) for n in range(60)]
@@ -58,7 +58,7 @@ def test_search_finds_every_pair(distance):
     ],
 )
 def test_exact_duplicate_goes_from_the_lesser_split(splits, kept):
-    """Train's copy goes, then validation's: what is scored on is never learned from."""
+    """Train's copy is dropped, then validation's: test samples are never trained on."""
     table = marked(*[(photo(1), "happy", split) for split in splits], (photo(2), "happy", "train"))
     left = table.index[table["reason"] == ""].tolist()
 
@@ -86,7 +86,7 @@ def test_near_duplicate_is_found_across_splits():
 
 
 def test_similar_outlines_alone_are_not_duplicates():
-    """Faces in one pose and light have like hashes; their pixels do not correlate."""
+    """Faces in one pose and light have similar hashes; their pixels do not correlate."""
     outline_hw = cv2.resize(photo(1, 8), (64, 64), interpolation=cv2.INTER_CUBIC).astype(float)
     grain_nhw = np.random.default_rng(0).normal(0, 60, (2, 64, 64))
     first, second = (np.clip(outline_hw + grain, 0, 255).astype(np.uint8) for grain in grain_nhw)
@@ -98,7 +98,7 @@ def test_similar_outlines_alone_are_not_duplicates():
 
 
 def test_a_chain_loses_only_what_copies_one_that_stays():
-    """A copies B and B copies C does not make A and C copies: what is near nothing that stays, stays."""
+    """If A copies B and B copies C, A and C are not copies: only copies of a kept sample are dropped."""
     steps = [np.roll(photo(1, 96), 2 * n, axis=1) for n in range(12)]
     table = marked(*[(step, "happy", "train") for step in steps])
     left = table.index[table["reason"] == ""]
@@ -108,7 +108,7 @@ def test_a_chain_loses_only_what_copies_one_that_stays():
 
 
 def test_a_static_shot_leaves_one_frame():
-    """More like frames than are compared at a time."""
+    """The shot has more similar frames than are compared at a time."""
     frames = [np.clip(photo(1).astype(int) + n % 5, 0, 255).astype(np.uint8) for n in range(600)]
     for n, frame in enumerate(frames):
         frame.flat[n] ^= 1
@@ -118,7 +118,7 @@ def test_a_static_shot_leaves_one_frame():
 
 
 def test_conflicting_labels_all_go():
-    """Nobody knows which is right, so the copy in the test split goes too."""
+    """Either label may be wrong, so the copy in the test split is dropped too."""
     table = marked((photo(1), "happy", "test"), (photo(1), "sad", "train"), (photo(1), "happy", "train"))
 
     assert (table["reason"] == "conflicting labels").all()
@@ -126,7 +126,7 @@ def test_conflicting_labels_all_go():
 
 
 def test_votes_resolve_a_conflict():
-    """The label that people agree on stays, and only once."""
+    """The majority's label stays, once."""
     votes = [0.8, 0.2]
     table = marked(
         (photo(1), "sad", "test", votes), (photo(1), "happy", "train", votes), (photo(1), "happy", "train", votes)
@@ -145,7 +145,7 @@ def test_votes_that_disagree_resolve_nothing(votes):
 
 
 def test_a_dropped_picture_takes_no_copy_along():
-    """A sample that another check has dropped is not a reason to drop its copy."""
+    """The dropped sample is not a reason to drop its copy."""
     table = marked((photo(1), "happy", "train"), (photo(2), "happy", "train"))
     table["reason"] = ["blurred", ""]
     smalls_nhw = np.stack([photo(1, 32), photo(1, 32)])

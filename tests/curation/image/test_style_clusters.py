@@ -1,4 +1,4 @@
-"""Looks are named by what they look like, and no two alike."""
+"""Clusters are named after their appearance, with distinct names."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_similar_clusters_get_different_names():
 
 
 def test_test_pictures_have_no_influence():
-    """A colour that train never shows gets the nearest look, and makes none of its own."""
+    """A colour that train lacks gets the nearest cluster, and does not form its own."""
     colours = [(200, 30, 30)] * 5 + [(30, 30, 200)] * 5 + [(30, 200, 30)] * 5
     pictures = np.stack([np.full((16, 16, 3), colour, np.uint8) for colour in colours])
     train = np.arange(15) < 10

@@ -21,7 +21,7 @@ def encoded(kind="JPEG", side_px=20, **options):
 
 
 def bomb(side_px):
-    """A tiny PNG whose header speaks of a huge picture."""
+    """A tiny PNG whose header declares a huge picture."""
     png = encoded("PNG")
     header = png[12:16] + side_px.to_bytes(4, "big") * 2 + png[24:29]
     return png[:12] + header + zlib.crc32(header).to_bytes(4, "big") + png[33:]
@@ -110,7 +110,7 @@ def test_other_entries_than_files_are_refused(tmp_path, monkeypatch):
 
 
 def test_pixels_become_the_same_png_every_time():
-    """The numbers come back, and the bytes hold no deflated data that another zlib would write otherwise."""
+    """The pixels come back, and the bytes do not depend on the version of zlib."""
     grey_hw = np.arange(48 * 48).reshape(48, 48) % 256
     png = png_of(" ".join(map(str, grey_hw.ravel())))
 
@@ -120,13 +120,13 @@ def test_pixels_become_the_same_png_every_time():
 
 @pytest.mark.parametrize("pixels", ["", "1 2 3", "1 2 3 256", "1 2 3 x"])
 def test_invalid_pixels_are_an_error(pixels):
-    """Too few, too bright, no number."""
+    """Too few, too bright, not a number."""
     with pytest.raises(DataError, match=r".+"):
         png_of(pixels)
 
 
 def test_a_link_in_a_circle_is_refused(tmp_path):
-    """Not a stack trace: it is one file of thousands."""
+    """It does not raise a stack trace: it is one file of thousands."""
     link = tmp_path / "a.jpg"
     link.symlink_to(link)
 

@@ -1,4 +1,4 @@
-"""The inbox is emptied: what came in goes, what was refused is moved, what is not ready stays."""
+"""The inbox is emptied: ingested files are removed, refused ones are moved, unfinished ones stay."""
 
 import hashlib
 import os
@@ -37,7 +37,7 @@ def test_the_inbox_is_emptied(root):
     ("name", "word"), [("notes/readme.md", "left aside"), ("a/b/plan.xlsx", "left aside"), ("shoot/0.heic", "problem")]
 )
 def test_a_folder_of_notes_is_skipped(root, name, word):
-    """Nobody's samples: reported, and no problem that fails the run; pictures in a format that is not read are one."""
+    """They are reported, and do not fail the run; pictures in an unsupported format do."""
     stray = root / "inbox" / "faces" / name
     stray.parent.mkdir(parents=True)
     stray.write_text("to whom it may concern")
@@ -52,7 +52,7 @@ def test_a_folder_of_notes_is_skipped(root, name, word):
 
 @pytest.mark.parametrize("act", ["grows", "is renamed"])
 def test_a_picture_that_changes_while_it_is_read_is_left_alone(root, monkeypatch, act):
-    """Half there, it would have gone to quarantine under its writer's hands; the next run takes it."""
+    """A partial file would be moved to quarantine while it is being written; the next run ingests it."""
     half = next(plant(root / "inbox" / "faces" / "day-12").rglob("*.jpg"))
     whole, read = half.read_bytes(), ingest.read_safely
     half.write_bytes(whole[: len(whole) // 2])
@@ -80,7 +80,7 @@ def hashed(name):
 
 
 def test_a_table_cannot_reach_out_of_its_folder(root, tmp_path):
-    """Neither by climbing nor by name nor by a link: such files are not taken in, not copied, not moved."""
+    """A path with `..`, a name or a link out: such files are neither ingested, copied nor moved."""
     secret = picture(tmp_path / "elsewhere" / "secret.png", 1)
     folder = plant(root / "inbox" / "faces" / "set").parent / "set"
     (folder / "link").symlink_to(secret.parent)
@@ -97,7 +97,7 @@ def test_a_table_cannot_reach_out_of_its_folder(root, tmp_path):
 
 
 def test_the_inbox_again_adds_nothing(root):
-    """And the same picture, sent in again under the same name, is already there and goes."""
+    """The same picture under the same name is already ingested, and is removed."""
     box = fill_inbox(root)
     inbox(root, "faces", PARAMS, now=LATER)
     (box / "set.zip").unlink()
@@ -110,7 +110,7 @@ def test_the_inbox_again_adds_nothing(root):
 
 
 def test_votes_in_the_inbox_serve_all_and_go_last(root):
-    """They lie beside two sources, and would speak of other pictures the run after."""
+    """They lie beside two sources, and would be applied to other pictures in a later run."""
     box = root / "inbox" / "faces"
     for name, seed in (("one", 1), ("two", 2)):
         plant(box / name, seed=seed)
@@ -123,7 +123,7 @@ def test_votes_in_the_inbox_serve_all_and_go_last(root):
 
 
 def test_a_file_of_the_same_name_is_not_written_over_in_quarantine(root):
-    """Two runs, two refused pictures of one name."""
+    """Two runs refuse two pictures of the same name."""
     box = root / "inbox" / "faces"
     for seed in (1, 2):
         picture(box / "bored" / "1.jpg", seed)
@@ -134,7 +134,7 @@ def test_a_file_of_the_same_name_is_not_written_over_in_quarantine(root):
 
 
 def test_what_a_link_in_the_inbox_points_to_is_left_alone(root, tmp_path):
-    """Neither taken in nor removed."""
+    """It is neither ingested nor removed."""
     folder = plant(tmp_path / "set")
     before = state(folder)
     (root / "inbox" / "faces").mkdir(parents=True)
@@ -147,7 +147,7 @@ def test_what_a_link_in_the_inbox_points_to_is_left_alone(root, tmp_path):
 
 
 def test_an_invalid_entry_does_not_stop_the_others(root):
-    """It stays, with its problem; the others come in."""
+    """It stays, with its problem; the others are ingested."""
     box = root / "inbox" / "faces"
     plant(box / "good")
     picture(box / "bad" / "1.jpg", 1)
@@ -191,7 +191,7 @@ def test_what_is_still_being_copied_stays_for_the_next_run(root):
 
 
 def test_complete_files_are_ingested_in_the_next_run(root):
-    """All of it at once, so that its splits are dealt from the whole."""
+    """All at once, so that the splits are dealt over the whole."""
     box = root / "inbox" / "faces"
     write_at(plant(box / "coming"), 5)
     (held,) = inbox(root, "faces", PARAMS, now=NOW)
@@ -204,7 +204,7 @@ def test_complete_files_are_ingested_in_the_next_run(root):
 
 @pytest.mark.parametrize("name", ["sad/late.jpg", "sad/.late.jpg.Xq12", "late.csv"])
 def test_loose_class_folders_wait_for_each_other(root, name):
-    """They are one source; a file under the name that rsync gives it first counts, and so does a table or votes."""
+    """They are one source; rsync's temporary files count, and so do tables and votes."""
     box = write_at(plant(root / "inbox" / "faces"), 3600)
     (box / name).write_bytes(b"half")
     os.utime(box / name, (NOW, NOW))
@@ -229,7 +229,7 @@ def test_a_table_waits_for_its_pictures(root):
 
 
 def test_a_wrong_clock_holds_up_nothing(root):
-    """A camera that lives in the future is not a copy under way."""
+    """A time in the future does not mean that a copy is under way."""
     write_at(plant(root / "inbox" / "faces"), -1_000_000)
     (result,) = inbox(root, "faces", PARAMS, now=NOW)
 
@@ -249,7 +249,7 @@ def test_a_table_that_cannot_be_read_holds_up_what_it_speaks_of(root):
 
 
 def test_a_file_that_is_written_to_while_it_is_read_stays(root, monkeypatch):
-    """The index has only what was read; the rest would be lost."""
+    """The index has only the part that was read; the rest would be lost."""
     box = plant(root / "inbox" / "faces")
     changed = box / "sad" / "00.jpg"
 
@@ -268,7 +268,7 @@ def test_a_file_that_is_written_to_while_it_is_read_stays(root, monkeypatch):
 
 
 def closed(name):
-    """A folder of that name that this user may not list; root may list all, so it is played."""
+    """A folder of that name that this user may not list; root may list all, so it is simulated."""
     listed, walk = Path.iterdir, os.walk
 
     def iterdir(self):
@@ -302,7 +302,7 @@ def test_a_folder_that_cannot_be_read_does_not_stop_the_others(root, monkeypatch
 
 
 def test_a_file_that_cannot_be_removed_is_reported(root, monkeypatch):
-    """The samples are in, and in the run after they are there already."""
+    """The samples are ingested, and the next run recognises them."""
     plant(root / "inbox" / "faces")
 
     remove = Path.unlink
@@ -323,7 +323,7 @@ def test_a_file_that_cannot_be_removed_is_reported(root, monkeypatch):
 
 
 def test_what_systems_leave_behind_does_not_keep_a_folder(root):
-    """A folder that holds a cache of thumbnails and nothing else is empty."""
+    """A folder with only a thumbnail cache is empty."""
     (root / "inbox" / "faces" / "set").mkdir(parents=True)
     (root / "inbox" / "faces" / "set" / "Thumbs.db").touch()
     (result,) = inbox(root, "faces", PARAMS, now=LATER)

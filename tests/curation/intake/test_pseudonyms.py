@@ -1,4 +1,4 @@
-"""People's names stay on this machine."""
+"""Names of people stay on this machine."""
 
 import stat
 
@@ -9,7 +9,7 @@ from curation.intake.pseudonyms import People
 
 
 def test_a_person_keeps_their_id(tmp_path):
-    """Through the key file, however the name is spelled; an id stands for itself."""
+    """Through the key file, in every spelling of the name; an id is kept as it is."""
     people = People.load(tmp_path, "faces")
     key = people.id_of("Ann  Lee")
     people.save()
@@ -21,7 +21,7 @@ def test_a_person_keeps_their_id(tmp_path):
 
 
 def test_invented_people_have_the_same_ids_everywhere(tmp_path):
-    """Else the starter set would be another one on every machine; and there is nothing to keep secret."""
+    """Otherwise each machine would have a different starter set; and they are not secret."""
     first, second = (People.load(tmp_path / place, "faces", invented=True) for place in ("a", "b"))
     first.save()
 
@@ -40,7 +40,7 @@ def test_the_key_file_is_private(tmp_path):
 
 
 def test_names_are_masked(tmp_path):
-    """As words for all, inside words for the one that it is about; no name, no change."""
+    """As whole words for all, inside words for the person concerned; without a name, the text is unchanged."""
     people = People.load(tmp_path, "faces")
     ann, strauss = people.id_of("Ann Lee"), people.id_of("Strauß")
     mask = people.masker()
@@ -53,7 +53,7 @@ def test_names_are_masked(tmp_path):
 
 @pytest.mark.parametrize("text", ["id;name\np-1;ann\n", "id,name\n,ann\n", "id,name\np-00000001,zo\xeb\n"])
 def test_a_damaged_key_file_is_an_error(tmp_path, text):
-    """New ids would part people from their own pictures; nothing is written over it."""
+    """New ids would separate people from their own pictures; the file is not overwritten."""
     (tmp_path / "keys").mkdir()
     file = tmp_path / "keys" / "faces.csv"
     file.write_bytes(text.encode("latin-1"))
@@ -64,7 +64,7 @@ def test_a_damaged_key_file_is_an_error(tmp_path, text):
 
 
 def test_no_two_people_share_an_id(tmp_path, monkeypatch):
-    """Of ten thousand two would, now and then."""
+    """In ten thousand, a collision would be likely."""
     drawn = iter(["00000001", "00000001", "00000002"])
     monkeypatch.setattr("curation.intake.pseudonyms.secrets.token_hex", lambda _: next(drawn))
     people = People.load(tmp_path, "faces")

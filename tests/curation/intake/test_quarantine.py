@@ -1,4 +1,4 @@
-"""What is refused is kept, and nothing there is written over."""
+"""Refused files are kept, and never overwritten."""
 
 import hashlib
 
@@ -14,20 +14,20 @@ def quarantine(tmp_path):
 
 
 def refuse(quarantine, file, *, path=None, move=False):
-    """Puts a file there."""
+    """Adds a file to it."""
     refusals = [Refusal(path or file.name, "is bad", "mend it", file)]
     quarantine.keep(refusals, quarantine.note(refusals), move=move)
 
 
 def contents(quarantine):
-    """Every file but the reasons."""
+    """Every file except the reasons."""
     files = [file for file in quarantine.folder.rglob("*") if file.is_file() and file.name != "reasons.csv"]
     return {file.relative_to(quarantine.folder).as_posix(): file.read_text(encoding="utf-8") for file in files}
 
 
 @pytest.mark.parametrize("move", [False, True])
 def test_a_file_is_copied_or_moved(quarantine, tmp_path, move):
-    """Twice is as good as once, and a path that climbs stays inside."""
+    """A second call changes nothing, and a path with `..` stays inside."""
     file = tmp_path / "a.jpg"
     file.write_text("a", encoding="utf-8")
     refuse(quarantine, file, path="../sad/a.jpg", move=move)
@@ -48,7 +48,7 @@ def test_another_file_of_that_name_gets_another(quarantine, tmp_path):
 
 
 def test_the_tables_of_the_quarantine_are_not_taken_for_files(quarantine, tmp_path):
-    """A refused file called reasons.csv does not become the list of reasons."""
+    """A refused file named reasons.csv does not become the list of reasons."""
     file = tmp_path / "reasons.csv"
     file.write_text("mine", encoding="utf-8")
     refuse(quarantine, file)
@@ -58,7 +58,7 @@ def test_the_tables_of_the_quarantine_are_not_taken_for_files(quarantine, tmp_pa
 
 
 def test_a_link_is_moved_but_never_followed(quarantine, tmp_path):
-    """What it points to may be anything."""
+    """Its target may be anything."""
     (tmp_path / "secret").write_text("secret", encoding="utf-8")
     link = tmp_path / "link.jpg"
     link.symlink_to(tmp_path / "secret")
@@ -71,7 +71,7 @@ def test_a_link_is_moved_but_never_followed(quarantine, tmp_path):
 
 
 def test_a_long_name_fits(quarantine, tmp_path):
-    """Of 250 bytes, as eighty letters of other scripts make: what is added to tell files apart has no room."""
+    """With 250 bytes, as in eighty letters of other scripts, the distinguishing suffix does not fit."""
     file = tmp_path / f"{'長' * 82}.jpg"
     for text in ("first", "second"):
         file.write_text(text, encoding="utf-8")
@@ -82,7 +82,7 @@ def test_a_long_name_fits(quarantine, tmp_path):
 
 
 def test_what_is_let_go_takes_its_rows_along(quarantine, tmp_path):
-    """Those of the table that it came with, too: else they name files that are nowhere."""
+    """Also those of its original table, which would otherwise name missing files."""
     for name in ("a.jpg", "b.jpg"):
         (tmp_path / name).write_text(name, encoding="utf-8")
         refuse(quarantine, tmp_path / name)
@@ -96,7 +96,7 @@ def test_what_is_let_go_takes_its_rows_along(quarantine, tmp_path):
 
 
 def test_reasons_outlive_a_kill(quarantine, tmp_path, monkeypatch):
-    """Of what was moved out of an inbox they are found nowhere else."""
+    """For files moved out of an inbox they exist nowhere else."""
     for name in ("a.jpg", "b.jpg"):
         (tmp_path / name).write_text(name, encoding="utf-8")
         refuse(quarantine, tmp_path / name, move=True)
@@ -108,7 +108,7 @@ def test_reasons_outlive_a_kill(quarantine, tmp_path, monkeypatch):
 
 
 def test_a_table_that_someone_has_saved_again_is_no_obstacle(quarantine, tmp_path):
-    """With a column of their own, in another encoding."""
+    """With an additional column, in another encoding."""
     file = tmp_path / "b.jpg"
     file.write_text("b", encoding="utf-8")
     quarantine.folder.mkdir()
@@ -120,7 +120,7 @@ def test_a_table_that_someone_has_saved_again_is_no_obstacle(quarantine, tmp_pat
 
 
 def test_a_file_that_comes_while_folders_are_removed_stays(tmp_path, monkeypatch):
-    """Between the look and the removal somebody may begin to copy."""
+    """A copy may begin between the check and the removal."""
     (tmp_path / "set" / "sad").mkdir(parents=True)
     (tmp_path / "set" / "sad" / "new.jpg").touch()
     monkeypatch.setattr("pathlib.Path.iterdir", lambda _: iter(()))

@@ -33,7 +33,7 @@ def test_a_clean_collection_loses_nothing(tmp_path):
 
 
 def test_every_sample_has_a_row_with_a_reason(tmp_path):
-    """Faults of five kinds among good ones: each row has a reason that is listed, or is kept and has a place."""
+    """Five kinds of faults among good samples: each row has a listed reason, or is kept and has an index."""
     sad = Sample(photos(1)[0].data, "sad", name="again")
     faults = [Sample(encode(p)) for p in (photo(900, 20), np.zeros((48, 48), np.uint8), photo(901) // 8)]
     twin = replace(photos(9)[8], split="train", name="twin")
@@ -54,7 +54,7 @@ def test_every_sample_has_a_row_with_a_reason(tmp_path):
 
 
 def test_rows_point_at_their_pictures(tmp_path):
-    """Row by row the arrays hold what the samples show."""
+    """Each row of the arrays is the sample's picture."""
     samples = photos(20)
     made = cleaned(tmp_path, samples)
     expected = {hashlib.sha256(sample.data).hexdigest(): cv2.imdecode(_bytes(sample), 0) for sample in samples}
@@ -69,7 +69,7 @@ def _bytes(sample):
 
 
 def test_same_input_same_bytes(tmp_path):
-    """DVC compares by content, so nothing of the day or of the order of threads stands in the files."""
+    """DVC compares by content, so neither the date nor the order of threads affects the files."""
     first = digests(cleaned(tmp_path / "a", photos(60)).folder)
     again = digests(cleaned(tmp_path / "b", photos(60)).folder)
 
@@ -91,7 +91,7 @@ def test_a_source_that_loses_too_much_stops_the_stage(tmp_path):
 
 
 def test_the_share_is_a_param(tmp_path):
-    """The same source passes where more may be lost."""
+    """The same source passes with a larger share."""
     dark = [Sample(encode(photo(500 + n) // 8)) for n in range(3)]
     made = cleaned(tmp_path, [*photos(7), *dark], collection_params(max_dropped_share=0.4))
 
@@ -99,7 +99,7 @@ def test_the_share_is_a_param(tmp_path):
 
 
 def test_an_empty_split_is_an_error(tmp_path):
-    """A collection whose test split is all broken is not fit to learn from, however good the rest."""
+    """A collection whose test split is all broken cannot be used, however good the rest."""
     broken = Sample(encode(np.zeros((48, 48), np.uint8)), split="test")
     samples = [sample for sample in photos(40) if sample.split != "test"]
 
@@ -108,7 +108,7 @@ def test_an_empty_split_is_an_error(tmp_path):
 
 
 def test_findings_separate_copies_within_from_copies_across(tmp_path):
-    """A copy in train of a test picture leaks; one beside its original only weighs double."""
+    """A copy in train of a test picture leaks; one beside its original only has double weight."""
     samples = photos(40)
     within = replace(samples[0], name="beside")
     across = replace(samples[4], split="train", name="leak")
@@ -118,7 +118,7 @@ def test_findings_separate_copies_within_from_copies_across(tmp_path):
 
 
 def test_votes_come_through(tmp_path):
-    """Soft labels stand in the packed set, in the taxonomy's order."""
+    """Soft labels are in the packed set, in the taxonomy's order."""
     samples = [replace(sample, label="sad", votes={"happy": 2, "sad": 8}) for sample in photos(10)]
     made = cleaned(tmp_path, samples)
 
@@ -126,7 +126,7 @@ def test_votes_come_through(tmp_path):
 
 
 def test_pictures_are_cropped_never_stretched():
-    """A circle stays a circle: of a wide picture the middle square is taken."""
+    """A circle stays a circle: a wide picture is cropped to its middle square."""
     wide_hwc = np.zeros((100, 200, 1), np.uint8)
     cv2.circle(wide_hwc, (100, 50), 40, 255, -1)
     fitted_hwc = fit(wide_hwc, 50)
@@ -138,7 +138,7 @@ def test_pictures_are_cropped_never_stretched():
 
 def test_colour_is_rgb(tmp_path):
     """A red image is red in the first channel, and set.json records that."""
-    red = [cv2.merge([photo(n) // 4, photo(n) // 4, photo(n)]) for n in range(10)]  # OpenCV writes blue first
+    red = [cv2.merge([photo(n) // 4, photo(n) // 4, photo(n)]) for n in range(10)]  # OpenCV's order is BGR
     samples = [replace(sample, data=encode(p)) for sample, p in zip(photos(10), red, strict=True)]
     made = cleaned(tmp_path, samples, PARAMS.model_copy(update={"channels": 3}))
     mean_c = made.array("train").mean((0, 1, 2))
@@ -148,7 +148,7 @@ def test_colour_is_rgb(tmp_path):
 
 
 def test_the_order_of_checks_spares_good_copies(tmp_path):
-    """A blurred near copy goes for its blur, and takes the sharp one nowhere."""
+    """A blurred near copy is dropped for its blur, and the sharp one is kept."""
     blurred = Sample(encode(cv2.GaussianBlur(photo(1), (0, 0), 3)), "sad", "test")
     write_raw(tmp_path, [*photos(40), blurred])
     table = examine(tmp_path, "faces", PARAMS).table
@@ -158,7 +158,7 @@ def test_the_order_of_checks_spares_good_copies(tmp_path):
 
 
 def test_a_source_of_nothing_but_faults_is_reported_too(tmp_path):
-    """No check needs a sample that is left."""
+    """Checks accept an empty remainder."""
     write_raw(tmp_path, [Sample(encode(np.zeros((48, 48), np.uint8)), name=f"{n}") for n in range(30)])
 
     assert (examine(tmp_path, "faces", PARAMS).table["reason"] == "constant").all()

@@ -1,4 +1,4 @@
-"""Works and scenes: what is not a script, broken, foreign, damaged or a copy goes with its reason; all else stays."""
+"""Clean for scripts: other texts, broken, foreign or damaged ones and copies are dropped with a reason."""
 
 import json
 import os
@@ -22,13 +22,13 @@ PARAMS = script_params()
 
 @pytest.fixture
 def folder(tmp_path):
-    """Twelve good works."""
+    """Twelve good documents."""
     return plant(tmp_path / "set", 12)
 
 
 @pytest.fixture
 def cleaned(root, folder):
-    """Takes in the folder with what was planted in it; gives what clean finds."""
+    """Ingests the folder with the planted files; returns clean's findings."""
 
     def found(params=PARAMS):
         ingest(folder, root, "scripts", params)
@@ -50,7 +50,7 @@ def pack(root, examined, params=PARAMS):
 
 
 def test_what_is_packed_is_the_text_of_each_scene_in_order(root, cleaned):
-    """A work is whole in its split, and every offset leads to canonical Fountain."""
+    """A document is whole in its split, and every offset points to canonical Fountain."""
     made = pack(root, cleaned())
     rows = pd.concat([made.kept(split) for split in SPLITS])
     texts = [text for split in SPLITS for text in made.texts(split)]
@@ -67,7 +67,7 @@ def test_what_is_packed_is_the_text_of_each_scene_in_order(root, cleaned):
 
 
 def test_other_texts_than_scripts_are_dropped(folder, cleaned):
-    """Too few headings, too few cues, one voice alone."""
+    """Too few headings, too few cues, a single voice."""
     add(folder, "prose.fountain", [Element("heading", "INT. A - DAY"), *scene(999)[1:]])
     add(folder, "treatment.fountain", [one for one in script(50) if one.kind in {"heading", "action"}])
     add(
@@ -84,7 +84,7 @@ def test_other_texts_than_scripts_are_dropped(folder, cleaned):
 
 
 def test_a_scan_with_broken_lines_goes(folder, cleaned):
-    """An empty line after each line; the same script with its lines as they were typed stays."""
+    """It has an empty line after each line; the same script as it was typed is kept."""
     add(folder, "typed.txt", typed(script(60)))
     lines = (line for text in typed(script(61)).split("\n") for line in textwrap.wrap(text, 40) or [""])
     add(folder, "scan.fountain", "\n\n".join(lines))
@@ -94,7 +94,7 @@ def test_a_scan_with_broken_lines_goes(folder, cleaned):
 
 
 def test_a_work_in_another_language_is_kept_apart(root, folder, cleaned):
-    """Packed by itself, in no split; it is not a loss, and is reported. With no language set nothing is apart."""
+    """It is packed separately, without a split; it is reported, not counted as a loss. The check is off by default."""
     plant(folder, 4, 70, FRENCH)
     params = script_params(clean={"max_dropped_share": 0.1})
     found = cleaned(params)
@@ -111,7 +111,7 @@ def test_a_work_in_another_language_is_kept_apart(root, folder, cleaned):
 
 
 def test_damaged_letters_cost_their_scene_alone(root, folder, cleaned):
-    """Text that ftfy restores is kept; text that cannot be restored is not."""
+    """Text that ftfy restores is kept; other damaged text is dropped."""
     text = write(script(80))
     lost = text.encode().replace(b"EXT. STREET - DAY\n", b"EXT. STREET - DAY\n\nA caf\x81 on\xe9.\n")
     (folder / "lost.fountain").write_bytes(lost)
@@ -129,7 +129,7 @@ def test_damaged_letters_cost_their_scene_alone(root, folder, cleaned):
 
 
 def test_a_scene_in_which_nothing_happens_goes(folder, cleaned):
-    """A heading and a word."""
+    """It has a heading and a word."""
     add(folder, "short.fountain", [*script(90), Element("heading", "INT. HALL - DAY"), Element("action", "Dark.")])
     found = cleaned()
     short = found.table[found.table["reason"] == "too short"]
@@ -141,7 +141,7 @@ def test_a_scene_in_which_nothing_happens_goes(folder, cleaned):
 
 
 def test_no_scene_stands_on_both_sides_of_the_test(folder, cleaned):
-    """The same scene, word for word or nearly, in every work: one is kept, in the test split."""
+    """The same scene, or nearly the same, in every document: one is kept, in the test split."""
     for seed in range(12):
         twin = scene(7777)
         twin[1] = Element("action", f"{twin[1].text} Number {seed}." if seed else twin[1].text)
@@ -156,7 +156,7 @@ def test_no_scene_stands_on_both_sides_of_the_test(folder, cleaned):
 
 
 def test_of_two_drafts_of_one_work_one_is_kept(folder, cleaned):
-    """With half of its scenes new; the same work in another format is an exact copy."""
+    """Half of the scenes are new; the same document in another format is an exact copy."""
     add(folder, "draft.fountain", [*script(0)[: 2 * len(scene(0))], *script(95, scenes=2)])
     add(folder, "script 1.txt", typed(script(1)))
     found = cleaned()
@@ -169,7 +169,7 @@ def test_of_two_drafts_of_one_work_one_is_kept(folder, cleaned):
 
 
 def test_too_much_lost_names_what_to_change(folder, cleaned):
-    """Of a set that is drafts of one work."""
+    """For a set of drafts of one document."""
     for number in range(12):
         add(folder, f"script {number}.fountain", [*scene(50 + number), *script(5)])
     params = script_params(clean={"max_dropped_share": 0.2})
@@ -181,10 +181,10 @@ def test_too_much_lost_names_what_to_change(folder, cleaned):
 
 
 def test_a_draft_that_comes_alone_stops_nothing(root, folder, cleaned):
-    """A source of its own, all of which another source has already, loses nothing that was there."""
+    """A new source whose documents all exist in another source does not cost the latter anything."""
     rewritten, params = folder.parent / "rewritten", script_params(clean={"max_dropped_share": 0.2})
     rewritten.mkdir()
-    for number in range(4):  # of some of them the new draft stays and the old one goes
+    for number in range(4):  # of some of them the new draft stays and the old one is dropped
         add(rewritten, f"draft {number}.fountain", [*script(number)[: 3 * len(scene(0))], *script(95, scenes=1)])
     ingest(rewritten, root, "scripts", params)
     found = cleaned(params)
@@ -196,7 +196,7 @@ def test_a_draft_that_comes_alone_stops_nothing(root, folder, cleaned):
 
 
 def test_consent_keeps_a_work_back_unread(folder, cleaned):
-    """There is a row with the reason, without its text."""
+    """It has a row with the reason, without its text."""
     (folder / "scripts.csv").write_text("path,use\nscript 3.fountain,archive\n", encoding="utf-8")
     found = cleaned()
     kept_back = found.table[found.table["work"] == "script 3"]
@@ -217,13 +217,13 @@ def test_a_damaged_file_is_an_error(root, cleaned):
 
 
 def test_an_unreadable_document_is_reported(root, cleaned):
-    """As where the rules have become stricter since it came in."""
+    """As after the rules have become stricter since its ingest."""
     cleaned()
     rows = read_sources(root, "scripts")
     source = root / "datasets/scripts/set"
     table = pd.read_parquet(source / "index.parquet")
     other = f"{rows['sha256'][0]}.fdx"
-    os.rename(source / rows["shard"][0], source / other)  # noqa: PTH104  as a rule would see it now
+    os.rename(source / rows["shard"][0], source / other)  # noqa: PTH104  as a stricter rule would see it
     table.loc[0, "shard"] = other
     table.to_parquet(source / "index.parquet")
     found = examine(root, "scripts", PARAMS)
@@ -233,7 +233,7 @@ def test_an_unreadable_document_is_reported(root, cleaned):
 
 
 def test_set_json_lists_every_document(root, folder, cleaned):
-    """With what was removed from each, and its credit line; equal data give equal bytes."""
+    """With the parts removed from each, and its credit line; equal data give equal bytes."""
     add(folder, "script 0.fountain", write(script(0)).replace("\n\nANNA\n", "\n\nANNA (CONT'D)\n"))
     made = pack(root, cleaned())
     before = {file.name: file.read_bytes() for file in made.folder.iterdir()}

@@ -1,4 +1,4 @@
-"""Scripts are ingested once, unchanged, one row a document; refusals have a reason, and nothing large is loaded."""
+"""Scripts are ingested once, unchanged, a row per document; refusals have a reason, and memory is bounded."""
 
 import itertools
 import shutil
@@ -24,7 +24,7 @@ def look(folder):
 
 
 def test_scripts_come_in_once_a_row_a_work(root, tmp_path):
-    """Of every format; again adds nothing and writes nothing, and the files are what they were."""
+    """In every format; a second call writes nothing, and the files are unchanged."""
     folder = plant(tmp_path / "Réécriture 2", 2)
     (folder / "typed.txt").write_text(typed(script(20)), encoding="utf-16")
     (folder / "final.FDX").write_bytes(fdx(script(21)))
@@ -79,7 +79,7 @@ FAULTS = {
 
 
 def test_what_is_wrong_goes_to_quarantine_with_its_reason(root, tmp_path):
-    """The good one is ingested; a file without a script's suffix is skipped."""
+    """The valid one is ingested; a file without a script's suffix is skipped."""
     folder = plant(tmp_path / "set", 3)
     for name, (data, _) in FAULTS.items():
         (folder / name).write_bytes(data)
@@ -94,7 +94,7 @@ def test_what_is_wrong_goes_to_quarantine_with_its_reason(root, tmp_path):
 
 
 def test_a_file_of_200_mb_is_refused_and_never_loaded(root):
-    """It goes to quarantine out of the inbox, and no part of it larger than a buffer is ever in memory."""
+    """It is moved from the inbox to quarantine without ever loading more than a buffer."""
     box = plant(root / "inbox/scripts/day", 3)
     with (box / "huge.txt").open("wb") as file:
         file.truncate(200_000_000)
@@ -118,7 +118,7 @@ MEANWHILE = {
 @pytest.mark.parametrize("act", MEANWHILE)
 @pytest.mark.parametrize("is_inbox", [True, False])
 def test_a_file_that_changes_while_it_is_read_is_left_alone(root, monkeypatch, act, is_inbox):
-    """No half of it is kept, it stays where its writer has it, the others come in; the next run takes it."""
+    """No part of it is ingested, it stays in place, and the others are ingested; the next run ingests it."""
     box, (data, change), hashed = plant(root / "inbox/scripts/day", 3), MEANWHILE[act], files.sha256_of
     (box / "draft.fdx").write_bytes(data)
     take = (
@@ -158,7 +158,7 @@ def test_the_inbox_is_emptied(root):
 
 
 def test_a_work_keeps_its_split_when_more_come(root, tmp_path):
-    """And the first real ones replace the starter."""
+    """The first real ones replace the starter."""
     ingest(plant(tmp_path / "plays", 6), root, "scripts", PARAMS, source="starter", starter=True)
     result = ingest(plant(tmp_path / "one", 6, 6), root, "scripts", PARAMS)
     before = read_index(root, "scripts", PARAMS).set_index("id")["split"]

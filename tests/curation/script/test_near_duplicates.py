@@ -12,7 +12,7 @@ from tests.support.scripts import ENGLISH
 
 
 def text(seed, length=200):
-    return " ".join(random.Random(seed).choices(ENGLISH.split(), k=length))  # noqa: S311  words by lot
+    return " ".join(random.Random(seed).choices(ENGLISH.split(), k=length))  # noqa: S311  random words
 
 
 def changed(words, every):
@@ -20,13 +20,13 @@ def changed(words, every):
 
 
 def test_case_signs_and_breaks_do_not_count():
-    """And the order of words does."""
+    """The order of words does."""
     assert np.array_equal(runs_of("Who's there? Nay, answer me:"), runs_of("who's THERE\nnay answer -- me"))
     assert shared(runs_of("one two three four five six"), runs_of("six five four three two one")) == 0.0
 
 
 def test_each_word_of_a_run_counts():
-    """The first as well as the last."""
+    """The first and the last included."""
     runs = {int(runs_of(line)[0]) for line in ("a b c d e", "x b c d e", "a b x d e", "a b c d x")}
 
     assert len(runs) == 4
@@ -34,7 +34,7 @@ def test_each_word_of_a_run_counts():
 
 @given(st.lists(st.sampled_from(ENGLISH.split())))
 def test_a_text_shares_all_with_itself(words):
-    """However short it is; nothing shares nothing."""
+    """Even a short one; an empty text shares nothing."""
     runs = runs_of(" ".join(words))
 
     assert shared(runs, runs) == (1.0 if words else 0.0)
@@ -43,14 +43,14 @@ def test_a_text_shares_all_with_itself(words):
 
 @pytest.mark.parametrize(("every", "similarity", "near"), [(40, 0.6, True), (6, 0.6, False), (20, 0.3, True)])
 def test_a_few_changed_words_make_a_near_copy(every, similarity, near):
-    """And many make another text."""
+    """Many changed words make another text."""
     texts = [runs_of(one) for one in (text(1), text(2), changed(text(1), every))]
 
     assert leaders_of(texts, similarity)[2] == (0 if near else 2)
 
 
 def test_the_first_of_a_chain_leads_and_no_copy_does():
-    """C is like B and B like A, C and A are not: C stays when B goes."""
+    """C is like B and B like A, but C is not like A: C is kept when B is dropped."""
     words = text(3)
     a, b, c = (" ".join(words.split()[start : start + 100]) for start in (0, 25, 50))
     leaders = leaders_of([runs_of(one) for one in (a, b, c, "")], 0.5)

@@ -1,4 +1,4 @@
-"""Small screenplays in the forms that real ones come in, each with what it holds."""
+"""Small screenplays in real-world formats, each with its expected elements."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ def _elements(case):
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_each_form_is_read(case):
-    """Headings, cues, words and titles come out as a person reads them."""
+    """Headings, cues, dialogue and titles are as a reader would see them."""
     title, elements = _elements(case)
 
     def of(kind):

@@ -1,4 +1,4 @@
-"""Bytes become the text that was meant, or are refused with a word."""
+"""Decoding of bytes into the intended text, or a refusal with a reason."""
 
 import unicodedata
 
@@ -10,12 +10,12 @@ from curation.errors import RefusedError
 from curation.script.text_encoding import LOST, decode, is_mixed
 
 LINE = "Élise says “don\u2019t go”. Café \u2013 naïve.\n"
-SAFE = LINE.replace("”", "\u2019")  # Windows-1252 has no letter for one of its bytes
+SAFE = LINE.replace("”", "\u2019")  # Windows-1252 leaves one of its bytes undefined
 
 
 @pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252"])
 def test_each_encoding_is_read(coding):
-    """UTF-16 and UTF-32 by their mark, Windows-1252 where it is not UTF-8."""
+    """UTF-16 and UTF-32 by their byte order mark, Windows-1252 if it is not valid UTF-8."""
     found = decode((LINE * 3).encode(coding))
 
     assert (found.text, found.mended) == (LINE * 3, 0)
@@ -23,7 +23,7 @@ def test_each_encoding_is_read(coding):
 
 @given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0", categories=["L", "N", "P", "Zs"])))
 def test_any_text_in_utf8_comes_back(text):
-    """In composed form, and correct text is not changed."""
+    """In composed form; correct text is not changed."""
     found = decode(text.encode())
 
     assert is_mixed(text) or found.text == unicodedata.normalize("NFC", text)
@@ -37,7 +37,7 @@ def test_two_files_in_one_are_fixed_line_by_line():
 
 
 def test_what_was_read_in_the_wrong_encoding_is_turned_back():
-    """Also where it stands beside what was not."""
+    """Also if only a part of the text is affected."""
     wrong = SAFE.encode().decode("cp1252")
     found = decode((LINE + wrong).encode())
 
@@ -46,7 +46,7 @@ def test_what_was_read_in_the_wrong_encoding_is_turned_back():
 
 
 def test_what_cannot_be_fixed_stays_to_be_found():
-    """A letter that is lost is not guessed."""
+    """A lost letter is not guessed."""
     found = decode(b"A plain line, and long enough for one lost letter.\n" * 4 + b"caf\x81 and na\xefve\n")
 
     assert found.text.count(LOST) == 1
@@ -64,7 +64,7 @@ def test_what_cannot_be_fixed_stays_to_be_found():
     ],
 )
 def test_binary_data_are_refused(data, reason):
-    """With what to do about it."""
+    """The message has a remedy."""
     with pytest.raises(RefusedError, match=reason) as caught:
         decode(data)
     assert "UTF-8" in caught.value.remedy

@@ -1,4 +1,4 @@
-"""What stands on pages and not in scripts is taken out and counted, and what it parted is one again."""
+"""Page furniture is removed and counted, and the passages that it splits are joined."""
 
 import pytest
 
@@ -52,7 +52,7 @@ def texts(work):
 
 
 def test_a_typed_page_gives_what_is_said_and_done():
-    """Speeches and paragraphs that pages part are one again; a number that is said stays."""
+    """Speeches and paragraphs split by pages are joined; a number in dialogue stays."""
     work = read_work(PAGES.encode(), ".txt")
 
     assert texts(work) == (
@@ -64,7 +64,7 @@ def test_a_typed_page_gives_what_is_said_and_done():
 
 
 def test_a_watermark_is_what_comes_back_on_every_page():
-    """Whatever number stands in it; a heading and a cue come back too, and stay."""
+    """Numbers in it may vary; a repeated heading or cue stays."""
     pages = [f"{typed(scene(5 * seed))}\n   THE FERRY - property of Studio {seed}\n\f" for seed in range(6)]
     work = read_work("".join(pages).encode(), ".txt")
 
@@ -74,14 +74,14 @@ def test_a_watermark_is_what_comes_back_on_every_page():
 
 
 def test_a_line_that_comes_back_in_a_short_script_stays():
-    """Nobody knows a watermark by three pages."""
+    """Three pages are not enough to identify a watermark."""
     lines = ["He nods and goes.", ""] * 3
 
     assert without_page_marks(lines) == ("\n".join(lines), {})
 
 
 def test_a_countdown_is_no_row_of_pages():
-    """One number alone in its line is a page's, three in a row are not."""
+    """A single number on its line is a page number, three consecutive ones are not."""
     count = ["3.", "", "2.", "", "1.", "", "Go.", *[""] * 20, "47.", ""]
 
     assert without_page_marks(count)[1] == {NUMBERS: 1}
@@ -89,14 +89,14 @@ def test_a_countdown_is_no_row_of_pages():
 
 @pytest.mark.parametrize("line", ["rev111", "INT. A  ", "ANNA (", "**A. B", "* ", "_[", "A\n", "A.\n     said\n"])
 def test_no_line_takes_forever(line):
-    """Twenty thousand times as long, it is read in a moment; so is a log of a program without an empty line."""
+    """A script twenty thousand times as long takes a moment; so does a program's log without an empty line."""
     text = f"INT. A - DAY\n\n{line * 20_000}x\n\n          ANNA\n     Hi.\n"
     for suffix in (".txt", ".md", ".fountain"):
         assert read_work(text.encode(), suffix).scenes
 
 
 def test_the_words_of_a_library_go():
-    """All above and below the lines by which it parts a work from them."""
+    """Everything outside the lines with which it delimits a document."""
     above = [
         "The Project Gutenberg eBook of The Ferry",
         "",
@@ -112,7 +112,7 @@ def test_the_words_of_a_library_go():
 
 
 def test_cues_of_other_formats_lose_their_marks_too():
-    """A speech after something has happened keeps its cue."""
+    """A speech after an action keeps its cue."""
     text = ".A\n\nANNA (V.O.) (cont\u2019d)\nOne.\n\nANNA (CONT'D)\n(continuing)\nTwo.\n\n"
     text += "A bell.\n\nANNA (CONT'D)\nThree.\n"
     work = read_work(text.encode(), ".fountain")

@@ -1,4 +1,4 @@
-"""Each format gives the elements that were written into it, and Fountain gives them back."""
+"""Each format is read into the elements that were written, and Fountain preserves them."""
 
 import textwrap
 from contextlib import suppress
@@ -103,7 +103,7 @@ def test_a_script_of_final_draft_comes_back(elements):
 
 @given(SCRIPT)
 def test_a_typed_screenplay_comes_back(elements):
-    """However its lines were broken; Fountain to elements to Fountain is the same text."""
+    """However its lines were broken; Fountain to elements to Fountain is idempotent."""
     text = typed(elements)
 
     assert is_indented(text)
@@ -112,7 +112,7 @@ def test_a_typed_screenplay_comes_back(elements):
 
 
 def test_final_draft_says_more_than_words():
-    """Numbers, speeches beside each other, styles in the middle of a word, a title page; a note is none of it."""
+    """Numbers, dual dialogue, styles within a word, a title page; a note is not read."""
     note = "<ScriptNote><Paragraph><Text>cut this</Text></Paragraph></ScriptNote>"
     action = f'<Paragraph Type="Action"><Text>A </Text><Text Style="Bold">ket</Text><Text>tle.</Text>{note}</Paragraph>'
     hi = '<Paragraph Type="Dialogue"><Text>Hi.</Text></Paragraph>'
@@ -127,7 +127,7 @@ def test_final_draft_says_more_than_words():
 
 @pytest.mark.parametrize("head", [ENTITY, BOMB, REMOTE])
 def test_final_draft_reaches_nothing_outside_itself(head):
-    """Neither a file nor an address is looked at, and nothing grows."""
+    """External entities are neither files nor addresses to it, and entity expansion is bounded."""
     with pytest.raises(RefusedError, match="names an entity or a document type"):
         read_fdx(head + fdx(scene(1)).partition(b"?>")[2].replace(b"<Text>", b"<Text>&x;", 1))
 
@@ -136,13 +136,13 @@ def test_final_draft_reaches_nothing_outside_itself(head):
     "data", [fdx(scene(1))[:300], b"<Word><Content/></Word>", b"<FinalDraft/>", b"INT. HALL\n\nHi.\n"]
 )
 def test_what_is_no_final_draft_is_refused(data):
-    """Cut short, another program's, empty, plain text."""
+    """Truncated, another program's, empty, plain text."""
     with pytest.raises(RefusedError, match="Final Draft"):
         read_fdx(data)
 
 
 def test_a_play_becomes_fountain():
-    """Acts are sections, headings forced, names in capitals; a speech that goes on has its cue again."""
+    """Acts are sections, headings forced, names in capitals; a continued speech has its cue again."""
     found = read_play(PLAY)
 
     assert write(found) == (
@@ -156,14 +156,14 @@ def test_a_play_becomes_fountain():
 
 
 def test_an_act_without_scenes_is_one():
-    """And a heading under which nothing happens but scenes is none."""
+    """A heading that contains only scenes is not one."""
     found = read_play("# A\n\n## PROLOGUE\n\n### SCENE I. A heath.\n\n**ANN**\nOh.\n\n## Act Two\n\n**ANN**\nAh.\n")
 
     assert [one.text for one in found if one.kind == "heading"] == ["A HEATH", "ACT TWO"]
 
 
 def test_a_plain_play_is_read_like_one_in_markdown():
-    """As Project Gutenberg types them."""
+    """As typed by Project Gutenberg."""
     assert is_plain_play(PLAIN)
     assert not is_play(PLAIN)
     assert write(read_play(PLAIN)) == (
@@ -173,7 +173,7 @@ def test_a_plain_play_is_read_like_one_in_markdown():
 
 
 def test_columns_are_found_wherever_they_are():
-    """A margin of an inch and a half, no empty line before a cue, and a cut at the right."""
+    """A margin of an inch and a half, no empty line before a cue, and a transition at the right."""
     cue = " " * (MARGIN + COLUMNS["character"])
     text = textwrap.indent(typed(scene(1)).replace(f"\n\n{cue}", f"\n{cue}"), " " * 11)
     found = read_screenplay(text)
@@ -183,7 +183,7 @@ def test_columns_are_found_wherever_they_are():
 
 @pytest.mark.parametrize("suffix", [".txt", ".md", ".fountain", ".spmd"])
 def test_fountain_is_read_under_any_name(suffix):
-    """Where nothing stands in columns and no name is bold."""
+    """If there are neither columns nor bold names."""
     work = read_work(write([Element("title", "Title: *The Ferry*"), *script(1)]).encode(), suffix)
 
     assert (work.title, work.headings) == ("The Ferry", 4)
@@ -191,7 +191,7 @@ def test_fountain_is_read_under_any_name(suffix):
 
 
 def test_what_nobody_sees_is_in_no_scene():
-    """Notes, synopses, sections and numbers go; what stands before the first heading is a scene without one."""
+    """Notes, synopses, sections and numbers are removed; text before the first heading is a scene without one."""
     text = "ANN\nOh.\n\n# One\n\n= How it begins\n\nINT. A #3#\n\nA bell[[loud]] rings.\n\n/* cut */\n"
     work = read_work(text.encode(), ".fountain")
 
@@ -203,7 +203,7 @@ def test_what_nobody_sees_is_in_no_scene():
     ("above", "scenes"), [("THE MILL\n\nby Ann\n\nMay 1999", 1), ("She waits for the bell that never rings again.", 2)]
 )
 def test_a_title_page_is_no_scene(above, scenes):
-    """Names and dates before the first heading are left out and counted; a sentence of action is kept."""
+    """Names and dates before the first heading are skipped and counted; a sentence of action is kept."""
     work = read_work(f"{above}\n\nINT. A\n\nA bell rings.\n".encode(), ".fountain")
 
     assert len(work.scenes) == scenes
@@ -220,7 +220,7 @@ TEXT = st.lists(st.sampled_from(LINES), min_size=2, max_size=40).map("\n".join)
 
 @given(TEXT, st.sampled_from([".txt", ".md", ".fountain"]))
 def test_whatever_is_read_gives_canonical_scenes(text, suffix):
-    """However odd the text: each scene is Fountain that is read as it was written, and begins with its heading."""
+    """For any text, each scene is Fountain that reads as written, and begins with its heading."""
     try:
         scenes = read_work(text.encode(), suffix).scenes
     except RefusedError:
@@ -232,7 +232,7 @@ def test_whatever_is_read_gives_canonical_scenes(text, suffix):
 
 @given(st.binary(), st.sampled_from(sorted(SUFFIXES)))
 def test_no_bytes_break_a_reader(data, suffix):
-    """They are refused, and then nothing else happens, or they are a work."""
+    """They are either refused without side effects, or read as a document."""
     found = None
     with suppress(RefusedError):
         found = read_work(data, suffix)

@@ -1,4 +1,4 @@
-"""Kinds of lines that typed scripts have, and their look-alikes that are something else."""
+"""Kinds of lines in typed scripts, and lines that only resemble them."""
 
 import pytest
 
@@ -16,20 +16,20 @@ def cues(text):
 
 
 def transcript(*others, form="{name}: {words}"):
-    """Who says what, twice, with other paragraphs between."""
+    """A transcript with other paragraphs between its speeches, twice."""
     lines = [form.format(name=name, words=words) for name, words in TALK * 2]
     return "\n\n".join(["INT. MILL - DAY", *lines[:4], *others, *lines[4:]])
 
 
 @pytest.mark.parametrize("form", ["{name}: {words}", "{name}\n{words}", "{name}:\n{words}", "{name}\n\n{words}"])
 def test_names_in_small_letters_speak_in_a_transcript(form):
-    """Beside their words, above them, or an empty line above."""
+    """Next to their words, above them, or with an empty line above."""
     assert cues(transcript("The wheel turns.", form=form)) == [name.upper() for name, _ in TALK * 2]
 
 
 @pytest.mark.parametrize("form", ["{name}: {words}", "{name} - {words}", "{name}. {words}"])
 def test_names_in_capitals_speak_beside_their_words(form):
-    """Behind a colon, a dash or a full stop."""
+    """Followed by a colon, a dash or a full stop."""
     lines = [form.format(name=name.upper(), words=words) for name, words in TALK * 2]
 
     assert cues("\n\n".join(["INT. MILL - DAY", *lines])) == [name.upper() for name, _ in TALK * 2]
@@ -46,12 +46,12 @@ def test_names_in_capitals_speak_beside_their_words(form):
     ],
 )
 def test_a_line_of_action_with_a_colon_names_nobody(line):
-    """In a transcript, however often it comes back."""
+    """In a transcript, however often it recurs."""
     assert cues(transcript(line, "The wheel turns.", line)) == [name.upper() for name, _ in TALK * 2]
 
 
 def test_a_few_lines_with_a_colon_make_no_transcript():
-    """A script whose names stand above their words keeps its cast list as action."""
+    """A script with names above the dialogue keeps its cast list as action."""
     cast = "Anna: thirty, a miller's daughter\n\nMark: a stranger\n\nAnna: see above"
     speeches = [f"{name.upper()}\n{words}" for name, words in TALK]
 
@@ -59,7 +59,7 @@ def test_a_few_lines_with_a_colon_make_no_transcript():
 
 
 def test_prose_is_no_transcript():
-    """Of many paragraphs a few begin with a word and a colon."""
+    """A few of many paragraphs begin with a word and a colon."""
     paragraphs = [f"He walks {number} miles, and rests." for number in range(60)]
     labels = ["Monday: rain.", "Tuesday: rain.", "Monday: snow."] * 3
 
@@ -67,7 +67,7 @@ def test_prose_is_no_transcript():
 
 
 def test_what_people_repeat_is_no_watermark():
-    """`Yes, sir.` on every page is said; a title on every page is the page's."""
+    """`Yes, sir.` on every page is dialogue; a title on every page is page furniture."""
     page = [
         f"{'':20}ANNA\n{'':10}Where {{n}} is it?\n\n{'':20}MARK\n{'':10}Yes, sir.\n\nThey look on for {{n}} more.\n"
     ] * 6
@@ -92,7 +92,7 @@ def test_what_people_repeat_is_no_watermark():
     ],
 )
 def test_a_cue_is_read_as_the_trade_types_it(words, cue):
-    """What follows the name goes into brackets; a full stop that ends an abbreviation stays."""
+    """Extensions go into brackets; the full stop of an abbreviation stays."""
     assert cue_of(words) == cue
     assert bare_name(words) == cue.partition(" (")[0]
 
@@ -101,7 +101,7 @@ def test_a_cue_is_read_as_the_trade_types_it(words, cue):
     "words", ["LATER", "INSERT - LETTER", "BACK TO SCENE", "ANGLE ON ANNA", "MARK'S POV", "ACT TWO"]
 )
 def test_what_a_camera_sees_names_nobody(words):
-    """Though it stands in capitals above a paragraph."""
+    """Even in capitals above a paragraph."""
     assert not may_be_cue(words)
 
 
@@ -128,7 +128,7 @@ def test_names_in_small_letters(words):
     ],
 )
 def test_headings_of_other_countries_and_numbers(line, heading, number):
-    """In their words, place first or last, with the numbers that stand beside them."""
+    """In other languages, with the place first or last, and with numbers beside them."""
     found = heading_of(line)
 
     assert found is not None
@@ -139,7 +139,7 @@ def test_headings_of_other_countries_and_numbers(line, heading, number):
     "line", ["Innen. Es ist dunkel.", "int. the usual", "He comes in by day.", "WE GO IN / DAY BREAKS", "NATURAL LIGHT"]
 )
 def test_common_words_are_no_headings(line):
-    """Though headings begin or end with them elsewhere."""
+    """Even if headings begin or end with them elsewhere."""
     assert heading_of(line) is None
 
 
@@ -153,12 +153,12 @@ def test_common_words_are_no_headings(line):
     ],
 )
 def test_encodings_of_a_byte_a_letter(text, coding):
-    """Told apart by the letters that they would give."""
+    """Distinguished by the letters that each would give."""
     assert decode(text.encode(coding)).text == text
 
 
 def test_an_aside_over_two_lines_is_one():
-    """In double spacing, and where words follow in its last line."""
+    """In double spacing, and with dialogue in its last line."""
     page = "INT. MILL - DAY\n\nRain.\n\n{0}ANNA\n\n{1}(to Mark, who is\n\n{1}not here) Late.\n\n{0}MARK\n\n{2}I know.\n"
     work = read_work("\n".join(3 * [page]).format(" " * 22, " " * 16, " " * 10).encode(), ".txt")
 
@@ -169,7 +169,7 @@ def test_an_aside_over_two_lines_is_one():
 
 
 def test_action_is_told_from_words_by_its_width():
-    """Where no empty line stands anywhere, as programs that read PDFs leave it."""
+    """In a text without empty lines, as programs that read PDFs leave it."""
     wide = "The wheel turns and turns, and the water falls into the dark below."
     speeches = "\n".join(f"{name.upper()}\n{words}\n{wide}" for name, words in TALK * 2)
     work = read_work(f"INT. MILL - DAY\n{wide}\n{speeches}\n".encode(), ".txt")

@@ -1,4 +1,4 @@
-"""Typed screenplays in many styles: every heading and every speaker is found, and no word is lost."""
+"""Typed screenplays in many styles: every heading and speaker is found, and no word is lost."""
 
 import pytest
 
@@ -10,12 +10,12 @@ from benchmarks.typed_screenplays.web import WEB
 from curation.script.document import read_work
 
 STYLES = {**NAMED, **WEB}
-MISSED = 0.05  # of the cues, at most: over an empty line nobody is known by a name that comes once
+MISSED = 0.05  # of the cues, at most: above an empty line a name that occurs once is not recognised
 
 
 @pytest.mark.parametrize("name", STYLES)
 def test_a_style_is_read(name):
-    """Whatever its columns, spacing, numbers, pages and encoding."""
+    """With any columns, spacing, numbers, pages and encoding."""
     counts = count(STYLES[name], seed=1)
     found, known, read = counts.found, counts.known, counts.read
 
@@ -26,18 +26,18 @@ def test_a_style_is_read(name):
 
 @pytest.mark.parametrize("name", HELD_OUT)
 def test_no_word_is_lost_in_a_style_that_was_held_out(name):
-    """What is not recognised there is still in the work."""
+    """Unrecognised text is still in the document."""
     assert read_work(typed(HELD_OUT[name], 1).data, ".txt").words.lost == 0
 
 
 def test_no_style_is_both():
-    """A style that the reader was changed for is held out no longer."""
+    """A style that the reader was changed for is no longer held out."""
     assert not STYLES.keys() & HELD_OUT.keys()
     assert not [name for name, style in HELD_OUT.items() if style in STYLES.values()]
 
 
 def test_a_style_types_what_it_tells():
-    """The truth that is compared with stands in the file."""
+    """The file contains the reference that it is compared with."""
     screenplay = typed(STYLES["usual"], 1)
     text = " ".join(screenplay.data.decode().split())
 

@@ -1,4 +1,4 @@
-"""Word conservation: what a reader is given comes out again, or is listed as left out."""
+"""Word conservation: every word of the input is in the output, or listed as removed."""
 
 import html
 import re
@@ -19,27 +19,27 @@ from rushes.screenplay.fountain import write
 from tests.support.scripts import fdx, scene
 
 SCREENPLAYS = sorted((Path(__file__).parent / "screenplays").glob("*/input.*"))
-CASES = [path for path in SCREENPLAYS if path.read_bytes().count(b"\n") > 1]  # one line is refused as no script
+CASES = [path for path in SCREENPLAYS if path.read_bytes().count(b"\n") > 1]  # a single line is refused
 LOTS = by_lot(1, 60)
 MARK = re.compile(r"^\s*THE MILL - Rev\b.*$|CONT'D|\d+[A-Z]?CCC\b", re.IGNORECASE | re.MULTILINE)
 
 
 def words_of(text):
-    """The words of a text, in small letters, without marks and numbers."""
+    """The words of a text, in lower case, without markers and numbers."""
     return Counter(re.findall(r"[^\W\d_]{3,}", unstyled(MARK.sub(" ", text)).casefold()))
 
 
 def lost(text, data, suffix):
-    """Words that are in a text, and in nothing that was read of it."""
+    """Words of a text that are missing from all that was read of it."""
     work = read_work(data, suffix)
     read = "\n".join([work.title, *(element.text for scene in work.scenes for element in scene.elements)])
     return words_of(text) - words_of(read)
 
 
-# A speech that goes on under the same name (CONT'D) is one speech, and the name stands once.
+# A speech continued under the same name (CONT'D) is one speech, with its name once.
 @pytest.mark.parametrize("number", [number for number, style in enumerate(LOTS) if "CONT" not in style.cue])
 def test_typed_pages_lose_no_word(number):
-    """Whatever the style of a typed page, but for its own marks."""
+    """In every style of typed pages, except page furniture."""
     data = typed(LOTS[number], seed=1, scenes=5).data
 
     assert lost(data.decode(), data, ".txt") == Counter()
@@ -47,7 +47,7 @@ def test_typed_pages_lose_no_word(number):
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.parent.name)
 def test_odd_screenplays_lose_no_word(path):
-    """Notes, title pages and the tags of web pages apart, which are not words of a script."""
+    """Except notes, title pages and the tags of web pages, which are not words of a script."""
     text = path.read_bytes().decode("utf-8", "replace")
     text = re.sub(r"<[^>]*>|\[\[.*?\]\]|^\w+:.*$", " ", text, flags=re.DOTALL | re.MULTILINE)
 
@@ -57,7 +57,7 @@ def test_odd_screenplays_lose_no_word(path):
 @given(st.integers(0, 10_000))
 @settings(max_examples=25)
 def test_final_draft_and_fountain_lose_no_word(seed):
-    """Whatever stands in a script of either."""
+    """With any content."""
     elements = scene(seed)
     text = "\n".join(element.text for element in elements)
 
@@ -70,7 +70,7 @@ def test_final_draft_and_fountain_lose_no_word(seed):
 )
 @pytest.mark.parametrize("form", ["fountain", "fdx"])
 def test_what_was_typed_comes_back_from_what_write_exports(name, form):
-    """Kind by kind and word by word; Final Draft has headings and names in capitals."""
+    """Kinds and words are preserved; Final Draft has headings and names in capitals."""
     scenes = read_work(typed({**NAMED, **WEB}[name], 3).data, ".txt").scenes
     elements = [element for scene in scenes for element in scene.elements]
     work = read_work(exported(elements, form), f".{form}")
@@ -82,7 +82,7 @@ def test_what_was_typed_comes_back_from_what_write_exports(name, form):
 
 @pytest.mark.parametrize("name", ["usual", "odd names", "French"])
 def test_a_page_for_browsers_has_every_word(name):
-    """Of a typed screenplay."""
+    """For a typed screenplay."""
     scenes = read_work(typed({**NAMED, **WEB}[name], 3).data, ".txt").scenes
     elements = [element for scene in scenes for element in scene.elements]
     page = html.unescape(re.sub(r"<[^>]*>", " ", exported(elements, "html").decode()))
@@ -91,7 +91,7 @@ def test_a_page_for_browsers_has_every_word(name):
 
 
 def test_a_lost_word_shows():
-    """The comparison sees a speech that a reader drops."""
+    """The comparison detects a speech that a reader drops."""
     assert lost("INT. HALL\n\nA bell.\n\nANN\nUnheard.", b"INT. HALL\n\nA bell.\n", ".fountain") == Counter(
         {"ann": 1, "unheard": 1}
     )

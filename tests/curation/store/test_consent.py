@@ -1,4 +1,4 @@
-"""Data without permission, or whose permission has ended, are not trained on."""
+"""Data without consent, or with expired consent, are not trained on."""
 
 from datetime import date
 
@@ -29,7 +29,7 @@ def table(folder, *rows):
 
 @pytest.fixture
 def taken(root, tmp_path):
-    """A source of which one picture may be used until LAST, and one for the archive alone."""
+    """A source with one picture permitted until LAST, and one for the archive only."""
     folder = plant(tmp_path / "set")
     rows = [f"{label}/{number:02d}.jpg,{label},," for label in ("happy", "sad") for number in range(1, 6)]
     return ingest(
@@ -39,7 +39,7 @@ def taken(root, tmp_path):
 
 @pytest.mark.parametrize("use", [None, "", "training", "Training ; archive", "promotion, training"])
 def test_training_is_allowed_where_it_is_named_or_nothing_is(use):
-    """Several things may be named."""
+    """Several uses may be listed."""
     assert may_train(use)
 
 
@@ -51,7 +51,7 @@ def test_any_other_use_is_not_consent_to_train(use):
 
 @pytest.mark.usefixtures("taken")
 def test_the_list_changes_on_the_day_after_the_last(root):
-    """And on no other day, so that the version of the data changes too; a renewed consent reverts it."""
+    """Only on that day, so that the version of the data changes too; a renewed consent reverts it."""
     written = root / "datasets" / "faces" / "expired.csv"
     extend(root, "faces", PARAMS, LAST)
     assert not written.exists()
@@ -68,7 +68,7 @@ def test_the_list_changes_on_the_day_after_the_last(root):
 
 @pytest.mark.usefixtures("taken")
 def test_a_damaged_list_is_an_error(root):
-    """Nobody is learned from because a line is short."""
+    """A truncated line must not permit training."""
     (root / "datasets/faces/expired.csv").write_text("id,until\nabc\n", encoding="utf-8")
 
     with pytest.raises(DataError, match=r"expired.csv, line 2"):
@@ -77,7 +77,7 @@ def test_a_damaged_list_is_an_error(root):
 
 @pytest.mark.usefixtures("taken")
 def test_a_consent_may_be_withdrawn_and_given_again(root, tmp_path):
-    """By sending the table again; what it does not speak of stays as it was."""
+    """By a new table; samples that it does not list are unchanged."""
     before = read_index(root, "faces", PARAMS)
     folder = table(tmp_path / "set", "happy/00.jpg,happy,archive,2029-12-31", "happy/01.jpg,happy,,")
     again = ingest(folder, root, "faces", PARAMS)
@@ -91,7 +91,7 @@ def test_a_consent_may_be_withdrawn_and_given_again(root, tmp_path):
 
 
 def test_out_of_an_inbox_the_table_alone_is_enough(root):
-    """The pictures are gone from there long since."""
+    """The pictures have long been removed from it."""
     box = root / "inbox" / "faces" / "day"
     rows = [f"{label}/{number:02d}.jpg,{label},," for label in ("happy", "sad") for number in range(6)]
     table(plant(box), *rows)
@@ -106,7 +106,7 @@ def test_out_of_an_inbox_the_table_alone_is_enough(root):
 
 
 def test_ingest_reports_what_will_not_be_trained_on(root, taken, tmp_path):
-    """A word that was misspelled shows, and so does a day that has passed."""
+    """A misspelled use is reported, and so is an expired date."""
     assert "1 of 12 will not be learned from: their use is 'archive'" in taken.summary()
 
     folder = plant(tmp_path / "old", 2, seed=7)
@@ -127,7 +127,7 @@ def consented(root, **metadata):
 
 
 def test_clean_leaves_out_what_has_ended(tmp_path):
-    """With its reason, by the list and not by the day: a stage that DVC skips looks at no calendar."""
+    """With its reason, by the list and not by the date: DVC may skip the stage on any day."""
     ended = consented(tmp_path, until="2001-01-01")
     assert examine(tmp_path, "faces", collection_params()).table["kept"].all()
 
@@ -139,7 +139,7 @@ def test_clean_leaves_out_what_has_ended(tmp_path):
 
 
 def test_what_is_kept_back_is_nowhere_in_the_set(tmp_path):
-    """Not among the dropped ones of the test split, nor among those that are shown."""
+    """Neither among the dropped ones of the test split nor among those shown."""
     consented(tmp_path, use="archive")
     made = clean(tmp_path, "faces", collection_params(), tmp_path / "build" / "clean" / "faces")
     examined = examine(tmp_path, "faces", collection_params())
@@ -151,7 +151,7 @@ def test_what_is_kept_back_is_nowhere_in_the_set(tmp_path):
 
 
 def test_what_is_kept_back_is_not_even_read(tmp_path):
-    """Its bytes may be anything."""
+    """Its bytes may be invalid."""
     kept_back = consented(tmp_path, use="archive")
     rows = pd.read_parquet(tmp_path / "datasets/faces/one/index.parquet").set_index("id")
     shard = tmp_path / "datasets/faces/one/shard-000000.tar"
@@ -163,7 +163,7 @@ def test_what_is_kept_back_is_not_even_read(tmp_path):
 
 
 def test_withheld_samples_are_not_losses_of_the_source(tmp_path):
-    """However many go, the stage is not stopped for it; nor where all go."""
+    """The stage does not stop for any number of them, not even all."""
     consented(tmp_path, use="archive")
     params = collection_params(max_dropped_share=0.01)
     hold_losses(examine(tmp_path, "faces", params), "faces", params)

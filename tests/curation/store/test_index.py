@@ -22,7 +22,7 @@ OF_CONSENT = ["use", "until", "caption"]
 
 
 def plant(folder, count=12, labels=("happy", "sad")):
-    """Class folders of small noisy pictures; those of one folder are alike whenever they are planted."""
+    """Class folders of small noisy pictures, the same in every call."""
     rng = np.random.default_rng(len(folder.name))
     for label in labels:
         (folder / label).mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def test_the_bytes_are_those_that_came_in(root, tmp_path):
 
 
 def test_a_shard_is_a_plain_tar(root):
-    """Any tool reads it: members by id, one file a sample."""
+    """Any tool reads it: members by id, one file per sample."""
     rows = read_index(root, "faces", PARAMS)
     with tarfile.open(root / "datasets/faces/real/shard-000000.tar") as tar:
         sizes = {member.name: member.size for member in tar}
@@ -95,7 +95,7 @@ def test_a_damaged_index_is_an_error(root):
 
 
 def test_corrections_relabel(root):
-    """By synonym too; the votes of a corrected sample spoke of another label and go."""
+    """By synonym too; the votes of a corrected sample were for another label, and are dropped."""
     before = read_index(root, "faces", PARAMS)
     happy = before.index[before["label"] == "happy"][0]
     write(root, "corrections.csv", f"id,label,reason\n{before['id'][happy]},sadness,looks sad\nunknown,happy,gone\n")
@@ -106,7 +106,7 @@ def test_corrections_relabel(root):
 
 
 def test_a_correction_to_an_unknown_label_is_an_error(root):
-    """It names the line, and what to add."""
+    """The error names the line, and the required change."""
     write(root, "corrections.csv", "id,label,reason\na,happy,\nb,bored,\n")
 
     with pytest.raises(DataError, match=r"corrections.csv, line 3.*'bored'") as caught:
@@ -115,7 +115,7 @@ def test_a_correction_to_an_unknown_label_is_an_error(root):
 
 
 def test_a_taxonomy_may_change(root):
-    """Another order, another word for a label, a label less: samples of the last are left out and counted."""
+    """Another order, another synonym, a removed label: samples of the latter are skipped and counted."""
     rows = read_index(root, "faces", CollectionParams(labels=["neutral", "happiness"]))
 
     assert set(rows["label"]) == {"happiness"}
@@ -124,7 +124,7 @@ def test_a_taxonomy_may_change(root):
 
 
 def test_votes_are_shares_in_the_order_of_the_taxonomy(tmp_path):
-    """They are kept by name, so another order gives them in another order."""
+    """They are stored by name, and follow the order of the taxonomy."""
     plant(tmp_path / "voted", 3)
     (tmp_path / "checkout").mkdir()
     lines = "happy/00.png,1,3,6\nhappy/01.png,0,0,10\n"
@@ -138,7 +138,7 @@ def test_votes_are_shares_in_the_order_of_the_taxonomy(tmp_path):
 
 
 def test_groups_are_never_empty(root, tmp_path):
-    """The performer, or the image; and `grouped` is true if one was given."""
+    """The performer, or the image; `grouped` is true if a performer was given."""
     performer = plant(tmp_path / "cast" / "happy", 2, ["Ann"]) and plant(tmp_path / "cast" / "sad", 2, ["Ann", "Bob"])
     ingest(performer.parent, root, "faces", PARAMS, layout="{label}/{performer}/*")
     rows = read_index(root, "faces", PARAMS)
@@ -171,14 +171,14 @@ def test_a_sample_without_a_split_is_an_error(root):
 
 
 def test_an_empty_collection_has_a_remedy(tmp_path):
-    """In one line that can be pasted."""
+    """As one line that can be pasted."""
     with pytest.raises(DataError, match="no samples") as caught:
         read_index(tmp_path, "faces", PARAMS)
     assert "python -m flows ingest faces" in caught.value.remedy
 
 
 def test_a_split_that_is_cut_off_is_an_error(root):
-    """A short row, reported with its line: without a split a sample would be in none."""
+    """A short row, reported with its line; otherwise the sample would not be in any split."""
     whole = (root / "datasets/faces/splits.csv").read_text(encoding="utf-8")
     write(root, "splits.csv", whole.replace(",train", "", 1))
 
@@ -187,7 +187,7 @@ def test_a_split_that_is_cut_off_is_an_error(root):
 
 
 def age(root, columns):
-    """Writes the index again as it was before it had these columns; returns its file."""
+    """Rewrites the index without the columns of later versions; returns its file."""
     file = root / "datasets/faces/real/index.parquet"
     older = [field for field in SCHEMA if field.name not in columns]
     pd.read_parquet(file)[[field.name for field in older]].to_parquet(file, index=False, schema=pa.schema(older))
@@ -210,7 +210,7 @@ def test_an_index_from_before_there_were_films_is_read(root, columns):
 
 
 def test_more_comes_into_an_index_from_before_there_were_films(root, tmp_path):
-    """The next intake of the source keeps what was in, and writes the index with every column that there is now."""
+    """The next ingest into the source keeps its rows, and writes the index with all current columns."""
     before, file = read_index(root, "faces", PARAMS), age(root, OF_FILMS)
     plant(tmp_path / "again" / "real", 13)
     result = ingest(tmp_path / "again" / "real", root, "faces", PARAMS)

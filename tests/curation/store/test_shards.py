@@ -8,7 +8,7 @@ from curation.store.shards import ShardWriter, next_number, sweep
 
 
 def test_shards_are_cut_by_size(tmp_path):
-    """And every member is at the reported byte."""
+    """Every member is at the reported byte."""
     with ShardWriter(tmp_path, 3, shard_bytes=3900) as writer:
         places = [writer.add(f"{number}.jpg", bytes([number]) * 900) for number in range(6)]
         writer.close()
@@ -21,7 +21,7 @@ def test_shards_are_cut_by_size(tmp_path):
 
 
 def test_the_same_members_give_the_same_bytes(tmp_path):
-    """No times, no owners."""
+    """They have neither times nor owners."""
     for name in ("a", "b"):
         with ShardWriter(tmp_path / name, 0) as writer:
             writer.add("1.jpg", b"picture")
@@ -31,7 +31,7 @@ def test_the_same_members_give_the_same_bytes(tmp_path):
 
 
 def test_a_failure_leaves_nothing(tmp_path):
-    """Not even the folder."""
+    """The folder is removed too."""
     with pytest.raises(TypeError), ShardWriter(tmp_path / "set", 0) as writer:
         writer.add(writer.add("1.jpg", b"picture")[0], "no bytes")
 
@@ -39,7 +39,7 @@ def test_a_failure_leaves_nothing(tmp_path):
 
 
 def test_strays_are_swept(tmp_path):
-    """Shards that are not in the index; numbering continues after those that are."""
+    """Shards outside the index; numbering continues after the listed ones."""
     for name in ("shard-000000.tar", "shard-000001.tar", ".shard-000002.tar.partial", "index.parquet"):
         (tmp_path / name).touch()
     sweep(tmp_path, {"shard-000000.tar"})

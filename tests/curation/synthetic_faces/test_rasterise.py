@@ -1,4 +1,4 @@
-"""The rasteriser shows the nearest triangle, and runs attributes across it as a camera would."""
+"""The rasteriser shows the nearest triangle, with perspective-correct attributes."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def test_a_triangle_covers_the_pixels_whose_centres_lie_inside():
 
 @pytest.mark.parametrize("order", [[0, 1], [1, 0]])
 def test_the_nearest_triangle_is_seen_whichever_is_drawn_first(order):
-    """A small near one lies before a large far one."""
+    """A small near one covers a large far one."""
     near, far = LOWER_LEFT * [1, 1, 0.5], np.array([[-9, -9, 5], [30, -9, 5], [-9, 30, 5]], np.float32)
     points_n3 = np.concatenate([near, far]).astype(np.float32)
     triangles_m3 = np.array([[0, 1, 2], [3, 4, 5]], np.int32)[order]
@@ -33,7 +33,7 @@ def test_the_nearest_triangle_is_seen_whichever_is_drawn_first(order):
 
 
 def test_triangles_that_cross_are_cut_where_they_meet():
-    """One grows deeper to the right, the other shallower: each is seen on its side."""
+    """One grows deeper to the right, the other shallower: each is visible on its side."""
     left = np.array([[-8, -8, 1], [16, 4, 9], [-8, 16, 1]], np.float32)
     right = np.array([[16, -8, 1], [-8, 4, 9], [16, 16, 1]], np.float32)
     triangles_m3 = np.array([[0, 1, 2], [3, 4, 5]], np.int32)
@@ -43,7 +43,7 @@ def test_triangles_that_cross_are_cut_where_they_meet():
 
 
 def test_attributes_run_as_perspective_has_them():
-    """Midway on the screen between depths 1 and 3 lies the point at 3/4 towards the near end."""
+    """The point midway on the screen between depths 1 and 3 is 3/4 of the way towards the near end."""
     points_n3 = np.array([[0, 0, 1], [8, 0, 3], [8, 8, 3], [0, 8, 1]], np.float32)
     triangles_m3 = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
     surface = rasterise(points_n3, triangles_m3, 8)
@@ -55,7 +55,7 @@ def test_attributes_run_as_perspective_has_them():
 
 
 def test_a_surface_that_is_put_behind_gives_way():
-    """The nearer triangle loses where it is pushed back by more than lies between."""
+    """The nearer triangle loses once its offset exceeds the distance between them."""
     points_n3 = np.concatenate([LOWER_LEFT, LOWER_LEFT + np.float32([0, 0, 0.2])])
     triangles_m3 = np.array([[0, 1, 2], [3, 4, 5]], np.int32)
     surface = rasterise(points_n3, triangles_m3, 8, behind_m=np.array([0.3, 0], np.float32))
@@ -73,7 +73,7 @@ def test_what_lies_behind_the_eye_or_has_no_area_is_left_out():
 
 
 def test_a_picture_is_looked_up_between_its_pixels_and_no_farther_than_its_edge():
-    """Halfway between two pixels lies their mean."""
+    """Halfway between two pixels the value is their mean."""
     picture_hw1 = np.array([[[0], [10]], [[20], [30]]], np.float32)
     across_p, down_p = np.array([0.5, 1.0, 1.5, 9], np.float32), np.array([0.5, 0.5, 1.0, 9], np.float32)
 
@@ -88,7 +88,7 @@ def test_normals_stand_upright_on_a_plane():
 
 
 def test_turning_points_is_a_product_of_matrices():
-    """The order of adding up is all that differs."""
+    """The results differ only by the order of summation."""
     rng = np.random.default_rng(0)
     points_n3, matrix_33 = rng.random((5, 3), np.float32), rng.random((3, 3), np.float32)
 
@@ -96,7 +96,7 @@ def test_turning_points_is_a_product_of_matrices():
 
 
 def test_kernels_compile_where_no_folder_can_be_written(monkeypatch):
-    """The compiler refuses to cache there; the code is compiled in memory instead."""
+    """Without a cache on disk, the code is compiled in memory."""
     njit = module.numba.njit
 
     def refuses(**options):
