@@ -1,4 +1,4 @@
-"""Planted rooms, and servers of a few lines."""
+"""Stubs of the lower packages, and minimal servers."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ from tests.support.nightly import VALUES, World
 
 @pytest.fixture
 def world(tmp_path, monkeypatch):
-    """Plants the rooms, in a checkout of its own."""
+    """Replaces the lower packages by stubs, in a separate checkout."""
     for folder in (".state", "datasets", "build/expression", "build/scene"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(VALUES), encoding="utf-8")
@@ -39,7 +39,7 @@ def world(tmp_path, monkeypatch):
 
 @pytest.fixture
 def kind(monkeypatch):
-    """A server of a few lines in place of both, so that starting one takes a tenth of a second."""
+    """A minimal server in place of both, so that starting one takes a tenth of a second."""
     code = (
         "import http.server, sys\n"
         "class Handler(http.server.BaseHTTPRequestHandler):\n"
@@ -58,7 +58,7 @@ def kind(monkeypatch):
 
 @pytest.fixture
 def foreign_port():
-    """A process of somebody else that listens; gives its port."""
+    """A foreign process that listens on a port; returns the port."""
     port = servers.free_port()
     command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""Every remedy that can be run is run, in a checkout that has something to lose; it helps, and nothing is lost."""
+"""Every remedy that is a command is run, in a checkout with data at stake; it works, and nothing is lost."""
 
 import json
 import os
@@ -26,7 +26,7 @@ ALONE = Settings()
 
 @pytest.fixture(scope="module")
 def _template(tmp_path_factory):
-    """Data of a tagged version, data of one that nothing refers to any more, and data that no commit holds yet."""
+    """Data of a tagged version, unreferenced data, and data without a commit."""
     with pytest.MonkeyPatch.context() as patch:
         silence(patch, tmp_path_factory.mktemp("home"))
         root = versioned_repo(tmp_path_factory.mktemp("template") / "checkout")
@@ -54,7 +54,7 @@ def root(monkeypatch, tmp_path_factory, _template, tmp_path):
 
 
 def objects(root, ref=None):
-    """Path -> md5 of the data of a commit, or as datasets.dvc lies."""
+    """Path -> md5 of the data of a commit, or of the working copy's datasets.dvc."""
     text = git(root, "show", f"{ref}:datasets.dvc") if ref else (root / "datasets.dvc").read_text()
     md5 = next(line.split()[-1] for line in text.splitlines() if "md5: " in line)
     return dataset.listing_of(root / ".dvc/cache/files/md5", md5)
@@ -67,13 +67,13 @@ def intact(root, listing):
 
 
 def run(remedy, root):
-    """Types it like a person who confirms every question; returns its exit status."""
+    """Runs it with every question confirmed; returns its exit status."""
     ours, theirs = os.openpty()
     os.write(ours, b"y\n")
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
     with subprocess.Popen(["/bin/sh", "-c", remedy], cwd=root, **pipes) as person:
         os.close(theirs)
-        with suppress(OSError):  # Linux raises this when the other side has closed
+        with suppress(OSError):  # Linux raises this once the other side has closed
             while os.read(ours, 1024):
                 pass
         os.close(ours)
@@ -81,14 +81,14 @@ def run(remedy, root):
 
 
 def refusal(act):
-    """The remedy that an act that fails has to offer."""
-    with pytest.raises(Exception) as refused:  # noqa: PT011 - whichever it is: it has a remedy
+    """The remedy of a failing operation."""
+    with pytest.raises(Exception) as refused:  # noqa: PT011 - any error with a remedy
         act()
     return refused.value.remedy
 
 
 def write(name, content):
-    """Plants a file."""
+    """Writes a file."""
     return lambda root: (root / name).write_bytes(content)
 
 
@@ -107,7 +107,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_file_that_cannot_be_read(root, name):
-    """It is named; its remedy puts another in its place, keeps what was written, and the same act passes."""
+    """It is named; its remedy replaces it, keeps the content, and the same operation succeeds."""
     plant, act = BROKEN[name]
     file = name.partition(",")[0]
     tagged, current, written = objects(root, "expression/v1"), objects(root), plant(root)
@@ -122,7 +122,7 @@ def test_file_that_cannot_be_read(root, name):
 
 
 def test_full_disk(root):
-    """The cache loses what nothing refers to, and keeps the tagged version's data and those in use."""
+    """The cache loses only unreferenced objects, and keeps the tagged version's data and those in use."""
     tagged, current = objects(root, "expression/v1"), objects(root)
     cache = root / ".dvc/cache/files/md5"
     before = {path.name for path in cache.glob("*/*")}
@@ -134,7 +134,7 @@ def test_full_disk(root):
 
 
 def test_damaged_object(root, tmp_path):
-    """Only what is damaged is thrown away, and comes back from the remote."""
+    """Only damaged objects are deleted, and the remote restores them."""
     (tmp_path / "remote").mkdir()
     settings = Settings(remote=RemoteSettings(url=str(tmp_path / "remote")))
     versions.commit(root, settings, starter=False)
@@ -170,7 +170,7 @@ def test_edit_through_a_hard_link(root):
 
 
 def test_tag_that_is_taken(root):
-    """The tag gets another name before it goes: the version that it names can still be found."""
+    """The tag is renamed before it is deleted: its version can still be found."""
     before = git(root, "rev-parse", "expression/v1")
     (root / "params.yaml").write_text((root / "params.yaml").read_text() + "# other\n")
     other = snapshot.record(root, "other").commit
@@ -182,7 +182,7 @@ def test_tag_that_is_taken(root):
 
 
 def test_large_file_beside_the_code(root):
-    """It is ignored from then on, and stays where it is."""
+    """It is then ignored, and stays in place."""
     with (root / "film.mov").open("wb") as film:
         film.truncate(snapshot.LARGEST_BYTES + 1)
     remedy = refusal(lambda: snapshot.record(root, "x"))
@@ -205,7 +205,7 @@ def test_worktree_in_the_way(root, tmp_path):
 
 
 def test_version_that_is_not_there(root):
-    """datasets.dvc deleted by hand comes back from git."""
+    """datasets.dvc deleted by hand is restored from git."""
     (root / "datasets.dvc").unlink()
     remedy = refusal(lambda: versions.pull(root, ALONE))
 
@@ -215,7 +215,7 @@ def test_version_that_is_not_there(root):
 
 
 def test_folder_of_a_new_remote(root, tmp_path):
-    """It is made, and the data are pushed."""
+    """It is created, and the data are pushed."""
     settings = Settings(remote=RemoteSettings(url=str(tmp_path / "new one")))
     remedy = refusal(lambda: versions.commit(root, settings, starter=False))
 
@@ -224,7 +224,7 @@ def test_folder_of_a_new_remote(root, tmp_path):
     assert any((tmp_path / "new one").rglob("*"))
 
 
-# On a file system of a few MB: a version is made, a second does not fit; what `python` prints is its account.
+# On a file system of a few MB: a version is made, a second does not fit; the output of `python` is its account.
 SMALL_DISK = """
 import json, os, subprocess, sys
 from pathlib import Path
@@ -260,7 +260,7 @@ print(json.dumps(report))
 
 
 def test_small_disk_that_fills(tmp_path, monkeypatch):
-    """On a file system of its own: it is named, its remedy makes room, and the tagged version is still there."""
+    """On a separate file system: it is named, its remedy makes room, and the tagged version is still there."""
     silence(monkeypatch, tmp_path)
     (tmp_path / "disk").mkdir()
     own = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--user", "--map-root-user"]

@@ -1,4 +1,4 @@
-"""Passwords in settings.toml: they open what they are for, and appear nowhere else."""
+"""Passwords in settings.toml give access, and appear nowhere else."""
 
 import sys
 
@@ -26,7 +26,7 @@ command = "{python} -c 'raise SystemExit(3)' https://hooks.example/?token=n0tify
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A project whose MLflow and DVC remote want passwords, and whose Prefect is down; and all that it has printed."""
+    """A project whose MLflow and DVC remote require passwords, and whose Prefect is down; and all its output."""
     folder = tmp_path_factory.mktemp("secrets")
     (folder / "mlflow").mkdir()
     with (
@@ -55,7 +55,7 @@ def test_logins_open_what_they_are_for(place):
 
 
 def test_passwords_appear_nowhere(place):
-    """Neither on a terminal nor in a file but the settings and DVC's own configuration, which its owner alone reads."""
+    """Neither on a terminal nor in a file except the settings and DVC's own configuration, which is private."""
     project, output, _ = place
     printed = "".join(done.stdout + done.stderr for done in output.values())
 
@@ -67,6 +67,6 @@ def test_passwords_appear_nowhere(place):
 
 
 def _holders(root):
-    """The files that hold a secret; this test, which lies in the checkout too, is none."""
+    """The files with a secret, except this test, which is in the checkout too."""
     files = [path for path in root.rglob("*") if path.is_file() and "tests" not in path.relative_to(root).parts]
     return {str(p.relative_to(root)) for p in files if any(secret.encode() in p.read_bytes() for secret in SECRETS)}

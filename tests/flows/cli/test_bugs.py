@@ -1,4 +1,4 @@
-"""A bug in any command is reported as one, and a fault that a person can fix as such."""
+"""A bug in any command is reported as a bug, and a fault that the user can fix as such."""
 
 import shutil
 import sys
@@ -12,7 +12,7 @@ from flows.servers import environment
 from rushes import __version__
 from rushes.errors import TransientError, UserError
 
-# Of each command: a line, and functions of ours that it calls, also within its `try` blocks.
+# A command line for each command, and functions that it calls, also within its `try` blocks.
 COMMANDS = {
     "nightly": (
         "nightly --set expression.train.epochs=3",
@@ -39,7 +39,7 @@ EVERYWHERE = "flows.__main__.load_settings"  # within the `try` that reads setti
 
 @pytest.fixture
 def flows(tmp_path, monkeypatch, capfd):
-    """Runs a command in a checkout of its own with an error planted; gives status and standard error."""
+    """Runs a command in a checkout of its own with an error planted; returns status and standard error."""
     shutil.copy(Path(__file__).parents[3] / "params.yaml", tmp_path)
     (tmp_path / "takes").mkdir()
     monkeypatch.setattr(environment, "checkout", lambda: tmp_path)
@@ -83,7 +83,7 @@ def test_a_planted_user_error_is_shown_with_its_remedy(flows, command, place):
 
 
 def test_a_transient_error_is_shown_without_a_traceback(flows):
-    """A server that went away is not a bug."""
+    """An unreachable server is not a bug."""
     status, err = flows("status", "flows.servers.local.look", TransientError("MLflow does not answer"))
 
     assert (status, "Traceback" in err) == (1, False)

@@ -1,4 +1,4 @@
-"""`python -m flows candidates`: another budget picks another candidate, and nothing is trained or written for it."""
+"""`python -m flows candidates`: another budget picks another candidate, without training or writing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RESULT = SearchResult(
 
 @pytest.fixture
 def root(tmp_path):
-    """A checkout where compress has run."""
+    """A checkout after compress."""
     shutil.copy(Path(__file__).parents[3] / "params.yaml", tmp_path)
     RESULT.write(tmp_path / "build/expression/search", Budget())
     return tmp_path
@@ -37,7 +37,7 @@ def root(tmp_path):
 
 @pytest.fixture
 def settings(tmp_path_factory, monkeypatch):
-    """A folder of state elsewhere; what the command sets in the environment is taken back."""
+    """A folder of state elsewhere; changes to the environment are undone afterwards."""
     for name in ("PATH", "PREFECT_HOME", "RUSHES_STATE", "MPLCONFIGDIR"):
         monkeypatch.setenv(name, os.environ.get(name, ""))
     return Settings(state=tmp_path_factory.mktemp("state"))
@@ -53,7 +53,7 @@ def settings(tmp_path_factory, monkeypatch):
     ],
 )
 def test_another_budget_picks_another_candidate(root, settings, capsys, asked, status, shipped):
-    """What is shipped is marked; where nothing holds, the exit status says so and the nearest are told."""
+    """The shipped candidate is marked; if none passes, the exit status shows it and the nearest are listed."""
     before = sorted((path, path.stat().st_mtime_ns) for path in root.rglob("*"))
     told = (run_candidates(root, settings, "expression", asked), capsys.readouterr().out)
     marked = [line for line in told[1].splitlines() if line.startswith("->")]
@@ -66,7 +66,7 @@ def test_another_budget_picks_another_candidate(root, settings, capsys, asked, s
 
 
 def test_what_is_none_of_the_budget_is_refused(root, settings):
-    """It would have to be trained; and a limit that is not a number is no limit."""
+    """A compression param would need training, and NaN is not a limit."""
     with pytest.raises(ParamsError, match=r"expression\.train\.epochs is not part of expression\.budget"):
         run_candidates(root, settings, "expression", ["expression.train.epochs=3"])
     with pytest.raises(ParamsError, match="max_latency_ms"):
@@ -86,7 +86,7 @@ def test_without_a_result_the_error_names_the_command(root, settings):
 
 
 def test_the_fastest_comes_first_beside_what_it_gains(root, settings, capsys):
-    """Drop, times faster, times smaller, each held against the trained network in float."""
+    """Drop, speed-up and size ratio, each compared with the trained network in float."""
     run_candidates(root, settings, "expression", [])
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
 
@@ -96,7 +96,7 @@ def test_the_fastest_comes_first_beside_what_it_gains(root, settings, capsys):
 
 
 def test_a_standard_error_stands_beside_its_drop(root, settings, capsys):
-    """And counts: a candidate that would hold without it does not."""
+    """It counts: a candidate that would pass without it does not."""
     uncertain = [
         replace(candidate, standard_error=0.006 if "teacher, s" in candidate.name else 0.0)
         for candidate in RESULT.candidates
@@ -111,7 +111,7 @@ def test_a_standard_error_stands_beside_its_drop(root, settings, capsys):
 
 
 def test_what_half_a_millisecond_gives_at_best(root, settings, capsys):
-    """Though it loses more than the budget allows: that is the question."""
+    """The drop may exceed the budget, which the question is about."""
     run_candidates(root, settings, "expression", ["expression.budget.max_latency_ms=0.5"])
 
     told = capsys.readouterr().out
@@ -119,7 +119,7 @@ def test_what_half_a_millisecond_gives_at_best(root, settings, capsys):
 
 
 def test_milliseconds_of_another_machine_are_not_judged(root, settings, capsys):
-    """Settings mean a laptop: what params.yaml allows is not held against this machine's clock; what is asked is."""
+    """The settings name a laptop: a limit in params.yaml is not applied to this machine's clock; an explicit one is."""
     meant = settings.model_copy(update={"budget": BudgetSettings(processor="Laptop")})
     path = root / "params.yaml"
     path.write_text(path.read_text().replace("max_latency_ms: 20.0", "max_latency_ms: 0.1"))
@@ -137,7 +137,7 @@ def test_milliseconds_of_another_machine_are_not_judged(root, settings, capsys):
 
 
 def test_programs_get_json(root, settings, capsys):
-    """All figures, the pick, the front, and what could not be trained."""
+    """All figures, the pick, the front, and networks that could not be trained."""
     replace(RESULT, failed={"student 2": "training diverged"}).write(root / "build/expression/search", Budget())
     status = run_candidates(root, settings, "expression", ["expression.budget.max_latency_ms=0.5"], as_json=True)
     told = json.loads(capsys.readouterr().out)

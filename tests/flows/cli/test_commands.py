@@ -25,7 +25,7 @@ COMMANDS = ("nightly", "ingest", "candidates", "rollback", "release", "checkout"
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_has_examples(name):
-    """Each command shows how it is typed."""
+    """Each command shows an example."""
     output = CliRunner().invoke(cli.app, [name, "--help"])
 
     assert output.exit_code == 0
@@ -34,7 +34,7 @@ def test_help_has_examples(name):
 
 @pytest.mark.parametrize("words", [["ladder"], ["ladder", "expression", "--set", "expression.budget.max_bytes=9"]])
 def test_the_earlier_name_of_a_command_names_the_new_one(monkeypatch, capsys, words):
-    """As misuse, with the line to type."""
+    """It is misuse, and the new command line is printed."""
     monkeypatch.setattr(sys, "argv", ["flows", *words])
 
     assert cli.main() == 2
@@ -45,7 +45,7 @@ def test_the_earlier_name_of_a_command_names_the_new_one(monkeypatch, capsys, wo
 
 @pytest.mark.parametrize("name", typer.main.get_command(cli.app).commands)
 def test_every_example_has_a_line_of_its_own(name):
-    """Pasted as it stands, with a wide terminal; exit statuses follow."""
+    """It can be pasted as it is, on a wide terminal; exit statuses follow."""
     words = ["keys", "new"] if name == "keys" else [name]
     lines = CliRunner().invoke(cli.app, [*words, "--help"], env={"COLUMNS": "200"}).output.splitlines()
     examples = [line.strip() for line in lines if "python -m flows" in line and "Usage" not in line]
@@ -56,7 +56,7 @@ def test_every_example_has_a_line_of_its_own(name):
 
 
 def test_help_is_light():
-    """Asking what there is does not wait for PyTorch, Prefect or MLflow."""
+    """Help does not import PyTorch, Prefect or MLflow."""
     code = (
         "import sys, flows.__main__\n"
         "heavy = {'torch', 'prefect', 'mlflow', 'pandas', 'pytorch_lightning'} & set(sys.modules)\n"
@@ -69,7 +69,7 @@ def test_help_is_light():
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A checkout of its own, with the params of ours."""
+    """A separate checkout, with this one's params."""
     shutil.copy(Path(__file__).parents[3] / "params.yaml", tmp_path)
     monkeypatch.setattr(environment, "checkout", lambda: tmp_path)
     monkeypatch.setattr(cli, "_settings", lambda: Settings(state=tmp_path / ".state"))
@@ -164,10 +164,10 @@ def test_prefect_that_dies_amid_a_run(here, monkeypatch, capsys, ended, status, 
 
 
 def test_broken_settings_are_reported(monkeypatch, tmp_path, capsys):
-    """A key that no setting has is named, and the file that has them all."""
+    """An unknown key is named, with the file that lists all keys."""
     (tmp_path / "settings.toml").write_text("[registry]\nprot = 5001\n")
     monkeypatch.setattr(environment, "checkout", lambda: tmp_path)
-    monkeypatch.chdir(tmp_path)  # the command goes there itself; this brings us back
+    monkeypatch.chdir(tmp_path)  # the command changes the folder; this restores it
     status = run(monkeypatch, "status")
 
     output = capsys.readouterr().err
@@ -177,7 +177,7 @@ def test_broken_settings_are_reported(monkeypatch, tmp_path, capsys):
 
 
 def test_variable_that_is_not_a_setting_is_reported(monkeypatch, tmp_path, capsys):
-    """A table of settings cannot be one word."""
+    """A table of settings cannot be a string."""
     monkeypatch.setattr(environment, "checkout", lambda: tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RUSHES_REMOTE", "s3://bucket")
@@ -190,7 +190,7 @@ def test_variable_that_is_not_a_setting_is_reported(monkeypatch, tmp_path, capsy
     "error", [OSError(errno.ENOSPC, "No space left on device"), ConnectionError("MLflow does not answer")]
 )
 def test_faults_of_the_environment_have_no_traceback(here, monkeypatch, capsys, error):
-    """A full disk, a server that went away: one line, exit status 1."""
+    """A full disk, an unreachable server: one line, exit status 1."""
 
     def fail(*_):
         raise error
@@ -215,7 +215,7 @@ def test_ingest_leaves_the_home_alone(here, monkeypatch):
 
 
 def test_schedule_is_not_hung_on_the_server_of_a_run(here, monkeypatch, capsys):
-    """A run's server ends with the run; the scheduler needs one that stays."""
+    """A run's server ends with the run; the scheduler needs a permanent one."""
     state = here / ".state"
     (state / "servers").mkdir(parents=True)
     monkeypatch.setenv("PREFECT_API_URL", "")
@@ -243,7 +243,7 @@ def test_data_of_before_are_fetched_before_new_ones_come(here, monkeypatch):
 
 @pytest.mark.parametrize("versioned", [False, True])
 def test_first_data_of_a_team_need_nothing_from_before(here, monkeypatch, versioned):
-    """With an empty remote neither a missing version nor the shipped starter's keeps an ingest from beginning."""
+    """With an empty remote neither a missing version nor the shipped starter's prevents an ingest."""
     nothing = commands.versions.DataState(present=False, starter=versioned, md5="", remote="s3://team", problem="none")
     starter = commands.versions.DataState(present=False, starter=True, md5="abc", remote="s3://team")
     monkeypatch.setattr(commands.versions, "state", lambda *_: starter if versioned else nothing)
@@ -256,7 +256,7 @@ def test_first_data_of_a_team_need_nothing_from_before(here, monkeypatch, versio
 
 @pytest.mark.parametrize(("signs", "is_signed"), [(False, False), (True, True), (True, False)])
 def test_a_rollback_to_an_unsigned_version_has_a_warning(signs, is_signed):
-    """If no key is configured, nobody asks for signatures."""
+    """Without a configured key, signatures are not required."""
     output = commands.rolled_back(Rollback("expression", 4, 2, ["expression v3: gone"], is_signed), signs=signs)
 
     assert output[0] == "expression v2 is in use again; v4 is rejected and never promoted again"

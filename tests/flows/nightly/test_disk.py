@@ -12,7 +12,7 @@ VALUES = {
 
 
 def test_estimate_grows_with_pictures_and_inbox(tmp_path):
-    """Every picture as an array four times, every file of the inbox twice."""
+    """Four arrays for every picture, two copies of every file of the inbox."""
     for folder in ("datasets/faces/day-1", "inbox/faces/day-2"):
         (tmp_path / folder).mkdir(parents=True)
     pd.DataFrame({"id": range(1000)}).to_parquet(tmp_path / "datasets/faces/day-1/index.parquet")

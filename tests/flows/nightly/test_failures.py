@@ -29,7 +29,7 @@ from tests.support.repos import ROOT
     ],
 )
 def test_only_what_may_pass_is_transient(tmp_path, error, kind):
-    """A remedy makes it the user's, the network transient, all else a bug."""
+    """An error with a remedy is the user's, a network error is transient, all others are bugs."""
     output = act_error("fetch", error, tmp_path)
 
     assert output.fault.kind == kind
@@ -37,7 +37,7 @@ def test_only_what_may_pass_is_transient(tmp_path, error, kind):
 
 
 def test_bug_leaves_its_traceback_and_the_users_fault_does_not(tmp_path):
-    """A person who can fix it needs no traceback; whoever must find a bug does."""
+    """The user needs only the remedy; a bug needs its traceback."""
     try:
         {}["label"]
     except KeyError as error:
@@ -54,7 +54,7 @@ def test_bug_leaves_its_traceback_and_the_users_fault_does_not(tmp_path):
     [("ReadTimeoutError: read timed out", True), ("THESE PACKAGES DO NOT MATCH THE HASHES", False)],
 )
 def test_index_that_is_away_may_come_back(tmp_path, monkeypatch, text, transient):
-    """A broken network is tried again; a file of another hash is not."""
+    """A network error is retried; a file with another hash is not."""
     message = f"pip could not fetch what assets.txt names:\n  Collecting x\n  {text}\nTry it by hand: pip download x"
 
     def fail(*_):

@@ -1,4 +1,4 @@
-"""The form of a run in Prefect: few fields, each with help; any other param by its path."""
+"""The form of a run in Prefect: few fields, each with a description; all other params by their path."""
 
 import re
 
@@ -18,7 +18,7 @@ def form():
 
 
 def test_form_is_short_and_describes_each_field(form):
-    """No section of params.yaml is drawn input by input, and no field is a choice between a type and `None`."""
+    """No section of params.yaml is expanded into inputs, and no field is a choice between a type and `None`."""
     assert list(form) == ["families", "quick", "epochs", "seed", "overrides", "promote"]
     assert all(len(field["description"]) > 20 for field in form.values())
     assert all("type" in field and field["default"] is not None for field in form.values())
@@ -32,7 +32,7 @@ def test_empty_form_changes_nothing():
 
 
 def test_params_are_named_by_path_or_nested():
-    """Both, also mixed; what stands there goes before epochs and seed, which are those of the families asked for."""
+    """In both forms, also mixed; params take precedence over epochs and seed, which apply to the selected families."""
     patch = patch_of(["expression"], 3, 7, {"expression.train.epochs": 5, "scene": {"train": {"seed": 1}}})
 
     assert patch == {"expression": {"train": {"epochs": 5, "seed": 7}}, "scene": {"train": {"seed": 1}}}
@@ -43,13 +43,13 @@ def test_params_are_named_by_path_or_nested():
     ("path", "value", "word"), [("expresion.train.epochs", 3, "mean"), ("scene.train.epochs", 0, "greater")]
 )
 def test_what_is_mistyped_is_refused(path, value, word):
-    """The field takes any JSON; the params are checked before anything starts, as those of the command line."""
+    """The field accepts any JSON; the params are checked before anything starts, as on the command line."""
     with pytest.raises(ParamsError, match=word):
         lay(read_params(ROOT), patch_of([], 0, -1, {path: value}))
 
 
 def test_epochs_have_a_bound():
-    """Prefect's own check refuses what cannot be."""
+    """Prefect's own check refuses impossible values."""
     from prefect.exceptions import ParameterTypeError  # noqa: PLC0415 - see above
 
     from flows.nightly.prefect_flow import nightly  # noqa: PLC0415  # see above
@@ -59,7 +59,7 @@ def test_epochs_have_a_bound():
 
 
 def test_every_param_is_listed_with_its_value(tmp_path):
-    """Beside the form, families first; a params.yaml that is broken stops nothing."""
+    """Next to the form, families first; a broken params.yaml does not prevent it."""
     text = describe_deployment(ROOT)
     listed = dict(re.findall(r"^- `(\S+)`: `(.*?)`", text, re.MULTILINE))
 

@@ -29,7 +29,7 @@ def values():
 
 
 def test_override_is_typed_and_leaves_the_rest(values):
-    """One value changes, nothing else does."""
+    """Only one value changes."""
     changed = lay(values, parse(values, ["expression.train.epochs=3"]))
 
     assert changed["expression"]["train"]["epochs"] == 3
@@ -70,7 +70,7 @@ def test_unknown_key_is_refused_with_what_exists(values, text, words):
     [("learning_rate=1e-3", 0.001), ("learning_rate=.5", 0.5), ("epochs=1e1", 10), ("batch_size=1_28", 128)],
 )
 def test_numbers_as_people_write_them(values, text, value):
-    """An exponent without a point, a point without a nought, underscores."""
+    """An exponent without a point, a point without a leading zero, underscores."""
     changed = lay(values, parse(values, [f"expression.train.{text}"]))
 
     assert changed["expression"]["train"][text.partition("=")[0]] == value
@@ -93,7 +93,7 @@ def test_numbers_as_people_write_them(values, text, value):
     ],
 )
 def test_late_failures_are_refused_now(values, text, words):
-    """A number without end, shares that leave nothing, labels that are one: named before a stage starts."""
+    """An infinite number, shares without a remainder, duplicate labels: named before a stage starts."""
     with pytest.raises(ParamsError) as caught:
         lay(values, parse(values, [text]))
 
@@ -117,7 +117,7 @@ def test_remedy_for_a_list_of_texts_helps(values, text):
     [("a: &a [*a]", "contains itself"), ("a: " + "[" * 3000 + "]" * 3000, "too deeply"), ("", "dictionary|object")],
 )
 def test_params_yaml_that_is_invalid_is_named(tmp_path, text, words):
-    """A list within itself, one too deep, an empty file: a mistake of its writer, and no bug."""
+    """A recursive list, a deep one, an empty file: the user's error, not a bug."""
     (tmp_path / "params.yaml").write_text(text)
 
     with pytest.raises(ParamsError, match=words):
@@ -125,7 +125,7 @@ def test_params_yaml_that_is_invalid_is_named(tmp_path, text, words):
 
 
 def test_a_language_left_empty_is_none(values):
-    """As params.yaml documents it: empty means that none is kept apart."""
+    """As params.yaml documents, an empty value means that no document is held back."""
     changed = lay(values, parse(values, ["collections.scripts.script.language="]))
 
     assert CollectionParams.model_validate(changed["collections"]["scripts"]).script.language == ""
@@ -174,13 +174,13 @@ def test_sections_are_those_of_the_families():
 
 @pytest.mark.parametrize("value", ["three", '"3"', "true", "2.5", "0", "null"])
 def test_wrong_type_is_refused(values, value):
-    """Neither text, nor a truth, nor half an epoch is a number of epochs."""
+    """Text, booleans and fractions are not a number of epochs."""
     with pytest.raises(ParamsError, match=r"expression\.train\.epochs"):
         lay(values, parse(values, [f"expression.train.epochs={value}"]))
 
 
 def test_family_must_learn_from_a_collection_there_is(values):
-    """A family that is given a collection of no name is refused with those there are."""
+    """For an unknown collection, the error lists the existing ones."""
     with pytest.raises(ParamsError, match="faces"):
         lay(values, parse(values, ["families.expression=facs"]))
 
@@ -196,7 +196,7 @@ def test_params_that_do_not_fit_are_named(tmp_path, values):
 
 
 def test_dvc_yaml_names_what_the_check_asks_for(values):
-    """Of each family its sections, of each collection `medium` and `needs`: no more stands in dvc.yaml, and no less."""
+    """The sections of each family, and `medium` and `needs` of each collection: dvc.yaml has exactly these."""
     graph = (ROOT / "dvc.yaml").read_text()
     watched = set(re.findall(r"- \$\{key\}\.(\w+)$", graph, re.MULTILINE))
 
@@ -208,7 +208,7 @@ def test_dvc_yaml_names_what_the_check_asks_for(values):
 
 @pytest.mark.parametrize("key", ["augment", "train", "compress", "budget"])
 def test_section_that_dvc_watches_may_not_be_left_out(tmp_path, values, key):
-    """Its params have defaults, but DVC would refuse the stage late and the run would not report why."""
+    """Its params have defaults, but DVC would refuse the stage late and the run would not report the reason."""
     spoilt = lay(values, {})
     del spoilt["scene"][key]
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(spoilt))
@@ -221,7 +221,7 @@ def test_section_that_dvc_watches_may_not_be_left_out(tmp_path, values, key):
 
 
 def test_collection_without_its_needs_is_reported(values):
-    """All that is missing comes in one message; a family that learns from nothing may leave its sections out."""
+    """One message lists all missing parts; an unused family may omit its sections."""
     spoilt = lay(values, {})
     del spoilt["collections"]["faces"]["needs"], spoilt["collections"]["faces"]["medium"], spoilt["families"]["scene"]
     spoilt["scene"], spoilt["expression"] = {}, {"train": {}}
@@ -237,7 +237,7 @@ def test_collection_without_its_needs_is_reported(values):
 
 
 def test_empty_section_is_enough_for_dvc_and_none_is_not(tmp_path, monkeypatch):
-    """The check requires exactly what DVC accepts: with `{}` the stage runs, without it DVC refuses."""
+    """The check requires exactly what DVC accepts: with `{}` the stage runs, with null DVC refuses."""
     silence(monkeypatch, tmp_path / "home")
     root = versioned_repo(tmp_path / "checkout")
     node = StageNode("train@expression", "train", "expression", "expression", ())

@@ -30,7 +30,7 @@ def test_acts_follow_each_other(world):
 
 
 def test_unchanged_stage_is_skipped_and_reports_it(world, monkeypatch):
-    """Nothing is reproduced where data, params and code are the same, and the run did not work."""
+    """With the same data, params and code nothing is reproduced, and the run did no work."""
     world.changes = dict.fromkeys(world.changes, SAME)
     monkeypatch.setattr(tasks, "register", lambda _run, _family: ("skipped", "v1 holds this model already"))
     output = world.nightly()
@@ -41,7 +41,7 @@ def test_unchanged_stage_is_skipped_and_reports_it(world, monkeypatch):
 
 
 def test_stage_is_asked_for_again_once_what_it_reads_has_run(world):
-    """DVC's status from the start does not hold for a stage whose input was rebuilt since."""
+    """DVC's initial status is outdated for a stage whose input has since been rebuilt."""
     world.changes["augment@expression"] = SAME
     world.nightly(order=Order(("expression",)))
 
@@ -49,7 +49,7 @@ def test_stage_is_asked_for_again_once_what_it_reads_has_run(world):
 
 
 def test_stage_that_comes_from_the_cache_is_skipped(world):
-    """It did not run, and reports the origin of its outs; its readers are queried again all the same."""
+    """It did not run, and reports the origin of its outs; the status of its readers is still queried again."""
     world.cached = {"clean@faces"}
     asked, status = [], plan.pipeline.status
     plan.pipeline.status = lambda tree, node: asked.append(node.name) or status(tree, node)
@@ -62,7 +62,7 @@ def test_stage_that_comes_from_the_cache_is_skipped(world):
 
 
 def test_mlflow_that_died_is_started_again_before_a_stage(world, monkeypatch):
-    """A training that speaks to a dead address fails, however often it is tried."""
+    """A training that uses a dead address would fail on every attempt."""
     revived = []
     monkeypatch.setattr(Session, "revive", lambda _self, kind: revived.append((kind.name, len(world.asked))))
     world.nightly(order=Order(("expression",)))
@@ -92,7 +92,7 @@ def test_failed_collection_stops_those_that_learn_from_it(world):
 
 
 def test_stage_without_a_record_is_reported_by_its_status(world, monkeypatch):
-    """A stage that was killed writes no failure; the log and the status remain."""
+    """A killed stage does not write a failure; the log and the status remain."""
     monkeypatch.setattr(plan.pipeline, "reproduce", lambda *_: 255)
     output = world.nightly(order=Order(("scene",)))
 
@@ -123,7 +123,7 @@ def test_data_that_are_missing_stop_the_run(world):
 
 
 def test_starter_is_rendered_only_where_nothing_is(world, monkeypatch):
-    """The starter comes where it is wanted, and a version that is elsewhere is pulled."""
+    """The starter is used if a family needs it, and an existing version is pulled."""
     rendered = []
     monkeypatch.setattr(data_tasks, "starters", lambda *_, **__: ["faces"])
     monkeypatch.setattr(data_tasks, "make_starters", lambda *_: rendered.append(1) or "rendered")
@@ -148,7 +148,7 @@ def test_full_disk_stops_the_run_before_it_starts(world, monkeypatch):
 
 
 def test_inbox_that_cannot_be_used_keeps_no_family_from_its_run(world, monkeypatch):
-    """The run goes on with the data there are, and ends as failed."""
+    """The run continues with the existing data, and ends as failed."""
     bad = SimpleNamespace(
         collection="faces", source="day-12", problem="no label is known", remedy="rename", summary=lambda: "0 added"
     )
@@ -161,7 +161,7 @@ def test_inbox_that_cannot_be_used_keeps_no_family_from_its_run(world, monkeypat
 
 
 def test_folder_of_no_collection_in_the_inbox_is_reported(world, capsys):
-    """Else a person waits for faces that lie one letter beside."""
+    """Otherwise a misspelled folder's pictures would be missed silently."""
     (world.root / "inbox" / "face").mkdir(parents=True)
     (world.root / "inbox" / "faces").mkdir()
     world.nightly()
@@ -194,7 +194,7 @@ def test_graph_that_cannot_be_read_is_reported_as_a_failure(world, monkeypatch):
 
 
 def test_interrupt_is_written_down_and_gets_out(world):
-    """After a stop `make status` speaks of this run, not of the one before."""
+    """After an interrupt `make status` reports this run, not the one before."""
     world.breaks["train@expression"] = [KeyboardInterrupt()]
     run = world.run()
     with pytest.raises(KeyboardInterrupt):
@@ -206,13 +206,13 @@ def test_interrupt_is_written_down_and_gets_out(world):
 
 
 def test_unknown_family_is_refused(world):
-    """A family that params.yaml does not have is named with those that it has."""
+    """The error lists the families of params.yaml."""
     with pytest.raises(plan.params.ParamsError, match="expression"):
         world.run(order=Order(("expresion",)))
 
 
 def test_command_can_be_pasted():
-    """The command that repeats it, including quoting."""
+    """The command that repeats the run, with quoting."""
     order = Order(("expression",), {"expression": {"train": {"precision": "auto", "widths": [8, 16]}}}, promote=True)
 
     assert order.command().endswith(
@@ -223,7 +223,7 @@ def test_command_can_be_pasted():
 
 
 def test_trial_leaves_the_inbox_and_the_checkout_alone(world, monkeypatch, tmp_path):
-    """It runs in a tree of its own with the other params; params.yaml of the checkout stays as it is."""
+    """It runs in a separate tree with the other params; params.yaml of the checkout is unchanged."""
     tree = tmp_path / "tree"
     before = (world.root / "params.yaml").read_text()
     monkeypatch.setattr(tasks.records, "worktree", lambda *_: _worktree(tree), raising=False)
@@ -237,7 +237,7 @@ def test_trial_leaves_the_inbox_and_the_checkout_alone(world, monkeypatch, tmp_p
 
 
 def test_a_quick_look_registers_nothing(world, monkeypatch, tmp_path):
-    """Its stages run in a tree of its own, with quick params; what comes of them is not entered."""
+    """Its stages run in a separate tree, with quick params; their results are not registered."""
     tree = tmp_path / "tree"
     monkeypatch.setattr(tasks.records, "worktree", lambda *_: _worktree(tree), raising=False)
     output = world.nightly(order=Order(("expression",), quick=True))
@@ -248,7 +248,7 @@ def test_a_quick_look_registers_nothing(world, monkeypatch, tmp_path):
     assert "epochs: 1\n" in (tree / "params.yaml").read_text()
 
 
-class _worktree:  # noqa: N801 - stands for a function
+class _worktree:  # noqa: N801 - replaces a function
     def __init__(self, tree):
         self.tree = tree
 
@@ -262,7 +262,7 @@ class _worktree:  # noqa: N801 - stands for a function
 
 @pytest.mark.parametrize("partly", [False, True])
 def test_a_family_without_data_keeps_no_other_from_its_run(world, monkeypatch, partly):
-    """Its stages are not tried; where it has half of what it needs, the run fails with what to take in."""
+    """Its stages are skipped; with only a part of its data, the run fails and lists the missing part."""
     error = data_tasks.MissingDataError("films hold no samples yet", "ingest films PATH", partly=partly)
     monkeypatch.setattr(
         data_tasks, "missing_data", lambda _root, _values, family: None if family == "expression" else error

@@ -1,4 +1,4 @@
-"""The nightly as Prefect runs it, against a real server; what it runs is planted."""
+"""The nightly run in Prefect, with a real server and stub steps."""
 
 import json
 import os
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """A Prefect server of these tests' own."""
+    """A Prefect server for these tests."""
     state = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in TELEMETRY_OFF.items():
@@ -31,11 +31,11 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def run_flow(server, world, monkeypatch):
-    """Runs the flow in the planted world; gives its final state."""
+    """Runs the flow with the stubs; returns its final state."""
     monkeypatch.setitem(os.environ, "PREFECT_API_URL", server.api)
-    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings  # noqa: PLC0415  # after the server's address stands in the environment
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings  # noqa: PLC0415  # once the address is set
 
-    from flows.nightly import prefect_flow as nightly  # noqa: PLC0415 - Prefect reads the environment when it is imported
+    from flows.nightly import prefect_flow as nightly  # noqa: PLC0415 - Prefect reads the environment on import
 
     @contextmanager
     def planted(*_):
@@ -50,14 +50,14 @@ def run_flow(server, world, monkeypatch):
 
 
 def task_runs(server, state):
-    """Name -> (state's name, its message), as Prefect knows them in the end."""
+    """Name -> (state's name, its message), as finally stored in Prefect."""
     asked = {"flow_runs": {"id": {"any_": [str(state.state_details.flow_run_id)]}}}
     found = requests.post(f"{server.api}/task_runs/filter", json=asked, timeout=30, auth=login_of(server)).json()
     return {run["name"]: (run["state_name"], (run["state"] or {}).get("message")) for run in found}
 
 
 def test_transient_fault_is_retried_and_passes(server, world, run_flow):
-    """Twice the network is away, the third try gets through, and the run is done."""
+    """The network fails twice, the third attempt succeeds, and the run is completed."""
     world.break_stage("train@expression", "transient", "connection reset", times=2)
     state = run_flow()
 
@@ -67,7 +67,7 @@ def test_transient_fault_is_retried_and_passes(server, world, run_flow):
 
 
 def test_lasting_fault_is_not_retried_and_its_reason_comes_first(server, world, run_flow):
-    """One try, the other family gets through, and the flow run ends as failed with the reason."""
+    """After one attempt the other family succeeds, and the flow run ends as failed with the reason."""
     world.break_stage("train@expression", "user", "out of memory in epoch 12", "a smaller batch")
     state = run_flow()
 
@@ -88,7 +88,7 @@ def test_transient_fault_that_stays_fails_after_all_tries(world, run_flow):
 
 
 def test_skipped_stage_is_shown_as_such_in_prefect(server, world, run_flow, monkeypatch):
-    """A task a stage, its state `Skipped`, with the words of DVC; summary and link are artifacts a browser can open."""
+    """One task per stage, with the state `Skipped` and DVC's text; summary and link are artifacts for a browser."""
     page = "http://127.0.0.1:5000/#/experiments/1"
     monkeypatch.setattr(publish, "to_mlflow", lambda _run: page)
     world.changes = dict.fromkeys(world.changes, SAME)
@@ -103,8 +103,8 @@ def test_skipped_stage_is_shown_as_such_in_prefect(server, world, run_flow, monk
 
 
 def test_parameters_are_typed(run_flow):
-    """Input from the UI's form is checked before anything starts."""
-    from prefect.exceptions import ParameterTypeError  # noqa: PLC0415  # heavy, and only here
+    """Input from the form is checked before anything starts."""
+    from prefect.exceptions import ParameterTypeError  # noqa: PLC0415  # heavy, and needed only here
 
     for wrong in ({"families": ["expresion"]}, {"epochs": -1}, {"overrides": "three"}):
         state = run_flow(**wrong)
@@ -113,8 +113,8 @@ def test_parameters_are_typed(run_flow):
 
 
 def test_what_the_form_sends_is_honoured(world, run_flow):
-    """The server takes the form, untouched and filled in; the run has those params, and what is wrong is refused."""
-    from prefect.client.orchestration import get_client  # noqa: PLC0415 - Prefect reads the environment when imported
+    """The server accepts the form, untouched and filled in; the run has its params, and invalid input is refused."""
+    from prefect.client.orchestration import get_client  # noqa: PLC0415 - Prefect reads the environment on import
     from prefect.exceptions import PrefectHTTPStatusError  # noqa: PLC0415  # likewise
 
     from flows.nightly.prefect_flow import nightly  # noqa: PLC0415  # likewise
@@ -136,9 +136,9 @@ def test_what_the_form_sends_is_honoured(world, run_flow):
 
 
 def test_slot_of_a_run_is_known_to_the_next_server(tmp_path):
-    """A machine that loses its power amid a scheduled run: the slot's lease is still there to run out.
+    """A machine that loses power during a scheduled run: the slot's lease is stored, and can expire.
 
-    In memory alone it would be lost and the slot stay taken, so that Prefect cancels every night to come.
+    In memory alone it would be lost and the slot stay taken, so that Prefect would cancel all later runs.
     """
     with _prefect(tmp_path) as first:
         _answer(first, "", {"name": "runs", "limit": 1})
@@ -152,7 +152,7 @@ def test_slot_of_a_run_is_known_to_the_next_server(tmp_path):
 
 @contextmanager
 def _prefect(state):
-    """A Prefect server on that state, gone with the block."""
+    """A Prefect server with that state, stopped at the end of the block."""
     server = start(state, PREFECT, free_port(), "a run")
     try:
         wait_healthy([server])
@@ -167,7 +167,7 @@ def login_of(server):
 
 
 def _answer(server, path, asked):
-    """The server's response, as soon as it is not busy: at its start the database may be locked for a moment."""
+    """The server's response, retried while it is busy: at its start the database may be locked for a moment."""
     until, url = servers.time.monotonic() + servers.DEADLINE_S, f"{server.api}/v2/concurrency_limits/{path}"
     while (answer := requests.post(url, json=asked, timeout=30, auth=login_of(server))).status_code >= 500:
         assert servers.time.monotonic() < until, answer.text
@@ -177,7 +177,7 @@ def _answer(server, path, asked):
 
 
 def _eventually(holds, deadline_s=20.0):
-    """Prefect writes task runs down from events, a moment later."""
+    """Retries a check: Prefect stores task runs from events, a moment later."""
     until = servers.time.monotonic() + deadline_s
     while True:
         try:
@@ -191,8 +191,8 @@ def _eventually(holds, deadline_s=20.0):
 
 
 def test_killed_run_is_closed_by_the_next(run_flow):
-    """The flow run of a process that was killed, and its task, are Crashed; one of another checkout is left alone."""
-    from prefect.client.orchestration import get_client  # noqa: PLC0415 - Prefect reads the environment when imported
+    """The flow run of a killed process and its task are Crashed; one of another checkout is not changed."""
+    from prefect.client.orchestration import get_client  # noqa: PLC0415 - Prefect reads the environment on import
     from prefect.states import Running  # noqa: PLC0415  # likewise
 
     from flows.nightly import prefect_flow as nightly  # noqa: PLC0415  # likewise

@@ -31,7 +31,7 @@ def registry(tmp_path):
 
 @pytest.fixture
 def published(monkeypatch, tmp_path, registry):
-    """Publishes the report of a run with a server of that keeper; gives its address."""
+    """Publishes the report of a run with a server of that keeper; returns its address."""
     (tmp_path / "index.html").write_text("the report")
     monkeypatch.setattr(runs, "client", lambda _uri: FakeClient(registry))
     monkeypatch.setattr(publish, "headline", lambda *_: SimpleNamespace(text="dots v1 registered"))
@@ -47,7 +47,7 @@ def published(monkeypatch, tmp_path, registry):
 
 
 def test_pager_is_given_the_reason_first(tmp_path):
-    """The command of the settings gets the text on standard input, without a shell."""
+    """The configured command gets the text on standard input, without a shell."""
     got = tmp_path / "got.txt"
     code = f"import sys; open({str(got)!r}, 'w').write(sys.stdin.read())"
     publish.notify(FAILED, f'"{sys.executable}" -c "{code}"')
@@ -58,14 +58,14 @@ def test_pager_is_given_the_reason_first(tmp_path):
 
 
 def test_pager_is_quiet_after_a_good_run(tmp_path):
-    """Nobody is woken for nothing."""
+    """A good run does not notify."""
     publish.notify(NightlyRun(started=FAILED.started), f"touch {tmp_path / 'rang'}")
 
     assert not (tmp_path / "rang").exists()
 
 
 def test_pager_that_fails_is_reported_and_changes_nothing(capsys):
-    """A run does not fail twice."""
+    """It does not add a second failure."""
     publish.notify(FAILED, "no-such-program --at-all")
     publish.notify(FAILED, 'unbalanced "quote')
 
@@ -73,7 +73,7 @@ def test_pager_that_fails_is_reported_and_changes_nothing(capsys):
 
 
 def test_run_that_only_looked_logs_nothing_but_ends_what_was_left(monkeypatch):
-    """A run that was killed while it logged its page is followed by one that finds nothing to do."""
+    """A run that does nothing also ends the MLflow run of one that was killed while it logged its page."""
     looked = NightlyRun(started=FAILED.started, stages=[StageRun(name="train@expression", state="skipped")])
     asked = []
     monkeypatch.setattr(runs, "client", lambda _uri: None)
@@ -85,7 +85,7 @@ def test_run_that_only_looked_logs_nothing_but_ends_what_was_left(monkeypatch):
 
 
 def test_run_that_cannot_take_the_page_is_ended(monkeypatch, tmp_path, capsys):
-    """No run is left RUNNING, even if the upload fails; one that a killed run has left is ended first."""
+    """No run is left RUNNING, even if the upload fails; one left by a killed run is ended first."""
     asked = []
     ended = SimpleNamespace(set_terminated=lambda *how: asked.append(how), log_artifact=lambda *_: 1 / 0)
     monkeypatch.setattr(runs, "client", lambda _uri: ended)
@@ -103,14 +103,14 @@ def test_run_that_cannot_take_the_page_is_ended(monkeypatch, tmp_path, capsys):
     ("keeper", "host"), [("a run", "127.0.0.1:5000"), ("make up", "127.0.0.1:5001"), ("team", "127.0.0.1:5001")]
 )
 def test_link_to_the_page_works_after_the_run(published, keeper, host):
-    """The server of a run ends with it, so the link has the address that `make up` will have."""
+    """The server of a run ends with it, so the link has the address of `make up`."""
     link = published(keeper)
 
     assert link == f"http://{host}/#/experiments/1/runs/run1/artifacts/index.html?workflowType=machine_learning"
 
 
 def test_run_and_version_lead_to_the_report_and_back(published, registry):
-    """One click from each to the report of its nightly run; from that run's page to each of them."""
+    """Each links to the report of its nightly run; that run's page links to each of them."""
     client = FakeClient(registry)
     run = client.create_run(client.create_experiment("dots"), tags={NOTE: "dots\n\n[curves](#/x)"}, run_name="dots")
     client.create_registered_model("dots", {})
@@ -130,7 +130,7 @@ def test_run_and_version_lead_to_the_report_and_back(published, registry):
 
 
 def test_full_disk_does_not_silence_the_pager(monkeypatch, tmp_path, capsys):
-    """A run that could not begin cannot be written down either; somebody is woken all the same."""
+    """The run cannot be recorded, but the notification is still sent."""
 
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -143,7 +143,7 @@ def test_full_disk_does_not_silence_the_pager(monkeypatch, tmp_path, capsys):
 
 
 def test_registry_that_is_down_does_not_undo_the_run(capsys):
-    """The page lies in build/report as well."""
+    """The page is in build/report as well."""
     run = SimpleNamespace(nightly=FAILED, session=SimpleNamespace(ready=lambda _kind: 1 / 0))
 
     assert publish.to_mlflow(run) == ""

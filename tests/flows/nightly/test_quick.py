@@ -1,4 +1,4 @@
-"""A quick look asks for little, and registers nothing; a short trial has no long students."""
+"""A quick look trains briefly, and registers nothing; a short trial has no long students."""
 
 import pytest
 from typer.testing import CliRunner
@@ -14,7 +14,7 @@ FAMILIES = list(VALUES["families"])
 
 
 def test_a_quick_look_is_one_epoch_of_little_without_students():
-    """Of each family, whatever it calls what it is shown; budgets hold nothing back, and the params stay valid."""
+    """For each family, whatever its params are called; budgets hold nothing back, and the params stay valid."""
     changed = params.lay(VALUES, quick_patch(VALUES, FAMILIES, {}))
 
     assert {changed[family]["train"]["epochs"] for family in FAMILIES} == {1}
@@ -25,7 +25,7 @@ def test_a_quick_look_is_one_epoch_of_little_without_students():
 
 
 def test_what_a_person_sets_goes_before_it():
-    """Of the families that are asked for alone."""
+    """Only for the selected families."""
     patch = quick_patch(VALUES, ["script"], {"script": {"train": {"epochs": 2}}})
 
     assert list(patch) == ["script"]
@@ -33,7 +33,7 @@ def test_what_a_person_sets_goes_before_it():
 
 
 def test_a_short_trial_has_no_long_students():
-    """They learn for as long as their teacher, at most; what is set, or short already, stays."""
+    """They train at most as long as their teacher; explicit or shorter values are kept."""
     trial = {"expression": {"train": {"epochs": 1}}}
 
     assert with_bounded_students(VALUES, trial)["expression"]["compress"]["student_epochs"] == 1
@@ -45,7 +45,7 @@ def test_a_short_trial_has_no_long_students():
 
 
 def test_a_quick_look_is_a_trial_that_can_be_had_again():
-    """In a tree of its own, by the command that is printed; it cannot be promoted."""
+    """In a separate tree, by the printed command; it cannot be promoted."""
     order = Order(("expression",), quick=True)
 
     assert order.trial
@@ -57,5 +57,5 @@ def test_a_quick_look_is_a_trial_that_can_be_had_again():
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_quick_param_is_one_that_some_family_has(family):
-    """A param that is renamed would fall out without a word: each family is made quicker in at least five."""
+    """A renamed param would be skipped silently: each family has at least five quick ones."""
     assert len(params.flatten(quick_patch(VALUES, [family], {}))) >= 5

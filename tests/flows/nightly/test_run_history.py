@@ -1,4 +1,4 @@
-"""`flows runs`, `compare` and `logs`: what an engineer asks all day."""
+"""`flows runs`, `compare` and `logs`: the history of runs."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -38,7 +38,7 @@ def state(tmp_path):
 
 
 def test_a_run_leaves_its_entry(world):
-    """Params, outcome and folder of a run that ended, as another process reads them."""
+    """Params, outcome and folder of an ended run, as another process reads them."""
     world.break_stage("train@scene", "user", "out of memory")
     world.nightly()
     past = find_run(world.root / ".state", "last")
@@ -50,7 +50,7 @@ def test_a_run_leaves_its_entry(world):
 
 
 def test_an_entry_of_an_earlier_version_is_read(state):
-    """It calls what happened `night`."""
+    """Its key for the outcome is `night`."""
     path = state / "runs" / f"{find_run(state, 'last').name}.json"
     path.write_text(path.read_text().replace('"nightly": {', '"night": {', 1))
 
@@ -71,7 +71,7 @@ def test_params_of_an_earlier_version_are_compared_by_their_new_names(state):
 
 
 def test_an_interrupted_run_leaves_its_entry(world):
-    """A run that was stopped is in the history, as failed."""
+    """A stopped run is in the history, as failed."""
     world.breaks["train@expression"] = [KeyboardInterrupt()]
     with pytest.raises(KeyboardInterrupt):
         world.nightly()
@@ -80,7 +80,7 @@ def test_an_interrupted_run_leaves_its_entry(world):
 
 
 def test_the_newest_are_kept(tmp_path, monkeypatch):
-    """The history does not grow for ever."""
+    """The history is bounded."""
     monkeypatch.setattr(run_history, "RUNS_KEPT", 2)
     for hours in range(4):
         keep(a_run(hours), tmp_path)
@@ -92,7 +92,7 @@ def test_the_newest_are_kept(tmp_path, monkeypatch):
     ("name", "hours"), [("last", 25), ("last-nightly", 24), ("last-trial", 25), ("20261127", 0), ("1128-041500", 24)]
 )
 def test_runs_go_by_short_names(state, name, hours):
-    """A part of the name will do where it names one run alone."""
+    """A part of the name suffices if it is unique."""
     assert find_run(state, name).nightly.started == START + timedelta(hours=hours)
 
 
@@ -105,7 +105,7 @@ def test_unclear_names_are_refused(state, name, word):
 
 
 def test_runs_are_listed(state, capsys):
-    """Newest first, with outcome, change and score; JSON has a line a run."""
+    """Newest first, with outcome, change and score; JSON has a line per run."""
     assert print_runs(state, 20, []) == 0
     rows = [line for line in capsys.readouterr().out.splitlines() if "2026" in line]
     assert all(word in row for row, word in zip(rows, ("epochs=3", "out of memory", "F1 0.9586"), strict=True))
@@ -119,7 +119,7 @@ def test_runs_are_listed(state, capsys):
 
 
 def test_a_family_with_a_typing_error_is_recognised(tmp_path, capsys):
-    """Not as a family that has not run yet."""
+    """It is not mistaken for a family without runs."""
     assert print_runs(tmp_path, 20, ["expresion"]) == 3
     assert capsys.readouterr().out == "no run of expresion has ended here yet. Did you mean 'expression'?\n"
     print_runs(tmp_path, 20, ["script"])
@@ -127,7 +127,7 @@ def test_a_family_with_a_typing_error_is_recognised(tmp_path, capsys):
 
 
 def test_runs_are_compared(tmp_path, capsys):
-    """Data, code, params, versions and metrics that differ, and nothing that does not."""
+    """Only differing data, code, params, versions and metrics are listed."""
     git(tmp_path, "init", "--quiet")
     records = []
     for text in ("one", "two"):
@@ -162,7 +162,7 @@ def logs(tmp_path):
 
 
 def test_logs_have_names(logs):
-    """Of stages as DVC calls them, of a trial's in its own folder, and of servers."""
+    """Those of stages as in DVC, of a trial in its own folder, and of servers."""
     state = logs / "state"
 
     assert [log.name for log in known_logs(logs, state)] == ["clean@faces", "train@expression", "mlflow"]
@@ -173,7 +173,7 @@ def test_logs_have_names(logs):
 
 
 def test_logs_are_printed_without_secrets(logs, capsys):
-    """A progress bar is its last state, and a password is hidden."""
+    """Only the last state of a progress bar is printed, and a password is hidden."""
     print_log(find_log(known_logs(logs, logs / "state"), "train"))
 
     assert capsys.readouterr().out.splitlines()[:2] == ["epoch 2", "http://***@m.example"]

@@ -1,6 +1,6 @@
 """Runs of a family that draws, on a tiny copy of the project: from pictures and a film to a storyboard on set.
 
-The tests form one story in order; each continues where the one before it ended.
+The tests depend on each other; each continues from the state that the previous one left.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ STAGES = (
     "evaluate@scene",
     "register@scene",
 )
-ASTRAY = 1000.0  # a learning rate: all that is drawn looks alike
+ASTRAY = 1000.0  # a learning rate at which all drawings are alike
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """The copy; whatever a test leaves running there is ended."""
+    """The copy; processes that a test leaves there are ended."""
     project = make_scene_project(tmp_path_factory.mktemp("scene"))
     yield project
     end(project)
@@ -47,7 +47,7 @@ def mlflow(project):
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """The local cache of a laptop on set."""
+    """The model store of a laptop on set."""
     return tmp_path_factory.mktemp("store")
 
 
@@ -57,12 +57,12 @@ def page(project):
 
 
 def captions(project, folder):
-    """Of the sheets that a stage has drawn, by file."""
+    """Captions of the sheets that a stage has drawn, by file."""
     return json.loads((project.root / "build/scene" / folder / "captions.json").read_text())
 
 
 def test_first_run(project, tmp_path):
-    """Folders of places with captions, a film in the inbox: both are learned from, and v1 comes into use."""
+    """Folders of places with captions, and a film in the inbox: both are trained on, and v1 is promoted."""
     write_places(tmp_path / "places")
     taken = project.flows("ingest", "scenes", str(tmp_path / "places"))
     write_reel(project.root / "inbox/films/day-1")
@@ -77,8 +77,8 @@ def test_first_run(project, tmp_path):
 
 
 def test_film_and_pictures_are_one_set(project):
-    """Frames of the film have looks for categories, and captions came along."""
-    from curation.store.sample_set import SampleSet  # noqa: PLC0415 - pandas, and only here
+    """Frames of the film have clusters as categories, and captions are included."""
+    from curation.store.sample_set import SampleSet  # noqa: PLC0415 - pandas, needed only here
 
     clean = SampleSet(project.root / "build/clean/scenes")
     table = clean.table[clean.table["kept"]]
@@ -91,7 +91,7 @@ def test_film_and_pictures_are_one_set(project):
 
 
 def test_what_it_made(project):
-    """The bundle holds all that drawing needs; the animation has a frame an epoch, and each frame is another."""
+    """The bundle is complete; the animation has one frame per epoch, and all frames differ."""
     bundle = project.root / "build/scene/bundle"
     files = json.loads((bundle / "manifest.json").read_text())["files"]
     with Image.open(project.root / "build/scene/train/progress.webp") as moving:
@@ -104,7 +104,7 @@ def test_what_it_made(project):
 
 
 def test_report_shows_it(project):
-    """The page names the version, and holds every sheet and the animation."""
+    """The page has the version, every sheet and the animation."""
     text = page(project)
 
     assert "scene v1" in text
@@ -114,7 +114,7 @@ def test_report_shows_it(project):
 
 
 def test_same_again(project):
-    """Nothing has changed: every stage is skipped."""
+    """Every stage is skipped."""
     output = project.flows("nightly")
 
     assert output.returncode == 0, output.stderr
@@ -123,7 +123,7 @@ def test_same_again(project):
 
 
 def test_set_draws_a_sheet(project, mlflow, store, tmp_path):
-    """`rushes pull` and `rushes scene`, each in a process of its own: four pictures of a heading."""
+    """`rushes pull` and `rushes scene`, each in a separate process: four pictures of a heading."""
     pulled = project.run("rushes.cli", "pull", "scene@champion", "--registry", mlflow, "--to", str(store))
     words = ["--text", "EXT. FOREST - DAY", "--count", "4", "--scale", "1"]
     drawn = project.run("rushes.cli", "scene", *words, "--out", str(tmp_path / "sheet.png"), "--model", str(store))
@@ -147,7 +147,7 @@ def test_set_draws_a_storyboard(project, store, tmp_path):
 
 
 def test_what_cannot_draw_stays_out(project, mlflow):
-    """A diverged generator, under the actual rules: a version, not in use, with the failed floors as reasons."""
+    """A diverged generator, under the actual rules: registered, not promoted, with the failed floors as reasons."""
     project.set_rules(real_rules())
     project.set_train("scene", learning_rate=ASTRAY, epochs=1)
     output = project.flows("nightly")

@@ -1,6 +1,6 @@
-"""Runs of a family that writes, on a tiny copy of the project: from scripts to a scene that is written on set.
+"""Runs of a family that writes, on a tiny copy of the project: from scripts to a scene written on set.
 
-The tests form one story in order; each continues where the one before it ended.
+The tests depend on each other; each continues from the state that the previous one left.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from tests.support.written import faults
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 STAGES = ("clean@scripts", "augment@script", "train@script", "compress@script", "evaluate@script")
-WEAK, ASTRAY = 1e-6, 1000.0  # learning rates: nothing is learned, and weights that became NaN
+WEAK, ASTRAY = 1e-6, 1000.0  # learning rates: too low to learn, and so high that weights become NaN
 HEADING, CAST = "INT. KITCHEN - NIGHT", ("ANNA", "MARK")
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """The copy; whatever a test leaves running there is ended."""
+    """The copy; processes that a test leaves there are ended."""
     project = make_script_project(tmp_path_factory.mktemp("script"))
     yield project
     end(project)
@@ -42,7 +42,7 @@ def mlflow(project):
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """The local cache of a laptop on set."""
+    """The model store of a laptop on set."""
     return tmp_path_factory.mktemp("store")
 
 
@@ -58,24 +58,24 @@ def made(project, *names):
 
 def packed(project, folder):
     """A set."""
-    from curation.store.sample_set import SampleSet  # noqa: PLC0415 - pandas, and only here
+    from curation.store.sample_set import SampleSet  # noqa: PLC0415 - pandas, needed only here
 
     return SampleSet(project.root / "build" / folder)
 
 
 def versions(mlflow):
-    """Their number."""
+    """The number of versions."""
     return len(ask(mlflow, "model-versions/search", filter="name = 'script'")["model_versions"])
 
 
 def scenes(elements):
-    """Each begins with its heading."""
+    """The scenes; each begins with its heading."""
     starts = [place for place, one in enumerate(elements) if one.kind == "heading"]
     return [elements[start:after] for start, after in itertools.pairwise([*starts, len(elements)])]
 
 
 def write(project, store, out, seed):
-    """Types `rushes write` and gives the draft: its scene, and the note at its end."""
+    """Runs `rushes write` and returns the draft: its scene, and the note at its end."""
     words = ["--heading", HEADING, "--characters", ", ".join(CAST), "--length", "60w", "--seed", str(seed)]
     output = project.run("rushes.cli", "write", *words, "--out", str(out), "--model", str(store))
     assert output.returncode == 0, output.stderr
@@ -85,7 +85,7 @@ def write(project, store, out, seed):
 
 
 def test_first_run(project, tmp_path):
-    """A folder of scripts by genre, two in the inbox: learned from, and v1 meets the rules as they are."""
+    """A folder of scripts by genre, two in the inbox: both are trained on, and v1 meets the actual rules."""
     write_works(tmp_path / "works")
     taken = project.flows("ingest", "scripts", str(tmp_path / "works"))
     assert taken.returncode == 0, taken.stderr
@@ -116,8 +116,8 @@ def test_works_stay_whole(project):
 
 
 def test_what_it_made(project):
-    """The graph, smaller than that of the reference, and what knows the training text from any other."""
-    from rushes.script.memorization import Verbatim  # noqa: PLC0415  # NumPy, and only here
+    """The graph, smaller than the reference's, and the filter that recognises the training text."""
+    from rushes.script.memorization import Verbatim  # noqa: PLC0415  # NumPy, needed only here
 
     bundle, clean = project.root / "build/script/bundle", packed(project, "clean/scripts")
     files = made(project, "bundle", "manifest.json")["files"]
@@ -132,13 +132,13 @@ def test_what_it_made(project):
 
 
 def test_what_it_scored(project):
-    """It knows the words, compressing costs next to nothing, and all that it wrote are scenes with nobody else."""
+    """It has learned the words, compression costs next to nothing, and all drafts are scenes of the cast."""
     metrics = made(project, "scores", "metrics.json")
     written = scenes(parse((project.root / "build/script/scores/written.fountain").read_text()))
     first, second = (metrics[side]["neg_bits_per_character"] for side in ("fp32", "compressed"))
 
     assert metrics["objective"] == "neg_bits_per_character"
-    assert -2.0 < second < 0.0  # letters by how frequent they are: 4
+    assert -2.0 < second < 0.0  # by letter frequencies alone: 4
     assert abs(first - second) < 0.05
     assert (metrics["fp32"]["valid"], metrics["compressed"]["valid"]) == (1.0, 1.0)
     assert metrics["worst"].keys() == {*GENRES, "no genre"}
@@ -157,7 +157,7 @@ def test_report_shows_it(project):
 
 
 def test_same_again(project, mlflow):
-    """Nothing has changed: every stage is skipped, and nothing is registered."""
+    """Every stage is skipped, and nothing is registered."""
     output = project.flows("nightly")
 
     assert output.returncode == 0, output.stderr
@@ -167,7 +167,7 @@ def test_same_again(project, mlflow):
 
 
 def test_what_has_learned_nothing_stays_out(project, mlflow):
-    """A version, not in use; floor and gain are both reasons, in the registry and on the page."""
+    """It is registered but not promoted; floor and gain are both reasons, in the registry and on the page."""
     project.set_train("script", learning_rate=WEAK, epochs=1)
     output = project.flows("nightly")
     decision = project.decision("script")
@@ -196,7 +196,7 @@ def test_a_diverged_training_is_not_registered(project, mlflow):
 
 
 def test_set_writes(project, mlflow, store, tmp_path):
-    """`rushes pull` and `rushes write`, each in a process of its own: the champion's scene, the same for its seed."""
+    """`rushes pull` and `rushes write`, each in a separate process: the champion's scene, the same for its seed."""
     pulled = project.run("rushes.cli", "pull", "script@champion", "--registry", mlflow, "--to", str(store))
     assert pulled.returncode == 0, pulled.stderr
     scene, note = write(project, store, tmp_path / "x.fountain", seed=3)

@@ -21,7 +21,7 @@ from registry.git.snapshot import Record
     ],
 )
 def test_a_trial_is_not_promoted_unasked(monkeypatch, tmp_path, order, promote):
-    """A nightly may move the champion, a trial only with --promote."""
+    """A nightly run may move the champion, a trial only with --promote."""
     asked = []
 
     def enter(*_args, promote, **_more):

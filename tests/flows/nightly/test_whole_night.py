@@ -1,6 +1,6 @@
-"""Whole runs on a tiny copy of the project: real servers, real stages, the command line and what a person sees.
+"""Whole runs on a tiny copy of the project: real servers, real stages, the command line and its output.
 
-The tests form one story in order; each continues where the one before it ended.
+The tests depend on each other; each continues from the state that the previous one left.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DEADLINE_S = 180
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """The copy; whatever a test leaves running there is ended."""
+    """The copy; processes that a test leaves there are ended."""
     project = make_project(tmp_path_factory.mktemp("whole"))
     project.set_train(learning_rate=WEAK)
     git(project.root, "commit", "--quiet", "--all", "--message", "a network that hardly learns")
@@ -64,7 +64,7 @@ def running(mlflow):
 
 
 def wait_for(holds, what):
-    """Looks until it holds."""
+    """Polls until the condition is true."""
     until = time.monotonic() + DEADLINE_S
     while not holds():
         assert time.monotonic() < until, f"waited for {what}"
@@ -72,7 +72,7 @@ def wait_for(holds, what):
 
 
 def test_first_run(project, tmp_path):
-    """From a folder of faces to a champion, with servers of its own; git sees two files, and nothing goes on."""
+    """From a folder of faces to a champion, with the run's own servers; git sees two files, and no process remains."""
     places = (f"{label}/actor-{actor}" for label, actor in product(LABELS, range(20)))
     write_faces(tmp_path / "day-1", places, first=0, each=5)
     taken = project.flows("ingest", "faces", str(tmp_path / "day-1"), "--layout", "{label}/{performer}/*")
@@ -95,7 +95,7 @@ def test_first_run(project, tmp_path):
 
 
 def test_registry_has_it(project, mlflow):
-    """One version, in use, made from exactly what the tag holds; every run has ended."""
+    """One version, promoted, made from exactly the tag's content; every run has ended."""
     params = yaml.safe_load(git(project.root, "show", "expression/v1:params.yaml"))
 
     assert champion(mlflow) == 1
@@ -108,7 +108,7 @@ def test_way_back_from_a_version(project, mlflow, tmp_path):
     """Its code, params and data are in a folder, and the printed command restores its outputs; others are refused."""
     output = project.flows("checkout", "expression@1", "--to", str(tmp_path / "v1"))
     lines = [line.split("  ")[-1] for line in output.stdout.splitlines()]
-    brought = subprocess.run(lines[1], shell=True, check=False, env=dict(project.env))  # noqa: S602 - as a person pastes
+    brought = subprocess.run(lines[1], shell=True, check=False, env=dict(project.env))  # noqa: S602 - as pasted
     none = project.flows("checkout", "expression@9")
 
     assert output.returncode == 0, output.stderr
@@ -117,12 +117,12 @@ def test_way_back_from_a_version(project, mlflow, tmp_path):
     assert brought.returncode == 0
     digest = hashlib.sha256((tmp_path / "v1/build/expression/bundle/manifest.json").read_bytes()).hexdigest()
     assert digest == tags(mlflow, 1)["rushes.digest"]
-    subprocess.run(lines[3], shell=True, check=True, cwd=project.root)  # noqa: S602  # as a person pastes
+    subprocess.run(lines[3], shell=True, check=True, cwd=project.root)  # noqa: S602  # as pasted
     assert (none.returncode, "there are: expression/v1" in none.stderr) == (3, True)
 
 
 def test_same_again(project, mlflow):
-    """Nothing has changed: every stage is skipped, nothing is registered, and the run reports that."""
+    """Every stage is skipped, nothing is registered, and the run reports that."""
     output = project.flows("nightly")
 
     assert output.returncode == 0, output.stderr
@@ -133,7 +133,7 @@ def test_same_again(project, mlflow):
 
 
 def test_a_budget_that_nothing_holds(project, mlflow):
-    """As a trial: the run ends with what comes nearest, nothing is registered; asked, `candidates` lists the same."""
+    """As a trial: the run ends with the nearest candidates, nothing is registered; `candidates` lists the same."""
     told = project.flows("nightly", "--set", "expression.budget.max_bytes=1000")
     asked = [
         project.flows("candidates", "expression", *words) for words in ((), ("--set", "expression.budget.max_bytes=9"))
@@ -148,7 +148,7 @@ def test_a_budget_that_nothing_holds(project, mlflow):
 
 
 def test_no_way_back_from_the_first(project, mlflow):
-    """Exit status 3, the champion stays and is not held."""
+    """Exit status 3; the champion is unchanged and not held."""
     output = project.flows("rollback", "expression", "--reason", "reads every smile as fear")
 
     assert output.returncode == 3
@@ -158,7 +158,7 @@ def test_no_way_back_from_the_first(project, mlflow):
 
 
 def test_trial(project, mlflow):
-    """A far better network, as a trial: registered, not promoted; params.yaml stays, and its tree is gone."""
+    """A far better network, as a trial: registered, not promoted; params.yaml is unchanged, and its tree is removed."""
     before = (project.root / "params.yaml").read_bytes()
     output = project.flows("nightly", "--set", f"expression.train.learning_rate={STRONG}")
 
@@ -172,7 +172,7 @@ def test_trial(project, mlflow):
 
 
 def test_runs_are_found_again(project, mlflow):
-    """The trial is listed, compared with the nightly before it, and its log read, though its tree is gone."""
+    """The trial is listed, compared with the preceding nightly run, and its log read, though its tree is gone."""
     del mlflow
     listed, trial = project.flows("runs", "--limit", "1"), project.flows("logs", "train", "--run", "last-trial")
     compared = json.loads(project.flows("compare", "last-nightly", "last-trial", "--json").stdout)
@@ -185,7 +185,7 @@ def test_runs_are_found_again(project, mlflow):
 
 
 def test_better_replaces_it(project, mlflow):
-    """With these params in params.yaml the same network comes out, and is now in use."""
+    """With these params in params.yaml the result is the same network, which is now promoted."""
     project.set_train(learning_rate=STRONG)
     output = project.flows("nightly")
 
@@ -198,9 +198,9 @@ def test_better_replaces_it(project, mlflow):
 
 
 def test_set_pulls_it(project, mlflow, tmp_path):
-    """`rushes pull` brings the champion, and the runtime reads a face with it."""
-    from rushes.bundle.manifest import read_bundle  # noqa: PLC0415 - heavy, and only here
-    from rushes.expression.classifier import FaceClassifier  # noqa: PLC0415  # heavy, and only here
+    """`rushes pull` fetches the champion, and the runtime classifies a face with it."""
+    from rushes.bundle.manifest import read_bundle  # noqa: PLC0415 - heavy, and needed only here
+    from rushes.expression.classifier import FaceClassifier  # noqa: PLC0415  # heavy, and needed only here
 
     words = ["pull", "expression@champion", "--registry", mlflow, "--to", str(tmp_path / "set")]
     output = project.run("rushes.cli", *words)
@@ -214,7 +214,7 @@ def test_set_pulls_it(project, mlflow, tmp_path):
 
 
 def test_rollback(project, mlflow):
-    """v1 is in use again and held; the next run builds the rejected bundle again and leaves it."""
+    """v1 is champion again and held; the next run rebuilds the rejected bundle and does not promote it."""
     output = project.flows("rollback", "expression", "--reason", "reads every smile as fear")
     again = project.flows("nightly")
     status = project.flows("status").stdout
@@ -229,7 +229,7 @@ def test_rollback(project, mlflow):
 
 
 def test_killed_in_training(project, tmp_path):
-    """New faces, and SIGKILL amid training: the next run ends what went on, resumes, and the weights are the same."""
+    """New faces, and SIGKILL during training: the next run ends all remains, resumes, and the weights agree."""
     assert project.flows("down").returncode == 0
     write_faces(project.root / "inbox/faces/day-2", iter(LABELS), first=5000, each=10)
     log = project.root / "build/expression/train.log"
@@ -250,7 +250,7 @@ def test_killed_in_training(project, tmp_path):
 
 
 def undisturbed(project, folder):
-    """The same training in another place, from its first epoch to its last."""
+    """The same training elsewhere, from its first epoch to its last."""
     skipped = shutil.ignore_patterns(".state", ".git", ".dvc", "train")
     shutil.copytree(project.root, folder / "other", ignore=skipped)
     other = type(project)(folder / "other", project.env)
@@ -267,7 +267,7 @@ def weights(root):
 
 
 def test_released(project, mlflow):
-    """While it was held the new version was only registered; released, it is weighed again and takes over."""
+    """On hold the new version was only registered; after the release it is compared again and promoted."""
     held = project.decision()
     released = project.flows("release", "expression")
     output = project.flows("nightly")
@@ -281,7 +281,7 @@ def test_released(project, mlflow):
 
 
 def test_in_the_end(project, mlflow):
-    """The second version is rejected for good; no run is open; after `down` nothing goes on, and the home is clean."""
+    """The second version stays rejected; no run is open; after `down` no process remains, and the home is clean."""
     assert "rushes.rejected" in tags(mlflow, 2)
     assert running(mlflow) == []
     assert project.flows("down").stdout.strip() == "stopped: scheduler, Prefect, MLflow"

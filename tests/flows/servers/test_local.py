@@ -20,7 +20,7 @@ SCHEDULE = scheduler.up  # the real one
 
 @pytest.fixture
 def planted(monkeypatch, kind):
-    """MLflow alone, and a scheduler that Prefect knows at once."""
+    """MLflow alone, and a scheduler that is registered in Prefect at once."""
     monkeypatch.setattr(local, "KINDS", (kind,))
     monkeypatch.setattr(local, "PREFECT", kind)
     monkeypatch.setattr(scheduler, "up", lambda *_: None)
@@ -33,7 +33,7 @@ def settings_of(port):
 
 
 def test_up_twice_and_down(tmp_path):
-    """The second `up` starts nothing; `down` stops what there is, and then has nothing to do."""
+    """The second `up` starts nothing; `down` stops all, and a second one has nothing to do."""
     settings = settings_of(free_port())
     first = local.up(settings, tmp_path)
     second = local.up(settings, tmp_path)
@@ -45,7 +45,7 @@ def test_up_twice_and_down(tmp_path):
 
 
 def test_server_of_make_up_outlives_its_terminal(tmp_path):
-    """It has a session of its own: closing the terminal, or Ctrl-C, does not reach it."""
+    """It has a separate session: closing the terminal, or Ctrl-C, does not reach it."""
     (row, _) = local.up(settings_of(free_port()), tmp_path)
     session = os.getsid(row.pid)
     local.down(tmp_path)
@@ -54,9 +54,9 @@ def test_server_of_make_up_outlives_its_terminal(tmp_path):
 
 
 def test_the_address_for_other_machines_is_printed(tmp_path):
-    """If the settings admit them, and only then."""
+    """Only if the settings admit them."""
     port = free_port()
-    open_to_all = Settings(registry={"port": port, "host": "0.0.0.0"})  # noqa: S104 - what is asked for
+    open_to_all = Settings(registry={"port": port, "host": "0.0.0.0"})  # noqa: S104 - the tested setting
     (row, _) = local.up(open_to_all, tmp_path)
     (closed, _) = local.look(settings_of(port), tmp_path)
     local.down(tmp_path)
@@ -67,7 +67,7 @@ def test_the_address_for_other_machines_is_printed(tmp_path):
 
 
 def test_taken_port_is_named_with_who_has_it_and_the_setting(tmp_path, foreign_port):
-    """A clear error, and the process on it is left alone."""
+    """The error is clear, and the process on it is not ended."""
     with pytest.raises(PortTakenError, match=f"port {foreign_port}.*http.server") as caught:
         local.up(settings_of(foreign_port), tmp_path)
 
@@ -86,7 +86,7 @@ def test_up_waits_for_a_run_with_servers_of_its_own(tmp_path, planted):
 
 
 def test_down_does_not_pull_the_servers_from_under_a_run(tmp_path, planted):
-    """Not without --force."""
+    """--force overrides it."""
     local.up(settings_of(free_port()), tmp_path)
     with run_lock(tmp_path, "nightly"), pytest.raises(local.BusyError, match="would fail"):
         local.down(tmp_path)
@@ -97,7 +97,7 @@ def test_down_does_not_pull_the_servers_from_under_a_run(tmp_path, planted):
 
 
 def test_half_an_up_is_taken_back(tmp_path, planted, monkeypatch):
-    """If the scheduler does not start, the servers that were started for it are stopped again."""
+    """If the scheduler does not start, the servers started for it are stopped again."""
 
     def fail(*_):
         message = "no scheduler"
@@ -111,7 +111,7 @@ def test_half_an_up_is_taken_back(tmp_path, planted, monkeypatch):
 
 
 def test_scheduler_goes_with_an_up_that_is_broken_off(tmp_path, monkeypatch):
-    """Ctrl-C while the scheduler comes up: it, too, is ended, or it would go on without its server."""
+    """Ctrl-C while the scheduler starts ends it too; otherwise it would continue without its server."""
     begun, real = [], servers.spawn
 
     def spawn(_command, log, variables, **how):
@@ -138,7 +138,7 @@ def standing(updated="today", planned=None, **other):
 
 
 def test_scheduler_is_up_once_prefect_plans_a_run(tmp_path, planted, monkeypatch):
-    """Neither an earlier deployment counts, nor one without a run; only the server's clock is used."""
+    """An earlier deployment does not count, nor one without a run; only the server's clock is used."""
     soon = datetime.now(UTC)
     old, fresh = standing("yesterday", soon), standing("today")
     written = iter([old, None, old, fresh, standing("today", soon), "nobody asks"])
@@ -163,13 +163,13 @@ def test_scheduler_is_up_once_prefect_plans_a_run(tmp_path, planted, monkeypatch
     ],
 )
 def test_what_keeps_runs_from_starting_is_named(now, fault):
-    """That the process runs is not enough."""
+    """A running process is not enough."""
     assert fault in now.fault("15 4 * * * UTC")
     assert bool(now.fault("15 4 * * * UTC")) == bool(fault)
 
 
 def test_news_have_the_last_run(tmp_path):
-    """Time, duration, and the reason first; the versions in use then."""
+    """Time, duration, and the reason first; the versions used then."""
     at = datetime(2026, 3, 4, 4, 41, tzinfo=UTC)
     failure = Failure(family="expression", stage="train", message="out of memory")
     nightly = NightlyRun(started=at, finished=at, seconds=1560, failures=[failure], champions={"expression": 12})
@@ -181,7 +181,7 @@ def test_news_have_the_last_run(tmp_path):
 
 
 def test_news_of_a_registry_that_asks_for_a_password(tmp_path):
-    """It runs, so the hint is not to start it but the setting to change."""
+    """It runs, so the hint is the setting to change, not to start it."""
 
     class Guarded(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -202,12 +202,12 @@ def test_news_of_a_registry_that_asks_for_a_password(tmp_path):
 
 
 def test_news_before_the_first_run(tmp_path):
-    """Nothing is known, and that is reported."""
+    """The absence of runs is reported."""
     assert "none yet: make nightly" in "\n".join(local.news(settings_of(free_port()), tmp_path))
 
 
 def test_hold_stands_beside_the_champion():
-    """Whoever looks sees why the alias does not move."""
+    """Status shows the reason why the alias does not move."""
     champion = SimpleNamespace(family="expression", version=11, since="2026-03-04T04:41:00", hold="on hold: beards")
 
     assert local._spell(champion) == "expression v11, since 2026-03-04 04:41; on hold: beards"

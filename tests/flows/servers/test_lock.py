@@ -35,7 +35,7 @@ with run_lock(Path(sys.argv[1]), "nightly") as held:
         raise SystemExit
     child.kill()
 """
-# A run that is killed, and one of its threads needs its time: the child ends, and a moment later the thread does.
+# A killed run with a slow thread: the child ends, and a moment later the thread does.
 DYING = """
 import ctypes, os, platform, subprocess, sys, threading, time
 from pathlib import Path
@@ -59,7 +59,7 @@ STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SL
 
 @contextmanager
 def a_run(state, code=SLEEPS, *how):
-    """A real run in a process of its own, and its child."""
+    """A real run in a separate process, and its child."""
     words = [sys.executable, "-c", RUN, state, code, *(how or ("inherits",))]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(words, cwd=ROOT, **pipes) as run:
@@ -73,7 +73,7 @@ def a_run(state, code=SLEEPS, *how):
 
 @contextmanager
 def a_dying_run(state, code):
-    """A run whose first thread has ended while another goes on, as a killed process is for a moment; and its child."""
+    """A run whose first thread has ended before another, as in a killed process for a moment; and its child."""
     words = [sys.executable, "-c", DYING, state, code]
     with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as run:
         child = psutil.Process(int(run.stdout.readline()))
@@ -88,7 +88,7 @@ def a_dying_run(state, code):
 
 
 def kill(run):
-    """SIGKILL: it cannot tidy up."""
+    """Sends SIGKILL, which prevents any cleanup."""
     run.kill()
     run.wait()
 
@@ -124,7 +124,7 @@ def test_killed_run(tmp_path, how):
 
 
 def test_dying_run_is_waited_for(tmp_path, monkeypatch):
-    """A process is dead when its last thread is gone: until then it has the lock, and the patience is for others."""
+    """A process is dead once its last thread is gone: until then it has the lock, and the patience does not count."""
     monkeypatch.setattr(module, "PATIENCE_S", 0.05)
     with a_dying_run(tmp_path, STUBBORN) as (run, child):
         threading.Timer(0.6, run.stdin.close).start()  # while the next run waits, half a second after the child
@@ -136,19 +136,19 @@ def test_dying_run_is_waited_for(tmp_path, monkeypatch):
 
 
 def test_dying_run_that_does_not_get_there(tmp_path, monkeypatch):
-    """It is named, for it is not dead; and the line that is printed ends it."""
+    """It is named, since it is not dead; the printed command ends it."""
     monkeypatch.setattr(module, "DYING_S", 0.05)
     with a_dying_run(tmp_path, SLEEPS) as (run, _):
         with pytest.raises(LockHeldError, match=rf"leftover of a killed run.*process {run.pid}") as refused:
             run_lock(tmp_path, "x").__enter__()
-        subprocess.run(refused.value.remedy, shell=True, check=True)  # noqa: S602 - as a person pastes
+        subprocess.run(refused.value.remedy, shell=True, check=True)  # noqa: S602 - as pasted
         run.wait(10)
         with run_lock(tmp_path, "again") as held:
             assert held.ended == ()
 
 
 def test_patience_counts_from_the_end_of_what_was_left(tmp_path, monkeypatch):
-    """Ending the servers of a dead run takes longer than the patience; the kernel's moment after it is still waited."""
+    """Ending the servers of a dead run takes longer than the patience; the kernel's moment after it is added."""
     monkeypatch.setattr(module, "PATIENCE_S", 0.3)
     tried = []
 
@@ -171,7 +171,7 @@ def test_dead_run_is_never_named(tmp_path, monkeypatch):
         kill(run)
         with pytest.raises(LockHeldError, match=rf"process {child.pid} ") as refused:
             run_lock(tmp_path, "x").__enter__()
-        subprocess.run(refused.value.remedy, shell=True, check=True)  # noqa: S602  # as a person pastes
+        subprocess.run(refused.value.remedy, shell=True, check=True)  # noqa: S602  # as pasted
         child.wait(10)
         with run_lock(tmp_path, "again") as held:
             assert held.ended == ()
@@ -180,7 +180,7 @@ def test_dead_run_is_never_named(tmp_path, monkeypatch):
 
 
 def test_killed_while_it_ended_what_was_left(tmp_path):
-    """The next run but one ends it: a run that dies amid that has written down whose processes there are."""
+    """A later run ends them: the run that was killed meanwhile has recorded the processes."""
     with a_run(tmp_path, SLEEPS, "does not") as (run, child):
         kill(run)
         dead = json.loads((tmp_path / "run.lock").read_text())
@@ -192,7 +192,7 @@ def test_killed_while_it_ended_what_was_left(tmp_path):
 
 
 def test_child_that_will_not_end(tmp_path):
-    """A child that does not heed SIGTERM is killed after the time of grace."""
+    """A child that ignores SIGTERM is killed after the grace period."""
     with a_run(tmp_path, STUBBORN) as (run, child):
         kill(run)
         with run_lock(tmp_path, "again", grace_s=0.1):
@@ -202,7 +202,7 @@ def test_child_that_will_not_end(tmp_path):
 
 
 def test_released_at_the_end(tmp_path):
-    """After the block the lock is free, though a child still has it; the child is left alone."""
+    """After the block the lock is free, though a child still has it; the child is not ended."""
     with a_run(tmp_path, SLEEPS, "inherits", "leaves") as (run, child):
         run.stdin.close()
         run.stdout.readline()
@@ -215,7 +215,7 @@ def test_released_at_the_end(tmp_path):
 
 
 def test_released_by_an_error(tmp_path):
-    """An error gives the lock back and goes on."""
+    """An error releases the lock and is propagated."""
     with pytest.raises(ZeroDivisionError), run_lock(tmp_path, "first"):
         print(1 // 0)
     with run_lock(tmp_path, "second") as held:
@@ -226,7 +226,7 @@ def test_released_by_an_error(tmp_path):
 
 
 def test_other_process_with_the_same_number(tmp_path):
-    """A process that got a dead owner's number is neither taken for it nor ended."""
+    """A process with a dead owner's number is neither taken for it nor ended."""
     with a_run(tmp_path) as (run, other), run_lock(tmp_path / "here", "x"):
         owner = {"pid": other.pid, "pgid": os.getpgid(other.pid), "started": other.create_time() - 100.0}
         owner |= {"command": "nightly", "host": socket.gethostname(), "token": "long gone"}
@@ -240,7 +240,7 @@ def test_other_process_with_the_same_number(tmp_path):
 
 
 def test_run_on_another_machine(tmp_path):
-    """On a shared disk the owner's machine is named; nothing can be looked up there, so it counts as alive."""
+    """On a shared disk the owner's machine is named; its processes cannot be queried, so it counts as alive."""
     with a_run(tmp_path) as (run, _):
         owner = json.loads((tmp_path / "run.lock").read_text()) | {"host": "cart-2"}
         (tmp_path / "run.lock").write_text(json.dumps(owner))

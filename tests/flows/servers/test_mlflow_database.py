@@ -1,4 +1,4 @@
-"""MLflow's database: PostgreSQL as mlflow/README.md has it, and one of an older version."""
+"""MLflow's database: PostgreSQL as in mlflow/README.md, and one of an older version."""
 
 import os
 import re
@@ -38,13 +38,13 @@ print(before)
 
 
 def make_older(url):
-    """A database as the MLflow of one migration before had it, with an experiment in it; gives its schema."""
+    """A database of one migration earlier, with an experiment; returns its schema."""
     done = subprocess.run([sys.executable, "-c", OLDER, url], capture_output=True, text=True, check=True, timeout=120)
     return done.stdout.split()[-1]
 
 
 def experiments(url):
-    """Names of the experiments that a server has."""
+    """Names of the experiments of a server."""
     asked = f"{url}/api/2.0/mlflow/experiments/search"
     answer = requests.get(asked, params={"max_results": 9}, timeout=30)
     assert answer.ok, answer.text
@@ -53,12 +53,12 @@ def experiments(url):
 
 @pytest.mark.slow
 def test_older_database_is_named_with_the_command_that_helps(tmp_path):
-    """Before the server is started; what is printed is run, and afterwards nothing is lost."""
+    """Before the server is started; the printed command works, and nothing is lost."""
     (tmp_path / "mlflow").mkdir()
     before = make_older(f"sqlite:///{mlflow_database.path_of(tmp_path)}")
     with pytest.raises(ServerError, match=f"older MLflow: it has schema {before}") as caught:
         start(tmp_path, MLFLOW, free_port(), "a run")
-    subprocess.run(caught.value.remedy, shell=True, check=True, cwd=ROOT, timeout=120)  # noqa: S602  # as a person pastes
+    subprocess.run(caught.value.remedy, shell=True, check=True, cwd=ROOT, timeout=120)  # noqa: S602  # as pasted
     server = start(tmp_path, MLFLOW, free_port(), "a run")
     try:
         await_health(server.process, server.url, server.log)
@@ -71,7 +71,7 @@ def test_older_database_is_named_with_the_command_that_helps(tmp_path):
 
 
 def test_newer_database_is_named(tmp_path):
-    """Nothing migrates downwards."""
+    """There are no downward migrations."""
     (tmp_path / "mlflow").mkdir()
     script = "CREATE TABLE alembic_version (version_num TEXT); INSERT INTO alembic_version VALUES ('0123456789ab')"
     with mlflow_database.closing(mlflow_database.sqlite3.connect(mlflow_database.path_of(tmp_path))) as database:
@@ -81,7 +81,7 @@ def test_newer_database_is_named(tmp_path):
 
 
 def test_a_missing_database_is_not_a_fault(tmp_path):
-    """The server makes it."""
+    """The server creates it."""
     assert mlflow_database.outdated(tmp_path) is None
 
 
@@ -103,7 +103,7 @@ utils._initialize_tables(create_engine(sys.argv[1]))
 @pytest.mark.slow
 @pytest.mark.parametrize("statements", [2, 40, 90])
 def test_database_whose_creation_was_killed_is_created_again(tmp_path, statements):
-    """Half a step of its making can't be repeated, so that without this no run would ever begin again."""
+    """A partial migration cannot be repeated, so that no run would ever start again."""
     (tmp_path / "mlflow").mkdir()
     path = mlflow_database.path_of(tmp_path)
     words = [sys.executable, "-c", BROKEN_OFF, f"sqlite:///{path}", str(statements)]
@@ -115,7 +115,7 @@ def test_database_whose_creation_was_killed_is_created_again(tmp_path, statement
 
 
 def test_database_without_the_first_experiment_is_created_again(tmp_path):
-    """The same of a few tables; with an experiment in it, it is of an older MLflow and never removed."""
+    """One with few tables is also created again; one with an experiment belongs to an older MLflow and is kept."""
     (tmp_path / "mlflow").mkdir()
     path = mlflow_database.path_of(tmp_path)
     script = (  # with MLflow's first schema
@@ -130,13 +130,13 @@ def test_database_without_the_first_experiment_is_created_again(tmp_path):
 
 
 def _shown(page, words):
-    """The command of a page that begins so, with the lines that it goes on in."""
+    """The command of a page that begins so, with its continuation lines."""
     return re.search(rf"^    ({words}(?:.*\\\n)*.*)", page, re.MULTILINE)[1].replace("\\\n", "")
 
 
 @pytest.mark.slow
 def test_line_of_the_readme_starts_on_postgresql(tmp_path):
-    """With what the lock pins; a database of an older version, and the remedy that the page gives for it."""
+    """With the locked versions; a database of an older version, and the page's remedy for it."""
     page, port = (ROOT / "mlflow/README.md").read_text(), free_port()
     line, upgrade = (_shown(page, words) for words in ("mlflow server", "mlflow db"))
     with postgres.serve() as host:

@@ -1,7 +1,7 @@
-"""Scheduled runs by their effect: the cron line that fires, the pager, a run that is skipped, one that is killed.
+"""Scheduled runs: a cron line that fires, the pager, a skipped run, and a killed one.
 
-One `up` on a tiny copy of the project, whose params name what does not exist, so that every run ends at once. The
-tests form one story in order.
+One `up` on a tiny copy of the project, whose params name missing data, so that every run ends at once. The tests
+depend on each other.
 """
 
 import os
@@ -62,7 +62,7 @@ def prefect(project):
 
 
 def wait(look, what):
-    """The result of `look`, as soon as there is one."""
+    """Polls `look` until it has a result."""
     until = time.monotonic() + DEADLINE_S
     while not (seen := look()):
         assert time.monotonic() < until, f"waited for {what}"
@@ -81,18 +81,18 @@ def state_of(prefect, run, *names):
 
 
 def click(prefect):
-    """Starts a run as a person does in the browser."""
+    """Starts a run as from the browser."""
     return prefect.create_flow_run_from_deployment(prefect.read_deployment_by_name(DEPLOYMENT).id)
 
 
 def set_paused(prefect, paused):
-    """Pauses the deployment, or resumes it, as a person does in the browser."""
+    """Pauses the deployment, or resumes it, as from the browser."""
     deployment = prefect.read_deployment_by_name(DEPLOYMENT).id
     prefect.pause_deployment(deployment) if paused else prefect.resume_deployment(deployment)
 
 
 def test_cron_line_starts_a_run_that_ends_and_pages(project, prefect, folder):
-    """By itself, within its minute; it fails, and the pager's command is really called."""
+    """Within its minute; it fails, and the pager's command is really called."""
 
     def look():
         found = [run for run in prefect.read_flow_runs() if run.auto_scheduled and run.state.is_final()]
@@ -122,7 +122,7 @@ def test_run_is_skipped_while_one_from_the_command_line_is_on(project, prefect, 
 
 
 def test_run_that_is_killed_alone_pages(project, prefect, folder):
-    """As one is for which the memory does not suffice: it cannot do so itself, so the scheduler does."""
+    """As after running out of memory, it cannot notify itself, so the scheduler does."""
     (folder / "hold").touch()
     run = click(prefect)
     wait((folder / "paged").exists, "the run")
@@ -137,7 +137,7 @@ def test_run_that_is_killed_alone_pages(project, prefect, folder):
 
 
 def test_killed_run_is_marked_as_crashed(project, prefect, folder):
-    """While it is on, another is cancelled; killed with the scheduler, it does not stay Running."""
+    """While it runs, another is cancelled; killed with the scheduler, it does not stay Running."""
     (folder / "hold").touch()
     run = click(prefect)
     wait((folder / "paged").exists, "the first run")

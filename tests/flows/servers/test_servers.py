@@ -28,17 +28,17 @@ def test_server_is_started_found_and_stopped(tmp_path, kind):
 
 
 def test_pid_that_was_used_again_is_not_ours(tmp_path, kind):
-    """A file of a server that died is swept away, whoever has its pid now; stopping it ends nobody."""
+    """The file of a dead server is removed, whichever process has its pid now; stopping it ends none."""
     server = Server(kind, "http://127.0.0.1:1", "make up", os.getpid(), created=12345.0)
     servers.remember(tmp_path, server)
 
     assert found(tmp_path, kind) is None
     servers.remember(tmp_path, server)
-    stop(tmp_path, server)  # we are still here
+    stop(tmp_path, server)  # this process is still alive
 
 
 def test_run_speaks_to_the_servers_of_make_up(tmp_path, kind):
-    """It starts none of its own, and does not stop them."""
+    """It neither starts nor stops any."""
     server = start(tmp_path, kind, servers.free_port(), "make up")
     used = open_servers(settings_of(1), tmp_path, [kind])
     stop_own(tmp_path, used)
@@ -49,7 +49,7 @@ def test_run_speaks_to_the_servers_of_make_up(tmp_path, kind):
 
 
 def test_run_takes_a_free_port_where_that_of_the_settings_is_taken(tmp_path, kind, foreign_port):
-    """A nightly needs no particular port; a process of others is left alone."""
+    """A nightly run needs no particular port; a foreign process is not ended."""
     (server,) = open_servers(settings_of(foreign_port), tmp_path, [kind])
     wait_healthy([server], deadline_s=20)
     stop_own(tmp_path, [server])
@@ -70,7 +70,7 @@ def test_server_that_a_killed_run_has_left_makes_way(tmp_path, kind):
 
 
 def test_server_that_dies_is_reported_with_the_end_of_its_log(tmp_path, kind, monkeypatch):
-    """Its output, beyond the fact that it is gone."""
+    """Beyond its absence, the message has its output."""
     code = "raise SystemExit('the database is of a newer version')"
     monkeypatch.setattr(servers, "POLL_S", 0.01)
     bad = servers.Kind("mlflow", "MLflow", "registry", "/", lambda *_: [sys.executable, "-c", code], kind.variables)
@@ -91,7 +91,7 @@ def test_server_that_never_answers_is_given_up(tmp_path, kind):
 
 
 def test_team_server_that_is_down_is_named_with_its_setting(tmp_path, kind):
-    """No server of our own in its place: the team's history is there."""
+    """A local server is not a substitute: the team's history is on theirs."""
     settings = Settings(registry={"url": f"http://user:secret@127.0.0.1:{servers.free_port()}"})
     with pytest.raises(ServerError, match="does not answer") as caught:
         open_servers(settings, tmp_path, [kind])
@@ -101,7 +101,7 @@ def test_team_server_that_is_down_is_named_with_its_setting(tmp_path, kind):
 
 
 def _parent(kind, file):
-    """A server that is a process that starts another, whose pid it writes down."""
+    """A server whose process starts another, and records its pid."""
     code = (
         "import subprocess, sys, time, pathlib\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
@@ -122,7 +122,7 @@ def test_children_of_a_server_end_with_it(tmp_path, kind):
 
 
 def test_what_a_killed_server_leaves_is_ended(tmp_path, kind):
-    """SIGKILL to the process that MLflow's command is leaves the one that serves: it has the database open."""
+    """After SIGKILL to the parent, MLflow's serving process remains, and has the database open."""
     server = start(tmp_path, _parent(kind, tmp_path / "child"), servers.free_port(), "make up")
     while not (tmp_path / "child").exists() or not (tmp_path / "child").read_text():
         pass
@@ -141,7 +141,7 @@ def test_who_listens_is_reported(foreign_port):
 
 
 def test_file_that_is_broken_counts_as_none(tmp_path, kind):
-    """Half a file is not a server."""
+    """A truncated file is not a server."""
     (tmp_path / "servers").mkdir()
     (tmp_path / "servers" / "mlflow.json").write_text(json.dumps({"url": "x"})[:5])
 

@@ -13,13 +13,13 @@ from tests.support.processes import runs
 
 @pytest.fixture(autouse=True)
 def _same_environment(monkeypatch):
-    """A session sets the environment of all that it starts; afterwards it is as before."""
+    """Checks that a session restores the environment, which it sets for all its processes."""
     for name in ("PATH", "MLFLOW_TRACKING_URI", "PREFECT_API_URL", "RUSHES_STATE", "PREFECT_HOME", "MPLCONFIGDIR"):
         monkeypatch.setenv(name, os.environ.get(name, ""))
 
 
 def test_server_that_died_is_started_again(tmp_path, kind):
-    """A run of hours does not fail at its last act because MLflow fell over in the second."""
+    """A run of hours does not fail at its last task because MLflow died during the second."""
     with session(tmp_path, Settings(registry=RegistrySettings(port=servers.free_port())), "nightly") as now:
         now.open([kind])
         first = now.ready(kind)
@@ -29,7 +29,7 @@ def test_server_that_died_is_started_again(tmp_path, kind):
         second = now.server(kind)
 
         assert second.pid != first.pid
-        assert second.url == first.url  # Prefect's client keeps the address that it began with
+        assert second.url == first.url  # Prefect's client keeps its first address
         assert second.healthy()
         assert os.environ["MLFLOW_TRACKING_URI"] == second.url
         assert now.servers == [second]
@@ -57,7 +57,7 @@ def test_first_server_is_ended_where_the_second_cannot_be_had(tmp_path, kind, mo
 
 @pytest.mark.parametrize(("url", "meant"), [("shared", "{}/shared"), ("s3://team/data", "s3://team/data"), ("", "")])
 def test_folders_mean_the_same_in_the_tree_of_a_trial(tmp_path, url, meant):
-    """A remote that is a folder beside the checkout is looked for there, not below the worktree."""
+    """A remote in a folder beside the checkout is resolved from there, not from the worktree."""
     settings = Settings(state=Path(".state"), remote=RemoteSettings(url=url))
     with session(tmp_path, settings, "nightly") as now:
         assert now.settings.remote.url == meant.format(tmp_path)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.processes import runs
 
-# A session with a server of a few lines, stopped while it works.
+# A session with a minimal server, stopped during its work.
 SCRIPT = """
 import sys, time
 from pathlib import Path
@@ -29,7 +29,7 @@ with stopping.explained("make nightly"), session(root, Settings(), "nightly") as
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signal_ends_what_the_run_has_started(tmp_path, number):
-    """Its servers end, the lock is free, and the command to run again is printed."""
+    """Its servers end, the lock is free, and the command for another attempt is printed."""
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path)], stderr=subprocess.PIPE, text=True)
     pid = _wait_for(tmp_path / "pid")
     process.send_signal(number)
@@ -42,7 +42,7 @@ def test_signal_ends_what_the_run_has_started(tmp_path, number):
 
 
 def test_killed_run_is_cleared_away_by_the_next(tmp_path):
-    """SIGKILL leaves a server behind; the next run ends it before it begins."""
+    """SIGKILL leaves a server behind; the next run ends it first."""
     first = subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path)])
     left = _wait_for(tmp_path / "pid")
     first.kill()
@@ -60,7 +60,7 @@ def test_killed_run_is_cleared_away_by_the_next(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_signals_that_are_ignored_around_the_tests_arrive_in_them(number):
-    """As under nohup, or in the background of a script: ignored and blocked by whoever started the tests."""
+    """As under nohup, or in the background of a script: they are ignored and blocked in the tests' parent."""
 
     def disturb():
         signal.signal(number, signal.SIG_IGN)

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def flows(tmp_path):
-    """Runs a command of the engineer, with a state and ports of its own."""
+    """Runs a flows command, with separate state and ports."""
     home = tmp_path / "home"
     home.mkdir()
     env = {
@@ -31,7 +31,7 @@ def flows(tmp_path):
         "HOME": str(home),
         "RUSHES_STATE": str(tmp_path / "state"),
         "RUSHES_REGISTRY__PORT": str(free_port()),
-        "RUSHES_REGISTRY__HOST": "0.0.0.0",  # noqa: S104 - as a team with a laptop on set has it
+        "RUSHES_REGISTRY__HOST": "0.0.0.0",  # noqa: S104 - for a team with a laptop on set
         "RUSHES_PREFECT__PORT": str(free_port()),
         "RUSHES_SCHEDULE__CRON": "30 3 * * *",
         "RUSHES_SCHEDULE__TIMEZONE": "Europe/Berlin",
@@ -46,7 +46,7 @@ def flows(tmp_path):
 
 
 def test_team_on_one_machine(flows, tmp_path):
-    """Up, up again, the deployment with its schedule and its typed form, status, down; and nothing is left."""
+    """Up, up again, the deployment with its schedule and its typed form, status, down; nothing remains."""
     first, second = flows("up"), flows("up")
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     assert first.stdout == second.stdout
@@ -77,7 +77,7 @@ def test_team_on_one_machine(flows, tmp_path):
 
 
 def assert_guarded(asked, login):
-    """Prefect refuses whoever has no password, pages of other addresses, and other names for this machine."""
+    """Prefect refuses requests without a password, from pages of other addresses, and for other host names."""
     port = urlsplit(asked).port
 
     def status(headers=None, auth=login):
@@ -92,7 +92,7 @@ def assert_guarded(asked, login):
 
 
 def assert_mlflow_guarded(url):
-    """MLflow knows this machine's names and addresses, and its own pages under each; others are refused."""
+    """MLflow accepts this machine's names and addresses, and its own pages under each; others are refused."""
     port = urlsplit(url).port
     assert requests.get(f"{url}/health", timeout=30).ok
 
@@ -112,7 +112,7 @@ def assert_mlflow_guarded(url):
 
 @pytest.fixture
 def team(tmp_path):
-    """A team's Prefect server that asks for a password; gives its address without /api, and the login."""
+    """A team's Prefect server with a password; yields its address without /api, and the login."""
     server = start(tmp_path / "team", PREFECT, free_port(), "a run")
     wait_healthy([server])
     yield server.url, server.login
@@ -120,7 +120,7 @@ def team(tmp_path):
 
 
 def test_password_of_the_teams_prefect_is_asked_for_at_once(flows, team, tmp_path):
-    """Named within 5 s, before anything is started; the remedy that is printed helps."""
+    """The error comes within 5 s, before anything is started; the printed remedy works."""
     url, login = team
     began = time.monotonic()
     without = flows("up", RUSHES_PREFECT__URL=f"{url}/api")
