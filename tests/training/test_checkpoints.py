@@ -21,7 +21,7 @@ PARAMS = TrainParams(**SMALL | {"epochs": 5})
 
 
 def flip(content: bytes, count: int = 64) -> bytes:
-    """The content with bits flipped in the middle of it, where the weights are."""
+    """The content with flipped bits in the middle, among the weights."""
     changed, chance = bytearray(content), np.random.default_rng(0)
     for _ in range(count):
         changed[chance.integers(len(content) // 3, 2 * len(content) // 3)] ^= 1 << int(chance.integers(8))
@@ -79,7 +79,7 @@ def test_a_damaged_last_checkpoint_is_passed_over(undisturbed, tmp_path, capsys,
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_where_all_checkpoints_are_damaged_training_starts_again(undisturbed, tmp_path, damage):
-    """And ends with the same weights."""
+    """It ends with the same weights."""
 
     def harm(folder):
         for name in (LAST, PREVIOUS, BEST):
@@ -89,7 +89,7 @@ def test_where_all_checkpoints_are_damaged_training_starts_again(undisturbed, tm
 
 
 def test_lost_weights_of_the_best_epoch_are_restored(undisturbed, tmp_path, capsys):
-    """From another checkpoint of that epoch, where there is one: nothing is trained twice."""
+    """From another checkpoint of that epoch, if there is one, without training it twice."""
 
     def harm(folder):
         (folder / BEST).write_bytes(flip((folder / BEST).read_bytes()))
@@ -99,7 +99,7 @@ def test_lost_weights_of_the_best_epoch_are_restored(undisturbed, tmp_path, caps
 
 
 def test_lost_weights_of_the_best_epoch_are_made_again(undisturbed, tmp_path):
-    """Where no checkpoint is of that epoch: one of another epoch never takes its place."""
+    """Without a checkpoint of that epoch, it is trained again; one of another epoch never replaces it."""
 
     def harm(folder):
         for name in (PREVIOUS, BEST):
@@ -110,7 +110,7 @@ def test_lost_weights_of_the_best_epoch_are_made_again(undisturbed, tmp_path):
 
 @pytest.mark.parametrize("step", range(6))
 def test_killed_while_it_writes(undisturbed, tmp_path, monkeypatch, step):
-    """At each change of the folder in turn: what is left is intact, and the training ends with the same weights."""
+    """At each change of the folder in turn: the remains are intact, and the training ends with the same weights."""
     samples, whole, _ = undisturbed
     real, calls = checkpoints.Path.replace, []
 
@@ -134,7 +134,7 @@ def test_killed_while_it_writes(undisturbed, tmp_path, monkeypatch, step):
 
 
 def test_nothing_is_written_outside_the_folder(tmp_path, monkeypatch):
-    """The temporary folder of the system may lie on another file system, where a move is no longer atomic."""
+    """The system's temporary folder may be on another file system, where a move is not atomic."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
     SealedCheckpointIO().save_checkpoint({"epoch": 1}, tmp_path / "ck" / LAST)
 
@@ -143,7 +143,7 @@ def test_nothing_is_written_outside_the_folder(tmp_path, monkeypatch):
 
 
 def test_a_checkpoint_of_pytorch_alone_is_not_trusted(tmp_path):
-    """It has no checksum; one of ours opens with plain torch.load."""
+    """It has no checksum; the project's own checkpoints open with plain torch.load."""
     torch.save({"epoch": 1}, tmp_path / LAST)
     with pytest.raises(DamagedCheckpointError, match="do not match their checksum"):
         read(tmp_path / LAST)

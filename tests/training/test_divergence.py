@@ -1,4 +1,4 @@
-"""A training that diverges fails as its user's error: it names the epoch and the param, and leaves nothing behind."""
+"""A training that diverges fails with a user error that names the epoch and the param, and leaves no files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCRIPT = LEARNING | {"epochs": 2, "epoch_characters": 2000}
 
 
 def set_of(family, folder, monkeypatch):
-    """A small set of a family, and its recipe."""
+    """A small set of a family, and its fine-tuning config."""
     if family is scene.family:
         return place_set(folder, params=AugmentParams(), monkeypatch=monkeypatch), TRAIN
     if family is script.family:
@@ -33,7 +33,7 @@ def set_of(family, folder, monkeypatch):
 
 @pytest.mark.parametrize("family", [expression.family, scene.family, script.family], ids=lambda family: family.name)
 def test_a_learning_rate_of_a_million_is_named(family, tmp_path, monkeypatch):
-    """In the epoch where it happens, as the user's error; nothing of it is kept, and following the remedy helps."""
+    """In the epoch in which it happens; no file is kept, and the remedy works."""
     samples, recipe = set_of(family, tmp_path, monkeypatch)
     wild, tame = (
         family.params.model_validate({"train": recipe | changes}).train for changes in ({"learning_rate": 1e6}, {})
@@ -49,7 +49,7 @@ def test_a_learning_rate_of_a_million_is_named(family, tmp_path, monkeypatch):
 
 
 def test_a_loss_of_one_step_is_enough(tmp_path, monkeypatch):
-    """Planted: one step's loss is infinite. A mean over the epoch tells."""
+    """Planted: one step's loss is infinite. The mean over the epoch shows it."""
     samples, params = small_set(tmp_path / "set", {"train": 48, "validation": 16}), SMALL
     real, module = expression.module.ExpressionModule.training_step, expression.module.ExpressionModule
 
@@ -64,7 +64,7 @@ def test_a_loss_of_one_step_is_enough(tmp_path, monkeypatch):
 
 
 def test_weights_and_figures_are_looked_at_one_by_one():
-    """The first that is not finite is named."""
+    """The first one that is not finite is named."""
     state = {"a": torch.ones(2), "count": torch.ones(1, dtype=torch.int64), "b": torch.tensor([1.0, math.nan])}
 
     assert not_finite_weight(state) == "weight b"

@@ -1,4 +1,4 @@
-"""Fitting: one process or two, disturbed or not, the same comes out."""
+"""Fitting gives the same result in one process or two, disturbed or not."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CPU = Devices(accelerator="cpu", threads=1)
 
 
 class KilledError(Exception):
-    """Stands for a process that is gone in mid-epoch."""
+    """Represents a process that dies in mid-epoch."""
 
 
 class DieAt(Callback):
@@ -42,14 +42,14 @@ class DieAt(Callback):
         self.epoch = epoch
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
-        """Dies after the second batch of the epoch."""
+        """Raises after the second batch of the epoch."""
         if trainer.current_epoch == self.epoch and batch_idx == 1:
             raise KilledError
 
 
 @pytest.fixture
 def samples(tmp_path):
-    """Three labels that a small network tells apart."""
+    """Three labels that a small network can distinguish."""
     return small_set(tmp_path / "set", {"train": 48, "validation": 16})
 
 
@@ -62,7 +62,7 @@ def same(first, second) -> bool:
 
 
 def test_it_learns(samples, tmp_path):
-    """A network that is fitted tells the labels apart far better than chance."""
+    """Its accuracy is far above chance."""
     fitted = fit(family, TrainParams(**SMALL | {"epochs": 10}), samples, tmp_path / "ck", devices=CPU)
 
     assert fitted.history[-1]["val/accuracy"] > 0.8
@@ -70,7 +70,7 @@ def test_it_learns(samples, tmp_path):
 
 
 def test_the_curve_of_the_loss_is_its_mean_over_the_epoch(samples, tmp_path):
-    """Not that of whichever batch came last: where nothing is learned, all epochs are alike but for noise."""
+    """Not that of the last batch: without learning, all epochs are alike up to noise."""
     params = TrainParams(**SMALL | {"learning_rate": 1e-9, "dropout": 0.0})
 
     rows = fit(family, params, samples, tmp_path / "ck", devices=CPU).history
@@ -81,7 +81,7 @@ def test_the_curve_of_the_loss_is_its_mean_over_the_epoch(samples, tmp_path):
 
 
 def test_same_seed_same_weights_other_seed_other_weights(samples, tmp_path):
-    """All randomness comes from the seed, and from nothing else."""
+    """All randomness comes from the seed."""
     first, again, other = (
         weights(fit(family, TrainParams(**SMALL, seed=seed), samples, tmp_path / name, devices=CPU))
         for seed, name in ((0, "a"), (0, "b"), (1, "c"))
@@ -92,7 +92,7 @@ def test_same_seed_same_weights_other_seed_other_weights(samples, tmp_path):
 
 
 def test_a_run_that_died_in_mid_epoch_ends_with_the_same_weights(samples, tmp_path):
-    """Resumed from the last whole epoch, nothing tells it from an undisturbed run."""
+    """Resumed from the last whole epoch, it equals an undisturbed run."""
     params = TrainParams(**SMALL)
     undisturbed = fit(family, params, samples, tmp_path / "whole", devices=CPU)
     with pytest.raises(KilledError):
@@ -107,7 +107,7 @@ def test_a_run_that_died_in_mid_epoch_ends_with_the_same_weights(samples, tmp_pa
 
 
 def test_early_stop_keeps_the_best_epoch(samples, tmp_path):
-    """Patience ends a run that gets no better, and the weights are those of its best epoch."""
+    """Patience ends a run without improvement, and the weights are those of its best epoch."""
     params = TrainParams(**SMALL | {"epochs": 40, "patience": 2})
 
     fitted = fit(family, params, samples, tmp_path / "ck", devices=CPU)
@@ -118,7 +118,7 @@ def test_early_stop_keeps_the_best_epoch(samples, tmp_path):
 
 
 def test_history_travels_in_the_checkpoint():
-    """A resumed run has the rows from before."""
+    """A resumed run has the earlier rows."""
     before, after = History(), History()
     before.rows.append({"epoch": 0, "val/loss": 1.0})
 
@@ -128,7 +128,7 @@ def test_history_travels_in_the_checkpoint():
 
 
 def test_precision_asked_for_is_kept():
-    """Only `auto` looks at the machine."""
+    """Only `auto` depends on the machine."""
     assert precision_for("32-true", "cpu") == "32-true"
 
 
@@ -143,7 +143,7 @@ def test_bf16_where_it_is_faster(monkeypatch, amx, precision):
 
 @pytest.mark.slow
 def test_sigkill_then_resume_gives_the_same_weights(samples, tmp_path):
-    """The real thing: a process that is killed, and another that goes on."""
+    """A process is really killed, and another resumes."""
     script = ROOT / "tests" / "support" / "fit_script.py"
     words = [sys.executable, str(script), str(samples.folder), json.dumps(SMALL | {"epochs": 4})]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -164,7 +164,7 @@ def test_sigkill_then_resume_gives_the_same_weights(samples, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["32-true"])
 def test_two_processes_compute_the_gradients_of_one(samples, tmp_path, precision):
-    """Two gloo processes that share a global batch step exactly where one process does, and rank 0 alone writes."""
+    """Two gloo processes that share a global batch take exactly the steps of one process, and only rank 0 writes."""
     script = ROOT / "tests" / "support" / "fit_script.py"
     params = json.dumps(SMALL | {"epochs": 1, "precision": precision, "ema_decay": 0.0})
     for name, count in (("one", 1), ("two", 2)):

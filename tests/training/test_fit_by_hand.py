@@ -1,4 +1,4 @@
-"""A family that trains two networks in turns, by hand: the same promises hold."""
+"""A family that trains two networks alternately, by manual optimisation, keeps the same guarantees."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def samples(tmp_path, monkeypatch):
 
 
 def test_the_baseline_trains_through_the_same_code(samples, tmp_path):
-    """Another network and loss, the same figures by the same names."""
+    """Another network and loss, with the same names of figures."""
     rows = {
         name: fit(family, TrainParams(**TRAIN, network=name), samples, tmp_path / name, devices=CPU).history
         for name in ("r3", "dcgan")
@@ -45,7 +45,7 @@ def test_the_baseline_trains_through_the_same_code(samples, tmp_path):
 
 
 def test_it_gets_nearer_to_what_is_real(samples, tmp_path):
-    """After some steps what is drawn is nearer to held-out pictures than at the start."""
+    """After some steps the drawings are nearer to held-out pictures than at the start."""
     params = TrainParams(**TRAIN | {"epochs": 6, "epoch_samples": 1024, "learning_rate": 2e-3, "flip": False})
     untrained = TrainParams(**TRAIN | {"epochs": 1, "epoch_samples": 16, "learning_rate": 1e-9})
 
@@ -58,7 +58,7 @@ def test_it_gets_nearer_to_what_is_real(samples, tmp_path):
 
 
 def test_a_text_that_nobody_trained_on_is_drawn_as_its_category(samples, tmp_path):
-    """From words alone, none of the training texts among them, a forest is green and a sea blue, and not by chance."""
+    """From unseen texts alone, a forest is green and a sea blue, significantly above chance."""
     recipe = {"epochs": 6, "epoch_samples": 1024, "learning_rate": 2e-3, "flip": False, "colour": 0.0}
     fitted = fit(family, TrainParams(**TRAIN | recipe), samples, tmp_path / "run", devices=CPU)
     network = family.network(fitted.module).eval()
@@ -71,7 +71,7 @@ def test_a_text_that_nobody_trained_on_is_drawn_as_its_category(samples, tmp_pat
 
 
 def _nearest_labels(network, texts):
-    """Of each text the label whose colour its drawings are nearest to, on the whole."""
+    """For each text the label whose colour is nearest to its drawings on average."""
     texts_nt = torch.from_numpy(WordEncoder().embed(texts)).repeat_interleave(64, 0)
     latents_nz = torch.randn(len(texts_nt), latents_for(16), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -81,7 +81,7 @@ def _nearest_labels(network, texts):
 
 
 def test_a_run_that_died_in_mid_epoch_ends_with_the_same_weights(samples, tmp_path):
-    """Both networks, both optimisers and the average go on as if nothing had been."""
+    """Both networks, both optimisers and the average resume as if undisturbed."""
     params = TrainParams(**TRAIN | {"epochs": 3})
     undisturbed = fit(family, params, samples, tmp_path / "whole", devices=CPU)
     with pytest.raises(KilledError):
@@ -95,7 +95,7 @@ def test_a_run_that_died_in_mid_epoch_ends_with_the_same_weights(samples, tmp_pa
 
 
 def test_a_training_that_diverges_says_so(samples, tmp_path, monkeypatch):
-    """Numbers that are none end it in words: which figure, in which epoch, and what to change."""
+    """NaN ends it with a message: the figure, the epoch, and the change to make."""
     params = TrainParams(**TRAIN | {"epochs": 3})
     drawn = SceneModule.draw
     monkeypatch.setattr(SceneModule, "draw", lambda *words: drawn(*words) * float("nan"))
@@ -107,7 +107,7 @@ def test_a_training_that_diverges_says_so(samples, tmp_path, monkeypatch):
 
 
 def test_the_last_epoch_is_kept(samples, tmp_path):
-    """Whatever the figure of validation says of it."""
+    """Whatever its validation figure."""
     fitted = fit(family, TrainParams(**TRAIN | {"epochs": 3}), samples, tmp_path / "ck", devices=CPU)
 
     assert fitted.best_epoch == 2
@@ -115,7 +115,7 @@ def test_the_last_epoch_is_kept(samples, tmp_path):
 
 
 def test_every_epoch_is_drawn_and_animated(samples, tmp_path):
-    """An animation with a frame an epoch, and a strip for print."""
+    """An animation with a frame per epoch, and a strip for print."""
     fit(family, TrainParams(**TRAIN), samples, tmp_path / "ck", devices=CPU)
 
     assemble(tmp_path / "ck", tmp_path)
@@ -126,14 +126,14 @@ def test_every_epoch_is_drawn_and_animated(samples, tmp_path):
 
 
 def test_a_family_that_draws_nothing_has_no_animation(tmp_path):
-    """Nothing is written where no epoch was drawn."""
+    """Without drawn epochs nothing is written."""
     assemble(tmp_path, tmp_path)
 
     assert not list(tmp_path.iterdir())
 
 
 def test_tiles_fill_a_square():
-    """Five pictures make three by two, the rest black."""
+    """Five pictures make three by two, with the rest black."""
     grid = tiled([np.full((2, 2, 3), value, np.uint8) for value in (1, 2, 3, 4, 5)])
 
     assert grid.shape == (4, 6, 3)
@@ -144,7 +144,7 @@ def test_tiles_fill_a_square():
 @pytest.mark.slow
 @pytest.mark.parametrize("network", ["r3", "dcgan"])
 def test_two_processes_compute_the_gradients_of_one(samples, tmp_path, network):
-    """Of both networks, penalties included: they know first derivatives alone, so ddp averages all there is."""
+    """For both networks, with penalties: these need first derivatives only, so DDP averages every gradient."""
     script = ROOT / "tests" / "support" / "fit_script.py"
     params = json.dumps(TRAIN | {"epochs": 1, "ema_decay": 0.0, "network": network})
     for name, count in (("one", 1), ("two", 2)):

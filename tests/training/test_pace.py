@@ -1,4 +1,4 @@
-"""What a training writes about how it gets on."""
+"""Progress lines of a training."""
 
 import re
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ TRAINER = SimpleNamespace(current_epoch=2, is_global_zero=True)
 
 
 def lines_of(steps_s):
-    """What is written while steps take so long."""
+    """The lines logged for steps of these durations."""
     now, lines = [0.0], []
     pace = Pace(lambda: now[0], lines.append)
     for taken_s in steps_s:
@@ -28,7 +28,7 @@ def lines_of(steps_s):
 
 
 def test_steps_of_three_times_their_usual_are_reported_once():
-    """When it begins, with both figures; again when it begins again."""
+    """At the beginning of a slowdown, with both figures, and at that of the next one."""
     usual, slow = [0.04] * 40, [0.2] * 60
 
     assert lines_of(usual + slow) == [
@@ -39,19 +39,19 @@ def test_steps_of_three_times_their_usual_are_reported_once():
 
 @pytest.mark.parametrize("steps_s", [[0.1] * 100, [0.04] * 40 + [0.1] * 40, ([0.04] * 19 + [3.0]) * 5])
 def test_what_is_usual_is_not_reported(steps_s):
-    """Nor what is twice as slow, nor one step that waited for a disk."""
+    """Nor are steps twice as slow, nor a single step that waited for a disk."""
     assert lines_of(steps_s) == []
 
 
 def test_the_time_that_is_left_follows_from_the_pace():
-    """From the epochs that this process has done; nothing at the end, or before the first."""
+    """From the epochs of this process; none at the end, or before the first."""
     assert left(2, 10, 60.0) == "about 4 min left"
     assert (left(0, 10, 60.0), left(10, 10, 60.0)) == ("", "")
     assert [span(seconds) for seconds in (40, 200, 4900)] == ["40 s", "3 min", "1 h 21 min"]
 
 
 def test_every_epoch_but_the_last_says_what_is_left(tmp_path, capsys):
-    """In the stage's log, behind the figures."""
+    """In the stage's log, after the figures."""
     samples = small_set(tmp_path / "set", {"train": 16, "validation": 8})
     fit(family, TrainParams(**SMALL), samples, tmp_path / "ck", devices=CPU, title="student 8: ")
     line = re.compile(r"^student 8: epoch (\d) of 3  train/loss .*?(about \d+ s left)?$", re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Whom the pictures of a training are owed to is drawn below them, and so goes wherever the files go."""
+"""Credits are drawn below the pictures of a training, and so stay with the files."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ LINE = "Big Buck Bunny, (c) 2008 Blender Foundation, www.bigbuckbunny.org, CC BY
 
 @pytest.fixture
 def checkpoints(tmp_path):
-    """Checkpoints beside which three epochs were drawn, in three shades that are neither the band's nor its ink."""
+    """Checkpoints with three drawn epochs, in three shades that differ from the band's and its ink."""
     folder = tmp_path / "ck"
     (folder / FOLDER).mkdir(parents=True)
     for epoch in range(3):
@@ -22,13 +22,13 @@ def checkpoints(tmp_path):
 
 
 def bands(file):
-    """What lies below the pictures, of each frame of a file: uint8 H,W,3."""
+    """The area below the pictures, of each frame of a file: uint8 H,W,3."""
     with Image.open(file) as picture:
         return [np.asarray(frame.convert("RGB"))[LEAST_PX:] for frame in ImageSequence.Iterator(picture)]
 
 
 def test_the_credit_stands_in_every_frame_and_in_the_strip(checkpoints, tmp_path):
-    """Ink on a dark band, from edge to edge no letter cut; without anyone to name there is no band."""
+    """Ink on a dark band, with no letter cut at either edge; without credits there is no band."""
     assemble(checkpoints, tmp_path, [LINE])
     moving, (strip,) = bands(tmp_path / "progress.webp"), bands(tmp_path / "progress.jpg")
 
@@ -44,7 +44,7 @@ def test_the_credit_stands_in_every_frame_and_in_the_strip(checkpoints, tmp_path
 
 @pytest.mark.parametrize("line", [LINE, "x" * 300, "喜" * 90, " ".join([LINE] * 5)])
 def test_a_credit_of_any_length_and_script_fits(line):
-    """Nothing of it is lost, and no line is wider than the picture."""
+    """All of it is drawn, and no line is wider than the picture."""
     lines = _wrapped(line, 400, 13)
 
     assert "".join("".join(lines).split()) == "".join(line.split())
@@ -52,7 +52,7 @@ def test_a_credit_of_any_length_and_script_fits(line):
 
 
 def test_each_is_named_once(tmp_path):
-    """As the set says; a set that says nothing owes nothing."""
+    """As the set lists them; a set without credits needs none."""
     (tmp_path / "set.json").write_text('{"credits": {"films/a": "A, CC BY", "films/b": "B", "films/c": "A, CC BY"}}')
     (tmp_path / "other").mkdir()
     (tmp_path / "other/set.json").write_text("{}")
@@ -62,7 +62,7 @@ def test_each_is_named_once(tmp_path):
 
 
 def test_a_damaged_picture_fails_no_training(tmp_path, capsys):
-    """Planted: one of three is cut off. The animation has the other two, and the log names the file."""
+    """Planted: one of three is truncated. The animation has the other two, and the log names the file."""
     folder = tmp_path / "ck" / "progress"
     folder.mkdir(parents=True)
     for number in range(3):
