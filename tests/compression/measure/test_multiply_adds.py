@@ -1,4 +1,4 @@
-"""Multiply-adds by hand, against those counted from graphs of each kind."""
+"""Multiply-adds by hand, compared with those counted from graphs of each kind."""
 
 import numpy as np
 import onnx
@@ -11,7 +11,7 @@ from compression.methods.quantise import quantise_dynamic, quantise_static
 
 
 class Recurrent(torch.nn.Module):
-    """An LSTM of 8 after 5 numbers, then 3 out of 8."""
+    """An LSTM of 8 units on 5 inputs, and a head of 3 outputs."""
 
     def __init__(self):
         super().__init__()
@@ -24,7 +24,7 @@ class Recurrent(torch.nn.Module):
 
 
 def convolutional():
-    """Filters over 12 by 12: whole ones, one a channel, and back to twice the size."""
+    """Filters over 12 by 12: full ones, depthwise ones, and an upsampling back to twice the size."""
     return torch.nn.Sequential(
         torch.nn.Conv2d(2, 4, 3, stride=2, padding=1),
         torch.nn.ReLU(),
@@ -71,7 +71,7 @@ def test_recurrent_layers_at_every_step(tmp_path):
 
 @pytest.mark.parametrize("operator", ["QLinearMatMul", "If"])
 def test_what_is_not_known_is_not_counted_as_nothing(tmp_path, operator):
-    """An operator that multiplies in a way of its own: no figure rather than one that flatters."""
+    """For an unknown operator that multiplies there is no figure, instead of a flattering one."""
     nodes = [helper.make_node(operator, ["x"], ["y"]), helper.make_node("MatMul", ["x", "w"], ["z"])]
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in "xz"]
     weights = numpy_helper.from_array(np.eye(4, dtype=np.float32), "w")

@@ -19,8 +19,8 @@ def write_layer(path, size):
 
 
 def test_memory_is_the_graphs_own(tmp_path):
-    """Weights of 36 MB take more than that, those of 4 kB next to nothing, however much this process holds."""
-    ballast = np.ones(40_000_000)  # 320 MB, which a child would have inherited in ru_maxrss
+    """Weights of 36 MB take more than that, those of 4 kB next to nothing, whatever the size of this process."""
+    ballast = np.ones(40_000_000)  # 320 MB, which a child would inherit in ru_maxrss
 
     large, small = (peak_bytes(*write_layer(tmp_path / f"{size}.onnx", size)) for size in (3000, 32))
 
@@ -30,7 +30,7 @@ def test_memory_is_the_graphs_own(tmp_path):
 
 
 def test_a_graph_that_does_not_run_is_told(tmp_path):
-    """With what the child has said last."""
+    """The error has the last output of the child."""
     path, _ = write_layer(tmp_path / "a.onnx", 32)
 
     with pytest.raises(RuntimeError, match=r"the memory of .*a\.onnx failed: .*x"):

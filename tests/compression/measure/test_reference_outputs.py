@@ -1,4 +1,4 @@
-"""Reference outputs: measured where a model is certified, and far from what a changed graph gives."""
+"""Reference outputs: measured where a model is certified, and far from a changed graph's outputs."""
 
 import shutil
 
@@ -15,14 +15,14 @@ from tests.support.sets import small_set
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """The int8 graph of a small network that has learned something, and what it was made from."""
+    """The int8 graph of a small trained network, and its sources."""
     folder = tmp_path_factory.mktemp("references")
     export_all(small_set(folder / "set", {"train": 64, "validation": 48, "test": 32}), folder)
     return read_bundle(folder / "candidate").path("graph"), folder / "search" / "source"
 
 
 def test_the_same_machine_holds_them(built):
-    """32 samples of validation, and every output within what other threads and unfused kernels change."""
+    """32 validation samples: every output is within the effect of other threads and unfused kernels."""
     graph, source = built
     made = references(graph, source)
     inputs, outputs = unpack(made)
@@ -46,12 +46,12 @@ def test_changed_weights_are_beyond_them(built, tmp_path):
 
 @pytest.mark.parametrize(("measured", "most"), [(0.0, LEAST.max), (0.01, 0.04), (0.9, MOST.max)])
 def test_the_tolerance_is_four_times_what_was_measured(measured, most):
-    """Within bounds: rounding of float32 below, and what no rounding comes to above."""
+    """It is bounded below by the rounding of float32, and above by a limit that no rounding reaches."""
     assert tolerated(Drift(measured, 0.0)).max == pytest.approx(most)
 
 
 def test_drift_of_bytes_does_not_wrap():
-    """3 less 5 is 2; a value that is not a number, or another shape, is infinitely far."""
+    """|3 - 5| is 2; NaN and another shape are infinitely far."""
     assert drift(np.array([3, 10], np.uint8), np.array([5, 10], np.uint8)).max == pytest.approx(0.2)
     assert drift(np.array([np.nan]), np.array([1.0])).max == np.inf
     assert drift(np.zeros(2), np.zeros(3)).max == np.inf

@@ -1,4 +1,4 @@
-"""Narrowed networks: layers with fewer channels, those that matter kept, and a state dict that loads again."""
+"""Pruned networks: layers with fewer channels, the important ones kept, and a state dict that can be loaded."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def network(samples):
 
 
 def narrow(network, samples, fine_tuning=family.fine_tuning, share=0.5, params=HALF):
-    """Without any fine-tuning; and how often there would have been some."""
+    """Prunes without fine-tuning; returns the number of rounds that would have had some."""
     tuned = []
     narrow = narrowed(network, share, fine_tuning, samples, params, lambda _network, number: tuned.append(number))
     return narrow, tuned
@@ -41,7 +41,7 @@ def narrow(network, samples, fine_tuning=family.fine_tuning, share=0.5, params=H
 @pytest.mark.parametrize("importance", ["taylor", "magnitude"])
 @pytest.mark.parametrize("scope", ["global", "layer"])
 def test_layers_get_narrower(network, samples, importance, scope):
-    """By channels, in rounds; what went in and what comes out at the end stays, and so does the network itself."""
+    """By channels, in rounds; the shapes of input and output are kept, and the original network is unchanged."""
     before = widths_of(network)
     small, tuned = narrow(network, samples, params=Prune(importance=importance, scope=scope, rounds=2))
     after = widths_of(small)
@@ -55,7 +55,7 @@ def test_layers_get_narrower(network, samples, importance, scope):
 
 
 def test_widths_are_whole_eights(network, samples):
-    """Each layer keeps a multiple of what kernels work on at a time."""
+    """Each layer keeps a multiple of the kernels' block size."""
     small, _ = narrow(network, samples, params=Prune(scope="layer"))
 
     assert {outs % 8 for name, (_, outs) in widths_of(small).items() if name != "head"} == {0}
@@ -63,7 +63,7 @@ def test_widths_are_whole_eights(network, samples):
 
 @pytest.mark.parametrize("importance", ["taylor", "magnitude"])
 def test_dead_channels_go_first(network, samples, importance):
-    """Planted: half of a layer's channels do nothing. They are taken out, and the answers stay as they were."""
+    """Planted: half of a layer's channels do nothing. They are removed, and the outputs do not change."""
     planted = copy.deepcopy(network)
     first, norm, second = planted.body[0].first, planted.body[0].first_norm, planted.body[0].second
     with torch.no_grad():
@@ -86,7 +86,7 @@ def test_dead_channels_go_first(network, samples, importance):
 
 
 def test_a_narrowed_state_dict_loads(network, samples):
-    """Into layers of the stored widths; into the network as it was built it does not."""
+    """It fits layers of the stored widths, and not the original network."""
     small, _ = narrow(network, samples)
     again = with_widths(network, widths_of(small))
     again.load_state_dict(small.state_dict())
@@ -98,7 +98,7 @@ def test_a_narrowed_state_dict_loads(network, samples):
 
 
 def test_widths_of_another_network_are_refused(network):
-    """Planted: a layer that it has not, and a convolution by groups, whose width means another thing."""
+    """Planted: an unknown layer, and a grouped convolution, whose width has another meaning."""
     with pytest.raises(ValueError, match=r"no layer body\.9\.first to be made 8 wide"):
         with_widths(network, {"body.9.first": (16, 8)})
     with pytest.raises(ValueError, match="only convolutions of one group"):
@@ -107,6 +107,6 @@ def test_widths_of_another_network_are_refused(network):
 
 @pytest.mark.parametrize("share", [0.0, 1.0, 1.5])
 def test_a_share_is_between_nothing_and_all(share):
-    """The rest is refused where it is written."""
+    """Other values are refused in the params."""
     with pytest.raises(ValidationError, match="not a share of channels"):
         Prune(shares=(share,))

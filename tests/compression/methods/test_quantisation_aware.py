@@ -1,4 +1,4 @@
-"""Rounding in training: as the int8 graph rounds, felt by the weights, and gone afterwards."""
+"""Fake quantisation in training: it rounds as the int8 graph does, reaches the weights, and is removed afterwards."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.support.trained import quickly_trained
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
-    """A small one that has learned stripes."""
+    """A small network trained on stripes."""
     return quickly_trained(small_set(tmp_path_factory.mktemp("aware") / "set", {"train": 64, "validation": 32}))
 
 
 def test_weights_are_rounded_as_the_int8_graph_rounds_them():
-    """Against ONNX Runtime's own quantisation, output by output."""
+    """The outputs are those of ONNX Runtime's own quantisation."""
     weight = torch.randn(5, 4, 3, 3, generator=torch.Generator().manual_seed(0)) * torch.logspace(-3, 1, 5).view(
         -1, 1, 1, 1
     )
@@ -36,7 +36,7 @@ def test_weights_are_rounded_as_the_int8_graph_rounds_them():
 
 
 def test_an_input_is_rounded_in_the_range_that_was_seen():
-    """255 steps between lowest and highest; what lies outside is cut off, zero stays zero."""
+    """255 steps between lowest and highest; values outside are clipped, zero stays zero."""
     layer = Rounded(nn.Conv2d(1, 1, 1, bias=False))
     with torch.no_grad():
         layer.layer.weight.fill_(1.0)
@@ -50,7 +50,7 @@ def test_an_input_is_rounded_in_the_range_that_was_seen():
 
 
 def test_gradients_pass_through_rounding():
-    """Planted in the forward alone: what is rounded is differentiated as if it were not."""
+    """Only the forward pass rounds; the gradient is that of the identity."""
     layer = Rounded(nn.Linear(3, 2))
     layer.train()(torch.tensor([[-1.0, 0.25, 2.0]])).sum().backward()
 
@@ -58,7 +58,7 @@ def test_gradients_pass_through_rounding():
 
 
 def test_nothing_of_it_stays(network):
-    """The same layers under the same names; while it is tuned every layer rounds."""
+    """The layers and their names are the same; every layer rounds during the fine-tuning."""
     aware, seen = copy.deepcopy(network), []
     keys = list(aware.state_dict())
 

@@ -1,4 +1,4 @@
-"""Layers that int8 hurts: the one with a planted outlier is found, and sparing it pays."""
+"""Sensitivity to int8: the layer with a planted outlier is found, and keeping it in float pays."""
 
 from __future__ import annotations
 
@@ -30,11 +30,14 @@ def answers(path, feeds):
     return np.concatenate([open_graph(path, threads=1).run(None, feed)[0] for feed in feeds])
 
 
-LOUD = {"/network/body/body.0/first/Conv", "/network/body/body.0/second/Conv"}  # what writes and reads the loud channel
+LOUD = {
+    "/network/body/body.0/first/Conv",
+    "/network/body/body.0/second/Conv",
+}  # the nodes that write and read the loud channel
 
 
 def test_the_most_hurt_layers_are_found(planted):
-    """Those on both sides of the loud channel come first, by far; every layer is told."""
+    """Those on both sides of the loud channel come first, by far; every layer is listed."""
     found = sensitivities(*planted, ())
     names, values = list(found), list(found.values())
 
@@ -44,12 +47,12 @@ def test_the_most_hurt_layers_are_found(planted):
 
 
 def test_what_stays_float_anyway_is_not_looked_at(planted):
-    """By the beginning of its name."""
+    """They are given by name prefix."""
     assert not any(name.startswith("/network/body") for name in sensitivities(*planted, ("/network/body",)))
 
 
 def test_sparing_them_pays(planted, tmp_path):
-    """With these two in float the answers come back; with the two least hurt instead they do not."""
+    """With these two in float the outputs are restored; with the two least affected instead they are not."""
     source, feeds = planted
     names, truth = list(sensitivities(source, feeds, ())), answers(source, feeds)
     most, least = (

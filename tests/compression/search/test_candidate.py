@@ -1,4 +1,4 @@
-"""The candidate and its proof: exported files that answer as the network did, and faults that show."""
+"""The candidate and its proof: exported files with the network's outputs, and detectable faults."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.support.trained import quickly_trained
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """A set, and the reference and candidate of a network that learned it."""
+    """A set, and the reference and candidate of a network trained on it."""
     folder = tmp_path_factory.mktemp("compress")
     samples = small_set(folder / "set", {"train": 64, "validation": 32, "test": 32})
     export_all(samples, folder)
@@ -39,7 +39,7 @@ def built(tmp_path_factory):
 
 
 def test_the_files_answer_as_the_network_did(built):
-    """Float by rounding alone; int8 reads nearly every sample alike."""
+    """Float differs by rounding only; int8 classifies nearly every sample alike."""
     _, folder = built
 
     found = parity(SMALL, read_bundle(folder / "reference"), read_bundle(folder / "candidate"))
@@ -49,7 +49,7 @@ def test_the_files_answer_as_the_network_did(built):
 
 
 def test_shuffled_weights_show_in_the_parity(built, tmp_path):
-    """The convolutions of the exported file shuffled, and parity is gone."""
+    """With shuffled convolutions in the exported file, parity is lost."""
     _, folder = built
     shutil.copytree(folder / "reference", tmp_path / "reference")
     path = tmp_path / "reference" / "expression.onnx"
@@ -65,7 +65,7 @@ def test_shuffled_weights_show_in_the_parity(built, tmp_path):
 
 
 def test_batch_norms_and_pixels_are_within_the_graph(built):
-    """What is fed are bytes as they come, and no normalisation is left to be run."""
+    """The input is raw bytes, and no normalisation is left to the caller."""
     model = onnx.load(built[1] / "reference" / "expression.onnx")
     entry = model.graph.input[0].type.tensor_type
 
@@ -74,7 +74,7 @@ def test_batch_norms_and_pixels_are_within_the_graph(built):
 
 
 def test_ranges_are_measured_on_training_samples(built, tmp_path):
-    """And parity on others: int8 is not fitted to what it is judged by."""
+    """Parity is measured on others, so that int8 is not fitted to its own test."""
     samples, folder = built
     asked = []
     watched = replace(SMALL, calibration=lambda *given: asked.append(given[1:4]) or SMALL.calibration(*given))
@@ -85,7 +85,7 @@ def test_ranges_are_measured_on_training_samples(built, tmp_path):
 
 
 def test_int8_is_really_int8_and_smaller(built):
-    """Weights of the convolutions are int8 with a scale a channel, and the file is less than half as large."""
+    """Weights of the convolutions are int8 with a scale per channel, and the file is less than half as large."""
     _, folder = built
     model = onnx.load(folder / "candidate" / "expression.onnx")
     int8 = [t for t in model.graph.initializer if t.data_type == onnx.TensorProto.INT8 and len(t.dims) == 4]
@@ -98,7 +98,7 @@ def test_int8_is_really_int8_and_smaller(built):
 
 
 def test_what_is_kept_float_stays_float(built, tmp_path):
-    """Nodes by the beginning of their names; one that the graph has not is a family that does not know its network."""
+    """Nodes are given by name prefix; one that the graph lacks is an error in the family."""
     samples, folder = built
     source = folder / "reference" / "expression.onnx"
     graph = SMALL.graphs(quickly_trained(samples), samples)[0]
@@ -117,7 +117,7 @@ def test_what_is_kept_float_stays_float(built, tmp_path):
 
 
 def test_only_what_was_learned_is_compressed_and_counted(built, tmp_path):
-    """A graph that travels along, such as a text encoder, comes through unchanged, outside size and latency."""
+    """A bundled graph, such as a text encoder, is unchanged, and counts neither in size nor in latency."""
     samples, folder = built
     encoder = (folder / "reference" / "expression.onnx").read_bytes()
     asset = Asset("text_encoder", "p", "m", "encoder.onnx", hashlib.sha256(encoder).hexdigest(), "Apache-2.0")
@@ -138,7 +138,7 @@ def test_only_what_was_learned_is_compressed_and_counted(built, tmp_path):
 
 
 def test_bytes_are_compared_without_wrapping_around(tmp_path):
-    """A generator's pictures are bytes: 3 less 5 is 2, not 254; and the family says how pictures agree."""
+    """A generator's pictures are bytes: 3 minus 5 is 2, not 254; and the family defines how pictures agree."""
     bundle = scene_bundle(tmp_path / "bundle")
     drawer_inputs = {"latents": (8, LATENTS), "texts": (8, TEXT), "categories": (8, 3)}
     inputs = {name: np.zeros(shape, np.float32) for name, shape in drawer_inputs.items()}
@@ -154,7 +154,7 @@ def test_bytes_are_compared_without_wrapping_around(tmp_path):
 
 
 def test_the_digest_is_a_function_of_its_inputs(built, tmp_path):
-    """Made again from the same data, params and code, the candidate has the same digest."""
+    """The same data, params and code give a candidate with the same digest."""
     samples, folder = built
     export_all(samples, tmp_path)
 
@@ -162,7 +162,7 @@ def test_the_digest_is_a_function_of_its_inputs(built, tmp_path):
 
 
 def test_an_asset_with_another_hash_is_refused(built, tmp_path):
-    """What travels along is what the family named."""
+    """Only the family's named assets are bundled."""
     samples, folder = built
     graphs = family.graphs(quickly_trained(samples), samples)
     shutil.copytree(folder / "candidate", tmp_path / "candidate")
@@ -172,7 +172,7 @@ def test_an_asset_with_another_hash_is_refused(built, tmp_path):
 
 
 def test_the_test_split_stays_shut(built, tmp_path):
-    """Compression never opens the test split: without it, all goes the same way."""
+    """Compression works without the test split."""
     samples, _ = built
     blind = small_set(tmp_path / "set", {"train": 64, "validation": 32, "test": 32})
     (blind.folder / "test.npy").unlink()
@@ -197,7 +197,7 @@ def test_the_certificate_speaks_of_this_bundle(built):
 
 
 def test_the_certificate_says_what_it_costs(built):
-    """Percentiles on one and two threads, multiply-adds, memory; and the budget and its machine if there is one."""
+    """Percentiles on one and two threads, multiply-adds, memory; the budget and its machine, if there is one."""
     _, folder = built
     bundles = [read_bundle(folder / name) for name in ("search/source", "candidate")]
     scores = Scores(pd.DataFrame(), {})
@@ -217,7 +217,7 @@ def test_the_certificate_says_what_it_costs(built):
 
 
 def test_temperature_makes_confidence_honest(tmp_path):
-    """Where a third of the labels are wrong, a network that is ever so sure is calmed down."""
+    """With a third of the labels wrong, an overconfident network is calibrated."""
     samples = small_set(tmp_path / "set", {"train": 64, "validation": 30})
     network = quickly_trained(samples)
     table = samples.table
@@ -234,7 +234,7 @@ def test_temperature_makes_confidence_honest(tmp_path):
 
 
 class Times(torch.nn.Module):
-    """Multiplies."""
+    """Multiplies its input."""
 
     def __init__(self, factor: float) -> None:
         super().__init__()

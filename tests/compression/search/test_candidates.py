@@ -1,4 +1,4 @@
-"""Which candidate holds a budget, which is worth a look, which is shipped; and what is said where none holds."""
+"""Candidates that meet a budget, that are on the front, that are shipped; and messages if none passes."""
 
 import math
 from dataclasses import replace
@@ -11,7 +11,7 @@ from models.family import Budget
 
 
 def candidate(name, objective, latency_ms, size_bytes):
-    """One, by its figures."""
+    """A candidate with these figures."""
     return MeasuredCandidate(name, objective, latency_ms, size_bytes, 1.0, name)
 
 
@@ -37,12 +37,12 @@ RESULT = SearchResult("macro_f1", {"processor": "a"}, (TEACHER, INT8, WORSE, STU
     ],
 )
 def test_the_fastest_that_holds_is_shipped(budget, picked):
-    """And float where nothing else holds; none where nothing does."""
+    """Float is shipped if it alone passes; none is if none passes."""
     assert RESULT.pick(Budget(**budget)) == picked
 
 
 def test_a_drop_counts_with_its_standard_error():
-    """0.01 lost, give or take 0.008, is not within 0.015: chance may have favoured it. Sure of it, it is shipped."""
+    """A drop of 0.01 +- 0.008 is not within 0.015, since chance may have favoured it. With certainty it is shipped."""
     unsure = replace(SMALL, objective=0.89, standard_error=0.008)
     result = SearchResult("macro_f1", {}, (TEACHER, unsure))
     sure = SearchResult("macro_f1", {}, (TEACHER, replace(unsure, standard_error=0.004)))
@@ -53,7 +53,7 @@ def test_a_drop_counts_with_its_standard_error():
 
 
 def test_of_two_as_fast_the_smaller_is_shipped():
-    """Within a quarter, which clocks of a busy machine hardly tell apart."""
+    """Within a quarter, which is hardly measurable on a busy machine."""
     large, slow = candidate("student 9, float", 0.9, 1.0, 300), candidate("student 8, float", 0.9, 1.24, 200)
     result = SearchResult("macro_f1", {}, (TEACHER, large, slow, candidate("student 7, float", 0.9, 1.26, 100)))
 
@@ -61,7 +61,7 @@ def test_of_two_as_fast_the_smaller_is_shipped():
 
 
 def test_of_two_as_small_the_better_is_shipped():
-    """A fiftieth more bytes for two layers in float that give back what int8 has cost."""
+    """Two layers in float, at a fiftieth more bytes, restore the loss of int8."""
     spared = candidate("student 8, static int8 save 2 layers", 0.92, 0.9, 204)
     result = SearchResult("macro_f1", {}, (TEACHER, candidate("student 8, static int8 minmax", 0.9, 1.0, 200), spared))
 
@@ -69,12 +69,12 @@ def test_of_two_as_small_the_better_is_shipped():
 
 
 def test_what_is_beaten_in_everything_is_not_on_the_front():
-    """The worse calibration is as large and slower; all others are best in something."""
+    """The worse calibration is as large and slower; every other candidate is best in something."""
     assert RESULT.front() == [SMALL, STUDENT, INT8, TEACHER]
 
 
 def test_what_is_no_number_holds_no_budget():
-    """Planted: a student that has diverged, the fastest and smallest of all."""
+    """Planted: a diverged student, the fastest and smallest of all."""
     result = SearchResult("macro_f1", {}, (TEACHER, BROKEN))
 
     assert result.pick(Budget(max_objective_drop=1.0)) == TEACHER
@@ -82,7 +82,7 @@ def test_what_is_no_number_holds_no_budget():
 
 
 def test_what_is_no_number_is_on_no_front():
-    """Though nothing is smaller or faster; nor is it the best of anything."""
+    """Although it is the smallest and fastest, it is not the best of anything."""
     result = SearchResult("macro_f1", {}, (TEACHER, BROKEN))
 
     assert result.front() == [TEACHER]
@@ -101,12 +101,12 @@ def test_what_is_no_number_is_on_no_front():
     ],
 )
 def test_the_best_that_is_fast_and_small_enough(budget, best):
-    """However much it loses: what somebody asks who has so many milliseconds and no more."""
+    """However large its drop: the best candidate for so many milliseconds."""
     assert RESULT.best(Budget(**budget)) == best
 
 
 def test_where_none_holds_the_nearest_three_are_told():
-    """Each with what it misses and by how much, and what to widen."""
+    """Each with its misses, their size, and the limit to raise."""
     budget = Budget(max_objective_drop=0.02, max_latency_ms=0.9, max_bytes=200)
     error = OverBudgetError("expression", RESULT, budget)
     first = "student 8, static int8 minmax: macro_f1 0.8500, 1 ms, 150 bytes; misses max_objective_drop 0.05 for 0.02,"
@@ -118,7 +118,7 @@ def test_where_none_holds_the_nearest_three_are_told():
 
 
 def test_a_result_comes_back_as_it_was_written(tmp_path):
-    """With its budget, so that another one may be tried."""
+    """The budget is included, so that another one may be tried."""
     written = replace(RESULT, failed={"student 2": "training diverged"})
     written.write(tmp_path, Budget(max_bytes=700))
 
@@ -127,7 +127,7 @@ def test_a_result_comes_back_as_it_was_written(tmp_path):
 
 @pytest.mark.parametrize("damage", [lambda text: text[:99], lambda text: text.replace('"max_bytes"', '"max_grams"')])
 def test_a_damaged_result_is_named(tmp_path, damage):
-    """Cut off, or of another version: the file is named."""
+    """Truncated, or of another version."""
     RESULT.write(tmp_path, Budget())
     path = tmp_path / "search.json"
     path.write_text(damage(path.read_text()))

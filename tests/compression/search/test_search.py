@@ -1,4 +1,4 @@
-"""The search: candidates are made once, students learn from the teacher, and what has lost too much is not shipped."""
+"""The search: candidates are made once, students learn from the teacher, and lossy candidates are not shipped."""
 
 import math
 import os
@@ -42,7 +42,7 @@ NAMES = [
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory):
-    """Nobody has opened its test split: there is none. All training labels are wrong, one after the other."""
+    """There is no test split, so nothing opens it. All training labels are wrong, in sequence."""
     samples = small_set(tmp_path_factory.mktemp("search") / "set", {"train": 64, "validation": 32})
     table = samples.table
     table.loc[table["split"] == "train", "label"] = np.resize(samples.labels, 3 * 64)
@@ -52,7 +52,7 @@ def samples(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory):
-    """It has learned from the right labels."""
+    """A network trained on the right labels."""
     return quickly_trained(small_set(tmp_path_factory.mktemp("teacher") / "set", {"train": 64, "validation": 32}))
 
 
@@ -64,7 +64,7 @@ def made(samples, teacher, tmp_path_factory):
 
 
 def search_of(samples, cache, **changes):
-    """With the small config."""
+    """A search with the small config."""
     params = ExpressionParams(train=TRAIN, compress=COMPRESS, budget=Budget(max_objective_drop=0.3))
     return replace(CompressionSearch(SMALL, params, samples, samples, no_asset, cache), **changes)
 
@@ -75,7 +75,7 @@ def by_name(result):
 
 
 def test_every_candidate_is_made_and_judged(made):
-    """Of both networks; int8 and the student are smaller, and each is judged by validation."""
+    """For both networks: int8 and the student are smaller, and each is scored on validation."""
     candidates = by_name(made[1])
 
     assert list(candidates) == NAMES
@@ -86,7 +86,7 @@ def test_every_candidate_is_made_and_judged(made):
 
 
 def test_a_drop_has_its_standard_error(samples, teacher, tmp_path):
-    """Planted: a student of the wrong labels alone. What it loses is as sure as a bootstrap of the same faces says."""
+    """Planted: a student of the wrong labels alone. Its standard error is that of a bootstrap over the same faces."""
     wrong = COMPRESS.model_copy(update={"teacher_weight": 0.0, "calibrations": ("minmax",)})
     params = ExpressionParams(train=TRAIN, compress=wrong, budget=Budget(max_objective_drop=0.3))
     candidates = by_name(search_of(samples, tmp_path, params=params).run(teacher))
@@ -100,12 +100,12 @@ def test_a_drop_has_its_standard_error(samples, teacher, tmp_path):
 
 
 def test_a_student_learns_from_its_teacher(made):
-    """Planted: every training label is wrong at random. What the student knows, the teacher has told it."""
+    """Planted: every training label is wrong at random, so that all of the student's accuracy is the teacher's."""
     assert by_name(made[1])["student 8-8, float"].objective > 0.8
 
 
 def test_a_student_learns_from_pictures_without_a_label(teacher, tmp_path):
-    """Planted: nobody has labelled the sad ones. The teacher reads them, so a student that sees them does too."""
+    """Planted: the sad ones are unlabelled. The teacher labels them, so a student that sees them learns them."""
     samples = small_set(tmp_path / "set", {"train": 64, "validation": 32})
     table = samples.table
     gone = (table["split"] == "train") & (table["label"] == "sad")
@@ -125,7 +125,7 @@ def test_a_student_learns_from_pictures_without_a_label(teacher, tmp_path):
 
 
 def test_the_pick_is_laid_out(made, tmp_path):
-    """As a bundle, without what the cache keeps for itself; beside it the outputs of its own network."""
+    """As a bundle, without the cache's own files; next to it the outputs of its own network."""
     search, result = made
     pick = search.install(result, tmp_path / "candidate", tmp_path / "source")
     bundle = read_bundle(tmp_path / "candidate")
@@ -137,7 +137,7 @@ def test_the_pick_is_laid_out(made, tmp_path):
 
 
 def test_what_is_there_is_not_made_again(made, teacher, samples, monkeypatch):
-    """Another search over the same cache trains, quantises, judges and measures nothing: the same pick."""
+    """Another search over the same cache trains, quantises, scores and measures nothing: the same pick."""
     monkeypatch.setattr(search_module, "interleaved_percentiles_ms", None)
     monkeypatch.setattr(networks, "fit", None)
     monkeypatch.setattr(search_module, "compress", None)
@@ -148,7 +148,7 @@ def test_what_is_there_is_not_made_again(made, teacher, samples, monkeypatch):
 
 
 def test_one_more_candidate_remakes_no_other(made, teacher, samples, monkeypatch):
-    """Another student and another way of calibrating: these are made, and what was there stays as it is."""
+    """Another student and another calibration are made, and all existing ones are kept."""
     fits, fit = [], networks.fit
     monkeypatch.setattr(networks, "fit", lambda *given, **named: fits.append(given[1].widths) or fit(*given, **named))
     made_now, compress = [], search_module.compress
@@ -164,7 +164,7 @@ def test_one_more_candidate_remakes_no_other(made, teacher, samples, monkeypatch
 
 
 def test_another_config_of_a_student_is_another_student(made, teacher, samples, monkeypatch):
-    """How it is taught belongs to it; the trained network's own candidates stay."""
+    """The config of its training belongs to it; the trained network's own candidates are kept."""
     made_now, compress = [], search_module.compress
     monkeypatch.setattr(search_module, "compress", lambda *given: made_now.append(given[5].name) or compress(*given))
     params = made[0].params.model_copy(update={"compress": COMPRESS.model_copy(update={"temperature": 4.0})})
@@ -176,7 +176,7 @@ def test_another_config_of_a_student_is_another_student(made, teacher, samples, 
 
 
 def test_a_student_that_diverges_is_left_out(teacher, samples, tmp_path, monkeypatch):
-    """Planted: its training ends in numbers that are none. The others are judged, and it is told why it is missing."""
+    """Planted: its training ends in NaN. The others are scored, and the reason for its absence is listed."""
 
     def diverges(*_given, **_named):
         figure = "val/loss"
@@ -191,7 +191,7 @@ def test_a_student_that_diverges_is_left_out(teacher, samples, tmp_path, monkeyp
 
 
 def test_before_nothing_is_shipped_it_is_measured_again(made, teacher, samples, monkeypatch):
-    """Planted: milliseconds of an hour when the machine was busy. They are not believed a second time."""
+    """Planted: milliseconds of a busy hour. They are not reused."""
     search = search_of(samples, made[0].cache)
     tight = search.params.model_copy(update={"budget": Budget(max_objective_drop=0.3, max_latency_ms=50.0)})
     search = replace(search, params=tight)
@@ -205,7 +205,7 @@ def test_before_nothing_is_shipped_it_is_measured_again(made, teacher, samples, 
 
 
 def test_what_was_laid_out_before_gives_way(made, tmp_path):
-    """Twice by hand, without DVC: the second is as the first."""
+    """Twice by hand, without DVC: the second result equals the first."""
     search, result = made
     for _ in range(2):
         search.install(result, tmp_path / "candidate", tmp_path / "source")
@@ -217,7 +217,7 @@ def test_what_was_laid_out_before_gives_way(made, tmp_path):
 
 
 def test_on_another_machine_it_is_measured_again(made, teacher, samples, monkeypatch):
-    """Nothing is made again, but milliseconds hold for one machine."""
+    """Nothing is made again, but milliseconds are valid for one machine only."""
     monkeypatch.setattr(search_module, "compress", None)
     monkeypatch.setattr(search_module, "machine", lambda: {"processor": "Abacus"})
     result = search_of(samples, made[0].cache).run(teacher)
@@ -229,7 +229,7 @@ def test_on_another_machine_it_is_measured_again(made, teacher, samples, monkeyp
 
 
 def test_a_damaged_candidate_is_made_again(made, teacher, samples, monkeypatch):
-    """Planted: a byte of one file. That one is made again, and the student is not trained for it."""
+    """Planted: a byte of one file. Only that candidate is made again, without training the student."""
     monkeypatch.setattr(networks, "fit", None)
     name, made_again = "student 8-8, static int8 minmax", []
     path = made[0].cache / by_name(made[1])[name].folder / "expression.onnx"
@@ -243,7 +243,7 @@ def test_a_damaged_candidate_is_made_again(made, teacher, samples, monkeypatch):
 
 
 def test_a_calibration_of_constants_is_not_shipped(samples, teacher, tmp_path):
-    """Planted: ranges measured on black pictures. int8 loses what it knew, and float is shipped."""
+    """Planted: ranges measured on black pictures. int8 loses its accuracy, and float is shipped."""
     black = replace(
         SMALL, calibration=lambda *_: [{"pictures": np.zeros((16, *samples.array("train").shape[1:]), np.uint8)}]
     )
@@ -260,7 +260,7 @@ def test_a_calibration_of_constants_is_not_shipped(samples, teacher, tmp_path):
 
 
 def test_a_trained_network_that_gives_nan_is_named(samples, teacher, tmp_path):
-    """Not as a budget that nothing holds, whose remedy is to widen it."""
+    """The error is not the missed budget, whose remedy is to raise it."""
 
     def score(*given):
         scores = SMALL.score(*given)
@@ -293,7 +293,7 @@ def test_narrower_and_spared_networks_are_candidates(samples, teacher, tmp_path,
 
 
 def test_what_rounding_costs_too_much_is_tuned_to_bear_it(samples, teacher, tmp_path):
-    """Planted: a channel so loud that int8 hears nothing else. Fine-tuned with the rounding in it, int8 holds."""
+    """Planted: a channel so loud that int8 loses all others. Fine-tuned with fake quantisation, int8 passes."""
     compress = CompressParams(
         calibration_samples=48,
         teacher_weight=1.0,
@@ -312,7 +312,7 @@ def test_what_rounding_costs_too_much_is_tuned_to_bear_it(samples, teacher, tmp_
 
 
 def test_nothing_is_laid_out_where_no_candidate_holds(made, tmp_path):
-    """A budget of a hundred bytes: the error names the nearest, and there is no candidate."""
+    """With a budget of a hundred bytes the error names the nearest, and there is no candidate."""
     search, result = made
     poor = search.params.model_copy(update={"budget": Budget(max_bytes=100)})
 
@@ -324,7 +324,7 @@ def test_nothing_is_laid_out_where_no_candidate_holds(made, tmp_path):
 
 
 def test_a_figure_that_is_cut_off_counts_as_none(made, teacher, samples):
-    """Planted: a run that was killed while it wrote. The candidate is made again."""
+    """Planted: a run killed while writing. The candidate is made again."""
     path = made[0].cache / by_name(made[1])["teacher, float"].folder / JUDGED
     path.write_text(path.read_text()[:9])
     search_of(samples, made[0].cache).run(teacher)
@@ -333,7 +333,7 @@ def test_a_figure_that_is_cut_off_counts_as_none(made, teacher, samples):
 
 
 def test_a_candidate_of_an_earlier_version_is_judged_again(made, teacher, samples, monkeypatch):
-    """Planted: figures and outputs under their earlier names. The student is not trained again, and nothing is left."""
+    """Planted: figures and outputs under their earlier names. The student is not trained again, and none is left."""
     monkeypatch.setattr(networks, "fit", None)
     name = "student 8-8, float"
     folder = made[0].cache / by_name(made[1])[name].folder
@@ -349,7 +349,7 @@ def test_a_candidate_of_an_earlier_version_is_judged_again(made, teacher, sample
 
 
 def flip_a_bit(path):
-    """In the middle of a file."""
+    """Flips a bit in the middle of a file."""
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
@@ -357,7 +357,7 @@ def flip_a_bit(path):
 
 @pytest.mark.parametrize("name", [JUDGED, "rows.parquet", "outputs.npz", "parity.npz", "manifest.json"])
 def test_a_flipped_bit_beside_a_candidate_is_seen(made, teacher, samples, name, capsys):
-    """In figures, scored rows or reference outputs: reported by name, made again, and the same comes out."""
+    """In figures, scored rows or reference outputs: it is reported by name, and the same file is made again."""
     folder = made[0].cache / by_name(made[1])["teacher, float"].folder
     flip_a_bit(folder / name)
     candidates = by_name(search_of(samples, made[0].cache).run(teacher))
@@ -368,7 +368,7 @@ def test_a_flipped_bit_beside_a_candidate_is_seen(made, teacher, samples, name, 
 
 
 def test_a_flipped_bit_in_a_students_weights_is_seen(made, teacher, samples, monkeypatch, capsys):
-    """Planted, with its candidates gone: it is trained again, and nothing is exported from what is damaged."""
+    """Planted, without its candidates: it is trained again, and the damaged weights are not exported."""
     folder = made[0].cache / by_name(made[1])["student 8-8, float"].folder
     (folder / JUDGED).unlink()
     flip_a_bit(folder / networks.WEIGHTS)

@@ -1,4 +1,4 @@
-"""The standard error of a difference, against what is known of it, and what it counts as one sample."""
+"""The standard error of a difference, compared with known results, and its sampling unit."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ class Mean:
     name = "mean"
 
     def __call__(self, rows, weights=None):
-        """Weighed."""
+        """The weighted mean."""
         return float(np.average(rows["value"], weights=weights))
 
 
@@ -25,7 +25,7 @@ def rows(values, groups=None):
 
 
 def test_it_is_that_of_a_mean_of_differences():
-    """For a mean it is the deviation of the differences over the root of their number; what both share cancels."""
+    """For a mean it is the deviation of the differences over the root of their number; common variation cancels."""
     random = np.random.default_rng(1)
     shared, own = 50.0 * random.standard_normal(400), random.standard_normal(400)
     found = standard_error(Mean(), rows(shared), rows(shared + own))
@@ -34,7 +34,7 @@ def test_it_is_that_of_a_mean_of_differences():
 
 
 def test_frames_of_one_shot_are_one_sample():
-    """Planted: every face ten times. Taken one by one they would seem three times as sure."""
+    """Planted: every face ten times. As single samples they would have a third of the standard error."""
     random = np.random.default_rng(2)
     own = np.repeat(random.standard_normal(40), 10)
     alone, together = (
@@ -58,7 +58,7 @@ def test_the_same_outputs_have_no_standard_error():
 
 @pytest.mark.parametrize("count", [1, 2, 9])
 def test_few_groups_do_not_seem_sure(count):
-    """Planted: all pictures of one performer. Groups alone would give 0, or next to it; single samples do not."""
+    """Planted: all pictures of one performer. Groups alone would give nearly 0; single samples do not."""
     random = np.random.default_rng(3)
     own, groups = random.standard_normal(90), np.arange(90) % count
     found = standard_error(Mean(), rows(np.zeros(90), groups), rows(own, groups))
@@ -69,13 +69,13 @@ def test_few_groups_do_not_seem_sure(count):
 
 
 def test_of_a_single_sample_the_whole_difference_is_uncertain():
-    """The whole difference; and of the same model none."""
+    """The standard error is the whole difference; for the same model it is none."""
     assert standard_error(Mean(), rows([1.0]), rows([0.25])) == 0.75
     assert standard_error(Mean(), rows([1.0]), rows([1.0])) == 0.0
 
 
 def test_a_sample_without_a_group_is_a_group_of_its_own():
-    """Those that nobody has grouped are as sure as if each had a name."""
+    """Ungrouped samples give the same standard error as samples with distinct groups."""
     own = np.random.default_rng(4).standard_normal(100)
     named, nameless = (
         standard_error(Mean(), rows(np.zeros(100), groups), rows(own, groups)) for groups in (None, [None] * 100)
