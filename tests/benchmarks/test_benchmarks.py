@@ -1,4 +1,4 @@
-"""Benchmarks run: their short form prints a line a figure, and a missed goal is exit status 1."""
+"""Smoke runs of the benchmarks: they print a line per figure, and a missed goal is exit status 1."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.processes import runs
 
 
 def test_a_missed_goal_is_said_and_fails(capsys):
-    """Held and missed, by the right side of the goal."""
+    """Goals met and missed, on the right side of the limit."""
     cost = Figure("cost", [1.2, 1.2, 1.3], [1.0, 1.0, 1.0], 1.05, at_most=True)
     rate = Figure("rate", [30.0, 32.0, 31.0], [2.0, 2.0, 2.0], 15.0, at_most=False)
 
@@ -36,7 +36,7 @@ def test_train_step_runs(capsys):
 
 @pytest.mark.slow
 def test_busy_machine_runs(capfd):
-    """Both figures have their line, whatever they are in so short a time; nothing it has started goes on."""
+    """Both figures have their line, whatever their values after so short a time; no process remains."""
     busy_machine.main(["--quick"])
 
     lines = [line.split("\t") for line in capfd.readouterr().out.splitlines()]
@@ -56,13 +56,13 @@ def test_films_runs(capsys):
 
 
 def test_counts_of_nothing_hold():
-    """Where neither misses a thing there is nothing to divide by, and nothing is the best there is."""
+    """If neither misses any, there is no division by zero, and zero is the best result."""
     assert Figure("missed", [0.0], [0.0], 0.0, at_most=True).held
     assert not Figure("missed", [1.0], [0.0], 0.0, at_most=True).held
 
 
 def test_modes_are_read_from_pictures():
-    """What was drawn is what is read; grey noise shows no mode, and of one picture all other modes are missed."""
+    """Drawn pictures are recognised; grey noise has no mode, and a single picture misses all other modes."""
     pictures, modes = stacked(400, seed=3)
     reader = Reader()
     found = reader.modes(pictures)
@@ -75,7 +75,7 @@ def test_modes_are_read_from_pictures():
 
 @pytest.mark.slow
 def test_scene_runs(capsys, monkeypatch):
-    """Both recipes train on shapes, in processes of their own, and every figure has its line."""
+    """Both configs train on shapes, in separate processes, and every figure has its line."""
     monkeypatch.setattr("models.scene.crops.open_encoder", lambda _read: WordEncoder())
     scene.main(["--quick"])
 
@@ -87,7 +87,7 @@ def test_scene_runs(capsys, monkeypatch):
 
 @pytest.mark.slow
 def test_script_runs(capsys, tmp_path):
-    """Both recipes learn a text in turns, the writer writes from the int8 graph, and every figure has its line."""
+    """Both configs learn a text alternately, the writer uses the int8 graph, and every figure has its line."""
     text = "".join(
         f"{number} times the {name} went out.\n" for number in range(400) for name in ("wolf", "moon", "sea")
     )
@@ -113,7 +113,7 @@ def test_faces_runs(capsys):
 
 
 def test_the_threshold_is_the_middle_of_the_best():
-    """Fewest false faces of all kinds together come first, then most heads; a face counts from its score on."""
+    """Fewest false faces of all kinds come first, then most heads; a face counts from its score on."""
     half = face_threshold.Half({"cards": (400, [0.61, 0.66]), "streets": (600, [0.55])}, {8: [0.6, 0.78]})
 
     assert face_threshold.choose(half) == 0.725  # of 0.675 to 0.775
@@ -124,7 +124,7 @@ def test_the_threshold_is_the_middle_of_the_best():
 
 @pytest.mark.slow
 def test_face_threshold_runs(capsys):
-    """A table of each half, a row a threshold, and a line a figure."""
+    """A table for each half, a row per threshold, and a line per figure."""
     face_threshold.main(["--quick"])
 
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]

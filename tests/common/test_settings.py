@@ -19,7 +19,7 @@ def bare(monkeypatch, tmp_path):
 
 
 def test_example_says_what_holds_without_it(tmp_path):
-    """Every setting stands in the example, at its default."""
+    """Every setting is in the example, with its default."""
     written = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
     (tmp_path / "settings.toml").write_text(EXAMPLE.read_text(encoding="utf-8"))
 
@@ -28,7 +28,7 @@ def test_example_says_what_holds_without_it(tmp_path):
 
 
 def test_environment_goes_before_the_file(tmp_path, monkeypatch):
-    """RUSHES_REGISTRY__PORT wins over settings.toml."""
+    """RUSHES_REGISTRY__PORT overrides settings.toml."""
     (tmp_path / "settings.toml").write_text("[registry]\nport = 5001\n[prefect]\nport = 4201\n")
     monkeypatch.setenv("RUSHES_REGISTRY__PORT", "5002")
     settings = load_settings()
@@ -37,14 +37,14 @@ def test_environment_goes_before_the_file(tmp_path, monkeypatch):
 
 
 def test_a_file_with_the_mark_of_windows_is_read(tmp_path):
-    """Its editor puts one before UTF-8; TOML calls that an invalid statement at line 1, column 1."""
+    """Windows' editor puts a byte order mark before UTF-8; TOML calls that an invalid statement at line 1, column 1."""
     (tmp_path / "settings.toml").write_bytes(b"\xef\xbb\xbf[registry]\r\nport = 5001\r\n")
 
     assert load_settings().registry.port == 5001
 
 
 def test_a_file_that_is_nested_too_deeply_is_named(tmp_path):
-    """No traceback of a thousand lines."""
+    """The error is not a traceback of a thousand lines."""
     (tmp_path / "settings.toml").write_text("a = " + "[" * 5000 + "]" * 5000)
 
     with pytest.raises(SettingsFileError, match="is nested too deeply"):
@@ -53,7 +53,7 @@ def test_a_file_that_is_nested_too_deeply_is_named(tmp_path):
 
 @pytest.mark.parametrize("place", ["http://night.example:5000", "/media/stick"])
 def test_registry_of_the_wheel_is_no_setting(monkeypatch, place):
-    """RUSHES_REGISTRY says where `rushes pull` fetches from, on a machine that may have a checkout too."""
+    """RUSHES_REGISTRY is the source of `rushes pull`, on a machine that may have a checkout too."""
     monkeypatch.setenv("RUSHES_REGISTRY", place)
     monkeypatch.setenv("RUSHES_REGISTRY__PORT", "5002")
 
@@ -69,11 +69,11 @@ def test_registry_of_the_wheel_is_no_setting(monkeypatch, place):
     ],
 )
 def test_file_that_cannot_be_read(tmp_path, plant, said):
-    """It is named with status 2, never passed over; what is printed moves it away, and it goes on."""
+    """It is an error with status 2, never ignored; the printed command moves it away, after which loading succeeds."""
     plant(tmp_path / "settings.toml")
     with pytest.raises(SettingsFileError, match=said) as refused:
         load_settings()
-    subprocess.run(refused.value.remedy, shell=True, check=True)  # noqa: S602 - as a person pastes
+    subprocess.run(refused.value.remedy, shell=True, check=True)  # noqa: S602 - as pasted
 
     assert refused.value.exit_status == 2
     assert load_settings() == Settings()

@@ -28,5 +28,5 @@ def test_numbers_are_decimal(text, value):
     ],
 )  # fmt: skip
 def test_everything_else_is_yaml(text, value):
-    """Texts, truths, lists and nothing."""
+    """Texts, booleans, lists and null."""
     assert read_yaml(text) == value

@@ -11,7 +11,7 @@ from tests.support.places import place_set
 
 @pytest.mark.parametrize(("crops", "pictures"), [(2, 2 * augment.PAIRS), (0, 0)])
 def test_frames_of_one_film_are_pairs_of_their_own(tmp_path, monkeypatch, crops, pictures):
-    """They share the hash of their file; each is drawn once beside its first copy, and without copies nothing is."""
+    """They share the hash of their file; each is drawn once beside its first copy, and without copies none is."""
     made = place_set(tmp_path, params=AugmentParams(crops=crops), monkeypatch=monkeypatch)
     made.table.assign(sha256="of the film").to_parquet(made.folder / "samples.parquet")
     drawn = []

@@ -26,7 +26,7 @@ def checkout(tmp_path, monkeypatch):
 
 
 def test_writes_the_set_and_its_sheets(checkout):
-    """build/clean/C holds all that the report and the next stage read."""
+    """build/clean/C has all that the report and the next stage read."""
     write_raw(checkout, [*photos(40), *DARK])
     run("faces")
     folder = checkout / "build" / "clean" / "faces"
@@ -38,7 +38,7 @@ def test_writes_the_set_and_its_sheets(checkout):
 
 
 def test_nothing_dropped_leaves_no_sheet_of_it(checkout):
-    """Also none from a run before."""
+    """That of an earlier run is removed."""
     write_raw(checkout, [*photos(40), *DARK])
     run("faces")
     write_raw(checkout, photos(40))
@@ -48,7 +48,7 @@ def test_nothing_dropped_leaves_no_sheet_of_it(checkout):
 
 
 def test_too_many_dropped_names_check_sheet_and_param(checkout):
-    """The failure is the user's to mend, and its remedy names a picture that is there."""
+    """The failure is the user's to fix, and its remedy names an existing picture."""
     write_raw(checkout, [*photos(10), *DARK])
     status = main(["clean", "faces"])
     failure = json.loads((checkout / "build" / "failures" / "clean@faces.json").read_text())
@@ -63,7 +63,7 @@ def test_too_many_dropped_names_check_sheet_and_param(checkout):
 
 
 def test_what_consent_keeps_back_is_on_no_sheet(checkout):
-    """Of six pictures for the archive alone none is drawn; there is a row for each that says why."""
+    """None of six pictures for the archive alone is drawn; each has a row with the reason."""
     write_raw(checkout, photos(40))
     index = checkout / "datasets" / "faces" / "one" / "index.parquet"
     rows = pd.read_parquet(index)
@@ -77,7 +77,7 @@ def test_what_consent_keeps_back_is_on_no_sheet(checkout):
 
 
 def test_scripts_have_sheets_of_pages(checkout):
-    """The set of a collection of scripts lies where that of pictures does, and its sheets are called the same."""
+    """The set of a collection of scripts has the same path and file names as one of pictures."""
     section = {"medium": "script", "labels": ["comedies"], "script": {"min_text_length": 60}}
     (checkout / "params.yaml").write_text(yaml.safe_dump({"collections": {"scripts": section}}))
     folder = plant(checkout / "set", 6)

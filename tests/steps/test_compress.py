@@ -1,4 +1,4 @@
-"""Of a budget, compress judges what can be judged on the machine that it runs on."""
+"""Compress applies the limits of a budget that are valid on its machine."""
 
 import math
 
@@ -19,13 +19,13 @@ PARAMS = ExpressionParams(budget=Budget(max_objective_drop=0.01, max_latency_ms=
 
 @pytest.mark.parametrize("machine", ["", processor()])
 def test_milliseconds_count_here_if_this_machine_is_meant(machine, capsys):
-    """Where settings name none, and where they name this one."""
+    """Without a machine in the settings, and with this one."""
     assert judged_here(PARAMS, machine) == PARAMS
     assert capsys.readouterr().out == ""
 
 
 def test_milliseconds_of_another_machine_are_not_judged_here(capsys):
-    """All else of the budget is; the log says so."""
+    """The other limits apply, which the log states."""
     budget = judged_here(PARAMS, "Laptop").budget
 
     assert budget == Budget(max_objective_drop=0.01, max_latency_ms=None, max_bytes=9.0)
@@ -33,7 +33,7 @@ def test_milliseconds_of_another_machine_are_not_judged_here(capsys):
 
 
 def test_the_cache_of_earlier_versions_is_removed(tmp_path):
-    """That of this family alone; twice is as good as once."""
+    """Only that of this family; the removal is idempotent."""
     for item in ("expression", "scene"):
         (tmp_path / "rungs" / item / "0123456789abcdef").mkdir(parents=True)
     for _ in range(2):
@@ -43,7 +43,7 @@ def test_the_cache_of_earlier_versions_is_removed(tmp_path):
 
 
 def test_weights_that_are_nan_are_refused_by_name(tmp_path):
-    """Planted: one of them. Nothing is exported or quantised, and the user is told which file and what to do."""
+    """Planted: one of them. Nothing is exported or quantised, and the message has the file and a remedy."""
     samples = small_set(tmp_path / "set", {"train": 4, "validation": 4})
     network = family.network(family.module(samples.info, PARAMS.train))
     state = {name: value.clone().contiguous() for name, value in network.state_dict().items()}

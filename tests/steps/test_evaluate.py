@@ -1,4 +1,4 @@
-"""Evaluate judges the exported files, and nothing but them."""
+"""Evaluate scores the exported files, and nothing else."""
 
 import json
 import math
@@ -27,7 +27,7 @@ COUNTS = {"train": 64, "validation": 32, "test": 32}
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    """What the stages before have left, and one test sample that clean has dropped."""
+    """The outputs of earlier stages, with one test sample that clean has dropped."""
     root = tmp_path_factory.mktemp("tree")
     shutil.copy(ROOT / "params.yaml", root)
     samples = small_set(root / "build" / "clean" / "faces", COUNTS)
@@ -42,7 +42,7 @@ def tree(tmp_path_factory):
 
 @pytest.fixture
 def evaluated(tree, tmp_path, monkeypatch):
-    """Runs the step in a copy of the tree, and gives its figures."""
+    """Runs the step in a copy of the tree, and returns its figures."""
     shutil.copytree(tree, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
 
@@ -54,7 +54,7 @@ def evaluated(tree, tmp_path, monkeypatch):
 
 
 def test_every_figure_is_over_the_samples_that_it_says(evaluated):
-    """The confusion is over those that were kept, `as_given` over those that were dropped as well."""
+    """The confusion covers kept samples, `as_given` the dropped ones as well."""
     figures = evaluated()
 
     assert figures["samples"] == sum(map(sum, figures["confusion"])) == 96
@@ -64,7 +64,7 @@ def test_every_figure_is_over_the_samples_that_it_says(evaluated):
 
 
 def test_bundle_is_the_candidate_with_its_certificate(evaluated):
-    """And pictures of the confusion and of the surest mistakes."""
+    """It has pictures of the confusion and of the most confident mistakes."""
     evaluated()
     bundle = read_bundle(Path("build/expression/bundle"))
 
@@ -82,7 +82,7 @@ def test_bundle_is_the_candidate_with_its_certificate(evaluated):
     ],
 )
 def test_one_shuffled_layer_is_no_certificate(evaluated, folder, error, told):
-    """Planted after the export, with the hash put right: one layer of what is shipped, was compressed, is compared."""
+    """Planted after the export, with the hash updated: one layer of the shipped file, its source or the reference."""
     path = Path("build/expression") / folder
     shuffle_convolutions(path / "expression.onnx", most=1)
     reseal(path)
@@ -93,7 +93,7 @@ def test_one_shuffled_layer_is_no_certificate(evaluated, folder, error, told):
 
 
 def test_the_certificate_names_the_machine_that_the_budget_means(evaluated, monkeypatch):
-    """That of settings; without one, the machine that has measured."""
+    """That of the settings; without one, the machine that has measured."""
     evaluated()
     own = read_bundle(Path("build/expression/bundle")).certificate
     monkeypatch.setenv("RUSHES_BUDGET__PROCESSOR", "Abacus")
@@ -106,7 +106,7 @@ def test_the_certificate_names_the_machine_that_the_budget_means(evaluated, monk
 
 
 def test_dropped_samples_are_scored_only_where_they_say_something(evaluated, monkeypatch):
-    """A family whose drawings are held against the split leaves out what clean dropped of it."""
+    """A family whose drawings are compared with the split ignores samples that clean dropped."""
     family = replace(evaluate.by_name("expression"), scores_as_given=False)
     monkeypatch.setattr(evaluate, "by_name", lambda _: family)
 
@@ -116,7 +116,7 @@ def test_dropped_samples_are_scored_only_where_they_say_something(evaluated, mon
 
 
 def test_whom_pictures_are_owed_to_stands_on_the_sheets(evaluated, monkeypatch):
-    """What the manifest says under `credits` is drawn into each of them."""
+    """The manifest's `credits` are drawn onto each of them."""
     folder, feet = Path("build/expression/candidate"), []
     settings = {"credits": {"films": "A film, CC BY 3.0"}}
     write_manifest(folder, read_head(folder).manifest.model_copy(update={"settings": settings}))
@@ -128,7 +128,7 @@ def test_whom_pictures_are_owed_to_stands_on_the_sheets(evaluated, monkeypatch):
 
 
 def test_scores_that_are_nan_are_refused(evaluated, monkeypatch):
-    """Planted: a compressed model that answers NaN. There is no certificate, and the figure is named."""
+    """Planted: a compressed model that outputs NaN. There is no certificate, and the figure is named."""
     score = evaluate.by_name("expression").score
 
     def nan(bundle, *given):
@@ -153,7 +153,7 @@ def test_a_probability_that_is_none_is_named_though_the_figures_are_finite():
 
 
 def test_labels_without_samples_are_named(tree):
-    """What was never there is neither learned nor scored, and no figure shows it."""
+    """A label that never occurs is neither learned nor scored, and is not visible in any figure."""
     samples = SampleSet(tree / "build" / "clean" / "faces")
     lines = evaluate.lines_of_absent(samples, [*samples.labels, "contempt"])
 
@@ -165,7 +165,7 @@ def test_labels_without_samples_are_named(tree):
 
 
 def test_a_figure_that_is_defined_for_neither_model_is_no_fault():
-    """A small split leaves some undefined; the objective has to be a number."""
+    """A small split leaves some undefined; the objective must be finite."""
     family = by_name("expression")
     scores = Scores(pd.DataFrame(), {"macro_f1": 0.5, "ece": math.nan})
 

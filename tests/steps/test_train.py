@@ -1,4 +1,4 @@
-"""A training that diverged leaves nothing to be compressed, and its run in MLflow ends as failed."""
+"""A diverged training has no outputs to compress, and its run in MLflow ends as failed."""
 
 import shutil
 from pathlib import Path
@@ -15,25 +15,25 @@ from training.divergence import DivergedError
 
 
 class Logger:
-    """Stands for MLflow's; keeps how the run ended."""
+    """Replaces MLflow's logger; records the final status of the run."""
 
     def __init__(self):
         self.ended = []
 
     def finalize(self, status):
-        """As RunLogger has it."""
+        """Same as RunLogger's."""
         self.ended.append(status)
 
 
 @pytest.fixture
 def trained(tmp_path, monkeypatch):
-    """Runs the step in a small tree, and gives how its run ended."""
+    """Runs the step in a small tree, and returns the final status of its run."""
     small_set(tmp_path / "build" / "expression" / "set", {"train": 48, "validation": 16})
     shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RUSHES_TRAINING__ACCELERATOR", "cpu")
     monkeypatch.setattr(train, "stage_key", lambda *_: "0" * 64)
-    monkeypatch.setattr(train, "_list", lambda _: [])  # nobody is logged to but at the end
+    monkeypatch.setattr(train, "_list", lambda _: [])  # only the final status is logged
 
     def run(**changes):
         values = yaml.safe_load(Path("params.yaml").read_text())
@@ -50,7 +50,7 @@ def trained(tmp_path, monkeypatch):
 
 
 def test_a_diverged_run_ends_as_failed(trained):
-    """With a learning rate of a million: no weights, no summary, and what was asked for is named."""
+    """With a learning rate of a million there are neither weights nor a summary, and the param is named."""
     with pytest.raises(DivergedError, match="in epoch 1"):
         trained(learning_rate=1e6)
 
@@ -59,7 +59,7 @@ def test_a_diverged_run_ends_as_failed(trained):
 
 
 def test_a_run_ends_as_failed_where_its_weights_cannot_be_written(trained, monkeypatch):
-    """Planted: a full disk. The run is not left running."""
+    """Planted: a full disk. The run does not stay open."""
 
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -71,7 +71,7 @@ def test_a_run_ends_as_failed_where_its_weights_cannot_be_written(trained, monke
 
 
 def test_a_good_run_ends_well(trained):
-    """And its checkpoints lie where the settings say."""
+    """Its checkpoints are in the configured folder."""
     trained()
 
     assert trained.ended == ["success"]

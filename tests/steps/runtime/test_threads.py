@@ -1,4 +1,4 @@
-"""OpenMP's threads do not spin for long in whatever trains, as libgomp itself says once it is loaded."""
+"""The spin of OpenMP's threads is bounded in every training, as reported by libgomp once loaded."""
 
 import os
 import re
@@ -10,7 +10,7 @@ import pytest
 from steps.runtime.threads import OF_A_USER, SPIN, bound_spin
 from tests.support.repos import ROOT
 
-STAGE = ["-m", "steps", "train", "nobody"]  # imports all that a training does, and then knows no such family
+STAGE = ["-m", "steps", "train", "nobody"]  # imports all of a training's modules, then fails on an unknown family
 BENCHMARK = ["-c", "import benchmarks, torch"]
 
 
@@ -32,14 +32,14 @@ def test_the_spin_is_bounded_before_pytorch_is_loaded(words, tmp_path, monkeypat
 
 @pytest.mark.parametrize(("own", "spin"), [({"GOMP_SPINCOUNT": "77"}, "77"), ({"OMP_WAIT_POLICY": "passive"}, "0")])
 def test_what_a_user_has_decided_stays(own, spin, tmp_path, monkeypatch):
-    """By either of the two variables."""
+    """In either of the two variables."""
     monkeypatch.chdir(tmp_path)
 
     assert spin_of(STAGE, **own) == spin
 
 
 def test_children_inherit_it():
-    """A flow sets it for all that it starts."""
+    """A flow sets it for all its processes."""
     environment = {}
     bound_spin(environment)
 
