@@ -8,7 +8,7 @@ from tests.support import prose
 
 # Findings of today, to be lowered with each rewrite until they are none.
 CEILINGS = {
-    "tests": 329,
+    "tests": 328,
     "benchmarks": 216,
     "curation": 112,
     "rushes": 58,

@@ -101,7 +101,7 @@ def test_script_runs(capsys, tmp_path):
 
 @pytest.mark.slow
 def test_faces_runs(capsys):
-    """Heads are rendered, found, turned and timed, and every figure has its line; both searches see the same frames."""
+    """Heads are rendered, found, turned and timed, and every figure has its line; both searches get the same frames."""
     faces.main(["--quick"])
     out, err = capsys.readouterr()
 
@@ -133,7 +133,7 @@ def test_face_threshold_runs(capsys):
 
 
 def test_screenplays_are_read_in_every_form(capsys):
-    """Nearly all is found in tuned styles, most in those held out; six fields a figure, and a miss is not a success."""
+    """Nearly all is found in tuned styles, most in held-out ones; six fields per figure, and a miss is an error."""
     status = screenplays.main(["--quick"])
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
 

@@ -69,7 +69,7 @@ def test_students_that_read_worse_with_more_faces_miss_the_goal(capsys):
 
 @pytest.mark.slow
 def test_it_runs(tmp_path, capsys):
-    """Two figures over two seeds; what was kept is not trained again; of fewer faces, only students of both are."""
+    """Two figures over two seeds; cached networks are not trained again; with fewer faces only students of both are."""
     asked = ["--data", str(faces(tmp_path / "faces")), "--quick", "--keep", str(tmp_path / "kept")]
     unlabelled.main(asked)
     first = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""Checkpoints: whatever became of the files, a training ends with the weights of an undisturbed one, and says so."""
+"""Checkpoints: with damaged files, a training ends with an undisturbed one's weights, and logs the damage."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def undisturbed(tmp_path_factory):
 
 
 def goes_on(undisturbed, folder, harm):
-    """Trains on from damaged files; where it resumed, once it has ended as the undisturbed one did."""
+    """Resumes from damaged files, and returns the start, once the end equals the undisturbed one's."""
     samples, whole, broken = undisturbed
     shutil.copytree(broken, folder)
     harm(folder)

@@ -61,7 +61,7 @@ def test_two_samples_cost_twice(tmp_path):
 
 
 def test_recurrent_layers_at_every_step(tmp_path):
-    """Seven steps of four gates from input and state, and of the head; the same where dynamic quantisation renames."""
+    """Seven steps of four gates from input and state, and of the head; the same after dynamic quantisation."""
     path, feed = _export(Recurrent(), torch.rand(1, 7, 5), tmp_path / "float.onnx")
     int8 = quantise_dynamic(path, tmp_path / "int8.onnx")
 

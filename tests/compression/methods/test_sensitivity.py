@@ -30,10 +30,7 @@ def answers(path, feeds):
     return np.concatenate([open_graph(path, threads=1).run(None, feed)[0] for feed in feeds])
 
 
-LOUD = {
-    "/network/body/body.0/first/Conv",
-    "/network/body/body.0/second/Conv",
-}  # the nodes that write and read the loud channel
+LOUD = {"/network/body/body.0/first/Conv", "/network/body/body.0/second/Conv"}  # write and read the loud channel
 
 
 def test_the_most_hurt_layers_are_found(planted):

@@ -274,7 +274,7 @@ def test_a_trained_network_that_gives_nan_is_named(samples, teacher, tmp_path):
 
 
 def test_narrower_and_spared_networks_are_candidates(samples, teacher, tmp_path, monkeypatch):
-    """A pruned network beside the trained one, and int8 with its two most hurt layers in float, which are named."""
+    """A pruned network beside the trained one, and int8 with its two most sensitive layers in float, and named."""
     compress = CompressParams(calibration_samples=48, float_layers=(2,), prune=Prune(shares=(0.5,), epochs=2, rounds=1))
     params = ExpressionParams(train=TRAIN, compress=compress, budget=Budget(max_objective_drop=1.0))
     search = search_of(samples, tmp_path / "cache", params=params)
