@@ -1,6 +1,6 @@
-"""Speed and memory as ratios, ours and the peer interleaved in one run: python -m benchmarks.NAME [--quick].
+"""Speed and memory as ratios to a peer, interleaved in one run: python -m benchmarks.NAME [--quick].
 
-May import every room but flows. No figure here is a test: a benchmark prints, and exits with 1 if a goal is missed.
+May import every package but flows. No figure here is a test: a benchmark prints, and exits with 1 if a goal is missed.
 """
 
 import os

@@ -1,16 +1,16 @@
-"""Time of a training step on a machine that does something else as well.
+"""Time of a training step on a busy machine.
 
     python -m benchmarks.busy_machine [--quick]
 
-OpenMP's threads spin while they wait for each other; beside another process that costs many times the step, and so a
-stage bounds it (steps/runtime/threads.py). Each side is a process of its own that trains the small network of
-`benchmarks.train_step` on as many threads as there are cores; milliseconds a step, in turns.
+OpenMP's threads spin while they wait for each other; next to another process that costs many times the step, and so a
+stage bounds it (steps/runtime/threads.py). Each side is a separate process that trains the small network of
+`benchmarks.train_step` on as many threads as there are cores; milliseconds per step, in turns.
 
-- alone: with the bounded spin, over libgomp's own. What else the machine does at that moment disturbs both.
-- beside one busy process (a loop on one core): with the bounded spin, over the fair share's time, which is that of the
-  same step on one thread less, beside the same process: nobody has to wait for a core there.
+- alone: with the bounded spin, over libgomp's own. Other load at that moment disturbs both.
+- next to one busy process (a loop on one core): with the bounded spin, over the fair share's time, which is that of the
+  same step on one thread less, next to the same process: no thread has to wait for a core there.
 
-What libgomp's own spin takes beside the busy process goes to standard error.
+The time with libgomp's own spin next to the busy process goes to standard error.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 
 ALONE, BESIDE = 1.1, 1.5
 LOOP = "while True: pass"
-UNBOUNDED = "300000"  # what libgomp takes where nothing is said: some 3 ms
+UNBOUNDED = "300000"  # libgomp's default: some 3 ms
 WARM_UP = 3
 PARAMS = TrainParams(**SMALL)
 
 
 def step() -> Callable[[], None]:
-    """One step of training of the small network, on made-up pictures; to be called again and again."""
+    """Training step of the small network on invented pictures, for repeated calls."""
     module = family.module({"labels": LABELS, "size_px": 48, "channels": 1, "mean": 0.5, "std": 0.25}, PARAMS)
     assert isinstance(module, ExpressionModule)
     optimiser = torch.optim.SGD(module.network.train().parameters(), lr=0.01, momentum=0.9)
@@ -61,7 +61,7 @@ def step() -> Callable[[], None]:
 
 
 def work(threads: int) -> None:
-    """The process that is measured: for each line with a number, so many steps; answers with milliseconds a step."""
+    """The measured process: reads numbers of steps, one per line, and prints milliseconds per step for each."""
     torch.set_num_threads(threads)
     once = step()
     for _ in range(WARM_UP):
@@ -76,7 +76,7 @@ def work(threads: int) -> None:
 
 @contextmanager
 def worker(threads: int, spin: str) -> Iterator[Callable[[int], float]]:
-    """Starts such a process, with that GOMP_SPINCOUNT; gives (steps) -> milliseconds a step."""
+    """Starts such a process, with that GOMP_SPINCOUNT; returns (steps) -> milliseconds per step."""
     environment = {name: value for name, value in os.environ.items() if name not in OF_A_USER}
     environment["GOMP_SPINCOUNT"] = spin
     words = [sys.executable, "-m", "benchmarks.busy_machine", "--work", str(threads)]
@@ -98,7 +98,7 @@ def _ask(process: subprocess.Popen[str], steps: int) -> float:
 
 @contextmanager
 def busy() -> Iterator[None]:
-    """A process that keeps one core busy meanwhile."""
+    """Keeps one core busy meanwhile."""
     with subprocess.Popen([sys.executable, "-c", LOOP]) as process:
         try:
             yield

@@ -1,17 +1,16 @@
-"""Candidates of the last training of any family: their objective, samples a second, and bytes.
+"""Candidates of the last training of any family: their objective, samples per second, and bytes.
 
     python -m benchmarks.candidates --family script [--students '[256]'] [--keep FOLDER] [--quick]
     python -m benchmarks.candidates --family scene [--students '[[96, 48, 32, 16]]']
 
-It runs in a checkout where a run has trained the family, and changes nothing there: its candidates lie in a folder of
-their own.
+It runs in a checkout with a trained family, and changes nothing there: its candidates have a folder of their own.
 
-- Every candidate that params.yaml lists is made as compress makes it, and so are the students that are asked for here;
-  they learn from the network that the run has trained, for as many epochs.
-- The objective is that of the family on the validation split (script: -bits a character; scene: -KID).
+- Every candidate in params.yaml is made as compress makes it, and so are the students requested here; they learn from
+  the trained network, for as many epochs.
+- The objective is that of the family on the validation split (script: -bits per character; scene: -KID).
 - Milliseconds are of one sample (a character, an image, a face) on one thread, all candidates in turns.
 
-Figures go to standard output, one a line, each compared with the trained network in float; every candidate goes to
+Figures go to standard output, one per line, each compared with the trained network in float; every candidate goes to
 standard error.
 """
 
@@ -50,9 +49,9 @@ if TYPE_CHECKING:
     from compression.search.candidates import MeasuredCandidate, SearchResult
     from models.family import Family, FamilyParams
 
-# Half as wide as the trained network, where params.yaml lists none.
+# Half as wide as the trained network, if params.yaml lists none.
 STUDENTS: dict[str, list[Any]] = {"script": [256], "scene": [[96, 48, 32, 16]]}
-SMALLER = 1 / 3  # of the bytes in float: int8 is a quarter of it, and what stays float
+SMALLER = 1 / 3  # of the bytes in float: int8 takes a quarter, and some layers stay float
 COLUMNS = ("candidate", "objective", "drop", "p50 ms", "p95 ms", "a second", "bytes", "made in s")
 
 
@@ -76,7 +75,7 @@ def calls(result: SearchResult, cache: Path) -> dict[str, Callable[[], object]]:
 
 
 def figures_of(result: SearchResult, allowed: float, taken_ms: Mapping[str, list[list[float]]]) -> list[Figure]:
-    """Drop, latency and bytes of each network in int8; of several ways of calibrating, of the one that loses least."""
+    """Drop, latency and bytes of each network in int8, with the calibration of the smallest drop."""
     teacher, figures = result.teacher, []
     for network in dict.fromkeys(one.name.rpartition(", ")[0] for one in result.candidates):
         quantised = [one for one in result.candidates if one.name.startswith(f"{network}, ") and not one.is_float]
@@ -113,7 +112,7 @@ def _row(result: SearchResult, candidate: MeasuredCandidate, taken_ms: list[list
 
 
 def arguments(words: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
-    """The request of a run."""
+    """The command-line arguments."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.candidates", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("--family", choices=NAMES, required=True, help="whose compression search")
@@ -124,10 +123,10 @@ def arguments(words: list[str] | None) -> tuple[argparse.ArgumentParser, argpars
 
 
 def chosen(params: FamilyParams, name: str, students: list[Any] | None) -> FamilyParams:
-    """The params with the students that are asked for, or else those listed, or else the usual ones.
+    """The params with the requested students, or else those listed, or else the default ones.
 
     Raises:
-        ValidationError: They are not widths of such a network.
+        ValidationError: They are not valid widths of such a network.
     """
     wanted = students if students is not None else list(params.compress.students) or STUDENTS.get(name, [])
     compress = type(params.compress).model_validate(params.compress.model_dump() | {"students": wanted})
@@ -146,7 +145,7 @@ def main(words: list[str] | None = None) -> int:
         params = chosen(load_params(Path("params.yaml"), family)[1], family.name, choices.students)
     except ValidationError as error:
         parser.error(f"--students: {error.errors()[0]['msg']}")
-    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(sys.stderr):  # a line an epoch, no figure
+    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(sys.stderr):  # epochs' lines, no figures
         cache = choices.keep or Path(scratch) / "cache"
         result = searched(family, params, build, cache)
         rounds, runs = (2, 3) if choices.quick else (15, 30)

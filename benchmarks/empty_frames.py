@@ -20,12 +20,12 @@ FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSerif", "DejaVuSerif-BoldItalic
 
 
 def draw_cards(count: int, seed: int) -> list[np.ndarray]:
-    """Title cards: words in many types, sizes and colours, some with a frame or a ring; uint8 HEIGHT,WIDTH,3."""
+    """Title cards: text in many fonts, sizes and colours, some with a frame or a ring; uint8 HEIGHT,WIDTH,3."""
     return [_draw_card(np.random.default_rng([seed, 1, number])) for number in range(count)]
 
 
 def draw_patterns(count: int, seed: int) -> list[np.ndarray]:
-    """Test charts, wallpaper, bokeh, blinds and clouds, by turns; uint8 HEIGHT,WIDTH,3."""
+    """Test charts, wallpaper, bokeh, blinds and clouds, in turn; uint8 HEIGHT,WIDTH,3."""
     kinds = (_rings, _checks, _bokeh, _stripes, _clouds)
     frames = []
     for number in range(count):

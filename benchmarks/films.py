@@ -2,12 +2,12 @@
 
     python -m benchmarks.films [--quick]
 
-Films of moving waves are encoded here; each reading is a process of its own, in turns.
+Films of moving waves are encoded here; each reading is a separate process, in turns.
 
-- CPU of a frame in 4K (H.264, 8 bit): `rushes.media.film`, over the reader that is left without PyAV (OpenCV).
+- CPU per frame in 4K (H.264, 8 bit): `rushes.media.film`, over the fallback reader without PyAV (OpenCV).
 - Peak memory of the process in 4K: the same two.
-- Peak memory of a film four times as long, over that of the short one: what is read is not kept.
-- CPU of a frame in 1080p (H.265, 10 bit): HLG and PQ, over SDR.
+- Peak memory of a film four times as long, over that of the short one: frames are not retained.
+- CPU per frame in 1080p (H.265, 10 bit): HLG and PQ, over SDR.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def write_film(path: Path, size: tuple[int, int], count: int, *, transfer: str =
 
 
 def read(reader: str, path: Path) -> dict[str, float]:
-    """Reads a film in this process: CPU milliseconds a frame, and the peak of its memory in MB."""
+    """Reads a film in this process: CPU milliseconds per frame, and the peak of its memory in MB."""
     begun = time.process_time()
     count = 0
     if reader == "film":
@@ -78,7 +78,7 @@ def read(reader: str, path: Path) -> dict[str, float]:
 def _peak_mb() -> float:
     """The peak of this process's memory.
 
-    On Linux not by getrusage, which begins with that of the parent: every reading would cost what the parent has.
+    Linux's getrusage is not used: its peak begins with the parent's, and adds the parent's memory to every reading.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -87,7 +87,7 @@ def _peak_mb() -> float:
 
 
 def measured(reader: str, path: Path, what: str) -> float:
-    """The same, in a process of its own."""
+    """The same, in a separate process."""
     command = [sys.executable, "-m", "benchmarks.films", "--read", reader, str(path)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(json.loads(done.stdout.splitlines()[-1])[what])
@@ -97,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the benchmark.
 
     Returns:
-        1 where a goal is missed.
+        1 if a goal is missed.
     """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small films, one round: does it run?")

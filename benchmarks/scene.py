@@ -1,18 +1,18 @@
-"""Our recipe for drawing scenes against the classic one, and the compressed generator against PyTorch's.
+"""The product's config for drawing scenes compared with the classic one, and the compressed generator with PyTorch's.
 
     python -m benchmarks.scene --data FOLDER_OF_CATEGORY_FOLDERS [--quick] [--seconds 600] [--seeds 3] [--sheet OUT.png]
                                 [--only pictures|shapes] [--keep FOLDER]
 
-- KID: of pictures drawn after so many CPU-seconds on one thread, from held-out pictures; ours over DCGAN with binary
-  cross-entropy, whose generator has as many weights. Lower is better.
-- headings as asked: the share of pictures drawn for a heading that nobody trained on, no category given, that a
-  classifier of the real pictures takes for the category it belongs to.
-- missed modes: of the thousand of a set of stacked shapes, among 25,600 pictures drawn; as published, and by those
-  pictures alone whose shapes the classifier does not doubt.
-- diverged seeds: trainings that end in numbers that are none, or in one picture whatever is asked.
+- KID: between pictures drawn after so many CPU-seconds on one thread and held-out pictures; the product's over that of
+  DCGAN with binary cross-entropy, whose generator has as many weights. Lower is better.
+- headings as asked: the share of pictures drawn for an unseen heading, without a category, that a classifier of the
+  real pictures assigns to the heading's category.
+- missed modes: of the thousand of a set of stacked shapes, among 25,600 pictures drawn; as published, and by the
+  pictures alone whose shapes the classifier recognises with confidence.
+- diverged seeds: trainings that end in NaN, or in one picture for all inputs.
 - pictures/s: the int8 graph over the PyTorch module in float32, one thread each.
 
-Both recipes train side by side, each in a process of its own, by the same code.
+Both configs train side by side, each in a separate process, with the same code.
 """
 
 from __future__ import annotations
@@ -68,13 +68,13 @@ SIZE_PX = 64
 HELD_OUT = 0.15
 DRAWN_SHAPES = 25_600  # as is usual for stacked MNIST
 SPEED_BATCH = 16
-# The classic recipe keeps its last weights, ours their average. Its batch norms want larger batches than ours.
+# The classic config keeps its last weights, the product's an average. Its batch norms need the larger batches.
 CLASSIC = {"ema_decay": 0.0, "batch_size": 64, "norm_samples": 64}
-FEWEST_MISSED = 10  # by the baseline, for the comparison to say anything
+FEWEST_MISSED = 10  # of the baseline, for the comparison to be meaningful
 
 
 def read_asset() -> AssetReader:
-    """Out of the packages that a nightly fetches."""
+    """Reads an asset from the packages that a nightly run fetches."""
     return asset_reader(Path(), load_settings())
 
 
@@ -85,7 +85,7 @@ class Budget(Callback):
         self.seconds, self.start = seconds, 0.0
 
     def done(self, step: int = 0) -> float:
-        """How much of it is spent, 0 to 1, whatever the step."""
+        """The spent share, 0 to 1, whatever the step."""
         del step
         return (time.process_time() - self.start) / self.seconds
 
@@ -94,13 +94,13 @@ class Budget(Callback):
         self.start = time.process_time()
 
     def on_train_batch_end(self, trainer: Trainer, *_words: object) -> None:
-        """Stops when it is spent."""
+        """Stops the training once the budget is spent."""
         trainer.should_stop = self.done() >= 1.0
 
 
 @dataclass(frozen=True)
 class Job:
-    """One training: what, with which seed, for how long, on which set; and what to draw after it."""
+    """One training: its config, seed, duration and set, and the pictures to draw after it."""
 
     network: str
     seed: int
@@ -111,12 +111,12 @@ class Job:
 
     @property
     def out(self) -> Path:
-        """Where its weights and pictures go."""
+        """Folder of its weights and pictures."""
         return self.folder / f"{self.network}-{self.seed}-{self.seconds:g}s"
 
 
 def train(job: Job) -> Path:
-    """Trains and draws, in this process, on one thread; writes weights.pt, and drawn.npy once all is done."""
+    """Trains and draws, in this process, on one thread; writes weights.pt, and drawn.npy last."""
     if (job.out / "drawn.npy").exists():
         return job.out
     torch.set_num_threads(1)
@@ -140,7 +140,7 @@ def train(job: Job) -> Path:
 
 
 def draw(network: torch.nn.Module, samples: SampleSet, count: int) -> np.ndarray:
-    """Pictures uint8 N,S,S,3 of categories as often as training has them, their seed always the same."""
+    """Pictures uint8 N,S,S,3, with the category frequencies of training and a fixed seed."""
     random = np.random.default_rng(7)
     rows = random.integers(0, len(samples.kept("train")), count)
     texts_nt = np.load(samples.folder / "text-train.npy", mmap_mode="r")[rows, 0]
@@ -149,7 +149,7 @@ def draw(network: torch.nn.Module, samples: SampleSet, count: int) -> np.ndarray
 
 
 def picture_set(data: Path, folder: Path, *, most: int) -> SampleSet:
-    """The pictures of category folders: each once, cut to squares, held out in part; packed, with their texts."""
+    """The pictures of category folders: each once, cropped to squares, a part held out; packed, with their texts."""
     paths = sorted(path for path in data.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg", ".png"})
     np.random.default_rng(0).shuffle(paths)
     seen: dict[str, tuple[str, np.ndarray]] = {}
@@ -164,12 +164,12 @@ def picture_set(data: Path, folder: Path, *, most: int) -> SampleSet:
 
 
 def shape_set(folder: Path, count: int) -> SampleSet:
-    """Stacked shapes under one category: nothing tells the modes apart but the pictures."""
+    """Stacked shapes under one category: only the pictures distinguish the modes."""
     return packed(stacked(count, 0)[0], ["shapes"] * count, folder)
 
 
 def packed(pictures_nhwc: np.ndarray, labels: Sequence[str], folder: Path) -> SampleSet:
-    """A clean set in FOLDER/clean, and what is learned from in FOLDER/set."""
+    """A clean set in FOLDER/clean, and the training set in FOLDER/set."""
     count = len(labels)
     held = max(2, round(HELD_OUT * count))
     splits = np.array(["test"] * held + ["validation"] * 2 + ["train"] * (count - held - 2), dtype=object)
@@ -186,7 +186,7 @@ def packed(pictures_nhwc: np.ndarray, labels: Sequence[str], folder: Path) -> Sa
 def trained(
     samples: SampleSet, choices: argparse.Namespace, asked: int, params: dict[str, Any]
 ) -> dict[str, list[Path]]:
-    """Trains every recipe with every seed, the recipes of a seed side by side."""
+    """Trains every config with every seed, the configs of a seed side by side."""
     folders: dict[str, list[Path]] = {recipe: [] for recipe in RECIPES}
     context = multiprocessing.get_context("spawn")
     for seed in range(choices.seeds):
@@ -198,12 +198,12 @@ def trained(
 
 
 def kid(real_nd: np.ndarray, drawn_nhwc: np.ndarray, extractor: torch.nn.Module) -> float:
-    """The kernel inception distance on our own features (Binkowski et al. 2018)."""
+    """The kernel inception distance on the product's own features (Binkowski et al. 2018)."""
     return float(kid_parts(real_nd, features_of(extractor, drawn_nhwc)[:, None]).mean())
 
 
 def diverged(out: Path) -> bool:
-    """True if a training ended in numbers that are none, or draws one thing whatever is asked."""
+    """True if a training ended in NaN, or draws one picture for all inputs."""
     weights = torch.load(out / "weights.pt", weights_only=True)
     finite = all(bool(torch.isfinite(value).all()) for value in weights.values() if value.is_floating_point())
     drawn = np.load(out / "drawn.npy")
@@ -219,7 +219,7 @@ def generator(samples: SampleSet, weights: Path, network: str = "r3") -> torch.n
 
 
 def headings_figure(samples: SampleSet, folders: dict[str, list[Path]]) -> list[Figure]:
-    """Drawn as asked by headings, ours over the classic recipe; none where no category is known."""
+    """Share drawn as asked by headings, the product's over the classic config's; none without a known category."""
     shares = [
         [
             share_as_asked(generator(samples, out / "weights.pt", recipe), samples, read_asset(), out.name)
@@ -232,7 +232,7 @@ def headings_figure(samples: SampleSet, folders: dict[str, list[Path]]) -> list[
 
 
 def speed_figure(samples: SampleSet, weights: Path, rounds: int, scratch: Path) -> Figure:
-    """The compressed graph over the module that it was made from."""
+    """The compressed graph over its source module."""
     network = generator(samples, weights)
     compressing = CompressParams()
     graphs = reference(family, network, samples, compressing, scratch / "reference", read_asset())
@@ -261,13 +261,13 @@ def _rate(draw_once: Callable[[], object], runs: int = 20) -> float:
 
 
 def quiet() -> None:
-    """Lightning's tips are not for figures."""
+    """Silences Lightning's tips on the output of figures."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
 
 
 def measure(choices: argparse.Namespace, scratch: Path) -> list[Figure]:
-    """All figures; those of pictures only where there are any."""
+    """All figures; those of pictures only if there are any."""
     figures, ended = [], []
     if choices.data and choices.only != "shapes":
         samples = picture_set(choices.data, scratch / "pictures", most=200 if choices.quick else 10**9)
@@ -287,7 +287,7 @@ def measure(choices: argparse.Namespace, scratch: Path) -> list[Figure]:
 
 
 def kid_figure(real_nhwc: np.ndarray, folders: dict[str, list[Path]]) -> Figure:
-    """KID of each seed, ours over the classic recipe."""
+    """KID of each seed, the product's over the classic config's."""
     extractor = load_extractor(read_asset()(EXTRACTOR))
     real_nd = features_of(extractor, real_nhwc)
     kids = [[kid(real_nd, np.load(out / "drawn.npy"), extractor) for out in folders[recipe]] for recipe in RECIPES]
@@ -295,7 +295,7 @@ def kid_figure(real_nhwc: np.ndarray, folders: dict[str, list[Path]]) -> Figure:
 
 
 def missed_figures(folders: dict[str, list[Path]]) -> list[Figure]:
-    """Modes that no picture shows, of each seed: as a classifier names them, and as it names them without a doubt."""
+    """Modes that no picture shows, of each seed: by the classifier's label, and by its confident labels only."""
     reader, figures = Reader(), []
     for name, least in ((f"missed modes of 1,000 at {SHAPE_PX} px", 0.0), ("missed modes, read without doubt", SURE)):
         counts = [
@@ -306,16 +306,16 @@ def missed_figures(folders: dict[str, list[Path]]) -> list[Figure]:
 
 
 def diverged_figure(ended: Sequence[dict[str, list[Path]]]) -> Figure:
-    """Trainings that came to nothing."""
+    """Numbers of diverged trainings."""
     counts = [[sum(diverged(out) for folders in ended for out in folders[recipe])] for recipe in RECIPES]
     return Figure("diverged seeds, ours/DCGAN with BCE", counts[0], counts[1], 0.0, at_most=True)
 
 
 def shape_params() -> dict[str, Any]:
-    """The networks without their last resolution, for shapes are half as large, and what suits plain shapes.
+    """The networks without their last resolution, since shapes are half as large, and with params for plain shapes.
 
-    The discriminator is narrower, which gives twice the steps; the penalty is of the size that such data want; batches
-    are as large as the baseline's. Of so many pictures none need be disturbed, and no place is any noisier than black.
+    The discriminator is narrower, which gives twice the steps; the penalty fits such data; batches are as large as the
+    baseline's. With so many pictures no augmentation is needed, nor any noise.
     """
     usual = TrainParams()
     return {
@@ -334,7 +334,7 @@ def shape_params() -> dict[str, Any]:
 
 
 def show(folders: dict[str, list[Path]], path: Path) -> None:
-    """A sheet of what both have drawn: ours above."""
+    """A sheet of drawings of both configs, the product's above."""
     rows = [tiled(list(np.load(outs[0] / "drawn.npy")[:36])) for outs in folders.values()]
     sheet = cv2.resize(np.concatenate(rows, 1), None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
     cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))

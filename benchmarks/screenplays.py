@@ -1,9 +1,9 @@
-"""The share of typed screenplays that is read: generated ones of known contents, in the styles of real ones.
+"""The share of typed screenplays that is read: generated ones of known contents, in real-world styles.
 
     python -m benchmarks.screenplays [--quick] [--seed 0] [--show]
 
-`ours` counts what was found in the right order, `peer` what there is. Tuned styles, which the reader was developed on,
-and held-out styles have figures of their own. A screenplay counts as dropped if it has fewer headings or cues than
+`ours` counts elements found in the right order, `peer` all elements. Tuned styles, which the reader was developed on,
+and held-out styles have separate figures. A screenplay counts as dropped if it has fewer headings or cues than
 params.yaml requires.
 """
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from benchmarks.typed_screenplays.style import Style
 
 FORMS, QUICK_FORMS = 400, 40
-SEEDS, QUICK_SEEDS = 3, 1  # screenplays of a style
+SEEDS, QUICK_SEEDS = 3, 1  # screenplays per style
 _ASIDE = re.compile(r"\([^()]*\)")
 
 
 class Counts(NamedTuple):
-    """Headings, cues and speeches of a screenplay that were found, that there are, and that were read; lost words."""
+    """Headings, cues and speeches of a screenplay: found, existing and read; lost words."""
 
     found: tuple[int, ...]
     known: tuple[int, ...]
@@ -52,7 +52,7 @@ def count(style: Style, seed: int) -> Counts:
 
 
 def read(data: bytes) -> tuple[Truth, int]:
-    """Headings, cues and speeches that the reader finds in a file, and the number of words that it loses."""
+    """Headings, cues and speeches that the reader finds in a file, and the number of lost words."""
     work = read_work(data, ".txt")
     truth = Truth([], [], [])
     for element in (element for scene in work.scenes for element in scene.elements):
@@ -67,19 +67,19 @@ def read(data: bytes) -> tuple[Truth, int]:
 
 
 def _comparable(truth: Truth) -> Truth:
-    """Without regard to blanks, to the case of names, and to whether an aside stands in the words or apart."""
+    """Normalises blanks, the case of names, and asides within or outside the dialogue."""
     headings = [" ".join(text.split()) for text in truth.headings]
     speeches = [" ".join(_ASIDE.sub(" ", text).split()) for text in truth.speeches]
     return Truth(headings, [text.upper() for text in truth.cues], speeches)
 
 
 def _common(known: list[str], seen: list[str]) -> int:
-    """How many stand in both, in one order."""
+    """The number of elements common to both, in order."""
     return sum(block.size for block in SequenceMatcher(None, known, seen, autojunk=False).get_matching_blocks())
 
 
 def main(words: list[str] | None = None) -> int:
-    """Prints a line a figure; exit status 1 where a goal is missed."""
+    """Prints a line per figure; exit status 1 if a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few screenplays, for tests")
     parser.add_argument("--seed", type=int, default=0)

@@ -1,13 +1,13 @@
-"""Our recurrent network against nanoGPT's recipe for a processor, and the compressed writer against PyTorch.
+"""The product's recurrent network compared with nanoGPT's CPU config, and the compressed writer with PyTorch.
 
     python -m benchmarks.script --data TEXT.txt [--quick] [--seeds 3]
 
-- loss: nats a character on the last tenth of the text after the same CPU-seconds on one thread, those that the peer's
-  2,000 steps take; ours as `rushes write` foretells, with its state and its cache carried through the text, and in
-  windows of 64 characters from nothing, each over the peer's in such windows. What the network does alone, without
-  the cache, is told beside it.
+- loss: nats per character on the last tenth of the text after the same CPU-seconds on one thread, those of the peer's
+  2,000 steps; the product's as in `rushes write`, with state and cache carried through the text, and in independent
+  windows of 64 characters, each over the peer's in such windows. The network's own loss, without the cache, is in a
+  comment.
 - characters/s: `rushes write` from the compressed bundle over the PyTorch module in float32, one thread each.
-- bits lost: what compression costs, bits a character on the same text.
+- bits lost: the loss by compression, bits per character on the same text.
 
 Both train in turns, batch by batch, in one process.
 """
@@ -53,17 +53,17 @@ if TYPE_CHECKING:
     from models.script.network import ScriptNetwork
 
 TRAIN, WINDOW = 0.9, 64
-CHARACTERS = 400  # that are written to see how fast
+CHARACTERS = 400  # written to measure the speed
 
 
 class InTurns(Callback):
-    """After each of our batches the peer goes on until it has spent as much; when it is done, so are we."""
+    """After each batch the peer catches up to the same CPU-seconds; once it is done, the training ends."""
 
     def __init__(self, peer: Peer) -> None:
         self.peer, self.spent, self._since = peer, 0.0, 0.0
 
     def done(self, step: int = 0) -> float:
-        """The share of the training that is over, whatever the step."""
+        """The finished share of the training, whatever the step."""
         del step
         return self.peer.done
 
@@ -72,7 +72,7 @@ class InTurns(Callback):
         self._since = time.process_time()
 
     def on_train_batch_end(self, trainer: Trainer, *_words: object) -> None:
-        """The peer's turn."""
+        """Runs the peer's turn."""
         self.spent += time.process_time() - self._since
         while self.peer.spent < self.spent and self.peer.done < 1.0:
             self.peer.go_on()
@@ -81,7 +81,7 @@ class InTurns(Callback):
 
 
 def train(tokens: np.ndarray, vocabulary: list[str], seed: int, steps: int) -> tuple[ScriptModule, Peer]:
-    """Both, with as many CPU-seconds each."""
+    """Trains both, with as many CPU-seconds each."""
     params = TrainParams(seed=seed)
     learner, peer = module({"vocabulary": vocabulary}, params), Peer(tokens, len(vocabulary), seed, steps)
     turns = InTurns(peer)
@@ -102,7 +102,7 @@ def train(tokens: np.ndarray, vocabulary: list[str], seed: int, steps: int) -> t
 
 @torch.no_grad()
 def carried(network: ScriptNetwork, text: np.ndarray) -> tuple[float, float]:
-    """Nats a character, carried from the beginning of the text to its end: with the cache, and of the network alone."""
+    """Nats per character, with state carried from the beginning of the text to its end: with the cache, and without."""
     ids_1l = lanes(text.astype(np.int64), 1)
     state, parts = network.start(1), []
     for ids_1t, targets_1t in batches(ids_1l, 2048):
@@ -129,7 +129,7 @@ def windows(network: ScriptNetwork, text: np.ndarray) -> tuple[float, float]:
 
 
 def _both(bits_nt: np.ndarray, ids_nx: np.ndarray, network: ScriptNetwork) -> tuple[float, float]:
-    """Nats a character of texts N,T+1, with a cache for each, and without."""
+    """Nats per character of texts N,T+1, with a cache for each, and without."""
     mixed = []
     for bits_t, ids_x in zip(bits_nt, ids_nx, strict=True):
         cache = RunCache(len(network.bias), CACHE)
@@ -139,7 +139,7 @@ def _both(bits_nt: np.ndarray, ids_nx: np.ndarray, network: ScriptNetwork) -> tu
 
 
 def loss_figures(text: str, seeds: int, steps: int) -> tuple[list[Figure], ScriptModule, list[str]]:
-    """Both columns over the peer's."""
+    """Both losses over the peer's."""
     vocabulary = ["", *sorted(set(text) | set(ALL) | set(ALWAYS))]
     index = {sign: number for number, sign in enumerate(vocabulary)}
     tokens = np.array([index[sign] for sign in text], np.uint8)
@@ -161,8 +161,8 @@ def loss_figures(text: str, seeds: int, steps: int) -> tuple[list[Figure], Scrip
 
 
 def speed_figures(learner: ScriptModule, vocabulary: list[str], text: str, rounds: int, scratch: Path) -> list[Figure]:
-    """The compressed step with grammar and guard, as `rushes write` runs it, over the module in float32."""
-    graph = graphs(learner.network.float().eval(), None)[0]  # type: ignore[arg-type]  # the set is not looked at
+    """The compressed step with grammar and repetition constraint, as in `rushes write`, over the module in float32."""
+    graph = graphs(learner.network.float().eval(), None)[0]  # type: ignore[arg-type]  # the set is not used
     fp32 = export(graph, scratch)
     int8 = quantise_dynamic(fp32, scratch / "int8.onnx")
     writer = _writer(int8, graph.example, vocabulary)
@@ -205,7 +205,7 @@ def _bits(path: Path, example: Sequence[torch.Tensor], vocabulary: list[str], te
 
 
 def _writer(path: Path, example: Sequence[torch.Tensor], vocabulary: list[str]) -> Callable[[], int]:
-    """Writes a scene and says how many characters that were."""
+    """Writes a scene and returns its number of characters."""
     given = _given(example, vocabulary)
     network = Network(path, window=given["window"], state=given["state"], vocabulary=len(vocabulary))
     writer = ScriptWriter(network, vocabulary, Verbatim(build("")), CACHE)

@@ -1,11 +1,11 @@
-"""What Lightning and logging add to a training step, and what packed sets save in loading.
+"""Overhead of Lightning and logging in a training step, and speed of loading packed sets.
 
     python -m benchmarks.train_step [--quick] [--data build/expression/set]
 
-- step: the CPU-seconds of our step (Lightning's Trainer, figures logged every 50 steps) over a bare PyTorch loop on
-  the same network, data, augmentation and optimiser; one thread. Once with the default network, once with one so small
-  that a step takes some 30 ms: what Lightning adds is a matter of milliseconds, so there it weighs most.
-- load: pictures a second of our loader over torch's DataLoader that reads the same pictures as JPEG files.
+- step: the CPU-seconds of the product's step (Lightning's Trainer, figures logged every 50 steps) over a bare PyTorch
+  loop on the same network, data, augmentation and optimiser; one thread. Once with the default network, once with one
+  so small that a step takes some 30 ms: Lightning adds milliseconds, which weigh most there.
+- load: pictures per second of the product's loader over torch's DataLoader that reads the same pictures as JPEG files.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ class Clock(Callback):
         self.start = self.stop = 0.0
 
     def on_train_batch_start(self, *words: object) -> None:
-        """Starts at the first step that counts."""
+        """Starts at the first measured step."""
         if words[-1] == WARM_UP:
             self.start = time.process_time()
 
     def on_train_batch_end(self, *_words: object) -> None:
-        """Moves the end on."""
+        """Moves the end forward."""
         self.stop = time.process_time()
 
 
@@ -133,7 +133,7 @@ def _tensors(samples: SampleSet) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class Jpegs(Dataset[tuple[torch.Tensor, int]]):
-    """Pictures as files, the way torch's own examples read them."""
+    """Pictures as files, read as in torch's own examples."""
 
     def __init__(self, paths: list[Path]) -> None:
         self.paths = paths
@@ -148,7 +148,7 @@ class Jpegs(Dataset[tuple[torch.Tensor, int]]):
 
 
 def packed_rate(samples: SampleSet, params: TrainParams) -> float:
-    """Pictures a second out of our loader, straight from the memory map, over one pass."""
+    """Pictures per second of the product's loader, straight from the memory map, over one pass."""
     batches = PackedPictures(samples, params).train_dataloader()
     start = time.perf_counter()
     count = sum(len(batch.pictures_nhwc) for batch in batches)
@@ -156,7 +156,7 @@ def packed_rate(samples: SampleSet, params: TrainParams) -> float:
 
 
 def jpeg_rate(paths: list[Path], params: TrainParams, workers: int) -> float:
-    """Pictures a second out of torch's DataLoader, over one pass; its workers are started before the clock."""
+    """Pictures per second of torch's DataLoader, over one pass; its workers are started before the clock."""
     loader = DataLoader(
         Jpegs(paths), params.batch_size, shuffle=True, num_workers=workers, drop_last=True,
         persistent_workers=workers > 0,
@@ -170,7 +170,7 @@ def jpeg_rate(paths: list[Path], params: TrainParams, workers: int) -> float:
 
 
 def made_up_set(folder: Path, count: int) -> SampleSet:
-    """A set of smooth random pictures: what is timed does not depend on what they show."""
+    """A set of smooth random pictures: the time does not depend on their content."""
     random = np.random.default_rng(0)
     rough = random.integers(0, 255, (count, 12, 12)).astype(np.uint8)
     pictures_nhwc = np.stack([cv2.resize(p, (48, 48), interpolation=cv2.INTER_CUBIC) for p in rough])[..., None]
@@ -210,7 +210,7 @@ def main(words: list[str] | None = None) -> int:
     choices = parser.parse_args(words)
     torch.set_num_threads(1)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="pytorch_lightning")  # its tips are not for figures
+    warnings.filterwarnings("ignore", module="pytorch_lightning")  # its tips do not belong to the figures
     with tempfile.TemporaryDirectory() as scratch:
         return report(measure(choices.data, Path(scratch), quick=choices.quick))
 
@@ -218,7 +218,7 @@ def main(words: list[str] | None = None) -> int:
 def measure(data: Path | None, scratch: Path, *, quick: bool) -> list[Figure]:
     """All figures."""
     samples = SampleSet(data) if data else made_up_set(scratch / "set", 1024 if quick else 8192)
-    # More steps than 50, so that what is counted holds a step that is logged.
+    # More steps than 50, so that the measured part includes a logged step.
     sizes = {"tiny": (TINY, 4, 2)} if quick else {"small": (SMALL, 100, 7), "default": ({}, 50, 5)}
     figures = [step_figure(samples, name, *size, scratch / "logs") for name, size in sizes.items()]
     (scratch / "jpegs").mkdir()
@@ -231,7 +231,7 @@ def measure(data: Path | None, scratch: Path, *, quick: bool) -> list[Figure]:
 
 
 def step_figure(samples: SampleSet, name: str, size: dict[str, Any], steps: int, rounds: int, logs: Path) -> Figure:
-    """Our step over the bare one, for a network of that size."""
+    """The product's step over the bare one, for a network of that size."""
     params = TrainParams(**size, ema_decay=0.0)
     steps = min(steps, len(samples.array("train")) // params.batch_size - WARM_UP)
     ours, bare = interleave(

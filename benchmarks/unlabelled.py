@@ -1,16 +1,16 @@
-"""What faces without a label add to a student: one learns from labelled ones alone, one from both, step for step.
+"""Gain of a student from unlabelled faces: one learns from labelled ones alone, one from both, with equal steps.
 
     python -m benchmarks.unlabelled --data FER2013_FOLDER_OR_ARCHIVE [--labelled 0.33] [--most 1] [--minutes 10]
                                     [--seeds 2] [--keep FOLDER] [--quick]
 
-- Of train a share keeps its labels, chosen by groups; clean's result says of the rest what it says of pictures that
-  came without one. Our own network learns from those labels alone, and is the teacher of every student.
+- Of train a share keeps its labels, chosen by groups; the rest has the form of clean's result for unlabelled
+  pictures. The product's network learns from those labels alone, and is the teacher of every student.
 - Students are those of params.yaml, the narrowest. The one with labelled faces alone learns for so many minutes, the
   other one makes as many steps. Each seed is a round.
-- Figures are of the folder `validation`, which the product takes for its test split, all of its pictures that decode;
-  a tenth of train, all of it labelled, tells which epoch is the best.
+- Figures are of the folder `validation`, which the product takes as its test split, all of its pictures that decode;
+  the best epoch is chosen on a tenth of train, all of it labelled.
 
-Figures go to standard output, one a line; what every network has, to standard error.
+Figures go to standard output, one per line; every network's row goes to standard error.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ ALONE, BOTH = "labelled faces alone", "those without a label too"
 
 
 def part_labelled(clean: SampleSet, share: float, seed: int, folder: Path) -> SampleSet:
-    """The set as clean would have written it, had only a share of the training groups come with labels.
+    """The set as clean would have written it with labels for only a share of the training groups.
 
     Args:
         clean: A clean set; its test split is left out.
         share: Of the groups of train.
-        seed: Of which these are.
-        folder: Where it goes.
+        seed: Selects the groups.
+        folder: Of the result.
     """
     train, validation = clean.kept("train"), clean.kept("validation")
     groups = train["group"].unique()
@@ -86,13 +86,13 @@ def part_labelled(clean: SampleSet, share: float, seed: int, folder: Path) -> Sa
 
 @dataclass(frozen=True)
 class Bench:
-    """What is asked for, and where it lies.
+    """Settings of a run, and its folder.
 
     Attributes:
-        family: Ours, without what travels along.
+        family: The product's family, without bundled assets.
         params: Its section of params.yaml.
-        sets: The clean set that is measured on, and the set with few labels that is learned from.
-        most: Faces without a label, so many times the labelled ones at most; only the students of both depend on it.
+        sets: The clean set for measuring, and the training set with few labels.
+        most: Unlabelled faces, at most so many times the labelled ones; affects only the students of both.
         minutes: Of each training.
         folder: Of the trainings.
     """
@@ -105,7 +105,7 @@ class Bench:
     folder: Path
 
     def rounds(self, seeds: int) -> list[dict[str, pd.DataFrame]]:
-        """For each seed the rows that each student has read; the teacher is told as well."""
+        """Predictions of each student for each seed; the teacher's figures are printed too."""
         folder = self.folder / "teacher"
         teacher = train(self.family, self.params.train, self.sets.made, self.minutes, folder).network
         tell("teacher", self._read(teacher, folder))
@@ -120,9 +120,9 @@ class Bench:
             distillation.teach(module, copy.deepcopy(teacher), self.params)
 
         alone, both = self.sets.made, self.sets.made.and_unlabelled
-        # One plan for all seeds, or they would differ in length as the machine happened to be busy.
+        # One plan for all seeds, since they would otherwise differ in length with the machine's load.
         epochs = planned(self.family, recipe, alone, self.minutes, self.folder / "student.json", taught)
-        # Both make as many steps, and neither stops before its learning rate is down.
+        # Both make as many steps, and neither stops before the end of its learning rate schedule.
         fewer = max(1, round(epochs * len(alone.kept("train")) / len(both.kept("train"))))
         read: dict[str, pd.DataFrame] = {}
         for name, samples, count, place in (
@@ -137,7 +137,7 @@ class Bench:
         return read
 
     def _read(self, network: torch.nn.Module, folder: Path) -> pd.DataFrame:
-        """What it says of the split that is measured on, in float."""
+        """Its predictions on the measured split, in float."""
         reference(self.family, network, self.sets.made, self.params.compress, folder / "graphs", no_asset)
         return self.family.score(read_bundle(folder / "graphs"), self.sets.clean.whole, SPLIT, no_asset).rows
 
@@ -150,7 +150,7 @@ def tell(name: str, rows: pd.DataFrame) -> None:
 
 
 def figures_of(rounds: list[dict[str, pd.DataFrame]]) -> list[Figure]:
-    """Whether more faces are more right, by accuracy and by macro F1; the standard error of each seed's difference."""
+    """Gains in accuracy and macro F1 from more faces; prints the standard error of each seed's difference."""
     for seed, read in enumerate(rounds):
         gained = expression.objective(read[BOTH]) - expression.objective(read[ALONE])
         error = standard_error(expression.objective, read[BOTH], read[ALONE])
@@ -168,7 +168,7 @@ def figures_of(rounds: list[dict[str, pd.DataFrame]]) -> list[Figure]:
 
 
 def bench_of(choices: argparse.Namespace, folder: Path) -> Bench:
-    """The sets made, and the recipes of params.yaml with what was chosen."""
+    """The finished sets, and the configs of params.yaml with the run's settings."""
     family = replace(expression, assets=())
     name, params, collection = collected(family)
     own = params.train.model_copy(update={"seed": choices.seed, **(SMALL if choices.quick else {})})

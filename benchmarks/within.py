@@ -1,6 +1,6 @@
-"""Trainings within so many minutes: a few steps are timed, then as many epochs are chosen as fit.
+"""Trainings within so many minutes: a few steps are timed, then the epochs that fit are chosen.
 
-The learning rate falls along a cosine to the last epoch, so a training that a clock cuts off has not had its end.
+The learning rate falls along a cosine to the last epoch, so a training cut off by a clock would lack its end.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 
     Prepare = Callable[[LightningModule], None]
 
-STEPS = 40  # that are timed
-# What an epoch takes beside its steps and its validation: checkpoints, and the first steps, which are slow.
+STEPS = 40  # timed steps
+# Time of an epoch beside steps and validation: checkpoints, and the first steps, which are slow.
 BESIDE = 1.08
 WEIGHTS, SPENT = "weights.safetensors", "spent.json"
 
 
 def nothing(_module: LightningModule) -> None:
-    """A module as it is."""
+    """Returns a module unchanged."""
 
 
 class Clock(Callback):
-    """When the training began, and when each step ended, in seconds."""
+    """The start of the training, and the end of each step, in seconds."""
 
     def __init__(self) -> None:
         self.at_s: list[float] = []
@@ -52,7 +52,7 @@ class Clock(Callback):
         self.at_s.append(time.perf_counter())
 
     def on_train_batch_end(self, *_words: object) -> None:
-        """A step more."""
+        """Adds a step."""
         self.at_s.append(time.perf_counter())
 
     @property
@@ -62,7 +62,7 @@ class Clock(Callback):
 
 
 class Spent(Callback):
-    """The seconds of a training, those before it was stopped and resumed as well: they travel in the checkpoint."""
+    """The seconds of a training, including those before an interruption: they are stored in the checkpoint."""
 
     def __init__(self) -> None:
         self._before_s = 0.0
@@ -92,7 +92,7 @@ class Spent(Callback):
 
 @dataclass(frozen=True)
 class Trained:
-    """A network with the weights of its best epoch, and what they took."""
+    """A network with the weights of its best epoch, and its cost."""
 
     network: torch.nn.Module
     seconds: float
@@ -100,13 +100,13 @@ class Trained:
 
 
 def epochs_that_fit(step_s: float, steps: int, validated: float, minutes: float) -> int:
-    """How many epochs fit into so many minutes; one at least.
+    """The number of epochs that fit into so many minutes, at least one.
 
     Args:
-        step_s: What a step takes.
-        steps: Of an epoch.
-        validated: Samples that are looked at after it, in batches of a step. They go forward alone, which is a third.
-        minutes: What there is.
+        step_s: Duration of a step.
+        steps: Per epoch.
+        validated: Samples of its validation, in batches of a step. Their forward pass takes a third of a step.
+        minutes: The available time.
     """
     return max(1, math.floor(60.0 * minutes / (BESIDE * step_s * (steps + validated / 3.0))))
 
@@ -119,7 +119,7 @@ def planned(
     path: Path,
     prepare: Prepare = nothing,
 ) -> int:
-    """The epochs for a training of so many minutes; chosen once and kept at `path`, or a resumed one would differ."""
+    """The epochs of a training of so many minutes; chosen once and stored at `path`, so that a resumed one agrees."""
     if not path.is_file():
         step_s = _timed(family, params, samples, prepare)
         steps = max(1, len(samples.kept("train")) // params.batch_size)
@@ -134,7 +134,7 @@ def planned(
 
 
 def _timed(family: Family, params: Any, samples: SampleSet, prepare: Prepare) -> float:  # noqa: ANN401  # each family has its own
-    """Seconds of a step as `fit` makes it."""
+    """Duration of a step in `fit`."""
     module, clock = family.module(samples.info, params), Clock()
     prepare(module)
     trainer = Trainer(
@@ -154,15 +154,15 @@ def train(
     folder: Path,
     prepare: Prepare = nothing,
 ) -> Trained:
-    """Trains within so many minutes, from where a stopped run has left it; what is done is read.
+    """Trains within so many minutes, resuming from a stopped run; a finished training is read.
 
     Args:
-        family: Whose module.
-        params: Its recipe; epochs are chosen.
+        family: The family of the module.
+        params: Its training config; epochs are chosen.
         samples: The packed set of train and validation.
         minutes: Of this machine's clock.
-        folder: Where the plan, checkpoints and weights lie.
-        prepare: What is done with the new module first, such as giving it a teacher.
+        folder: Of the plan, checkpoints and weights.
+        prepare: Called with the new module first, for example to give it a teacher.
     """
     epochs = planned(family, params, samples, minutes, folder / f"{folder.name}.json", prepare)
     return trained(family, params.model_copy(update={"epochs": epochs}), samples, folder, prepare)
@@ -175,7 +175,7 @@ def trained(
     folder: Path,
     prepare: Prepare = nothing,
 ) -> Trained:
-    """Trains for as many epochs as its recipe says; for the rest as `train`."""
+    """Trains for the epochs of its config; otherwise the same as `train`."""
     if not (folder / SPENT).is_file():
         spent = Spent()
         fitted = fit(family, params, samples, folder / "checkpoints", callbacks=[spent], prepare=prepare)

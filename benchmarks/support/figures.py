@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Figure:
-    """One ratio against its goal.
+    """One ratio with its goal.
 
     Attributes:
-        name: What was measured, with its unit.
+        name: The measured quantity, with its unit.
         ours: Each round's value.
         peer: Each round's value, measured in turn with ours.
         goal: The ratio to reach.
-        at_most: Whether the goal is a ceiling (a cost) or a floor (a rate).
+        at_most: True if the goal is a ceiling (a cost), False if it is a floor (a rate).
     """
 
     name: str
@@ -34,12 +34,12 @@ class Figure:
 
     @property
     def ratio(self) -> float:
-        """The median of the rounds' own ratios: what slows a whole round down slows both."""
+        """The median of the rounds' own ratios: a slowdown of a whole round affects both."""
         return statistics.median(self.ratios)
 
     @property
     def ratios(self) -> list[float]:
-        """Of each round; of two counts of nothing it is 0, since nothing is the best there is."""
+        """Of each round; for two counts of zero it is 0, the best result."""
         pairs = zip(self.ours, self.peer, strict=True)
         return [a / b if b else (math.inf if a else 0.0) for a, b in pairs]
 
@@ -49,7 +49,7 @@ class Figure:
         return self.ratio <= self.goal if self.at_most else self.ratio >= self.goal
 
     def line(self) -> str:
-        """Figure, ours, peer, ratio, goal, held or missed."""
+        """Figure, ours, peer, ratio, goal, `held` or `missed`."""
         goal = f"{'<=' if self.at_most else '>='}{self.goal:g}"
         values = (f"{statistics.median(self.ours):.4g}", f"{statistics.median(self.peer):.4g}", f"{self.ratio:.3f}")
         return "\t".join((self.name, *values, goal, "held" if self.held else "missed"))
@@ -63,7 +63,7 @@ class Figure:
 def interleave(
     ours: Callable[[], float], peer: Callable[[], float], rounds: int, name: str
 ) -> tuple[list[float], list[float]]:
-    """Measures both in turn, after one round that does not count; who goes first alternates."""
+    """Measures both in turn, after a warm-up round; the first one alternates."""
     first, second = [], []
     for i in tqdm(range(rounds + 1), desc=name, disable=None, leave=False):
         if i % 2:

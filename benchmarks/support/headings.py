@@ -1,4 +1,4 @@
-"""Scene headings that nobody trained on: whether what is drawn for them looks like the category they belong to."""
+"""Unseen scene headings, and the share of pictures for them that show their category."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from curation.store.sample_set import SampleSet
     from registry.assets import AssetReader
 
-DRAWINGS = 32  # of each heading
+DRAWINGS = 32  # per heading
 BATCH = 128
 
-# None has the name of its category in it. Categories that are not here are not asked for.
+# None has the name of its category in it. Categories outside this list are not tested.
 HEADINGS = {
     "buildings": ("EXT. APARTMENT BLOCK - DAY", "EXT. SKYSCRAPER - NIGHT", "EXT. TOWN HALL - MORNING"),
     "forest": ("EXT. WOODS - NIGHT", "EXT. JUNGLE - DAY", "EXT. PINE TREES - DAWN"),
@@ -32,23 +32,23 @@ HEADINGS = {
     "sea": ("EXT. OCEAN - DAY", "EXT. BEACH - SUNSET", "EXT. HARBOUR WAVES - NIGHT"),
     "street": ("EXT. ALLEY - NIGHT", "EXT. CITY ROAD - DAY", "EXT. TRAFFIC CROSSING - CONTINUOUS"),
 }
-# The first should come out nearer to the category than the second.
+# The first should be nearer to the category than the second.
 NEARER, FARTHER, OF = "EXT. WOODS - NIGHT", "INT. OFFICE - DAY", "forest"
 
 
 def share_as_asked(network: torch.nn.Module, samples: SampleSet, read_asset: AssetReader, name: str) -> float | None:
     """The share of pictures drawn for a heading alone that a classifier of real pictures gives the heading's category.
 
-    Tells on standard error how often NEARER and FARTHER come out as the category OF.
+    Prints to standard error the shares of NEARER and FARTHER that are classified as the category OF.
 
     Args:
         network: Latents, texts and categories -> pictures of -1 to 1.
         samples: The set that it was trained on; the classifier is fitted to its training pictures.
         read_asset: The extractor's weights and the text encoder.
-        name: What the network is called in what is told.
+        name: The network's name in the output.
 
     Returns:
-        0 to 1, or None where the set has none of the categories, or only one, which cannot be told from another.
+        0 to 1, or None if the set has none of the categories, or only one, which leaves nothing to classify.
     """
     known = {label: headings for label, headings in HEADINGS.items() if label in samples.labels}
     if not known:
@@ -74,7 +74,7 @@ def share_as_asked(network: torch.nn.Module, samples: SampleSet, read_asset: Ass
 
 
 def _drawn(network: torch.nn.Module, texts_nt: np.ndarray, samples: SampleSet) -> np.ndarray:
-    """A picture for each text, no category given, uint8 N,H,W,3."""
+    """A picture for each text, without a category, uint8 N,H,W,3."""
     count, width = len(texts_nt), latents_for(samples.info["size_px"])
     latents_nz = np.random.default_rng(11).standard_normal((count, width), np.float32)
     return pictures(network, latents_nz, texts_nt, np.zeros((count, len(samples.labels)), np.float32))
@@ -83,7 +83,7 @@ def _drawn(network: torch.nn.Module, texts_nt: np.ndarray, samples: SampleSet) -
 def pictures(
     network: torch.nn.Module, latents_nz: np.ndarray, texts_nt: np.ndarray, categories_nl: np.ndarray
 ) -> np.ndarray:
-    """What a network draws, uint8 N,H,W,3."""
+    """Pictures drawn by a network, uint8 N,H,W,3."""
     feeds = [torch.from_numpy(feed.astype(np.float32)) for feed in (latents_nz, texts_nt, categories_nl)]
     with torch.inference_mode():
         parts = zip(*(torch.split(feed, BATCH) for feed in feeds), strict=True)

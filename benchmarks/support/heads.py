@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WIDTH, HEIGHT = 640, 480
-HEAD_PX = 320  # side of the picture that a head is drawn in; the face is half as high
+HEAD_PX = 320  # side of the picture of a head; the face is half as high
 TURN_DEG = np.array([10.0, 5.0])  # deviations of yaw and pitch
-PHOTO_BLUR_PX = 1.5  # small photographs are enlarged: sharp pixels' edges are nothing that a camera gives
+PHOTO_BLUR_PX = 1.5  # small photographs are enlarged: a camera does not give the edges of sharp pixels
 NOISE_LEVELS = 3.0
-STREETS = "street/"  # what is taken of an archive of photographs
+STREETS = "street/"  # number of photographs taken from an archive
 
 
 @dataclass(frozen=True)
 class Head:
-    """A rendered head before nothing.
+    """A rendered head with transparency.
 
     Attributes:
         picture_hwc: uint8, blue first.
-        alpha_hw: 0 to 1, where the head is.
+        alpha_hw: 0 to 1, the opacity of the head.
         face_22: The face's upper left and lower right, from forehead to chin, in pixels of the picture.
     """
 
@@ -47,12 +47,12 @@ class Head:
 
 
 class Heads:
-    """People who do not exist: `draw` gives the same head for the same person and expression."""
+    """Synthetic people: `draw` gives the same head for the same person and expression."""
 
     def __init__(self, wheel: Path, seed: int = 0) -> None:
         self._wheel, self._seed = wheel, seed
 
-    @functools.lru_cache(maxsize=512)  # noqa: B019  # as long-lived as the benchmark
+    @functools.lru_cache(maxsize=512)  # noqa: B019  # lives as long as the benchmark
     def draw(self, person: int, expression: str) -> Head:
         """A head that looks about into the camera, upright.
 
@@ -89,13 +89,13 @@ def put_head(
 
     Args:
         background_hwc: Any numbers from 0 to 255; it is not changed.
-        head: What is laid over it.
+        head: The head.
         height_px: Of the face, from forehead to chin.
         middle_px: Of the face, x and y.
-        roll_deg: How far it leans to the picture's right.
+        roll_deg: Its roll to the picture's right.
 
     Returns:
-        float64 H,W,C; and the box of the face as it is upright: left, top, width, height.
+        float64 H,W,C; and the box of the upright face: left, top, width, height.
     """
     (left, top), (right, bottom) = head.face_22
     scale = height_px / (bottom - top)
@@ -124,26 +124,26 @@ def filmed(picture_hwc: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def read_streets(archive: Path, count: int) -> list[np.ndarray]:
-    """So many photographs of streets out of an archive, spread over it; uint8 HEIGHT,WIDTH,3.
+    """So many photographs of streets from an archive, spread over it; uint8 HEIGHT,WIDTH,3.
 
     Raises:
         OSError: The archive cannot be read.
-        ValueError: It holds none.
+        ValueError: It has none.
     """
     return [fill_frame(photo_hwc) for photo_hwc in read_photographs(archive, count, STREETS)]
 
 
 def read_photographs(archive: Path, count: int, folder: str = "") -> list[np.ndarray]:
-    """So many photographs out of an archive, spread over it, as large as they are; uint8 H,W,3.
+    """So many photographs from an archive, spread over it, at their own size; uint8 H,W,3.
 
     Args:
         archive: A tar file, compressed or not.
-        count: How many; fewer where there are fewer.
-        folder: A part of their names; all where it is empty.
+        count: The number, or less if there are fewer.
+        folder: A part of their names; all if it is empty.
 
     Raises:
         OSError: The archive cannot be read.
-        ValueError: It holds none.
+        ValueError: It has none.
     """
     with tarfile.open(archive) as opened:
         members = {member.name: member for member in opened if member.isfile() and folder in member.name}
@@ -158,7 +158,7 @@ def read_photographs(archive: Path, count: int, folder: str = "") -> list[np.nda
 
 
 def draw_streets(count: int, seed: int) -> list[np.ndarray]:
-    """Empty scenes where there are no photographs: fronts with windows, and a road; uint8 HEIGHT,WIDTH,3."""
+    """Empty scenes in place of photographs: fronts with windows, and a road; uint8 HEIGHT,WIDTH,3."""
     return [_draw_street(np.random.default_rng([seed, number])) for number in range(count)]
 
 
@@ -177,7 +177,7 @@ def _draw_street(random: np.random.Generator) -> np.ndarray:
 
 
 def fill_frame(photo_hwc: np.ndarray) -> np.ndarray:
-    """A photograph of any size, enlarged to a frame and cut to it; uint8 HEIGHT,WIDTH,3."""
+    """A photograph of any size, enlarged and cropped to a frame; uint8 HEIGHT,WIDTH,3."""
     scale = max(WIDTH / photo_hwc.shape[1], HEIGHT / photo_hwc.shape[0])
     large = cv2.resize(photo_hwc, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     top, left = (large.shape[0] - HEIGHT) // 2, (large.shape[1] - WIDTH) // 2

@@ -1,7 +1,7 @@
-"""The peer of the script benchmark: a small transformer by the recipe that nanoGPT publishes for a processor.
+"""The peer of the script benchmark: a small transformer with nanoGPT's published config for a CPU.
 
-Written anew after github.com/karpathy/nanoGPT (MIT), config/train_shakespeare_char.py with the changes that its README
-gives for a machine without a GPU: block 64, batch 12, 4 layers, 4 heads, width 128, 2,000 steps, no dropout; AdamW 1e-3
+Reimplements github.com/karpathy/nanoGPT (MIT), config/train_shakespeare_char.py with the changes of its README
+for a machine without a GPU: block 64, batch 12, 4 layers, 4 heads, width 128, 2,000 steps, no dropout; AdamW 1e-3
 to 1e-4 along a cosine after 100 steps of warm-up, betas 0.9 and 0.99, weight decay 0.1, gradients clipped at 1.
 
 Legend: N samples, T characters, C width, V vocabulary.
@@ -22,7 +22,7 @@ STEPS, WARMUP, RATE, LAST_RATE = 2000, 100, 1e-3, 1e-4
 
 
 class Block(nn.Module):
-    """Attention to what came before, then a layer of its own for each place; both beside the way through."""
+    """Causal attention, then a position-wise feed-forward layer; both with residual connections."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,11 +37,11 @@ class Block(nn.Module):
         query, key, value = parts.permute(2, 0, 3, 1, 4)
         seen = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
         x_ntc = x_ntc + self.joined(seen.transpose(1, 2).reshape(count, steps, WIDTH))
-        return x_ntc + self.narrow(functional.gelu(self.wide(self.norms[1](x_ntc))))  # type: ignore[no-any-return]  # a module's answer
+        return x_ntc + self.narrow(functional.gelu(self.wide(self.norms[1](x_ntc))))  # type: ignore[no-any-return]  # of a module
 
 
 class Transformer(nn.Module):
-    """Ids N,T -> logits N,T,V; the same weights go in and come out."""
+    """Ids N,T -> logits N,T,V; input embedding and output layer share their weights."""
 
     def __init__(self, vocabulary: int) -> None:
         super().__init__()
@@ -60,13 +60,13 @@ class Transformer(nn.Module):
 
 
 class Peer:
-    """Its training, a step at a time.
+    """Training of the peer, step by step.
 
     Args:
         train: The ids of the text.
         vocabulary: V.
         seed: Of weights and samples.
-        steps: How many in all.
+        steps: Total number of steps.
     """
 
     def __init__(self, train: np.ndarray, vocabulary: int, seed: int, steps: int = STEPS) -> None:
@@ -83,11 +83,11 @@ class Peer:
 
     @property
     def done(self) -> float:
-        """The share of its training that is behind it."""
+        """The finished share of its training."""
         return self.step / self.steps
 
     def go_on(self) -> None:
-        """One step; `spent` grows by its CPU-seconds."""
+        """Makes one step; `spent` grows by its CPU-seconds."""
         start = time.process_time()
         warm, share = WARMUP * self.steps / STEPS, self.done
         falling = LAST_RATE + 0.5 * (1.0 + math.cos(math.pi * share)) * (RATE - LAST_RATE)
@@ -105,7 +105,7 @@ class Peer:
         self.spent += time.process_time() - start
 
     def loss(self, text: np.ndarray) -> float:
-        """Nats a character over the windows of 64 that do not overlap."""
+        """Nats per character over the non-overlapping windows of 64."""
         ids = torch.from_numpy(text.astype(np.int64))
         count = (len(ids) - 1) // BLOCK
         windows_nt, targets_nt = ids[: count * BLOCK].view(count, BLOCK), ids[1 : count * BLOCK + 1].view(count, BLOCK)

@@ -1,7 +1,7 @@
-"""ResNet-18 (He et al. 2016) in plain PyTorch: the fixed teacher that compression is measured against.
+"""ResNet-18 (He et al. 2016) in plain PyTorch: the fixed teacher that compression is compared with.
 
-11.2 million weights with seven labels. What is ours is trained by the same recipe, so no fat teacher of our own making
-flatters a ratio.
+11.2 million weights with seven labels. The product's network is trained with the same config, so that no oversized
+teacher of its own flatters a ratio.
 
 Legend: N samples, C channels, H and W pixels, L labels.
 """
@@ -29,15 +29,15 @@ WIDTHS, DEPTHS = (64, 128, 256, 512), (2, 2, 2, 2)
 
 
 class ResNetParams(TrainParams):
-    """The recipe of our own family, of a network that is not ours."""
+    """The training config of the product's family, for this network."""
 
     stem: Stem = "3x3/2"
     """What comes before the blocks; see `stem_of`."""
 
 
-# Written out, like that of our own network as it is: what is to stay fixed must not follow when ours is changed.
+# Written out, with the current values of the product's config, so that a change of that one does not affect this one.
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a way round them; a 1x1 convolution where the shape changes."""
+    """Two 3x3 convolutions and a shortcut; a 1x1 convolution if the shape changes."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -59,11 +59,11 @@ class ResNet(nn.Module):
     """Normalised pictures N,C,H,W -> logits N,L.
 
     Args:
-        labels: How many.
+        labels: Number of labels.
         channels: 1 for grey, 3 for colour.
         widths: Channels of each resolution.
         depths: Blocks at each resolution.
-        stem: What comes before them; see `stem_of`.
+        stem: The layers before them; see `stem_of`.
     """
 
     def __init__(
@@ -89,11 +89,11 @@ class ResNet(nn.Module):
 
 
 def stem_of(stem: Stem, channels: int, width: int) -> nn.Sequential:
-    """What comes before the blocks.
+    """The layers before the blocks.
 
-    Of a picture of 48 px, `7x7/2+pool`, as published for 224 px, leaves 12x12 places to the first blocks and costs 0.09
-    thousand million multiply-adds; `3x3`, as is usual for small pictures, leaves all 48x48 and costs 1.3, more than 30
-    minutes of two processor cores can afford. `3x3/2` lies between: 24x24 places, 0.3.
+    For a picture of 48 px, `7x7/2+pool`, as published for 224 px, leaves 12x12 positions to the first blocks and costs
+    0.09 billion multiply-adds; `3x3`, as is usual for small pictures, leaves all 48x48 and costs 1.3 billion, more than
+    30 minutes of two processor cores can afford. `3x3/2` lies between: 24x24 positions, 0.3 billion.
     """
     size, stride, pool = {"7x7/2+pool": (7, 2, True), "3x3/2": (3, 2, False), "3x3": (3, 1, False)}[stem]
     convolution = nn.Conv2d(channels, width, size, stride, size // 2, bias=False)
@@ -110,7 +110,7 @@ def _blocks(widths: Sequence[int], depths: Sequence[int]) -> list[BasicBlock]:
 
 
 def module(info: Mapping[str, Any], params: ResNetParams) -> ExpressionModule:
-    """A new ResNet in the module that trains our own networks, its weights drawn from params.seed alone."""
+    """A new ResNet in the product's training module, with weights drawn from params.seed alone."""
     labels = len(info["labels"])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(params.seed, "weights"))

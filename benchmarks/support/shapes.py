@@ -1,7 +1,7 @@
-"""A set of a thousand modes whose every one can be told: three shapes of ten, one a colour channel.
+"""A set of a thousand distinguishable modes: three shapes out of ten, one per colour channel.
 
-Stacked MNIST (Metz et al. 2017) with shapes instead of digits: nothing has to be fetched. As there, a classifier names
-the shape of each channel, and a mode is missed where no picture is named so. Noise would miss 99 of 100.
+Stacked MNIST (Metz et al. 2017) with shapes instead of digits: no download is needed. As there, a classifier names
+the shape of each channel, and a mode is missed if no picture has that name. Noise would miss 99 of 100.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 SHAPES = 10
 SIZE_PX = 32
 FINE = 4  # drawn so many times larger, then averaged: edges are smooth
-LEAST_LIKE = 0.3  # a channel that correlates less with the mean of the shape that is read shows none: noise, or nothing
-SURE = 0.8  # a share of the classifier's that leaves no doubt
+LEAST_LIKE = 0.3  # a channel that correlates less with the mean of the predicted shape shows none: noise, or nothing
+SURE = 0.8  # a probability of the classifier that counts as confident
 
 
 def draw_shape(shape: int, random: np.random.Generator) -> np.ndarray:
-    """One of the ten, white on black, a little moved and scaled, uint8 S,S."""
+    """One of the ten, white on black, slightly moved and scaled, uint8 S,S."""
     side = SIZE_PX * FINE
     canvas = np.zeros((side, side), np.uint8)
     x, y = (int(side * random.uniform(0.44, 0.56)) for _ in range(2))
@@ -32,7 +32,7 @@ def draw_shape(shape: int, random: np.random.Generator) -> np.ndarray:
 
 
 def stacked(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures uint8 N,S,S,3, and their modes 0 to 999; every mode is as likely."""
+    """Pictures uint8 N,S,S,3, and their modes 0 to 999, which are equally likely."""
     random = np.random.default_rng(seed)
     shapes_n3 = random.integers(0, SHAPES, (count, 3))
     pictures = np.stack([np.stack([draw_shape(int(shape), random) for shape in row], -1) for row in shapes_n3])
@@ -40,7 +40,7 @@ def stacked(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Reader:
-    """Tells the shape of each channel, by logistic regression on the channel at 16 px."""
+    """Classifies the shape of each channel, by logistic regression on the channel at 16 px."""
 
     def __init__(self, seed: int = 1) -> None:
         random = np.random.default_rng(seed)
@@ -51,7 +51,7 @@ class Reader:
         self.means = _centred(means)
 
     def modes(self, pictures_nhwc: np.ndarray, least: float = 0.0) -> np.ndarray:
-        """The mode of each picture; -1 where a channel shows no shape, or the classifier gives it less than `least`."""
+        """The mode of each picture; -1 if a channel shows no shape, or the classifier gives it less than `least`."""
         shapes_n3 = np.stack([self._shapes(pictures_nhwc[..., channel], least) for channel in range(3)], 1)
         return np.where((shapes_n3 >= 0).all(1), shapes_n3 @ np.array([100, 10, 1]), -1)
 
@@ -64,7 +64,7 @@ class Reader:
 
 
 def missed(modes_n: np.ndarray) -> int:
-    """How many of the thousand modes no picture shows."""
+    """The number of the thousand modes that no picture shows."""
     return SHAPES**3 - len(set(modes_n[modes_n >= 0].tolist()))
 
 

@@ -1,4 +1,4 @@
-"""A small network that reads expressions, fitted to rendered heads: for where no bundle is at hand."""
+"""A small network that classifies expressions, fitted to rendered heads, as a substitute for a bundle."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 SIZE_PX = 48
 DRAWN_PX = 112
-SEED = 77  # other people than those that are read
+SEED = 77  # other people than in the test
 BATCH = 64
 PEAK_RATE = 4e-3
-TURN_RAD, SCALE, SHIFT = 0.21, 0.12, 0.1  # of the copies that it learns from, at most: 12 degrees, as in params.yaml
+TURN_RAD, SCALE, SHIFT = 0.21, 0.12, 0.1  # of the training copies, at most: 12 degrees, as in params.yaml
 NOISE = 0.05
 
 
 class SmallReader:
-    """Nine in ten rendered heads are read right after two minutes on one thread (160 people, 22 epochs)."""
+    """Nine in ten rendered heads are classified correctly after two minutes on one thread (160 people, 22 epochs)."""
 
     def __init__(self, wheel: Path, people: int, epochs: int) -> None:
         self.labels: tuple[str, ...] = LABELS
@@ -88,7 +88,7 @@ def _fit(network: nn.Sequential, pictures_nchw: torch.Tensor, labels_n: torch.Te
 
 
 def _moved(pictures_nchw: torch.Tensor) -> torch.Tensor:
-    """Copies that are turned, scaled, moved, mirrored and noisy, by lot."""
+    """Randomly turned, scaled, moved, mirrored and noisy copies."""
     count = len(pictures_nchw)
     turn, scale, across, down = (2 * torch.rand(4, count) - 1) * torch.tensor([[TURN_RAD], [SCALE], [SHIFT], [SHIFT]])
     mirror, scale = torch.where(torch.rand(count) < 0.5, -1.0, 1.0), 1 + scale  # noqa: PLR2004  # one in two
@@ -103,6 +103,6 @@ def _moved(pictures_nchw: torch.Tensor) -> torch.Tensor:
 
 
 def _normal(pictures_nchw: torch.Tensor) -> torch.Tensor:
-    """Of mean 0 and about deviation 1 each: light says nothing of an expression."""
+    """Of mean 0 and about deviation 1 each: an expression does not depend on light."""
     centred = pictures_nchw - pictures_nchw.mean((2, 3), keepdim=True)
     return centred / (pictures_nchw.std((2, 3), keepdim=True) + 0.05)

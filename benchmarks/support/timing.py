@@ -1,4 +1,4 @@
-"""The times of one face, of networks that run in different engines, in turns."""
+"""Times per face of networks in different engines, measured in turns."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 def rounds_ms(calls: Mapping[str, Callable[[], object]], rounds: int, runs: int) -> dict[str, list[list[float]]]:
     """Milliseconds of every call as name -> round -> run.
 
-    In a round each network runs some times in a row, as on the faces of a film, and once more before that does not
-    count; who comes first changes from round to round. One round before all others does not count.
+    In a round each network has one warm-up run, then some runs in a row, as on the faces of a film; the order rotates
+    from round to round. A warm-up round precedes all others.
 
     Args:
         calls: One face each.
-        rounds: That count.
+        rounds: Number of rounds, without the warm-up.
         runs: Of each network in a round.
     """
     taken_ms: dict[str, list[list[float]]] = {name: [] for name in calls}

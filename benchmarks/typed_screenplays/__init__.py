@@ -1,8 +1,8 @@
-"""Screenplays by lot, typed in the styles that real ones are found in, with their contents known.
+"""Random screenplays, typed in real-world styles, with known contents.
 
-story       what is typed: scenes, speeches, camera directions
-style       how: columns, spacing, headings, numbers, marks of pages, encodings
-typist      types a story in a style, and remembers what it typed
-tuned       styles that the reader was made to read
-held_out    styles in which it was only measured
+story       content: scenes, speeches, camera directions
+style       layout: columns, spacing, headings, numbers, page furniture, encodings
+typist      types a story in a style, and records it
+tuned       styles that the reader was developed on
+held_out    styles that it was only measured on
 """

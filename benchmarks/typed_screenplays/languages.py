@@ -1,4 +1,4 @@
-"""What stories in other languages draw from."""
+"""Words of stories in other languages."""
 
 # ruff: noqa: RUF001 - they have letters of their own
 

@@ -1,4 +1,4 @@
-"""Puts typed rows on pages: columns, tabs, stars, tags, and what stands at the turn of a page."""
+"""Puts typed rows on pages: columns, tabs, stars, tags, and page breaks."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Typewriter:
         self.shift = 0  # columns by which this page is moved
 
     def paged(self, rows: Sequence[Row]) -> list[str]:
-        """The lines of all pages, with their marks."""
+        """The lines of all pages, with page furniture."""
         style = self.style
         moves = bool(style.pages or style.drift or style.alternate)
         lines: list[str] = []
@@ -59,7 +59,7 @@ class Typewriter:
         return lines
 
     def _turned(self, page: int, rows: Sequence[Row], number: int, cue: str) -> list[str]:
-        """What stands at the turn of a page; moves the margin."""
+        """The lines of a page break; moves the margin."""
         style = self.style
         is_parted = style.more and rows[number].kind in SPOKEN and rows[number - 1].kind in SPOKEN
         more = [self._shown(Row("mark", style.name, "(MORE)"))] if is_parted else []
@@ -71,7 +71,7 @@ class Typewriter:
         return lines
 
     def _is_bound(self, rows: Sequence[Row], number: int) -> bool:
-        """True if a row may not be parted from the one before it."""
+        """True if a row must stay on the page of the one before it."""
         row, before = rows[number], rows[number - 1] if number else EMPTY
         is_under = before.kind in {"cue", "heading", "number"} or row.kind == "beside"
         in_speech = row.kind in SPOKEN and (not self.style.more or before.kind == "aside")
@@ -93,7 +93,7 @@ class Typewriter:
 
 
 def _turn(style: Style, page: int) -> list[str]:
-    """What stands between two pages."""
+    """The lines between two pages."""
     wide, number = " " * 62, f"{page}."
     left = " " * max(0, style.margin - 6)
     return {

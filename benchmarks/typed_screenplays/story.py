@@ -1,7 +1,7 @@
-"""What is typed: scenes by lot, with headings, action, speeches and camera directions, in sentences of scripts.
+"""Content of a screenplay: random scenes of headings, action, speeches and camera directions, in sentences of scripts.
 
-Nothing here says how a page looks. The sentences hold what misleads a reader: shouted words, names in capitals inside
-action, colons, numbers that stand alone, telephone extensions, and words of the trade inside dialogue.
+The layout is defined elsewhere. The sentences have elements that mislead a reader: shouted words, names in capitals
+inside action, colons, numbers on their own, telephone extensions, and technical terms of film inside dialogue.
 """
 
 from __future__ import annotations
@@ -90,11 +90,11 @@ SHOTS = (
     "INTERCUT WITH:",
 )
 TRANSITIONS = ("CUT TO:", "DISSOLVE TO:", "SMASH CUT TO:", "FADE OUT.", "MATCH CUT TO:")
-OFTEN, SOMETIMES, SELDOM = 0.45, 0.25, 0.12  # shares of the places where something may stand
+OFTEN, SOMETIMES, SELDOM = 0.45, 0.25, 0.12  # shares of the places for an optional element
 
 
 class Speech(NamedTuple):
-    """One speech: who speaks, what stands behind the name, and its parts: asides in brackets and words."""
+    """One speech: the speaker, the extension of the name, and its parts: asides in brackets and dialogue."""
 
     name: str
     extension: str
@@ -110,7 +110,7 @@ class Place(NamedTuple):
 
 
 class Line(NamedTuple):
-    """What is neither heading nor speech: its kind is action, shot or transition."""
+    """Any other element: its kind is action, shot or transition."""
 
     kind: str
     text: str
@@ -121,7 +121,7 @@ Event = Speech | Place | Line
 
 @dataclass(frozen=True)
 class Words:
-    """What a story draws from; a layout in another language or with odd names brings its own."""
+    """Vocabulary of a story; a layout in another language or with odd names brings its own."""
 
     names: Sequence[str] = NAMES
     extensions: Sequence[str] = ("(V.O.)", "(O.S.)", "(into phone)")
@@ -136,7 +136,7 @@ class Words:
 
 
 def story(chance: random.Random, words: Words, scenes: int = 12) -> list[Event]:
-    """The events of a short script; the same state of `chance` gives the same."""
+    """The events of a short script; the same state of `chance` gives the same ones."""
     events: list[Event] = []
     for _ in range(scenes):
         events.append(Place(chance.choice(words.insides), chance.choice(words.places), chance.choice(words.times)))
@@ -165,7 +165,7 @@ def _action(chance: random.Random, words: Words) -> Line:
 
 
 def _drawn(chance: random.Random, whole: Sequence[str], parts: Sequence[Sequence[str]]) -> str:
-    """A whole sentence, or more often one of parts, so that no line comes back page by page."""
+    """A whole sentence, or more often one of random parts, so that no line recurs on every page."""
     if chance.random() < SOMETIMES:
         return chance.choice(whole)
     first, middle, last = (chance.choice(part) for part in parts)
@@ -173,7 +173,7 @@ def _drawn(chance: random.Random, whole: Sequence[str], parts: Sequence[Sequence
 
 
 def speech_of(chance: random.Random, words: Words, last: str) -> Speech:
-    """A speech of somebody who did not speak just before."""
+    """A speech of somebody other than the previous speaker."""
     name = chance.choice([one for one in words.names if one != last])
     extension = chance.choice(words.extensions) if words.extensions and chance.random() < SOMETIMES else ""
     bank = (OPENINGS, MIDDLES, CLOSINGS)

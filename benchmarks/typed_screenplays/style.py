@@ -1,4 +1,4 @@
-"""How a screenplay is typed: columns, spacing, headings and their numbers, names, marks of pages, encodings."""
+"""Layout of a typed screenplay: columns, spacing, headings and their numbers, names, page furniture, encodings."""
 
 from __future__ import annotations
 
@@ -9,52 +9,52 @@ from benchmarks.typed_screenplays.story import Words
 
 @dataclass(frozen=True)
 class Style:
-    """How a story is typed. Columns are counted from the margin, gaps in empty lines.
+    """Layout of a typed story. Columns are counted from the margin, gaps in empty lines.
 
     Attributes:
-        words: What the story draws from.
+        words: The vocabulary of the story.
         margin: The column of headings and action.
-        said: The column of what is said; `aside`, `name` and `right` those of asides, names and transitions.
-        width: Letters of a line of action; `said_width` and `aside_width` those of words and asides.
-        wrap: False leaves a paragraph one long line.
-        centred: Names stand around their column, and transitions end at theirs.
+        said: The column of dialogue; `aside`, `name` and `right` those of asides, names and transitions.
+        width: Characters per line of action; `said_width` and `aside_width` those of dialogue and asides.
+        wrap: False leaves a paragraph on one long line.
+        centred: Names are centred on their column, and transitions end at theirs.
         heading: Its form.
         heading_case: upper, title or lower.
         left: The form of the scene's number before the heading; `far` that of the one at the right.
-        number_gap: Blanks between the heading and its numbers; 0 sets them in the margins.
-        apart_number: The numbers stand in lines of their own.
+        number_gap: Blanks between the heading and its numbers; 0 puts them into the margins.
+        apart_number: The numbers have lines of their own.
         broken: Places are so long that their headings take two lines.
-        strong: Headings stand between two stars.
-        underline: A sign that underlines headings.
+        strong: Headings are enclosed in double stars.
+        underline: A character that underlines headings.
         under_heading: A line below each heading.
         cue: The form of the line with the name.
         cue_case: upper, title, lower, or as the name is.
-        inline: The words stand behind the name.
-        aside_inline: Asides stand in the lines of the words.
+        inline: The dialogue follows the name on its line.
+        aside_inline: Asides are in the lines of dialogue.
         brackets: The form of action.
-        gap: Empty lines between a name and its words.
+        gap: Empty lines between a name and its dialogue.
         above: Those above a name.
         over: Those above a heading.
         between: Those between any two lines.
         paragraph: Those above action.
-        blank: What an empty line holds; `trailing` what every line ends with.
-        indent: How blanks are typed: blanks, tabs or nbsp.
-        jitter: Columns by which a line may stand beside its own.
-        drift: Columns by which a page may stand beside the one before; `alternate` moves every other page instead.
-        pages: The marks at the turn of a page.
-        page_lines: Lines of a page.
-        more: Speeches are parted by pages, with (MORE) and (CONT'D).
-        stars: The share of lines with the star of a revision.
+        blank: The content of an empty line; `trailing` is the end of every line.
+        indent: The indentation: blanks, tabs or nbsp.
+        jitter: Columns by which a line may be moved.
+        drift: Columns by which a page may be moved from the one before; `alternate` moves every other page instead.
+        pages: The form of a page break.
+        page_lines: Lines per page.
+        more: Speeches are split by pages, with (MORE) and (CONT'D).
+        stars: The share of lines with a revision star.
         front: Lines above everything.
         opening: Somebody speaks before the first heading.
         acts: The acts of television are marked.
         omitted: Some scenes are OMITTED.
         shout: Action is in capitals.
         montage: Some action is followed by a series of shots.
-        dual: Some speeches stand side by side.
-        tags: The tags of a web page stand around headings, names and transitions.
+        dual: Some speeches are dual dialogue.
+        tags: The tags of a web page enclose headings, names and transitions.
         whole_case: The case of everything.
-        encoding: Of the file; `newline` is how its lines end.
+        encoding: Of the file; `newline` is its line ending.
     """
 
     words: Words = field(default_factory=Words)

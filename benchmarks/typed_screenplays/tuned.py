@@ -1,4 +1,4 @@
-"""Styles that the reader was made to read: by name, one peculiarity each, and by lot, several at a time."""
+"""Styles that the reader was developed on: named ones with one peculiarity each, and random ones with several."""
 
 from __future__ import annotations
 
@@ -101,8 +101,8 @@ _CHOICES: dict[str, tuple[dict[str, object], ...]] = {
 
 
 def by_lot(seed: int, count: int, changes: int = 3) -> list[Style]:
-    """Styles by lot: first every peculiarity alone, then several in one style."""
-    chance = random.Random(seed)  # noqa: S311 - no secret
+    """Random styles: first every peculiarity alone, then several in one style."""
+    chance = random.Random(seed)  # noqa: S311 - not a secret
     usual = Style(words=WORDS, margin=0)
     styles = [_changed(usual, change) for changes_ in _CHOICES.values() for change in changes_ if change]
     while len(styles) < count:
@@ -112,5 +112,5 @@ def by_lot(seed: int, count: int, changes: int = 3) -> list[Style]:
 
 
 def tuned(seed: int, count: int) -> dict[str, Style]:
-    """All styles that the reader was made to read: those with a name, and so many by lot."""
+    """All styles that the reader was developed on: the named ones, and so many random ones."""
     return {**NAMED, **WEB, **{f"by lot {number}": style for number, style in enumerate(by_lot(seed, count))}}

@@ -1,4 +1,4 @@
-"""Types a story in a style, and remembers what it typed."""
+"""Types a story in a style, and records it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from benchmarks.typed_screenplays.style import Style
 
 LONG_PLACE = "{where}, BEHIND THE GREAT WHEEL OF THE MILL BY THE RIVER"
-OFTEN_BESIDE = 0.4  # of the pairs of speeches stand side by side
+OFTEN_BESIDE = 0.4  # of the pairs of speeches are dual dialogue
 ACTS = ("ONE", "TWO", "THREE", "FOUR")
 SCENES_OF_AN_ACT = 4
-NUMBER_COLUMNS = 6  # left of the margin, where there is room
-BESIDE_COLUMNS, BESIDE_WIDTH, BESIDE_NAME = 30, 24, 8  # of speeches side by side
+NUMBER_COLUMNS = 6  # left of the margin, if there is room
+BESIDE_COLUMNS, BESIDE_WIDTH, BESIDE_NAME = 30, 24, 8  # of dual dialogue
 SHOTS = ("A) Anna runs up the stairs.", "B) Mark at the wheel.", "C) The tin, empty.")
 
 
 class Truth(NamedTuple):
-    """What a typed screenplay holds, in its order."""
+    """The contents of a typed screenplay, in order."""
 
     headings: list[str]
     cues: list[str]
@@ -33,7 +33,7 @@ class Truth(NamedTuple):
 
 @dataclass(frozen=True)
 class Typed:
-    """A file's bytes, and what it holds."""
+    """A file's bytes, and its contents."""
 
     data: bytes
     truth: Truth
@@ -41,7 +41,7 @@ class Typed:
 
 def typed(style: Style, seed: int, scenes: int = 10) -> Typed:
     """A story in a style; the same seed gives the same bytes."""
-    return _Typist(style, random.Random(seed)).typed(scenes)  # noqa: S311 - no secret
+    return _Typist(style, random.Random(seed)).typed(scenes)  # noqa: S311 - not a secret
 
 
 class _Typist:
@@ -75,7 +75,7 @@ class _Typist:
             elif isinstance(event, Line):
                 self._line(event)
             elif self.style.dual and waiting and isinstance(waiting[0], Speech) and self.chance.random() < OFTEN_BESIDE:
-                self._beside(event, waiting.pop(0))  # type: ignore[arg-type]  # it was just seen to be a speech
+                self._beside(event, waiting.pop(0))  # type: ignore[arg-type]  # checked to be a speech above
             else:
                 self._speech(event)
 
@@ -180,7 +180,7 @@ class _Typist:
         self._block(style.gap or style.between, body)
 
     def _beside(self, left: Speech, right: Speech) -> None:
-        """Two speeches side by side."""
+        """Rows of dual dialogue."""
         columns = []
         for speech in (left, right):
             self.truth.cues.append(speech.name)

@@ -1,4 +1,4 @@
-"""Styles as they are found on the web. Most were read badly when they were first tried; the reader was then made to."""
+"""Styles found on the web. Most were read badly at first; the reader was then changed for them."""
 
 from __future__ import annotations
 
