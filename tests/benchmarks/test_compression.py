@@ -110,7 +110,7 @@ def goals(correct, with_fer=True):
 
 
 def test_goals_are_held_and_missed():
-    """A pick that keeps its accuracy meets all goals except those in milliseconds that the second round lacks."""
+    """A pick that keeps its accuracy meets all goals except the p95 in milliseconds, which the second round misses."""
     missed = {name for name, figure in goals(73).items() if not figure.held}
 
     assert missed == {"ms a face (p95), pick/asked for"}

@@ -1,4 +1,4 @@
-"""Numbers in params, as people write them."""
+"""Numbers in params, in everyday notation."""
 
 import pytest
 

@@ -46,7 +46,7 @@ def test_frames_of_one_shot_are_one_sample():
 
 
 def test_the_same_outputs_have_no_standard_error():
-    """And rows of other samples are not pairs."""
+    """Rows of other samples are not pairs."""
     same = rows(np.arange(9.0))
 
     assert standard_error(Mean(), same, same) == 0.0

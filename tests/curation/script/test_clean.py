@@ -181,7 +181,7 @@ def test_too_much_lost_names_what_to_change(folder, cleaned):
 
 
 def test_a_draft_that_comes_alone_stops_nothing(root, folder, cleaned):
-    """A new source whose documents all exist in another source does not cost the latter anything."""
+    """A separate source, all drafts of existing documents, does not stop the stage: no document is lost."""
     rewritten, params = folder.parent / "rewritten", script_params(clean={"max_dropped_share": 0.2})
     rewritten.mkdir()
     for number in range(4):  # of some of them the new draft stays and the old one is dropped

@@ -1,4 +1,4 @@
-"""On a console that is not a terminal, a stage of minutes reports its progress."""
+"""Progress of a long stage on a console that is not a terminal."""
 
 import pytest
 

@@ -132,7 +132,7 @@ def test_numbers_lie_over_nothing(search_json):
 
 
 def test_an_axis_of_ms_always_has_ticks(search_json):
-    """Two candidates that are nearly equally fast, and an axis over three decades."""
+    """For two candidates of nearly equal speed, and for an axis over three decades."""
     close = pareto_figure(search_json([("teacher, float", 0.9, 1.8, MIB), ("teacher, dynamic int8", 0.89, 1.79, MIB)]))
 
     assert len(close.axes[0].get_xticks()) >= 2

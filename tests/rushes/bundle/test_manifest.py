@@ -70,7 +70,7 @@ def test_refuses_names_that_differ_by_case_alone(bundle_folder):
 
 @pytest.mark.parametrize("more", [1, -1])
 def test_refuses_a_size_other_than_the_file_has(bundle_folder, more):
-    """The size in the manifest is compared with the file: sums of sizes are shown and judged."""
+    """The size in the manifest is compared with the file, since sums of sizes are shown and checked."""
     files = json.loads((bundle_folder / "manifest.json").read_text())["files"]
     size_bytes = files["expression.onnx"]["size_bytes"] + more
     _change(bundle_folder, files=files | {"expression.onnx": files["expression.onnx"] | {"size_bytes": size_bytes}})
@@ -114,7 +114,7 @@ DEEP, LONG = "[" * 100_000, "9" * 5000
     "text", [DEEP, f'{{"settings": {DEEP}', f'{{"contract": {LONG}}}', f"[{LONG}]", "\udcff", "1", ""]
 )
 def test_a_manifest_made_to_break_its_reader_is_refused(bundle_folder, text):
-    """Too deep for the stack, a number too long to be read, not text: it is refused, and not reported as a bug."""
+    """Too deep for the stack, a number too long to parse, not text: it is refused, and not reported as a bug."""
     (bundle_folder / "manifest.json").write_bytes(text.encode("utf-8", "surrogateescape"))
 
     with pytest.raises(BundleError, match=r"manifest\.json cannot be read"):

@@ -114,7 +114,7 @@ def test_pull_refuses_and_keeps_nothing(signed, studio, tmp_path, spoil, reason)
 
 
 def test_without_keys_signed_and_unsigned_are_taken(signed, tmp_path):
-    """Without trusted keys no signature is required, and pull prints that; the signature is copied all the same."""
+    """Without trusted keys no signature is required, which pull prints; the signature is still copied."""
     pulled = pull("expression", str(signed), tmp_path / "store")
     assert (pulled.folder / SIGNATURE).read_bytes() == (signed / SIGNATURE).read_bytes()
     (signed / SIGNATURE).unlink()

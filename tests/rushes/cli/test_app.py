@@ -36,7 +36,7 @@ face_search.open_finder = Bright
 
 @pytest.fixture
 def rushes(monkeypatch, capsys):
-    """Runs the command in this process; gives status, standard output and standard error."""
+    """Runs the command in this process; returns status, standard output and standard error."""
     monkeypatch.setattr(face_search, "open_finder", lambda _: BrightSquare())
     return command_line(monkeypatch, capsys)
 
@@ -179,14 +179,14 @@ def test_help_has_examples(rushes, command):
 
 
 def test_help_is_light():
-    """Asking for help loads neither OpenCV nor ONNX Runtime nor requests."""
+    """Help loads neither OpenCV nor ONNX Runtime nor requests."""
     done = _python("-c", "import sys, rushes.cli.app; print(*{'cv2', 'onnxruntime', 'requests'} & set(sys.modules))")
 
     assert done.stdout.strip() == "", done.stderr
 
 
 def test_capture_is_light(bundle_folder, clip, tmp_path):
-    """After a whole run over a clip, nothing that trains a model has been imported."""
+    """After a whole run over a clip, no training module has been imported."""
     words = [
         "capture",
         "--model",

@@ -26,7 +26,7 @@ def models(tmp_path_factory):
 
 @pytest.fixture
 def rushes(models, tmp_path, monkeypatch, capsys):
-    """Runs the command in this process, in an empty folder; gives status, standard output and standard error."""
+    """Runs the command in this process, in an empty folder; returns status, standard output and standard error."""
     monkeypatch.setenv("RUSHES_MODELS", str(models))
     monkeypatch.chdir(tmp_path)
     return command_line(monkeypatch, capsys)
@@ -119,7 +119,7 @@ def test_a_bundle_of_another_family(rushes, bundle_folder):
 
 
 def test_pull_names_what_the_model_is_for(rushes, models, tmp_path):
-    """The command that it prints works."""
+    """The printed command works."""
     [bundle] = (models / "scene").iterdir()
     status, _, err = rushes("pull", "scene", "--registry", bundle, "--to", tmp_path / "here")
 

@@ -33,7 +33,7 @@ def models(tmp_path_factory):
 
 @pytest.fixture
 def rushes(models, tmp_path, monkeypatch, capsys):
-    """Runs the command in this process, in an empty folder; gives status, standard output and standard error."""
+    """Runs the command in this process, in an empty folder; returns status, standard output and standard error."""
     monkeypatch.setenv("RUSHES_MODELS", str(models))
     monkeypatch.chdir(tmp_path)
     return command_line(monkeypatch, capsys)
@@ -170,7 +170,7 @@ def test_a_missing_package_is_named(rushes, monkeypatch, form, package):
 
 
 def test_pull_names_what_the_model_is_for(rushes, models, tmp_path):
-    """The command that it prints works."""
+    """The printed command works."""
     [bundle] = (models / "script").iterdir()
     status, _, err = rushes("pull", "script", "--registry", bundle, "--to", tmp_path / "here")
 

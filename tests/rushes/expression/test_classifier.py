@@ -82,7 +82,7 @@ def test_fit_gives_what_the_graph_takes():
 
 
 def test_the_classifier_reads_several_faces_in_one_run(classifier):
-    """Rows follow the squares; brighter means happier in the tiny graph."""
+    """Rows are in the order of the squares; brighter means happier in the tiny graph."""
     squares = [np.full((size, size, 3), value, np.uint8) for size, value in ((30, 10), (90, 250), (48, 120))]
     probabilities = classifier.classify(squares)
 
@@ -119,7 +119,7 @@ def test_the_classifier_refuses_an_impossible_crop(tmp_path):
     ],
 )
 def test_the_classifier_refuses_another_graph(tmp_path, write, message):
-    """A graph that does not fit the manifest is named before the first frame."""
+    """The error precedes the first frame."""
     write(tmp_path / "graph.onnx")
 
     with pytest.raises(BundleError, match=message):

@@ -69,7 +69,7 @@ def test_a_face_comes_back_in_pixels_of_the_frame(detector):
 
 
 def test_an_empty_frame_has_no_face(detector):
-    """Nothing bright, nothing found, in any shape of frame."""
+    """In any shape of frame without a bright area."""
     for size in ((72, 128), (500, 500), (1, 300)):
         assert not len(detector.look(np.zeros((*size, 3), np.uint8), 0, 0, 0.5))
 

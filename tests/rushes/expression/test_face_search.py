@@ -54,7 +54,7 @@ def test_a_small_face_beside_a_big_one_is_found(networks):
 
 @pytest.mark.parametrize(("score", "found"), [(0.7, 0), (0.78, 1)])
 def test_a_proposal_is_proved_by_a_second_look(networks, score, found):
-    """A proposal of the full range has the score of the close look of the short range."""
+    """A proposal of the full range gets the score of the short range's close look."""
     short_range, full_range = networks
     short_range.score = score
 
@@ -80,7 +80,7 @@ def test_a_film_is_not_searched_every_frame(networks):
 
 @pytest.mark.parametrize("frames", [5, 6])
 def test_a_face_that_goes_is_gone_at_once(networks, frames):
-    """Also in the frames that are followed without a look."""
+    """Also in the tracked frames between two looks."""
     tracker = FaceTracker(FaceFinder(*networks))
     for _ in range(frames):
         assert len(tracker.detect(_frame((400, 300, 40)))) == 1
@@ -118,7 +118,7 @@ def test_every_face_of_a_crowd_is_found_in_one_picture(networks):
     ids=["large", "small", "large beside another", "small beside another"],
 )
 def test_a_face_that_comes_in_is_found_soon(networks, there, side, frames):
-    """Within so many frames, whenever it comes."""
+    """Within so many frames, at any time."""
     for before in range(1, frames + 1):
         tracker = FaceTracker(FaceFinder(*networks))
         for _ in range(before):

@@ -73,7 +73,7 @@ def test_a_panel_does_not_hop_round_a_face_that_moves():
 
 
 def test_a_certain_reading_keeps_its_number_clear_of_its_bar():
-    """`100 %` is the widest number there is."""
+    """`100 %` is the widest number."""
     frame = np.full((720, 1280, 3), 90, np.uint8)
     drawn = Overlay().draw(frame, [FaceExpression((100, 300, 150, 150), 0.9, ("sad", "happy"), (0.0, 1.0))]).astype(int)
     row = drawn[313:333, 277:513]

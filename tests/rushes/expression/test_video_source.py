@@ -91,7 +91,7 @@ def test_a_clip_that_ends_early_gives_what_it_has(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".avi", ".mkv"])
 def test_other_containers(tmp_path, suffix):
-    """AVI and Matroska play; a cut one is detected by its own size."""
+    """AVI and Matroska are read; a truncated one is detected by its declared size."""
     clip = tmp_path / f"clip{suffix}"
     video = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 25, (160, 120))
     for number in range(20):

@@ -376,7 +376,7 @@ def test_a_manifest_forges_no_line(rushes, bundle_folder):
 
 
 def test_it_is_light(bundle_folder):
-    """Measuring loads nothing that trains a model, nor OpenCV."""
+    """Measuring loads no training module, nor OpenCV."""
     run = "import sys; from rushes.cli.app import app; app(standalone_mode=False); print(*sorted(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", run, "check", bundle_folder], capture_output=True, text=True, check=False

@@ -104,7 +104,7 @@ def test_a_tflite_network_is_read_in_the_child_first(tmp_path, content, reason):
 
 @pytest.mark.parametrize("weight", [np.nan, np.inf])
 def test_weights_that_are_none_are_refused(tmp_path, weight):
-    """A graph without references gives NaN: it is named before it labels a face."""
+    """A graph without references outputs NaN: it is refused before it labels a face."""
     int8_layer(tmp_path / "expression.onnx", saturating=False)
     model = onnx.load(tmp_path / "expression.onnx")
     scale = next(one for one in model.graph.initializer if one.data_type == onnx.TensorProto.FLOAT)
@@ -116,7 +116,7 @@ def test_weights_that_are_none_are_refused(tmp_path, weight):
 
 
 def test_memory_is_watched_where_the_system_does_not_limit_it(tmp_path, monkeypatch):
-    """As on macOS and Windows: a graph of 4 GiB is ended at 1 GiB, a usual one is proved."""
+    """As on macOS and Windows: a graph of 4 GiB is ended at 1 GiB, a usual one passes."""
     monkeypatch.setattr(memory_watch, "SYSTEM_LIMITS", False)
     write_bundle(tmp_path / "honest")
     assert prove(read_bundle(tmp_path / "honest")).samples == 0

@@ -87,7 +87,7 @@ def shut(monkeypatch):
 @pytest.mark.parametrize("location", ["../secret.bin", "inside.bin", "/etc/hostname", ""])
 @pytest.mark.usefixtures("shut")
 def test_weights_in_another_file_are_refused(place, location):
-    """Outside the folder, inside it where no hash covers it, absolute: before ONNX Runtime sees the graph."""
+    """Outside the folder, inside it without a hash, absolute: refused before ONNX Runtime reads the graph."""
     write_product(place, elsewhere(location))
 
     with pytest.raises(BundleError, match=r"graph\.onnx keeps its weights in another file.*export it as one file"):
@@ -154,7 +154,7 @@ def test_half_a_claim_is_refused_as_well(place):
 
 @pytest.mark.usefixtures("shut")
 def test_custom_operators_are_refused(place):
-    """A domain of a library; one of the model's own functions is accepted."""
+    """A library's domain is refused; one of the model's own functions is accepted."""
     node = helper.make_node("Steal", ["x"], ["y"], domain="acme")
     write_product(place, None, node=node)
     with pytest.raises(BundleError, match=r"needs the custom operator acme\.Steal"):

@@ -78,7 +78,7 @@ def test_a_variable_rate_keeps_its_times(tmp_path):
 
 
 def test_a_trimmed_film_lacks_nothing(plain, tmp_path):
-    """An edit list takes away the frames before the cut, which the file still holds."""
+    """An edit list removes the frames before the cut, which the file still holds."""
     frames, film = read(remuxed(plain, tmp_path / "trimmed.mp4", start_s=1.4))
 
     assert len(frames) == 40
@@ -87,7 +87,7 @@ def test_a_trimmed_film_lacks_nothing(plain, tmp_path):
 
 @pytest.mark.parametrize("suffix", [".mkv", ".ts", ".avi"])
 def test_a_hole_is_named(tmp_path, suffix):
-    """A fifth of the bytes is zero: what can be decoded is given, and capture ends with what is missing."""
+    """A fifth of the bytes is zero: decodable frames are returned, and capture ends with the number of missing ones."""
     noisy = [np.random.default_rng(n).integers(0, 255, (HEIGHT_PX, WIDTH_PX, 3), np.uint8) for n in range(150)]
     file = with_hole(encode(tmp_path / f"hole{suffix}", noisy, options={"g": "25"}))
     frames, film = read(file)

@@ -53,7 +53,7 @@ def combs(picture_hwc):
 
 @pytest.mark.parametrize("form", list(SDR))
 def test_sdr_shows_the_scene(tmp_path, form):
-    """Whatever the matrix, range, depth and sampling of the signal; a second decoder sees the same contrast."""
+    """In every matrix, range, depth and sampling of the signal; a second decoder gives the same contrast."""
     name, codec, pix_fmt, options, matrix, levels = SDR[form]
     scene = waves(12)
     colours = {"pix_fmt": pix_fmt, "options": options, "matrix": matrix, "levels": levels}
@@ -94,7 +94,7 @@ def test_rotated_films_are_upright(tmp_path, quarters):
 
 
 def test_transparency_is_on_white(tmp_path):
-    """Colours under transparent pixels do not show; half transparent ones are half white."""
+    """Colours under transparent pixels are not visible; half transparent ones are half white."""
     scene = waves(12)
     alpha = np.full((*scene[0].shape[:2], 1), 255, np.uint8)
     alpha[:, :40], alpha[:, 40:80] = 0, 128
@@ -160,7 +160,7 @@ def _hdr(scene_rgb, white_nits, transfer):
 @pytest.mark.parametrize("transfer", [HLG, PQ])
 @pytest.mark.parametrize("white_nits", [100, 203])
 def test_hdr_films_have_the_contrast_of_sdr(tmp_path, transfer, white_nits):
-    """Of a scene with its white at 100 and 203 cd/m2, within 15 %, and as the formulas have it in float64."""
+    """For a scene with its white at 100 and 203 cd/m2: within 15 %, and equal to the formulas in float64."""
     scene = waves(12)
     signal = [np.round(65535 * _hdr(frame, white_nits, transfer)).astype(np.uint16) for frame in scene]
     name = {HLG: "arib-std-b67", PQ: "smpte2084"}[transfer]

@@ -77,7 +77,7 @@ def test_a_trimmed_film_is_whole(plain, tmp_path):
 
 
 def test_h264_in_avi_has_its_rate(plain, tmp_path):
-    """OpenCV counts fields: 50 a second and 150 in all."""
+    """OpenCV counts fields: 50 per second and 150 in all."""
     source = open_source(str(h264_in_avi(plain, tmp_path / "film.avi")))
     frames = list(source.frames())
 

@@ -162,7 +162,7 @@ def _places(tree, path=()):
 
 
 def _with(tree, path, value):
-    """The document with one field changed; with the field taken out where the value is `...`."""
+    """The document with one field changed, or removed for the value `...`."""
     if not path:
         return value
     copy = dict(tree) if isinstance(tree, dict) else list(tree)
@@ -277,7 +277,7 @@ def _folder(path):
 @pytest.mark.parametrize("name", ["manifest.json", "certificate.json", "certificate.sig", "expression.onnx", "newest"])
 @pytest.mark.parametrize("plant", [_fifo, _device, _socket, _sparse, _folder])
 def test_a_stick_with_special_files(tmp_path, name, plant):
-    """A pipe, a device, a socket, a folder or a terabyte in place of a file: refused at once, by pull and by use."""
+    """A pipe, a device, a socket, a folder or a terabyte in place of a file: refused at once, by pull and on use."""
     stick = tmp_path / "s"
     folder = stick / "expression" / folder_name(7, "0" * 64)
     digest = write_bundle(folder)
@@ -305,7 +305,7 @@ def test_a_stick_with_special_files(tmp_path, name, plant):
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"x" * 100_000, b"\0"])
 def test_a_pointer_of_other_bytes(tmp_path, content):
-    """A pointer file with other bytes in it: one line with a remedy, and the remedy helps."""
+    """A pointer file with other bytes: one line with a remedy, and the remedy works."""
     store = tmp_path / "store"
     write_bundle(tmp_path / "bundle")
     folder = pull("expression", str(tmp_path / "bundle"), store).folder

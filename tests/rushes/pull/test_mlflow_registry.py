@@ -21,7 +21,7 @@ def _silent(_):
     ],
 )
 def test_parse_wanted(text, wanted):
-    """A model is named with an alias, a version, or neither."""
+    """A model is given with an alias, a version, or neither."""
     assert parse_wanted(text) == wanted
 
 
@@ -73,7 +73,7 @@ def test_a_logged_model_is_resolved(mlflow, monkeypatch):
 
 
 def test_unknown_names_list_what_there_is(mlflow):
-    """An unknown alias or version names the versions that exist; an unknown model has its own message."""
+    """For an unknown alias or version the error lists the existing versions; an unknown model has its own message."""
     registry = MlflowRegistry(mlflow.url, _silent)
     for text in ("expression@staging", "expression@9"):
         with pytest.raises(NothingFitsError, match=r"there: 7\. Take one: rushes pull expression@7 --registry http"):

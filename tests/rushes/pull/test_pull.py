@@ -34,7 +34,7 @@ def test_pull_again_fetches_nothing(mlflow, tmp_path):
 
 
 def test_a_broken_bundle_in_the_store_is_fetched_again(mlflow, tmp_path):
-    """A file that was changed on the disk is fetched again."""
+    """A file changed on the disk is fetched again."""
     folder = pull("expression", mlflow.url, tmp_path / "store").folder
     (folder / "expression.onnx").write_bytes(b"half")
 
@@ -51,7 +51,7 @@ def test_a_broken_bundle_in_the_store_is_fetched_again(mlflow, tmp_path):
     ],
 )
 def test_wrong_bytes_are_refused_and_nothing_is_kept(mlflow, tmp_path, change, reason):
-    """A file that was changed, shrank or grew on the server never reaches the store."""
+    """A file that changed, shrank or grew on the server never reaches the store."""
     path = mlflow.versions[7] / "expression.onnx"
     path.write_bytes(change(path.read_bytes()))
 
@@ -95,7 +95,7 @@ def test_a_manifest_cannot_write_outside(mlflow, tmp_path):
 
 
 def test_another_family_is_refused(mlflow, tmp_path):
-    """A model registered under a wrong name is not taken for an expression model."""
+    """A model registered under a wrong name is not accepted as an expression model."""
     path = mlflow.versions[7] / "manifest.json"
     path.write_text(path.read_text().replace('"family": "expression"', '"family": "scene"'))
     (mlflow.versions[7] / "certificate.json").unlink()

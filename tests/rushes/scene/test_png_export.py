@@ -65,7 +65,7 @@ def test_no_picture_lies_without_its_credits(pictures_nhwc, tmp_path, monkeypatc
 
 
 def test_a_name_has_text_seed_and_number():
-    """Number, seed and category, in portable letters; larger numbers have the same digits."""
+    """Category, seed and number, in portable characters; the number has four digits."""
     assert ASKED.name(12) == "ext-pier-night-7-0012.png"
     assert Asked("\u6d77", 7, "Old town/1").name(1000) == "scene-7-old-town-1-1000.png"
     assert Asked("x", 7, "sea").about == "seed 7, category sea"

@@ -36,7 +36,7 @@ def studio(mlflow, tmp_path):
 
 
 def test_an_older_bundle_under_a_higher_number_is_refused(studio, key, tmp_path):
-    """Version 7's files, with their valid signature, offered as version 9: refused, and nothing of it is kept."""
+    """Version 7's files, with their valid signature, offered as version 9, are refused, and not kept."""
     studio.versions[9], studio.aliases["champion"] = studio.versions[7], 9
 
     with pytest.raises(BundleError, match=r"is signed as expression 7 but offered as version 9"):
