@@ -63,7 +63,7 @@ def test_panels_keep_clear_of_each_other():
 
 
 def test_a_panel_does_not_hop_round_a_face_that_moves():
-    """A panel that no longer fits on the right by a pixel moves to the left once, and not back at the next pixel."""
+    """A panel that no longer fits on the right by a pixel moves to the left once, and does not return at the next."""
     frame, overlay, sides = np.full((720, 1280, 3), 90, np.uint8), Overlay(), []
     for x in (700, 800, 815, 810, 815, 834, 840, 834, 815, 805):
         overlay.draw(frame, [_reading((x, 200, 200, 200))])

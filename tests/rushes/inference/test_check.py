@@ -21,7 +21,7 @@ WIDE = {"max_objective_drop": 0.02, "max_latency_ms": 10_000.0, "max_bytes": 1e9
 
 @pytest.fixture
 def rushes(tmp_path, monkeypatch, capsys):
-    """Runs the command in this process with an empty model store; gives status, standard output and standard error."""
+    """Runs the command in this process, with an empty model store; returns status, output and error output."""
     monkeypatch.setenv("RUSHES_MODELS", str(tmp_path / "store"))
     monkeypatch.setattr(
         "rushes.bundle.signature.platformdirs.user_config_dir", lambda *_, **__: str(tmp_path / "config")

@@ -237,7 +237,7 @@ def test_a_network_that_repeats_itself_is_kept_from_it():
 
 
 def test_the_guard_alone():
-    """A line that would become a repeated one may not end; and after five repeated words the sixth must differ."""
+    """The sixth word of a known run is excluded, and a learned line may not end; a lone allowed token is kept."""
     guard, mask = Guard(VOCABULARY), np.ones(len(VOCABULARY), bool)
     guard.learn([Element("action", "One two three four five six seven.")])
     for sign in f"{ACTION}And one two three four five ":
