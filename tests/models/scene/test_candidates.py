@@ -29,7 +29,7 @@ PARAMS = SceneParams(
 
 
 class Nearness:
-    """How near the drawings of a candidate are to those of the trained generator: nothing that a real score needs."""
+    """Similarity of a candidate's drawings to the trained generator's, without the real score's dependencies."""
 
     name = "nearness"
 

@@ -128,7 +128,7 @@ def test_the_better_of_two_registrations_wins(played, studio):
 
 
 def test_killed_at_any_call_and_run_again(played, studio, monkeypatch):
-    """One version of that bundle, champion, settled, in the history once; no run left open."""
+    """One version of that bundle: champion, tagged `settled`, in the history once; no run left open."""
 
     def die(_held):
         raise Killed
