@@ -8,8 +8,8 @@ from tests.support import prose
 
 # Findings of today, to be lowered with each rewrite until they are none.
 CEILINGS = {
-    "tests": 328,
-    "benchmarks": 216,
+    "tests": 326,
+    "benchmarks": 155,
     "curation": 112,
     "rushes": 58,
     "models": 41,
