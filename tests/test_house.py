@@ -194,7 +194,7 @@ PACKAGED = [(extra, Requirement(word).name) for extra, words in EXTRAS.items() f
 
 @pytest.mark.parametrize(("extra", "package"), PACKAGED)
 def test_every_extra_has_code_behind_it(extra, package):
-    """What an extra of the wheel installs is imported somewhere in the wheel."""
+    """Every package that an extra of the wheel installs is imported somewhere in the wheel."""
     code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "rushes").rglob("*.py"))
 
     assert re.search(rf"^\s*(from|import) {package}\b", code, re.MULTILINE), f"[{extra}]: nobody imports {package}"

@@ -8,9 +8,9 @@ from tests.support import prose
 
 # Findings of today, to be lowered with each rewrite until they are none.
 CEILINGS = {
-    "tests": 326,
+    "tests": 319,
     "benchmarks": 155,
-    "curation": 112,
+    "curation": 104,
     "rushes": 58,
     "models": 41,
     "registry": 33,

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
 SUFFIXES = frozenset({".fountain", ".spmd", ".fdx", ".txt", ".md"})
 FOUNTAIN = frozenset({".fountain", ".spmd"})
-MENDED, UNSEEN = "lines in another encoding", "notes and synopses"
+RE_ENCODED, UNSEEN = "lines in another encoding", "notes and synopses"
 ABOVE = "paragraphs of a title page"
-TAKEN_OUT = (*MARKS, MENDED, UNSEEN, ABOVE)
+TAKEN_OUT = (*MARKS, RE_ENCODED, UNSEEN, ABOVE)
 MIN_SENTENCE_CHARS = 40
 SEEN = frozenset({"heading", "action", "character", "parenthetical", "dialogue", "transition", "lyrics", "centered"})
 
@@ -144,7 +144,7 @@ def speaker_of(cue: str) -> str:
 def _from_fdx(data: bytes) -> Source:
     elements, fixed = read_fdx(data)
     text, notes = fdx_text(data)
-    return Source(elements, Counter({MENDED: fixed}), text, text, notes)
+    return Source(elements, Counter({RE_ENCODED: fixed}), text, text, notes)
 
 
 def _from_text(data: bytes, suffix: str) -> Source:
@@ -156,7 +156,7 @@ def _from_text(data: bytes, suffix: str) -> Source:
         raise RefusedError(reason, EXPORT)
     # Fountain has no pages, so none of its lines is a page mark.
     bare, found = (text, Counter[str]()) if suffix in FOUNTAIN else without_page_marks(text.split("\n"))
-    return Source(_read(bare, suffix), found + Counter({MENDED: decoded.mended}), text, bare)
+    return Source(_read(bare, suffix), found + Counter({RE_ENCODED: decoded.repaired}), text, bare)
 
 
 def _from_first_line(text: str) -> str:

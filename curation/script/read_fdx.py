@@ -90,7 +90,7 @@ def _parsed(data: bytes) -> tuple[Node, int]:
             raise
         decoded = decode(data)
         text = _DECLARATION.sub("", _NOT_XML.sub("", decoded.text), count=1)
-        return fromstring(text, forbid_dtd=True), max(decoded.mended, 1)
+        return fromstring(text, forbid_dtd=True), max(decoded.repaired, 1)
 
 
 def _title(root: Node) -> Iterator[Element]:

@@ -46,7 +46,7 @@ class Decoded:
     """A text, and the number of its lines that were in a second or a mixed encoding and are fixed."""
 
     text: str
-    mended: int = 0
+    repaired: int = 0
 
 
 def decode(data: bytes) -> Decoded:
@@ -64,7 +64,7 @@ def decode(data: bytes) -> Decoded:
     text = _CONTROLS.sub(LOST, text)
     if len(_ODD.findall(text)) > MAX_ODD_SHARE * len(text) or "\0" in text:
         raise RefusedError(UNDECODABLE, EXPORT)
-    return Decoded(unicodedata.normalize("NFC", text), lines.mended + fixed)
+    return Decoded(unicodedata.normalize("NFC", text), lines.repaired + fixed)
 
 
 def is_mixed(text: str) -> bool:

@@ -18,7 +18,7 @@ def test_each_encoding_is_read(coding):
     """UTF-16 and UTF-32 by their byte order mark, Windows-1252 if it is not valid UTF-8."""
     found = decode((LINE * 3).encode(coding))
 
-    assert (found.text, found.mended) == (LINE * 3, 0)
+    assert (found.text, found.repaired) == (LINE * 3, 0)
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0", categories=["L", "N", "P", "Zs"])))
@@ -33,7 +33,7 @@ def test_two_files_in_one_are_fixed_line_by_line():
     """The half in Windows-1252 is counted."""
     found = decode((LINE * 5).encode() + LINE.encode("cp1252") * 2)
 
-    assert (found.text, found.mended) == (LINE * 7, 2)
+    assert (found.text, found.repaired) == (LINE * 7, 2)
 
 
 def test_what_was_read_in_the_wrong_encoding_is_turned_back():
@@ -42,7 +42,7 @@ def test_what_was_read_in_the_wrong_encoding_is_turned_back():
     found = decode((LINE + wrong).encode())
 
     assert is_mixed(wrong)
-    assert (found.text, found.mended) == (LINE + SAFE, 1)
+    assert (found.text, found.repaired) == (LINE + SAFE, 1)
 
 
 def test_what_cannot_be_fixed_stays_to_be_found():

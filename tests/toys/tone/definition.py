@@ -45,7 +45,7 @@ class Network(torch.nn.Module):
 
 
 class Module(LightningModule):
-    """What Lightning trains."""
+    """Lightning module of the network."""
 
     def __init__(self, network: Network, params: TrainParams) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ def draw(scores: Scores, samples: SampleSet, split: str) -> list[Sheet]:
 
 
 def settings(info: Mapping[str, Any], _graphs: Sequence[Graph]) -> dict[str, Any]:
-    """What the manifest tells the runtime."""
+    """Entries of the manifest for the runtime."""
     return {"labels": list(info["labels"]), "input": {"size_px": info["size_px"], "channels": info["channels"]}}
 
 
