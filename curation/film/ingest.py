@@ -11,8 +11,8 @@ from curation.annotations.sample_tables import FILMS
 from curation.film import medium
 from curation.film.containers import SUFFIXES
 from curation.film.shot_detection import FilmShots, shots_of
-from curation.intake.file_ingest import FileIngest
-from curation.intake.file_medium import FileKind, Incoming, Row
+from curation.intake.whole_files.ingest import FileIngest
+from curation.intake.whole_files.kind import FileKind, Incoming, Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

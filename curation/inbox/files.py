@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from curation.intake.file_medium import FileKind
+    from curation.intake.whole_files.kind import FileKind
 
 
 @dataclass

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from curation.annotations.sample_tables import SCRIPTS
 from curation.errors import RefusedError
-from curation.intake.file_ingest import FileIngest
-from curation.intake.file_medium import FileKind, Incoming, Row
+from curation.intake.whole_files.ingest import FileIngest
+from curation.intake.whole_files.kind import FileKind, Incoming, Row
 from curation.script import medium
 from curation.script.document import SUFFIXES, read_work
 from curation.script.text_encoding import EXPORT

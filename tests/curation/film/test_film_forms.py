@@ -10,7 +10,7 @@ from curation.film.ingest import FILM
 from curation.film.shot_detection import shots_of
 from curation.film.video import check_file
 from curation.ingest import ingest
-from curation.intake.file_listing import scan_files
+from curation.intake.whole_files.listing import scan_files
 from curation.params import ShotParams
 from tests.support.encoded import HEIGHT_PX, RATE, WIDTH_PX, encode, pictures, remuxed, with_hole
 from tests.support.films import film_params

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from curation.ingest import inbox, ingest
-from curation.intake import files
+from curation.intake.whole_files import intake
 from curation.store.index import read_index, read_sources
 from rushes.screenplay.fountain import write
 from tests.curation.planted import LATER
@@ -119,7 +119,7 @@ MEANWHILE = {
 @pytest.mark.parametrize("is_inbox", [True, False])
 def test_a_file_that_changes_while_it_is_read_is_left_alone(root, monkeypatch, act, is_inbox):
     """No part of it is ingested, it stays in place, and the others are ingested; the next run ingests it."""
-    box, (data, change), hashed = plant(root / "inbox/scripts/day", 3), MEANWHILE[act], files.sha256_of
+    box, (data, change), hashed = plant(root / "inbox/scripts/day", 3), MEANWHILE[act], intake.sha256_of
     (box / "draft.fdx").write_bytes(data)
     take = (
         (lambda: inbox(root, "scripts", PARAMS, now=LATER)[0])
@@ -133,7 +133,7 @@ def test_a_file_that_changes_while_it_is_read_is_left_alone(root, monkeypatch, a
             change(file)
         return found
 
-    monkeypatch.setattr(files, "sha256_of", meanwhile)
+    monkeypatch.setattr(intake, "sha256_of", meanwhile)
     first = take()
     monkeypatch.undo()
     [left] = box.glob("draft*")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from curation.errors import RefusedError
-from curation.intake.file_ingest import FileIngest
-from curation.intake.file_medium import FileKind, Incoming, Row
+from curation.intake.whole_files.ingest import FileIngest
+from curation.intake.whole_files.kind import FileKind, Incoming, Row
 from curation.note import medium
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from curation.store.taxonomy import resolve
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from curation.intake.file_medium import FileKind
+    from curation.intake.whole_files.kind import FileKind
 
 
 def scan_files(path: Path, kind: FileKind, labels: Sequence[str], only: Iterable[str] | None = None) -> Listing:

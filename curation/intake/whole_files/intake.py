@@ -19,12 +19,12 @@ from common.hashing import sha256_of
 from curation.errors import DataError, RefusedError, explained
 from curation.inbox.stability import UNSETTLED, WAIT, stamp
 from curation.intake.candidates import left_aside
-from curation.intake.file_listing import scan_files
-from curation.intake.file_medium import Incoming
 from curation.intake.intake import Intake, Taken, written_ns
 from curation.intake.quarantine import Refusal
 from curation.intake.source_writer import write_index
 from curation.intake.starter_policy import check_starter, sweep_collection
+from curation.intake.whole_files.kind import Incoming
+from curation.intake.whole_files.listing import scan_files
 from curation.store.index import read_sources
 from curation.store.source_info import real_sources
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from curation.intake.candidates import Candidate, Listing
-    from curation.intake.file_medium import FileKind
     from curation.intake.job import IngestResult, Job
+    from curation.intake.whole_files.kind import FileKind
 
 FICLONE = 0x40049409  # Linux: shares disk blocks between both files until one of them is written to
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from curation.inbox.files import FileInbox
-from curation.intake.files import take_in_files
+from curation.intake.whole_files.intake import take_in_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from curation.intake.file_medium import FileKind
     from curation.intake.job import IngestResult, Job
+    from curation.intake.whole_files.kind import FileKind
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Intake of files that are stored unchanged: films and scripts."""
