@@ -14,6 +14,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from rushes.errors import MisuseError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -59,8 +61,8 @@ class ExpressionNetwork(nn.Module):
     ) -> None:
         super().__init__()
         if len(widths) != len(depths):
-            message = f"widths and depths must be of one length, not {len(widths)} and {len(depths)}"
-            raise ValueError(message)
+            message = f"expression.train: widths and depths must be of one length, not {len(widths)} and {len(depths)}"
+            raise MisuseError(message, "give one width and one depth for each resolution, in params.yaml")
         # Convert blocks of 2x2 pixels to channels, so that the first convolution is already wide.
         self.stem = nn.Sequential(
             nn.PixelUnshuffle(2),

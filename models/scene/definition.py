@@ -18,6 +18,7 @@ from models.scene.network import Deployed, build, latents_for
 from models.scene.params import SceneParams, TrainParams
 from models.scene.score import NegativeKid, score
 from models.scene.texts import ENCODER, TOKENIZER
+from rushes.errors import MisuseError
 from rushes.scene.text_encoder import TEMPLATES
 
 if TYPE_CHECKING:
@@ -83,26 +84,26 @@ def students(params: SceneParams) -> dict[str, TrainParams]:
     """Training params of the smaller generators: other widths and learning rate, same depths and latents.
 
     Raises:
-        ValueError: A student is wider than the trained generator, has another number of resolutions, or the trained
+        MisuseError: A student is wider than the trained generator, has another number of resolutions, or the trained
             generator is the baseline.
     """
     wanted, epochs = params.compress.students, params.compress.student_epochs or params.train.epochs
     if wanted and params.train.network == "dcgan":
         message = (
-            "scene.compress.students learn from the features of each resolution, and the baseline has none: "
-            "remove the students, or set scene.train.network to r3"
+            "scene.compress.students learn from the features of each resolution, and scene.train.network dcgan, the "
+            "baseline, has none"
         )
-        raise ValueError(message)
+        raise MisuseError(message, "in params.yaml, remove the students, or set scene.train.network to r3")
     for widths in wanted:
         if len(widths) != len(params.train.widths):
             message = (
                 f"scene.compress.students: {widths} has {len(widths)} resolutions, and scene.train.widths, "
                 f"{params.train.widths}, has {len(params.train.widths)}"
             )
-            raise ValueError(message)
+            raise MisuseError(message, f"in params.yaml, give each student {len(params.train.widths)} widths")
         if any(own > shown for own, shown in zip(widths, params.train.widths, strict=True)):
             message = f"scene.compress.students: {widths} is wider than scene.train.widths, {params.train.widths}"
-            raise ValueError(message)
+            raise MisuseError(message, "in params.yaml, give each student at most these widths")
     changes = {"epochs": epochs, "learning_rate": params.compress.student_rate}
     return {
         f"student {'-'.join(map(str, widths))}": params.train.model_copy(update={"widths": widths, **changes})

@@ -17,6 +17,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from rushes.errors import MisuseError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -270,7 +272,7 @@ def build(info: Mapping[str, Any], params: TrainParams) -> tuple[nn.Module, nn.M
     """Builds the generator and its discriminator for a set.
 
     Raises:
-        ValueError: The widths do not match the set's image size.
+        MisuseError: The widths do not match the set's image size.
     """
     anchors_lt = torch.tensor(info["anchors"], dtype=torch.float32)
     steps = round(math.log2(info["size_px"] / START_PX))
@@ -283,7 +285,8 @@ def build(info: Mapping[str, Any], params: TrainParams) -> tuple[nn.Module, nn.M
                 f"pictures of {info['size_px']} px need {steps} numbers in scene.train.{name}widths and "
                 f"{name}depths, not {len(widths)} and {len(depths)}; sizes are 4 times a power of two"
             )
-            raise ValueError(message)
+            remedy = f"change them in params.yaml, or size_px of the collection, now {info['size_px']}"
+            raise MisuseError(message, remedy)
     generator = Generator(Condition(anchors_lt), params.widths, params.depths, params.noise_px)
     if params.network == "dcgan":
         return _classic(anchors_lt, steps, size_of(generator))

@@ -14,6 +14,7 @@ from models.scene.metrics.distance import sliced_wasserstein
 from models.scene.network import Condition, Deployed, build, latents_for, size_of
 from models.scene.params import AugmentParams, TrainParams
 from models.scene.texts import texts_of
+from rushes.errors import MisuseError
 from tests.support.places import TRAIN, WordEncoder, place_set
 
 ANCHORS = torch.nn.functional.normalize(torch.randn(3, 384, generator=torch.Generator().manual_seed(0)), dim=1)
@@ -87,7 +88,7 @@ def test_places_have_latents_of_their_own_up_to_a_resolution(noise_px, changes):
 
 def test_widths_that_lead_to_another_size_are_reported():
     """The message names the param and how many numbers it wants."""
-    with pytest.raises(ValueError, match=r"need 2 numbers in scene\.train\.critic_widths"):
+    with pytest.raises(MisuseError, match=r"need 2 numbers in scene\.train\.critic_widths"):
         build(INFO, TrainParams(**TRAIN | {"critic_widths": (8, 8, 8)}))
 
 
