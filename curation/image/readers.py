@@ -45,7 +45,7 @@ class RawReader:
         work = partial(_decode_and_fit, params=self.params)
         for row, fitted_hwc in threaded(work, read_bytes(self.root, self.collection, rows), len(rows), "clean: pack"):
             if fitted_hwc is None:
-                name, source = rows.at[row, "member"], rows.at[row, "source"]
+                name, source = rows.loc[row, "member"], rows.loc[row, "source"]
                 message = f"datasets/{self.collection}/{source}: {name} decodes in grey, but not in colour"
                 remedy = (
                     f"save it in another format and ingest {source} again, or set channels: 1 for {self.collection}"

@@ -21,7 +21,7 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect.tasks import exponential_backoff
 
 from common.settings import load_settings
-from flows.nightly import failures, params, publish
+from flows.nightly import failures, publish
 from flows.nightly.failures import ActError
 from flows.nightly.form import NO_EPOCHS, NO_SEED, Epochs, Seed, patch_of
 from flows.nightly.plan import conduct, prepare
@@ -33,6 +33,7 @@ from flows.servers.lock import LockHeldError
 from flows.servers.servers import ServerError
 from flows.servers.session import Session, session
 from models.families import NAMES
+from models.params_file import ParamsError
 from report.text.messages import headline, markdown, why_text
 
 FLUSH_S = 10
@@ -94,7 +95,7 @@ def _run(now: Session, order: Order) -> State[Any]:
         close_killed(now.state)
     try:
         run = prepare(now, order, partial(_as_task, now))
-    except params.ParamsError as error:
+    except ParamsError as error:
         return Failed(message=publish.failed_to_start(now, order, "params", error))
     try:
         conduct(run)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from flows.cli.console import print_line
 from flows.nightly import data_tasks, disk, failures, params
 from flows.servers.definitions import MLFLOW
+from models.params_file import NAME
 from registry.dvc import versions
 from registry.git import snapshot as records
 
@@ -89,7 +90,7 @@ def worktree(run: Run, stack: ExitStack) -> Outcome:
     """Creates a tree for a trial: that of the record, with the other params; the checkout stays unchanged."""
     path = run.session.state / "trials" / run.out.name
     tree = stack.enter_context(records.worktree(run.root, run.nightly.record, path))
-    (tree / params.NAME).write_text(params.dump(run.values), encoding="utf-8")
+    (tree / NAME).write_text(params.dump(run.values), encoding="utf-8")
     if (run.root / "settings.toml").is_file():
         (tree / "settings.toml").write_bytes((run.root / "settings.toml").read_bytes())
     versions.pull(tree, run.session.settings)

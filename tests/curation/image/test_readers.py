@@ -14,7 +14,7 @@ def test_an_image_that_decodes_only_in_grey_is_named(tmp_path, monkeypatch):
     params = collection_params().model_copy(update={"channels": 3})
     write_raw(tmp_path, photos(3))
     rows = read_index(tmp_path, "faces", params)
-    monkeypatch.setattr(readers, "decode", lambda data, channels: None)
+    monkeypatch.setattr(readers, "decode", lambda *_: None)
     with pytest.raises(DataError) as refused:
         list(RawReader(tmp_path, "faces", params).fitted(rows))
 

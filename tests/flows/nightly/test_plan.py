@@ -7,6 +7,7 @@ from flows.nightly import data_tasks, disk, plan, tasks
 from flows.nightly.plan import conduct
 from flows.nightly.run import Order, worked
 from flows.servers.session import Session
+from models.params_file import ParamsError
 from registry.dvc.pipeline import PipelineError
 from registry.dvc.versions import DataState
 from tests.support.nightly import NODES, SAME
@@ -207,7 +208,7 @@ def test_interrupt_is_written_down_and_gets_out(world):
 
 def test_unknown_family_is_refused(world):
     """The error lists the families of params.yaml."""
-    with pytest.raises(plan.params.ParamsError, match="expression"):
+    with pytest.raises(ParamsError, match="expression"):
         world.run(order=Order(("expresion",)))
 
 
