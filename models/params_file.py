@@ -87,7 +87,7 @@ def spelt_paths(values: Mapping[str, Any]) -> list[str]:
     return [spelt for known in paths() for spelt in _spell_names(known, values)]
 
 
-def nearest(path: str, everything: Sequence[str]) -> str:
+def nearest_paths(path: str, everything: Sequence[str]) -> str:
     """The known paths that are most like a path, as `did you mean: ...` or `there are: ...`."""
     folded = {known.casefold(): known for known in everything}
     near = [folded[one] for one in difflib.get_close_matches(path.casefold(), folded, n=3, cutoff=0.6)]
@@ -106,12 +106,12 @@ def _check_family(family: str, collection: str, values: Mapping[str, Any]) -> No
     known = [name for name in model().model_fields if name not in ("families", "collections")]
     if family not in known:
         message = f"{NAME}: families.{family}: models/families.py has no such family; it has {', '.join(known)}"
-        raise ParamsError(message, nearest(family, known))
+        raise ParamsError(message, nearest_paths(family, known))
     if collection not in values["collections"]:
         message = (
             f"{NAME}: families.{family} learns from {collection!r}; collections has {', '.join(values['collections'])}"
         )
-        raise ParamsError(message, nearest(collection, list(values["collections"])))
+        raise ParamsError(message, nearest_paths(collection, list(values["collections"])))
 
 
 def _check_named_by_dvc(values: Mapping[str, Any]) -> None:
@@ -134,7 +134,7 @@ def _check_named_by_dvc(values: Mapping[str, Any]) -> None:
 def _spell(fault: Mapping[str, Any], values: Mapping[str, Any]) -> str:
     path = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        return f"{path}: there is no such param; {nearest(path, spelt_paths(values))}"
+        return f"{path}: there is no such param; {nearest_paths(path, spelt_paths(values))}"
     if fault["type"] == "missing":
         return f"{path} is missing"
     if fault["type"] == "value_error":

@@ -275,9 +275,9 @@ def champions(session: Session, families: Sequence[str]) -> dict[str, int | None
     return None
 
 
-def resumes(tree: Path, state: Path, act: str) -> str:
+def resumes(tree: Path, state: Path, task: str) -> str:
     """`resumes at epoch 12` if a training with these data, params and code has left a checkpoint, else empty."""
-    stage, _, family = act.partition("@")
+    stage, _, family = task.partition("@")
     folder = _checkpoints(tree, state, family) if stage == "train" else None
     if folder is None:
         return ""

@@ -19,7 +19,7 @@ import yaml
 
 from common.renamed_keys import current_path, describe, find_renamed
 from common.yaml_numbers import read_yaml
-from models.params_file import NAME, ParamsError, check, nearest, spelt_paths
+from models.params_file import NAME, ParamsError, check, nearest_paths, spelt_paths
 from models.renamed_params import RENAMED_PARAMS
 from registry.dvc.faults import restore
 
@@ -95,7 +95,7 @@ def choose(values: Mapping[str, Any], asked: Sequence[str]) -> list[str]:
     there = list(values["families"])
     for name in asked:
         if name not in there:
-            message = f"unknown family {name!r}; {nearest(name, there)}"
+            message = f"unknown family {name!r}; {nearest_paths(name, there)}"
             raise ParamsError(message, f"for example: --families {there[0]}" if there else f"name one in {NAME}")
     return [name for name in there if name in asked] if asked else there
 
@@ -145,7 +145,7 @@ def _check_path(path: str, text: str, values: Mapping[str, Any]) -> None:
     everything = spelt_paths(values)
     if path not in everything:
         message = f"--set {path}: there is no such param"
-        raise ParamsError(message, nearest(path, everything))
+        raise ParamsError(message, nearest_paths(path, everything))
 
 
 def _put(values: dict[str, Any], names: Sequence[str], value: Any) -> None:  # noqa: ANN401 - a YAML value

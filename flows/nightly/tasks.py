@@ -97,7 +97,7 @@ def worktree(run: Run, stack: ExitStack) -> Outcome:
     run.kept = records.record(tree, TRIAL_MESSAGE)
     run.tree, run.nightly.record = tree, run.kept.commit
     changes = [f"{path}={value}" for path, value in run.nightly.overrides.items()]
-    return "ran", f"{run.kept.commit[:12]} with {', '.join([*(['--quick'] if run.order.quick else []), *changes])}"
+    return "ran", f"{run.kept.commit[:12]} with {', '.join([*(['--quick'] if run.request.quick else []), *changes])}"
 
 
 def register(run: Run, family: str) -> Outcome:
@@ -107,16 +107,16 @@ def register(run: Run, family: str) -> Outcome:
     from registry.promotion.register import register as enter  # noqa: PLC0415 - MLflow, only when needed
 
     assert run.kept is not None  # noqa: S101 - no stage runs before the record
-    message = TRIAL_MESSAGE if run.order.trial else RECORD_MESSAGE
+    message = TRIAL_MESSAGE if run.request.trial else RECORD_MESSAGE
     run.kept = records.completed(run.tree, run.kept, message)
     run.nightly.record = run.kept.commit
-    promote = run.order.promote or not run.order.trial
+    promote = run.request.promote or not run.request.trial
     decision = enter(
         run.tree,
         by_name(family),
         record=run.kept,
         promote=promote,
-        trial=run.order.trial,
+        trial=run.request.trial,
         settings=run.session.settings,
         pages=run.session.lasting_url(MLFLOW),
     )

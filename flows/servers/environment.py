@@ -24,7 +24,7 @@ TELEMETRY_OFF = {
 }
 
 
-def checkout() -> Path:
+def checkout_root() -> Path:
     """Root of the checkout that contains this code."""
     return Path(__file__).resolve().parents[2]
 

@@ -14,7 +14,7 @@ from models.scene.distil import Lesson, begin_as_part, strongest
 from models.scene.draw import draw
 from models.scene.metrics.extractor import EXTRACTOR
 from models.scene.metrics.measures import agreement_of_pictures
-from models.scene.network import Deployed, build, latents_for
+from models.scene.network import ExportWrapper, build, latents_for
 from models.scene.params import SceneParams, TrainParams
 from models.scene.score import NegativeKid, score
 from models.scene.texts import ENCODER, TOKENIZER
@@ -62,7 +62,7 @@ def graphs(trained: torch.nn.Module, samples: SampleSet) -> list[Graph]:
     """One graph: latents N,Z, texts N,T and categories N,L -> images uint8 N,H,W,3."""
     widths = (latents_for(samples.info["size_px"]), samples.info["text"], len(samples.labels))
     example = tuple(torch.zeros(2, width) for width in widths)
-    return [Graph("graph", "scene.onnx", Deployed(trained).eval(), example, INPUTS, ("pictures",))]
+    return [Graph("graph", "scene.onnx", ExportWrapper(trained).eval(), example, INPUTS, ("pictures",))]
 
 
 def calibration(samples: SampleSet, split: str, count: int, seed: int, _graph: Graph) -> list[dict[str, np.ndarray]]:

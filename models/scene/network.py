@@ -88,7 +88,7 @@ def _act(x: torch.Tensor) -> torch.Tensor:
     return functional.leaky_relu(x, SLOPE)
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """Two 3x3 convolutions with a skip connection, initialised as the identity (Zhang et al. 2019, Fixup)."""
 
     def __init__(self, width: int) -> None:
@@ -102,7 +102,8 @@ class Block(nn.Module):
 
 def _blocks(widths: Sequence[int], depths: Sequence[int]) -> nn.ModuleList:
     return nn.ModuleList(
-        nn.Sequential(*(Block(width) for _ in range(depth))) for width, depth in zip(widths, depths, strict=True)
+        nn.Sequential(*(ResidualBlock(width) for _ in range(depth)))
+        for width, depth in zip(widths, depths, strict=True)
     )
 
 
@@ -303,7 +304,7 @@ def _classic(anchors_lt: torch.Tensor, steps: int, size: int) -> tuple[nn.Module
     return generator(base), ClassicDiscriminator(Condition(anchors_lt), [base * 2**place for place in range(steps)])
 
 
-class Deployed(nn.Module):
+class ExportWrapper(nn.Module):
     """Export wrapper: the generator with its post-processing, in the form used by the runtime."""
 
     def __init__(self, network: nn.Module) -> None:

@@ -11,7 +11,7 @@ from models.components.distillation import Teacher
 from models.components.randomness import derived_seed
 from models.family import Distillation, Family, Graph, Made, Monitor
 from models.script.encode import encode
-from models.script.network import Deployed, ScriptNetwork, build
+from models.script.network import ExportWrapper, ScriptNetwork, build
 from models.script.params import ScriptParams, TrainParams
 from models.script.score import BitsSaved, agreement_of_next, draw, score
 from rushes.script.memorization import build as verbatim_filter
@@ -57,7 +57,9 @@ def graphs(trained: torch.nn.Module, _samples: SampleSet) -> list[Graph]:
     """One graph, a single step: the last id int64 N,1 and a state N,S -> logits N,V and the next state."""
     learned = cast("ScriptNetwork", trained)
     example = (torch.zeros(2, 1, dtype=torch.int64), torch.zeros(2, learned.state_size))
-    return [Graph("graph", "script.onnx", Deployed(learned), example, ("window", "state"), ("logits", "next_state"))]
+    return [
+        Graph("graph", "script.onnx", ExportWrapper(learned), example, ("window", "state"), ("logits", "next_state"))
+    ]
 
 
 def calibration(samples: SampleSet, split: str, count: int, seed: int, graph: Graph) -> list[dict[str, np.ndarray]]:

@@ -43,7 +43,7 @@ SEED = 7
 
 
 @dataclass(frozen=True)
-class Work:
+class Document:
     """The text of a document to be predicted, with its origin."""
 
     name: str
@@ -65,7 +65,7 @@ def score(bundle: Bundle, samples: SampleSet, split: str, _read: Read) -> Scores
     """
     scenes = told(samples.kept(split), samples.texts(split))
     works = _works(scenes, samples.kept(split))
-    reader = Reader(bundle.path("graph"), bundle.manifest.input)
+    reader = BatchedGraph(bundle.path("graph"), bundle.manifest.input)
     rows = reader.carried(works)
     bits, count = reader.windows(works)
     written = write_scenes(bundle, scenes)
@@ -78,17 +78,17 @@ def score(bundle: Bundle, samples: SampleSet, split: str, _read: Read) -> Scores
     return Scores(rows, metrics, texts=dict(list(written.items())[:4]))
 
 
-def _works(scenes: Sequence[Told], rows: pd.DataFrame) -> list[Work]:
+def _works(scenes: Sequence[Told], rows: pd.DataFrame) -> list[Document]:
     sources = dict(zip(rows["group"], rows["source"], strict=True))
     works = []
     for name in dict.fromkeys(scene.work for scene in scenes):
         own = [scene for scene in scenes if scene.work == name]
         text = "".join(control(mood=mood(one), characters=one.speakers) + encoded(one.elements) for one in own)
-        works.append(Work(name, str(sources[name]), own[0].label, text))
+        works.append(Document(name, str(sources[name]), own[0].label, text))
     return works
 
 
-class Reader:
+class BatchedGraph:
     """Reads texts with a bundle's graph, many pieces at a time.
 
     Args:
@@ -102,7 +102,7 @@ class Reader:
         self.spelling = Spelling(given["vocabulary"])
         self.session = open_graph(graph, 0)
 
-    def carried(self, works: Sequence[Work]) -> pd.DataFrame:
+    def carried(self, works: Sequence[Document]) -> pd.DataFrame:
         """One row for each piece of 1,024 characters: up to 128 of all documents.
 
         The network starts 256 characters before a piece, the cache at the beginning of its document.
@@ -128,7 +128,7 @@ class Reader:
             }
         )
 
-    def windows(self, works: Sequence[Work]) -> tuple[float, int]:
+    def windows(self, works: Sequence[Document]) -> tuple[float, int]:
         """Bits and number of characters in windows of 64, each read without context; up to 2,048 of all documents."""
         parts = [
             (ids, costs, start) for _, ids, costs in self._all(works) for start in range(0, len(ids) - WINDOW, WINDOW)
@@ -140,7 +140,7 @@ class Reader:
         lost = sum(int(costs[start : start + WINDOW].sum()) for _, costs, start in parts)
         return float(bits_nt.sum()) + UNSPELLED_BITS * lost, int(counted_nt.sum()) + lost
 
-    def _all(self, works: Sequence[Work]) -> list[tuple[Work, np.ndarray, np.ndarray]]:
+    def _all(self, works: Sequence[Document]) -> list[tuple[Document, np.ndarray, np.ndarray]]:
         return [(work, *self._spelled(work.text)) for work in works]
 
     def _spelled(self, text: str) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ from report.data.decisions import Decision
 from report.data.loaders import Collection, FamilyFacts, counts, pictures
 from report.formatting import NONE, TIMES, bytes_text, credit_line, figure_text, part_name
 from report.images import charts
-from report.page.data_uri import Picture, picture
+from report.page.data_uri import EmbeddedPicture, picture
 from report.text.messages import outcome_text
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class SetView:
     note: str = ""
     beside: str = ""  # what travels along for students
     bars: list[Bar] = field(default_factory=list)
-    pictures: list[Picture] = field(default_factory=list)
+    pictures: list[EmbeddedPicture] = field(default_factory=list)
 
 
 @dataclass
@@ -74,7 +74,7 @@ class FamilyView:
     training_note: str = ""
     training: str = ""
     curves: list[Chart] = field(default_factory=list)
-    progress: list[Picture] = field(default_factory=list)
+    progress: list[EmbeddedPicture] = field(default_factory=list)
     owed: str = ""  # whom the pictures are owed to
     scores_note: str = ""
     charts: list[Chart] = field(default_factory=list)
@@ -83,7 +83,7 @@ class FamilyView:
     source_columns: list[str] = field(default_factory=list)
     as_given: str = ""
     sources: list[tuple[str, list[str]]] = field(default_factory=list)
-    pictures: list[Picture] = field(default_factory=list)
+    pictures: list[EmbeddedPicture] = field(default_factory=list)
     pairs_note: str = ""
     pairs: list[Pair] = field(default_factory=list)
     parity: list[tuple[str, str]] = field(default_factory=list)

@@ -43,7 +43,7 @@ class Frame:
     file: str = ""
 
 
-class Source(Protocol):
+class FrameSource(Protocol):
     """A source of frames.
 
     Attributes:
@@ -67,7 +67,7 @@ class Source(Protocol):
         ...
 
 
-def open_source(text: str) -> Source:
+def open_source(text: str) -> FrameSource:
     """Opens a camera by its number or stream URL, a clip, a picture or a folder of pictures.
 
     Raises:

@@ -59,7 +59,7 @@ class Form:
         return held
 
 
-class Block:
+class SceneDraft:
     """Writes elements one by one; the texts, joined, are the Fountain of all elements.
 
     Args:

@@ -28,7 +28,7 @@ INPUTS, OUTPUTS = ("window", "state"), ("logits", "next_state")
 REMEMBERED = 65_536  # maximum number of characters of a draft that the cache is fed: some forty pages
 
 
-class Network:
+class GraphNetwork:
     """The graph of a bundle, fed one token after the other. One thread: a step is too short to be parallelised."""
 
     def __init__(self, graph: Path, *, window: int, state: int, vocabulary: int) -> None:
@@ -79,7 +79,7 @@ class ScriptWriter:
 
     def __init__(
         self,
-        network: Network,
+        network: GraphNetwork,
         vocabulary: Sequence[str],
         verbatim: Verbatim,
         cache: CacheRules | None = None,
@@ -117,7 +117,7 @@ class ScriptWriter:
         except BundleError as error:
             message = f"{path} cannot be read: {error}"
             raise BundleError(message) from error
-        network = Network(bundle.path("graph"), window=window, state=state, vocabulary=len(vocabulary))
+        network = GraphNetwork(bundle.path("graph"), window=window, state=state, vocabulary=len(vocabulary))
         return cls(network, vocabulary, verbatim, cache, extensions)
 
     def write(self, request: Request, say: Callable[[str], None] = lambda _: None) -> Writing:
@@ -129,7 +129,7 @@ class ScriptWriter:
         """
         return Writing(self.network_for(request), self.spelling, request, say, self.extensions)
 
-    def network_for(self, request: Request) -> Network | Remembering:
+    def network_for(self, request: Request) -> GraphNetwork | Remembering:
         """The network for a draft, with a cache of the draft so far."""
         if self._cache is None:
             return self._network

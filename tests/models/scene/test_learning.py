@@ -11,7 +11,7 @@ from models.scene.crops import closer
 from models.scene.definition import INPUTS, calibration, module, progress
 from models.scene.losses import critic_loss, disturbed
 from models.scene.metrics.distance import sliced_wasserstein
-from models.scene.network import Condition, Deployed, build, latents_for, size_of
+from models.scene.network import Condition, ExportWrapper, build, latents_for, size_of
 from models.scene.params import AugmentParams, TrainParams
 from models.scene.texts import texts_of
 from rushes.errors import MisuseError
@@ -137,7 +137,7 @@ def test_the_exported_graph_gives_bytes():
     """Pictures as a screen wants them, whatever comes out of the network."""
     generator, _ = build(INFO, TrainParams(**TRAIN))
 
-    pictures = Deployed(generator)(100 * torch.randn(4, latents_for(16)), ANCHORS[[0, 1, 2, 0]], torch.zeros(4, 3))
+    pictures = ExportWrapper(generator)(100 * torch.randn(4, latents_for(16)), ANCHORS[[0, 1, 2, 0]], torch.zeros(4, 3))
 
     assert pictures.dtype == torch.uint8
     assert pictures.shape == (4, 16, 16, 3)
