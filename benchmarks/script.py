@@ -40,7 +40,7 @@ from models.script.params import TrainParams
 from models.script.score import BatchedGraph, Document, remembered
 from rushes.script.length import Length
 from rushes.script.markup import ALL
-from rushes.script.memorization import Verbatim, build
+from rushes.script.memorization import MemorizationFilter, build
 from rushes.script.ngram_cache import RunCache
 from rushes.script.request import Request
 from rushes.script.writer import GraphNetwork, ScriptWriter
@@ -208,7 +208,7 @@ def _writer(path: Path, example: Sequence[torch.Tensor], vocabulary: list[str]) 
     """Writes a scene and returns its number of characters."""
     given = _given(example, vocabulary)
     network = GraphNetwork(path, window=given["window"], state=given["state"], vocabulary=len(vocabulary))
-    writer = ScriptWriter(network, vocabulary, Verbatim(build("")), CACHE)
+    writer = ScriptWriter(network, vocabulary, MemorizationFilter(build("")), CACHE)
 
     def write() -> int:
         writing = writer.write(Request(heading="A STREET", length=Length(CHARACTERS / 5, "words")))

@@ -218,7 +218,7 @@ class CollectionParams(Section):
 
     @field_validator("labels")
     @classmethod
-    def _tells_labels_apart(cls, labels: list[str]) -> list[str]:
+    def _has_distinct_labels(cls, labels: list[str]) -> list[str]:
         """Labels that differ only in case, or are synonyms, are the same to ingest but two classes to a network."""
         for number, label in enumerate(labels):
             if not label.strip():

@@ -1,4 +1,4 @@
-"""The complete params.yaml, typed, and its errors in words for its reader.
+"""The complete params.yaml, typed, and its errors as messages for a person.
 
 A run checks the file before anything starts; a stage that cannot read its section by the same rules shows the same
 message. Nothing heavy is imported. No stage imports this module when it starts: it knows every family, and a stage

@@ -100,14 +100,14 @@ def _each(draw: Callable[[int], int], identities: int, workers: int) -> Iterator
         yield from map(draw, range(identities))
         return
     spawned = multiprocessing.get_context("spawn")  # a fork would inherit the locks of other threads
-    with ProcessPoolExecutor(workers, spawned, initializer=_settle_in) as pool:
+    with ProcessPoolExecutor(workers, spawned, initializer=_set_up_worker) as pool:
         try:
             yield from pool.map(draw, range(identities), chunksize=4)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _settle_in() -> None:
+def _set_up_worker() -> None:
     """Sets a worker to one thread, and ends it with its parent: a pool's workers outlive a killed parent."""
     cv2.setNumThreads(1)
     threading.Thread(target=_leave_with_parent, daemon=True).start()

@@ -51,7 +51,7 @@ def run_nightly(  # one argument a command-line option
         LockHeldError: Another run holds the lock.
     """
     environment.set_up(root, settings)
-    environment.hush_prefect()
+    environment.silence_prefect()
     request = RunRequest(tuple(families), _patch(root, families, texts), promote, quick)
     with stopping.explained(request.command()), session(root, settings, request.command()) as now:
         for process in now.lock.ended:

@@ -77,14 +77,14 @@ def _set_the_stage(run: Run, stack: ExitStack) -> None:
     run_task(run, "fetch", lambda: tasks.fetch(run))
     if not run.request.trial:
         attempt(run, "ingest", lambda: tasks.ingest(run))  # a fault in the inbox stops no family
-    _pass_over_unfed(run)
+    _skip_without_data(run)
     run_task(run, "version", lambda: tasks.version(run))
     run_task(run, "record", lambda: tasks.record(run))
     if run.request.trial:
         run_task(run, "worktree", lambda: tasks.worktree(run, stack))
 
 
-def _pass_over_unfed(run: Run) -> None:
+def _skip_without_data(run: Run) -> None:
     """Skips families without data: they are reported, and neither fail nor delay the others.
 
     If no family has data, all of them continue, and the task `version` reports the missing data.

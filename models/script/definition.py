@@ -14,7 +14,7 @@ from models.script.encode import encode
 from models.script.network import ExportWrapper, ScriptNetwork, build
 from models.script.params import ScriptParams, TrainParams
 from models.script.score import BitsSaved, agreement_of_next, draw, score
-from rushes.script.memorization import build as verbatim_filter
+from rushes.script.memorization import build as memorization_filter
 from rushes.script.ngram_cache import CacheRules
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def calibration(samples: SampleSet, split: str, count: int, seed: int, graph: Gr
 def made(samples: SampleSet) -> list[Made]:
     """Memorisation filter of a writer: hashes of the word n-grams of the training text, without the text."""
     texts = "\n".join(samples.texts(LEARNED))
-    return [Made("verbatim", "verbatim.bin", verbatim_filter(texts))]
+    return [Made("verbatim", "verbatim.bin", memorization_filter(texts))]
 
 
 def students(params: ScriptParams) -> dict[str, TrainParams]:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from models.family import Scores, Sheet
 from models.script.network import NOTHING
-from models.script.texts import Told, mood, told
+from models.script.texts import ParsedScene, mood, parsed_scenes
 from rushes.inference.session import open_graph
 from rushes.screenplay.fountain import parse, write
 from rushes.script.length import Length
@@ -63,7 +63,7 @@ def score(bundle: Bundle, samples: SampleSet, split: str, _read: Read) -> Scores
             verbatim_longest.
         texts: Some of these scenes.
     """
-    scenes = told(samples.kept(split), samples.texts(split))
+    scenes = parsed_scenes(samples.kept(split), samples.texts(split))
     works = _works(scenes, samples.kept(split))
     reader = BatchedGraph(bundle.path("graph"), bundle.manifest.input)
     rows = reader.carried(works)
@@ -78,7 +78,7 @@ def score(bundle: Bundle, samples: SampleSet, split: str, _read: Read) -> Scores
     return Scores(rows, metrics, texts=dict(list(written.items())[:4]))
 
 
-def _works(scenes: Sequence[Told], rows: pd.DataFrame) -> list[Document]:
+def _works(scenes: Sequence[ParsedScene], rows: pd.DataFrame) -> list[Document]:
     sources = dict(zip(rows["group"], rows["source"], strict=True))
     works = []
     for name in dict.fromkeys(scene.work for scene in scenes):
@@ -225,7 +225,7 @@ def _surprise(logits_nv: np.ndarray, ids_n: np.ndarray) -> np.ndarray:
     return found
 
 
-def write_scenes(bundle: Bundle, scenes: Sequence[Told]) -> dict[str, str]:
+def write_scenes(bundle: Bundle, scenes: Sequence[ParsedScene]) -> dict[str, str]:
     """Scenes written for held-out headings and casts, by request."""
     writer = ScriptWriter.from_bundle(bundle)
     able = [scene for scene in scenes if scene.heading and 2 <= len(scene.speakers) <= 12]  # noqa: PLR2004  # a dialogue scene
@@ -260,7 +260,7 @@ def judged(texts: Sequence[str], writer: ScriptWriter) -> dict[str, float]:
     spoken = [line for text in texts for one in parse(text) if one.kind == "dialogue" for line in one.text.split("\n")]
     words = [word for text in texts for word in text.lower().split()]
     pairs = list(pairwise(words))
-    found = [writer.verbatim.runs(text) for text in texts]
+    found = [writer.memorization.runs(text) for text in texts]
     return {
         "valid": float(np.mean([is_scene(text) for text in texts])) if texts else 0.0,
         "distinct_2": len(set(pairs)) / max(1, len(pairs)),

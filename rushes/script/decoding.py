@@ -219,6 +219,6 @@ def _printable(kind: Kind, text: str) -> Element:
     """A requested heading or cue, in a form that Fountain can express."""
     found = next(iter(canonical([Element(kind, text), Element("dialogue", "Words.")])))
     if found.kind != kind:
-        message = f"{text!r} is no {'name' if kind == 'character' else kind}"
+        message = f"{text!r} is not a {'name' if kind == 'character' else kind}"
         raise MisuseError(message)
     return found

@@ -12,7 +12,7 @@ from rushes.script.constraints.cues import EXTENSIONS
 from rushes.script.decoding import Writing
 from rushes.script.draft import last_scene
 from rushes.script.markup import encoded, learned
-from rushes.script.memorization import Verbatim
+from rushes.script.memorization import MemorizationFilter
 from rushes.script.ngram_cache import CacheRules, Remembering, RunCache
 from rushes.script.vocabulary import Spelling
 
@@ -72,7 +72,7 @@ class ScriptWriter:
     Args:
         network: Network of the bundle.
         vocabulary: Characters of its tokens; the first stands for none.
-        verbatim: Memorisation filter of its training text.
+        memorization: Memorisation filter of its training text.
         cache: Weights of a cache of the draft so far; None: no cache.
         extensions: Extensions of names in cues that the network has learned.
     """
@@ -81,11 +81,12 @@ class ScriptWriter:
         self,
         network: GraphNetwork,
         vocabulary: Sequence[str],
-        verbatim: Verbatim,
+        memorization: MemorizationFilter,
         cache: CacheRules | None = None,
         extensions: Sequence[str] = EXTENSIONS,
     ) -> None:
-        self.spelling, self.verbatim, self._network, self._cache = Spelling(vocabulary), verbatim, network, cache
+        self.spelling, self.memorization = Spelling(vocabulary), memorization
+        self._network, self._cache = network, cache
         self.extensions = tuple(extensions)
 
     @classmethod
@@ -113,12 +114,12 @@ class ScriptWriter:
             raise BundleError(message)
         path = bundle.path("verbatim")
         try:
-            verbatim = Verbatim(path.read_bytes())
+            memorization = MemorizationFilter(path.read_bytes())
         except BundleError as error:
             message = f"{path} cannot be read: {error}"
             raise BundleError(message) from error
         network = GraphNetwork(bundle.path("graph"), window=window, state=state, vocabulary=len(vocabulary))
-        return cls(network, vocabulary, verbatim, cache, extensions)
+        return cls(network, vocabulary, memorization, cache, extensions)
 
     def write(self, request: Request, say: Callable[[str], None] = lambda _: None) -> Writing:
         """The draft in progress; iterate over it for its text.
