@@ -96,7 +96,7 @@ def nearest_paths(path: str, everything: Sequence[str]) -> str:
     return f"{'did you mean' if near else 'there are'}: {', '.join(names[:12])}"
 
 
-def _refuse_renamed(values: Any) -> None:  # noqa: ANN401 - any YAML
+def _refuse_renamed(values: object) -> None:
     if renamed := find_renamed(values, RENAMED_PARAMS) if isinstance(values, dict) else {}:
         message = "; ".join(f"{describe(old, new)}; rename it in {NAME}" for old, new in renamed.items())
         raise ParamsError(message, "nothing was started: rename and run again")
@@ -163,5 +163,5 @@ def _walk(section: type[Any], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
             yield f"{prefix}{name}", field
 
 
-def _section_of(annotation: Any) -> type[Section] | None:  # noqa: ANN401 - a type
+def _section_of(annotation: object) -> type[Section] | None:
     return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None

@@ -148,7 +148,7 @@ def _check_path(path: str, text: str, values: Mapping[str, Any]) -> None:
         raise ParamsError(message, nearest_paths(path, everything))
 
 
-def _put(values: dict[str, Any], names: Sequence[str], value: Any) -> None:  # noqa: ANN401 - a YAML value
+def _put(values: dict[str, Any], names: Sequence[str], value: object) -> None:
     for name in names[:-1]:
         inner = values.get(name)
         values[name] = values = inner if isinstance(inner, dict) else {}

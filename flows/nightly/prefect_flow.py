@@ -47,7 +47,7 @@ def _flow_run_name() -> str:
     return f"{datetime.now(UTC).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
-def _page_crash(flow: Any, flow_run: Any, state: State[Any]) -> None:  # noqa: ANN401, ARG001 - Prefect's signature
+def _page_crash(flow: object, flow_run: object, state: State[Any]) -> None:  # noqa: ARG001 - Prefect's signature
     """Notifies of a killed run (out of memory). Only in the scheduler process: a live run does it itself."""
     if os.environ.get(SCHEDULER) == str(os.getpid()):
         publish.killed(state.message or "its process was killed", load_settings().notify.command)

@@ -167,13 +167,13 @@ def _is_whole(kept: object) -> TypeGuard[dict[str, Any]]:
     )
 
 
-def _flat(value: Any, prefix: str = "") -> list[tuple[str, Any]]:  # noqa: ANN401  any YAML
+def _flat(value: object, prefix: str = "") -> list[tuple[str, Any]]:
     if isinstance(value, dict):
         return [pair for key, inner in value.items() for pair in _flat(inner, f"{prefix}.{key}" if prefix else key)]
     return [(prefix, value if isinstance(value, int | float | str | bool) or value is None else json.dumps(value))]
 
 
-def _is_number(value: Any) -> bool:  # noqa: ANN401  any JSON
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -93,7 +93,7 @@ def _sources(table: pd.DataFrame, about: dict[str, dict[str, Any]]) -> list[Sour
     return rows
 
 
-def _named(value: Any, prefix: str = "") -> list[tuple[str, Any]]:  # noqa: ANN401  any JSON
+def _named(value: object, prefix: str = "") -> list[tuple[str, Any]]:
     """Figures by their whole name: {"exact duplicate": {"across splits": 3}} is "exact duplicate, across splits"."""
     if isinstance(value, dict):
         return [pair for key, inner in value.items() for pair in _named(inner, f"{prefix}, {key}" if prefix else key)]

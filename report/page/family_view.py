@@ -202,7 +202,7 @@ def _as_given_text(metrics: dict[str, Any]) -> str:
     return f"Over all {number:,} test samples, those {number - kept:,} too that clean dropped: {figures}."
 
 
-def _score_sources(view: FamilyView, sources: Any) -> None:  # noqa: ANN401  any JSON
+def _score_sources(view: FamilyView, sources: object) -> None:
     if not isinstance(sources, dict):
         return
     figures = {str(name): dict(scalars(part.get("compressed", part))) for name, part in sources.items()}
@@ -276,7 +276,7 @@ def _figure_pair(name: str, old: Any, new: Any, *, leads: bool) -> Pair:  # noqa
     return Pair(title, figure_text(old), figure_text(new), change)
 
 
-def _ratio_pair(name: str, values: Any, text: Callable[[float], str], less: str, more: str) -> list[Pair]:  # noqa: ANN401  # any JSON
+def _ratio_pair(name: str, values: object, text: Callable[[float], str], less: str, more: str) -> list[Pair]:
     sides = dict(scalars(values))
     old, new = sides.get("fp32"), sides.get("compressed")
     if not old or not new:
@@ -285,7 +285,7 @@ def _ratio_pair(name: str, values: Any, text: Callable[[float], str], less: str,
     return [Pair(name, text(old), text(new), ratio)]
 
 
-def _spread_pairs(percentiles: Any) -> list[Pair]:  # noqa: ANN401  # any JSON
+def _spread_pairs(percentiles: Mapping[str, Any] | None) -> list[Pair]:
     """The spread of the latencies, a line for each number of threads; the change is that of the slow ones."""
     old, new = ((percentiles or {}).get(side) or {} for side in ("fp32", "compressed"))
     pairs = []
@@ -363,7 +363,7 @@ def _origin(view: FamilyView, facts: FamilyFacts, nightly: NightlyRun) -> None:
     view.licences = [f"In the bundle, {name}: {f['licence']}." for name, f in files.items() if f.get("licence")]
 
 
-def _pairs(value: Any) -> list[tuple[str, Any]]:  # noqa: ANN401  any YAML
+def _pairs(value: object) -> list[tuple[str, Any]]:
     if not isinstance(value, dict):
         return []
     return [*value.items(), *(pair for inner in value.values() for pair in _pairs(inner))]

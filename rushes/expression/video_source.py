@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 import cv2
 import numpy as np
@@ -278,7 +278,7 @@ class Camera:
         self._video.release()
 
 
-def _pictures(video: Any) -> Iterator[np.ndarray]:  # noqa: ANN401  # cv2's stub of VideoCapture knows no iterator
+def _pictures(video: cv2.VideoCapture) -> Iterator[np.ndarray]:
     while True:
         there, picture_bgr = video.read()
         if not there:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -142,7 +142,7 @@ class ScriptWriter:
         return Remembering(self._network, cache)
 
 
-def _extensions(given: Any) -> tuple[str, ...]:  # noqa: ANN401  # of a manifest
+def _extensions(given: Sequence[str]) -> tuple[str, ...]:
     unknown = [one for one in given if one not in EXTENSIONS]
     if unknown:
         message = f"extensions {unknown[0]!r}: known are {', '.join(map(repr, EXTENSIONS))}"
@@ -150,7 +150,7 @@ def _extensions(given: Any) -> tuple[str, ...]:  # noqa: ANN401  # of a manifest
     return tuple(given)
 
 
-def _signs(given: Any) -> list[str]:  # noqa: ANN401  # of a manifest
+def _signs(given: object) -> list[str]:
     if not isinstance(given, list) or not all(isinstance(sign, str) for sign in given):
         message = "the vocabulary is not a list of signs"
         raise BundleError(message)
