@@ -37,13 +37,13 @@ from models.script.data import Contiguous, batches, lanes
 from models.script.definition import CACHE, graphs, module
 from models.script.encode import ALWAYS
 from models.script.params import TrainParams
-from models.script.score import Reader, Work, remembered
+from models.script.score import BatchedGraph, Document, remembered
 from rushes.script.length import Length
 from rushes.script.markup import ALL
-from rushes.script.memorization import Verbatim, build
+from rushes.script.memorization import MemorizationFilter, build
 from rushes.script.ngram_cache import RunCache
 from rushes.script.request import Request
-from rushes.script.writer import Network, ScriptWriter
+from rushes.script.writer import GraphNetwork, ScriptWriter
 from training.fit import averaging, precision_for
 
 if TYPE_CHECKING:
@@ -200,15 +200,15 @@ def _given(example: Sequence[torch.Tensor], vocabulary: list[str]) -> dict[str, 
 
 
 def _bits(path: Path, example: Sequence[torch.Tensor], vocabulary: list[str], text: str) -> float:
-    rows = Reader(path, _given(example, vocabulary)).carried([Work("held out", "", "", text)])
+    rows = BatchedGraph(path, _given(example, vocabulary)).carried([Document("held out", "", "", text)])
     return float(rows["bits"].sum() / rows["characters"].sum())
 
 
 def _writer(path: Path, example: Sequence[torch.Tensor], vocabulary: list[str]) -> Callable[[], int]:
     """Writes a scene and returns its number of characters."""
     given = _given(example, vocabulary)
-    network = Network(path, window=given["window"], state=given["state"], vocabulary=len(vocabulary))
-    writer = ScriptWriter(network, vocabulary, Verbatim(build("")), CACHE)
+    network = GraphNetwork(path, window=given["window"], state=given["state"], vocabulary=len(vocabulary))
+    writer = ScriptWriter(network, vocabulary, MemorizationFilter(build("")), CACHE)
 
     def write() -> int:
         writing = writer.write(Request(heading="A STREET", length=Length(CHARACTERS / 5, "words")))

@@ -51,7 +51,7 @@ class _AddressTable(_Table):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _take_login(cls, given: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:  # noqa: ANN401 - as read
+    def _take_login(cls, given: object, validate: ModelWrapValidatorHandler[Self]) -> Self:
         if not isinstance(given, dict) or not isinstance(given.get("url"), str):
             return validate(given)
         url, login = split_login(given["url"])
@@ -146,7 +146,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse_renamed(cls, given: Any) -> Any:  # noqa: ANN401 - as read
+    def _refuse_renamed(cls, given: object) -> object:
         if renamed := find_renamed(given, RENAMED_SETTINGS) if isinstance(given, dict) else {}:
             raise RenamedSettingError(renamed)
         return given

@@ -12,7 +12,7 @@ A package is imported on first use, and no other with it, so a stage depends onl
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from curation.params import MEDIA
@@ -42,6 +42,7 @@ class Medium:
             path below the collection.
         labelled: True if ingest refuses a sample without a label.
         max_samples: Maximum number of samples that clean takes from one row of the index.
+        columns: Columns of the index that only this medium has, with their Arrow types, such as `{"fps": "float64"}`.
         slow: True if clean reads every file to its end; the preview of an ingest then examines only the new source.
     """
 
@@ -52,6 +53,7 @@ class Medium:
     reasons: Mapping[str, str]
     labelled: bool = False
     max_samples: Callable[[CollectionParams], int] = _one
+    columns: Mapping[str, str] = field(default_factory=dict)
     slow: bool = False
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from common.yaml_numbers import read_yaml
 from curation.store.taxonomy import resolve
+from rushes.errors import MisuseError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -217,7 +218,7 @@ class CollectionParams(Section):
 
     @field_validator("labels")
     @classmethod
-    def _tells_labels_apart(cls, labels: list[str]) -> list[str]:
+    def _has_distinct_labels(cls, labels: list[str]) -> list[str]:
         """Labels that differ only in case, or are synonyms, are the same to ingest but two classes to a network."""
         for number, label in enumerate(labels):
             if not label.strip():
@@ -248,11 +249,11 @@ def load_collection(path: Path, name: str) -> CollectionParams:
     """Reads the section of one collection.
 
     Raises:
-        KeyError: params.yaml has no such collection.
+        MisuseError: params.yaml has no such collection.
         pydantic.ValidationError: A key is unknown, or a value is out of range.
     """
     sections = read_yaml(path.read_text(encoding="utf-8"))["collections"]
     if name not in sections:
-        message = f"params.yaml has no collection {name!r}; it has {', '.join(sections)}"
-        raise KeyError(message)
+        message = f"params.yaml has no collection {name!r}"
+        raise MisuseError(message, f"name one of {', '.join(sections)}, or add it under collections")
     return CollectionParams.model_validate(sections[name])

@@ -231,7 +231,7 @@ def compare(
     from flows.cli.run_tables import print_comparison  # noqa: PLC0415 - heavy, and --help is not
 
     state = _state(_settings_here())
-    raise typer.Exit(print_comparison(environment.checkout(), state, before, after, as_json=as_json))
+    raise typer.Exit(print_comparison(environment.checkout_root(), state, before, after, as_json=as_json))
 
 
 @app.command(epilog=f"{LOGS_EXAMPLES}\n{STATUSES}")
@@ -246,7 +246,7 @@ def logs(
     """Print the log of a stage or a server, or list the available logs."""
     from flows.cli import stage_logs  # noqa: PLC0415 - heavy, and --help is not
 
-    root, state = environment.checkout(), _state(_settings_here())
+    root, state = environment.checkout_root(), _state(_settings_here())
     if not name:
         raise typer.Exit(stage_logs.print_logs(root, state, run))
     log = stage_logs.find_log(stage_logs.known_logs(root, state, run), name)
@@ -298,7 +298,7 @@ def serve() -> None:
 
 def _enter() -> Path:
     """Changes to the checkout, which contains settings.toml, params.yaml and the DVC files; returns it."""
-    root = environment.checkout()
+    root = environment.checkout_root()
     os.chdir(root)
     return root
 
@@ -310,7 +310,7 @@ def _settings_here() -> Settings:
 
 def _state(settings: Settings) -> Path:
     """The state folder; a read-only command creates and starts nothing."""
-    return (environment.checkout() / settings.state).resolve()
+    return (environment.checkout_root() / settings.state).resolve()
 
 
 def _settings() -> Settings:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, cast
 
+from rushes.errors import MisuseError
 from rushes.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -23,11 +24,11 @@ def by_name(name: str) -> Family:
     """The family of a name.
 
     Raises:
-        KeyError: There is none; the message lists the existing ones.
+        MisuseError: There is none; the remedy lists the existing ones.
     """
     if name not in NAMES:
-        message = f"unknown family {name!r}; there are: {', '.join(NAMES)}.{did_you_mean(name, NAMES)}"
-        raise KeyError(message)
+        message = f"unknown family {name!r}.{did_you_mean(name, NAMES)}"
+        raise MisuseError(message, f"there are: {', '.join(NAMES)}")
     return cast("Family", importlib.import_module(f"models.{name}").family)
 
 

@@ -13,6 +13,8 @@ from report.images import charts
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from matplotlib.figure import Figure
+
     from report.data.run import NightlyRun
 
 logger = logging.getLogger(__name__)
@@ -43,7 +45,7 @@ class Chart:
     caption: str = ""
 
 
-def attempt(view: View, part: Callable[..., None], *values: Any) -> None:  # noqa: ANN401  # whatever the part takes
+def attempt(view: View, part: Callable[..., None], *values: object) -> None:
     """Fills one part of a view; a part that can't be drawn is named in the page.
 
     Whatever goes wrong is caught: a report that died on one odd file would hide why the run went wrong.
@@ -64,7 +66,7 @@ def stacked(rows: dict[str, tuple[int, ...]]) -> list[Bar]:
     ]
 
 
-def chart(figure: Any, title: str, caption: str = "") -> Chart:  # noqa: ANN401  a matplotlib figure
+def chart(figure: Figure, title: str, caption: str = "") -> Chart:
     """A figure as the page holds it; its title is for screen readers."""
     return Chart(Markup(charts.inline(figure, title)), caption)  # noqa: S704  charts.inline escapes its texts
 
@@ -82,6 +84,6 @@ def _became(stage: str, state: str | None) -> str:
     return f"{stage} failed" if state == "failed" else f"{stage} was not reached"
 
 
-def scalars(value: Any) -> list[tuple[str, Any]]:  # noqa: ANN401  any JSON
+def scalars(value: object) -> list[tuple[str, Any]]:
     """The numbers and words of an object, by name; what is nested, and what is not an object, is left out."""
     return [(k, v) for k, v in value.items() if isinstance(v, int | float | str)] if isinstance(value, dict) else []

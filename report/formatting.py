@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from models.components.figures import figures, parts
 
@@ -22,7 +21,7 @@ def bytes_text(size_bytes: float) -> str:
     return f"{size_bytes:.1f} GB"
 
 
-def figure_text(value: Any, *, signed: bool = False) -> str:  # noqa: ANN401  figures come out of JSON
+def figure_text(value: float | str | None, *, signed: bool = False) -> str:
     """A figure at a precision that can be read: 0.8462, 12.31, 1,204, 0.00412; a dash for none."""
     if value is None or value != value:  # noqa: PLR0124  NaN
         return NONE
@@ -52,7 +51,7 @@ def reason_text(reason: str) -> str:
     return _KEY.sub(lambda found: figures()[found[0]].name if found[0] in figures() else found[0], reason)
 
 
-def credits_of(settings: Any) -> list[str]:  # noqa: ANN401  any JSON
+def credits_of(settings: object) -> list[str]:
     """Credits of pictures, one line each: the values of `credits` in a manifest's settings or in set.json."""
     given = settings.get("credits") if isinstance(settings, dict) else None
     lines = [str(line).strip() for line in given.values()] if isinstance(given, dict) else []

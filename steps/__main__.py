@@ -10,6 +10,10 @@ import os
 import sys
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from common.yaml_numbers import read_yaml
+from rushes.errors import MisuseError
 from steps.runtime.failures import clear_failure, write_failure
 from steps.runtime.threads import bound_spin
 
@@ -29,12 +33,23 @@ def main(words: list[str]) -> int:
         importlib.import_module("registry.dvc.verify").verify_inputs(Path(), stage, item)
         importlib.import_module(f"steps.{stage}").run(item)
     except Exception as error:  # noqa: BLE001  # whatever it was, it is described, and the stage has failed
-        failure = write_failure(Path(), stage, item, error)
+        failure = write_failure(Path(), stage, item, _explained(error))
         print(f"{stage} {item}: {failure.message}\n{failure.remedy}", file=sys.stderr)  # noqa: T201  # a stage speaks through its log
         if failure.kind == "bug":
             print(failure.traceback, file=sys.stderr)  # noqa: T201  # a stage speaks through its log
         return 1
     return 0
+
+
+def _explained(error: Exception) -> Exception:
+    """The error of params.yaml that a run would report, such as a renamed key, instead of pydantic's."""
+    if isinstance(error, ValidationError):
+        try:
+            # By name: it knows every family, and a stage depends on its own alone.
+            importlib.import_module("models.params_file").check(read_yaml(Path("params.yaml").read_text("utf-8")))
+        except MisuseError as refused:
+            return refused
+    return error
 
 
 if __name__ == "__main__":

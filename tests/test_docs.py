@@ -20,7 +20,7 @@ from common.settings import Settings
 from curation.annotations.sample_tables import read_table
 from curation.params import CollectionParams
 from flows.__main__ import app as flows_app
-from flows.nightly.params import model as params_model
+from models.params_file import model as params_model
 from rushes.cli.app import app as capture_app
 from rushes.expression import face_search
 from rushes.store.store import folder_name

@@ -15,7 +15,7 @@ PACKAGES = (
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 # Never seen by a user: caught where they are raised, and turned into one of the tree or into another try.
 INTERNAL = {
-    "rushes.pull.http_retry.BusyError",
+    "rushes.pull.http_retry.ServerBusyError",
     "rushes.pull.http_guard.TooSlowError",
     "rushes.inference.graph_guard._MalformedError",
 }

@@ -8,13 +8,13 @@ from tests.support import prose
 
 # Findings of today, to be lowered with each rewrite until they are none.
 CEILINGS = {
-    "tests": 319,
-    "benchmarks": 155,
-    "curation": 104,
-    "rushes": 58,
-    "models": 41,
+    "tests": 301,
+    "benchmarks": 153,
+    "curation": 60,
+    "rushes": 26,
+    "models": 6,
     "registry": 33,
-    "flows": 5,
+    "flows": 1,
 }
 SLACK = 5  # so many below its ceiling a package may be before the ceiling has to follow
 

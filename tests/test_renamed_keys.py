@@ -15,7 +15,8 @@ import yaml
 from common.renamed_keys import current_path, describe, find_renamed
 from common.settings import RENAMED_SETTINGS, RenamedSettingError, Settings, load_settings
 from flows.__main__ import main
-from flows.nightly.params import ParamsError, dump, fields, flatten, lay, nested, parse, read_params
+from flows.nightly.params import dump, flatten, lay, nested, parse, read_params
+from models.params_file import ParamsError, fields
 from models.renamed_params import RENAMED_PARAMS
 from registry.dvc.pipeline import stages
 from registry.dvc.stage_key import stage_key

@@ -85,7 +85,7 @@ class SealedCheckpointIO(CheckpointIO):
         self,
         checkpoint: dict[str, Any],
         path: str | os.PathLike[str],
-        storage_options: Any = None,  # noqa: ANN401  # Lightning's own
+        storage_options: object = None,
     ) -> None:
         """Writes a checkpoint; Lightning calls this only in the first process."""
         del storage_options

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pytorch_lightning.loggers import Logger
+    from pytorch_lightning.strategies import DDPStrategy
 
     from curation.store.sample_set import SampleSet
     from models.family import Family, FitParams, Monitor
@@ -87,7 +88,7 @@ class History(Callback):
         trainer: Trainer,
         pl_module: LightningModule,
         outputs: Any,  # noqa: ANN401  # Lightning's own
-        batch: Any,  # noqa: ANN401  # each family has its own
+        batch: object,
         batch_idx: int,
     ) -> None:
         """Keeps the loss on its device; the figure of a single batch would be too noisy for a curve."""
@@ -250,7 +251,7 @@ def _trainer(
     )
 
 
-def _strategy(devices: Devices, *, by_hand: bool) -> Any:  # noqa: ANN401  # Lightning takes a name or an object
+def _strategy(devices: Devices, *, by_hand: bool) -> str | DDPStrategy:
     if devices.strategy == "auto" and devices.devices == 1:
         return "auto"
     from pytorch_lightning.strategies import DDPStrategy  # noqa: PLC0415  # only where it is used

@@ -33,11 +33,11 @@ class Pace(Callback):
         self._taken_s: list[float] = []
         self._usual_s, self._slow, self._began_s = float("inf"), False, 0.0
 
-    def on_train_batch_start(self, *_given: Any) -> None:  # noqa: ANN401  # Lightning's own
+    def on_train_batch_start(self, *_given: object) -> None:
         """Records the start of a step."""
         self._began_s = self._clock()
 
-    def on_train_batch_end(self, trainer: Trainer, *_given: Any) -> None:  # noqa: ANN401  # Lightning's own
+    def on_train_batch_end(self, trainer: Trainer, *_given: object) -> None:
         """Records the duration of a step; every twentieth step compares the last twenty with the usual time."""
         self._taken_s.append(self._clock() - self._began_s)
         if len(self._taken_s) < WINDOW:

@@ -17,7 +17,7 @@ from curation.synthetic_faces.paint import creases
 from curation.synthetic_faces.puppet import Model, build_model, cast, pose
 from curation.synthetic_faces.rasterise import rasterise
 from curation.synthetic_faces.recipes import express
-from curation.synthetic_faces.shade import BEHIND_CM, Look, shoot
+from curation.synthetic_faces.shade import BEHIND_CM, Appearance, shoot
 from curation.synthetic_faces.shot import draw_shot, frame
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Heads:
         shot = draw_shot(HEAD_PX, random)
         shot = dataclasses.replace(shot, fill=0.5, offset=(0.0, -0.05), blur_px=0.0, noise=0.0)
         folds_hw = creases(model.canvas, performer.person.age, units)
-        look = Look(performer.person, performer.skin.paint_hw4, performer.skin.folded(folds_hw))
+        look = Appearance(performer.person, performer.skin.paint_hw4, performer.skin.folded(folds_hw))
         picture_hwc = shoot(mesh, look, shot, random)
         screen_n3, _ = frame(mesh.points_n3, mesh.face_n, shot)
         side_px = shot.background_hw3.shape[0]

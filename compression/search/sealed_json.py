@@ -23,7 +23,7 @@ class DamagedFileError(UserError):
     """A file, or one beside it, is not what was written; the message names it."""
 
 
-def write_sealed(path: Path, content: Any, beside: Iterable[str] = ()) -> None:  # noqa: ANN401  # any JSON
+def write_sealed(path: Path, content: object, beside: Iterable[str] = ()) -> None:
     """Writes JSON, with the sha256 of itself and of files beside it, whole or not at all.
 
     Args:
@@ -68,5 +68,5 @@ def _check(path: Path, expected: str) -> None:
         raise DamagedFileError(message)
 
 
-def _checksum(kept: Any) -> str:  # noqa: ANN401  # any JSON
+def _checksum(kept: object) -> str:
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()

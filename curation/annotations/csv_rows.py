@@ -32,7 +32,7 @@ def rows_of(file: Path) -> Iterator[tuple[int, Row]]:
     Raises:
         DataError: A row has more or fewer values than the header, or the text is not CSV in UTF-8.
     """
-    with _told_by_line(file) as at, file.open(encoding="utf-8-sig", newline="") as opened:
+    with _errors_by_line(file) as at, file.open(encoding="utf-8-sig", newline="") as opened:
         first = opened.readline()
         opened.seek(0)
         reader = csv.reader(opened, delimiter=_delimiter(first), strict=True)
@@ -52,7 +52,7 @@ def fault(file: Path, line: int, what: str) -> DataError:
 
 
 @contextmanager
-def _told_by_line(file: Path) -> Iterator[list[int]]:
+def _errors_by_line(file: Path) -> Iterator[list[int]]:
     at = [1]
     try:
         yield at

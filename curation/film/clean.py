@@ -56,11 +56,17 @@ def examine(root: Path, collection: str, params: CollectionParams) -> Examined:
     table["outlier"] = np.nan  # frames of one film vary too much for this test
     reader = ArrayReader(seen.squares_nhwc, "place", params)
     return Examined(
-        medium, table, not_judged, dict(shots.attrs.get("left_out", {})), reader, EXTRAS, _said(root, collection, table)
+        medium,
+        table,
+        not_judged,
+        dict(shots.attrs.get("left_out", {})),
+        reader,
+        EXTRAS,
+        _metadata(root, collection, table),
     )
 
 
-def _said(root: Path, collection: str, table: pd.DataFrame) -> dict[str, Any]:
+def _metadata(root: Path, collection: str, table: pd.DataFrame) -> dict[str, Any]:
     """Labels that occur, required credit lines, and names of starter sources."""
     real = real_sources(root, collection)
     return {

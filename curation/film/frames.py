@@ -17,28 +17,28 @@ from curation.film.frame_sampling import beside, sampled
 from curation.film.title_cards import card_of
 from curation.film.video import frames_of, opened
 from curation.image.crop import fit, offsets
-from curation.image.metrics import LOOK_COLUMNS, look_at
+from curation.image.metrics import STATISTICS, measure_grey
 from curation.store.index import collection_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from curation.image.metrics import Look
+    from curation.image.metrics import ImageStatistics
     from curation.params import CollectionParams
 
 LOOK_SCALE = 1  # times the packed size: at full size the edges of a codec's blocks look like sharp edges
 FADE_S = 0.25  # to either side of a frame
 SMALL = (64, 36)  # width and height at which motion and fades are measured
-SEEN = ("motion", "change", "residual", "letters", "ground", "left", "top", "time_s", *LOOK_COLUMNS)
+SEEN = ("motion", "change", "residual", "letters", "ground", "left", "top", "time_s", *STATISTICS)
 
 
 @dataclass
-class Seen:
+class FrameMeasurements:
     """Measurements of each planned frame, in the row order of the plan.
 
     Attributes:
         columns: SEEN; empty where a frame could not be read.
-        smalls_nhw: uint8, as in checks.Looks.
+        smalls_nhw: uint8, as in curation.image.metrics.StatisticsOfAll.
         squares_nhwc: RGB images to pack, mapped from an unnamed file that ends with the process.
     """
 
@@ -59,7 +59,9 @@ def plan(shots: pd.DataFrame, params: CollectionParams) -> pd.DataFrame:
     return frames.sort_values(["id", "source"], ignore_index=True)
 
 
-def see(root: Path, collection: str, frames: pd.DataFrame, rows: pd.Series, params: CollectionParams) -> Seen:
+def see(
+    root: Path, collection: str, frames: pd.DataFrame, rows: pd.Series, params: CollectionParams
+) -> FrameMeasurements:
     """Decodes the films of a plan and measures the frames of the requested rows."""
     side = params.size_px
     shape = (max(1, len(frames)), side, side, 3)
@@ -76,7 +78,7 @@ def see(root: Path, collection: str, frames: pd.DataFrame, rows: pd.Series, para
             found[row] = values
             smalls_nhw[row], squares_nhwc[row] = look.small_hw, square_hwc
     columns = pd.DataFrame.from_dict(found, orient="index", columns=list(SEEN)).reindex(frames.index)
-    return Seen(columns.fillna({"width": 0, "height": 0, "pixels": ""}), smalls_nhw, squares_nhwc)
+    return FrameMeasurements(columns.fillna({"width": 0, "height": 0, "pixels": ""}), smalls_nhw, squares_nhwc)
 
 
 def _shrunk(grey_hw: np.ndarray, shorter_px: int) -> np.ndarray:
@@ -102,7 +104,7 @@ def _check(film: Path, sha256: str) -> None:
         raise DataError(message, "restore it: dvc checkout --force datasets.dvc")
 
 
-Looked = tuple[dict[str, Any], "Look", np.ndarray]
+Looked = tuple[dict[str, Any], "ImageStatistics", np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -154,9 +156,9 @@ class _Film:
         return found
 
     def _looked(self, rgb_hwc: np.ndarray, grey_hw: np.ndarray, time_s: float) -> Looked:
-        look, card = look_at(_shrunk(grey_hw, LOOK_SCALE * self.params.size_px)), card_of(grey_hw)
+        look, card = measure_grey(_shrunk(grey_hw, LOOK_SCALE * self.params.size_px)), card_of(grey_hw)
         top, left = offsets(rgb_hwc, self.params.crop)
-        values: dict[str, Any] = dict(zip(LOOK_COLUMNS, look, strict=False))
+        values: dict[str, Any] = dict(zip(STATISTICS, look, strict=False))
         values |= {"letters": card.letters, "ground": card.ground, "top": top, "left": left, "time_s": round(time_s, 4)}
         return values, look, fit(rgb_hwc, self.params.size_px, self.params.crop)
 

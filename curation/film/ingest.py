@@ -41,13 +41,13 @@ def _shots(job: Job, film: Incoming) -> FilmShots:
         return shots_of(film.file, job.params.shots, progress)
 
 
-def _told(rows: Sequence[Row]) -> str:
+def _note(rows: Sequence[Row]) -> str:
     films = len({row["sha256"] for row in rows})
     seconds = sum(row["end_s"] - row["start_s"] for row in rows)
     return f"{films:,} film{'s' * (films != 1)} of {seconds:,.0f} s; a shot stays whole in its split"
 
 
-FILM = FileKind("film", medium.rows, SUFFIXES, FILMS, _read, _told)
+FILM = FileKind("film", medium.rows, SUFFIXES, FILMS, _read, _note)
 
 _INGEST = FileIngest(FILM)
 take_in, inbox = _INGEST.take_in, _INGEST.inbox

@@ -27,7 +27,7 @@ from curation.store.sample_set import SPLITS, SampleSet
 from curation.store.source_info import credits_of, real_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from curation.params import CollectionParams
@@ -147,7 +147,7 @@ def _name(table: pd.DataFrame, layouts_nf: np.ndarray, params: CollectionParams)
     return labels
 
 
-def _remapped(votes: Any, known: list[str], labels: list[str]) -> list[float] | None:  # noqa: ANN401  an array or None
+def _remapped(votes: Sequence[float] | None, known: list[str], labels: list[str]) -> list[float] | None:
     if votes is None:
         return None
     shares = dict(zip(known, votes, strict=True))

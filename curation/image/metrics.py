@@ -41,7 +41,7 @@ USUAL_SHARE = 0.9  # share of a source that those directions are fitted to
 BATCH = 256  # images in flight; bounds the memory for undecoded bytes
 
 
-class Look(NamedTuple):
+class ImageStatistics(NamedTuple):
     """Statistics of one image; grey levels are 0 to 255, all at native size unless stated otherwise."""
 
     width: int
@@ -57,11 +57,11 @@ class Look(NamedTuple):
     tones_c: np.ndarray  # float32: square roots of the shares of TONES cells
 
 
-LOOK_COLUMNS = Look._fields[:-2]
+STATISTICS = ImageStatistics._fields[:-2]
 
 
 @dataclass(frozen=True)
-class Looks:
+class StatisticsOfAll:
     """Statistics of all samples: columns for the table, and arrays with the same rows."""
 
     columns: pd.DataFrame
@@ -69,13 +69,13 @@ class Looks:
     tones_nc: np.ndarray
 
 
-def look(data: bytes) -> Look | None:
+def measure(data: bytes) -> ImageStatistics | None:
     """Decodes an image and measures it; None if it does not decode."""
     grey_hw = decode(data, 1)
-    return None if grey_hw is None else look_at(grey_hw[..., 0])
+    return None if grey_hw is None else measure_grey(grey_hw[..., 0])
 
 
-def look_at(grey_hw: np.ndarray) -> Look:
+def measure_grey(grey_hw: np.ndarray) -> ImageStatistics:
     """Measures a decoded image, uint8 H,W."""
     height, width = grey_hw.shape
     mean, deviation = cv2.meanStdDev(grey_hw)
@@ -86,7 +86,7 @@ def look_at(grey_hw: np.ndarray) -> Look:
     counts = cv2.calcHist([grey_hw], [0], None, [256], [0, 256]).ravel()
     dark, bright = np.searchsorted(counts.cumsum(), [0.05 * grey_hw.size, 0.95 * grey_hw.size])
     small = Image.fromarray(grey_hw).resize((SMALL_PX, SMALL_PX), Image.Resampling.LANCZOS)
-    return Look(
+    return ImageStatistics(
         width=width,
         height=height,
         blur=float(laplacian[0, 0] ** 2),
@@ -107,7 +107,7 @@ def decode(data: bytes, channels: int) -> np.ndarray | None:
     return picture if picture is None or channels == 1 else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
-def look_at_all(pictures: Iterable[tuple[Any, bytes]], index: pd.Index, title: str) -> Looks:
+def measure_all(pictures: Iterable[tuple[Any, bytes]], index: pd.Index, title: str) -> StatisticsOfAll:
     """Measures all images, in threads.
 
     Args:
@@ -118,13 +118,13 @@ def look_at_all(pictures: Iterable[tuple[Any, bytes]], index: pd.Index, title: s
     columns: dict[Any, tuple] = {}
     smalls_nhw = np.zeros((len(index), SMALL_PX, SMALL_PX), np.uint8)
     tones_nc = np.zeros((len(index), TONES), np.float32)
-    for row, seen in threaded(look, pictures, len(index), title):
+    for row, seen in threaded(measure, pictures, len(index), title):
         if seen is not None:
             place = index.get_loc(row)
             columns[row] = seen[:-2]
             smalls_nhw[place], tones_nc[place] = seen.small_hw, seen.tones_c
-    frame = pd.DataFrame.from_dict(columns, orient="index", columns=list(LOOK_COLUMNS)).reindex(index)
-    return Looks(frame.fillna({"width": 0, "height": 0, "pixels": ""}), smalls_nhw, tones_nc)
+    frame = pd.DataFrame.from_dict(columns, orient="index", columns=list(STATISTICS)).reindex(index)
+    return StatisticsOfAll(frame.fillna({"width": 0, "height": 0, "pixels": ""}), smalls_nhw, tones_nc)
 
 
 def threaded(
@@ -187,7 +187,7 @@ def mark_blurred(table: pd.DataFrame, params: CleanParams, size_px: int) -> list
     return _too_few(table[alive], counts[alive], MIN_FOR_MEDIAN, "sharpness")
 
 
-def mark_outliers(table: pd.DataFrame, looks: Looks, params: CleanParams) -> list[str]:
+def mark_outliers(table: pd.DataFrame, looks: StatisticsOfAll, params: CleanParams) -> list[str]:
     """Fills the column `outlier` and marks images that are unlike everything else in their source.
 
     A placeholder, a page of text or a logo among faces has other edges and other grey levels. The distance is

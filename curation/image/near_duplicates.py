@@ -45,8 +45,8 @@ def mark_copies(table: pd.DataFrame, smalls_nhw: np.ndarray, params: CleanParams
     first = alive.groupby("pixels", sort=False).ngroup().to_numpy()
     originals = np.flatnonzero(~alive["pixels"].duplicated())
     leaders = originals[_near(smalls_nhw[places[originals]], params)][first]
-    kept = _settle(alive, leaders, labels, params.min_agreement)
-    by_majority = _settle(alive, leaders, labels, 0.0)  # by a bare majority of the votes
+    kept = _resolved(alive, leaders, labels, params.min_agreement)
+    by_majority = _resolved(alive, leaders, labels, 0.0)  # by a bare majority of the votes
     loosened = np.where(by_majority >= 0, "clean.min_agreement", "clean.max_dropped_share")
     _write(table, alive, originals[first], leaders, kept, pd.Series(loosened, index=alive.index))
 
@@ -140,7 +140,7 @@ def _normal(smalls_nhw: np.ndarray) -> np.ndarray:
     return flat_nf
 
 
-def _settle(alive: pd.DataFrame, leaders: np.ndarray, labels: list[str], min_agreement: float) -> np.ndarray:
+def _resolved(alive: pd.DataFrame, leaders: np.ndarray, labels: list[str], min_agreement: float) -> np.ndarray:
     """For each sample the number of the copy that stays in its cluster, or -1 if none does."""
     kept = leaders.copy()
     label = alive["label"].to_numpy()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from curation.image import medium
-from curation.image.metrics import Looks, look_at_all, mark_blurred, mark_outliers, mark_pictures
+from curation.image.metrics import StatisticsOfAll, mark_blurred, mark_outliers, mark_pictures, measure_all
 from curation.image.near_duplicates import mark_copies
 from curation.image.readers import RawReader
 from curation.quality.reasons import mark
@@ -28,7 +28,7 @@ def examine_own(root: Path, collection: str, params: CollectionParams) -> Examin
     table = rows.sort_values(["id", "source"], ignore_index=True).drop(columns=["width", "height"])
     table = table.assign(reason="", why="", copy_of=None)
     withhold(table, table["id"], read_expired(root, collection))
-    looks = look_at_all(read_bytes(root, collection, table[table["reason"] == ""]), table.index, "clean: look")
+    looks = measure_all(read_bytes(root, collection, table[table["reason"] == ""]), table.index, "clean: look")
     table = table.join(looks.columns)
     not_judged = _check(table, looks, params)
     if params.parent is None:  # with a parent, they get a style cluster instead
@@ -39,7 +39,7 @@ def examine_own(root: Path, collection: str, params: CollectionParams) -> Examin
     return Examined(medium, table, not_judged, dict(rows.attrs.get("left_out", {})), reader)
 
 
-def _check(table: pd.DataFrame, looks: Looks, params: CollectionParams) -> list[str]:
+def _check(table: pd.DataFrame, looks: StatisticsOfAll, params: CollectionParams) -> list[str]:
     mark_pictures(table, params.clean)
     not_judged = mark_blurred(table, params.clean, params.size_px)
     mark_copies(table, looks.smalls_nhw, params.clean, params.labels)

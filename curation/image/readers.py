@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from curation.errors import DataError
 from curation.image.crop import fit
 from curation.image.metrics import decode, threaded
 from curation.store.index import read_bytes
@@ -36,9 +37,21 @@ class RawReader:
             yield row, np.zeros((64, 64, 3), np.uint8) if picture_hwc is None else picture_hwc
 
     def fitted(self, rows: pd.DataFrame) -> Iterator[tuple[Any, np.ndarray]]:
-        """Decoded, cropped and scaled images, in threads."""
+        """Decoded, cropped and scaled images, in threads.
+
+        Raises:
+            DataError: An image that passed the checks in grey does not decode in colour.
+        """
         work = partial(_decode_and_fit, params=self.params)
-        yield from threaded(work, read_bytes(self.root, self.collection, rows), len(rows), "clean: pack")
+        for row, fitted_hwc in threaded(work, read_bytes(self.root, self.collection, rows), len(rows), "clean: pack"):
+            if fitted_hwc is None:
+                name, source = rows.loc[row, "member"], rows.loc[row, "source"]
+                message = f"datasets/{self.collection}/{source}: {name} decodes in grey, but not in colour"
+                remedy = (
+                    f"save it in another format and ingest {source} again, or set channels: 1 for {self.collection}"
+                )
+                raise DataError(message, remedy)
+            yield row, fitted_hwc
 
 
 @dataclass(frozen=True)
@@ -74,9 +87,6 @@ def as_channels(picture_hwc: np.ndarray, channels: int) -> np.ndarray:
     return grey_hw.round().astype(np.uint8)[..., None]
 
 
-def _decode_and_fit(data: bytes, *, params: CollectionParams) -> np.ndarray:
+def _decode_and_fit(data: bytes, *, params: CollectionParams) -> np.ndarray | None:
     picture_hwc = decode(data, params.channels)
-    if picture_hwc is None:
-        message = "a picture that decoded as grey does not decode in colour"
-        raise ValueError(message)
-    return fit(picture_hwc, params.size_px, params.crop)
+    return None if picture_hwc is None else fit(picture_hwc, params.size_px, params.crop)

@@ -69,7 +69,7 @@ def names_of(layouts_kf: np.ndarray) -> list[str]:
     names = [_colour(one.mean(axis=(0, 1))) for one in fields]
     # Where a single colour is ambiguous, name the upper and lower halves separately.
     halves = [(_colour(one[:2].mean(axis=(0, 1))), _colour(one[2:].mean(axis=(0, 1)))) for one in fields]
-    names = _told_apart(
+    names = _distinguished(
         names, [f"{top} over {low}" if top != low else name for name, (top, low) in zip(names, halves, strict=True)]
     )
     # Names that are still equal are ranked by lightness.
@@ -81,7 +81,7 @@ def names_of(layouts_kf: np.ndarray) -> list[str]:
     return [PREFIX + _ranked(name, count, rank) for name, (count, rank) in zip(names, ranks, strict=True)]
 
 
-def _told_apart(names: list[str], longer: list[str]) -> list[str]:
+def _distinguished(names: list[str], longer: list[str]) -> list[str]:
     """Longer names where the short ones are not unique."""
     return [name if names.count(name) == 1 else more for name, more in zip(names, longer, strict=True)]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 UNSETTLED = "was written to or renamed while it was read"
 WAIT = "wait until its copy is done, then run again"
 INBOX = "inbox"
-SETTLE_S = 60.0  # since the last byte; copies over a slow network pause for some seconds
+STABLE_AFTER_S = 60.0  # since the last byte; copies over a slow network pause for some seconds
 
 
 def still_written(entry: Path, now: float) -> bool:
-    """True if a file at or below a path was written within the last SETTLE_S seconds.
+    """True if a file at or below a path was written within the last STABLE_AFTER_S seconds.
 
     Based on the modification time, which a copy that preserves times sets only when it is complete. A time further
     ahead than that comes from a wrong clock, and does not block the entry.
@@ -21,7 +21,7 @@ def still_written(entry: Path, now: float) -> bool:
         entry: A file or a folder; links are not followed.
         now: Seconds since 1970.
     """
-    return any(abs(now - _written(file)) < SETTLE_S for file in _files(entry))
+    return any(abs(now - _written(file)) < STABLE_AFTER_S for file in _files(entry))
 
 
 def stamp(file: Path | None) -> tuple[int, int, int] | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from curation.annotations.sample_tables import SAMPLES
 from curation.medium import by_name
 from curation.store.index import collection_folder
-from curation.store.taxonomy import resolve, says_none
+from curation.store.taxonomy import means_none, resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ class Job:
     def label_of(self, candidate: Candidate) -> str | None:
         """The label of a candidate in the taxonomy; empty if it needs none, None if its label is unknown."""
         # Films and scripts may omit the label; pictures must have one, or state that they have none.
-        if (not candidate.label and not by_name(self.params.medium).labelled) or says_none(
+        if (not candidate.label and not by_name(self.params.medium).labelled) or means_none(
             candidate.label, self.params.labels
         ):
             return ""
@@ -113,16 +113,16 @@ class IngestResult:
     def _refusals(self) -> list[str]:
         if not self.refused:
             return []
-        lines, told = [], ""
+        lines, pending = [], ""
         for reason, count in list(self.refused.items())[:REASONS_SHOWN]:
             remedy = self.remedies.get(reason, "")
-            lines += [f"           {told}"] if told not in {"", remedy} else []
+            lines += [f"           {pending}"] if pending not in {"", remedy} else []
             lines += [f"  refused  {count:,}: {reason}"]
-            told = remedy
+            pending = remedy
         more = len(self.refused) - REASONS_SHOWN
         lines += [f"  refused  and for {more:,} more reasons"] if more > 0 else []
         place = f"quarantine/{self.collection}/{self.source}"
-        return [*lines, f"           {told}".rstrip(), f"  kept in  {place}, with their reasons in reasons.csv"]
+        return [*lines, f"           {pending}".rstrip(), f"  kept in  {place}, with their reasons in reasons.csv"]
 
 
 def slug(name: str) -> str:

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from common.atomic import replacing
+from curation.medium import by_name
 from curation.store.consent import may_train, read_expired
-from curation.store.index import INDEX, SCHEMA, SOURCE, read_source
-from curation.store.source_info import read_said
+from curation.store.index import INDEX, SOURCE, read_source, schema_of
+from curation.store.source_info import read_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,16 +34,17 @@ def rows_of(folder: Path) -> list[Row]:
 
 def write_index(job: Job, layout: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Writes source.json, then the index, which commits the samples."""
-    before = read_said(job.folder)
-    said = {"starter": job.starter, "licence": job.licence or before.get("licence", "")}
+    before = read_metadata(job.folder)
+    metadata = {"starter": job.starter, "licence": job.licence or before.get("licence", "")}
     if credit := job.credit or before.get("credit", ""):
-        said["credit"] = credit
-    said |= {"layout": layout, "medium": job.params.medium}
+        metadata["credit"] = credit
+    metadata |= {"layout": layout, "medium": job.params.medium}
     with replacing(job.folder / SOURCE) as partial:
-        partial.write_text(json.dumps(said, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(metadata, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     written = [{**row, "votes": list(row["votes"].items()) if row["votes"] else None} for row in rows]
+    schema = schema_of(job.params.medium, by_name(job.params.medium).columns)
     with replacing(job.folder / INDEX) as partial:
-        pq.write_table(pa.Table.from_pylist(written, schema=SCHEMA), partial)
+        pq.write_table(pa.Table.from_pylist(written, schema=schema), partial)
 
 
 def withheld(job: Job, rows: Sequence[Row]) -> Iterator[str]:

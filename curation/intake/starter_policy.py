@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from curation.errors import DataError
 from curation.store.index import collection_folder, sources
-from curation.store.source_info import read_said, real_sources
+from curation.store.source_info import read_metadata, real_sources
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ def check_starter(job: Job) -> None:
     if job.starter and real:
         message = f"{job.collection} holds real samples ({', '.join(real)}); the starter set is not mixed in"
         raise DataError(message, "leave the starter out")
-    if not job.starter and read_said(job.folder).get("starter"):
+    if not job.starter and read_metadata(job.folder).get("starter"):
         message = f"{job.source!r} is the starter set's name"
         raise DataError(message, "give the source another name: --source NAME")
 

@@ -77,7 +77,9 @@ def no_picture(path: str, file: Path) -> UnrecognisedFile:
     if form is not None:
         remedy = f"convert it to JPEG or PNG: magick {file.name} {file.stem}.png"
         return UnrecognisedFile(path, file, f"is in {form}, which is not read", remedy)
-    return UnrecognisedFile(path, file, "is no picture by its name", "take it out, or give it the suffix of its format")
+    return UnrecognisedFile(
+        path, file, "is not a picture by its name", "take it out, or give it the suffix of its format"
+    )
 
 
 def _is_junk(name: str) -> bool:

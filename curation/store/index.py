@@ -6,6 +6,9 @@
     datasets/C/splits.csv             id,split: made once, extended, never redrawn
     datasets/C/corrections.csv        id,label,reason: labels that reviewers corrected
 
+SCHEMA has the columns of every index, those of films and scripts among them: every index was written with all of them,
+and its bytes are versioned. A medium adds columns of its own by `Medium.columns`; their fields name it in the file.
+
 On disk votes are counts by name, as they were cast: labels travel by name, so a taxonomy may grow or be reordered.
 """
 
@@ -23,7 +26,7 @@ from curation.errors import DataError
 from curation.store.taxonomy import line_to_add, resolve, shares
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from curation.params import CollectionParams
@@ -61,7 +64,19 @@ SCHEMA = pa.schema(
         ("licence", pa.string()),
     ]
 )
+OF_MEDIUM = b"medium"  # in the metadata of a field: the medium that declares the column
 OPTIONAL = ("performer", "use", "until", "caption", "film", "first", "end", "start_s", "end_s", "title", "licence")
+
+
+def schema_of(medium: str, columns: Mapping[str, str]) -> pa.Schema:
+    """Schema that an index is written with.
+
+    Args:
+        medium: Name of the medium.
+        columns: Its own columns, with the names of their Arrow types.
+    """
+    own = [pa.field(name, pa.type_for_alias(kind), metadata={OF_MEDIUM: medium}) for name, kind in columns.items()]
+    return pa.schema([*SCHEMA, *own])
 
 
 def collection_folder(root: Path, collection: str) -> Path:
@@ -81,20 +96,24 @@ def sources(root: Path, collection: str) -> list[str]:
 def read_source(folder: Path) -> pd.DataFrame:
     """Index of one source as stored; `votes` are counts by name (a dict) or None.
 
+    The columns are those of SCHEMA, then those of the source's medium. What the file lacks is None in each row.
+
     Raises:
         DataError: The file is damaged.
     """
     try:
-        table = pq.read_table(folder / INDEX, schema=SCHEMA)
+        own = [field for field in pq.read_schema(folder / INDEX) if OF_MEDIUM in (field.metadata or {})]
+        table = pq.read_table(folder / INDEX, schema=pa.schema([*SCHEMA, *own]))
     except (pa.ArrowInvalid, OSError) as error:
         message = f"{folder / INDEX} cannot be read: {error}"
         raise DataError(message, "restore it: dvc checkout --force datasets.dvc") from error
     votes = [dict(counts) if counts is not None else None for counts in table.column("votes").to_pylist()]
     frame = table.drop_columns(["votes"]).to_pandas()
-    for column in OPTIONAL:
+    own_names = [field.name for field in own]
+    for column in (*OPTIONAL, *own_names):
         frame[column] = _with_none(frame[column])
     frame["votes"] = pd.Series(votes, index=frame.index, dtype=object)
-    ordered: pd.DataFrame = frame[SCHEMA.names]
+    ordered: pd.DataFrame = frame[[*SCHEMA.names, *own_names]]
     return ordered
 
 
@@ -114,10 +133,10 @@ def learned_from(names: pd.Series, params: CollectionParams) -> pd.Series:
 def read_index(root: Path, collection: str, params: CollectionParams) -> pd.DataFrame:
     """Samples of the sources in params.yaml, one row each, in a fixed order, index 0..N-1.
 
-    The columns are those of SCHEMA, prepared for training: `label` is one of the taxonomy, with corrections applied
-    (a corrected sample loses its votes, which were for another label); `votes` are shares in the taxonomy's order or
-    None; `split` is that of splits.csv; `group` is never empty (the given group, else the performer, else the hash) and
-    `grouped` is true if one was given. Samples whose label is no longer in params.yaml are left out;
+    The columns are those of `read_source`, prepared for training: `label` is one of the taxonomy, with corrections
+    applied (a corrected sample loses its votes, which were for another label); `votes` are shares in the taxonomy's
+    order or None; `split` is that of splits.csv; `group` is never empty (the given group, else the performer, else the
+    hash) and `grouped` is true if one was given. Samples whose label is no longer in params.yaml are left out;
     `.attrs["left_out"]` counts them by label.
 
     Raises:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def read_said(folder: Path) -> dict[str, Any]:
+def read_metadata(folder: Path) -> dict[str, Any]:
     """Content of source.json; empty if there is none.
 
     Raises:
@@ -29,7 +29,7 @@ def read_said(folder: Path) -> dict[str, Any]:
 def real_sources(root: Path, collection: str) -> list[str]:
     """Sources of a collection that are not starter sets."""
     folder = collection_folder(root, collection)
-    return [name for name in sources(root, collection) if not read_said(folder / name).get("starter")]
+    return [name for name in sources(root, collection) if not read_metadata(folder / name).get("starter")]
 
 
 def credits_of(root: Path, collection: str) -> dict[str, str]:
@@ -41,6 +41,6 @@ def credits_of(root: Path, collection: str) -> dict[str, str]:
     Raises:
         DataError: A source.json is damaged.
     """
-    metadata = {name: read_said(collection_folder(root, collection) / name) for name in sources(root, collection)}
+    metadata = {name: read_metadata(collection_folder(root, collection) / name) for name in sources(root, collection)}
     texts = {name: str(one.get("credit") or one.get("licence") or "") for name, one in metadata.items()}
     return {name: text for name, text in texts.items() if text}

@@ -32,14 +32,14 @@ def resolve(name: str, labels: Sequence[str]) -> str | None:
     return _meanings(tuple(labels)).get(_key(name))
 
 
-def says_none(name: str, labels: Sequence[str]) -> bool:
+def means_none(name: str, labels: Sequence[str]) -> bool:
     """True if a name marks images without a label; false if the taxonomy has a label of that name."""
     return _key(name) in UNLABELLED and resolve(name, labels) is None
 
 
 def names_class(name: str, labels: Sequence[str]) -> bool:
     """True if a folder of that name contains images of one label, or of none."""
-    return resolve(name, labels) is not None or says_none(name, labels)
+    return resolve(name, labels) is not None or means_none(name, labels)
 
 
 def shares(counts: Mapping[str, float], labels: Sequence[str]) -> list[float] | None:

@@ -25,7 +25,7 @@ from curation.synthetic_faces.head import load_head
 from curation.synthetic_faces.paint import creases
 from curation.synthetic_faces.puppet import Model, Performer, build_model, cast, pose
 from curation.synthetic_faces.recipes import LABELS, express
-from curation.synthetic_faces.shade import Look, shoot
+from curation.synthetic_faces.shade import Appearance, shoot
 from curation.synthetic_faces.shot import draw_shot
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def draw_face(model: Model, performer: Performer, label: str, size_px: int, rng:
     turn_rad = np.radians(rng.normal(0, TURN_DEG).clip(-MOST_TURN_DEG, MOST_TURN_DEG))
     mesh = pose(model, performer, units, gaze_rad, turn_rad)
     folds_hw = creases(model.canvas, performer.person.age, units)
-    look = Look(performer.person, performer.skin.paint_hw4, performer.skin.folded(folds_hw))
+    look = Appearance(performer.person, performer.skin.paint_hw4, performer.skin.folded(folds_hw))
     return shoot(mesh, look, draw_shot(size_px, rng), rng)
 
 
@@ -100,14 +100,14 @@ def _each(draw: Callable[[int], int], identities: int, workers: int) -> Iterator
         yield from map(draw, range(identities))
         return
     spawned = multiprocessing.get_context("spawn")  # a fork would inherit the locks of other threads
-    with ProcessPoolExecutor(workers, spawned, initializer=_settle_in) as pool:
+    with ProcessPoolExecutor(workers, spawned, initializer=_set_up_worker) as pool:
         try:
             yield from pool.map(draw, range(identities), chunksize=4)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _settle_in() -> None:
+def _set_up_worker() -> None:
     """Sets a worker to one thread, and ends it with its parent: a pool's workers outlive a killed parent."""
     cv2.setNumThreads(1)
     threading.Thread(target=_leave_with_parent, daemon=True).start()

@@ -18,7 +18,7 @@ import numpy as np
 from curation.synthetic_faces.head import PART
 from curation.synthetic_faces.paint import AXIS_CM, RADIUS_CM, to_px
 from curation.synthetic_faces.rasterise import Surface, interpolate, rasterise, sample, turn
-from curation.synthetic_faces.shot import OVERSAMPLE, Shot, frame
+from curation.synthetic_faces.shot import OVERSAMPLE, CameraAndLight, frame
 
 if TYPE_CHECKING:
     from curation.synthetic_faces.identity import Person
@@ -70,7 +70,7 @@ class Mesh:
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """Appearance of a performer's surface in one image.
 
     Attributes:
@@ -84,7 +84,7 @@ class Look:
     folded_hw3: np.ndarray
 
 
-def shoot(mesh: Mesh, look: Look, shot: Shot, rng: np.random.Generator) -> np.ndarray:
+def shoot(mesh: Mesh, look: Appearance, shot: CameraAndLight, rng: np.random.Generator) -> np.ndarray:
     """Renders the image: uint8 (size, size, 3), BGR as for OpenCV."""
     size_px = shot.background_hw3.shape[0]
     screen_n3, px_per_cm = frame(mesh.points_n3, mesh.face_n, shot)
@@ -109,7 +109,7 @@ def occlusion(surface: Surface, px_per_cm: float) -> np.ndarray:
     return open_hw
 
 
-def _lit(mesh: Mesh, look: Look, shot: Shot, surface: Surface, open_p: np.ndarray) -> np.ndarray:
+def _lit(mesh: Mesh, look: Appearance, shot: CameraAndLight, surface: Surface, open_p: np.ndarray) -> np.ndarray:
     """Light that leaves each covered pixel (3, p)."""
     # Interpolate all vertex attributes over the visible surface.
     attributes_nk = np.concatenate([mesh.normals_n3, mesh.points_n3, mesh.fixed_nk], axis=1)
@@ -142,7 +142,7 @@ def _dot(first_3p: np.ndarray, second_3p: np.ndarray) -> np.ndarray:
     return first_3p[0] * second_3p[0] + first_3p[1] * second_3p[1] + first_3p[2] * second_3p[2]
 
 
-def _ambient(normal_3p: np.ndarray, shot: Shot) -> np.ndarray:
+def _ambient(normal_3p: np.ndarray, shot: CameraAndLight) -> np.ndarray:
     up_p = (normal_3p[1] + 1) / 2
     return shot.ground_rgb[:, None] + up_p * (shot.sky_rgb - shot.ground_rgb)[:, None]
 
@@ -205,7 +205,7 @@ def _bump(
 
 
 def _materials(
-    part_p: np.ndarray, fixed_kp: np.ndarray, look: Look, shot: Shot
+    part_p: np.ndarray, fixed_kp: np.ndarray, look: Appearance, shot: CameraAndLight
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Albedo (3, p), shine (p) and slope of the relief (2, p) of the material in each pixel."""
     across_p, down_p = to_px(fixed_kp[ACROSS], fixed_kp[UP])
@@ -223,7 +223,7 @@ def _column(*rgb: float) -> np.ndarray:
     return np.array(rgb, np.float32)[:, None]
 
 
-def _eye(toward_3p: np.ndarray, person: Person, _shot: Shot) -> np.ndarray:
+def _eye(toward_3p: np.ndarray, person: Person, _shot: CameraAndLight) -> np.ndarray:
     """Eye colour: white that darkens towards the corners, an iris with streaks and a dark rim, a pupil."""
     x_p, y_p, z_p = _unit(toward_3p)
     angle_p = np.arccos(np.clip(z_p, -1, 1))
@@ -248,39 +248,39 @@ def _depth(base_3p: np.ndarray, from_cm: float, fading_cm: float) -> np.ndarray:
     return np.exp(-np.clip(from_cm - base_3p[2], 0, None) / np.float32(fading_cm))
 
 
-def _upper_teeth(base_3p: np.ndarray, _person: Person, _shot: Shot) -> np.ndarray:
+def _upper_teeth(base_3p: np.ndarray, _person: Person, _shot: CameraAndLight) -> np.ndarray:
     return _teeth(base_3p, (base_3p[1] - 67.35) / 0.15)
 
 
-def _lower_teeth(base_3p: np.ndarray, _person: Person, _shot: Shot) -> np.ndarray:
+def _lower_teeth(base_3p: np.ndarray, _person: Person, _shot: CameraAndLight) -> np.ndarray:
     return _teeth(base_3p, (65.3 - base_3p[1]) / 0.15)
 
 
-def _mouth(base_3p: np.ndarray, person: Person, _shot: Shot) -> np.ndarray:
+def _mouth(base_3p: np.ndarray, person: Person, _shot: CameraAndLight) -> np.ndarray:
     """Colour of the mouth: inner lips near the front, darkness farther back."""
     return _depth(base_3p, 14.6, 1.4) * (0.5 * person.lips_rgb[:, None] + _column(0.12, 0.03, 0.03))
 
 
-def _tongue(base_3p: np.ndarray, _person: Person, _shot: Shot) -> np.ndarray:
+def _tongue(base_3p: np.ndarray, _person: Person, _shot: CameraAndLight) -> np.ndarray:
     return _depth(base_3p, 13.5, 2.0) * _column(0.42, 0.14, 0.13)
 
 
-def _socket(_base_3p: np.ndarray, person: Person, _shot: Shot) -> np.ndarray:
+def _socket(_base_3p: np.ndarray, person: Person, _shot: CameraAndLight) -> np.ndarray:
     """Colour of the wet rims of the lids and the corner of the eye."""
     return person.skin_rgb[:, None] * _column(0.55, 0.3, 0.3)
 
 
-def _lash(_base_3p: np.ndarray, person: Person, _shot: Shot) -> np.ndarray:
+def _lash(_base_3p: np.ndarray, person: Person, _shot: CameraAndLight) -> np.ndarray:
     return person.brow_rgb[:, None] * np.float32(0.4)
 
 
-def _body(base_3p: np.ndarray, person: Person, shot: Shot) -> np.ndarray:
+def _body(base_3p: np.ndarray, person: Person, shot: CameraAndLight) -> np.ndarray:
     """Colour of clothes up to the collar, of skin above it."""
     cloth_p = np.clip((58.2 - 0.1 * base_3p[2] - base_3p[1]) / 0.2, 0, 1)
     return person.skin_rgb[:, None] + cloth_p * (shot.cloth_rgb - person.skin_rgb)[:, None]
 
 
-def _locks(base_3p: np.ndarray, person: Person, _shot: Shot) -> np.ndarray:
+def _locks(base_3p: np.ndarray, person: Person, _shot: CameraAndLight) -> np.ndarray:
     """Colour of the hair that falls beside the neck, in strands."""
     round_p = np.arctan2(base_3p[0], base_3p[2] - np.float32(AXIS_CM))
     wave_p = np.sin(61 * round_p + 0.6 * np.sin(base_3p[1])) + np.sin(23 * round_p + 1.7) + np.sin(131 * round_p)
@@ -302,7 +302,7 @@ MATERIALS = {
 }
 
 
-def _develop(light_hw3: np.ndarray, shot: Shot, rng: np.random.Generator) -> np.ndarray:
+def _develop(light_hw3: np.ndarray, shot: CameraAndLight, rng: np.random.Generator) -> np.ndarray:
     """Exposes, blurs, scales down, adds grain, and converts linear light to 8-bit sRGB."""
     if shot.blur_px:
         light_hw3 = cv2.GaussianBlur(light_hw3, (0, 0), shot.blur_px * OVERSAMPLE)

@@ -14,7 +14,7 @@ OVERSAMPLE = 2  # images are rendered at this multiple, then scaled down
 
 
 @dataclass(frozen=True)
-class Shot:
+class CameraAndLight:
     """Position of the camera and lighting of the scene.
 
     Attributes:
@@ -52,14 +52,14 @@ class Shot:
     noise: float
 
 
-def draw_shot(size_px: int, rng: np.random.Generator) -> Shot:
+def draw_shot(size_px: int, rng: np.random.Generator) -> CameraAndLight:
     """Draws camera and lights: most scenes are lit from the front and above, some have low-key light."""
     azimuth, elevation = np.radians(np.clip(rng.normal(0, 40), -80, 80)), np.radians(rng.uniform(-5, 55))
     moody = rng.random() < 0.2  # noqa: PLR2004  # one in five
     key, fill, sky = rng.uniform(1.6, 2.6), rng.uniform(0.1, 0.7), rng.uniform(0.25, 0.6)
     if moody:
         key, fill, sky = key * 1.25, fill * 0.3, sky * 0.5
-    return Shot(
+    return CameraAndLight(
         distance_cm=rng.uniform(55, 160),
         fill=rng.uniform(0.97, 1.18),
         offset=(rng.normal(0, 0.025), rng.normal(0.01, 0.02)),
@@ -96,7 +96,7 @@ def _background(size_px: int, rng: np.random.Generator) -> np.ndarray:
     )
 
 
-def frame(points_n3: np.ndarray, face_n: np.ndarray, shot: Shot) -> tuple[np.ndarray, float]:
+def frame(points_n3: np.ndarray, face_n: np.ndarray, shot: CameraAndLight) -> tuple[np.ndarray, float]:
     """Projects points so that the face, chin to forehead, fills the share of the height given by the shot.
 
     Args:

@@ -31,9 +31,9 @@ from common.settings import Settings
 from curation.medium import by_name as medium_by_name
 from curation.params import MEDIA, CollectionParams
 from flows import __main__ as flows_main
-from flows.nightly.params import model as params_model
 from models.components.figures import figure_name, figures, parts
 from models.families import FAMILIES
+from models.params_file import model as params_model
 from registry.promotion.rules import Guards, Rules
 from report.formatting import part_name
 from rushes import errors

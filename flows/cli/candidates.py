@@ -12,9 +12,9 @@ import typer
 from compression.search.candidates import AWARE, FLOAT_WINS, MeasuredCandidate, SearchResult, read_result
 from compression.search.sealed_json import DamagedFileError
 from flows.nightly import params
-from flows.nightly.params import ParamsError
 from flows.servers import environment
 from models.family import Budget
+from models.params_file import ParamsError
 from registry.subprocesses import python
 from rushes.errors import NOTHING_FITS, UserError
 

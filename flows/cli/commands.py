@@ -15,7 +15,7 @@ import typer
 from flows.cli import ingest_preview, undo
 from flows.cli.console import print_line
 from flows.nightly import data_tasks, params, publish
-from flows.nightly.run import UNFIT, Order
+from flows.nightly.run import UNFIT, RunRequest
 from flows.servers import environment, prefect_client, servers, stopping
 from flows.servers.definitions import KINDS, MLFLOW, PREFECT
 from flows.servers.servers import ServerError
@@ -51,15 +51,15 @@ def run_nightly(  # one argument a command-line option
         LockHeldError: Another run holds the lock.
     """
     environment.set_up(root, settings)
-    environment.hush_prefect()
-    order = Order(tuple(families), _patch(root, families, texts), promote, quick)
-    with stopping.explained(order.command()), session(root, settings, order.command()) as now:
+    environment.silence_prefect()
+    request = RunRequest(tuple(families), _patch(root, families, texts), promote, quick)
+    with stopping.explained(request.command()), session(root, settings, request.command()) as now:
         for process in now.lock.ended:
             print_line(f"ended a leftover process of a killed run: {process}")
         try:
-            return _play(now, order)
+            return _play(now, request)
         except ServerError as error:
-            publish.failed_to_start(now, order, "servers", error)
+            publish.failed_to_start(now, request, "servers", error)
             return FAILED
 
 
@@ -74,7 +74,7 @@ def _patch(root: Path, families: Sequence[str], texts: Sequence[str]) -> dict[st
     return patch
 
 
-def _play(now: Session, order: Order) -> int:
+def _play(now: Session, request: RunRequest) -> int:
     now.open(KINDS)
     own = [server.kind.title for server in now.servers if server.keeper == "a run"]
     if own:
@@ -90,8 +90,8 @@ def _play(now: Session, order: Order) -> int:
         print_line(f"  ready after {time.monotonic() - now.began:.0f} s")
     try:
         with tags(tag_of(now.state)):  # from the start, so that it can be closed if killed at once
-            asked = {"families": list(order.families), "quick": order.quick, "promote": order.promote}
-            state: Any = nightly(**asked, overrides=dict(order.patch), return_state=True)
+            asked = {"families": list(request.families), "quick": request.quick, "promote": request.promote}
+            state: Any = nightly(**asked, overrides=dict(request.patch), return_state=True)
     except Exception as error:  # noqa: BLE001 - raised again unless Prefect is gone
         return _without_prefect(now, error)
     finally:

@@ -33,7 +33,7 @@ def keys_new(
     from registry.signing import new_pair  # noqa: PLC0415  # heavy, and --help is not
 
     private = path.absolute()
-    public, name = new_pair(private, environment.checkout())
+    public, name = new_pair(private, environment.checkout_root())
     typer.echo(f"private  {private}   (stays here; in settings.toml, under [signing]: key = {str(private)!r})")
     typer.echo(f"public   {public}   (for the laptops on set: rushes pull ... --trust {public.name})")
     typer.echo(f"called   {name}")

@@ -160,7 +160,7 @@ def _diff_hint(old: PastRun, new: PastRun, differences: dict[str, dict[str, tupl
     return [f"the code, line by line: git diff {old.nightly.record[:12]} {new.nightly.record[:12]}"]
 
 
-def _shown(value: Any) -> str:  # noqa: ANN401 - params hold anything
+def _shown(value: object) -> str:
     return NONE if value is None else figure_text(value) if isinstance(value, float) else str(value)
 
 

@@ -45,7 +45,7 @@ class NothingToUndoError(UserError):
 
 
 @dataclass(frozen=True)
-class Change:
+class UndoRecord:
     """The last change of the data.
 
     Attributes:
@@ -89,7 +89,7 @@ def remember(root: Path, state: Path, before: Secured) -> bool:
     if (after, quarantine) == (before.md5, before.quarantine):
         return False
     quarantine_copy.complete(state)
-    _write(state, Change(f"ingest of {before.place}", before.text, after, before.place, quarantine))
+    _write(state, UndoRecord(f"ingest of {before.place}", before.text, after, before.place, quarantine))
     return True
 
 
@@ -104,7 +104,7 @@ def undo(root: Path, settings: Settings, state: Path) -> list[str]:
         VersionError: The previous version is neither in the cache nor in the remote.
     """
     try:
-        change = Change(**json.loads((state / FILE).read_text(encoding="utf-8")))
+        change = UndoRecord(**json.loads((state / FILE).read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, TypeError) as error:
         raise NothingToUndoError from error
     _version(root, settings)
@@ -114,7 +114,7 @@ def undo(root: Path, settings: Settings, state: Path) -> list[str]:
     swapped = not change.place or quarantine_copy.swap(root, state, change.place, change.quarantine)
     place = change.place if swapped else ""
     quarantine = quarantine_copy.digest(root, place) if place else ""
-    _write(state, Change(f"undo of the {change.what}", now, restored, place, quarantine))
+    _write(state, UndoRecord(f"undo of the {change.what}", now, restored, place, quarantine))
     since = f"  {versions.DATA}/ was changed again since then; that is undone with it"
     folder = f"{quarantine_copy.FOLDER}/{change.place}"
     left = f"  {folder} was changed since then, and is left as it is"
@@ -135,6 +135,6 @@ def _version(root: Path, settings: Settings) -> None:
         versions.commit(root, settings, starter=versions.only_starter(root))
 
 
-def _write(state: Path, change: Change) -> None:
+def _write(state: Path, change: UndoRecord) -> None:
     with replacing(state / FILE, 0o600) as partial:  # a remote's address may contain a password
         partial.write_text(json.dumps(asdict(change), indent=2) + "\n", encoding="utf-8")

@@ -15,6 +15,7 @@ from curation.params import CollectionParams
 from flows.cli.console import print_line
 from flows.nightly import params
 from flows.servers import environment
+from models.params_file import NAME, ParamsError
 from registry.dvc.stage_key import stage_key
 from rushes.errors import UserError
 
@@ -51,8 +52,8 @@ def load_collection(root: Path, name: str) -> CollectionParams:
     values = params.read_params(root)
     if name not in values["collections"]:
         there = list(values["collections"])
-        message = f"{params.NAME} has no collection {name!r}; it has {', '.join(there)}"
-        raise params.ParamsError(message, f"for example: {environment.python()} -m flows ingest {there[0]} PATH")
+        message = f"{NAME} has no collection {name!r}; it has {', '.join(there)}"
+        raise ParamsError(message, f"for example: {environment.python()} -m flows ingest {there[0]} PATH")
     return collection(values, name)
 
 
@@ -142,7 +143,7 @@ def missing_data(root: Path, values: Mapping[str, Any], family: str) -> MissingD
             f"{' and '.join(line)} hold{'s' * (len(line) == 1)} no samples yet", ingest, partly=False
         )
     message = f"{line[0]} has no samples, and {line[-1]} takes samples from it"
-    alone = f"or, in {params.NAME}, give collections.{line[-1]} no parent and `needs: datasets/{line[-1]}`"
+    alone = f"or, in {NAME}, give collections.{line[-1]} no parent and `needs: datasets/{line[-1]}`"
     return MissingDataError(message, f"{ingest}   # {alone}", partly=True)
 
 
@@ -274,9 +275,9 @@ def champions(session: Session, families: Sequence[str]) -> dict[str, int | None
     return None
 
 
-def resumes(tree: Path, state: Path, act: str) -> str:
+def resumes(tree: Path, state: Path, task: str) -> str:
     """`resumes at epoch 12` if a training with these data, params and code has left a checkpoint, else empty."""
-    stage, _, family = act.partition("@")
+    stage, _, family = task.partition("@")
     folder = _checkpoints(tree, state, family) if stage == "train" else None
     if folder is None:
         return ""

@@ -23,7 +23,7 @@ BACKOFF_S = 10.0  # doubled with each retry
 LOG_BYTES = 20_000  # of a log's end, which has DVC's reason
 
 
-class ActError(RushesError):
+class TaskError(RushesError):
     """A failed task of the run: its fault and its log."""
 
     def __init__(self, fault: Fault, log: Path | None = None) -> None:
@@ -36,25 +36,25 @@ class ActError(RushesError):
         return tail_of(self.log) if self.log else []
 
 
-def user_error(message: str, remedy: str, act: str) -> ActError:
+def user_error(message: str, remedy: str, task: str) -> TaskError:
     """A failure that only a person can fix."""
-    stage, _, item = act.partition("@")
-    return ActError(Fault(stage=stage, item=item, kind="user", message=message, remedy=remedy))
+    stage, _, item = task.partition("@")
+    return TaskError(Fault(stage=stage, item=item, kind="user", message=message, remedy=remedy))
 
 
-def act_error(act: str, error: Exception, logs: Path) -> ActError:
+def task_error(task: str, error: Exception, logs: Path) -> TaskError:
     """The failure as which an exception in one of the flow's own tasks is reported.
 
-    The traceback of a bug is kept in LOGS/ACT.log; for an error that a person can fix, the message suffices.
+    The traceback of a bug is kept in LOGS/TASK.log; for an error that a person can fix, the message suffices.
     """
-    stage, _, item = act.partition("@")
+    stage, _, item = task.partition("@")
     fault = describe(stage, item, error)
     if fault.kind != "bug":
-        return ActError(fault)
-    log = logs / f"{act}.log"
+        return TaskError(fault)
+    log = logs / f"{task}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    return ActError(fault, log)
+    return TaskError(fault, log)
 
 
 def forget(tree: Path, node: StageNode) -> None:
@@ -62,7 +62,7 @@ def forget(tree: Path, node: StageNode) -> None:
     clear_failure(tree, node.stage, node.item)
 
 
-def stage_error(tree: Path, node: StageNode, status: int, log: Path) -> ActError:
+def stage_error(tree: Path, node: StageNode, status: int, log: Path) -> TaskError:
     """The failure of a stage: its record in build/failures, else DVC's message in the log; DVC always exits with 255.
 
     Args:
@@ -75,7 +75,7 @@ def stage_error(tree: Path, node: StageNode, status: int, log: Path) -> ActError
         fault = Fault.model_validate_json(failure_path(tree, node.stage, node.item).read_text(encoding="utf-8"))
     except (OSError, ValidationError):
         fault = _without_word(tree, node, status, log)
-    return ActError(fault, log)
+    return TaskError(fault, log)
 
 
 def _without_word(tree: Path, node: StageNode, status: int, log: Path) -> Fault:

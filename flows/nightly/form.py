@@ -12,6 +12,7 @@ from pydantic import Field
 
 from flows.nightly import params
 from models.components.sections import sections
+from models.params_file import ParamsError, fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,7 +52,7 @@ def describe_deployment(root: Path) -> str:
     """
     try:
         values = params.read_params(root)
-    except params.ParamsError as error:
+    except ParamsError as error:
         return f"{SUMMARY}\n\n{error}"
     lines = [SUMMARY, "", "Params for `overrides`, with their values in params.yaml at `make up`:", ""]
     return "\n".join([*lines, *_items(values)]) + "\n"
@@ -62,7 +63,7 @@ def _items(values: Mapping[str, Any]) -> list[str]:
     given = params.flatten(values)
     found = {
         path: (given.get(path, field.get_default(call_default_factory=True)), _help(field))
-        for path, field in params.fields(values).items()
+        for path, field in fields(values).items()
     }
     return [
         f"- `{path}`: `{json.dumps(value, ensure_ascii=False, default=str)}` {help_text}".rstrip()

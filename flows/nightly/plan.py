@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 from flows.cli.console import print_line
 from flows.cli.progress import reported
 from flows.nightly import data_tasks, failures, params, run_history, tasks
-from flows.nightly.failures import ActError
+from flows.nightly.failures import TaskError
 from flows.nightly.quick import quick_patch, with_bounded_students
-from flows.nightly.run import Run, act, attempt, clock, pass_over, quiet, write_down
+from flows.nightly.run import Run, attempt, clock, pass_over, quiet, run_task, write_down
 from flows.servers.definitions import MLFLOW
 from registry.dvc import pipeline
 from report.data.run import Failure, NightlyRun, StageRun
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from curation.errors import DataError
-    from flows.nightly.run import Do, Order, Outcome
+    from flows.nightly.run import Do, Outcome, RunRequest
     from flows.servers.session import Session
     from registry.dvc.pipeline import Change, StageNode
 
@@ -37,32 +37,32 @@ THROUGH = ("ran", "skipped")
 FROM_CACHE = "skipped: from DVC's cache, it ran before with the same data, params and code"
 
 
-def prepare(session: Session, order: Order, do: Do) -> Run:
+def prepare(session: Session, request: RunRequest, do: Do) -> Run:
     """Checks the request before anything starts.
 
     Raises:
         ParamsError: A param or a family does not exist, or a value has another type.
     """
     values = params.read_params(session.root)
-    patch = with_bounded_students(values, order.patch)
+    patch = with_bounded_students(values, request.patch)
     values = params.lay(values, patch)
-    families = params.choose(values, order.families)
-    if order.quick:
-        values = params.lay(values, quick_patch(values, families, order.patch))
+    families = params.choose(values, request.families)
+    if request.quick:
+        values = params.lay(values, quick_patch(values, families, request.patch))
     nightly = NightlyRun(
         started=datetime.now(UTC).astimezone(),
-        mode=order.mode,
+        mode=request.mode,
         families=families,
         overrides=params.flatten(patch),
     )
-    return Run(session, order, do, values, session.root, nightly)
+    return Run(session, request, do, values, session.root, nightly)
 
 
 def conduct(run: Run) -> NightlyRun:
     """Executes the run. Failures are recorded in the returned NightlyRun; an interrupt is recorded and raised."""
     try:
         with ExitStack() as stack:
-            with suppress(ActError):  # already recorded in the run
+            with suppress(TaskError):  # already recorded in the run
                 _set_the_stage(run, stack)
                 _play(run)
             _finish(run)
@@ -74,17 +74,17 @@ def conduct(run: Run) -> NightlyRun:
 
 def _set_the_stage(run: Run, stack: ExitStack) -> None:
     quiet(run, "servers", lambda: run.session.open([MLFLOW]))
-    act(run, "fetch", lambda: tasks.fetch(run))
-    if not run.order.trial:
+    run_task(run, "fetch", lambda: tasks.fetch(run))
+    if not run.request.trial:
         attempt(run, "ingest", lambda: tasks.ingest(run))  # a fault in the inbox stops no family
-    _pass_over_unfed(run)
-    act(run, "version", lambda: tasks.version(run))
-    act(run, "record", lambda: tasks.record(run))
-    if run.order.trial:
-        act(run, "worktree", lambda: tasks.worktree(run, stack))
+    _skip_without_data(run)
+    run_task(run, "version", lambda: tasks.version(run))
+    run_task(run, "record", lambda: tasks.record(run))
+    if run.request.trial:
+        run_task(run, "worktree", lambda: tasks.worktree(run, stack))
 
 
-def _pass_over_unfed(run: Run) -> None:
+def _skip_without_data(run: Run) -> None:
     """Skips families without data: they are reported, and neither fail nor delay the others.
 
     If no family has data, all of them continue, and the task `version` reports the missing data.
@@ -153,7 +153,7 @@ def _conclude(run: Run, family: str, missing: list[str]) -> None:
     name = f"register@{family}"
     if missing:
         pass_over(run, name, family, missing[0])
-    elif run.order.quick:
+    elif run.request.quick:
         attempt(run, name, lambda: ("skipped", "a quick run registers nothing"), family)
     else:
         attempt(run, name, lambda: tasks.register(run, family), family)
@@ -162,7 +162,7 @@ def _conclude(run: Run, family: str, missing: list[str]) -> None:
 def _finish(run: Run) -> None:
     """Ends a run: records tasks that were not reached and the champions, and builds the report."""
     reached = {stage.name for stage in run.nightly.stages}
-    left_out = {"ingest"} if run.order.trial else {"worktree"}
+    left_out = {"ingest"} if run.request.trial else {"worktree"}
     for name in FIRST_ACTS:
         if name not in reached | left_out:
             run.nightly.stages.append(StageRun(name=name, state="not reached"))
@@ -183,7 +183,7 @@ def _write_down(run: Run) -> None:
 def _interrupted(run: Run, error: BaseException) -> None:
     """Records an interrupt, so that `make status` shows this run instead of the previous one."""
     why = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else "it was stopped"
-    run.nightly.failures.insert(0, Failure(stage="run", message=why, again=run.order.command()))
+    run.nightly.failures.insert(0, Failure(stage="run", message=why, again=run.request.command()))
     clock(run)
     with suppress(OSError):
         _write_down(run)

@@ -21,11 +21,11 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect.tasks import exponential_backoff
 
 from common.settings import load_settings
-from flows.nightly import failures, params, publish
-from flows.nightly.failures import ActError
+from flows.nightly import failures, publish
+from flows.nightly.failures import TaskError
 from flows.nightly.form import NO_EPOCHS, NO_SEED, Epochs, Seed, patch_of
 from flows.nightly.plan import conduct, prepare
-from flows.nightly.run import UNFIT, Order, Outcome, Run
+from flows.nightly.run import UNFIT, Outcome, Run, RunRequest
 from flows.servers import environment
 from flows.servers.crashed_runs import close_killed
 from flows.servers.definitions import PREFECT
@@ -33,6 +33,7 @@ from flows.servers.lock import LockHeldError
 from flows.servers.servers import ServerError
 from flows.servers.session import Session, session
 from models.families import NAMES
+from models.params_file import ParamsError
 from report.text.messages import headline, markdown, why_text
 
 FLUSH_S = 10
@@ -46,7 +47,7 @@ def _flow_run_name() -> str:
     return f"{datetime.now(UTC).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
-def _page_crash(flow: Any, flow_run: Any, state: State[Any]) -> None:  # noqa: ANN401, ARG001 - Prefect's signature
+def _page_crash(flow: object, flow_run: object, state: State[Any]) -> None:  # noqa: ARG001 - Prefect's signature
     """Notifies of a killed run (out of memory). Only in the scheduler process: a live run does it itself."""
     if os.environ.get(SCHEDULER) == str(os.getpid()):
         publish.killed(state.message or "its process was killed", load_settings().notify.command)
@@ -79,23 +80,23 @@ def nightly(
         promote: Allows a trial to be promoted; a run without overrides always may.
     """
     names = tuple(str(family) for family in families)
-    order = Order(names, patch_of(names, epochs, seed, overrides), promote, quick)
-    root = environment.checkout()
+    request = RunRequest(names, patch_of(names, epochs, seed, overrides), promote, quick)
+    root = environment.checkout_root()
     try:
-        with session(root, load_settings(), order.command()) as now:
-            return _run(now, order)
+        with session(root, load_settings(), request.command()) as now:
+            return _run(now, request)
     except LockHeldError as error:  # dropped, as by Prefect's limit: there is a run tomorrow too
         return Cancelled(message=f"not started: {error}")
 
 
-def _run(now: Session, order: Order) -> State[Any]:
+def _run(now: Session, request: RunRequest) -> State[Any]:
     """Runs with the lock held; returns the final state."""
     with suppress(Exception):  # a failure to close earlier flow runs does not stop this one
         close_killed(now.state)
     try:
-        run = prepare(now, order, partial(_as_task, now))
-    except params.ParamsError as error:
-        return Failed(message=publish.failed_to_start(now, order, "params", error))
+        run = prepare(now, request, partial(_as_task, now))
+    except ParamsError as error:
+        return Failed(message=publish.failed_to_start(now, request, "params", error))
     try:
         conduct(run)
     except Exception:
@@ -110,12 +111,12 @@ def _as_task(now: Session, name: str, work: Callable[[], Outcome]) -> Outcome:
     Prefect is called before and after the task; a server of this run that has died in between is restarted first.
     """
     outcomes: list[Outcome] = []
-    errors: list[ActError] = []
+    errors: list[TaskError] = []
 
-    def act() -> State[Any]:
+    def attempt() -> State[Any]:
         try:
             outcomes.append(_then_revive(now, work))
-        except ActError as error:
+        except TaskError as error:
             errors.append(error)
             get_run_logger().warning("%s: %s", error.fault.kind, error.fault.message)
             raise
@@ -133,7 +134,7 @@ def _as_task(now: Session, name: str, work: Callable[[], Outcome]) -> Outcome:
         retry_condition_fn=lambda _task, _run, _state: bool(errors) and errors[-1].transient,
         cache_policy=NO_CACHE,
         persist_result=False,
-    )(act)()
+    )(attempt)()
     return outcomes[-1]
 
 

@@ -14,7 +14,7 @@ import typer
 
 from flows.cli import console
 from flows.nightly import run_history
-from flows.nightly.run import Order, worked, write_down
+from flows.nightly.run import RunRequest, worked, write_down
 from flows.servers.definitions import MLFLOW
 from report.data.run import Failure, NightlyRun
 from report.text.messages import headline
@@ -41,16 +41,16 @@ def show(run: Run) -> None:
         page_failure(run.nightly, run.session.settings.notify.command)
 
 
-def failed_to_start(now: Session, order: Order, stage: str, error: Exception) -> str:
+def failed_to_start(now: Session, request: RunRequest, stage: str, error: Exception) -> str:
     """Handles a run that failed to start like a failed run: records it, prints it, and notifies.
 
     Returns:
         The reason.
     """
     remedy = error.remedy if isinstance(error, RushesError) else ""
-    failure = Failure(stage=stage, message=str(error), remedy=remedy, again=order.command())
+    failure = Failure(stage=stage, message=str(error), remedy=remedy, again=request.command())
     at = datetime.now(UTC).astimezone()
-    nightly = NightlyRun(started=at, finished=at, failures=[failure], champions=None, mode=order.mode)
+    nightly = NightlyRun(started=at, finished=at, failures=[failure], champions=None, mode=request.mode)
     with suppress(OSError):  # a full disk must not suppress the notification
         write_down(nightly, now.state)
         run_history.keep(run_history.PastRun(nightly=nightly), now.state)
@@ -66,7 +66,7 @@ def killed(why: str, command: str) -> None:
         command: `notify.command` of the settings.
     """
     remedy = "check whether memory ran out: dmesg | tail; finished steps are not repeated"
-    failure = Failure(stage="run", message=why, remedy=remedy, again=Order().command())
+    failure = Failure(stage="run", message=why, remedy=remedy, again=RunRequest().command())
     at = datetime.now(UTC).astimezone()
     page_failure(NightlyRun(started=at, finished=at, failures=[failure], champions=None), command)
 

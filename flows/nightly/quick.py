@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flows.nightly import params
+from models.params_file import spelt_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,7 +40,7 @@ def quick_patch(values: Mapping[str, Any], families: Iterable[str], wanted: Mapp
         families: The requested families.
         wanted: The patch of `--set`.
     """
-    known = set(params.spelt_paths(values))
+    known = set(spelt_paths(values))
     paths = {f"{family}.{path}": value for family in families for path, value in QUICK.items()}
     return params.nested({path: value for path, value in paths.items() if path in known} | params.flatten(wanted))
 

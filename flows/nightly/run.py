@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from flows.cli.console import print_stage
 from flows.nightly import data_tasks, failures, params
-from flows.nightly.failures import ActError
+from flows.nightly.failures import TaskError
 from flows.servers import environment
 from report.data.run import Failure, NightlyRun, StageRun, State
 
@@ -31,7 +31,7 @@ UNFIT = "Nothing fits"  # the name of the state of a run whose models all miss t
 
 
 class Do(Protocol):
-    """Runs a task, with retries if its failure is transient; raises ActError when it has finally failed."""
+    """Runs a task, with retries if its failure is transient; raises TaskError when it has finally failed."""
 
     def __call__(self, name: str, work: Callable[[], Outcome]) -> Outcome:
         """The outcome of the task."""
@@ -39,7 +39,7 @@ class Do(Protocol):
 
 
 @dataclass(frozen=True)
-class Order:
+class RunRequest:
     """The request of a run.
 
     Attributes:
@@ -81,7 +81,7 @@ class Run:
 
     Attributes:
         session: The lock and the servers.
-        order: The request.
+        request: The request.
         do: Runs a task.
         values: The params, with those of the request applied.
         tree: Tree of the stages: the checkout, or the worktree of a trial.
@@ -92,7 +92,7 @@ class Run:
     """
 
     session: Session
-    order: Order
+    request: RunRequest
     do: Do
     values: dict[str, Any]
     tree: Path
@@ -114,14 +114,14 @@ class Run:
     @property
     def out(self) -> Path:
         """Folder of the report: build/report, or a trial's own, since its tree is temporary."""
-        if not self.order.trial:
+        if not self.request.trial:
             return self.root / "build" / "report"
         return self.root / "build" / "trials" / f"{self.nightly.started:%Y%m%d-%H%M%S}"
 
     def log(self, node: StageNode) -> Path:
         """Log of a stage: build/expression/train.log, build/clean/faces.log."""
         name = f"{node.stage}/{node.item}.log" if node.family is None else f"{node.item}/{node.stage}.log"
-        return (self.out if self.order.trial else self.root / "build") / name
+        return (self.out if self.request.trial else self.root / "build") / name
 
     def shown(self, path: Path) -> str:
         """A path as a person in the checkout would type it."""
@@ -151,7 +151,7 @@ def quiet(run: Run, name: str, work: Callable[[], T]) -> T:
     """Runs a task that gets no row in the table unless it fails, with retries.
 
     Raises:
-        ActError: It failed.
+        TaskError: It failed.
     """
     results: list[T] = []
 
@@ -161,14 +161,14 @@ def quiet(run: Run, name: str, work: Callable[[], T]) -> T:
 
     try:
         run.do(name, lambda: _guarded(run, name, noted))
-    except ActError as error:
-        _Act(name).fail(run, error)
+    except TaskError as error:
+        _TaskInProgress(name).fail(run, error)
         raise
     return results[-1]
 
 
 @dataclass(frozen=True)
-class _Act:
+class _TaskInProgress:
     """One task in progress: its name, its family, its start."""
 
     name: str
@@ -181,7 +181,7 @@ class _Act:
         run.nightly.stages.append(StageRun(name=self.name, family=self.family, state=state, why=why, seconds=seconds))
         print_stage(self.name, state, why, seconds)
 
-    def fail(self, run: Run, error: ActError) -> None:
+    def fail(self, run: Run, error: TaskError) -> None:
         """Records and prints its failure."""
         self.note(run, "failed", error.fault.message)
         failure = Failure(
@@ -192,7 +192,7 @@ class _Act:
             log=run.shown(error.log) if error.log else "",
             log_tail=error.tail(),
             resumes=data_tasks.resumes(run.tree, run.session.state, self.name),
-            again=run.order.command(),
+            again=run.request.command(),
             unfit=error.fault.kind == "unfit",
         )
         run.nightly.failures.append(failure)
@@ -200,27 +200,27 @@ class _Act:
 
 def pass_over(run: Run, name: str, family: str | None, missing: str) -> str:
     """Records a task that was not reached, and the earlier one that is missing."""
-    _Act(name, family).note(run, "not reached", f"{missing} did not finish")
+    _TaskInProgress(name, family).note(run, "not reached", f"{missing} did not finish")
     return "not reached"
 
 
 def attempt(run: Run, name: str, work: Callable[[], Outcome], family: str | None = None) -> str:
     """Runs one task; a failure is recorded, and the run continues."""
-    with suppress(ActError):
-        act(run, name, work, family)
+    with suppress(TaskError):
+        run_task(run, name, work, family)
     return run.nightly.stages[-1].state
 
 
-def act(run: Run, name: str, work: Callable[[], Outcome], family: str | None = None) -> None:
+def run_task(run: Run, name: str, work: Callable[[], Outcome], family: str | None = None) -> None:
     """Runs one task and records its outcome.
 
     Raises:
-        ActError: It finally failed.
+        TaskError: It finally failed.
     """
-    under_way = _Act(name, family)
+    under_way = _TaskInProgress(name, family)
     try:
         outcome = run.do(name, lambda: _guarded(run, name, work))
-    except ActError as error:
+    except TaskError as error:
         under_way.fail(run, error)
         raise
     under_way.note(run, *outcome)
@@ -229,7 +229,7 @@ def act(run: Run, name: str, work: Callable[[], Outcome], family: str | None = N
 def _guarded(run: Run, name: str, work: Callable[[], Outcome]) -> Outcome:
     try:
         return work()
-    except ActError:
+    except TaskError:
         raise
     except Exception as error:
-        raise failures.act_error(name, error, run.session.state / "logs") from error
+        raise failures.task_error(name, error, run.session.state / "logs") from error

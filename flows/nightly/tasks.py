@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from flows.cli.console import print_line
 from flows.nightly import data_tasks, disk, failures, params
 from flows.servers.definitions import MLFLOW
+from models.params_file import NAME
 from registry.dvc import versions
 from registry.git import snapshot as records
 
@@ -89,14 +90,14 @@ def worktree(run: Run, stack: ExitStack) -> Outcome:
     """Creates a tree for a trial: that of the record, with the other params; the checkout stays unchanged."""
     path = run.session.state / "trials" / run.out.name
     tree = stack.enter_context(records.worktree(run.root, run.nightly.record, path))
-    (tree / params.NAME).write_text(params.dump(run.values), encoding="utf-8")
+    (tree / NAME).write_text(params.dump(run.values), encoding="utf-8")
     if (run.root / "settings.toml").is_file():
         (tree / "settings.toml").write_bytes((run.root / "settings.toml").read_bytes())
     versions.pull(tree, run.session.settings)
     run.kept = records.record(tree, TRIAL_MESSAGE)
     run.tree, run.nightly.record = tree, run.kept.commit
     changes = [f"{path}={value}" for path, value in run.nightly.overrides.items()]
-    return "ran", f"{run.kept.commit[:12]} with {', '.join([*(['--quick'] if run.order.quick else []), *changes])}"
+    return "ran", f"{run.kept.commit[:12]} with {', '.join([*(['--quick'] if run.request.quick else []), *changes])}"
 
 
 def register(run: Run, family: str) -> Outcome:
@@ -106,16 +107,16 @@ def register(run: Run, family: str) -> Outcome:
     from registry.promotion.register import register as enter  # noqa: PLC0415 - MLflow, only when needed
 
     assert run.kept is not None  # noqa: S101 - no stage runs before the record
-    message = TRIAL_MESSAGE if run.order.trial else RECORD_MESSAGE
+    message = TRIAL_MESSAGE if run.request.trial else RECORD_MESSAGE
     run.kept = records.completed(run.tree, run.kept, message)
     run.nightly.record = run.kept.commit
-    promote = run.order.promote or not run.order.trial
+    promote = run.request.promote or not run.request.trial
     decision = enter(
         run.tree,
         by_name(family),
         record=run.kept,
         promote=promote,
-        trial=run.order.trial,
+        trial=run.request.trial,
         settings=run.session.settings,
         pages=run.session.lasting_url(MLFLOW),
     )

@@ -145,7 +145,7 @@ def _mlflow_names(host: str) -> list[str]:
 
 def _prefect_command(_state: Path, port: int, _host: str) -> list[str]:
     """Start command of Prefect, as in `prefect server start`, with a guard around the application."""
-    where = ["--host", HOST, "--port", str(port), "--app-dir", str(environment.checkout())]
+    where = ["--host", HOST, "--port", str(port), "--app-dir", str(environment.checkout_root())]
     quiet = ["--log-level", "warning"]
     return [sys.executable, "-m", "uvicorn", "--factory", "flows.servers.guarded_prefect:create_app", *where, *quiet]
 

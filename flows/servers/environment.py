@@ -24,7 +24,7 @@ TELEMETRY_OFF = {
 }
 
 
-def checkout() -> Path:
+def checkout_root() -> Path:
     """Root of the checkout that contains this code."""
     return Path(__file__).resolve().parents[2]
 
@@ -61,7 +61,7 @@ def _with_ours_first(path: str) -> str:
     return os.pathsep.join([ours, *(folder for folder in path.split(os.pathsep) if folder != ours)])
 
 
-def hush_prefect() -> None:
+def silence_prefect() -> None:
     """Keeps Prefect's own log lines off the terminal; its server still receives them."""
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flows.servers.definitions import Kind
 
 
-class BusyError(UserError):
+class RunInProgressError(UserError):
     """Raised if a run in progress would be broken by the command."""
 
     default_exit_status = HELD
@@ -35,7 +35,7 @@ def up(settings: Settings, state: Path) -> list[Row]:
     """Starts what does not run yet, and waits until it is ready.
 
     Raises:
-        BusyError: A run with servers of its own is in progress.
+        RunInProgressError: A run with servers of its own is in progress.
         PasswordError: A server of the team requires a password, or another one.
         PortTakenError: A port of the settings is used by another program.
         ServerError: A server or the scheduler does not start; whatever was started before it is stopped again.
@@ -85,7 +85,7 @@ def _make_way(state: Path, running: Server) -> None:
     owner = lock.holder(state)
     if owner is not None:
         message = f"a run with servers of its own is in progress: {owner.command}, process {owner.pid}"
-        raise BusyError(message, "wait for its end, then: make up")
+        raise RunInProgressError(message, "wait for its end, then: make up")
     servers.stop(state, running)
 
 
@@ -93,7 +93,7 @@ def down(state: Path, *, force: bool = False) -> list[str]:
     """Stops what `up` started, the scheduler first; returns the names of what was running.
 
     Raises:
-        BusyError: A run in progress uses these servers, and `force` was not given.
+        RunInProgressError: A run in progress uses these servers, and `force` was not given.
     """
     for kind in KINDS if lock.holder(state) is None else ():
         servers.sweep(state, kind)
@@ -102,7 +102,9 @@ def down(state: Path, *, force: bool = False) -> list[str]:
     owner = lock.holder(state)
     if ours and owner is not None and not force:
         message = f"a run is in progress: {owner.command}, process {owner.pid}; without its servers it would fail"
-        raise BusyError(message, f"wait for its end, or stop it too: {environment.python()} -m flows down --force")
+        raise RunInProgressError(
+            message, f"wait for its end, or stop it too: {environment.python()} -m flows down --force"
+        )
     if ours and owner is not None:
         _end_run(owner)
     servers.stop(state, *ours)

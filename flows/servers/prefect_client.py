@@ -31,7 +31,7 @@ LATE = timedelta(seconds=60)  # Prefect's runner polls for due runs every 10 s
 
 
 @dataclass(frozen=True)
-class Standing:
+class DeploymentState:
     """State of the deployment.
 
     Attributes:
@@ -105,7 +105,7 @@ def check_access(server: Server) -> None:
         client.read_deployments(limit=1)
 
 
-def standing(server: Server) -> Standing | None:
+def standing(server: Server) -> DeploymentState | None:
     """State of the deployment; None if the server has none.
 
     Raises:
@@ -119,7 +119,7 @@ def standing(server: Server) -> Standing | None:
             deployment = client.read_deployment_by_name(DEPLOYMENT)
         except ObjectNotFound:
             return None
-        return Standing(
+        return DeploymentState(
             updated=str(deployment.updated),
             paused=deployment.paused or not any(schedule.active for schedule in deployment.schedules),
             schedules=_schedules(deployment),

@@ -36,7 +36,7 @@ def serve(cron: str, timezone: str, heartbeat_timeout_s: int) -> None:
     os.environ[SCHEDULER] = str(os.getpid())
     nightly.serve(
         name=NAME,
-        description=describe_deployment(environment.checkout()),
+        description=describe_deployment(environment.checkout_root()),
         schedule=Cron(cron, timezone=timezone),
         paused=False,
         limit=TAKEN_ON,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from common.settings import Settings
-    from flows.servers.prefect_client import Standing
+    from flows.servers.prefect_client import DeploymentState
 
 NAME = "scheduler"
 LOOK_S = 0.5
@@ -92,7 +92,7 @@ def log_path(state: Path) -> Path:
     return state / "logs" / f"{NAME}.log"
 
 
-def _not_up(settings: Settings, state: Path, prefect: Server, now: Standing | None) -> ServerError:
+def _not_up(settings: Settings, state: Path, prefect: Server, now: DeploymentState | None) -> ServerError:
     asked = f"schedule.cron {settings.schedule.cron!r}, schedule.timezone {settings.schedule.timezone!r}"
     if now is not None and prefect.log is not None:
         tail = "\n".join(f"  {line}" for line in servers.tail_of(prefect.log))

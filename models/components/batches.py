@@ -15,6 +15,7 @@ import torch
 from pytorch_lightning import LightningDataModule
 
 from models.components.randomness import derived_seed
+from rushes.errors import MisuseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,11 +82,13 @@ class Shuffled:
 
     def __post_init__(self) -> None:
         if self.batch_size % (self.chunk * self.world_size):
+            step = self.chunk * self.world_size
             message = (
                 f"a batch of {self.batch_size} does not divide into chunks of {self.chunk} for {self.world_size} "
-                "processes: change train.batch_size or train.norm_samples in params.yaml"
+                "processes"
             )
-            raise ValueError(message)
+            remedy = f"set train.batch_size in params.yaml to a multiple of {step}, or change train.norm_samples"
+            raise MisuseError(message, remedy)
 
     def __len__(self) -> int:
         return max(1, (self.samples or len(self.pictures_nhwc)) // self.batch_size)

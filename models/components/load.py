@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from common.yaml_numbers import read_yaml
+from rushes.errors import MisuseError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,11 +17,11 @@ def load_params(path: Path, family: Family) -> tuple[str, FamilyParams]:
     """Reads the collection and the params of a family.
 
     Raises:
-        KeyError: params.yaml does not name the family.
+        MisuseError: params.yaml does not name the family.
         pydantic.ValidationError: A key is unknown, or a value is out of range.
     """
     document = read_yaml(path.read_text(encoding="utf-8"))
     if family.name not in document.get("families", {}):
         message = f"params.yaml: families names no collection for {family.name!r}"
-        raise KeyError(message)
+        raise MisuseError(message, f"in params.yaml, add under families: `{family.name}: COLLECTION`")
     return document["families"][family.name], family.params.model_validate(document.get(family.name) or {})

@@ -11,7 +11,7 @@ from torch.nn import functional
 from models.components.distillation import Teacher
 from models.components.randomness import derived_seed
 from models.expression.copies import balance
-from models.expression.network import Deployed, ExpressionNetwork
+from models.expression.network import ExportWrapper, ExpressionNetwork
 from models.expression.params import ExpressionParams, TrainParams
 from models.expression.score import MacroF1, draw, score
 from models.family import Asset, Distillation, Family, FineTuning, Graph, Monitor
@@ -75,14 +75,14 @@ def network(trained: LightningModule) -> torch.nn.Module:
 def graphs(trained: torch.nn.Module, samples: SampleSet) -> list[Graph]:
     """One graph: images uint8 N,H,W,C -> probabilities float32 N,L."""
     info = samples.info
-    deployed = Deployed(trained, info["mean"], info["std"], 1.0).eval()
+    deployed = ExportWrapper(trained, info["mean"], info["std"], 1.0).eval()
     deployed.temperature = temperature(deployed, samples)
     size_px, channels = info["size_px"], info["channels"]
     example = torch.zeros(2, size_px, size_px, channels, dtype=torch.uint8)
     return [Graph("graph", "expression.onnx", deployed, (example,), ("pictures",), ("probabilities",))]
 
 
-def temperature(deployed: Deployed, samples: SampleSet) -> float:
+def temperature(deployed: ExportWrapper, samples: SampleSet) -> float:
     """Temperature of the logits at which confidence equals accuracy on validation (Guo et al. 2017)."""
     # Compute the logits of the validation split, up to a constant per sample, from the probabilities.
     pictures_nhwc = torch.from_numpy(np.array(samples.array("validation")))

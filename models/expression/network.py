@@ -14,11 +14,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from rushes.errors import MisuseError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """Two 3x3 convolutions with a skip connection; `stride` 2 halves the resolution."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -59,8 +61,8 @@ class ExpressionNetwork(nn.Module):
     ) -> None:
         super().__init__()
         if len(widths) != len(depths):
-            message = f"widths and depths must be of one length, not {len(widths)} and {len(depths)}"
-            raise ValueError(message)
+            message = f"expression.train: widths and depths must be of one length, not {len(widths)} and {len(depths)}"
+            raise MisuseError(message, "give one width and one depth for each resolution, in params.yaml")
         # Convert blocks of 2x2 pixels to channels, so that the first convolution is already wide.
         self.stem = nn.Sequential(
             nn.PixelUnshuffle(2),
@@ -80,15 +82,15 @@ class ExpressionNetwork(nn.Module):
         return logits_nl
 
 
-def _blocks(widths: Sequence[int], depths: Sequence[int]) -> list[Block]:
-    blocks = [Block(widths[0], widths[0], 1) for _ in range(depths[0])]
+def _blocks(widths: Sequence[int], depths: Sequence[int]) -> list[ResidualBlock]:
+    blocks = [ResidualBlock(widths[0], widths[0], 1) for _ in range(depths[0])]
     for (before, width), depth in zip(pairwise(widths), depths[1:], strict=True):
-        blocks.append(Block(before, width, 2))
-        blocks.extend(Block(width, width, 1) for _ in range(depth - 1))
+        blocks.append(ResidualBlock(before, width, 2))
+        blocks.extend(ResidualBlock(width, width, 1) for _ in range(depth - 1))
     return blocks
 
 
-class Deployed(nn.Module):
+class ExportWrapper(nn.Module):
     """Export wrapper: the network with its pre- and post-processing, in the form used by the runtime.
 
     Args:

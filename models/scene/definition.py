@@ -14,10 +14,11 @@ from models.scene.distil import Lesson, begin_as_part, strongest
 from models.scene.draw import draw
 from models.scene.metrics.extractor import EXTRACTOR
 from models.scene.metrics.measures import agreement_of_pictures
-from models.scene.network import Deployed, build, latents_for
+from models.scene.network import ExportWrapper, build, latents_for
 from models.scene.params import SceneParams, TrainParams
 from models.scene.score import NegativeKid, score
 from models.scene.texts import ENCODER, TOKENIZER
+from rushes.errors import MisuseError
 from rushes.scene.text_encoder import TEMPLATES
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def graphs(trained: torch.nn.Module, samples: SampleSet) -> list[Graph]:
     """One graph: latents N,Z, texts N,T and categories N,L -> images uint8 N,H,W,3."""
     widths = (latents_for(samples.info["size_px"]), samples.info["text"], len(samples.labels))
     example = tuple(torch.zeros(2, width) for width in widths)
-    return [Graph("graph", "scene.onnx", Deployed(trained).eval(), example, INPUTS, ("pictures",))]
+    return [Graph("graph", "scene.onnx", ExportWrapper(trained).eval(), example, INPUTS, ("pictures",))]
 
 
 def calibration(samples: SampleSet, split: str, count: int, seed: int, _graph: Graph) -> list[dict[str, np.ndarray]]:
@@ -83,26 +84,26 @@ def students(params: SceneParams) -> dict[str, TrainParams]:
     """Training params of the smaller generators: other widths and learning rate, same depths and latents.
 
     Raises:
-        ValueError: A student is wider than the trained generator, has another number of resolutions, or the trained
+        MisuseError: A student is wider than the trained generator, has another number of resolutions, or the trained
             generator is the baseline.
     """
     wanted, epochs = params.compress.students, params.compress.student_epochs or params.train.epochs
     if wanted and params.train.network == "dcgan":
         message = (
-            "scene.compress.students learn from the features of each resolution, and the baseline has none: "
-            "remove the students, or set scene.train.network to r3"
+            "scene.compress.students learn from the features of each resolution, and scene.train.network dcgan, the "
+            "baseline, has none"
         )
-        raise ValueError(message)
+        raise MisuseError(message, "in params.yaml, remove the students, or set scene.train.network to r3")
     for widths in wanted:
         if len(widths) != len(params.train.widths):
             message = (
                 f"scene.compress.students: {widths} has {len(widths)} resolutions, and scene.train.widths, "
                 f"{params.train.widths}, has {len(params.train.widths)}"
             )
-            raise ValueError(message)
+            raise MisuseError(message, f"in params.yaml, give each student {len(params.train.widths)} widths")
         if any(own > shown for own, shown in zip(widths, params.train.widths, strict=True)):
             message = f"scene.compress.students: {widths} is wider than scene.train.widths, {params.train.widths}"
-            raise ValueError(message)
+            raise MisuseError(message, "in params.yaml, give each student at most these widths")
     changes = {"epochs": epochs, "learning_rate": params.compress.student_rate}
     return {
         f"student {'-'.join(map(str, widths))}": params.train.model_copy(update={"widths": widths, **changes})

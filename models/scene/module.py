@@ -34,11 +34,11 @@ LEAST_DRAWN = 256  # images in a batch of validation
 GRID = 8  # images along a side of the progress grid
 
 
-class Asked:
+class ChunkConditions:
     """Conditions of a chunk: texts, the categories given to the generator (or zeros), and the true categories."""
 
-    def __init__(self, texts_nt: torch.Tensor, told_nl: torch.Tensor, categories_nl: torch.Tensor) -> None:
-        self.texts_nt, self.told_nl, self.categories_nl = texts_nt, told_nl, categories_nl
+    def __init__(self, texts_nt: torch.Tensor, given_nl: torch.Tensor, categories_nl: torch.Tensor) -> None:
+        self.texts_nt, self.given_nl, self.categories_nl = texts_nt, given_nl, categories_nl
 
 
 class SceneModule(LightningModule):
@@ -173,7 +173,7 @@ class SceneModule(LightningModule):
     def _taught_loss(self, batch: Batch, chunk: int, _done: float) -> torch.Tensor:
         """Difference between the drawings of a chunk and the teacher's drawings from the same latents."""
         random, _real_nchw, asked = self._chunk(batch, chunk, "generator")
-        given = (self._latents(asked, random), asked.texts_nt, asked.told_nl)
+        given = (self._latents(asked, random), asked.texts_nt, asked.given_nl)
         return self.lesson(self.network, given)  # type: ignore[misc, no-any-return]  # there is one; a module's answer
 
     def _disturbed(
@@ -183,17 +183,17 @@ class SceneModule(LightningModule):
         real_nchw, drawn_nchw = both.contiguous(memory_format=torch.channels_last).chunk(2)
         return real_nchw, drawn_nchw
 
-    def _judged(self, pictures_nchw: torch.Tensor, asked: Asked) -> torch.Tensor:
+    def _judged(self, pictures_nchw: torch.Tensor, asked: ChunkConditions) -> torch.Tensor:
         return self.critic(pictures_nchw, asked.texts_nt, asked.categories_nl).float()  # type: ignore[no-any-return]  # a module's answer
 
-    def draw(self, asked: Asked, random: torch.Generator) -> torch.Tensor:
+    def draw(self, asked: ChunkConditions, random: torch.Generator) -> torch.Tensor:
         """Draws an image for each condition, N,3,H,W in -1..1."""
-        return self.network(self._latents(asked, random), asked.texts_nt, asked.told_nl).float()  # type: ignore[no-any-return]  # a module's answer
+        return self.network(self._latents(asked, random), asked.texts_nt, asked.given_nl).float()  # type: ignore[no-any-return]  # a module's answer
 
-    def _latents(self, asked: Asked, random: torch.Generator) -> torch.Tensor:
+    def _latents(self, asked: ChunkConditions, random: torch.Generator) -> torch.Tensor:
         return torch.randn(len(asked.texts_nt), self.latents, generator=random, device=self.device)
 
-    def _chunk(self, batch: Batch, chunk: int, turn: str) -> tuple[torch.Generator, torch.Tensor, Asked]:
+    def _chunk(self, batch: Batch, chunk: int, turn: str) -> tuple[torch.Generator, torch.Tensor, ChunkConditions]:
         """Random generator of a chunk and turn, its real images, and the conditions of the drawings."""
         size = self.params.norm_samples
         mine = slice(chunk * size, (chunk + 1) * size)
@@ -205,7 +205,7 @@ class SceneModule(LightningModule):
             real_nchw = torch.where(turned_n[:, None, None, None], real_nchw.flip(3), real_nchw)
         return random, real_nchw, self._asked(batch, mine, random)
 
-    def _asked(self, batch: Batch, mine: slice, random: torch.Generator) -> Asked:
+    def _asked(self, batch: Batch, mine: slice, random: torch.Generator) -> ChunkConditions:
         """Conditions: a text of each sample with noise (Zhang et al. 2017), and its category, dropped for some."""
         texts_nkt, categories_nl = batch.extra[mine].float(), batch.targets_nl[mine]  # type: ignore[index]  # texts are there
         count, choices, width = texts_nkt.shape
@@ -217,7 +217,7 @@ class SceneModule(LightningModule):
         # Drop the category of a random share of the samples.
         given_n1 = torch.rand(count, 1, generator=random, device=self.device) >= self.params.category_dropped
         texts_nt = torch.nn.functional.normalize(texts_nt, dim=1)
-        return Asked(texts_nt, categories_nl * given_n1, categories_nl)
+        return ChunkConditions(texts_nt, categories_nl * given_n1, categories_nl)
 
     def validation_step(self, batch: Batch, batch_idx: int = 0) -> None:
         """Adds a batch to val/distance: the distance of drawn images from the real ones of the same conditions."""
@@ -225,7 +225,7 @@ class SceneModule(LightningModule):
         # Use each of a few images for several drawings; otherwise chance in the latents would decide the best epoch.
         rows_m = torch.arange(max(LEAST_DRAWN, len(batch.pictures_nhwc)), device=self.device) % len(batch.pictures_nhwc)
         texts_mt, categories_ml = batch.extra[rows_m, 0].float(), batch.targets_nl[rows_m]  # type: ignore[index]  # texts are there
-        drawn_nchw = self.draw(Asked(texts_mt, categories_ml, categories_ml), random)
+        drawn_nchw = self.draw(ChunkConditions(texts_mt, categories_ml, categories_ml), random)
         distance = sliced_wasserstein(scaled(batch.pictures_nhwc)[rows_m], drawn_nchw, random)
         self.log("val/distance", distance, on_epoch=True, batch_size=len(batch.pictures_nhwc), sync_dist=True)
 
@@ -236,7 +236,7 @@ class SceneModule(LightningModule):
         texts_nt = self.anchors_lt[columns]
         given_nl = torch.nn.functional.one_hot(columns, len(self.anchors_lt)).float()
         with torch.no_grad():
-            drawn_nchw = self.draw(Asked(texts_nt, given_nl, given_nl), random)
+            drawn_nchw = self.draw(ChunkConditions(texts_nt, given_nl, given_nl), random)
         return ((drawn_nchw + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401  # one of the many types that Lightning accepts

@@ -17,6 +17,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from rushes.errors import MisuseError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -86,7 +88,7 @@ def _act(x: torch.Tensor) -> torch.Tensor:
     return functional.leaky_relu(x, SLOPE)
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """Two 3x3 convolutions with a skip connection, initialised as the identity (Zhang et al. 2019, Fixup)."""
 
     def __init__(self, width: int) -> None:
@@ -100,7 +102,8 @@ class Block(nn.Module):
 
 def _blocks(widths: Sequence[int], depths: Sequence[int]) -> nn.ModuleList:
     return nn.ModuleList(
-        nn.Sequential(*(Block(width) for _ in range(depth))) for width, depth in zip(widths, depths, strict=True)
+        nn.Sequential(*(ResidualBlock(width) for _ in range(depth)))
+        for width, depth in zip(widths, depths, strict=True)
     )
 
 
@@ -270,7 +273,7 @@ def build(info: Mapping[str, Any], params: TrainParams) -> tuple[nn.Module, nn.M
     """Builds the generator and its discriminator for a set.
 
     Raises:
-        ValueError: The widths do not match the set's image size.
+        MisuseError: The widths do not match the set's image size.
     """
     anchors_lt = torch.tensor(info["anchors"], dtype=torch.float32)
     steps = round(math.log2(info["size_px"] / START_PX))
@@ -283,7 +286,8 @@ def build(info: Mapping[str, Any], params: TrainParams) -> tuple[nn.Module, nn.M
                 f"pictures of {info['size_px']} px need {steps} numbers in scene.train.{name}widths and "
                 f"{name}depths, not {len(widths)} and {len(depths)}; sizes are 4 times a power of two"
             )
-            raise ValueError(message)
+            remedy = f"change them in params.yaml, or size_px of the collection, now {info['size_px']}"
+            raise MisuseError(message, remedy)
     generator = Generator(Condition(anchors_lt), params.widths, params.depths, params.noise_px)
     if params.network == "dcgan":
         return _classic(anchors_lt, steps, size_of(generator))
@@ -300,7 +304,7 @@ def _classic(anchors_lt: torch.Tensor, steps: int, size: int) -> tuple[nn.Module
     return generator(base), ClassicDiscriminator(Condition(anchors_lt), [base * 2**place for place in range(steps)])
 
 
-class Deployed(nn.Module):
+class ExportWrapper(nn.Module):
     """Export wrapper: the generator with its post-processing, in the form used by the runtime."""
 
     def __init__(self, network: nn.Module) -> None:

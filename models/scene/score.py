@@ -8,7 +8,7 @@ weight.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -160,5 +160,5 @@ class NegativeKid:
         return first[first["id"].isin(ids)], second[second["id"].isin(ids)]
 
 
-def _mean(values: Any, weights: np.ndarray | None) -> float:  # noqa: ANN401  a column
+def _mean(values: pd.Series, weights: np.ndarray | None) -> float:
     return float(np.average(np.asarray(values, float), weights=weights))

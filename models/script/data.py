@@ -14,6 +14,7 @@ import torch
 from pytorch_lightning import LightningDataModule
 
 from models.components.randomness import derived_seed
+from rushes.errors import MisuseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -91,11 +92,8 @@ class Contiguous:
 
     def __post_init__(self) -> None:
         if self.batch_size % self.world_size:
-            message = (
-                f"{self.batch_size} places in the text do not divide among {self.world_size} processes: change "
-                "train.batch_size in params.yaml"
-            )
-            raise ValueError(message)
+            message = f"{self.batch_size} places in the text do not divide among {self.world_size} processes"
+            raise MisuseError(message, f"set train.batch_size in params.yaml to a multiple of {self.world_size}")
 
     def __len__(self) -> int:
         total = sum(len(work) for work in self.works)

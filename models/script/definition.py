@@ -11,10 +11,10 @@ from models.components.distillation import Teacher
 from models.components.randomness import derived_seed
 from models.family import Distillation, Family, Graph, Made, Monitor
 from models.script.encode import encode
-from models.script.network import Deployed, ScriptNetwork, build
+from models.script.network import ExportWrapper, ScriptNetwork, build
 from models.script.params import ScriptParams, TrainParams
 from models.script.score import BitsSaved, agreement_of_next, draw, score
-from rushes.script.memorization import build as verbatim_filter
+from rushes.script.memorization import build as memorization_filter
 from rushes.script.ngram_cache import CacheRules
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ def graphs(trained: torch.nn.Module, _samples: SampleSet) -> list[Graph]:
     """One graph, a single step: the last id int64 N,1 and a state N,S -> logits N,V and the next state."""
     learned = cast("ScriptNetwork", trained)
     example = (torch.zeros(2, 1, dtype=torch.int64), torch.zeros(2, learned.state_size))
-    return [Graph("graph", "script.onnx", Deployed(learned), example, ("window", "state"), ("logits", "next_state"))]
+    return [
+        Graph("graph", "script.onnx", ExportWrapper(learned), example, ("window", "state"), ("logits", "next_state"))
+    ]
 
 
 def calibration(samples: SampleSet, split: str, count: int, seed: int, graph: Graph) -> list[dict[str, np.ndarray]]:
@@ -76,7 +78,7 @@ def calibration(samples: SampleSet, split: str, count: int, seed: int, graph: Gr
 def made(samples: SampleSet) -> list[Made]:
     """Memorisation filter of a writer: hashes of the word n-grams of the training text, without the text."""
     texts = "\n".join(samples.texts(LEARNED))
-    return [Made("verbatim", "verbatim.bin", verbatim_filter(texts))]
+    return [Made("verbatim", "verbatim.bin", memorization_filter(texts))]
 
 
 def students(params: ScriptParams) -> dict[str, TrainParams]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from common.progress import progress
 from curation.store.sample_set import SampleSet, write_text_set
-from models.script.texts import Themes, Told, outlines, profiles, scene_text, told
+from models.script.texts import ParsedScene, Themes, outlines, parsed_scenes, profiles, scene_text
 from rushes.script.constraints.cues import EXTENSIONS
 from rushes.script.markup import ALL, DIALOGUE, PARENTHETICAL
 from rushes.script.vocabulary import Spelling
@@ -39,7 +39,7 @@ def encode(clean: SampleSet, params: AugmentParams, folder: Path, _read: Read) -
     Returns:
         A text set; tokens-SPLIT.npy has the tokens of a split, uint8, and the column `tokens` the number of each text.
     """
-    scenes = {split: told(clean.kept(split), clean.texts(split)) for split in SPLITS}
+    scenes = {split: parsed_scenes(clean.kept(split), clean.texts(split)) for split in SPLITS}
     themes = Themes(scenes["train"])
     made = {split: list(_documents(scenes[split], themes, params, split)) for split in SPLITS}
     vocabulary = vocabulary_of((text for _, _, text in made["train"]), params.max_vocabulary)
@@ -58,8 +58,8 @@ def encode(clean: SampleSet, params: AugmentParams, folder: Path, _read: Read) -
 
 
 def _documents(
-    scenes: Sequence[Told], themes: Themes, params: AugmentParams, split: str
-) -> Iterator[tuple[Told, str, str]]:
+    scenes: Sequence[ParsedScene], themes: Themes, params: AugmentParams, split: str
+) -> Iterator[tuple[ParsedScene, str, str]]:
     """Yields each text with the scene that its row derives from, and its kind."""
     works = [list(some) for _, some in groupby(scenes, key=lambda scene: scene.work)]
     for work in progress(works, title=f"encode: {split}", unit="work"):
@@ -89,7 +89,10 @@ def extensions_in(texts: Iterable[str]) -> list[str]:
 
 
 def _table(
-    rows: pd.DataFrame, made: Sequence[tuple[Told, str, str]], content: Sequence[bytes], ids: Sequence[np.ndarray]
+    rows: pd.DataFrame,
+    made: Sequence[tuple[ParsedScene, str, str]],
+    content: Sequence[bytes],
+    ids: Sequence[np.ndarray],
 ) -> pd.DataFrame:
     lengths = np.array([len(one) for one in content])
     table = rows.set_index("id").loc[[scene.id for scene, _, _ in made]].reset_index()
@@ -105,5 +108,5 @@ def _table(
     )
 
 
-def _counted(made: Sequence[tuple[Told, str, str]]) -> dict[str, int]:
+def _counted(made: Sequence[tuple[ParsedScene, str, str]]) -> dict[str, int]:
     return dict(Counter(kind for _, kind, _ in made))

@@ -108,6 +108,6 @@ class ScriptModule(LightningModule):
         betas = (0.9, self.params.beta2)
         return torch.optim.AdamW(groups, lr=self.params.learning_rate, betas=betas, fused=True)
 
-    def on_before_optimizer_step(self, _optimiser: Any) -> None:  # noqa: ANN401  # Lightning's own
+    def on_before_optimizer_step(self, _optimiser: object) -> None:
         """Clips the gradient manually: Lightning refuses to clip for fused optimisers, though only fp16 needs that."""
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.params.clip)

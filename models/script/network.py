@@ -70,7 +70,7 @@ class ScriptNetwork(nn.Module):
         return x_ntc * functional.dropout(torch.ones_like(x_ntc[:, :1]), self.dropout)
 
 
-class Deployed(nn.Module):
+class ExportWrapper(nn.Module):
     """Export wrapper: one step of the network with its state as one row; the runtime calls it for every character."""
 
     def __init__(self, network: ScriptNetwork) -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from models.family import Scores, Sheet
 from models.script.network import NOTHING
-from models.script.texts import Told, mood, told
+from models.script.texts import ParsedScene, mood, parsed_scenes
 from rushes.inference.session import open_graph
 from rushes.screenplay.fountain import parse, write
 from rushes.script.length import Length
@@ -43,7 +43,7 @@ SEED = 7
 
 
 @dataclass(frozen=True)
-class Work:
+class Document:
     """The text of a document to be predicted, with its origin."""
 
     name: str
@@ -63,9 +63,9 @@ def score(bundle: Bundle, samples: SampleSet, split: str, _read: Read) -> Scores
             verbatim_longest.
         texts: Some of these scenes.
     """
-    scenes = told(samples.kept(split), samples.texts(split))
+    scenes = parsed_scenes(samples.kept(split), samples.texts(split))
     works = _works(scenes, samples.kept(split))
-    reader = Reader(bundle.path("graph"), bundle.manifest.input)
+    reader = BatchedGraph(bundle.path("graph"), bundle.manifest.input)
     rows = reader.carried(works)
     bits, count = reader.windows(works)
     written = write_scenes(bundle, scenes)
@@ -78,17 +78,17 @@ def score(bundle: Bundle, samples: SampleSet, split: str, _read: Read) -> Scores
     return Scores(rows, metrics, texts=dict(list(written.items())[:4]))
 
 
-def _works(scenes: Sequence[Told], rows: pd.DataFrame) -> list[Work]:
+def _works(scenes: Sequence[ParsedScene], rows: pd.DataFrame) -> list[Document]:
     sources = dict(zip(rows["group"], rows["source"], strict=True))
     works = []
     for name in dict.fromkeys(scene.work for scene in scenes):
         own = [scene for scene in scenes if scene.work == name]
         text = "".join(control(mood=mood(one), characters=one.speakers) + encoded(one.elements) for one in own)
-        works.append(Work(name, str(sources[name]), own[0].label, text))
+        works.append(Document(name, str(sources[name]), own[0].label, text))
     return works
 
 
-class Reader:
+class BatchedGraph:
     """Reads texts with a bundle's graph, many pieces at a time.
 
     Args:
@@ -102,7 +102,7 @@ class Reader:
         self.spelling = Spelling(given["vocabulary"])
         self.session = open_graph(graph, 0)
 
-    def carried(self, works: Sequence[Work]) -> pd.DataFrame:
+    def carried(self, works: Sequence[Document]) -> pd.DataFrame:
         """One row for each piece of 1,024 characters: up to 128 of all documents.
 
         The network starts 256 characters before a piece, the cache at the beginning of its document.
@@ -128,7 +128,7 @@ class Reader:
             }
         )
 
-    def windows(self, works: Sequence[Work]) -> tuple[float, int]:
+    def windows(self, works: Sequence[Document]) -> tuple[float, int]:
         """Bits and number of characters in windows of 64, each read without context; up to 2,048 of all documents."""
         parts = [
             (ids, costs, start) for _, ids, costs in self._all(works) for start in range(0, len(ids) - WINDOW, WINDOW)
@@ -140,7 +140,7 @@ class Reader:
         lost = sum(int(costs[start : start + WINDOW].sum()) for _, costs, start in parts)
         return float(bits_nt.sum()) + UNSPELLED_BITS * lost, int(counted_nt.sum()) + lost
 
-    def _all(self, works: Sequence[Work]) -> list[tuple[Work, np.ndarray, np.ndarray]]:
+    def _all(self, works: Sequence[Document]) -> list[tuple[Document, np.ndarray, np.ndarray]]:
         return [(work, *self._spelled(work.text)) for work in works]
 
     def _spelled(self, text: str) -> tuple[np.ndarray, np.ndarray]:
@@ -225,7 +225,7 @@ def _surprise(logits_nv: np.ndarray, ids_n: np.ndarray) -> np.ndarray:
     return found
 
 
-def write_scenes(bundle: Bundle, scenes: Sequence[Told]) -> dict[str, str]:
+def write_scenes(bundle: Bundle, scenes: Sequence[ParsedScene]) -> dict[str, str]:
     """Scenes written for held-out headings and casts, by request."""
     writer = ScriptWriter.from_bundle(bundle)
     able = [scene for scene in scenes if scene.heading and 2 <= len(scene.speakers) <= 12]  # noqa: PLR2004  # a dialogue scene
@@ -260,7 +260,7 @@ def judged(texts: Sequence[str], writer: ScriptWriter) -> dict[str, float]:
     spoken = [line for text in texts for one in parse(text) if one.kind == "dialogue" for line in one.text.split("\n")]
     words = [word for text in texts for word in text.lower().split()]
     pairs = list(pairwise(words))
-    found = [writer.verbatim.runs(text) for text in texts]
+    found = [writer.memorization.runs(text) for text in texts]
     return {
         "valid": float(np.mean([is_scene(text) for text in texts])) if texts else 0.0,
         "distinct_2": len(set(pairs)) / max(1, len(pairs)),

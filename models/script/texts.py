@@ -51,7 +51,7 @@ _SENTENCE = re.compile(r"[^.?!]*[.?!]")
 
 
 @dataclass(frozen=True)
-class Told:
+class ParsedScene:
     """One scene with its id, document and label."""
 
     id: str
@@ -80,16 +80,16 @@ def speaker(element: Element) -> str:
     return re.sub(r"\s*\(.*", "", element.text).strip() if element.kind == "character" else ""
 
 
-def told(rows: pd.DataFrame, texts: Iterable[str]) -> list[Told]:
+def parsed_scenes(rows: pd.DataFrame, texts: Iterable[str]) -> list[ParsedScene]:
     """Scenes of a split."""
     columns = zip(rows["id"], rows["group"], rows["label"], texts, strict=True)
-    return [Told(name, work, label, parse(text)) for name, work, label, text in columns]
+    return [ParsedScene(name, work, label, parse(text)) for name, work, label, text in columns]
 
 
 class Themes:
     """Characteristic words of scenes, learned from training scenes only."""
 
-    def __init__(self, scenes: Sequence[Told]) -> None:
+    def __init__(self, scenes: Sequence[ParsedScene]) -> None:
         names = {word for scene in scenes for name in scene.speakers for word in re.findall(r"[a-z']+", name.lower())}
         # Words of only a few documents are mostly names, and words of most of them are not themes.
         vectorizer = TfidfVectorizer(
@@ -118,7 +118,7 @@ class Themes:
         return [word for word in found if word not in self._names][:count]
 
 
-def scene_text(scene: Told, themes: Themes, params: AugmentParams, *, whole: bool = False) -> str:
+def scene_text(scene: ParsedScene, themes: Themes, params: AugmentParams, *, whole: bool = False) -> str:
     """A scene as the network reads it: control text, heading, elements.
 
     With `whole` no part of the control text is omitted at random, and the heading is unchanged.
@@ -136,12 +136,12 @@ def scene_text(scene: Told, themes: Themes, params: AugmentParams, *, whole: boo
     return asked + encoded([Element("heading", heading or "SOMEWHERE"), *others])
 
 
-def mood(scene: Told) -> str:
+def mood(scene: ParsedScene) -> str:
     """The label of the document, or an empty string."""
     return "" if scene.label == DEFAULT else scene.label
 
 
-def place(scene: Told) -> str:
+def place(scene: ParsedScene) -> str:
     """The heading with INT. or EXT. and a time of day, if it has neither and its words imply them."""
     heading = scene.heading
     words = heading.lower()
@@ -154,7 +154,7 @@ def place(scene: Told) -> str:
     return f"{'EXT' if outdoors else 'INT'}. {heading.rstrip('. ')} - {time}"
 
 
-def outlines(scenes: Sequence[Told], themes: Themes, params: AugmentParams) -> Iterator[str]:
+def outlines(scenes: Sequence[ParsedScene], themes: Themes, params: AugmentParams) -> Iterator[str]:
     """Outlines of a document: some consecutive scenes each, as beats."""
     for start in range(0, len(scenes), BEATS):
         some = scenes[start : start + BEATS]
@@ -168,12 +168,12 @@ def outlines(scenes: Sequence[Told], themes: Themes, params: AugmentParams) -> I
         yield asked + "".join(_beat(scene) for scene in some) + END
 
 
-def _beat(scene: Told) -> str:
+def _beat(scene: ParsedScene) -> str:
     named = f"{CHARACTER}{', '.join(scene.speakers[:MOST_NAMED])}" if scene.speakers else ""
     return f"{HEADING}{scene.heading or 'SOMEWHERE'}{ACTION}{_happens(scene)}{named}"
 
 
-def _happens(scene: Told) -> str:
+def _happens(scene: ParsedScene) -> str:
     """The first direction, or the first sentence of dialogue."""
     directions = (one.text for one in scene.elements if one.kind == "action")
     spoken = (one.text for one in scene.elements if one.kind == "dialogue")
@@ -181,7 +181,7 @@ def _happens(scene: Told) -> str:
     return (_SENTENCE.match(first + ".") or [first])[0].strip() or first
 
 
-def profiles(scenes: Sequence[Told], themes: Themes, params: AugmentParams) -> Iterator[str]:
+def profiles(scenes: Sequence[ParsedScene], themes: Themes, params: AugmentParams) -> Iterator[str]:
     """Profiles of the frequent speakers of a document: with whom they speak, where, in which words."""
     speeches: dict[str, list[str]] = {}
     for scene in scenes:
@@ -205,7 +205,7 @@ def _speeches(elements: Sequence[Element]) -> Iterator[tuple[str, str]]:
 
 
 def _described(
-    name: str, speeches: Sequence[str], among: Sequence[Told], themes: Themes, params: AugmentParams
+    name: str, speeches: Sequence[str], among: Sequence[ParsedScene], themes: Themes, params: AugmentParams
 ) -> Iterator[str]:
     others = Counter(other for scene in among for other in scene.speakers if other != name).most_common(3)
     if others:

@@ -69,7 +69,7 @@ def as_decisions(decisions: Mapping[str, Any]) -> Decisions:
     return {family: _as_decision(thing) for family, thing in decisions.items()}
 
 
-def _as_decision(thing: Any) -> Decision:  # noqa: ANN401  the registry's model is not known here
+def _as_decision(thing: BaseModel | Mapping[str, Any]) -> Decision:
     if isinstance(thing, Decision):
         return thing
     if isinstance(thing, BaseModel):

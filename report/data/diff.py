@@ -31,7 +31,7 @@ MEASURED = ("versions", "data", "figures", SAMPLES)  # parts that a run which fa
 
 
 @dataclass(frozen=True)
-class Change:
+class Difference:
     """One thing that differs: None where it was not there."""
 
     name: str
@@ -53,7 +53,7 @@ class Since:
     """Differences from the run that began at `nightly`; empty where there was none."""
 
     nightly: str
-    groups: dict[str, list[Change]]
+    groups: dict[str, list[Difference]]
 
     @property
     def other_samples(self) -> list[str]:
@@ -97,20 +97,20 @@ def _samples(facts: FamilyFacts) -> str:
     return hashlib.sha256("\n".join(sorted(facts.rows["id"].astype(str))).encode()).hexdigest()[:16]
 
 
-def difference(before: Mapping[str, Any], now: Snapshot) -> dict[str, list[Change]]:
+def difference(before: Mapping[str, Any], now: Snapshot) -> dict[str, list[Difference]]:
     """Differences by group, in the order of this run's names."""
     groups = {}
     scored, tested = before.get(SAMPLES) or {}, now[SAMPLES]
     same = {family for family in tested if tested[family] == scored.get(family)}
     for group in GROUPS:
         old, new = before.get(group) or {}, now[group]
-        changes = [Change(name, old.get(name), new.get(name)) for name in [*new, *(n for n in old if n not in new)]]
+        changes = [Difference(name, old.get(name), new.get(name)) for name in [*new, *(n for n in old if n not in new)]]
         changes = [change for change in changes if change.before != change.now]
         groups[group] = [_judged(change, same) for change in changes] if group == "figures" else changes
     return {group: changes for group, changes in groups.items() if changes}
 
 
-def _judged(change: Change, same: set[str]) -> Change:
+def _judged(change: Difference, same: set[str]) -> Difference:
     """Marks whether a figure can be compared: only within one test split, but bytes always."""
     family, name = change.name.split(": ", 1)
     return replace(change, comparable=name.startswith(BYTES) or family in same)
@@ -167,13 +167,13 @@ def _is_whole(kept: object) -> TypeGuard[dict[str, Any]]:
     )
 
 
-def _flat(value: Any, prefix: str = "") -> list[tuple[str, Any]]:  # noqa: ANN401  any YAML
+def _flat(value: object, prefix: str = "") -> list[tuple[str, Any]]:
     if isinstance(value, dict):
         return [pair for key, inner in value.items() for pair in _flat(inner, f"{prefix}.{key}" if prefix else key)]
     return [(prefix, value if isinstance(value, int | float | str | bool) or value is None else json.dumps(value))]
 
 
-def _is_number(value: Any) -> bool:  # noqa: ANN401  any JSON
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -28,7 +28,7 @@ PLACES = {"dialogue": SPEECH, "lyrics": SPEECH, "parenthetical": ASIDE, "charact
 BELOW_CUE = frozenset({"dialogue", "parenthetical", "lyrics"})
 
 
-class Line(NamedTuple):
+class TypedLine(NamedTuple):
     """A line of a page: the column that it begins in, its words, and whether they are bold."""
 
     column: int
@@ -52,14 +52,16 @@ def page_of(text: str) -> np.ndarray:
     return np.asarray(page)
 
 
-def _lines(elements: list[Element]) -> Iterator[Line]:
+def _lines(elements: list[Element]) -> Iterator[TypedLine]:
     for number, element in enumerate(elements):
         if number and element.kind not in BELOW_CUE:
-            yield Line(0, "")
+            yield TypedLine(0, "")
         column, width = PLACES.get(element.kind, ACTION)
         text = f"({element.text})" if element.kind == "parenthetical" else element.text
         for part in text.split("\n"):
-            yield from (Line(column, words, element.kind == "heading") for words in textwrap.wrap(part, width) or [""])
+            yield from (
+                TypedLine(column, words, element.kind == "heading") for words in textwrap.wrap(part, width) or [""]
+            )
 
 
 @cache

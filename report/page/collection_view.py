@@ -10,7 +10,7 @@ from models.components.figures import figure_name
 from report.components import Bar, attempt, note, stacked
 from report.data.loaders import Collection, counts, pictures
 from report.formatting import figure_text
-from report.page.data_uri import Picture, drawn_sheet, picture
+from report.page.data_uri import EmbeddedPicture, drawn_sheet, picture
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,7 @@ class CollectionView:
     dropped: list[Bar] = field(default_factory=list)
     findings: list[tuple[str, str]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-    pictures: list[Picture] = field(default_factory=list)
+    pictures: list[EmbeddedPicture] = field(default_factory=list)
 
 
 def collection_view(facts: Collection, families: list[str], nightly: NightlyRun) -> CollectionView:
@@ -93,7 +93,7 @@ def _sources(table: pd.DataFrame, about: dict[str, dict[str, Any]]) -> list[Sour
     return rows
 
 
-def _named(value: Any, prefix: str = "") -> list[tuple[str, Any]]:  # noqa: ANN401  any JSON
+def _named(value: object, prefix: str = "") -> list[tuple[str, Any]]:
     """Figures by their whole name: {"exact duplicate": {"across splits": 3}} is "exact duplicate, across splits"."""
     if isinstance(value, dict):
         return [pair for key, inner in value.items() for pair in _named(inner, f"{prefix}, {key}" if prefix else key)]

@@ -31,7 +31,7 @@ TITLES = {
 
 
 @dataclass(frozen=True)
-class Picture:
+class EmbeddedPicture:
     """A picture inside the page.
 
     Width and height are 0 where they are not known (SVG). It `moves` if it is animated; it is `titled` if its caption
@@ -47,7 +47,7 @@ class Picture:
     titled: bool = False
 
 
-def picture(path: Path, caption: str = "") -> Picture | None:
+def picture(path: Path, caption: str = "") -> EmbeddedPicture | None:
     """Reads a picture into the page; None if it is missing or does not decode."""
     try:
         data = path.read_bytes()
@@ -55,7 +55,7 @@ def picture(path: Path, caption: str = "") -> Picture | None:
         return None
     caption = caption or TITLES.get(path.name) or TITLES.get(path.stem, path.stem.replace("_", " "))
     if path.suffix.lower() == ".svg":
-        return Picture(path.stem, _uri("svg+xml", data), caption)
+        return EmbeddedPicture(path.stem, _uri("svg+xml", data), caption)
     decoded_hwc = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if decoded_hwc is None:
         return None
@@ -64,7 +64,9 @@ def picture(path: Path, caption: str = "") -> Picture | None:
     if len(data) > (MOST_MOVING_BYTES if moves else MOST_BYTES):
         (decoded_hwc, data, media), moves = _shrunk(decoded_hwc), False
     height_px, width_px = decoded_hwc.shape[:2]
-    return Picture(path.stem, _uri(media, data), title or caption, width_px, height_px, moves, titled=bool(title))
+    return EmbeddedPicture(
+        path.stem, _uri(media, data), title or caption, width_px, height_px, moves, titled=bool(title)
+    )
 
 
 def _moves(data: bytes) -> bool:
@@ -72,7 +74,7 @@ def _moves(data: bytes) -> bool:
     return data[8:16] == b"WEBPVP8X" and bool(data[20] & ANIMATED)
 
 
-def drawn_sheet(pictures_hwc: Sequence[np.ndarray], captions: Sequence[str], name: str) -> Picture | None:
+def drawn_sheet(pictures_hwc: Sequence[np.ndarray], captions: Sequence[str], name: str) -> EmbeddedPicture | None:
     """A sheet that no stage left behind, drawn for the page alone."""
     with tempfile.TemporaryDirectory() as folder:
         path = sheet(pictures_hwc, captions, Path(folder) / f"{name}.jpg")

@@ -18,7 +18,7 @@ from report.data.decisions import Decision
 from report.data.loaders import Collection, FamilyFacts, counts, pictures
 from report.formatting import NONE, TIMES, bytes_text, credit_line, figure_text, part_name
 from report.images import charts
-from report.page.data_uri import Picture, picture
+from report.page.data_uri import EmbeddedPicture, picture
 from report.text.messages import outcome_text
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class SetView:
     note: str = ""
     beside: str = ""  # what travels along for students
     bars: list[Bar] = field(default_factory=list)
-    pictures: list[Picture] = field(default_factory=list)
+    pictures: list[EmbeddedPicture] = field(default_factory=list)
 
 
 @dataclass
@@ -74,7 +74,7 @@ class FamilyView:
     training_note: str = ""
     training: str = ""
     curves: list[Chart] = field(default_factory=list)
-    progress: list[Picture] = field(default_factory=list)
+    progress: list[EmbeddedPicture] = field(default_factory=list)
     owed: str = ""  # whom the pictures are owed to
     scores_note: str = ""
     charts: list[Chart] = field(default_factory=list)
@@ -83,7 +83,7 @@ class FamilyView:
     source_columns: list[str] = field(default_factory=list)
     as_given: str = ""
     sources: list[tuple[str, list[str]]] = field(default_factory=list)
-    pictures: list[Picture] = field(default_factory=list)
+    pictures: list[EmbeddedPicture] = field(default_factory=list)
     pairs_note: str = ""
     pairs: list[Pair] = field(default_factory=list)
     parity: list[tuple[str, str]] = field(default_factory=list)
@@ -202,7 +202,7 @@ def _as_given_text(metrics: dict[str, Any]) -> str:
     return f"Over all {number:,} test samples, those {number - kept:,} too that clean dropped: {figures}."
 
 
-def _score_sources(view: FamilyView, sources: Any) -> None:  # noqa: ANN401  any JSON
+def _score_sources(view: FamilyView, sources: object) -> None:
     if not isinstance(sources, dict):
         return
     figures = {str(name): dict(scalars(part.get("compressed", part))) for name, part in sources.items()}
@@ -276,7 +276,7 @@ def _figure_pair(name: str, old: Any, new: Any, *, leads: bool) -> Pair:  # noqa
     return Pair(title, figure_text(old), figure_text(new), change)
 
 
-def _ratio_pair(name: str, values: Any, text: Callable[[float], str], less: str, more: str) -> list[Pair]:  # noqa: ANN401  # any JSON
+def _ratio_pair(name: str, values: object, text: Callable[[float], str], less: str, more: str) -> list[Pair]:
     sides = dict(scalars(values))
     old, new = sides.get("fp32"), sides.get("compressed")
     if not old or not new:
@@ -285,7 +285,7 @@ def _ratio_pair(name: str, values: Any, text: Callable[[float], str], less: str,
     return [Pair(name, text(old), text(new), ratio)]
 
 
-def _spread_pairs(percentiles: Any) -> list[Pair]:  # noqa: ANN401  # any JSON
+def _spread_pairs(percentiles: Mapping[str, Any] | None) -> list[Pair]:
     """The spread of the latencies, a line for each number of threads; the change is that of the slow ones."""
     old, new = ((percentiles or {}).get(side) or {} for side in ("fp32", "compressed"))
     pairs = []
@@ -363,7 +363,7 @@ def _origin(view: FamilyView, facts: FamilyFacts, nightly: NightlyRun) -> None:
     view.licences = [f"In the bundle, {name}: {f['licence']}." for name, f in files.items() if f.get("licence")]
 
 
-def _pairs(value: Any) -> list[tuple[str, Any]]:  # noqa: ANN401  any YAML
+def _pairs(value: object) -> list[tuple[str, Any]]:
     if not isinstance(value, dict):
         return []
     return [*value.items(), *(pair for inner in value.values() for pair in _pairs(inner))]

@@ -72,13 +72,13 @@ def scene_command(
     from rushes.output_files import check_out, save  # noqa: PLC0415  # for a quick --help
     from rushes.scene.contact_sheet import SUFFIXES, compose, encoded, file_name  # noqa: PLC0415  # for a quick --help
     from rushes.scene.generator import credit_line  # noqa: PLC0415  # for a quick --help
-    from rushes.scene.png_export import Asked, check_folder, is_folder, save_singles  # noqa: PLC0415  # for a quick --help
+    from rushes.scene.png_export import PictureRequest, check_folder, is_folder, save_singles  # noqa: PLC0415  # for a quick --help
     from rushes.store.store import origin_text  # noqa: PLC0415  # for a quick --help
 
     if not text.strip():
         message = '--text is empty: give a heading or a description, such as "EXT. FOREST - DAY"'
         raise MisuseError(message)
-    asked, path = Asked(text, seed, category), Path(out or file_name(text, seed)).expanduser()
+    asked, path = PictureRequest(text, seed, category), Path(out or file_name(text, seed)).expanduser()
     as_files = is_folder(out)
     if as_files:
         check_folder(path, asked, count)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rushes.script.decoding import Writing
     from rushes.script.draft import Draft
     from rushes.script.markup import Mode
-    from rushes.script.memorization import Verbatim
+    from rushes.script.memorization import MemorizationFilter
 
 MAX_SCENES = 12
 MAX_CHARACTERS = 20
@@ -112,7 +112,7 @@ def write_command(
     writing = opened.writer.write(request, _log)
     text, is_whole = _streamed(writing)
     if writing.elements:
-        note = _note(writing, opened.writer.verbatim, opened.bundle, seed)
+        note = _note(writing, opened.writer.memorization, opened.bundle, seed)
         text += _shown("\n" + write([note]).lstrip())
         if out is not None:
             save(out.expanduser(), _content(text, [*writing.elements, note], draft, form, font))
@@ -222,14 +222,14 @@ def _shown(text: str) -> str:
     return text
 
 
-def _note(writing: Writing, verbatim: Verbatim, bundle: Bundle, seed: int) -> Element:
+def _note(writing: Writing, memorization: MemorizationFilter, bundle: Bundle, seed: int) -> Element:
     import onnxruntime  # noqa: PLC0415  # for a quick --help
 
-    from rushes.script.draft import said_about, words  # noqa: PLC0415  # for a quick --help
+    from rushes.script.draft import provenance_note, words  # noqa: PLC0415  # for a quick --help
     from rushes.store.store import model_name  # noqa: PLC0415  # for a quick --help
 
-    found = verbatim.runs(words(writing.elements))
-    return said_about(model_name(bundle), bundle.digest, seed, onnxruntime.__version__, found)
+    found = memorization.runs(words(writing.elements))
+    return provenance_note(model_name(bundle), bundle.digest, seed, onnxruntime.__version__, found)
 
 
 def _content(text: str, new: list[Element], draft: Draft | None, form: str, font: Path | None) -> bytes:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from rushes.expression.classifier import Classifier, FaceExpression
     from rushes.expression.detector import Detector
-    from rushes.expression.video_source import Frame, Source
+    from rushes.expression.video_source import Frame, FrameSource
 
 STDOUT = "-"
 
@@ -196,7 +196,7 @@ class Lines:
         return True
 
 
-class Film:
+class FilmWriter:
     """MP4 film with the expressions drawn in. It gets its final name when it is complete."""
 
     def __init__(self, path: Path, fps: float) -> None:
@@ -289,7 +289,7 @@ def path_of(text: str) -> Path:
 
 def _open_sinks(
     stack: contextlib.ExitStack,
-    pictures: Source,
+    pictures: FrameSource,
     *,
     show: bool,
     save: Path | None,
@@ -299,7 +299,7 @@ def _open_sinks(
     file = sys.stdout if json_to == STDOUT else stack.enter_context(path_of(json_to).open("w", encoding="utf-8"))
     sinks: list[Sink] = [Lines(file, origin)]
     if save is not None:
-        film = Film(save, pictures.fps)
+        film = FilmWriter(save, pictures.fps)
         stack.callback(film.close)
         sinks.append(film)
     if show:
@@ -309,7 +309,7 @@ def _open_sinks(
     return sinks
 
 
-def _with_progress(pictures: Source, stack: contextlib.ExitStack) -> Iterator[Frame]:
+def _with_progress(pictures: FrameSource, stack: contextlib.ExitStack) -> Iterator[Frame]:
     if pictures.live:
         return pictures.frames()
     return iter(stack.enter_context(tqdm(pictures.frames(), total=pictures.total, unit=" frames", disable=None)))
@@ -349,7 +349,7 @@ def _until(stop: _Stop, frames: Iterator[Frame]) -> Iterator[Frame]:
             return
 
 
-def _check_summary(summary: Summary, pictures: Source, stop: _Stop) -> None:
+def _check_summary(summary: Summary, pictures: FrameSource, stop: _Stop) -> None:
     if stop.asked and not pictures.live:
         of = f" of {pictures.total}" if pictures.total else ""
         message = f"stopped after frame {summary.frames}{of} of {pictures.name}; the results until then are kept"

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 import cv2
 import numpy as np
@@ -43,7 +43,7 @@ class Frame:
     file: str = ""
 
 
-class Source(Protocol):
+class FrameSource(Protocol):
     """A source of frames.
 
     Attributes:
@@ -67,7 +67,7 @@ class Source(Protocol):
         ...
 
 
-def open_source(text: str) -> Source:
+def open_source(text: str) -> FrameSource:
     """Opens a camera by its number or stream URL, a clip, a picture or a folder of pictures.
 
     Raises:
@@ -278,7 +278,7 @@ class Camera:
         self._video.release()
 
 
-def _pictures(video: Any) -> Iterator[np.ndarray]:  # noqa: ANN401  # cv2's stub of VideoCapture knows no iterator
+def _pictures(video: cv2.VideoCapture) -> Iterator[np.ndarray]:
     while True:
         there, picture_bgr = video.read()
         if not there:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from av import VideoFrame
+    from av.filter import Graph
+
 # One frame per frame; progressive frames are unchanged.
 FILTER = ("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
 
@@ -18,13 +21,13 @@ def deinterlaced(frames: Iterable[Any]) -> Iterator[Any]:
     The number of frames and their time stamps are unchanged; from the first interlaced frame on, output is one frame
     late.
     """
-    graph: Any = None
+    graph: Graph | None = None
     form = None
     for frame in frames:
         if graph is None and not frame.interlaced_frame:
             yield frame
             continue
-        if form != _form(frame):  # the first interlaced frame, or a change of the frame size
+        if graph is None or form != _form(frame):  # the first interlaced frame, or a change of the frame size
             yield from _rest(graph)
             graph, form = _graph(frame), _form(frame)
         graph.push(frame)
@@ -32,11 +35,11 @@ def deinterlaced(frames: Iterable[Any]) -> Iterator[Any]:
     yield from _rest(graph)
 
 
-def _form(frame: Any) -> tuple[Any, ...]:  # noqa: ANN401 - PyAV's types are an extra's
+def _form(frame: VideoFrame) -> tuple[Any, ...]:
     return frame.width, frame.height, frame.format.name, frame.time_base
 
 
-def _graph(frame: Any) -> Any:  # noqa: ANN401 - likewise
+def _graph(frame: VideoFrame) -> Graph:
     from av.filter import Graph  # noqa: PLC0415 - an extra
 
     width, height, name, time_base = _form(frame)
@@ -49,7 +52,7 @@ def _graph(frame: Any) -> Any:  # noqa: ANN401 - likewise
     return graph
 
 
-def _ready(graph: Any) -> Iterator[Any]:  # noqa: ANN401 - likewise
+def _ready(graph: Graph) -> Iterator[Any]:
     import av  # noqa: PLC0415 - an extra
 
     while True:
@@ -59,7 +62,7 @@ def _ready(graph: Any) -> Iterator[Any]:  # noqa: ANN401 - likewise
             return
 
 
-def _rest(graph: Any) -> Iterator[Any]:  # noqa: ANN401 - likewise
+def _rest(graph: Graph | None) -> Iterator[Any]:
     if graph is not None:
         graph.push(None)
         yield from _ready(graph)

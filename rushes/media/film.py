@@ -17,7 +17,7 @@ import logging
 import math
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -30,6 +30,10 @@ from rushes.media.tone_mapping import HLG, PQ, tone_mapped
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
     from pathlib import Path
+
+    from av import VideoFrame
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 MAX_SIDE_PX = 8192
 MAX_FPS, USUAL_FPS = 1000.0, 25.0
@@ -116,7 +120,7 @@ class Film:
         """Seconds that could not be decoded, known after the last frame: gaps, and the missing end."""
         return self.lost_s + max(0.0, self.duration_s - self.end_s)
 
-    def _stamp_s(self, frame: Any) -> float | None:  # noqa: ANN401 - PyAV's types are an extra's
+    def _stamp_s(self, frame: VideoFrame) -> float | None:
         """Time stamp of a frame; None if its number gives a better time.
 
         MXF and AVI have a constant rate. In MXF, FFmpeg stamps frames in decoding order; in AVI it counts H.264 by
@@ -174,15 +178,15 @@ def open_film(path: Path) -> Iterator[Film]:
     logging.getLogger("libav").setLevel(logging.CRITICAL)
     try:
         # Opened by Python, so that a name is never taken for an address or a pattern; playlists are not followed.
-        with path.open("rb") as file, av.open(file, options={"protocol_whitelist": "file"}) as container:
+        with path.open("rb") as file, av.open(file, "r", options={"protocol_whitelist": "file"}) as container:
             yield _film(path, container)
     except av.FFmpegError as error:
         message = "holds no moving pictures that can be read"
         raise FilmError(message) from error
 
 
-def _film(path: Path, container: Any) -> Film:  # noqa: ANN401 - PyAV's types are an extra's
-    stream = container.streams.best("video")
+def _film(path: Path, container: InputContainer) -> Film:
+    stream = cast("VideoStream | None", container.streams.best("video"))
     if stream is None:
         message = "holds no moving pictures that can be read"
         raise FilmError(message)
@@ -202,7 +206,7 @@ def _film(path: Path, container: Any) -> Film:  # noqa: ANN401 - PyAV's types ar
     return Film(path, codec, fps, _total(stream, fps, duration_s), duration_s, container, stream)
 
 
-def _duration_s(container: Any, stream: Any) -> float:  # noqa: ANN401 - likewise
+def _duration_s(container: InputContainer, stream: VideoStream) -> float:
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     if not container.duration:
@@ -213,18 +217,18 @@ def _duration_s(container: Any, stream: Any) -> float:  # noqa: ANN401 - likewis
     return length_s - start_s if "matroska" in container.format.name and start_s > 0 else length_s
 
 
-def _total(stream: Any, fps: float, duration_s: float) -> int:  # noqa: ANN401 - likewise
+def _total(stream: VideoStream, fps: float, duration_s: float) -> int:
     by_time = round(duration_s * fps)
     # MP4 counts samples before its edit list removes some; other containers may count fields.
     return min(stream.frames, by_time) if stream.frames and by_time else stream.frames or by_time
 
 
-def picture_of(frame: Any, aspect: float = 1.0) -> np.ndarray:  # noqa: ANN401 - likewise
+def picture_of(frame: VideoFrame, aspect: float = 1.0) -> np.ndarray:
     """Converts a progressive frame to uint8 H,W,3 BGR: SDR, opaque, square pixels, upright; `aspect` is of a pixel."""
     return turned(squared(_sdr(frame), aspect), frame.rotation)
 
 
-def _sdr(frame: Any) -> np.ndarray:  # noqa: ANN401 - likewise
+def _sdr(frame: VideoFrame) -> np.ndarray:
     # HDR: tone-map from 16 bits.
     transfer = int(frame.color_trc or 0)
     if transfer in {HLG, PQ}:

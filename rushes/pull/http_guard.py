@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
 
+    from _typeshed import WriteableBuffer
+
 CHUNK_BYTES = 1 << 16
 GZIP_OR_ZLIB = zlib.MAX_WBITS | 32  # zlib detects the format from the first bytes
 _PACKED = {"gzip", "x-gzip", "deflate"}
@@ -84,7 +86,7 @@ class Meter:
         """Seconds left for all downloads."""
         return self._ends_at - time.monotonic()
 
-    def read_into(self, sock: socket.socket, file: io.RawIOBase, buffer: Any) -> int:  # noqa: ANN401  # a buffer
+    def read_into(self, sock: socket.socket, file: io.RawIOBase, buffer: WriteableBuffer) -> int:
         """Reads from a socket once, through its file; waits no longer than the limits allow.
 
         Raises:
@@ -130,7 +132,7 @@ class _Reader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401  # BufferedReader's buffer
+    def readinto(self, buffer: WriteableBuffer) -> int:
         return self._meter.read_into(self._sock, self._file, buffer)
 
     def close(self) -> None:

@@ -24,7 +24,7 @@ _BROKEN = (
 )
 
 
-class BusyError(requests.ConnectionError):
+class ServerBusyError(requests.ConnectionError):
     """Response of a server that it is busy."""
 
 
@@ -70,7 +70,7 @@ def _slow(error: BaseException) -> str:
 
 def _reason(error: BaseException) -> str:
     """Cause of a failure as the system reports it; the text of requests repeats pools, addresses and Python objects."""
-    if isinstance(error, BusyError):
+    if isinstance(error, ServerBusyError):
         return str(error)
     if isinstance(error, requests.Timeout):
         return _slow(error) or "it does not respond in time"

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from rushes.errors import MisuseError, UserError
 from rushes.pull.folder_registry import FolderRegistry
 from rushes.pull.http_guard import LIMITS, Limits, Meter, body, metered_session
-from rushes.pull.http_retry import BusyError, attempts
+from rushes.pull.http_retry import ServerBusyError, attempts
 from rushes.pull.mlflow_responses import (
     FilesAnswer,
     LoggedModelAnswer,
@@ -287,7 +287,7 @@ class MlflowRegistry:
                 message = (
                     f"it responds with status {answer.status_code}{self._read_whole(answer, MAX_ERROR_BYTES).reason}"
                 )
-            raise BusyError(message)
+            raise ServerBusyError(message)
         return answer
 
     def _redirected(self, answer: requests.Response, url: str) -> str:

@@ -114,7 +114,7 @@ class FilesAnswer(_Response):
     files: list[ListedFile] = []
 
 
-class Refusal(_Response):
+class ErrorResponse(_Response):
     """Error of MLflow, whose 404 has an error code; the 404 of another server has none."""
 
     error_code: str = ""
@@ -149,9 +149,9 @@ def read_answer(kind: type[T], content: bytes) -> T:
         raise MalformedResponseError(message[:200]) from error
 
 
-def read_refusal(content: bytes) -> Refusal | None:
+def read_refusal(content: bytes) -> ErrorResponse | None:
     """Error code and message of a response; None if it is not a JSON object."""
     try:
-        return read_answer(Refusal, content)
+        return read_answer(ErrorResponse, content)
     except MalformedResponseError:
         return None

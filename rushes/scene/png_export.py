@@ -27,7 +27,7 @@ HEAD_BYTES = 8 + 25  # of a PNG: signature and IHDR chunk, which must come first
 
 
 @dataclass(frozen=True)
-class Asked:
+class PictureRequest:
     """Request for pictures: a text, a seed, and optionally a category."""
 
     text: str
@@ -51,7 +51,7 @@ def is_folder(out: str) -> bool:
     return out.endswith(ends) or (bool(out) and Path(out).expanduser().is_dir())
 
 
-def check_folder(folder: Path, asked: Asked, count: int) -> None:
+def check_folder(folder: Path, asked: PictureRequest, count: int) -> None:
     """Checks before generation that the folder can be written; creates nothing.
 
     Raises:
@@ -69,7 +69,7 @@ def check_folder(folder: Path, asked: Asked, count: int) -> None:
 
 
 def save_singles(
-    pictures_nhwc: np.ndarray, folder: Path, asked: Asked, *, model: str, credit: str, scale: int
+    pictures_nhwc: np.ndarray, folder: Path, asked: PictureRequest, *, model: str, credit: str, scale: int
 ) -> list[Path]:
     """Writes the credits, then each picture as a PNG, in this order so that no picture is without credits.
 

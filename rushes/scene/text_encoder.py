@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from rushes.inference.session import open_graph
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from tokenizers import Tokenizer
 
     from rushes.bundle.manifest import Bundle
 
@@ -159,7 +161,7 @@ class TextEncoder:
         return np.asarray(sums_nw / np.linalg.norm(sums_nw, axis=1, keepdims=True).clip(1e-9))
 
 
-def _open_tokenizer(path: Path) -> Any:  # noqa: ANN401  # imported when used
+def _open_tokenizer(path: Path) -> Tokenizer:
     """Loads a tokenizer that pads to the longest text of a batch; it needs no network connection."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its thread pool gains nothing for a line of text
     try:

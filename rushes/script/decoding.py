@@ -14,7 +14,7 @@ from rushes.screenplay.elements import Element, Kind, canonical
 from rushes.script.constraints.cues import EXTENSIONS
 from rushes.script.constraints.grammar import Grammar, State
 from rushes.script.constraints.repetition import Guard
-from rushes.script.draft import Block, Form, last_scene
+from rushes.script.draft import Form, SceneDraft, last_scene
 from rushes.script.length import Tally
 from rushes.script.markup import ACTION, ALL, CHARACTER, END, HEADING, KINDS, PARENTHETICAL, SIGNS, control
 from rushes.script.vocabulary import cast_of
@@ -67,7 +67,7 @@ class Writing:
             if spelled != name.upper():
                 say(f"this model cannot spell {name}: it reads {spelled}, and {name} is printed")
         self._grammar = Grammar(spelling.vocabulary, tuple(self._cast), request.mode, extensions)
-        self._form, self._block = Form(request.mode), Block(is_first=not request.before)
+        self._form, self._block = Form(request.mode), SceneDraft(is_first=not request.before)
 
     def __iter__(self) -> Iterator[str]:
         """Writes one scene after the other."""
@@ -219,6 +219,6 @@ def _printable(kind: Kind, text: str) -> Element:
     """A requested heading or cue, in a form that Fountain can express."""
     found = next(iter(canonical([Element(kind, text), Element("dialogue", "Words.")])))
     if found.kind != kind:
-        message = f"{text!r} is no {'name' if kind == 'character' else kind}"
+        message = f"{text!r} is not a {'name' if kind == 'character' else kind}"
         raise MisuseError(message)
     return found

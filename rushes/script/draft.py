@@ -35,9 +35,9 @@ class Form:
     def push(self, element: Element) -> list[Element]:
         """Elements that are final after one more element."""
         if self._mode == "outline":
-            settled = self.end() if element.kind == "heading" else []
+            finished = self.end() if element.kind == "heading" else []
             self._held.append(element)
-            return settled
+            return finished
         if self._mode == "profile":
             is_name = element.kind == "character"
             return [Element("section", element.text, depth=1) if is_name else Element("synopsis", element.text)]
@@ -59,7 +59,7 @@ class Form:
         return held
 
 
-class Block:
+class SceneDraft:
     """Writes elements one by one; the texts, joined, are the Fountain of all elements.
 
     Args:
@@ -122,7 +122,7 @@ def speakers(elements: Iterable[Element]) -> list[str]:
     return list(dict.fromkeys(filter(None, names)))
 
 
-def said_about(model: str, digest: str, seed: int, runtime: str, found: Found) -> Element:
+def provenance_note(model: str, digest: str, seed: int, runtime: str, found: Found) -> Element:
     """The note at the end of a draft, which does not print: the model, and the share of copied words."""
     share = (
         f"{100 * found.share:.1f} % of its words stand word for word in the training text, in runs of {WORDS} or more"

@@ -83,7 +83,7 @@ def encoded(elements: Iterable[Element], *, ended: bool = True) -> str:
 
 def decoded(text: str) -> list[Element]:
     """Elements after control tokens, up to the end of the scene, without the control text."""
-    return [Element(KINDS[sign], said) for sign, said in _SIGNED.findall(text.partition(END)[0]) if said]
+    return [Element(KINDS[sign], words) for sign, words in _SIGNED.findall(text.partition(END)[0]) if words]
 
 
 def _in_a_line(text: str) -> str:

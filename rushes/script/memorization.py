@@ -49,21 +49,21 @@ def build(text: str) -> bytes:
     return _HEADER.pack(_MAGIC, probes, bits, len(hashes)) + np.packbits(table).tobytes()
 
 
-class Verbatim:
+class MemorizationFilter:
     """A parsed filter.
 
     Raises:
-        ValueError: The bytes are not a filter.
+        BundleError: The bytes are not a filter.
     """
 
     def __init__(self, content: bytes) -> None:
         if len(content) < _HEADER.size:
-            message = "it is too short for a filter of verbatim text"
+            message = "it is too short for a memorisation filter"
             raise BundleError(message)
         magic, self._probes, self._bits, self._runs = _HEADER.unpack_from(content)
         whole = _HEADER.size + (self._bits + 7) // 8
         if magic != _MAGIC or not 0 < self._probes <= _MAX_PROBES or not self._bits or len(content) != whole:
-            message = "it is not a filter of verbatim text that this version of rushes can read"
+            message = "it is not a memorisation filter that this version of rushes can read"
             raise BundleError(message)
         self._table = np.unpackbits(np.frombuffer(content, np.uint8, offset=_HEADER.size))[: self._bits].astype(bool)
 

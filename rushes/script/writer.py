@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from rushes.script.constraints.cues import EXTENSIONS
 from rushes.script.decoding import Writing
 from rushes.script.draft import last_scene
 from rushes.script.markup import encoded, learned
-from rushes.script.memorization import Verbatim
+from rushes.script.memorization import MemorizationFilter
 from rushes.script.ngram_cache import CacheRules, Remembering, RunCache
 from rushes.script.vocabulary import Spelling
 
@@ -28,7 +28,7 @@ INPUTS, OUTPUTS = ("window", "state"), ("logits", "next_state")
 REMEMBERED = 65_536  # maximum number of characters of a draft that the cache is fed: some forty pages
 
 
-class Network:
+class GraphNetwork:
     """The graph of a bundle, fed one token after the other. One thread: a step is too short to be parallelised."""
 
     def __init__(self, graph: Path, *, window: int, state: int, vocabulary: int) -> None:
@@ -72,20 +72,21 @@ class ScriptWriter:
     Args:
         network: Network of the bundle.
         vocabulary: Characters of its tokens; the first stands for none.
-        verbatim: Memorisation filter of its training text.
+        memorization: Memorisation filter of its training text.
         cache: Weights of a cache of the draft so far; None: no cache.
         extensions: Extensions of names in cues that the network has learned.
     """
 
     def __init__(
         self,
-        network: Network,
+        network: GraphNetwork,
         vocabulary: Sequence[str],
-        verbatim: Verbatim,
+        memorization: MemorizationFilter,
         cache: CacheRules | None = None,
         extensions: Sequence[str] = EXTENSIONS,
     ) -> None:
-        self.spelling, self.verbatim, self._network, self._cache = Spelling(vocabulary), verbatim, network, cache
+        self.spelling, self.memorization = Spelling(vocabulary), memorization
+        self._network, self._cache = network, cache
         self.extensions = tuple(extensions)
 
     @classmethod
@@ -113,12 +114,12 @@ class ScriptWriter:
             raise BundleError(message)
         path = bundle.path("verbatim")
         try:
-            verbatim = Verbatim(path.read_bytes())
+            memorization = MemorizationFilter(path.read_bytes())
         except BundleError as error:
             message = f"{path} cannot be read: {error}"
             raise BundleError(message) from error
-        network = Network(bundle.path("graph"), window=window, state=state, vocabulary=len(vocabulary))
-        return cls(network, vocabulary, verbatim, cache, extensions)
+        network = GraphNetwork(bundle.path("graph"), window=window, state=state, vocabulary=len(vocabulary))
+        return cls(network, vocabulary, memorization, cache, extensions)
 
     def write(self, request: Request, say: Callable[[str], None] = lambda _: None) -> Writing:
         """The draft in progress; iterate over it for its text.
@@ -129,7 +130,7 @@ class ScriptWriter:
         """
         return Writing(self.network_for(request), self.spelling, request, say, self.extensions)
 
-    def network_for(self, request: Request) -> Network | Remembering:
+    def network_for(self, request: Request) -> GraphNetwork | Remembering:
         """The network for a draft, with a cache of the draft so far."""
         if self._cache is None:
             return self._network
@@ -141,7 +142,7 @@ class ScriptWriter:
         return Remembering(self._network, cache)
 
 
-def _extensions(given: Any) -> tuple[str, ...]:  # noqa: ANN401  # of a manifest
+def _extensions(given: Sequence[str]) -> tuple[str, ...]:
     unknown = [one for one in given if one not in EXTENSIONS]
     if unknown:
         message = f"extensions {unknown[0]!r}: known are {', '.join(map(repr, EXTENSIONS))}"
@@ -149,7 +150,7 @@ def _extensions(given: Any) -> tuple[str, ...]:  # noqa: ANN401  # of a manifest
     return tuple(given)
 
 
-def _signs(given: Any) -> list[str]:  # noqa: ANN401  # of a manifest
+def _signs(given: object) -> list[str]:
     if not isinstance(given, list) or not all(isinstance(sign, str) for sign in given):
         message = "the vocabulary is not a list of signs"
         raise BundleError(message)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 1 << 16
 
 
-class Seen(BaseModel):
+class NewestSigned(BaseModel):
     """Highest version and latest time of signing, possibly of two different bundles."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -41,9 +41,9 @@ class Seen(BaseModel):
         """True if a statement has both a lower version and an earlier time."""
         return statement.version <= self.version and statement.time < self.time
 
-    def with_(self, statement: Statement) -> Seen:
+    def with_(self, statement: Statement) -> NewestSigned:
         """Record updated with a statement."""
-        return Seen(version=max(self.version, statement.version), time=max(self.time, statement.time))
+        return NewestSigned(version=max(self.version, statement.version), time=max(self.time, statement.time))
 
 
 def check_fresh(bundle: Bundle, trust: Trust, *, version: int | None = None, allow_older: bool = False) -> None:
@@ -83,7 +83,7 @@ def remember(bundle: Bundle, trust: Trust, *, reset: bool = False) -> None:
         return
     family, statement = bundle.manifest.family, _statement(bundle)
     if statement is not None:
-        seen = Seen() if reset else _read(family) or Seen()
+        seen = NewestSigned() if reset else _read(family) or NewestSigned()
         _write(family, seen.with_(statement))
     elif reset:
         _path(family).unlink(missing_ok=True)
@@ -94,7 +94,7 @@ def _statement(bundle: Bundle) -> Statement | None:
     return found.statement if found else None
 
 
-def _older(bundle: Bundle, statement: Statement | None, seen: Seen) -> BundleError:
+def _older(bundle: Bundle, statement: Statement | None, seen: NewestSigned) -> BundleError:
     family = bundle.manifest.family
     what = "has an older signature without a version"
     if statement:
@@ -109,10 +109,10 @@ def _path(family: str) -> Path:
     return state_folder() / "seen" / f"{family}.json"
 
 
-def _read(family: str) -> Seen | None:
+def _read(family: str) -> NewestSigned | None:
     path = _path(family)
     try:
-        return Seen.model_validate_json(read_regular(path, MAX_BYTES))
+        return NewestSigned.model_validate_json(read_regular(path, MAX_BYTES))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValidationError, RushesError) as error:
@@ -123,7 +123,7 @@ def _read(family: str) -> Seen | None:
         raise UserError(message) from error
 
 
-def _write(family: str, seen: Seen) -> None:
+def _write(family: str, seen: NewestSigned) -> None:
     path = _path(family)
     if _read(family) == seen:
         return

@@ -42,7 +42,7 @@ class Rejection(_Frozen):
         return f"was rolled back{f' on {self.when[:10]}' if self.when else ''}{f': {self.why}' if self.why else ''}"
 
 
-class Record(_Frozen):
+class PullRecord(_Frozen):
     """Record of one pull."""
 
     pulled: str  # in UTC
@@ -52,7 +52,7 @@ class Record(_Frozen):
 class Records(_Frozen):
     """Records of one family: pulls by folder name, rejections by the start of the digest."""
 
-    pulled: dict[str, Record] = {}
+    pulled: dict[str, PullRecord] = {}
     rejected: dict[str, Rejection] = {}
 
     def rejection(self, digest: str) -> Rejection | None:
@@ -77,6 +77,6 @@ def record_pull(family_folder: Path, name: str, registry: str, rejected: Mapping
     there = {kept: record for kept, record in before.pulled.items() if (family_folder / kept).is_dir()}
     now = datetime.now(UTC).isoformat(timespec="seconds")
     records = Records(
-        pulled=there | {name: Record(pulled=now, registry=registry)}, rejected={**before.rejected, **rejected}
+        pulled=there | {name: PullRecord(pulled=now, registry=registry)}, rejected={**before.rejected, **rejected}
     )
     write_whole(family_folder / NAME, records.model_dump_json(indent=1).encode())

@@ -8,7 +8,7 @@ import pytest
 from curation.image.clean import clean
 from curation.ingest import inbox, ingest
 from curation.store.index import read_index
-from curation.store.taxonomy import says_none
+from curation.store.taxonomy import means_none
 from models.expression.copies import balance
 from models.expression.params import AugmentParams
 from tests.curation.planted import LATER, PARAMS, plant
@@ -30,12 +30,12 @@ def cleaned(root, samples):
 @pytest.mark.parametrize(("name", "none"), [("unlabelled", True), ("Unlabeled", True), ("happy", False), ("", False)])
 def test_some_words_mark_a_missing_label(name, none):
     """In both spellings and any case; an empty name is an error."""
-    assert says_none(name, ["happy"]) is none
+    assert means_none(name, ["happy"]) is none
 
 
 def test_a_taxonomy_may_use_the_word():
     """It is then an ordinary label."""
-    assert not says_none("unlabelled", ["happy", "unlabelled"])
+    assert not means_none("unlabelled", ["happy", "unlabelled"])
 
 
 def test_a_folder_of_them_comes_in(root, tmp_path):

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from models.components.load import load_params
 from models.families import FAMILIES, by_name
 from models.family import FamilyParams
+from rushes.errors import MisuseError
 
 ROOT = Path(__file__).parents[2]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -24,8 +25,9 @@ def test_it_is_found_by_its_name_and_its_folder(family):
     """models/NAME, and by_name; for an unknown name the existing ones are listed."""
     assert by_name(family.name) is family
     assert (ROOT / "models" / family.name / "__init__.py").is_file()
-    with pytest.raises(KeyError, match=family.name):
+    with pytest.raises(MisuseError) as refused:
         by_name("no such family")
+    assert family.name in refused.value.remedy
 
 
 def test_params_yaml_is_its_params(family):

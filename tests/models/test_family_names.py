@@ -7,12 +7,13 @@ import sys
 import pytest
 
 from models.families import by_name
+from rushes.errors import MisuseError
 from tests.support.repos import ROOT
 
 
 def test_a_mistyped_family_is_guessed():
     """The message has the name that was meant, and by that name it is found."""
-    with pytest.raises(KeyError, match="Did you mean 'expression'"):
+    with pytest.raises(MisuseError, match="Did you mean 'expression'"):
         by_name("expresion")
     assert by_name("expression").name == "expression"
 

@@ -101,7 +101,7 @@ def test_the_command_makes_a_pair(tmp_path, monkeypatch):
     assert done.exit_code == 0, done.output
     assert "--trust set.pub" in done.output
     assert _signer_at(tmp_path / "keys/set.pem").fingerprint in done.output
-    assert not (environment.checkout() / "keys/set.pem").exists()
+    assert not (environment.checkout_root() / "keys/set.pem").exists()
 
 
 def test_what_is_signed_is_what_was_read(tmp_path):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from common.settings import Settings
 from flows.nightly.failures import Fault
 from flows.nightly.plan import conduct, prepare
-from flows.nightly.run import Order
+from flows.nightly.run import RunRequest
 from flows.servers.lock import Owner, RunLock
 from flows.servers.session import Session
 from registry.dvc.pipeline import Change, StageNode
@@ -66,11 +66,11 @@ class World:
         del run
         return "ran", f"{family} v1 promoted"
 
-    def run(self, order=None, do=lambda _name, work: work()):
+    def run(self, request=None, do=lambda _name, work: work()):
         """A run that is ready to begin."""
         owner = Owner(0, 0, 0.0, "nightly", "here", "")
         session = Session(self.root, Settings(), self.root / ".state", RunLock(0, owner, ()))
-        return prepare(session, order or Order(), do)
+        return prepare(session, request or RunRequest(), do)
 
     def nightly(self, **how):
         """A whole run."""

@@ -172,7 +172,7 @@ class FileIntake(Intake):
 
     def _notes(self) -> Iterator[str]:
         if self.added:
-            yield self.kind.told(self.added)
+            yield self.kind.note(self.added)
         for note, count in Counter(self.notes).items():
             yield note if count == 1 else f"{count:,} times: {note}"
         yield from self._terms_note()
@@ -191,7 +191,7 @@ def _real(candidate: Candidate, folder: Path) -> Path:
         reason = "leads out of the folder"
         raise RefusedError(reason, "put the file itself there, or ingest the folder that it lies in")
     if not real.is_file():
-        reason = "is no regular file"
+        reason = "is not a regular file"
         raise RefusedError(reason, "take it out")
     if not os.access(real, os.R_OK):
         reason = "cannot be read: Permission denied"

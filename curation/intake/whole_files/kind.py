@@ -39,7 +39,7 @@ class FileKind:
         suffixes: Suffixes that identify it, in lower case.
         table: The file beside them with their metadata.
         read: (job, file) -> the columns of its rows that are specific to the kind; at least `id`. Refuses other files.
-        told: New rows -> a note about them for the user.
+        note: New rows -> a note about them for the user.
         labelled_by_folder: True if a folder named after a label labels its files.
     """
 
@@ -48,7 +48,7 @@ class FileKind:
     suffixes: frozenset[str]
     table: str
     read: Callable[[Job, Incoming], list[Row]]
-    told: Callable[[Sequence[Row]], str]
+    note: Callable[[Sequence[Row]], str]
     labelled_by_folder: bool = False
 
     def has(self, file: Path) -> bool:

@@ -39,11 +39,11 @@ def scan_files(path: Path, kind: FileKind, labels: Sequence[str], only: Iterable
     table = next((folder / name for name in (kind.table, SAMPLES) if (folder / name).is_file()), None)
     walk = Walk(folder, only)
     files = [(name, file) for name, file in walk.files if kind.has(file)]
-    said = {one.path: one for one in read_beside(table, kind.one)} if table is not None else {}
+    by_path = {one.path: one for one in read_beside(table, kind.one)} if table is not None else {}
     listing = Listing(f"{kind.one}s", folder, [], len(files), unrecognised=walk.links, tables=[table] if table else [])
-    listing.candidates = [replace(said.pop(name, Candidate(name, "")), path=name, file=file) for name, file in files]
+    listing.candidates = [replace(by_path.pop(name, Candidate(name, "")), path=name, file=file) for name, file in files]
     if only is None:  # for a part of the folder, the table also describes files that are not meant
-        listing.candidates += said.values()
+        listing.candidates += by_path.values()
     if kind.labelled_by_folder:
         listing.candidates = [_labelled(one, folder, labels) for one in listing.candidates]
     others = [one for one in walk.files if one not in files and one[1] != table]

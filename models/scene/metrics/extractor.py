@@ -70,7 +70,7 @@ class SameConv(nn.Conv2d):
         return super().forward(functional.pad(value_nchw, self.ends) if any(self.ends) else value_nchw)
 
 
-class Block(nn.Module):
+class InvertedResidual(nn.Module):
     """Inverted residual block: expand, depthwise filter, project; added to the input if the shapes match."""
 
     def __init__(self, wide_in: int, wide_out: int, kernel: int, stride: int, expansion: int) -> None:
@@ -101,7 +101,7 @@ class Extractor(nn.Module):
         blocks, wide = [], STEM_CHANNELS
         for repeats, kernel, stride, expansion, wide_out in STAGES:
             for repeat in range(repeats):
-                blocks.append(Block(wide, wide_out, kernel, 1 if repeat else stride, expansion))
+                blocks.append(InvertedResidual(wide, wide_out, kernel, 1 if repeat else stride, expansion))
                 wide = wide_out
         self.blocks = nn.ModuleList(blocks)
         self.conv_head, self.bn1 = SameConv(wide, FEATURES), _norm(FEATURES)

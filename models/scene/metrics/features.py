@@ -101,9 +101,9 @@ def _classifier(features_nd: np.ndarray, labels_n: np.ndarray) -> Pipeline | Non
 def _stamp(samples: SampleSet) -> Stamp:
     """Identity of the set's files (path, time, size), so that changed files are read again."""
     files = [samples.folder / "samples.parquet", *sorted(samples.folder.glob("*.npy"))]
-    return tuple(_told(path) for path in files)
+    return tuple(_file_identity(path) for path in files)
 
 
-def _told(path: Path) -> tuple[str, int, int]:
+def _file_identity(path: Path) -> tuple[str, int, int]:
     about = path.stat()
     return str(path.resolve()), about.st_mtime_ns, about.st_size

@@ -66,14 +66,14 @@ _TRANSITION_ENDS = ":."
 class State(NamedTuple):
     """State within a script: after the character `last`, in the element that `kind` opened.
 
-    `said` is True if the line has a letter or digit, `closed` if a sentence has ended, `complete` if the element was
-    given as a whole; `pending` closes the open quotation or bracket; `place` is the place in the automaton of names,
-    those of a cue or those mentioned in a direction; `speaker` is the previous speaker of the cast.
+    `has_text` is True if the line has a letter or digit, `closed` if a sentence has ended, `complete` if the element
+    was given as a whole; `pending` closes the open quotation or bracket; `place` is the place in the automaton of
+    names, those of a cue or those mentioned in a direction; `speaker` is the previous speaker of the cast.
     """
 
     kind: str = _START
     last: str = ""
-    said: bool = False
+    has_text: bool = False
     closed: bool = False
     size: int = 0
     lines: int = 1
@@ -152,12 +152,12 @@ class Grammar:
         if state.kind == CHARACTER:
             return self._step_in_name(state, sign)
         ends = _TRANSITION_ENDS if state.kind == TRANSITION else _SENTENCE_ENDS
-        said = state.said or sign.isalnum()
-        closed = said and (sign in ends or (state.closed and sign in _CLOSINGS))
+        has_text = state.has_text or sign.isalnum()
+        closed = has_text and (sign in ends or (state.closed and sign in _CLOSINGS))
         pending = "" if sign == state.pending else state.pending or _PAIRS.get(sign, "")
         place = self._called.next(state.place, sign, state.last) if state.kind in _CALLING else ""
         size = state.size + 1
-        return State(state.kind, sign, said, closed, size, state.lines, pending, place or "", speaker=state.speaker)
+        return State(state.kind, sign, has_text, closed, size, state.lines, pending, place or "", speaker=state.speaker)
 
     def _speaker(self, state: State, sign: str) -> str:
         """The last speaker when an element begins; empty after an action, when anybody may continue."""
@@ -195,7 +195,7 @@ class Grammar:
             return self._names.is_whole(state.place, state.last, state.speaker)
         if state.kind in _CALLING and not self._called.is_whole(state.place):
             return False
-        return state.closed if state.kind == TRANSITION else state.said and state.last != " "
+        return state.closed if state.kind == TRANSITION else state.has_text and state.last != " "
 
     def _may_follow(self, state: State, sign: str, ending: Ending) -> bool:
         followers = self._followers.get(state.kind, "")

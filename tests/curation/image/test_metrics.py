@@ -3,7 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from curation.image.metrics import look, look_at_all, mark_blurred, mark_outliers, mark_pictures
+from curation.image.metrics import mark_blurred, mark_outliers, mark_pictures, measure, measure_all
 from curation.params import CleanParams
 from tests.support.raw import encode, photo
 
@@ -14,7 +14,7 @@ SIZE_PX = 48
 def look_at(pictures, sources=None):
     """The table and the features of pictures, given as arrays or as bytes."""
     coded = [picture if isinstance(picture, bytes) else encode(picture) for picture in pictures]
-    looks = look_at_all(enumerate(coded), pd.RangeIndex(len(coded)), "test")
+    looks = measure_all(enumerate(coded), pd.RangeIndex(len(coded)), "test")
     table = looks.columns.assign(source=sources or "one", split="train", reason="", why="")
     return table, looks
 
@@ -115,7 +115,7 @@ def test_blur_is_measured_at_native_size():
     """The column is the variance of the Laplacian of the original picture."""
     picture = photo(5, 100)
 
-    assert look(encode(picture)).blur == pytest.approx(cv2.Laplacian(picture, cv2.CV_64F).var(), rel=1e-6)
+    assert measure(encode(picture)).blur == pytest.approx(cv2.Laplacian(picture, cv2.CV_64F).var(), rel=1e-6)
 
 
 def test_outlier_is_found():
@@ -156,5 +156,5 @@ def test_same_pixels_in_two_formats():
     """The hash is that of the picture, not the file; another shape of the same pixels is another picture."""
     picture = photo(1)
 
-    assert look(encode(picture, ".png")).pixels == look(encode(picture, ".bmp")).pixels
-    assert look(encode(picture)).pixels != look(encode(picture.reshape(24, 96))).pixels
+    assert measure(encode(picture, ".png")).pixels == measure(encode(picture, ".bmp")).pixels
+    assert measure(encode(picture)).pixels != measure(encode(picture.reshape(24, 96))).pixels

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from curation.image.metrics import look_at_all
+from curation.image.metrics import measure_all
 from curation.image.near_duplicates import close_pairs, mark_copies, phashes
 from curation.params import CleanParams
 from tests.support.raw import encode, photo
@@ -16,7 +16,7 @@ LABELS = ["happy", "sad"]
 def marked(*samples, **params):
     """The table after the search for copies; a sample is (picture or bytes, label, split[, votes])."""
     coded = [sample[0] if isinstance(sample[0], bytes) else encode(sample[0]) for sample in samples]
-    looks = look_at_all(enumerate(coded), pd.RangeIndex(len(coded)), "test")
+    looks = measure_all(enumerate(coded), pd.RangeIndex(len(coded)), "test")
     output = {"id": [f"id{n}" for n in range(len(coded))], "source": "one", "reason": "", "why": ""}
     table = looks.columns.assign(**output, label=[s[1] for s in samples], split=[s[2] for s in samples])
     table["votes"] = pd.Series([s[3] if len(s) > 3 else None for s in samples], dtype=object)
@@ -28,7 +28,7 @@ def marked(*samples, **params):
 def test_hashes_are_those_of_imagehash():
     """In one batch, and bit for bit equal to the library's results."""
     pictures = [photo(seed, 32 + seed) for seed in range(60)]
-    smalls_nhw = look_at_all(enumerate(map(encode, pictures)), pd.RangeIndex(60), "test").smalls_nhw
+    smalls_nhw = measure_all(enumerate(map(encode, pictures)), pd.RangeIndex(60), "test").smalls_nhw
     expected = [int(str(imagehash.phash(Image.fromarray(picture))), 16) for picture in pictures]
 
     assert phashes(smalls_nhw).tolist() == expected

@@ -14,7 +14,7 @@ from curation.errors import DataError
 from curation.image.clean import clean
 from curation.ingest import ingest
 from curation.params import CleanParams, CollectionParams
-from curation.store.index import SCHEMA, read_bytes, read_index, read_source
+from curation.store.index import SCHEMA, read_bytes, read_index, read_source, schema_of
 
 PARAMS = CollectionParams(labels=["happy", "sad"])
 OF_FILMS = ["film", "first", "end", "start_s", "end_s"]
@@ -220,3 +220,27 @@ def test_more_comes_into_an_index_from_before_there_were_films(root, tmp_path):
     assert pq.read_schema(file).names == SCHEMA.names
     assert set(before["id"]) < set(rows["id"])
     assert len(rows) == 38
+
+
+def test_a_medium_has_columns_of_its_own(root):
+    """They are read back after those of SCHEMA; the file of another medium has the same bytes as ever."""
+    file = root / "datasets/faces/real/index.parquet"
+    table, before = pq.read_table(file), file.read_bytes()
+    assert schema_of("image", {}) == SCHEMA
+    pq.write_table(pa.Table.from_pylist(table.to_pylist(), schema=schema_of("image", {})), file)
+    assert file.read_bytes() == before
+    rows = [row | {"blinks": number} for number, row in enumerate(table.to_pylist())]
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema_of("image", {"blinks": "int64"})), file)
+    samples = read_source(file.parent)
+
+    assert list(samples.columns) == [*SCHEMA.names, "blinks"]
+    assert samples["blinks"].tolist() == list(range(len(rows)))
+    assert list(read_index(root, "faces", PARAMS).columns) == [*SCHEMA.names, "blinks", "grouped"]
+
+
+def test_a_column_that_no_medium_declares_is_not_read(root):
+    """Such as one that an earlier version wrote."""
+    file = root / "datasets/faces/real/index.parquet"
+    pd.read_parquet(file).assign(old=1).to_parquet(file, index=False)
+
+    assert "old" not in read_source(file.parent).columns

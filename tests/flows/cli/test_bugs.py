@@ -42,7 +42,7 @@ def flows(tmp_path, monkeypatch, capfd):
     """Runs a command in a checkout of its own with an error planted; returns status and standard error."""
     shutil.copy(Path(__file__).parents[3] / "params.yaml", tmp_path)
     (tmp_path / "takes").mkdir()
-    monkeypatch.setattr(environment, "checkout", lambda: tmp_path)
+    monkeypatch.setattr(environment, "checkout_root", lambda: tmp_path)
     monkeypatch.setattr(environment, "set_up", lambda root, settings: root / settings.state)
 
     def run(command, place, error):

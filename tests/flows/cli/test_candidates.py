@@ -13,8 +13,8 @@ import pytest
 from common.settings import BudgetSettings, Settings
 from compression.search.candidates import MeasuredCandidate, SearchResult
 from flows.cli.candidates import NoSearchResultError, run_candidates
-from flows.nightly.params import ParamsError
 from models.family import Budget
+from models.params_file import ParamsError
 
 RESULT = SearchResult(
     "macro_f1",

@@ -71,7 +71,7 @@ def test_help_is_light():
 def here(tmp_path, monkeypatch):
     """A separate checkout, with this one's params."""
     shutil.copy(Path(__file__).parents[3] / "params.yaml", tmp_path)
-    monkeypatch.setattr(environment, "checkout", lambda: tmp_path)
+    monkeypatch.setattr(environment, "checkout_root", lambda: tmp_path)
     monkeypatch.setattr(cli, "_settings", lambda: Settings(state=tmp_path / ".state"))
     monkeypatch.chdir(tmp_path)
     for name in ("PATH", "PREFECT_HOME", "RUSHES_STATE", "MPLCONFIGDIR", "MLFLOW_TRACKING_URI", "PREFECT_API_URL"):
@@ -166,7 +166,7 @@ def test_prefect_that_dies_amid_a_run(here, monkeypatch, capsys, ended, status, 
 def test_broken_settings_are_reported(monkeypatch, tmp_path, capsys):
     """An unknown key is named, with the file that lists all keys."""
     (tmp_path / "settings.toml").write_text("[registry]\nprot = 5001\n")
-    monkeypatch.setattr(environment, "checkout", lambda: tmp_path)
+    monkeypatch.setattr(environment, "checkout_root", lambda: tmp_path)
     monkeypatch.chdir(tmp_path)  # the command changes the folder; this restores it
     status = run(monkeypatch, "status")
 
@@ -178,7 +178,7 @@ def test_broken_settings_are_reported(monkeypatch, tmp_path, capsys):
 
 def test_variable_that_is_not_a_setting_is_reported(monkeypatch, tmp_path, capsys):
     """A table of settings cannot be a string."""
-    monkeypatch.setattr(environment, "checkout", lambda: tmp_path)
+    monkeypatch.setattr(environment, "checkout_root", lambda: tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RUSHES_REMOTE", "s3://bucket")
 

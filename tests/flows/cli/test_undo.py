@@ -42,7 +42,7 @@ def root(tmp_path, monkeypatch, tmp_path_factory):
     params = load_collection(root / "params.yaml", "scripts")
     ingest(tmp_path / "plays", root, "scripts", params, source="starter", starter=True)
     versions.commit(root, settings(root), starter=True)
-    monkeypatch.setattr(environment, "checkout", lambda: root)
+    monkeypatch.setattr(environment, "checkout_root", lambda: root)
     monkeypatch.chdir(root)
     return root
 

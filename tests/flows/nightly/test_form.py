@@ -5,7 +5,8 @@ import re
 import pytest
 
 from flows.nightly.form import SUMMARY, describe_deployment, patch_of
-from flows.nightly.params import ParamsError, lay, read_params, spelt_paths
+from flows.nightly.params import lay, read_params
+from models.params_file import ParamsError, spelt_paths
 from tests.support.repos import ROOT
 
 

@@ -9,12 +9,13 @@ import pytest
 import yaml
 
 from curation.params import CollectionParams
-from flows.nightly import params
-from flows.nightly.params import ParamsError, flatten, lay, parse, read_params
+from flows.nightly.params import flatten, lay, parse, read_params
+from models import params_file
 from models.components.load import load_params
 from models.components.sections import sections
 from models.families import FAMILIES, by_name
 from models.family import FamilyParams
+from models.params_file import ParamsError
 from registry.dvc.pipeline import StageNode, reproduce
 from registry.subprocesses import dvc
 from tests.support.repos import PARAMS, silence, versioned_repo
@@ -203,7 +204,7 @@ def test_dvc_yaml_names_what_the_check_asks_for(values):
     assert watched == set(FamilyParams.model_fields)
     assert set(re.findall(r"\$\{item\.(\w+)\}", graph)) == {"medium", "needs"}
     for family in values["families"]:
-        assert watched <= set(params.model().model_fields[family].annotation.model_fields)
+        assert watched <= set(params_file.model().model_fields[family].annotation.model_fields)
 
 
 @pytest.mark.parametrize("key", ["augment", "train", "compress", "budget"])
@@ -217,7 +218,7 @@ def test_section_that_dvc_watches_may_not_be_left_out(tmp_path, values, key):
         read_params(tmp_path)
     assert caught.value.remedy == f"in params.yaml, under scene: write `{key}: {{}}`"
     spoilt["scene"] |= yaml.safe_load(caught.value.remedy.split("`")[1])
-    params.check(spoilt)
+    params_file.check(spoilt)
 
 
 def test_collection_without_its_needs_is_reported(values):
@@ -229,7 +230,7 @@ def test_collection_without_its_needs_is_reported(values):
     sections = r"expression\.augment, expression\.compress, expression\.budget"
     named = rf"{sections}, collections\.faces\.medium, collections\.faces\.needs: missing"
     with pytest.raises(ParamsError, match=named) as caught:
-        params.check(spoilt)
+        params_file.check(spoilt)
     assert caught.value.remedy.endswith(
         "under collections.faces: write `medium: image`; under collections.faces: write `needs: datasets/faces`"
     )

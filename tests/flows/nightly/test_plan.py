@@ -5,8 +5,9 @@ import pytest
 
 from flows.nightly import data_tasks, disk, plan, tasks
 from flows.nightly.plan import conduct
-from flows.nightly.run import Order, worked
+from flows.nightly.run import RunRequest, worked
 from flows.servers.session import Session
+from models.params_file import ParamsError
 from registry.dvc.pipeline import PipelineError
 from registry.dvc.versions import DataState
 from tests.support.nightly import NODES, SAME
@@ -43,7 +44,7 @@ def test_unchanged_stage_is_skipped_and_reports_it(world, monkeypatch):
 def test_stage_is_asked_for_again_once_what_it_reads_has_run(world):
     """DVC's initial status is outdated for a stage whose input has since been rebuilt."""
     world.changes["augment@expression"] = SAME
-    world.nightly(order=Order(("expression",)))
+    world.nightly(request=RunRequest(("expression",)))
 
     assert world.asked == ["clean@faces", "train@expression", "register@expression"]
 
@@ -53,7 +54,7 @@ def test_stage_that_comes_from_the_cache_is_skipped(world):
     world.cached = {"clean@faces"}
     asked, status = [], plan.pipeline.status
     plan.pipeline.status = lambda tree, node: asked.append(node.name) or status(tree, node)
-    output = world.nightly(order=Order(("expression",)))
+    output = world.nightly(request=RunRequest(("expression",)))
 
     assert states(output)["clean@faces"] == "skipped"
     assert "from DVC's cache" in output.stages[4].why
@@ -65,7 +66,7 @@ def test_mlflow_that_died_is_started_again_before_a_stage(world, monkeypatch):
     """A training that uses a dead address would fail on every attempt."""
     revived = []
     monkeypatch.setattr(Session, "revive", lambda _self, kind: revived.append((kind.name, len(world.asked))))
-    world.nightly(order=Order(("expression",)))
+    world.nightly(request=RunRequest(("expression",)))
 
     assert revived == [("mlflow", number) for number in range(len(world.asked) - 1)]
 
@@ -94,7 +95,7 @@ def test_failed_collection_stops_those_that_learn_from_it(world):
 def test_stage_without_a_record_is_reported_by_its_status(world, monkeypatch):
     """A killed stage does not write a failure; the log and the status remain."""
     monkeypatch.setattr(plan.pipeline, "reproduce", lambda *_: 255)
-    output = world.nightly(order=Order(("scene",)))
+    output = world.nightly(request=RunRequest(("scene",)))
 
     assert "status 255" in output.failures[0].message
     assert output.failures[0].log == "build/clean/faces.log"
@@ -107,7 +108,7 @@ def test_word_of_an_earlier_run_is_not_taken_for_this_one(world, monkeypatch):
     stale.write_text('{"stage": "clean", "item": "faces", "kind": "user", "message": "old", "remedy": ""}')
     monkeypatch.setattr(plan.pipeline, "reproduce", lambda *_: 255)
 
-    assert "old" not in world.nightly(order=Order(("scene",))).failures[0].message
+    assert "old" not in world.nightly(request=RunRequest(("scene",))).failures[0].message
 
 
 def test_data_that_are_missing_stop_the_run(world):
@@ -207,19 +208,21 @@ def test_interrupt_is_written_down_and_gets_out(world):
 
 def test_unknown_family_is_refused(world):
     """The error lists the families of params.yaml."""
-    with pytest.raises(plan.params.ParamsError, match="expression"):
-        world.run(order=Order(("expresion",)))
+    with pytest.raises(ParamsError, match="expression"):
+        world.run(request=RunRequest(("expresion",)))
 
 
 def test_command_can_be_pasted():
     """The command that repeats the run, with quoting."""
-    order = Order(("expression",), {"expression": {"train": {"precision": "auto", "widths": [8, 16]}}}, promote=True)
+    request = RunRequest(
+        ("expression",), {"expression": {"train": {"precision": "auto", "widths": [8, 16]}}}, promote=True
+    )
 
-    assert order.command().endswith(
+    assert request.command().endswith(
         "-m flows nightly --families expression --set 'expression.train.precision=\"auto\"' "
         "--set 'expression.train.widths=[8, 16]' --promote"
     )
-    assert Order().command() == "make nightly"
+    assert RunRequest().command() == "make nightly"
 
 
 def test_trial_leaves_the_inbox_and_the_checkout_alone(world, monkeypatch, tmp_path):
@@ -227,7 +230,7 @@ def test_trial_leaves_the_inbox_and_the_checkout_alone(world, monkeypatch, tmp_p
     tree = tmp_path / "tree"
     before = (world.root / "params.yaml").read_text()
     monkeypatch.setattr(tasks.records, "worktree", lambda *_: _worktree(tree), raising=False)
-    output = world.nightly(order=Order(("expression",), {"expression": {"train": {"epochs": 3}}}))
+    output = world.nightly(request=RunRequest(("expression",), {"expression": {"train": {"epochs": 3}}}))
 
     assert (world.root / "params.yaml").read_text() == before
     assert "epochs: 3" in (tree / "params.yaml").read_text()
@@ -240,7 +243,7 @@ def test_a_quick_look_registers_nothing(world, monkeypatch, tmp_path):
     """Its stages run in a separate tree, with quick params; their results are not registered."""
     tree = tmp_path / "tree"
     monkeypatch.setattr(tasks.records, "worktree", lambda *_: _worktree(tree), raising=False)
-    output = world.nightly(order=Order(("expression",), quick=True))
+    output = world.nightly(request=RunRequest(("expression",), quick=True))
 
     assert not any(name.startswith("register") for name in world.asked)
     assert states(output)["register@expression"] == "skipped"

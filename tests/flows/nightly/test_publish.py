@@ -7,7 +7,7 @@ import pytest
 
 from common.settings import Settings
 from flows.nightly import publish
-from flows.nightly.run import Order
+from flows.nightly.run import RunRequest
 from flows.servers.session import Session
 from registry.mlflow import runs
 from registry.mlflow.run_summary import NOTE
@@ -137,7 +137,7 @@ def test_full_disk_does_not_silence_the_pager(monkeypatch, tmp_path, capsys):
 
     monkeypatch.setattr(publish, "write_down", full)
     now = SimpleNamespace(state=tmp_path, settings=Settings())
-    publish.failed_to_start(now, Order(), "servers", ValueError("the database is full"))
+    publish.failed_to_start(now, RunRequest(), "servers", ValueError("the database is full"))
 
     assert "the database is full" in capsys.readouterr().err
 

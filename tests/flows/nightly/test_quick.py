@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 from flows.__main__ import app
 from flows.nightly import params
 from flows.nightly.quick import quick_patch, with_bounded_students
-from flows.nightly.run import Order
+from flows.nightly.run import RunRequest
 from tests.support.repos import ROOT
 
 VALUES = params.read_params(ROOT)
@@ -46,10 +46,10 @@ def test_a_short_trial_has_no_long_students():
 
 def test_a_quick_look_is_a_trial_that_can_be_had_again():
     """In a separate tree, by the printed command; it cannot be promoted."""
-    order = Order(("expression",), quick=True)
+    request = RunRequest(("expression",), quick=True)
 
-    assert order.trial
-    assert order.command().endswith("-m flows nightly --families expression --quick")
+    assert request.trial
+    assert request.command().endswith("-m flows nightly --families expression --quick")
     output = CliRunner().invoke(app, ["nightly", "--quick", "--promote"])
     assert output.exit_code == 2
     assert "omit --quick or --promote" in output.output

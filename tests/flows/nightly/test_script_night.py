@@ -117,11 +117,11 @@ def test_works_stay_whole(project):
 
 def test_what_it_made(project):
     """The graph, smaller than the reference's, and the filter that recognises the training text."""
-    from rushes.script.memorization import Verbatim  # noqa: PLC0415  # NumPy, needed only here
+    from rushes.script.memorization import MemorizationFilter  # noqa: PLC0415  # NumPy, needed only here
 
     bundle, clean = project.root / "build/script/bundle", packed(project, "clean/scripts")
     files = made(project, "bundle", "manifest.json")["files"]
-    known = Verbatim((bundle / "verbatim.bin").read_bytes())
+    known = MemorizationFilter((bundle / "verbatim.bin").read_bytes())
     reference = project.root / "build/script/reference/script.onnx"
 
     assert {name: file["role"] for name, file in files.items()} == {"script.onnx": "graph", "verbatim.bin": "verbatim"}

@@ -7,20 +7,20 @@ from types import SimpleNamespace
 import pytest
 
 from flows.nightly import tasks
-from flows.nightly.run import Order
+from flows.nightly.run import RunRequest
 from registry.git.snapshot import Record
 
 
 @pytest.mark.parametrize(
-    ("order", "promote"),
+    ("asked", "promote"),
     [
-        (Order(), True),
-        (Order(patch={"expression": {}}), False),
-        (Order(patch={"expression": {}}, promote=True), True),
-        (Order(quick=True), False),
+        (RunRequest(), True),
+        (RunRequest(patch={"expression": {}}), False),
+        (RunRequest(patch={"expression": {}}, promote=True), True),
+        (RunRequest(quick=True), False),
     ],
 )
-def test_a_trial_is_not_promoted_unasked(monkeypatch, tmp_path, order, promote):
+def test_a_trial_is_not_promoted_unasked(monkeypatch, tmp_path, asked, promote):
     """A nightly run may move the champion, a trial only with --promote."""
     asked = []
 
@@ -35,7 +35,7 @@ def test_a_trial_is_not_promoted_unasked(monkeypatch, tmp_path, order, promote):
     (tmp_path / "build/expression").mkdir(parents=True)
     session = SimpleNamespace(ready=lambda _: None, settings=None, lasting_url=lambda _: "http://x")
     nightly = SimpleNamespace(record="")
-    run = SimpleNamespace(session=session, kept=kept, tree=tmp_path, nightly=nightly, order=order, decisions={})
+    run = SimpleNamespace(session=session, kept=kept, tree=tmp_path, nightly=nightly, request=asked, decisions={})
     tasks.register(run, "expression")
 
     assert asked == [promote]

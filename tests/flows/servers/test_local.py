@@ -10,7 +10,7 @@ import pytest
 from common.settings import Settings
 from flows.servers import definitions, local, prefect_client, scheduler, servers
 from flows.servers.lock import run_lock
-from flows.servers.prefect_client import Standing
+from flows.servers.prefect_client import DeploymentState
 from flows.servers.servers import PortTakenError, found, free_port
 from report.data.run import Failure, NightlyRun
 
@@ -78,7 +78,7 @@ def test_taken_port_is_named_with_who_has_it_and_the_setting(tmp_path, foreign_p
 def test_up_waits_for_a_run_with_servers_of_its_own(tmp_path, planted):
     """Two servers on one database would break it: exit status 4."""
     server = servers.start(tmp_path, planted, free_port(), "a run")
-    with run_lock(tmp_path, "nightly"), pytest.raises(local.BusyError, match="nightly") as caught:
+    with run_lock(tmp_path, "nightly"), pytest.raises(local.RunInProgressError, match="nightly") as caught:
         local.up(settings_of(free_port()), tmp_path)
     servers.stop(tmp_path, server)
 
@@ -88,7 +88,7 @@ def test_up_waits_for_a_run_with_servers_of_its_own(tmp_path, planted):
 def test_down_does_not_pull_the_servers_from_under_a_run(tmp_path, planted):
     """--force overrides it."""
     local.up(settings_of(free_port()), tmp_path)
-    with run_lock(tmp_path, "nightly"), pytest.raises(local.BusyError, match="would fail"):
+    with run_lock(tmp_path, "nightly"), pytest.raises(local.RunInProgressError, match="would fail"):
         local.down(tmp_path)
     alive = found(tmp_path, planted).alive()
     local.down(tmp_path)
@@ -134,7 +134,7 @@ def test_scheduler_goes_with_an_up_that_is_broken_off(tmp_path, monkeypatch):
 def standing(updated="today", planned=None, **other):
     """Possible states of the deployment."""
     known = {"paused": False, "schedules": ("15 4 * * * UTC",), "last": ""}
-    return Standing(updated=updated, planned=planned, **(known | other))
+    return DeploymentState(updated=updated, planned=planned, **(known | other))
 
 
 def test_scheduler_is_up_once_prefect_plans_a_run(tmp_path, planted, monkeypatch):

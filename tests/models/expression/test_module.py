@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import chain
 
 import numpy as np
@@ -14,6 +15,7 @@ from models.expression.module import ExpressionModule, labelled_share, smoothed,
 from models.expression.network import ExpressionNetwork
 from models.expression.params import TrainParams
 from models.expression.transforms import augment_batch, mixup
+from rushes.errors import MisuseError
 
 
 def pictures(count: int = 8) -> torch.Tensor:
@@ -80,8 +82,10 @@ def test_two_processes_share_a_batch_without_overlap():
 
 def test_a_batch_that_cannot_be_shared_is_refused():
     """With the params to change."""
-    with pytest.raises(ValueError, match=r"train\.batch_size"):
+    with pytest.raises(MisuseError, match="does not divide into chunks") as refused:
         shuffled(0, 3)
+
+    assert re.search(r"train\.batch_size .* to a multiple of \d+, or change train\.norm_samples", refused.value.remedy)
 
 
 def test_validation_is_shared_out_whole():
@@ -104,7 +108,7 @@ def test_the_schedule_warms_up_and_ends_at_zero():
 
 def test_widths_and_depths_must_match():
     """A clear error, not a zip cut short."""
-    with pytest.raises(ValueError, match="one length"):
+    with pytest.raises(MisuseError, match="one length"):
         ExpressionNetwork(3, 1, (8, 16), (1,), 0.0)
 
 

@@ -15,6 +15,7 @@ from models.scene.definition import graphs, module, students, teach
 from models.scene.distil import missed
 from models.scene.network import build, latents_for
 from models.scene.params import AugmentParams, CompressParams, SceneParams, TrainParams
+from rushes.errors import MisuseError
 from tests.support.places import TRAIN, place_set
 from tests.training.test_fit import CPU, DieAt, KilledError, same
 from training.fit import fit
@@ -186,13 +187,13 @@ def test_the_graph_of_a_student_has_no_projections(samples, teacher, tmp_path):
 
 def test_a_student_that_draws_at_another_size_is_reported():
     """By the name of what was written wrongly."""
-    with pytest.raises(ValueError, match=r"scene\.compress\.students: \(8, 8, 4\) has 3 resolutions, and .* has 2"):
+    with pytest.raises(MisuseError, match=r"scene\.compress\.students: \(8, 8, 4\) has 3 resolutions, and .* has 2"):
         students(scene_params(students=((8, 8, 4),)))
 
 
 def test_a_student_that_is_wider_is_reported():
     """It cannot be a part of its teacher; reported before anything is created."""
-    with pytest.raises(ValueError, match=r"\(16, 16\) is wider than scene\.train\.widths"):
+    with pytest.raises(MisuseError, match=r"\(16, 16\) is wider than scene\.train\.widths"):
         students(scene_params(students=((16, 16),)))
 
 
@@ -201,8 +202,9 @@ def test_the_baseline_has_no_students():
     baseline = {"train": TrainParams(**TRAIN, network="dcgan")}
 
     assert students(SceneParams(**baseline)) == {}
-    with pytest.raises(ValueError, match=r"set scene\.train\.network to r3"):
+    with pytest.raises(MisuseError, match="the baseline, has none") as refused:
         students(SceneParams(**baseline, compress=CompressParams(**SMALL)))
+    assert "set scene.train.network to r3" in refused.value.remedy
 
 
 def test_a_student_has_its_own_epochs_or_its_teachers():

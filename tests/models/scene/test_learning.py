@@ -11,9 +11,10 @@ from models.scene.crops import closer
 from models.scene.definition import INPUTS, calibration, module, progress
 from models.scene.losses import critic_loss, disturbed
 from models.scene.metrics.distance import sliced_wasserstein
-from models.scene.network import Condition, Deployed, build, latents_for, size_of
+from models.scene.network import Condition, ExportWrapper, build, latents_for, size_of
 from models.scene.params import AugmentParams, TrainParams
 from models.scene.texts import texts_of
+from rushes.errors import MisuseError
 from tests.support.places import TRAIN, WordEncoder, place_set
 
 ANCHORS = torch.nn.functional.normalize(torch.randn(3, 384, generator=torch.Generator().manual_seed(0)), dim=1)
@@ -87,7 +88,7 @@ def test_places_have_latents_of_their_own_up_to_a_resolution(noise_px, changes):
 
 def test_widths_that_lead_to_another_size_are_reported():
     """The message names the param and how many numbers it wants."""
-    with pytest.raises(ValueError, match=r"need 2 numbers in scene\.train\.critic_widths"):
+    with pytest.raises(MisuseError, match=r"need 2 numbers in scene\.train\.critic_widths"):
         build(INFO, TrainParams(**TRAIN | {"critic_widths": (8, 8, 8)}))
 
 
@@ -136,7 +137,7 @@ def test_the_exported_graph_gives_bytes():
     """Pictures as a screen wants them, whatever comes out of the network."""
     generator, _ = build(INFO, TrainParams(**TRAIN))
 
-    pictures = Deployed(generator)(100 * torch.randn(4, latents_for(16)), ANCHORS[[0, 1, 2, 0]], torch.zeros(4, 3))
+    pictures = ExportWrapper(generator)(100 * torch.randn(4, latents_for(16)), ANCHORS[[0, 1, 2, 0]], torch.zeros(4, 3))
 
     assert pictures.dtype == torch.uint8
     assert pictures.shape == (4, 16, 16, 3)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from models.script.data import Contiguous, InTurn
+from rushes.errors import MisuseError
 
 WORKS = (np.arange(1, 101, dtype=np.uint8), np.arange(101, 251, dtype=np.uint8))
 
@@ -49,8 +50,9 @@ def test_processes_share_the_places():
 
     for one, *halves in zip(whole, *parts, strict=True):
         assert one.ids_nt.tolist() == [row for half in halves for row in half.ids_nt.tolist()]
-    with pytest.raises(ValueError, match="batch_size"):
+    with pytest.raises(MisuseError, match="3 places in the text do not divide among 2 processes") as refused:
         contiguous(batch_size=3, world_size=2)
+    assert refused.value.remedy == "set train.batch_size in params.yaml to a multiple of 2"
 
 
 def test_validation_foretells_each_character_once():

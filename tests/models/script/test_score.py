@@ -12,7 +12,7 @@ import torch
 from compression.search.candidate import compress, reference, seal
 from models.script import family
 from models.script.params import CompressParams, TrainParams
-from models.script.score import BitsSaved, Reader, Work, agreement_of_next, is_scene, score
+from models.script.score import BatchedGraph, BitsSaved, Document, agreement_of_next, is_scene, score
 from rushes.bundle.manifest import read_bundle
 from rushes.script.request import Request
 from rushes.script.writer import ScriptWriter
@@ -79,11 +79,11 @@ def test_a_network_that_knows_nothing_costs_the_vocabulary(samples, tmp_path):
         torch.nn.init.zeros_(weight)
     bundle = bundles(samples, tmp_path, module)[0]
     given = {name: value for name, value in bundle.manifest.input.items() if name != "cache"}
-    reader = Reader(bundle.path("graph"), given)
-    works = [Work("a", "own", "comedies", "Anna went out. " * 200)]
+    reader = BatchedGraph(bundle.path("graph"), given)
+    works = [Document("a", "own", "comedies", "Anna went out. " * 200)]
     usual = math.log2(len(samples.info["vocabulary"]))
     bits, count = reader.windows(works)
-    strange = reader.carried([Work("b", "own", "comedies", "\u6d77" * 8 + "Anna went out. " * 200)])
+    strange = reader.carried([Document("b", "own", "comedies", "\u6d77" * 8 + "Anna went out. " * 200)])
 
     assert -BitsSaved()(reader.carried(works)) == pytest.approx(usual, abs=1e-4)
     assert bits / count == pytest.approx(usual, abs=1e-4)
@@ -100,7 +100,7 @@ def test_bits_are_those_that_the_writer_draws_by(bundle):
     for token, after in pairwise(tokens):
         logits_v = network.feed(token).astype(np.float64)
         bits.append((np.logaddexp.reduce(logits_v) - logits_v[after]) / math.log(2))
-    rows = Reader(bundle.path("graph"), bundle.manifest.input).carried([Work("a", "own", "comedies", text)])
+    rows = BatchedGraph(bundle.path("graph"), bundle.manifest.input).carried([Document("a", "own", "comedies", text)])
 
     assert rows["characters"].sum() == len(bits)
     assert rows["bits"].sum() == pytest.approx(sum(bits), rel=1e-4)
@@ -108,10 +108,10 @@ def test_bits_are_those_that_the_writer_draws_by(bundle):
 
 def test_repeated_text_costs_less(bundle):
     """A repeated text costs less than half with its cache; the windows see nothing of what was before."""
-    works = [Work("a", "own", "comedies", "Quoth ZEBULON: vex not my lynx. " * 60)]
+    works = [Document("a", "own", "comedies", "Quoth ZEBULON: vex not my lynx. " * 60)]
     given = bundle.manifest.input
-    plain = Reader(bundle.path("graph"), {name: value for name, value in given.items() if name != "cache"})
-    reader = Reader(bundle.path("graph"), given)
+    plain = BatchedGraph(bundle.path("graph"), {name: value for name, value in given.items() if name != "cache"})
+    reader = BatchedGraph(bundle.path("graph"), given)
 
     assert reader.carried(works)["bits"].sum() < 0.5 * plain.carried(works)["bits"].sum()
     assert reader.windows(works)[0] > 0.6 * plain.windows(works)[0]

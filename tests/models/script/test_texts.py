@@ -7,7 +7,7 @@ import numpy as np
 from models.script.data import tokens_of, works_of
 from models.script.encode import LEARNED, encode, extensions_in
 from models.script.params import AugmentParams
-from models.script.texts import Themes, Told, place, profiles, scene_text, told
+from models.script.texts import ParsedScene, Themes, parsed_scenes, place, profiles, scene_text
 from rushes.screenplay.fountain import Element
 from rushes.script.markup import CHARACTER, CONTROL, DIALOGUE, END, HEADING, PARENTHETICAL, decoded
 from rushes.script.vocabulary import Spelling
@@ -45,7 +45,7 @@ def test_no_held_out_work_is_learned_from(clean, samples):
 
 def test_a_scene_is_its_elements_after_what_is_asked(clean):
     """All of the control text, then the unchanged scene; omissions differ with the seed."""
-    [scene, *others] = told(clean.kept("train"), clean.texts("train"))
+    [scene, *others] = parsed_scenes(clean.kept("train"), clean.texts("train"))
     themes = Themes([scene, *others])
     whole = scene_text(scene, themes, AugmentParams(), whole=True)
     drawn = {scene_text(scene, themes, AugmentParams(seed=seed)).partition(HEADING)[0] for seed in range(20)}
@@ -61,7 +61,7 @@ def test_a_heading_gets_a_place_only_if_its_words_imply_one():
     """Plays have no INT. or EXT.; existing ones stay."""
 
     def placed(heading: str, line: str = "Well met.") -> str:
-        return place(Told("a", "a", "", [Element("heading", heading), Element("action", line)]))
+        return place(ParsedScene("a", "a", "", [Element("heading", heading), Element("action", line)]))
 
     assert placed("A room in the castle.") == "INT. A ROOM IN THE CASTLE - DAY"
     assert placed("A heath", "The moon is up.") == "EXT. A HEATH - NIGHT"
@@ -71,12 +71,12 @@ def test_a_heading_gets_a_place_only_if_its_words_imply_one():
 
 def test_who_speaks_often_has_a_profile(clean):
     """With whom, and the first words; who speaks seldom has none."""
-    scenes = told(clean.kept("train"), clean.texts("train"))[:4]
+    scenes = parsed_scenes(clean.kept("train"), clean.texts("train"))[:4]
     elements = [Element("character", "ANNA"), Element("dialogue", "Well.")] * 12 + [
         Element("character", "MARK (V.O.)"),
         Element("dialogue", "Go."),
     ]
-    scene = Told("x", "x", "", [Element("heading", "INT. A - DAY"), *elements])
+    scene = ParsedScene("x", "x", "", [Element("heading", "INT. A - DAY"), *elements])
     [profile] = profiles([scene], Themes(scenes), AugmentParams())
 
     assert "Speaks with MARK." in profile

@@ -11,7 +11,7 @@ import pytest
 
 from rushes.errors import MisuseError, NothingFitsError, RushesError
 from rushes.expression import capture as capturing
-from rushes.expression.capture import Film, capture
+from rushes.expression.capture import FilmWriter, capture
 from rushes.expression.video_source import Frame
 from rushes.media.film import open_film
 from tests.support.encoded import HEIGHT_PX, WIDTH_PX, encode, pictures
@@ -174,7 +174,7 @@ def test_a_bar_shows_how_far_it_is(clip, detector, classifier, tmp_path, monkeyp
 
 def test_a_camera_that_stumbles_keeps_its_time(tmp_path):
     """Late frames are shown longer, and excess frames are dropped."""
-    film = Film(tmp_path / "out.mp4", fps=10)
+    film = FilmWriter(tmp_path / "out.mp4", fps=10)
     for number, time_s in enumerate((0.0, 0.01, 0.1, 0.5)):
         film.put(Frame(number, time_s, draw_frame(number)), [], draw_frame(number))
     film.close()
@@ -185,7 +185,7 @@ def test_a_camera_that_stumbles_keeps_its_time(tmp_path):
 def test_a_film_that_was_not_written_whole_replaces_nothing(tmp_path):
     """OpenCV does not report a full disk: the film is checked before it gets its name."""
     (tmp_path / "out.mp4").write_bytes(b"the take before")
-    film = Film(tmp_path / "out.mp4", fps=10)
+    film = FilmWriter(tmp_path / "out.mp4", fps=10)
     film.put(Frame(0, 0.0, draw_frame(0)), [], draw_frame(0))
     film._video.release()
     os.truncate(film._draft, 200)

@@ -7,9 +7,9 @@ from PIL import Image
 
 from rushes.errors import MisuseError, RushesError
 from rushes.scene import png_export
-from rushes.scene.png_export import Asked, check_folder, is_folder, save_singles, with_words
+from rushes.scene.png_export import PictureRequest, check_folder, is_folder, save_singles, with_words
 
-ASKED = Asked("EXT. PIER - NIGHT", 7)
+ASKED = PictureRequest("EXT. PIER - NIGHT", 7)
 CREDIT = "The model learned from Some Film, \u00a9 2008 Somebody, CC BY 3.0"
 
 
@@ -67,8 +67,8 @@ def test_no_picture_lies_without_its_credits(pictures_nhwc, tmp_path, monkeypatc
 def test_a_name_has_text_seed_and_number():
     """Category, seed and number, in portable characters; the number has four digits."""
     assert ASKED.name(12) == "ext-pier-night-7-0012.png"
-    assert Asked("\u6d77", 7, "Old town/1").name(1000) == "scene-7-old-town-1-1000.png"
-    assert Asked("x", 7, "sea").about == "seed 7, category sea"
+    assert PictureRequest("\u6d77", 7, "Old town/1").name(1000) == "scene-7-old-town-1-1000.png"
+    assert PictureRequest("x", 7, "sea").about == "seed 7, category sea"
 
 
 def test_what_is_a_folder(tmp_path, monkeypatch):

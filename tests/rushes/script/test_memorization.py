@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from rushes.bundle.manifest import BundleError
-from rushes.script.memorization import Found, Verbatim, build
+from rushes.script.memorization import Found, MemorizationFilter, build
 
 RANDOM = np.random.default_rng(0)
 WORDS = ["".join(RANDOM.choice(list("abcdefghij"), 6)) for _ in range(20_000)]
@@ -13,7 +13,7 @@ CONTENT = build(" ".join(WORDS))
 @pytest.fixture(scope="module")
 def known():
     """The filter over twenty thousand words."""
-    return Verbatim(CONTENT)
+    return MemorizationFilter(CONTENT)
 
 
 def test_a_copied_passage_shows(known):
@@ -57,11 +57,11 @@ def test_accents_are_letters():
     """Non-English letters are hashed like any others."""
     text = "Où étiez-vous donc, là-bas, quand l\u2019été est venu à la mer?"
 
-    assert Verbatim(build(text)).runs(text.upper()) == Found(13, 1.0)
+    assert MemorizationFilter(build(text)).runs(text.upper()) == Found(13, 1.0)
 
 
 @pytest.mark.parametrize("content", [b"", b"RVB1", b"RVB2" + CONTENT[4:], CONTENT[:-1], CONTENT + b"x"])
 def test_what_is_no_filter_is_refused(content):
     """Truncated, or in another format."""
     with pytest.raises(BundleError, match="filter"):
-        Verbatim(content)
+        MemorizationFilter(content)

@@ -350,7 +350,7 @@ def test_who_can_be_spelled():
 @pytest.mark.parametrize("name", ["^", "^ ^", " "])
 def test_what_is_no_name(writer, name):
     """A Fountain marker alone."""
-    with pytest.raises(MisuseError, match="is no name"):
+    with pytest.raises(MisuseError, match="is not a name"):
         writer.write(Request(characters=(name,)))
 
 
@@ -389,5 +389,5 @@ def test_files_that_are_others_are_refused(tmp_path):
     (tmp_path / "verbatim.bin").write_bytes(b"RVB1")
     seal(tmp_path)
 
-    with pytest.raises(BundleError, match="too short for a filter"):
+    with pytest.raises(BundleError, match="too short for a memorisation filter"):
         ScriptWriter.from_bundle(read_bundle(tmp_path))

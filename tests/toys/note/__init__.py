@@ -9,5 +9,6 @@ medium = Medium(
     rows="notes",
     samples="notes",
     packing=TEXTS,
+    columns={"words": "int64"},
     reasons=below_collection({**FIRST, "too short": "note.min_length"}),
 )

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 
 def _read(_job: Job, note: Incoming) -> list[Row]:
-    if not note.file.read_bytes().strip():
+    words = note.file.read_bytes().split()
+    if not words:
         reason = "is empty"
         raise RefusedError(reason, "write something into it")
-    return [{"id": note.sha256[:12], "width": 0, "height": 0}]
+    return [{"id": note.sha256[:12], "width": 0, "height": 0, "words": len(words)}]
 
 
 def _told(rows: Sequence[Row]) -> str:
