@@ -19,16 +19,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from curation.errors import RefusedError
-from curation.script.read_fdx import fdx_text, read_fdx
-from curation.script.read_play import is_plain_play, is_play, read_play
-from curation.script.read_screenplay import is_indented, read_screenplay
-from curation.script.text_encoding import EXPORT, decode
-from curation.script.typed.flush_text import as_fountain
-from curation.script.typed.lines import without_markup
-from curation.script.typed.page_artifacts import MARKS, tidy, without_page_marks
 from curation.script.word_account import Source, WordAccount, account
 from rushes.screenplay.elements import unstyled
 from rushes.screenplay.fountain import parse, write
+from rushes.screenplay.read_columns import is_indented, read_screenplay
+from rushes.screenplay.read_fdx import fdx_text, read_fdx
+from rushes.screenplay.read_play import is_plain_play, is_play, read_play
+from rushes.screenplay.text_encoding import EXPORT, decode
+from rushes.screenplay.typed.flush_text import as_fountain
+from rushes.screenplay.typed.lines import without_markup
+from rushes.screenplay.typed.page_artifacts import MARKS, tidy, without_page_marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -11,7 +11,7 @@ from curation.intake.file_ingest import FileIngest
 from curation.intake.file_medium import FileKind, Incoming, Row
 from curation.script import medium
 from curation.script.document import SUFFIXES, read_work
-from curation.script.text_encoding import EXPORT
+from rushes.screenplay.text_encoding import EXPORT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import ftfy
 from ftfy.badness import is_bad
 
-from curation.errors import RefusedError
+from rushes.errors import RefusedError
 
 CYRILLIC_SHARE = 0.5  # minimum share of non-ASCII letters in Cyrillic text
 LOST = "\N{REPLACEMENT CHARACTER}"
