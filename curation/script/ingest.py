@@ -10,7 +10,8 @@ from curation.errors import RefusedError
 from curation.intake.file_ingest import FileIngest
 from curation.intake.file_medium import FileKind, Incoming, Row
 from curation.script import medium
-from curation.script.document import SUFFIXES, read_work
+from curation.script.document import read_work
+from rushes.screenplay.read_file import SUFFIXES
 from rushes.screenplay.text_encoding import EXPORT
 
 if TYPE_CHECKING:
