@@ -20,7 +20,8 @@ from benchmarks.typed_screenplays.held_out import HELD_OUT
 from benchmarks.typed_screenplays.tuned import tuned
 from benchmarks.typed_screenplays.typist import Truth, typed
 from curation.params import ScriptParams
-from curation.script.document import read_work, speaker_of
+from curation.script.document import read_work
+from rushes.screenplay.elements import speaker_of
 
 if TYPE_CHECKING:
     from benchmarks.typed_screenplays.style import Style

@@ -6,10 +6,12 @@ import errno
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rushes.errors import UserError
+from rushes.errors import RefusedError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+__all__ = ["REMEDIES", "DataError", "RefusedError", "TooManyDropped", "explained"]
 
 # What each refusal by the file system means to the user.
 REMEDIES = {
@@ -56,11 +58,3 @@ def explained() -> Iterator[None]:
             raise
         message = f"{error.filename or 'a file'}: {error.strerror}"
         raise DataError(message, REMEDIES[error.errno]) from error
-
-
-class RefusedError(UserError):
-    """Rejection of one sample: the reason and the remedy."""
-
-    def __init__(self, reason: str, remedy: str) -> None:
-        super().__init__(reason, remedy)
-        self.reason = reason

@@ -5,6 +5,7 @@ RushesError                    everything raised on purpose: message, remedy, ex
 ├── UserError                  a person can fix it                                        kind "user"
 │   ├── MisuseError            the command or its input is not valid                      exit status 2
 │   ├── NothingFitsError       it ran, and nothing meets what was asked     kind "unfit", exit status 3
+│   ├── RefusedError           one input file is not accepted: reason and remedy
 │   ├── BundleError            rushes.bundle.manifest: a bundle that is damaged or cannot be used
 │   ├── DataError              curation.errors: data that cannot be used as they are
 │   └── ...                    each package's own, beside the code that raises it
@@ -69,6 +70,19 @@ class NothingFitsError(UserError):
 
     default_kind = "unfit"
     default_exit_status = NOTHING_FITS
+
+
+class RefusedError(UserError):
+    """Rejection of one input file: the reason and the remedy.
+
+    Args:
+        reason: Words that follow the name of the file, such as `is empty`.
+        remedy: Action that fixes it.
+    """
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(reason, remedy)
+        self.reason = reason
 
 
 class TransientError(RushesError):

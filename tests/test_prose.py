@@ -10,10 +10,10 @@ from tests.support import prose
 CEILINGS = {
     "tests": 301,
     "benchmarks": 153,
-    "curation": 60,
-    "rushes": 26,
-    "models": 6,
+    "rushes": 55,
     "registry": 33,
+    "curation": 29,
+    "models": 6,
     "flows": 1,
 }
 SLACK = 5  # so many below its ceiling a package may be before the ceiling has to follow

@@ -63,7 +63,7 @@ TOUCHED = {
     "rushes/scene/storyboard.py": of("scene"),
     "rushes/script/writer.py": of("script"),
     "curation/film/shot_detection.py": cleans("film"),
-    "curation/script/read_play.py": cleans("script"),
+    "curation/script/near_duplicates.py": cleans("script"),
     # Frames of films are images; one list of deps stands for all media.
     "curation/image/metrics.py": cleans("image", "film", "script"),
     "curation/store/sample_set.py": ALL,

@@ -1,10 +1,5 @@
 """Document model of scripts, independent of file format: title, scenes in canonical Fountain, removed lines.
 
-    .fountain .spmd   Fountain
-    .fdx              Final Draft
-    .md               a play in Markdown, else Fountain
-    .txt              a screenplay in columns, a play in plain text, else one without columns, or Fountain
-
 A scene is a heading and everything below it up to the next; text before the first heading is a scene without one.
 What an audience neither sees nor hears is removed: notes, synopses, sections, scene numbers, the title page. Every
 word of the file is in a scene, or is counted by the reason for its removal.
@@ -12,32 +7,26 @@ word of the file is in a scene, or is counted by the reason for its removal.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from curation.errors import RefusedError
-from curation.script.read_fdx import fdx_text, read_fdx
-from curation.script.read_play import is_plain_play, is_play, read_play
-from curation.script.read_screenplay import is_indented, read_screenplay
-from curation.script.text_encoding import EXPORT, decode
-from curation.script.typed.flush_text import as_fountain
-from curation.script.typed.lines import without_markup
-from curation.script.typed.page_artifacts import MARKS, tidy, without_page_marks
-from curation.script.word_account import Source, WordAccount, account
-from rushes.screenplay.elements import unstyled
-from rushes.screenplay.fountain import parse, write
+from curation.script.word_account import WordAccount, account
+from rushes.screenplay.document import title_values
+from rushes.screenplay.elements import speaker_of
+from rushes.screenplay.fountain import write
+from rushes.screenplay.read_file import RE_ENCODED, read_source
+from rushes.screenplay.text_encoding import EXPORT
+from rushes.screenplay.typed.page_artifacts import MARKS, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from rushes.screenplay.elements import Element
 
-SUFFIXES = frozenset({".fountain", ".spmd", ".fdx", ".txt", ".md"})
-FOUNTAIN = frozenset({".fountain", ".spmd"})
-RE_ENCODED, UNSEEN = "lines in another encoding", "notes and synopses"
+UNSEEN = "notes and synopses"
 ABOVE = "paragraphs of a title page"
 TAKEN_OUT = (*MARKS, RE_ENCODED, UNSEEN, ABOVE)
 MIN_SENTENCE_CHARS = 40
@@ -69,7 +58,7 @@ class Scene:
     @cached_property
     def cues(self) -> list[str]:
         """Speakers, one a speech, without extensions such as (V.O.)."""
-        return [speaker_of(one.text) for one in self.elements if one.kind == "character"]
+        return [speaker_of(one.text) or one.text for one in self.elements if one.kind == "character"]
 
 
 @dataclass(frozen=True)
@@ -112,7 +101,10 @@ def read_work(data: bytes, suffix: str) -> Work:
     if not data.strip():
         reason = "is empty"
         raise RefusedError(reason, EXPORT)
-    source = _from_fdx(data) if suffix == ".fdx" else _from_text(data, suffix)
+    source = read_source(data, suffix)
+    if suffix != ".fdx" and "\n" not in source.text.strip("\n \t"):
+        reason = "is a single line, not a script"
+        raise RefusedError(reason, EXPORT)
     elements, marks = tidy(source.elements, paged=suffix == ".txt")
     first, *others = _groups(elements)
     unseen = sum(one.kind in {"note", "boneyard", "synopsis"} for one in elements)
@@ -120,7 +112,7 @@ def read_work(data: bytes, suffix: str) -> Work:
     is_scene = bool(first) and (not others or _plays(first))
     scenes[:0] = [Scene(0, first)] * is_scene
     found = source.found + marks + Counter({UNSEEN: unseen, ABOVE: 0 if is_scene else len(first)})
-    return Work(_title(elements), scenes, +found, account(source, elements, scenes))
+    return Work(" ".join(title_values(elements).get("title", [])), scenes, +found, account(source, elements, scenes))
 
 
 def _plays(group: Sequence[Element]) -> bool:
@@ -134,49 +126,6 @@ def _plays(group: Sequence[Element]) -> bool:
 
 def _is_sentence(text: str) -> bool:
     return text.rstrip("\"')\u201d").endswith((".", "!", "?", "\u2026")) and any(letter.islower() for letter in text)
-
-
-def speaker_of(cue: str) -> str:
-    """Name in a cue, without extensions such as `(V.O.)` and without emphasis."""
-    return unstyled(cue.partition("(")[0]).strip(" *_") or cue
-
-
-def _from_fdx(data: bytes) -> Source:
-    elements, fixed = read_fdx(data)
-    text, notes = fdx_text(data)
-    return Source(elements, Counter({RE_ENCODED: fixed}), text, text, notes)
-
-
-def _from_text(data: bytes, suffix: str) -> Source:
-    decoded = decode(data)
-    text = re.sub(r"\r\n?", "\n", decoded.text).strip("\n \t")
-    text = text if suffix in FOUNTAIN else without_markup(_from_first_line(decoded.text))
-    if "\n" not in text:
-        reason = "is a single line, not a script"
-        raise RefusedError(reason, EXPORT)
-    # Fountain has no pages, so none of its lines is a page mark.
-    bare, found = (text, Counter[str]()) if suffix in FOUNTAIN else without_page_marks(text.split("\n"))
-    return Source(_read(bare, suffix), found + Counter({RE_ENCODED: decoded.repaired}), text, bare)
-
-
-def _from_first_line(text: str) -> str:
-    """Text from its first non-empty line, whose indentation is kept."""
-    return re.sub(r"\A(?:[^\S\n]*\n)+", "", re.sub(r"\r\n?", "\n", text)).rstrip()
-
-
-def _read(text: str, suffix: str) -> list[Element]:
-    if suffix in FOUNTAIN:
-        return parse(text)
-    indented = is_indented(text)
-    if is_play(text) or (is_plain_play(text) and not indented):
-        return read_play(text)
-    return read_screenplay(text) if indented else parse(as_fountain(text))
-
-
-def _title(elements: Iterable[Element]) -> str:
-    lines = (line for one in elements if one.kind == "title" for line in one.text.split("\n"))
-    values = (line.partition(":")[2] for line in lines if line.casefold().startswith("title:"))
-    return " ".join(unstyled(value).strip() for value in values)
 
 
 def _groups(elements: Iterable[Element]) -> list[list[Element]]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from rushes.screenplay.elements import Element
+    from rushes.screenplay.read_file import Source
 
 PAGES, HIDDEN, TITLE, NUMBERS = "marks of pages", "notes, synopses and sections", "title page", "scene numbers"
 LABELS = "scene sc scène szene séquence séq seq sec secuencia bild escena scena сцена"
@@ -26,25 +27,6 @@ _KEYS = re.compile(r"^[^:\n]+:", re.MULTILINE)
 class _Scene(Protocol):
     @property
     def elements(self) -> Sequence[Element]: ...
-
-
-@dataclass(frozen=True)
-class Source:
-    """Result of reading a file.
-
-    Attributes:
-        elements: Its elements.
-        found: Removed lines, counted by kind.
-        text: All words of the file.
-        bare: The text without page marks.
-        notes: Remarks that are stored apart from the script.
-    """
-
-    elements: list[Element]
-    found: Counter[str]
-    text: str
-    bare: str
-    notes: str = ""
 
 
 @dataclass(frozen=True)

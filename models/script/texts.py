@@ -22,7 +22,8 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from models.components.randomness import derived_seed
-from rushes.screenplay.fountain import Element, parse
+from rushes.screenplay.elements import Element, speaker_of
+from rushes.screenplay.fountain import parse
 from rushes.script.markup import ACTION, CHARACTER, END, HEADING, control, encoded
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class ParsedScene:
 
 def speaker(element: Element) -> str:
     """Name in a cue; empty for another element."""
-    return re.sub(r"\s*\(.*", "", element.text).strip() if element.kind == "character" else ""
+    return speaker_of(element.text) if element.kind == "character" else ""
 
 
 def parsed_scenes(rows: pd.DataFrame, texts: Iterable[str]) -> list[ParsedScene]:

@@ -37,10 +37,11 @@ Exit status: 0 done, 1 failed, 2 misuse, 3 no such model.
 STORYBOARD_EXAMPLES = """\b
 Examples:
   rushes storyboard script.fountain --out board.html
-  rushes storyboard script.fountain --out board.pdf --pictures 3 --seed 7
-  rushes storyboard script.fountain --out board.pdf --redraw 12A=9 --redraw 4=2
+  rushes storyboard script.fdx --out board.pdf --pictures 3 --seed 7
+  rushes storyboard script.txt --out board.pdf --redraw 12A=9 --redraw 4=2
 
 \b
+SCRIPT is Fountain (.fountain), Final Draft (.fdx) or a typed page (.txt); the suffix decides.
 A place looks the same each time the script returns to it. --redraw changes one scene and keeps all others.
 Exit status: 0 done, 1 failed, 2 misuse, 3 no scene heading in the script, or no such model.
 """
@@ -97,7 +98,9 @@ def scene_command(
 
 
 def storyboard_command(
-    script: Annotated[Path, typer.Argument(exists=True, dir_okay=False, metavar="SCRIPT", help="A file in Fountain.")],
+    script: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, metavar="SCRIPT", help="A script: .fountain, .fdx or .txt.")
+    ],
     out: Annotated[
         Path | None,
         typer.Option(metavar="BOARD.html|.pdf", help="Output; by default SCRIPT.html in the current folder."),

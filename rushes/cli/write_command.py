@@ -32,6 +32,7 @@ Examples:
   rushes write --theme "betrayal at court" --characters "ANNA, MARK" --heading "INT. THRONE ROOM - NIGHT" --seed 3
   rushes write --theme revenge --mood dark --length 2p --out scene.fountain
   rushes write --continue scene.fountain --length 300w --out longer.pdf
+  rushes write --continue draft.fdx --out longer.fdx
   rushes write --outline --theme "a ring that is lost" --characters "ANNA, MARK"
   rushes write --character ANNA --mood proud
 
@@ -39,8 +40,9 @@ Examples:
 The draft goes to standard output as it is written, in Fountain. A note at its end, which does not print, names the
 model and the share of words that occur word for word in its training text. The same request, seed and model give the
 same draft on one machine. With --characters nobody else speaks or is introduced in capitals.
-With --continue standard output gets the new text and --out the whole draft. The characters of the draft may speak,
-and its last scene continues unless --heading opens another.
+With --continue standard output gets the new text and --out the whole draft. DRAFT is Fountain (.fountain), Final Draft
+(.fdx) or a typed page (.txt); the suffix decides. Its characters may speak, and its last scene continues unless
+--heading opens another.
 
 \b
 Exit status: 0 done, 1 failed, 2 misuse, 3 nothing to continue, or no such model.
@@ -63,7 +65,7 @@ def write_command(
     continued: Annotated[
         Path | None,
         typer.Option(
-            "--continue", exists=True, dir_okay=False, metavar="DRAFT", help="A file in Fountain to continue."
+            "--continue", exists=True, dir_okay=False, metavar="DRAFT", help="To continue: .fountain, .fdx or .txt."
         ),
     ] = None,
     out: Annotated[
@@ -233,7 +235,7 @@ def _note(writing: Writing, memorization: MemorizationFilter, bundle: Bundle, se
 
 
 def _content(text: str, new: list[Element], draft: Draft | None, form: str, font: Path | None) -> bytes:
-    """Bytes of the whole draft. In Fountain the earlier text is kept byte for byte."""
+    """Bytes of the whole draft. The text of an earlier draft in Fountain is kept byte for byte."""
     from rushes.screenplay.export import exported  # noqa: PLC0415  # for a quick --help
 
     if form == "fountain":

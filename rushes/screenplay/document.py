@@ -9,11 +9,12 @@ import math
 import re
 import textwrap
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from rushes.errors import NothingFitsError, RushesError
-from rushes.screenplay.elements import SPOKEN, unstyled
-from rushes.screenplay.fountain import parse
+from rushes.errors import NothingFitsError
+from rushes.screenplay.elements import SPOKEN, speaker_of, unstyled
+from rushes.screenplay.read_file import read_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,11 +26,11 @@ PAGE_LINES = 55
 MAX_ACTION = 240  # characters; a paragraph of action is one line of Fountain
 MAX_TITLE = 100  # characters of a chapter title
 EIGHTHS = 8
-MAX_BYTES = 4 << 20  # a feature film is a quarter of one MB
 # Columns of a formatted screenplay in 12-point Courier, ten characters to the inch.
 ACTION, DIALOGUE, PARENTHETICAL, DUAL, DUAL_PARENTHETICAL = 60, 35, 25, 28, 22
 
 _NUMBER = re.compile(r"\d+")
+_BY = re.compile(r"(?:(?:screenplay|story|teleplay|script|written|adapted|and)\s+)*by\b", re.IGNORECASE)
 _ON_PAGE = frozenset({"character", "action", "transition", "centered", "lyrics"})
 
 
@@ -66,13 +67,14 @@ class Script:
 
 
 def read_script(path: Path, say: Callable[[str], None] = lambda _: None) -> Script:
-    """Reads a script.
+    """Reads a script in any format.
 
     Raises:
+        MisuseError: The suffix of its name is that of no format of scripts.
         NothingFitsError: It is empty, or no scene in it has a heading.
-        RushesError: It cannot be read, is not text, or is not Fountain.
+        RushesError: It cannot be read.
     """
-    elements = parse(decoded(path, say))
+    elements = read_path(path, say).elements
     sections, scenes = _by_scene(elements)
     if not scenes:
         message = f"{path} has no scene heading: one starts with INT. or EXT. after an empty line, or with a full stop "
@@ -98,39 +100,15 @@ def byline(page: dict[str, list[str]]) -> str:
     """`written by Ana and Bo`; empty if the title page names no author."""
     authors = [name for key in ("author", "authors", "written by") for name in page.get(key, [])]
     credit = " ".join(page.get("credit", [])) or "by"
-    return f"{credit} {', '.join(authors)}" if authors else ""
+    return f"{credit} {', '.join(authors)}" if authors else _credit(page.get("notes", []))
 
 
-def decoded(path: Path, say: Callable[[str], None]) -> str:
-    """Text of a script file; an encoding other than UTF-8 is reported with `say`.
-
-    Raises:
-        NothingFitsError: It is empty.
-        RushesError: It is too large, belongs to another program, or is not text.
-    """
-    with path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    # Common formats of other programs get a message of their own.
-    if len(content) > MAX_BYTES or content.startswith((b"%PDF", b"PK\x03\x04", b"<?xml")):
-        what = "is too large" if len(content) > MAX_BYTES else "is a file of another program"
-        message = f"{path} {what}: a script is plain text; export it as Fountain (.fountain)"
-        raise RushesError(message)
-    if not content.strip():
-        message = f"{path} is empty: there is no scene in it"
-        raise NothingFitsError(message)
-    # Without a byte order mark, UTF-8 is tried first, since the single-byte encodings accept almost any bytes.
-    for coding in ("utf-16",) if content.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8-sig", "cp1252", "latin-1"):
-        try:
-            text = content.decode(coding)
-        except UnicodeDecodeError:
-            continue
-        if "\0" in text:
-            break
-        if coding in {"cp1252", "latin-1"}:
-            say(f"{path} is not UTF-8; read as {coding}. If accents are wrong, save it as UTF-8")
-        return text
-    message = f"{path} is not text: save the script as Fountain, in UTF-8"
-    raise RushesError(message)
+def _credit(lines: Sequence[str]) -> str:
+    """The byline in a title page without keys: `by Ana` in one line, or `written by` above a name."""
+    for line, below in pairwise([*lines, ""]):
+        if (found := _BY.match(line)) and (below or found.end() < len(line)):
+            return line if found.end() < len(line) else f"{line} {below}"
+    return ""
 
 
 def _by_scene(elements: Sequence[Element]) -> tuple[list[list[Element]], list[list[Element]]]:
@@ -172,7 +150,7 @@ def _shortened(title: str) -> str:
 def _scene(number: str, elements: Sequence[Element], chapters: tuple[Chapter, ...]) -> Scene:
     heading, *inside = elements
     text = _text(heading.text)
-    names = (speaker(element) for element in inside if element.kind == "character")
+    names = (speaker_of(_text(element.text)) for element in inside if element.kind == "character")
     speakers = tuple(dict.fromkeys(filter(None, names)))
     return Scene(number, text, _first_action(inside), speakers, eighths_of(elements), chapters)
 
@@ -188,11 +166,6 @@ def _first_action(inside: Sequence[Element]) -> str:
     lines = (_text(line) for one in inside if one.kind in {"action", "lyrics"} for line in one.text.split("\n"))
     first = next((line for line in lines if line and not (line.isupper() and line.endswith(":"))), "")
     return textwrap.shorten(first, MAX_ACTION, placeholder=" \u2026")
-
-
-def speaker(cue: Element) -> str:
-    """Name in a cue, without (V.O.) and (CONT'D)."""
-    return " ".join(re.sub(r"\([^)]*\)?", " ", _text(cue.text)).split())
 
 
 def _lines(inside: Sequence[Element]) -> int:

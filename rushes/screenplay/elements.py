@@ -33,6 +33,7 @@ TITLE_LINE = re.compile(r"[^\W\d_][^:\n]{0,40}:")  # with any key, known or not
 _NUMBER = re.compile(r"[\w.-]+")
 _EMPHASIS = re.compile(r"(\*{1,3}|_)(?=\S)([^*_\n]+)(?<=\S)\1")
 _ESCAPED = {"\\*": "\ue000", "\\_": "\ue001"}  # private-use characters that replace escapes while emphasis is parsed
+_EXTENSION = re.compile(r"\([^)]*\)?")
 _ASIDE = re.compile(r"(?P<style>\*{1,3}|_|)\((?P<words>.*\S.*)\)(?P=style)")
 
 
@@ -68,6 +69,11 @@ def unstyled(text: str) -> str:
     for written, kept in _ESCAPED.items():
         text = text.replace(kept, written[1])
     return text
+
+
+def speaker_of(cue: str) -> str:
+    """Name in the text of a cue, without extensions such as `(V.O.)` and without emphasis; empty if there is none."""
+    return " ".join(_EXTENSION.sub(" ", unstyled(cue)).split()).strip("*_ ")
 
 
 def literal(text: str) -> str:

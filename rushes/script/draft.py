@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from rushes.bundle.manifest import DIGEST_CHARS
 from rushes.errors import NothingFitsError
-from rushes.screenplay import document
-from rushes.screenplay.elements import SPOKEN, Element
-from rushes.screenplay.fountain import parse, write
+from rushes.screenplay.elements import SPOKEN, Element, speaker_of
+from rushes.screenplay.fountain import write
+from rushes.screenplay.read_file import FOUNTAIN, read_path
 from rushes.script.markup import learned
 from rushes.script.memorization import WORDS
 
@@ -85,25 +85,26 @@ class SceneDraft:
 
 @dataclass(frozen=True)
 class Draft:
-    """An existing script: its text, unchanged, and its elements."""
+    """An existing script: its Fountain, which is the file's own text if it is in Fountain, and its elements."""
 
     text: str
     elements: tuple[Element, ...]
 
 
 def read_draft(path: Path, say: Callable[[str], None] = lambda _: None) -> Draft:
-    """Reads a draft to be continued.
+    """Reads a draft to be continued. One in another format than Fountain becomes Fountain.
 
     Raises:
+        MisuseError: The suffix of its name is that of no format of scripts.
         NothingFitsError: It is empty, or nothing in it would be printed.
-        RushesError: It cannot be read, is not text, or is not Fountain.
+        RushesError: It cannot be read.
     """
-    text = document.decoded(path, say).replace("\r\n", "\n").replace("\r", "\n")
-    elements = tuple(parse(text))
-    if not learned(elements):
+    source = read_path(path, say)
+    if not learned(source.elements):
         message = f"{path} has no scene to go on from: it needs a heading, action or dialogue"
         raise NothingFitsError(message)
-    return Draft(text.rstrip() + "\n", elements)
+    text = source.original if path.suffix.lower() in FOUNTAIN else write(source.elements)
+    return Draft(text.rstrip() + "\n", tuple(source.elements))
 
 
 def last_scene(elements: Iterable[Element]) -> list[Element]:
@@ -118,7 +119,7 @@ def last_scene(elements: Iterable[Element]) -> list[Element]:
 
 def speakers(elements: Iterable[Element]) -> list[str]:
     """Speakers in order of their first words, without extensions of their names."""
-    names = (element.text.partition("(")[0].strip() for element in elements if element.kind == "character")
+    names = (speaker_of(element.text) for element in elements if element.kind == "character")
     return list(dict.fromkeys(filter(None, names)))
 
 

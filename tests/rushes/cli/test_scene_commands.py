@@ -6,7 +6,8 @@ from pathlib import Path
 import cv2
 import pytest
 
-from tests.support import scenes
+from rushes.screenplay.fountain import write
+from tests.support import scenes, scripts
 from tests.support.command import HEAVY, command_line, store_with
 
 FERRY = Path(__file__).parents[2].joinpath("support", "ferry.fountain")
@@ -79,6 +80,28 @@ def test_each_picture_by_itself(rushes, tmp_path):
     assert scenes.CREDITS["film"] in (tmp_path / "pier/CREDITS.txt").read_text(encoding="utf-8")
     assert (again[0], len(list((tmp_path / "pier").iterdir()))) == (0, 21)
     assert (tmp_path / "pier/ext-pier-7-0003.png").read_bytes() == third
+
+
+@pytest.mark.parametrize("form", ["fdx", "txt"])
+def test_a_storyboard_of_another_format(rushes, tmp_path, form):
+    """Final Draft's and a typed page give the board of the same script in Fountain, apart from its title."""
+    elements = scripts.script(1)
+    Path("s.fountain").write_text(write(elements), encoding="utf-8")
+    Path(f"s.{form}").write_bytes(scripts.fdx(elements) if form == "fdx" else scripts.typed(elements).encode())
+
+    assert rushes("storyboard", "s.fountain", "--out", "a.html") == (0, "a.html\n", "")
+    assert rushes("storyboard", f"s.{form}", "--out", "b.html") == (0, "b.html\n", "")
+    assert (tmp_path / "b.html").read_bytes() == (tmp_path / "a.html").read_bytes()
+
+
+def test_the_formats_of_scripts_are_named(rushes):
+    """In the help, and for a file of any other."""
+    Path("s.docx").write_bytes(b"PK\3\4")
+    status, out, err = rushes("storyboard", "s.docx")
+
+    assert (status, out) == (2, "")
+    assert "Fountain (.fountain), Final Draft (.fdx), plain text (.txt)" in err
+    assert ".fountain, .fdx or .txt" in rushes("storyboard", "--help")[1]
 
 
 def test_a_storyboard(rushes, tmp_path):

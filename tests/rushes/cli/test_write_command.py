@@ -12,7 +12,7 @@ from rushes.screenplay.fountain import Element, parse, write
 from rushes.script import decoding
 from rushes.script.length import parse_length
 from rushes.script.request import TEMPERATURE, TOP_P, Request
-from tests.support import written
+from tests.support import scripts, written
 from tests.support.command import HEAVY, command_line, store_with
 from tests.support.written import faults
 
@@ -65,6 +65,22 @@ def test_a_draft_goes_on(rushes, tmp_path):
     assert (status, longer) == (0, FERRY.read_text(encoding="utf-8") + out)
     assert faults([one for one in parse(out) if one.kind != "note"], cast) == []
     assert parse(longer) == parse(FERRY.read_text(encoding="utf-8")) + parse(out)
+
+
+@pytest.mark.parametrize("form", ["fdx", "txt"])
+def test_a_draft_of_another_format_goes_on(rushes, tmp_path, form):
+    """The same new text as for the draft in Fountain; the whole is Fountain, or Final Draft's again."""
+    elements = scripts.script(1)
+    Path("d.fountain").write_text(write(elements), encoding="utf-8")
+    Path(f"d.{form}").write_bytes(scripts.fdx(elements) if form == "fdx" else scripts.typed(elements).encode())
+    words = ["write", "--length", "40w", "--continue"]
+    new = rushes(*words, "d.fountain")[1]
+    status, out, _ = rushes(*words, f"d.{form}", "--out", "longer.fountain")
+
+    assert (status, out) == (0, new)
+    assert (tmp_path / "longer.fountain").read_text(encoding="utf-8") == write(elements) + new
+    assert rushes(*words, f"d.{form}", "--out", "longer.fdx")[0] == 0
+    assert rushes(*words, "longer.fdx")[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -143,6 +159,8 @@ def test_stopped_in_the_middle(rushes, tmp_path, monkeypatch):
         (["--continue", "none.fountain"], 2, "does not exist"),
         (["--continue", "empty.fountain"], 3, "is empty"),
         (["--continue", "notes.fountain"], 3, "has no scene to go on from"),
+        (["--continue", "."], 2, "is a directory"),
+        (["--continue", __file__], 2, "Fountain (.fountain), Final Draft (.fdx), plain text (.txt)"),
         (["--model", "."], 3, "no script model in"),
     ],
 )

@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 
 from rushes.errors import NothingFitsError, RushesError
 from rushes.screenplay.document import MAX_TITLE, PAGE_LINES, pages, read_script
+from rushes.screenplay.elements import Element
+from rushes.screenplay.fountain import write
+from tests.support import scripts
 
 FERRY = Path(__file__).parents[2].joinpath("support", "ferry.fountain")
 # Elements of a script, and texts that may break a parser of it.
@@ -189,13 +192,43 @@ def test_title_pages(read):
         ("Two men talk.\n", NothingFitsError, r"no scene heading.*\.THE CAVE"),
         ("Title: X\n", NothingFitsError, "no scene heading"),
         (b"%PDF-1.7", RushesError, "export it as Fountain"), (b"<?xml?>", RushesError, "export it as Fountain"),
-        (b"EXT. SEA\n\0\0", RushesError, "is not text"), (b"\xff\xfeE", RushesError, "is not text"),
+        (b"EXT. SEA\n\0\0", RushesError, "it is not text"), (b"\xff\xfeE", RushesError, "are not text"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_says_why(read, content, kind, fault):
     """One line, with a remedy."""
     with pytest.raises(kind, match=fault):
         read(content)
+
+
+@pytest.mark.parametrize("form", ["fdx", "txt"])
+def test_other_formats_give_the_same_scenes(tmp_path, form):
+    """Numbers, headings, speakers, first action and length."""
+    elements = [
+        element for number in range(3) for element in (*scripts.scene(number), Element("transition", "CUT TO:"))
+    ]
+    (tmp_path / "s.fountain").write_text(write(elements))
+    (tmp_path / f"s.{form}").write_bytes(scripts.fdx(elements) if form == "fdx" else scripts.typed(elements).encode())
+
+    assert read_script(tmp_path / f"s.{form}") == read_script(tmp_path / "s.fountain")
+
+
+@pytest.mark.parametrize(
+    ("lines", "byline"),
+    [
+        (["written by", "Ana and Bo", "May 1999"], "written by Ana and Bo"),
+        (["Screenplay by Ana", "May 1999"], "Screenplay by Ana"),
+        (["a tale of Bybury", "May 1999", "by"], ""),
+    ],
+)
+def test_a_title_page_without_keys(tmp_path, lines, byline):
+    """As Final Draft has it: the author is below or beside a credit."""
+    title = "".join(f"<Paragraph><Text>{line}</Text></Paragraph>" for line in ["THE FERRY", *lines])
+    page = f"<TitlePage><Content>{title}</Content></TitlePage></FinalDraft>".encode()
+    (tmp_path / "s.fdx").write_bytes(scripts.fdx(scripts.scene(1)).replace(b"</FinalDraft>", page))
+    script = read_script(tmp_path / "s.fdx")
+
+    assert (script.title, script.byline) == (("THE FERRY",), byline)
 
 
 @pytest.mark.parametrize("text", ["EXT. SEA\n\n/* gone", "EXT. SEA\n\n" + "/*" * 50_000])

@@ -14,9 +14,9 @@ from xml.etree.ElementTree import ParseError
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from curation.errors import RefusedError
-from curation.script.text_encoding import EXPORT, decode
+from rushes.errors import RefusedError
 from rushes.screenplay.elements import SPOKEN, Element, canonical, literal
+from rushes.screenplay.text_encoding import EXPORT, decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

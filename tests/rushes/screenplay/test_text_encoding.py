@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.errors import RefusedError
-from curation.script.text_encoding import LOST, decode, is_mixed
+from rushes.errors import RefusedError
+from rushes.screenplay.text_encoding import LOST, decode, is_mixed
 
 LINE = "Élise says “don\u2019t go”. Café \u2013 naïve.\n"
 SAFE = LINE.replace("”", "\u2019")  # Windows-1252 leaves one of its bytes undefined

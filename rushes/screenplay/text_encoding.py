@@ -13,12 +13,9 @@ from __future__ import annotations
 import codecs
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import ftfy
-from ftfy.badness import is_bad
-
-from curation.errors import RefusedError
+from rushes.errors import RefusedError
 
 CYRILLIC_SHARE = 0.5  # minimum share of non-ASCII letters in Cyrillic text
 LOST = "\N{REPLACEMENT CHARACTER}"
@@ -37,16 +34,23 @@ _MAC_APOSTROPHE = re.compile(rb"(?<=[a-z])\xd5(?=[a-z])")
 _APOSTROPHE = re.compile(rb"(?<=[a-z])\x92(?=[a-z])")
 _ODD = re.compile("[\x01-\x08\x0e-\x1b\x7f\ufffd]")
 _CONTROLS = re.compile("[\x80-\x84\x86-\x9f]")  # C1 controls: halves of characters in another encoding
-# What is lost stays lost: a guess at it would become training data.
-_SAFELY = ftfy.TextFixerConfig(replace_lossy_sequences=False, unescape_html=False)
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """A text, and the number of its lines that were in a second or a mixed encoding and are fixed."""
+    """A text.
+
+    Attributes:
+        text: The text, repaired and in composed form (NFC).
+        original: The text before that.
+        repaired: Number of its lines that were in a second or a mixed encoding and are fixed.
+        guessed: Encoding of the lines that are not UTF-8; empty if there are none.
+    """
 
     text: str
+    original: str
     repaired: int = 0
+    guessed: str = ""
 
 
 def decode(data: bytes) -> Decoded:
@@ -60,21 +64,25 @@ def decode(data: bytes) -> Decoded:
         reason = "contains a null byte: it is not text, or is damaged"
         raise RefusedError(reason, EXPORT)
     lines = _strictly(data, coding) if coding else _by_line(data.removeprefix(codecs.BOM_UTF8))
-    text, fixed = _mended(lines.text)
+    text, fixed = _mended(lines.original)
     text = _CONTROLS.sub(LOST, text)
     if len(_ODD.findall(text)) > MAX_ODD_SHARE * len(text) or "\0" in text:
         raise RefusedError(UNDECODABLE, EXPORT)
-    return Decoded(unicodedata.normalize("NFC", text), lines.repaired + fixed)
+    return replace(lines, text=unicodedata.normalize("NFC", text), repaired=lines.repaired + fixed)
 
 
 def is_mixed(text: str) -> bool:
     """True if a text contains sequences that only a wrong encoding produces."""
-    return not text.isascii() and is_bad(text)
+    if text.isascii():
+        return False
+    from ftfy.badness import is_bad  # noqa: PLC0415  # most scripts do without it, and it takes 0.1 s to import
+
+    return is_bad(text)
 
 
 def _strictly(data: bytes, coding: str) -> Decoded:
     try:
-        return Decoded(data.decode(coding))
+        return _as_is(data.decode(coding))
     except UnicodeDecodeError as error:
         raise RefusedError(UNDECODABLE, EXPORT) from error
 
@@ -82,12 +90,17 @@ def _strictly(data: bytes, coding: str) -> Decoded:
 def _by_line(data: bytes) -> Decoded:
     """Decodes each line in its own encoding, and counts the lines of the rarer one."""
     try:
-        return Decoded(data.decode())
+        return _as_is(data.decode())
     except UnicodeDecodeError:
         single = _single_bytes(data)
         lines = [_line(line, single) for line in data.split(b"\n")]
     counts = [sum(coding == name for _, coding in lines) for name in ("utf-8", single)]
-    return Decoded("\n".join(text for text, _ in lines), min(counts))
+    text = "\n".join(text for text, _ in lines)
+    return Decoded(text, text, min(counts), single)
+
+
+def _as_is(text: str) -> Decoded:
+    return Decoded(text, text)
 
 
 def _single_bytes(data: bytes) -> str:
@@ -121,5 +134,8 @@ def _mended(text: str) -> tuple[str, int]:
 def _mended_line(line: str) -> str:
     if not is_mixed(line):
         return line
-    fixed = ftfy.fix_encoding(line, _SAFELY)
+    import ftfy  # noqa: PLC0415  # most scripts do without it, and it takes 0.1 s to import
+
+    # What is lost stays lost: a guess at it would become training data.
+    fixed = ftfy.fix_encoding(line, ftfy.TextFixerConfig(replace_lossy_sequences=False, unescape_html=False))
     return line if is_mixed(fixed) or LOST in fixed else fixed

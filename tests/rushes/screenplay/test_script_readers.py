@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.errors import RefusedError
 from curation.script.document import SUFFIXES, read_work
-from curation.script.read_fdx import read_fdx
-from curation.script.read_play import is_plain_play, is_play, read_play
-from curation.script.read_screenplay import is_indented, read_screenplay
+from rushes.errors import RefusedError
 from rushes.screenplay.elements import Element
 from rushes.screenplay.fountain import parse, write
+from rushes.screenplay.read_columns import is_indented, read_screenplay
+from rushes.screenplay.read_fdx import read_fdx
+from rushes.screenplay.read_play import is_plain_play, is_play, read_play
 from tests.support.scripts import COLUMNS, MARGIN, fdx, scene, script, typed
 
 WORD = st.text("abcdefgh", min_size=1, max_size=8)

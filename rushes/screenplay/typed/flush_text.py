@@ -15,9 +15,10 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from curation.script.typed.headings import heading_of, is_capital, joined, reads_on
-from curation.script.typed.lines import Line, as_text, lines_of
-from curation.script.typed.names import (
+from rushes.screenplay.headings import opens_heading
+from rushes.screenplay.typed.headings import heading_of, is_capital, joined, reads_on
+from rushes.screenplay.typed.lines import Line, as_text, lines_of
+from rushes.screenplay.typed.names import (
     MAX_NAME,
     bare_name,
     cue_of,
@@ -26,7 +27,6 @@ from curation.script.typed.names import (
     is_uncapped,
     may_be_cue,
 )
-from rushes.screenplay.headings import opens_heading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -12,8 +12,8 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from curation.script.typed.headings import heading_of
-from curation.script.typed.names import bare_name, may_be_cue
+from rushes.screenplay.typed.headings import heading_of
+from rushes.screenplay.typed.names import bare_name, may_be_cue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
