@@ -4,7 +4,8 @@
     python -m tests.support.register_calls --url http://admin:PASSWORD@127.0.0.1:5000 --rounds 5
 
 Each round registers four bundles of a new family: the first champion, a better one, a poorer one, and the better one
-again, which changes nothing. Without `--url` a server is started in a temporary folder.
+again, which changes nothing. Without `--url` a server is started in a temporary folder; on a given one, the families
+stay.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from tests.support.studio import BEST, POOR, make_studio
 # Calls of the client: all files of a run are one, and those of the champion none.
 CALLS_AT_MOST = {"first": 19, "better": 20, "poorer": 14, "nothing new": 5}
 # Requests of the client: twelve files of the run, and six of the champion, are one each.
-REQUESTS_AT_MOST = {"first": 33, "better": 41, "poorer": 35, "nothing new": 6}
+REQUESTS_AT_MOST = {"first": 32, "better": 40, "poorer": 34, "nothing new": 6}
 
 
 @pytest.fixture
