@@ -10,7 +10,10 @@ import io
 import json
 import math
 import re
+import shutil
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -23,7 +26,6 @@ from rushes.bundle.manifest import CERTIFICATE, SIGNATURE, Bundle, read_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Run
@@ -39,7 +41,6 @@ DATA = "data.json"  # training data, for display: MLflow does not show .dvc file
 SIDES = ("compressed", "fp32")
 CURVES = {"lr": "train/learning_rate"}  # columns of history.csv that are renamed for charts
 VERSION = "rushes.version"  # on a run: its registered version
-METRICS_PER_CALL = 1000
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 _NOT_IN_A_NAME = re.compile(r"[^\w\-. /:]", re.UNICODE)
 
@@ -131,52 +132,71 @@ def dataset_digest(root: Path) -> str:
     return str(outs[0].get("md5", ""))
 
 
-def known_run(mlflow: MlflowClient, evidence: Evidence) -> Run | None:
-    """The run that this bundle was logged to before."""
-    known = runs.runs(mlflow, evidence.family.name, f"tags.`{runs.DIGEST}` = '{evidence.bundle.digest}'")
+def known_run(mlflow: MlflowClient, evidence: Evidence, where: str = "") -> Run | None:
+    """The run that this bundle was logged to before. `where` is the id of the family's experiment, if known."""
+    known = runs.runs(mlflow, evidence.family.name, f"tags.`{runs.DIGEST}` = '{evidence.bundle.digest}'", where)
     return known[0] if known else None
 
 
-def _claim_run(mlflow: MlflowClient, evidence: Evidence) -> Run:
+def _unclaimed_run(mlflow: MlflowClient, evidence: Evidence, where: str) -> Run:
     """The run of this bundle's training, or one created from its files.
 
     One training can give several bundles, when only the compression changes. Each has a run of its own; otherwise the
     second would overwrite the files of the first.
     """
     name, digest = evidence.family.name, evidence.bundle.digest
-    for run in runs.by_key(mlflow, name, evidence.key):
+    for run in runs.by_key(mlflow, name, evidence.key, where):
         if runs.DIGEST not in run.data.tags:
-            mlflow.set_tag(run.info.run_id, runs.DIGEST, digest)
             return run
     return runs.create_run(mlflow, name, evidence.key, {runs.DIGEST: digest})
 
 
-def log_evidence(mlflow: MlflowClient, run: Run | None, evidence: Evidence) -> Run:
+def log_evidence(mlflow: MlflowClient, run: Run | None, evidence: Evidence, where: str = "") -> Run:
     """Logs params, metrics, curves, the dataset, pictures, files and the bundle to a run, and ends it.
 
     Args:
         mlflow: The client.
         run: The run that this bundle was logged to before; if omitted, its training's, or a new one.
         evidence: The content to log.
+        where: Id of the family's experiment, if known.
     """
-    run = run or _claim_run(mlflow, evidence)
-    runs.log_params(mlflow, run, evidence.params)
-    for batch in runs.batches(_metrics(run, evidence), METRICS_PER_CALL):
-        mlflow.log_batch(run.info.run_id, metrics=batch)
-    for batch in runs.batches(list(_missing_points(mlflow, run, evidence)), METRICS_PER_CALL):
-        mlflow.log_batch(run.info.run_id, metrics=batch)
+    run = run or _unclaimed_run(mlflow, evidence, where)
+    _log_figures(mlflow, run, evidence)
     _log_dataset(mlflow, run.info.run_id, evidence)
-    for path in _pictures(evidence):
-        mlflow.log_artifact(run.info.run_id, str(path), PICTURES_IN)
-    for path in _files(evidence):
-        mlflow.log_artifact(run.info.run_id, str(path), FILES)
-    mlflow.log_text(run.info.run_id, figures_table(evidence), FIGURES)
-    mlflow.log_text(run.info.run_id, describe_data(evidence), DATA)
-    mlflow.log_artifacts(run.info.run_id, str(evidence.bundle.folder), BUNDLE)
-    if text := mlmodel.ml_model(run.info.run_id, evidence.bundle.graphs):
-        mlflow.log_text(run.info.run_id, text, f"{BUNDLE}/{mlmodel.NAME}")
-    runs.close(mlflow, run.info.run_id)
+    with tempfile.TemporaryDirectory() as draft:
+        _lay_out(run.info.run_id, evidence, Path(draft))
+        mlflow.log_artifacts(run.info.run_id, draft)
+    runs.close(mlflow, run)
     return run
+
+
+def _log_figures(mlflow: MlflowClient, run: Run, evidence: Evidence) -> None:
+    """Logs params, metrics and curves in one request, with the tag that claims the run for this bundle."""
+    from mlflow.entities import RunTag  # noqa: PLC0415  # MLflow takes seconds to import
+
+    points = _points(run, evidence)
+    unknown = [point for curve, of_curve in points.items() if curve not in run.data.metrics for point in of_curve]
+    mlflow.log_batch(
+        run.info.run_id,
+        metrics=_metrics(run, evidence) + unknown,
+        params=runs.fresh_params(run, evidence.params),
+        tags=[RunTag(runs.DIGEST, evidence.bundle.digest)],
+    )
+    if missing := list(_missing_points(mlflow, run, points)):
+        mlflow.log_batch(run.info.run_id, metrics=missing)
+
+
+def _lay_out(run_id: str, evidence: Evidence, folder: Path) -> None:
+    """Copies all files of a run into a folder, as they lie in its artifacts."""
+    for name, paths in ((PICTURES_IN, _pictures(evidence)), (FILES, _files(evidence))):
+        (folder / name).mkdir()
+        for path in paths:
+            shutil.copyfile(path, folder / name / path.name)
+    (folder / FIGURES).write_text(figures_table(evidence), encoding="utf-8")
+    (folder / DATA).write_text(describe_data(evidence), encoding="utf-8")
+    shutil.copytree(evidence.bundle.folder, folder / BUNDLE)
+    if text := mlmodel.ml_model(run_id, evidence.bundle.graphs):
+        (folder / BUNDLE / mlmodel.NAME).write_text(text, encoding="utf-8")
 
 
 def log_signature(mlflow: MlflowClient, run_id: str, bundle: Bundle, signer: Signer, version: int, time: str) -> None:
@@ -242,22 +262,28 @@ def metric_name(name: str) -> str:
     return _NOT_IN_A_NAME.sub("_", name)[:250]
 
 
-def _missing_points(mlflow: MlflowClient, run: Run, evidence: Evidence) -> Iterator[Metric]:
-    """Points of history.csv that the run lacks: all of them if another machine trained, otherwise mostly none."""
+def _points(run: Run, evidence: Evidence) -> dict[str, list[Metric]]:
+    """The points of history.csv, by curve."""
     from mlflow.entities import Metric  # noqa: PLC0415  # MLflow takes seconds to import
 
     path = evidence.build / "train" / "history.csv"
     rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.is_file() else []
+    found: dict[str, list[Metric]] = {}
     for name in rows[0] if rows else ():
         if name in {"epoch", "step"}:
             continue
-        curve = CURVES.get(name, name)
-        known = runs.metric_steps(mlflow, run.info.run_id, curve) if curve in run.data.metrics else set()
-        for row in rows:
-            step = int(float(row["step"]))
-            # Lightning counts the steps of an epoch's metrics from 0, history.csv from 1: these are one point, not two.
-            if row[name] and not known & {step, step - 1}:
-                yield Metric(curve, float(row[name]), run.info.start_time, step)
+        curve, filled = CURVES.get(name, name), [row for row in rows if row[name]]
+        found[curve] = [Metric(curve, float(row[name]), run.info.start_time, int(float(row["step"]))) for row in filled]
+    return found
+
+
+def _missing_points(mlflow: MlflowClient, run: Run, points: Mapping[str, list[Metric]]) -> Iterator[Metric]:
+    """Points that the run lacks of curves that it has: mostly none, since the training has logged them."""
+    for curve, of_curve in points.items():
+        if curve in run.data.metrics:
+            known = runs.metric_steps(mlflow, run.info.run_id, curve)
+            # Lightning counts an epoch's steps from 0, history.csv from 1: these are one point, not two.
+            yield from (point for point in of_curve if not known & {point.step, point.step - 1})
 
 
 def _log_dataset(mlflow: MlflowClient, run_id: str, evidence: Evidence) -> None:

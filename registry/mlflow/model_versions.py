@@ -20,7 +20,7 @@ from rushes.bundle.manifest import BundleError, read_bundle
 from rushes.inference.session import example_feed, open_graph
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
@@ -146,8 +146,14 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def standing(mlflow: MlflowClient, family: str) -> Standing:
-    """The champion of a family, its hold, if any, and its history."""
+def standing(mlflow: MlflowClient, family: str, known: Iterable[Version | None] = ()) -> Standing:
+    """The champion of a family, its hold, if any, and its history.
+
+    Args:
+        mlflow: The client.
+        family: The family.
+        known: Versions read before. If the champion is one, it is not read again, so its tags may be outdated.
+    """
     from mlflow.exceptions import MlflowException  # noqa: PLC0415  # MLflow takes seconds to import
 
     try:
@@ -158,7 +164,9 @@ def standing(mlflow: MlflowClient, family: str) -> Standing:
         return Standing(family, exists=False, champion=None, hold=None)
     tags = dict(model.tags)
     number = model.aliases.get(CHAMPION)
-    champion = None if number is None else find_version(mlflow, family, int(number))
+    champion = next((version for version in known if version and str(version.number) == str(number)), None)
+    if champion is None and number is not None:
+        champion = find_version(mlflow, family, int(number))
     hold, log, begun = read_tag(tags, HOLD, Hold), read_tag(tags, CHAMPIONS, Log), read_tag(tags, ROLLBACK, Begun)
     unreadable = tuple(name for name, found in ((HOLD, hold), (CHAMPIONS, log), (ROLLBACK, begun)) if found is False)
     log, last = _history(mlflow, family, log or None, champion)
@@ -195,7 +203,7 @@ def _history(
     mlflow: MlflowClient, family: str, log: Log | None, champion: Version | None
 ) -> tuple[Log, Version | None]:
     """The history, derived from the versions if the model has none, and the last champion if none is in use."""
-    if log is not None and champion is not None:
+    if log is not None and (champion is not None or not log.history):
         return log, None
     known = {version.number: version for version in versions(mlflow, family)}
     log = log or Log(history=_derived(known))
@@ -235,14 +243,22 @@ def families(mlflow: MlflowClient) -> list[str]:
 
 
 def ensure_model(mlflow: MlflowClient, family: str) -> None:
-    """Creates the registered model of a family if it does not exist."""
+    """Creates the registered model of a family if it does not exist, with an empty history.
+
+    Raises:
+        RegistryError: A prompt has that name.
+    """
     from mlflow.exceptions import MlflowException  # noqa: PLC0415  # MLflow takes seconds to import
 
+    tags = {FAMILY: family, CHAMPIONS: Log().model_dump_json()}
     try:
-        mlflow.create_registered_model(family, {FAMILY: family}, f"The {family} models of Rushes; see mlflow/README.md")
+        mlflow.create_registered_model(family, tags, f"The {family} models of Rushes; see mlflow/README.md")
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
+        if not standing(mlflow, family).exists:  # MLflow hides prompts among models, but they share their names
+            message = f"MLflow has a prompt called {family}, so it cannot have a model of that name"
+            raise RegistryError(message, "delete the prompt in MLflow's pages, then: make nightly") from error
 
 
 def read_version(mlflow: MlflowClient, family: str, number: int) -> Version:

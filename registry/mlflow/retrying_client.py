@@ -1,9 +1,13 @@
-"""MLflow's client, with retries for rows that two machines write at the same moment.
+"""MLflow's client with fewer requests, and with retries for rows that two machines write at the same moment.
 
 MLflow's server first checks whether a row exists and then inserts it. If two clients log the same dataset, or set the
 same tag or alias, for the first time, the slower one violates the database's unique constraint: its transaction is
 rolled back, and the response is 400 with the database's message (mlflow/store/db/utils.py). Ten registrars at once meet
 it about once in five rounds. On a retry the call finds the row and succeeds.
+
+Before each write to a model, MLflow's client reads the whole model to see whether it is a prompt, since models and
+prompts share their names. Here every write follows a read that has found the model, and `ensure_model` refuses the name
+of a prompt.
 """
 
 from __future__ import annotations
@@ -45,7 +49,13 @@ def _retried(method: Callable[P, R]) -> Callable[P, R]:
 
 
 class RetryingClient(MlflowClient):
-    """An MlflowClient that retries a write if another client inserted the row first."""
+    """An MlflowClient that retries a write if another client inserted the row first.
+
+    It does not read a model before each write to it; an MLflow without that read is unaffected.
+    """
+
+    def _raise_if_prompt(self, name: str) -> None:
+        """Does nothing."""
 
     create_model_version = _retried(MlflowClient.create_model_version)
     log_batch = _retried(MlflowClient.log_batch)

@@ -19,10 +19,10 @@ from rushes.errors import TransientError, UserError
 from rushes.redaction import redact, split_login
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from mlflow import MlflowClient
-    from mlflow.entities import Run, RunInfo
+    from mlflow.entities import Param, Run, RunInfo
 
     from registry.mlflow.lightning_logger import RunLogger
 
@@ -33,7 +33,6 @@ DIGEST = "rushes.digest"
 OWNER = "rushes.owner"
 
 HEALTH_TIMEOUT_S = 10.0
-PARAMS_PER_CALL = 100  # MLflow's limit
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -151,17 +150,28 @@ def experiment(mlflow: MlflowClient, family: str) -> str:
     return str(found.experiment_id)
 
 
-def runs(mlflow: MlflowClient, family: str, condition: str) -> list[Run]:
-    """The family's runs that match a condition in MLflow's filter language, the oldest first."""
+def find_experiment(mlflow: MlflowClient, family: str) -> str:
+    """Id of the family's experiment; empty if it does not exist. The id of a name never changes."""
     found = mlflow.get_experiment_by_name(family)
-    if found is None:
-        return []
-    return list(mlflow.search_runs([found.experiment_id], condition, order_by=["attributes.start_time ASC"]))
+    return "" if found is None else str(found.experiment_id)
 
 
-def by_key(mlflow: MlflowClient, family: str, key: str) -> list[Run]:
+def runs(mlflow: MlflowClient, family: str, condition: str, where: str = "") -> list[Run]:
+    """The family's runs that match a condition in MLflow's filter language, the oldest first.
+
+    Args:
+        mlflow: The client.
+        family: The family.
+        condition: The condition.
+        where: Id of the family's experiment, if known.
+    """
+    where = where or find_experiment(mlflow, family)
+    return list(mlflow.search_runs([where], condition, order_by=["attributes.start_time ASC"])) if where else []
+
+
+def by_key(mlflow: MlflowClient, family: str, key: str, where: str = "") -> list[Run]:
     """The runs of one training, the first one first."""
-    return runs(mlflow, family, f"tags.`{KEY}` = '{key}'")
+    return runs(mlflow, family, f"tags.`{KEY}` = '{key}'", where)
 
 
 def create_run(mlflow: MlflowClient, family: str, key: str, tags: Mapping[str, str] | None = None) -> Run:
@@ -174,13 +184,11 @@ def open_run(mlflow: MlflowClient, where: str, title: str, tags: Mapping[str, st
     return mlflow.create_run(experiment(mlflow, where), tags={OWNER: me(), **tags}, run_name=title)
 
 
-def log_params(mlflow: MlflowClient, run: Run, params: Mapping[str, str]) -> None:
-    """Logs the params that the run does not have yet; MLflow refuses to change one."""
+def fresh_params(run: Run, params: Mapping[str, str]) -> list[Param]:
+    """The params that the run does not have yet; MLflow refuses to change one."""
     from mlflow.entities import Param  # noqa: PLC0415  # MLflow takes seconds to import
 
-    fresh = [Param(key, value) for key, value in params.items() if key not in run.data.params]
-    for batch in batches(fresh, PARAMS_PER_CALL):
-        mlflow.log_batch(run.info.run_id, params=batch)
+    return [Param(key, value) for key, value in params.items() if key not in run.data.params]
 
 
 def run_logger(family: str, key: str, params: Mapping[str, Any]) -> RunLogger | None:
@@ -202,10 +210,11 @@ def run_logger(family: str, key: str, params: Mapping[str, Any]) -> RunLogger | 
     if not is_rank_zero():
         return RunLogger(address(), "")
     mlflow = client()
-    end_abandoned(mlflow, family)
-    known = by_key(mlflow, family, key)
+    where = find_experiment(mlflow, family)
+    end_abandoned(mlflow, family, where)
+    known = by_key(mlflow, family, key, where)
     run = _reopen(mlflow, known[0]) if known else create_run(mlflow, family, key)
-    log_params(mlflow, run, flat(params))
+    mlflow.log_batch(run.info.run_id, params=fresh_params(run, flat(params)))
     return RunLogger(address(), run.info.run_id, resumed=bool(known))
 
 
@@ -221,16 +230,17 @@ def finish(logger: RunLogger | None, *, failed: bool = False) -> None:
         logger.finalize("failed" if failed else "success")
 
 
-def end_abandoned(mlflow: MlflowClient, family: str) -> list[str]:
+def end_abandoned(mlflow: MlflowClient, family: str, where: str = "") -> list[str]:
     """Ends the runs of an experiment that dead processes of this machine left RUNNING.
 
-    Runs of other machines are left to them, since their processes cannot be examined from here.
+    Runs of other machines are left to them, since their processes cannot be examined from here. `where` is the id of
+    the experiment, if known.
 
     Returns:
         The ids of the ended runs.
     """
     ended = []
-    for run in runs(mlflow, family, "attributes.status = 'RUNNING'"):
+    for run in runs(mlflow, family, "attributes.status = 'RUNNING'", where):
         if is_dead(run.data.tags.get(OWNER, "")):
             mlflow.set_terminated(run.info.run_id, "KILLED")
             ended.append(run.info.run_id)
@@ -250,10 +260,10 @@ def run_page(uri: str, info: RunInfo, *parts: str) -> str:
     return page(uri, "experiments", str(info.experiment_id), "runs", str(info.run_id), *parts)
 
 
-def close(mlflow: MlflowClient, run_id: str) -> None:
-    """Ends a run as FINISHED, unless it has ended."""
-    if mlflow.get_run(run_id).info.status == "RUNNING":
-        mlflow.set_terminated(run_id, "FINISHED")
+def close(mlflow: MlflowClient, run: Run) -> None:
+    """Ends a run as FINISHED, unless it had ended when it was read."""
+    if run.info.status == "RUNNING":
+        mlflow.set_terminated(run.info.run_id, "FINISHED")
 
 
 def me() -> str:
@@ -277,9 +287,3 @@ def is_dead(owner: str) -> bool:
 def metric_steps(mlflow: MlflowClient, run_id: str, name: str) -> set[int]:
     """The steps at which a run has a metric."""
     return {metric.step for metric in mlflow.get_metric_history(run_id, name)}
-
-
-def batches(items: list[Any], size: int) -> Iterator[list[Any]]:
-    """The items in pieces of at most `size`."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

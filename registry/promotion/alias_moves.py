@@ -25,7 +25,7 @@ from registry.mlflow import model_versions, runs
 from registry.mlflow.model_versions import CHAMPION, CHAMPIONS, DECISION, SETTLED, Log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from mlflow import MlflowClient
 
@@ -38,24 +38,28 @@ SLACK = 1.25  # factor on the time that a mover took to write its own
 LENGTH = 500  # champions in the history; a tag of MLflow has at most 5,000 characters
 
 
-def promote(mlflow: MlflowClient, version: Version, allowed: Callable[[Standing], bool]) -> bool:
+def promote(
+    mlflow: MlflowClient, version: Version, champion: Version | None, allowed: Callable[[Standing], bool]
+) -> bool:
     """Makes a version champion, and reverts that if another process has moved the alias in the meantime.
 
     Args:
         mlflow: The client.
         version: The version.
-        allowed: Returns whether the decision still holds for the family's current state.
+        champion: The champion so far, as it was read before.
+        allowed: Returns whether the decision still holds for the family's current state, in which the tags of the
+            champion may be outdated.
 
     Returns:
         True if it became champion; otherwise the family's state has changed, and the decision must be made again.
     """
     lease = _Lease(mlflow, version.family, version.number)
-    standing = lease.take()
+    standing = lease.take(version, champion)
     if not allowed(standing):
         lease.leave(standing, standing.champion)
         return False
     mlflow.set_registered_model_alias(version.family, CHAMPION, str(version.number))
-    after = model_versions.standing(mlflow, version.family)
+    after = model_versions.standing(mlflow, version.family, (version, standing.champion))
     if after.log.token != lease.token:
         if _overrules(after.log, version.number):
             _put_back(mlflow, after)
@@ -75,13 +79,18 @@ def restore(mlflow: MlflowClient, standing: Standing, target: int) -> None:
     lease.write(standing.log.history, done=True)
 
 
-def repaired(mlflow: MlflowClient, family: str) -> Standing:
-    """State of a family, after reverting the move of a process that was killed before it could do so itself."""
-    standing = model_versions.standing(mlflow, family)
+def repaired(mlflow: MlflowClient, family: str, known: Collection[Version | None] = ()) -> Standing:
+    """State of a family, after reverting the move of a process that was killed before it could do so itself.
+
+    `known` are versions that were read before; see `registry.mlflow.model_versions.standing`.
+    """
+    standing = model_versions.standing(mlflow, family, known)
     champion = standing.champion
-    if champion is None or champion.tags.get(DECISION) != "promoted" or champion.tags.get(SETTLED):
+    if champion is None or not _overrules(standing.log, champion.number):
         return standing
-    if not _overrules(standing.log, champion.number):
+    if champion in known:  # its tags decide, so they must be those of now
+        champion = model_versions.find_version(mlflow, family, champion.number)
+    if champion is None or champion.tags.get(DECISION) != "promoted" or champion.tags.get(SETTLED):
         return standing
     _put_back(mlflow, standing)
     return model_versions.standing(mlflow, family)
@@ -124,12 +133,12 @@ class _Lease:
     def __post_init__(self) -> None:
         self.token = uuid.uuid4().hex
 
-    def take(self) -> Standing:
+    def take(self, *known: Version | None) -> Standing:
         """Waits until no other process moves the alias; returns the family's state."""
         seen, since = "", time.monotonic()
         while True:
             asked = time.monotonic()
-            standing = repaired(self.mlflow, self.family)
+            standing = repaired(self.mlflow, self.family, known)
             log = standing.log
             if log.token != seen:
                 seen, since = log.token, time.monotonic()
@@ -138,7 +147,7 @@ class _Lease:
                 continue
             self.write(log.history)
             time.sleep(max(HANDOVER_S, SLACK * (time.monotonic() - asked)))
-            after = model_versions.standing(self.mlflow, self.family)
+            after = model_versions.standing(self.mlflow, self.family, (*known, standing.champion))
             if after.log.token == self.token:
                 return after
 

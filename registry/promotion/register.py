@@ -57,12 +57,8 @@ if TYPE_CHECKING:
     from rushes.bundle.manifest import Bundle
 
 RECORD, BRANCH, SEED, TRIAL = "rushes.record", "rushes.branch", "rushes.seed", "rushes.trial"
-DATASET, PACKAGES, SIGNATURE, CERTIFICATE = (
-    "rushes.dataset",
-    "rushes.packages",
-    "rushes.signature",
-    "rushes.certificate",
-)
+DATASET, PACKAGES = "rushes.dataset", "rushes.packages"
+SIGNATURE, CERTIFICATE = "rushes.signature", "rushes.certificate"
 OBJECTIVE, MEASURED = "rushes.objective", "rushes.measured"
 CHALLENGER = "the challenger"
 ATTEMPTS = 20  # so often others may move the champion during the evaluation of a bundle
@@ -83,6 +79,7 @@ class _Job:
     read: Read
     signer: Signer | None
     pages: str
+    where: str  # id of the family's experiment; empty if there was none
 
     @property
     def family(self) -> Family:
@@ -121,11 +118,12 @@ def register(
     mlflow = runs.client(runs.address() or settings.registry.url)
     state, team, read = root / settings.state, bool(settings.registry.url), asset_reader(root, settings)
     pages = pages or mlflow.tracking_uri
-    return _register(_Job(mlflow, evidence, record, rules, promote, trial, team, state, read, signer, pages))
+    where = runs.find_experiment(mlflow, family.name)
+    return _register(_Job(mlflow, evidence, record, rules, promote, trial, team, state, read, signer, pages, where))
 
 
 def _register(job: _Job) -> Decision:
-    runs.end_abandoned(job.mlflow, job.family.name)
+    runs.end_abandoned(job.mlflow, job.family.name, job.where)
     standing = alias_moves.repaired(job.mlflow, job.family.name)
     same = model_versions.versions(job.mlflow, job.family.name, job.evidence.bundle.digest) if standing.exists else []
     rejected = next((version for version in same if REJECTED in version.tags), None)
@@ -138,7 +136,7 @@ def _register(job: _Job) -> Decision:
     if version is not None and standing.champion is None and standing.last == version:
         text = f"the alias of {job.family.name} is missing; {version} was champion last: {by_hand(version.number)}"
         return _nothing_new(job, version, standing, text)
-    run = ev.known_run(job.mlflow, job.evidence)
+    run = ev.known_run(job.mlflow, job.evidence, job.where)
     if version is None and standing.exists and run is not None and (gone := _deleted(job, run)):
         return _deleted_by_hand(job, gone, run, standing)
     return _settle(job, version, run, standing)
@@ -183,9 +181,10 @@ def _obstacle(job: _Job, standing: Standing) -> tuple[Outcome | None, str]:
     return None, ""
 
 
-def _create(job: _Job, run: Run, tags: dict[str, str]) -> Version:
+def _create(job: _Job, run: Run, tags: dict[str, str], standing: Standing) -> Version:
     """Creates the version with all known tags, since each later tag is a request of its own."""
-    model_versions.ensure_model(job.mlflow, job.family.name)
+    if not standing.exists:
+        model_versions.ensure_model(job.mlflow, job.family.name)
     made = job.mlflow.create_model_version(
         job.family.name,
         f"{run.info.artifact_uri}/{ev.BUNDLE}",
@@ -243,7 +242,7 @@ def _settle(job: _Job, version: Version | None, run: Run | None, standing: Stand
     """Compares a bundle with the champion and acts on the result; again if the champion has moved in the meantime."""
     registered = version is None or SETTLED not in version.tags
     if version is None:
-        run = ev.log_evidence(job.mlflow, run, job.evidence)
+        run = ev.log_evidence(job.mlflow, run, job.evidence, job.where)
     elif run is not None:
         _linked(job, version, run)
     for _ in range(ATTEMPTS):
@@ -253,15 +252,16 @@ def _settle(job: _Job, version: Version | None, run: Run | None, standing: Stand
             verdict, measured = _weigh(job, standing.incumbent)
         except RegistryError:
             if version is None and run is not None:
-                _create(job, run, {})
+                _create(job, run, {}, standing)
             raise
-        before, standing = standing, model_versions.standing(job.mlflow, job.family.name)
+        before, standing = standing, model_versions.standing(job.mlflow, job.family.name, [standing.champion])
         if _basis(job, standing) != _basis(job, before):
             continue
         tags = _judged(job, standing, verdict, measured)
-        version = _create(job, run, tags) if version is None and run is not None else _retagged(job, version, tags)
+        version = _create(job, run, tags, standing) if version is None and run else _retagged(job, version, tags)
         promoted, basis = tags[DECISION] == "promoted", _basis(job, standing)
-        if not promoted or alias_moves.promote(job.mlflow, version, partial(_stands, job, basis)):
+        stands = partial(_stands, job, basis)
+        if not promoted or alias_moves.promote(job.mlflow, version, standing.champion, stands):
             version = model_versions.tag_version(job.mlflow, version, {SETTLED: basis})
             reasons = reasons_of(version)
             return _decision(job, version, standing, reasons, registered=registered, promoted=promoted)
@@ -377,6 +377,7 @@ def _decision(
     gain = model_versions.read_tag(version.tags, OBJECTIVE, Gain) or Gain(name=name, challenger=compressed or 0.0)
     measured = model_versions.read_json(version.tags, MEASURED)
     weight = {**certificate.size_bytes, "bundle": ev.size_bytes(job.evidence.bundle)}
+    where = job.where or job.mlflow.get_run(version.run_id).info.experiment_id
     return Decision(
         family=job.family.name,
         version=version.number,
@@ -393,6 +394,6 @@ def _decision(
         latency_ms=certificate.latency_ms | measured.get("latency_ms", {}),
         held=str(standing.hold) if standing.hold else None,
         run_id=version.run_id,
-        run_url=runs.run_page(job.pages, job.mlflow.get_run(version.run_id).info),
+        run_url=runs.page(job.pages, "experiments", where, "runs", version.run_id),
         version_url=runs.page(job.pages, "models", job.family.name, "versions", str(version.number)),
     )

@@ -83,6 +83,8 @@ class FakeClient:
         self._held.models[name] = SimpleNamespace(name=name, tags=dict(tags), aliases={}, description=description)
 
     def get_registered_model(self, name: str) -> SimpleNamespace:
+        if "mlflow.prompt.is_prompt" in self._model(name).tags:
+            raise _missing("Registered Model", name)
         return _copy(self._model(name))
 
     def update_registered_model(self, name: str, description: str) -> None:
@@ -223,7 +225,7 @@ class FakeClient:
     def log_artifact(self, run_id: str, path: str, folder: str = ".") -> None:
         shutil.copyfile(path, self._place(run_id, f"{folder}/{Path(path).name}"))
 
-    def log_artifacts(self, run_id: str, folder: str, name: str) -> None:
+    def log_artifacts(self, run_id: str, folder: str, name: str = ".") -> None:
         shutil.copytree(folder, self._place(run_id, name), dirs_exist_ok=True)
 
     def log_text(self, run_id: str, text: str, name: str) -> None:

@@ -308,12 +308,17 @@ def test_a_versions_tag_that_cannot_be_read_is_left_out(registry, studio, tag):
     assert studio.nightly(POOREST).version == 1
 
 
+def _lose_to_v2(client):
+    """Tags v1 as where its mover has lost the lease to that of v2 and has not ended."""
+    client.set_model_version_tag("dots", "1", model_versions.SETTLED, "")
+
+
 def test_a_move_that_is_about_to_be_put_back_is_not_inherited(registry, studio, monkeypatch):
     """A mover that lost its lease sets the alias late: the next one compares with the champion on record."""
     studio.nightly(POOREST)
     studio.nightly(BEST)
     client = FakeClient(registry)
-    client.set_model_version_tag("dots", "1", model_versions.SETTLED, "")  # as where v1 has just lost to v2
+    _lose_to_v2(client)
     real = model_versions.standing
     asked = []
 
@@ -327,6 +332,19 @@ def test_a_move_that_is_about_to_be_put_back_is_not_inherited(registry, studio, 
     assert not studio.nightly(GOOD).promoted
     assert len(asked) > 2
     assert (alias(registry), real(client, "dots").log.history) == (2, [1, 2])
+
+
+def test_a_killed_move_is_put_back_by_the_tags_of_now(registry, studio):
+    """A version that was read before, and then moved the alias against the record: its old tags do not count."""
+    studio.nightly(POOREST)
+    studio.nightly(BEST)
+    client = FakeClient(registry)
+    before = model_versions.read_version(client, "dots", 1)
+    _lose_to_v2(client)
+    client.set_registered_model_alias("dots", CHAMPION, "1")
+
+    assert alias_moves.repaired(client, "dots", [before]).champion.number == 2
+    assert alias(registry) == 2
 
 
 @pytest.mark.parametrize(("wrote_s", "waited_s"), [(0.1, 1.0), (4.0, 5.0)])
