@@ -1,4 +1,4 @@
-"""The medium script: ingest, reading screenplays and plays, checks, near duplicates, and clean."""
+"""The medium script: ingest, scenes of documents that `rushes.screenplay` reads, checks, near duplicates, and clean."""
 
 from curation.medium import Medium
 from curation.quality.reasons import FIRST, below_collection

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.support import scenes
+from tests.support import scenes, scripts
 from tests.support.runtime import put_head, write_bundle
 
 pytestmark = pytest.mark.slow
@@ -103,6 +103,19 @@ def test_what_draws_is_an_extra(environment, tmp_path):
 
     assert (drawn.returncode, "pip install tokenizers" in drawn.stderr) == (1, True), drawn.stderr
     assert (failed.returncode, "pip install tokenizers" in failed.stderr) == (1, True), failed.stderr
+
+
+def test_scripts_of_every_format_are_read(environment, tmp_path):
+    """Without an extra: Final Draft, whose parser the wheel brings, and a page in a wrong encoding."""
+    (tmp_path / "s.fdx").write_bytes(scripts.fdx(scripts.scene(1)))
+    (tmp_path / "s.txt").write_text(f"{scripts.typed(scripts.scene(1))}\n    Don\u00e2\u20ac\u2122t.\n", "utf-8")
+    code = (
+        "from pathlib import Path; from rushes.screenplay.read_file import read_path; "
+        f"print(*[read_path(Path({str(tmp_path)!r}, name)).elements[-1].text for name in ('s.fdx', 's.txt')], sep='|')"
+    )
+    read = _run(environment / "python", "-I", "-X", "utf8", "-c", code)
+
+    assert read.stdout.strip() == f"{scripts.scene(1)[-1].text}|Don\u2019t.", read.stderr
 
 
 @pytest.mark.skipif(
