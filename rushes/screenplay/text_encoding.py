@@ -21,7 +21,7 @@ CYRILLIC_SHARE = 0.5  # minimum share of non-ASCII letters in Cyrillic text
 LOST = "\N{REPLACEMENT CHARACTER}"
 UNDECODABLE = "is undecodable: its bytes are not text in UTF-8, in UTF-16 with its mark, or in Windows-1252"
 EXPORT = "export it again from the program that it was written with, as UTF-8"
-MAX_ODD_SHARE = 0.01  # of the characters; text has none, damaged text a few
+MAX_ODD, MAX_ODD_SHARE = 3, 0.01  # characters; text has none, damaged text a few
 # UTF-32 first: its little-endian mark begins with that of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -66,7 +66,7 @@ def decode(data: bytes) -> Decoded:
     lines = _strictly(data, coding) if coding else _by_line(data.removeprefix(codecs.BOM_UTF8))
     text, fixed = _mended(lines.original)
     text = _CONTROLS.sub(LOST, text)
-    if len(_ODD.findall(text)) > MAX_ODD_SHARE * len(text) or "\0" in text:
+    if len(_ODD.findall(text)) > max(MAX_ODD, MAX_ODD_SHARE * len(text)) or "\0" in text:
         raise RefusedError(UNDECODABLE, EXPORT)
     return replace(lines, text=unicodedata.normalize("NFC", text), repaired=lines.repaired + fixed)
 

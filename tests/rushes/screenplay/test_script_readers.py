@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.script.document import SUFFIXES, read_work
+from curation.script.document import read_work
 from rushes.errors import RefusedError
 from rushes.screenplay.elements import Element
 from rushes.screenplay.fountain import parse, write
 from rushes.screenplay.read_columns import is_indented, read_screenplay
 from rushes.screenplay.read_fdx import read_fdx
+from rushes.screenplay.read_file import SUFFIXES
 from rushes.screenplay.read_play import is_plain_play, is_play, read_play
 from tests.support.scripts import COLUMNS, MARGIN, fdx, scene, script, typed
 
