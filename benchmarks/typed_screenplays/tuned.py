@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+from benchmarks.typed_screenplays.former import FORMER
 from benchmarks.typed_screenplays.story import Words
 from benchmarks.typed_screenplays.style import Style, flush
 from benchmarks.typed_screenplays.web import TITLE_PAGE, WEB
@@ -113,4 +114,4 @@ def by_lot(seed: int, count: int, changes: int = 3) -> list[Style]:
 
 def tuned(seed: int, count: int) -> dict[str, Style]:
     """All styles that the reader was developed on: the named ones, and so many random ones."""
-    return {**NAMED, **WEB, **{f"by lot {number}": style for number, style in enumerate(by_lot(seed, count))}}
+    return {**NAMED, **WEB, **FORMER, **{f"by lot {number}": style for number, style in enumerate(by_lot(seed, count))}}
