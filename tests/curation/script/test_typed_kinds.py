@@ -188,3 +188,25 @@ def test_a_cut_and_a_heading_in_one_line_are_two(margin):
     assert [scene.heading for scene in work.scenes if scene.number] == ["EXT. ROAD - DAY", "INT. MILL - NIGHT"]
     assert [one.text for scene in work.scenes for one in scene.elements if one.kind == "transition"] == ["CUT TO:"]
     assert work.words.lost == 0
+
+
+def columns(*speeches, above="\n", below=""):
+    """A page in columns, with action after each speech."""
+    done = "The wheel of the mill goes on turning."
+    rows = [f"{above}{'':22}{name}\n{below}{'':10}{words}\n\n{done}\n" for name, words in speeches]
+    return "INT. MILL - DAY\n\nNobody is there.\n" + "".join(rows)
+
+
+@pytest.mark.parametrize(("above", "below"), [("\n", ""), ("", ""), ("\n", "\n"), ("", "\n")])
+def test_names_in_small_letters_speak_in_columns(above, below):
+    """With and without empty lines above and below them, indented further than both."""
+    found = cues(columns(*TALK * 2, above=above, below=below))
+
+    assert [name.upper() for name in found] == [name.upper() for name, _ in TALK * 2]
+
+
+def test_names_speak_in_a_text_in_capitals():
+    """One that occurs once, too, away from the column of the others."""
+    text = columns(*TALK, ("          Miller", "What is it?"), *TALK).upper()
+
+    assert cues(text) == [name.upper() for name, _ in (*TALK, ("Miller", ""), *TALK)]
