@@ -9,7 +9,7 @@ from tests.support import prose
 # Findings of today, to be lowered with each rewrite until they are none.
 CEILINGS = {
     "tests": 319,
-    "benchmarks": 155,
+    "benchmarks": 89,
     "curation": 104,
     "rushes": 58,
     "models": 41,

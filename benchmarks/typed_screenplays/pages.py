@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 TAB = 8
 STAR_COLUMN = 78
 TAGGED = frozenset({"heading", "cue", "transition"})
-SPOKEN = frozenset({"said", "aside"})
-WRAPPED = frozenset({"said", "aside", "action"})
+SPOKEN = frozenset({"dialogue", "aside"})
+WRAPPED = frozenset({"dialogue", "aside", "action"})
 
 
 class Row(NamedTuple):

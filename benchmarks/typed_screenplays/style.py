@@ -14,8 +14,8 @@ class Style:
     Attributes:
         words: The vocabulary of the story.
         margin: The column of headings and action.
-        said: The column of dialogue; `aside`, `name` and `right` those of asides, names and transitions.
-        width: Characters per line of action; `said_width` and `aside_width` those of dialogue and asides.
+        dialogue: The column of dialogue; `aside`, `name` and `right` those of asides, names and transitions.
+        width: Characters per line of action; `dialogue_width` and `aside_width` those of dialogue and asides.
         wrap: False leaves a paragraph on one long line.
         first: Columns by which the first line of action and dialogue is indented.
         rewrap: Longer lines were broken again by mail, and their rests stand at the margin.
@@ -61,12 +61,12 @@ class Style:
 
     words: Words = field(default_factory=Words)
     margin: int = 10
-    said: int = 10
+    dialogue: int = 10
     aside: int = 16
     name: int = 22
     right: int = 48
     width: int = 58
-    said_width: int = 35
+    dialogue_width: int = 35
     aside_width: int = 22
     wrap: bool = True
     first: int = 0
@@ -119,4 +119,4 @@ class Style:
 
 def flush(style: Style) -> Style:
     """The same style with every line at the margin."""
-    return replace(style, margin=0, said=0, aside=0, name=0, right=0, said_width=60, aside_width=60, width=70)
+    return replace(style, margin=0, dialogue=0, aside=0, name=0, right=0, dialogue_width=60, aside_width=60, width=70)

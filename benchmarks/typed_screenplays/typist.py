@@ -172,16 +172,18 @@ class _Typist:
         if style.hang:
             lines = textwrap.wrap(" ".join(speech.parts), style.width - style.hang)
             head = f"{cue:<{style.hang - 1}} {lines[0]}"
-            self._block(style.above, [Row("said", 0, head), *(Row("said", style.hang, line) for line in lines[1:])])
+            self._block(
+                style.above, [Row("dialogue", 0, head), *(Row("dialogue", style.hang, line) for line in lines[1:])]
+            )
             return
         if style.inline:
-            self._block(style.above, self._wrapped("said", 0, f"{cue} {' '.join(speech.parts)}", style.width))
+            self._block(style.above, self._wrapped("dialogue", 0, f"{cue} {' '.join(speech.parts)}", style.width))
             return
         body: list[Row] = []
         for part in [" ".join(speech.parts)] if style.aside_inline else speech.parts:
             is_aside = part.startswith("(") and not style.aside_inline
-            where, width = (style.aside, style.aside_width) if is_aside else (style.said, style.said_width)
-            body += self._wrapped("aside" if is_aside else "said", where, part, width)
+            where, width = (style.aside, style.aside_width) if is_aside else (style.dialogue, style.dialogue_width)
+            body += self._wrapped("aside" if is_aside else "dialogue", where, part, width)
         column = style.name - len(cue) // 2 if style.centred else style.name
         self._block(style.above, [Row("cue", column, cue)])
         self._block(style.gap or style.between, body)

@@ -178,12 +178,14 @@ def _with_action_apart(lines: Sequence[Line]) -> list[Line]:
     narrow = widths[int(NARROW_SHARE * len(widths))] if widths else 0
     width = narrow if _is_wrapped(lines) else MAX_LINE
     actions: set[int] = set()
-    is_said = False
+    is_spoken = False
     for place, line in enumerate(lines):
         is_below = place > 0 and not line.gap and place - 1 not in names
-        if is_below and (CUT.fullmatch(line.words) or (is_said and _is_action(lines[place - 1], line, narrow, width))):
+        if is_below and (
+            CUT.fullmatch(line.words) or (is_spoken and _is_action(lines[place - 1], line, narrow, width))
+        ):
             actions.add(place)
-        is_said = place in names or (is_said and not line.gap and place not in actions)
+        is_spoken = place in names or (is_spoken and not line.gap and place not in actions)
     return [replace(line, gap=1) if place in actions else line for place, line in enumerate(lines)]
 
 

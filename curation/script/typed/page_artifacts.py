@@ -100,8 +100,10 @@ def _mark(element: Element) -> str:
     if element.kind in {"action", "transition"} and _FADE_IN.fullmatch(element.text):
         return FADE_IN
     text = f"({element.text})" if element.kind == "parenthetical" else element.text
-    told = element.kind in {"action", "dialogue", "parenthetical"} and (_MORE.fullmatch(text) or _CONTD.fullmatch(text))
-    return MORE if told else ""
+    is_printed = element.kind in {"action", "dialogue", "parenthetical"} and (
+        _MORE.fullmatch(text) or _CONTD.fullmatch(text)
+    )
+    return MORE if is_printed else ""
 
 
 def _append(kept: list[Element], element: Element) -> None:

@@ -58,7 +58,7 @@ def test_a_few_lines_with_a_colon_make_no_transcript():
     assert cues("\n\n".join([cast, "INT. MILL - DAY", "Rain.", *speeches])) == [name.upper() for name, _ in TALK]
 
 
-def test_prose_is_no_transcript():
+def test_prose_is_not_a_transcript():
     """A few of many paragraphs begin with a word and a colon."""
     paragraphs = [f"He walks {number} miles, and rests." for number in range(60)]
     labels = ["Monday: rain.", "Tuesday: rain.", "Monday: snow."] * 3
@@ -66,7 +66,7 @@ def test_prose_is_no_transcript():
     assert cues("\n\n".join(["INT. MILL - DAY", *paragraphs, *labels])) == []
 
 
-def test_what_people_repeat_is_no_watermark():
+def test_what_people_repeat_is_not_a_watermark():
     """`Yes, sir.` on every page is dialogue; a title on every page is page furniture."""
     page = [
         f"{'':20}ANNA\n{'':10}Where {{n}} is it?\n\n{'':20}MARK\n{'':10}Yes, sir.\n\nThey look on for {{n}} more.\n"

@@ -1,4 +1,4 @@
-"""Typed text at one margin with hardly any empty line: names, speeches and action are told apart by their sentences."""
+"""Typed text at one margin with hardly any empty line: sentences distinguish names, speeches and action."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from curation.script.typed.headings import heading_of
 from curation.script.typed.page_artifacts import WATERMARKS
 
 NAMES = ("Anna", "Mark", "Old Man")
-SAID = ("I told you that the bridge", "is closed since Monday.")
+SPEECH = ("I know that the bridge", "is closed since Monday.")
 DONE = ("The old man takes the keys and weighs them.", "He looks for the boat, which", "has gone.")
 
 
@@ -19,11 +19,11 @@ def kinds(text, kind):
     return [element.text for element in elements(text) if element.kind == kind]
 
 
-def tight(said=SAID, done=DONE, case=str, speeches=8):
+def tight(dialogue=SPEECH, done=DONE, case=str, speeches=8):
     """Speeches, each with action directly below it."""
     lines = ["INT. MILL - DAY"]
     for number in range(speeches):
-        lines += [case(NAMES[number % 3]), *said, *done]
+        lines += [case(NAMES[number % 3]), *dialogue, *done]
     return "\n".join(lines)
 
 
@@ -36,18 +36,18 @@ def test_names_speak_between_lines(case):
 @pytest.mark.parametrize("case", [str, str.upper, "{}:".format])
 def test_a_line_that_ends_early_ends_a_speech(case):
     """The first word of the next one would have fitted."""
-    text = tight(said=(*SAID, "Nobody goes."), done=("Mark sits down.",), case=case)
+    text = tight(dialogue=(*SPEECH, "Nobody goes."), done=("Mark sits down.",), case=case)
     speeches = kinds(text, "dialogue")
 
-    assert [" ".join(speech.split()) for speech in speeches] == [" ".join((*SAID, "Nobody goes."))] * 8
+    assert [" ".join(speech.split()) for speech in speeches] == [" ".join((*SPEECH, "Nobody goes."))] * 8
     assert kinds(text, "action") == ["Mark sits down."] * 8
 
 
 def test_every_line_is_a_paragraph_where_none_is_broken():
     """A line below the only one of a speech is action."""
-    text = tight(said=("I told you that the bridge is closed, and so did he.",), done=("He goes.",))
+    text = tight(dialogue=("I know that the bridge is closed, and so did he.",), done=("He goes.",))
 
-    assert kinds(text, "dialogue") == ["I told you that the bridge is closed, and so did he."] * 8
+    assert kinds(text, "dialogue") == ["I know that the bridge is closed, and so did he."] * 8
     assert kinds(text, "action") == ["He goes."] * 8
 
 
@@ -59,7 +59,7 @@ def test_a_cut_stands_alone(done):
 
 def test_an_aside_does_not_end_a_speech():
     """Neither below words nor above them."""
-    text = tight(said=("Wait here.", "(quietly)", "I told you that the bridge", "is closed."), case=str.upper)
+    text = tight(dialogue=("Wait here.", "(quietly)", "I know that the bridge", "is closed."), case=str.upper)
 
     assert kinds(text, "parenthetical") == ["quietly"] * 8
     assert len(kinds(text, "dialogue")) == 16
@@ -67,7 +67,7 @@ def test_an_aside_does_not_end_a_speech():
 
 def test_a_direction_in_capitals_does_not_speak():
     """Fountain takes capitals above words for a name."""
-    text = tight(said=("Wait here.",), done=("LATER", "The door opens."), case=str.upper)
+    text = tight(dialogue=("Wait here.",), done=("LATER", "The door opens."), case=str.upper)
 
     assert set(kinds(text, "character")) == {name.upper() for name in NAMES}
 
@@ -82,7 +82,7 @@ def test_short_lines_inside_sentences_are_no_names():
 @pytest.mark.parametrize("dash", ["-", "--", "\u2013", "\u2014"])
 def test_small_names_speak_before_a_dash(dash):
     """If most paragraphs are speeches."""
-    lines = [f"{NAMES[number % 3]} {dash} I told you {number} times." for number in range(8)]
+    lines = [f"{NAMES[number % 3]} {dash} I know {number} times." for number in range(8)]
 
     assert kinds("\n\n".join(["INT. MILL - DAY", *lines]), "character") == [
         line.partition(" " + dash)[0].upper() for line in lines
@@ -103,11 +103,11 @@ def test_two_asides_in_a_line_are_two():
     text = "\n\n".join(["INT. MILL - DAY", *lines])
 
     assert kinds(text, "parenthetical") == ["to Mark"] * 6
-    assert [" ".join(said.split()) for said in kinds(text, "dialogue")] == ["Where is it? (then) Here."] * 6
+    assert [" ".join(dialogue.split()) for dialogue in kinds(text, "dialogue")] == ["Where is it? (then) Here."] * 6
 
 
 def test_words_between_brackets_are_spoken_in_columns():
-    """A bracket that closes within the line is no parenthetical of the whole line."""
+    """A bracket that closes within the line is not a parenthetical of the whole line."""
     speech = f"{'':20}ANNA\n{'':10}(to Mark) Where is it? (then)\n{'':10}Here.\n\nShe goes.\n\n"
 
     assert kinds(f"INT. MILL - DAY\n\n{speech * 4}", "parenthetical") == []
@@ -115,9 +115,9 @@ def test_words_between_brackets_are_spoken_in_columns():
 
 def test_words_below_an_aside_and_an_empty_line_are_spoken():
     """In a text whose dialogue begins at the margin."""
-    speech = f"{'':20}ANNA\n{'':8}(quietly)\n\nI told you so.\n\nShe goes.\n\n"
+    speech = f"{'':20}ANNA\n{'':8}(quietly)\n\nI know so.\n\nShe goes.\n\n"
 
-    assert kinds("INT. MILL - DAY\n\n" + speech * 4, "dialogue") == ["I told you so."] * 4
+    assert kinds("INT. MILL - DAY\n\n" + speech * 4, "dialogue") == ["I know so."] * 4
 
 
 def test_a_line_that_comes_back_in_double_spaced_text_stays():
