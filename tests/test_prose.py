@@ -8,9 +8,9 @@ from tests.support import prose
 
 # Findings of today, to be lowered with each rewrite until they are none.
 CEILINGS = {
-    "tests": 301,
-    "benchmarks": 153,
-    "rushes": 55,
+    "tests": 300,
+    "benchmarks": 87,
+    "rushes": 54,
     "registry": 33,
     "curation": 29,
     "models": 6,

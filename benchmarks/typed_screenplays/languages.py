@@ -15,7 +15,12 @@ RUSSIAN = Words(
     places=("КУХНЯ", "МЕЛЬНИЦА", "УЛИЦА", "ВОКЗАЛ"),
     times=("ДЕНЬ", "НОЧЬ", "УТРО"),
     action=("Дверь открывается.", "Анна смотрит в окно. Идёт дождь.", "Марк молчит и считает монеты одну за другой."),
-    said=("Ты опоздал.", "Я знаю.", "Что?!", "Нас было трое: старый, высокий и тот, кто никогда не говорил ни слова."),
+    dialogue=(
+        "Ты опоздал.",
+        "Я знаю.",
+        "Что?!",
+        "Нас было трое: старый, высокий и тот, кто никогда не говорил ни слова.",
+    ),
     asides=("(тихо)", "(пауза)"),
     shots=(),
     transitions=(),
@@ -31,7 +36,7 @@ FRENCH = Words(
         "Anne regarde par la fenêtre. Il pleut.",
         "Le vieil homme compte ses pièces, une à une.",
     ),
-    said=(
+    dialogue=(
         "Tu es en retard.",
         "Je sais.",
         "Quoi ?!",
@@ -52,7 +57,7 @@ GERMAN = Words(
         "Anna sieht aus dem Fenster. Es regnet.",
         "Der Alte zählt seine Münzen, eine nach der anderen.",
     ),
-    said=(
+    dialogue=(
         "Du bist zu spät.",
         "Ich weiß.",
         "Was?!",
@@ -69,7 +74,7 @@ SPANISH = Words(
     places=("COCINA", "MOLINO", "ESTACIÓN", "CALLE"),
     times=("DÍA", "NOCHE", "TARDE"),
     action=("Se abre la puerta.", "Ana mira por la ventana. Llueve.", "El viejo cuenta sus monedas, una por una."),
-    said=("Llegas tarde.", "Ya lo sé.", "¿Qué?", "Eran tres: el viejo, el alto, y el que nunca hablaba con nadie."),
+    dialogue=("Llegas tarde.", "Ya lo sé.", "¿Qué?", "Eran tres: el viejo, el alto, y el que nunca hablaba con nadie."),
     asides=("(en voz baja)", "(pausa)"),
     shots=(),
     transitions=("CORTE A:",),
@@ -80,7 +85,7 @@ ITALIAN = replace(
     places=("CUCINA", "MULINO", "STAZIONE"),
     times=("GIORNO", "NOTTE"),
     names=("ANNA", "MARCO", "IL VECCHIO"),
-    said=("Sei in ritardo.", "Lo so.", "Che cosa?"),
+    dialogue=("Sei in ritardo.", "Lo so.", "Che cosa?"),
     action=("La porta si apre.", "Anna guarda dalla finestra. Piove."),
     asides=("(piano)",),
     transitions=(),
@@ -94,7 +99,7 @@ POLISH = Words(
     times=("DZIEŃ", "NOC"),
     action=("Drzwi się otwierają.", "Anna patrzy przez okno. Pada deszcz."),
     asides=("(cicho)",),
-    said=("Spóźniłeś się.", "Wiem.", "Co?!", "Było ich trzech: stary, wysoki i ten, który nigdy nie mówił."),
+    dialogue=("Spóźniłeś się.", "Wiem.", "Co?!", "Było ich trzech: stary, wysoki i ten, który nigdy nie mówił."),
     shots=(),
     transitions=(),
 )
@@ -106,7 +111,7 @@ SWEDISH = Words(
     times=("DAG", "NATT", "KVÄLL"),
     action=("Dörren går upp.", "Anna ser ut genom fönstret. Det regnar."),
     asides=("(tyst)",),
-    said=("Du är sen.", "Jag vet.", "Va?!", "De var tre: den gamle, den långe, och den som aldrig sa något."),
+    dialogue=("Du är sen.", "Jag vet.", "Va?!", "De var tre: den gamle, den långe, och den som aldrig sa något."),
     shots=(),
     transitions=(),
 )
@@ -118,7 +123,7 @@ PORTUGUESE = Words(
     times=("DIA", "NOITE"),
     action=("A porta abre-se.", "Ana olha pela janela. Chove."),
     asides=("(baixinho)",),
-    said=("Estás atrasado.", "Eu sei.", "O quê?!", "Eram três: o velho, o alto, e aquele que nunca falava."),
+    dialogue=("Estás atrasado.", "Eu sei.", "O quê?!", "Eram três: o velho, o alto, e aquele que nunca falava."),
     shots=(),
     transitions=(),
 )
@@ -128,6 +133,6 @@ TURKISH = replace(
     insides=("İÇ.", "DIŞ."),
     places=("MUTFAK", "DEĞİRMEN"),
     times=("GÜN", "GECE"),
-    said=("Geç kaldın.", "Biliyorum.", "Ne?!"),
+    dialogue=("Geç kaldın.", "Biliyorum.", "Ne?!"),
     action=("Kapı açılır.", "Yağmur yağıyor."),
 )

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 TAB = 8
 STAR_COLUMN = 78
 TAGGED = frozenset({"heading", "cue", "transition"})
-SPOKEN = frozenset({"said", "aside"})
+SPOKEN = frozenset({"dialogue", "aside"})
+WRAPPED = frozenset({"dialogue", "aside", "action"})
 
 
 class Row(NamedTuple):
@@ -83,13 +84,27 @@ class Typewriter:
             return style.blank or style.trailing
         moved = self.chance.randint(0, style.jitter) if style.jitter and row.kind != "heading" else 0
         blanks = max(0, style.margin + row.column + self.shift + moved)
-        indent = {"blanks": " " * blanks, "tabs": "\t" * round(blanks / TAB), "nbsp": "\u00a0" * blanks}[style.indent]
-        line = indent + cased(row.text, "" if row.kind == "mark" else style.whole_case)
+        line = _indent(style.indent, blanks) + cased(row.text, "" if row.kind == "mark" else style.whole_case)
         if style.stars and self.chance.random() < style.stars:
-            line = f"{line}\t*" if style.indent == "tabs" else f"{line:<{STAR_COLUMN}}*"
+            far = f"{line}{' ' * style.star_gap}*" if style.star_gap else f"{line:<{STAR_COLUMN}}*"
+            line = f"{line}\t*" if style.indent == "tabs" else far
         if style.tags and row.kind in TAGGED:
             line = f"<b>{line}\n</b>"
+        if style.rewrap and len(line) > style.rewrap and row.kind in WRAPPED:
+            head, _, rest = line[: style.rewrap].rpartition(" ")
+            line = f"{head}{style.trailing}\n{rest}{line[style.rewrap :]}"
         return line + style.trailing
+
+
+def _indent(form: str, blanks: int) -> str:
+    """The indentation of a line, in one of the forms of a style."""
+    return {
+        "blanks": " " * blanks,
+        "tabs": "\t" * round(blanks / TAB),
+        "mixed": "\t" * (blanks // TAB) + " " * (blanks % TAB),
+        "nbsp": "\u00a0" * blanks,
+        "entities": "&nbsp;" * blanks,
+    }[form]
 
 
 def _turn(style: Style, page: int) -> list[str]:
@@ -114,5 +129,12 @@ def _turn(style: Style, page: int) -> list[str]:
         ],
         "continued flush": ["", "(CONTINUED)", f"\f{number}", "CONTINUED: (2)", ""],
         "continued head": ["", f"{' ' * 50}(CONTINUED)", "\f", f"CONTINUED:{' ' * 50}{number}", ""],
+        "footer": [f"www.scripts.example{' ' * 20}The Mill{' ' * 20}{page}"],
+        "stamp": ["", f"12/05/98  11:42 AM     THE MILL  -  PINK{' ' * 20}{number}", ""],
+        "sheet": [
+            "", f"{' ' * (style.margin + 40)}(CONTINUED)",
+            f"\fTHE MILL - Final Shooting Script{' ' * 8}FULL BLUE 3/4/05{' ' * 8}{page}A.",
+            "", f"{left}{page + 3}   CONTINUED: (2){' ' * 40}{page + 3}", "",
+        ],
         "web": ["", f"THE MILL - Rev. 1/2/99{' ' * 20}{number}", "", ""],
     }[style.pages]  # fmt: skip

@@ -129,7 +129,7 @@ class Words:
     places: Sequence[str] = PLACES
     times: Sequence[str] = TIMES
     action: Sequence[str] = ACTION
-    said: Sequence[str] = SAID
+    dialogue: Sequence[str] = SAID
     asides: Sequence[str] = ASIDES
     shots: Sequence[str] = SHOTS
     transitions: Sequence[str] = TRANSITIONS
@@ -177,10 +177,12 @@ def speech_of(chance: random.Random, words: Words, last: str) -> Speech:
     name = chance.choice([one for one in words.names if one != last])
     extension = chance.choice(words.extensions) if words.extensions and chance.random() < SOMETIMES else ""
     bank = (OPENINGS, MIDDLES, CLOSINGS)
-    said = [_drawn(chance, SAID, bank) if words.said is SAID else chance.choice(words.said) for _ in range(2)]
-    parts = [said[0]]
+    dialogue = [
+        _drawn(chance, SAID, bank) if words.dialogue is SAID else chance.choice(words.dialogue) for _ in range(2)
+    ]
+    parts = [dialogue[0]]
     if chance.random() < SOMETIMES:
         parts.insert(0, chance.choice(words.asides))
     if chance.random() < SELDOM:
-        parts += [chance.choice(words.asides), said[1]]
+        parts += [chance.choice(words.asides), dialogue[1]]
     return Speech(name, extension, tuple(parts))

@@ -14,9 +14,11 @@ class Style:
     Attributes:
         words: The vocabulary of the story.
         margin: The column of headings and action.
-        said: The column of dialogue; `aside`, `name` and `right` those of asides, names and transitions.
-        width: Characters per line of action; `said_width` and `aside_width` those of dialogue and asides.
+        dialogue: The column of dialogue; `aside`, `name` and `right` those of asides, names and transitions.
+        width: Characters per line of action; `dialogue_width` and `aside_width` those of dialogue and asides.
         wrap: False leaves a paragraph on one long line.
+        first: Columns by which the first line of action and dialogue is indented.
+        rewrap: Longer lines were broken again by mail, and their rests stand at the margin.
         centred: Names are centred on their column, and transitions end at theirs.
         heading: Its form.
         heading_case: upper, title or lower.
@@ -29,7 +31,7 @@ class Style:
         under_heading: A line below each heading.
         cue: The form of the line with the name.
         cue_case: upper, title, lower, or as the name is.
-        inline: The dialogue follows the name on its line.
+        inline: The dialogue follows the name on its line; `hang` is the column of all its lines, beside the name.
         aside_inline: Asides are in the lines of dialogue.
         brackets: The form of action.
         gap: Empty lines between a name and its dialogue.
@@ -38,13 +40,13 @@ class Style:
         between: Those between any two lines.
         paragraph: Those above action.
         blank: The content of an empty line; `trailing` is the end of every line.
-        indent: The indentation: blanks, tabs or nbsp.
+        indent: The indentation: blanks, tabs, mixed (tabs, then blanks), nbsp or entities.
         jitter: Columns by which a line may be moved.
         drift: Columns by which a page may be moved from the one before; `alternate` moves every other page instead.
         pages: The form of a page break.
         page_lines: Lines per page.
         more: Speeches are split by pages, with (MORE) and (CONT'D).
-        stars: The share of lines with a revision star.
+        stars: The share of lines with a revision star; `star_gap` the blanks before it, 0 for a column of its own.
         front: Lines above everything.
         opening: Somebody speaks before the first heading.
         acts: The acts of television are marked.
@@ -59,14 +61,16 @@ class Style:
 
     words: Words = field(default_factory=Words)
     margin: int = 10
-    said: int = 10
+    dialogue: int = 10
     aside: int = 16
     name: int = 22
     right: int = 48
     width: int = 58
-    said_width: int = 35
+    dialogue_width: int = 35
     aside_width: int = 22
     wrap: bool = True
+    first: int = 0
+    rewrap: int = 0
     centred: bool = False
     heading: str = "{inside} {where} - {time}"
     heading_case: str = "upper"
@@ -81,6 +85,7 @@ class Style:
     cue: str = "{name} {extension}"
     cue_case: str = ""
     inline: bool = False
+    hang: int = 0
     aside_inline: bool = False
     brackets: str = "{text}"
     gap: int = 0
@@ -98,6 +103,7 @@ class Style:
     page_lines: int = 54
     more: bool = False
     stars: float = 0.0
+    star_gap: int = 0
     front: tuple[str, ...] = ()
     opening: bool = False
     acts: bool = False
@@ -113,4 +119,4 @@ class Style:
 
 def flush(style: Style) -> Style:
     """The same style with every line at the margin."""
-    return replace(style, margin=0, said=0, aside=0, name=0, right=0, said_width=60, aside_width=60, width=70)
+    return replace(style, margin=0, dialogue=0, aside=0, name=0, right=0, dialogue_width=60, aside_width=60, width=70)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+from benchmarks.typed_screenplays.former import FORMER
 from benchmarks.typed_screenplays.story import Words
 from benchmarks.typed_screenplays.style import Style, flush
 from benchmarks.typed_screenplays.web import TITLE_PAGE, WEB
@@ -21,7 +22,7 @@ WORDS = Words(
     insides=("INT.", "EXT."),
 )  # fmt: skip
 PAGE = Style(words=WORDS, margin=8, name=24, right=44)
-AT_MARGIN: dict[str, object] = {"said": 0, "aside": 8, "name": 16}
+AT_MARGIN: dict[str, object] = {"dialogue": 0, "aside": 8, "name": 16}
 NUMBERS = ("{n}.", "{n}:", "{n}b", "{n}CCC", "A-{n}", "{n}A", "{n}-{m}", "#{n}")
 DOUBLE: dict[str, object] = {"between": 1, "gap": 1, "above": 3, "paragraph": 3, "over": 5}
 
@@ -35,9 +36,9 @@ def _changed(style: Style, *changes: dict[str, object]) -> Style:
 NAMED: dict[str, Style] = {
     "usual": PAGE,
     "at margin": _changed(PAGE, AT_MARGIN),
-    "near margin": replace(PAGE, said=2, aside=8, name=18),
-    "narrow": replace(PAGE, margin=0, said=6, aside=10, name=14),
-    "wide": replace(PAGE, margin=20, said=12, aside=20, name=30),
+    "near margin": replace(PAGE, dialogue=2, aside=8, name=18),
+    "narrow": replace(PAGE, margin=0, dialogue=6, aside=10, name=14),
+    "wide": replace(PAGE, margin=20, dialogue=12, aside=20, name=30),
     "centred": replace(PAGE, centred=True, name=30, right=60),
     "drift": replace(PAGE, alternate=6, margin=12),
     "drift ten": replace(PAGE, alternate=10, margin=12, pages="number"),
@@ -51,7 +52,7 @@ NAMED: dict[str, Style] = {
     "double at margin": _changed(PAGE, DOUBLE, AT_MARGIN),
     "apart": replace(PAGE, gap=1),
     "blanks": replace(PAGE, blank="     "),
-    "blanks narrow": replace(PAGE, blank="     ", said=2, aside=6, name=14, margin=4),
+    "blanks narrow": replace(PAGE, blank="     ", dialogue=2, aside=6, name=14, margin=4),
     "mixed": replace(PAGE, heading_case="title"),
     "words": replace(PAGE, words=replace(WORDS, insides=("INTERIOR -", "EXTERIOR -"))),
     "marks": replace(PAGE, words=replace(WORDS, insides=("I./E.", "E/I."))),
@@ -62,7 +63,7 @@ NAMED: dict[str, Style] = {
     "pages": replace(PAGE, pages="number", more=True),
     "heads": replace(PAGE, pages="head", more=True),
     "feeds": replace(PAGE, pages="continued head", more=True, stars=0.07),
-    "tabs": replace(PAGE, margin=0, said=8, aside=16, name=24, indent="tabs"),
+    "tabs": replace(PAGE, margin=0, dialogue=8, aside=16, name=24, indent="tabs"),
     "tight": replace(PAGE, above=0),
     "two lines": replace(PAGE, broken=True),
     "title page": replace(PAGE, front=TITLE_PAGE),
@@ -77,7 +78,7 @@ NAMED: dict[str, Style] = {
 
 _CHOICES: dict[str, tuple[dict[str, object], ...]] = {
     "margin": tuple({"margin": value} for value in (0, 8, 15, 17, 2)),
-    "said": tuple({"said": value, "aside": value + 6} for value in (10, 12, 0, 1, 6)),
+    "dialogue": tuple({"dialogue": value, "aside": value + 6} for value in (10, 12, 0, 1, 6)),
     "name": tuple({"name": value} for value in (22, 30, 16, 24)),
     "drift": ({}, {"alternate": 6}),
     "numbers": (
@@ -113,4 +114,4 @@ def by_lot(seed: int, count: int, changes: int = 3) -> list[Style]:
 
 def tuned(seed: int, count: int) -> dict[str, Style]:
     """All styles that the reader was developed on: the named ones, and so many random ones."""
-    return {**NAMED, **WEB, **{f"by lot {number}": style for number, style in enumerate(by_lot(seed, count))}}
+    return {**NAMED, **WEB, **FORMER, **{f"by lot {number}": style for number, style in enumerate(by_lot(seed, count))}}

@@ -87,7 +87,8 @@ class _Typist:
 
     def _wrapped(self, kind: str, column: int, text: str, width: int) -> list[Row]:
         lines = textwrap.wrap(text, width, break_on_hyphens=True) if self.style.wrap else [text]
-        return [Row(kind, column, line) for line in lines]
+        first = self.style.first if kind != "aside" else 0
+        return [Row(kind, column if number else column + first, line) for number, line in enumerate(lines)]
 
     def _place(self, event: Place) -> None:
         style = self.style
@@ -155,7 +156,8 @@ class _Typist:
                 self._block(style.paragraph, [Row("action", 0, shot)])
 
     def _cue(self, speech: Speech) -> str:
-        text = self.style.cue.format(name=cased(speech.name, self.style.cue_case), extension=speech.extension)
+        name = cased(speech.name, self.style.cue_case)
+        text = self.style.cue.format(name=name, extension=speech.extension, n=len(self.truth.cues))
         return text.replace(" :", ":").replace(" .", ".").replace(" ,", ",").strip()
 
     def _told(self, speech: Speech) -> str:
@@ -167,14 +169,21 @@ class _Typist:
         self.truth.cues.append(speech.name)
         self.truth.speeches.append(cased(self._told(speech), style.whole_case))
         cue = self._cue(speech)
+        if style.hang:
+            lines = textwrap.wrap(" ".join(speech.parts), style.width - style.hang)
+            head = f"{cue:<{style.hang - 1}} {lines[0]}"
+            self._block(
+                style.above, [Row("dialogue", 0, head), *(Row("dialogue", style.hang, line) for line in lines[1:])]
+            )
+            return
         if style.inline:
-            self._block(style.above, self._wrapped("said", 0, f"{cue} {' '.join(speech.parts)}", style.width))
+            self._block(style.above, self._wrapped("dialogue", 0, f"{cue} {' '.join(speech.parts)}", style.width))
             return
         body: list[Row] = []
         for part in [" ".join(speech.parts)] if style.aside_inline else speech.parts:
             is_aside = part.startswith("(") and not style.aside_inline
-            where, width = (style.aside, style.aside_width) if is_aside else (style.said, style.said_width)
-            body += self._wrapped("aside" if is_aside else "said", where, part, width)
+            where, width = (style.aside, style.aside_width) if is_aside else (style.dialogue, style.dialogue_width)
+            body += self._wrapped("aside" if is_aside else "dialogue", where, part, width)
         column = style.name - len(cue) // 2 if style.centred else style.name
         self._block(style.above, [Row("cue", column, cue)])
         self._block(style.gap or style.between, body)

@@ -31,13 +31,13 @@ CURLY = tuple(line.replace("'", "\u2019").replace("--", "\u2014") for line in SA
 FLUSH = flush(Style())
 ENGLISH = Words()
 PLAIN = replace(ENGLISH, shots=(), transitions=(), extensions=())
-LONG = Style(margin=0, said=8, aside=16, name=24, right=48, indent="tabs", wrap=False)
+LONG = Style(margin=0, dialogue=8, aside=16, name=24, right=48, indent="tabs", wrap=False)
 TRANSCRIPT = replace(FLUSH, inline=True, cue="{name}:", words=PLAIN)
 
 WEB: dict[str, Style] = {
-    "web, tabs": Style(margin=8, said=16, aside=24, name=32, right=56, indent="tabs"),
-    "web, tags": Style(margin=0, said=10, aside=15, name=25, tags=True, pages="web"),
-    "web, four blanks": Style(margin=4, said=8, aside=14, name=20, right=44, pages="web", front=TITLE_PAGE),
+    "web, tabs": Style(margin=8, dialogue=16, aside=24, name=32, right=56, indent="tabs"),
+    "web, tags": Style(margin=0, dialogue=10, aside=15, name=25, tags=True, pages="web"),
+    "web, four blanks": Style(margin=4, dialogue=8, aside=14, name=20, right=44, pages="web", front=TITLE_PAGE),
     "web, nbsp": Style(indent="nbsp", margin=8),
     "pdf, shooting script": Style(
         margin=18, left="{n}", far="{n}", pages="continued", more=True, stars=0.08, omitted=True
@@ -48,9 +48,9 @@ WEB: dict[str, Style] = {
     "pdf raw": replace(FLUSH, pages="bare feed", more=True),
     "pdf raw, numbers apart": replace(FLUSH, left="{n}", far="{n}", apart_number=True, pages="bare"),
     "pdf raw, continued": replace(FLUSH, left="{n}", far="{n}", pages="continued flush", more=True),
-    "pdf raw, wrapped": replace(FLUSH, said_width=34, aside_width=24, width=58, pages="bare"),
+    "pdf raw, wrapped": replace(FLUSH, dialogue_width=34, aside_width=24, width=58, pages="bare"),
     "long lines, tabs": LONG,
-    "long lines, blanks": replace(LONG, indent="blanks", name=35, said=15, aside=25),
+    "long lines, blanks": replace(LONG, indent="blanks", name=35, dialogue=15, aside=25),
     "long lines, flush": replace(FLUSH, wrap=False),
     "long lines, flush, gap": replace(FLUSH, wrap=False, gap=1),
     "long lines, centred": replace(FLUSH, wrap=False, name=30, centred=True),
@@ -58,10 +58,10 @@ WEB: dict[str, Style] = {
     "double flush": replace(FLUSH, between=1, above=3, over=3, paragraph=3, gap=1),
     "lower case": Style(whole_case="lower", heading_case="lower", cue_case="lower"),
     "mixed cues": Style(cue_case="title"),
-    "mixed cues, narrow": Style(margin=0, cue_case="title", said=5, aside=8, name=12),
+    "mixed cues, narrow": Style(margin=0, cue_case="title", dialogue=5, aside=8, name=12),
     "mixed cues, flush": replace(FLUSH, cue_case="title"),
     "mixed cues, flush, colon": replace(FLUSH, cue_case="title", cue="{name}:"),
-    "sitcom": Style(shout=True, between=0, said=10, name=24, said_width=36, underline="_", words=PLAIN),
+    "sitcom": Style(shout=True, between=0, dialogue=10, name=24, dialogue_width=36, underline="_", words=PLAIN),
     "sitcom, double": Style(shout=True, between=1, gap=1, words=PLAIN),
     "sitcom, cast lists": Style(under_heading="(Anna, Mark, Old Man)", acts=True),
     "television": Style(acts=True, pages="title", more=True),
@@ -134,11 +134,11 @@ WEB: dict[str, Style] = {
     ),
     "no empty lines": Style(above=0, paragraph=0, over=1),
     "no empty lines at all": Style(above=0, paragraph=0, over=0),
-    "narrow columns": Style(margin=0, said=3, aside=5, name=8),
-    "cue close to words": Style(margin=5, said=14, aside=17, name=19),
-    "cue at words": Style(margin=5, said=15, aside=20, name=15),
-    "wide words": Style(margin=5, said=5, aside=15, name=25, said_width=50),
-    "words left of action": Style(margin=15, said=-5, aside=0, name=10),
+    "narrow columns": Style(margin=0, dialogue=3, aside=5, name=8),
+    "cue close to words": Style(margin=5, dialogue=14, aside=17, name=19),
+    "cue at words": Style(margin=5, dialogue=15, aside=20, name=15),
+    "wide words": Style(margin=5, dialogue=5, aside=15, name=25, dialogue_width=50),
+    "words left of action": Style(margin=15, dialogue=-5, aside=0, name=10),
     "everything in capitals": Style(whole_case="upper"),
     "aside on the words' line": Style(aside_inline=True),
     "aside on the words' line, flush": replace(FLUSH, aside_inline=True),
@@ -152,21 +152,23 @@ WEB: dict[str, Style] = {
     "old Mac": Style(newline="\r"),
     "trailing blanks": Style(trailing="   ", newline="\r\n"),
     "dash behind number": Style(left="{n} -", far="- {n}"),
-    "tabs, starred": Style(margin=8, said=16, aside=24, name=32, indent="tabs", stars=0.4),
+    "tabs, starred": Style(margin=8, dialogue=16, aside=24, name=32, indent="tabs", stars=0.4),
     "full stop behind name": Style(cue="{name}."),
     "Russian, Windows": Style(words=RUSSIAN, encoding="cp1251", newline="\r\n"),
     "transcript, lower case": replace(FLUSH, inline=True, cue="{name}:", whole_case="lower", words=PLAIN),
     "transcript, dash": replace(FLUSH, inline=True, cue="{name} -", words=PLAIN),
     "transcript, full stop": replace(FLUSH, inline=True, cue="{name}.", words=PLAIN),
     "side by side, margin": Style(margin=0, dual=True, pages="only feed"),
-    "curly, Macintosh": Style(words=replace(ENGLISH, said=CURLY), encoding="mac_roman", newline="\r"),
+    "curly, Macintosh": Style(words=replace(ENGLISH, dialogue=CURLY), encoding="mac_roman", newline="\r"),
     "title page, flush": replace(FLUSH, front=TITLE_PAGE, pages="bare"),
     "shouted, starred": Style(margin=15, shout=True, stars=0.5, left="{n}", far="{n}", pages="continued", more=True),
     "names in brackets": Style(cue="[{name}]"),
     "names in stars, flush": replace(FLUSH, cue="**{name}**", strong=True),
     "mixed names, flush, apart": replace(FLUSH, cue_case="title", gap=1),
     "tight, flush": replace(FLUSH, above=0, paragraph=0, over=1),
-    "tight, flush, narrow words": replace(FLUSH, above=0, paragraph=0, over=1, said_width=35, width=60, pages="bare"),
+    "tight, flush, narrow words": replace(
+        FLUSH, above=0, paragraph=0, over=1, dialogue_width=35, width=60, pages="bare"
+    ),
     "Spanish, numbered": Style(words=SPANISH, left="SEC. {n}"),
     "French, numbered": Style(words=FRENCH, left="S\u00c9Q. {n}", heading="{inside} {where} - {time}"),
     "numbers in brackets": Style(left="[{n}]"),

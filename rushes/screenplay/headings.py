@@ -13,9 +13,12 @@ _PLAIN_OPENING = re.compile(r"(?:INT\.?/EXT\.?|I/E|INT|EXT|EST)[. ]", re.IGNOREC
 LONGEST_OPENING_CHARS = 14
 
 _WHOLE = "(?:INTERIOR|EXTERIOR)"
-# French, German, Italian, Polish, Dutch, Russian.
+# French, German, Italian, Polish, Dutch, Brazilian, Norwegian and Danish, Swedish, Finnish, Czech, Hungarian, Turkish,
+# Vietnamese, Russian.
 _FOREIGN = (
-    "(?:INT[ÉE]RIEUR|EXT[ÉE]RIEUR|INNEN|AU(?:SS|ß)EN|INTERNO|ESTERNO|WNĘTRZE|PLENER|BINNEN|BUITEN|ИНТЕРЬЕР|НАТУРА)"  # noqa: RUF001 - they are Cyrillic
+    "(?:INT[ÉE]RIEUR|EXT[ÉE]RIEUR|INNEN|AU(?:SS|ß)EN|INTERNO|ESTERNO|WNĘTRZE|PLENER|BINNEN|BUITEN|INTERNA|EXTERNA"
+    "|INTERIØR|EKSTERIØR|INTERIÖR|EXTERIÖR|SISÄ|ULKO|INTERIÉR|EXTERIÉR|BELSŐ|KÜLSŐ|İÇ|DIŞ|NỘI|NGOẠI"
+    "|ИНТЕРЬЕР|НАТУРА)"  # noqa: RUF001 - they are Cyrillic
 )
 
 TYPED = (
@@ -29,7 +32,8 @@ FOREIGN = re.compile(rf"{_FOREIGN}|I/A", re.IGNORECASE)
 
 TRAILING = (
     rf"(?:{_BOTH}|I/A|{_WHOLE}|{_FOREIGN}(?:/{_FOREIGN})?|{_PLACE})\.?\s?[\s./,\u2013-]\s?"
-    "(?:DAY|NIGHT|MORNING|EVENING|DAWN|DUSK|TAG|NACHT|ABEND|MORGEN|JOUR|NUIT|SOIR|MATIN|DÍA|NOCHE|GIORNO|NOTTE|ДЕНЬ|НОЧЬ)"
+    "(?:DAY|NIGHT|MORNING|EVENING|DAWN|DUSK|TAG|NACHT|ABEND|MORGEN|JOUR|NUIT|SOIR|MATIN|DÍA|NOCHE|GIORNO|NOTTE"
+    "|DIA|NOITE|DAG|NATT?|PÄIVÄ|YÖ|DZIEŃ|NAPPAL|ÉJSZAKA|GÜN|GECE|ДЕНЬ|НОЧЬ)"
 )
 """Pattern of the end of a heading that gives the place first: KÜCHE - INNEN/TAG."""
 

@@ -82,7 +82,9 @@ class _Cues:
             gapped = [place for place in gapped if names[bare_name(lines[place].words)]]
         # Words in capitals far from the usual column of cues are text on a sign, for example.
         usual = Counter(lines[place].column for place in direct).most_common(1)
-        direct = [place for place in direct if not self._is_sign(place, names, usual[0][0])]
+        # In a text in capitals, capitals below a name prove nothing.
+        if sum(is_capital(lines[place + 1].words) for place in direct) <= len(direct) / 2:
+            direct = [place for place in direct if not self._is_sign(place, names, usual[0][0])]
         self.places = {*direct, *gapped}
         self.places |= set(self._small(len(self.places)))
         self.said = {place: self._words_at(place) for place in self.places}
@@ -145,11 +147,14 @@ class _Cues:
     def _small(self, known: int) -> Iterator[int]:
         """Names not in capitals, indented as far as a cue, that occur more than once."""
         is_name = is_small_name if is_uncapped(line.words for line in self._lines) else is_title_case
-        places = [
+        named = [
             place
             for place, line in enumerate(self._lines[:-1])
-            if line.gap and is_name(line.words) and self._has_words(place, range(1)) and self._is_apart(place)
+            if is_name(line.words) and heading_of(line.words) is None and self._is_apart(place)
         ]
+        direct = [place for place in named if self._has_words(place, range(1))]
+        gapped = [place for place in named if self._has_words(place, range(1, TURNED))]
+        places = sorted({*direct, *gapped}) if len(gapped) > len(direct) else direct
         names = Counter(bare_name(self._lines[place].words) for place in places)
         often = [place for place in places if names[bare_name(self._lines[place].words)] > 1]
         if len(often) > known or len(often) > FARTHER:
@@ -267,13 +272,18 @@ class _Reader:
         if self.kind not in _SPEECH:
             return False
         # The line after a cue is spoken, whatever its column, and so is one inside an open bracket.
-        if self.kind == "character" or self._is_open(line):
+        if self.kind == "character" or self._is_open(line) or self._is_awaited(line):
             return True
         if line.gap == 0:
             # Without an empty line above, only a clear return to the margin ends the speech.
             is_out = line.column <= self.said - FARTHER - NEAR and line.column <= self.margin + NEAR
             return not is_out
         return self._is_in_speech(line, self.cues.next_said(place))
+
+    def _is_awaited(self, line: Line) -> bool:
+        """True if a line in the column of the speech follows a cue with only a parenthetical, as at a page break."""
+        is_bare = self.kind == "parenthetical" and bool(self.elements) and self.elements[-1].kind == "character"
+        return is_bare and line.gap < TURNED and abs(line.column - self.said) <= NEAR
 
     def _is_in_speech(self, line: Line, coming: int | None) -> bool:
         """True if a line after an empty one continues a speech, judged by a column that nothing else uses there."""
@@ -292,8 +302,9 @@ class _Reader:
 
     def _spoken(self, line: Line) -> None:
         is_open = self._is_open(line)
-        begins = line.words.startswith("(") and (line.words.endswith(")") or ")" not in line.words)
         aside, rest = _closed(line.words)
+        ends = line.words.endswith(")") or ")" not in line.words
+        begins = line.words.startswith("(") and ends and "(" not in rest
         # A bracket that closes within the line is followed by dialogue.
         if is_open and rest:
             self._go_on("parenthetical", aside)

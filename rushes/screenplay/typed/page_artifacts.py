@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from rushes.screenplay.typed.headings import heading_of
+from rushes.screenplay.typed.lines import CLOSE_SHARE
 from rushes.screenplay.typed.names import bare_name, may_be_cue
 
 if TYPE_CHECKING:
@@ -99,8 +100,10 @@ def _mark(element: Element) -> str:
     if element.kind in {"action", "transition"} and _FADE_IN.fullmatch(element.text):
         return FADE_IN
     text = f"({element.text})" if element.kind == "parenthetical" else element.text
-    told = element.kind in {"action", "dialogue", "parenthetical"} and (_MORE.fullmatch(text) or _CONTD.fullmatch(text))
-    return MORE if told else ""
+    is_printed = element.kind in {"action", "dialogue", "parenthetical"} and (
+        _MORE.fullmatch(text) or _CONTD.fullmatch(text)
+    )
+    return MORE if is_printed else ""
 
 
 def _append(kept: list[Element], element: Element) -> None:
@@ -167,9 +170,10 @@ def _watermarks(lines: Sequence[str]) -> set[str]:
     pages = feeds or sum(bool(line.strip()) for line in lines) // PAGE_LINES
     if pages < MIN_PAGES:
         return set()
+    is_double = _is_double_spaced(lines)
     found: dict[str, list[int]] = {}
     for place, line in enumerate(lines):
-        if _may_be_watermark(lines, place):
+        if _may_be_watermark(lines, place) and (not is_double or _is_at_feed(lines, place)):
             found.setdefault(_normal(line), []).append(place)
     least = max(MIN_PAGES, PAGES_SHARE * pages)
     return {line for line, places in found.items() if len(places) >= least and _is_paged(lines, places)}
@@ -177,18 +181,28 @@ def _watermarks(lines: Sequence[str]) -> set[str]:
 
 def _is_paged(lines: Sequence[str], places: Sequence[int]) -> bool:
     """True if lines recur at page breaks, or at about equal distances; repetition in dialogue does neither."""
-    turns = sum(any(_FEED in near for near in lines[max(place - TURN, 0) : place + TURN + 1]) for place in places)
+    turns = sum(_is_at_feed(lines, place) for place in places)
     gaps = sorted(below - above for above, below in pairwise(places))
     usual = gaps[len(gaps) // 2]
     even = sum(abs(gap - usual) <= EVEN * usual for gap in gaps)
     return turns > PAGES_SHARE * len(places) or (usual >= MIN_PAGE_LINES and even >= EVEN_SHARE * len(gaps))
 
 
+def _is_double_spaced(lines: Sequence[str]) -> bool:
+    """True if hardly any line is directly below another: there, every line is alone."""
+    close = sum(bool(above.strip() and line.strip()) for above, line in pairwise(lines))
+    return close <= CLOSE_SHARE * sum(bool(line.strip()) for line in lines)
+
+
+def _is_at_feed(lines: Sequence[str], place: int) -> bool:
+    return any(_FEED in near for near in lines[max(place - TURN, 0) : place + TURN + 1])
+
+
 def _may_be_watermark(lines: Sequence[str], place: int) -> bool:
     line = lines[place].replace(_FEED, "").strip()
     if not line or len(line) > MAX_MARK or heading_of(line) or line[0] in "(#._*>" or line.endswith("TO:"):
         return False
-    if may_be_cue(line) and not any(_FEED in near for near in lines[max(place - 3, 0) : place + 4]):
+    if may_be_cue(line) and not _is_at_feed(lines, place):
         return False  # if every other line is empty, a name is alone too
     above, below = (lines[at] if 0 <= at < len(lines) else "" for at in (place - 1, place + 1))
     is_alone = all(not near.strip() or _FEED in near or _NUMBER.fullmatch(near) for near in (above, below))

@@ -3,13 +3,14 @@
 import pytest
 
 from benchmarks.screenplays import count
+from benchmarks.typed_screenplays.former import FORMER
 from benchmarks.typed_screenplays.held_out import HELD_OUT
 from benchmarks.typed_screenplays.tuned import NAMED
 from benchmarks.typed_screenplays.typist import typed
 from benchmarks.typed_screenplays.web import WEB
 from curation.script.document import read_work
 
-STYLES = {**NAMED, **WEB}
+STYLES = {**NAMED, **WEB, **FORMER}
 MISSED = 0.05  # of the cues, at most: above an empty line a name that occurs once is not recognised
 
 

@@ -58,7 +58,7 @@ def test_a_few_lines_with_a_colon_make_no_transcript():
     assert cues("\n\n".join([cast, "INT. MILL - DAY", "Rain.", *speeches])) == [name.upper() for name, _ in TALK]
 
 
-def test_prose_is_no_transcript():
+def test_prose_is_not_a_transcript():
     """A few of many paragraphs begin with a word and a colon."""
     paragraphs = [f"He walks {number} miles, and rests." for number in range(60)]
     labels = ["Monday: rain.", "Tuesday: rain.", "Monday: snow."] * 3
@@ -66,7 +66,7 @@ def test_prose_is_no_transcript():
     assert cues("\n\n".join(["INT. MILL - DAY", *paragraphs, *labels])) == []
 
 
-def test_what_people_repeat_is_no_watermark():
+def test_what_people_repeat_is_not_a_watermark():
     """`Yes, sir.` on every page is dialogue; a title on every page is page furniture."""
     page = [
         f"{'':20}ANNA\n{'':10}Where {{n}} is it?\n\n{'':20}MARK\n{'':10}Yes, sir.\n\nThey look on for {{n}} more.\n"
@@ -188,3 +188,25 @@ def test_a_cut_and_a_heading_in_one_line_are_two(margin):
     assert [scene.heading for scene in work.scenes if scene.number] == ["EXT. ROAD - DAY", "INT. MILL - NIGHT"]
     assert [one.text for scene in work.scenes for one in scene.elements if one.kind == "transition"] == ["CUT TO:"]
     assert work.words.lost == 0
+
+
+def columns(*speeches, above="\n", below=""):
+    """A page in columns, with action after each speech."""
+    done = "The wheel of the mill goes on turning."
+    rows = [f"{above}{'':22}{name}\n{below}{'':10}{words}\n\n{done}\n" for name, words in speeches]
+    return "INT. MILL - DAY\n\nNobody is there.\n" + "".join(rows)
+
+
+@pytest.mark.parametrize(("above", "below"), [("\n", ""), ("", ""), ("\n", "\n"), ("", "\n")])
+def test_names_in_small_letters_speak_in_columns(above, below):
+    """With and without empty lines above and below them, indented further than both."""
+    found = cues(columns(*TALK * 2, above=above, below=below))
+
+    assert [name.upper() for name in found] == [name.upper() for name, _ in TALK * 2]
+
+
+def test_names_speak_in_a_text_in_capitals():
+    """One that occurs once, too, away from the column of the others."""
+    text = columns(*TALK, ("          Miller", "What is it?"), *TALK).upper()
+
+    assert cues(text) == [name.upper() for name, _ in (*TALK, ("Miller", ""), *TALK)]
