@@ -15,14 +15,15 @@ import difflib
 import json
 import shlex
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import yaml
-from pydantic import ValidationError, create_model
+from pydantic import Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from common.renamed_keys import current_path, describe, find_renamed
-from common.yaml_numbers import read_yaml
+from common.yaml_files import YamlFileError
+from common.yaml_numbers import read_params_file, read_yaml
 from curation.params import CollectionParams, Section
 from models.components.sections import sections
 from models.family import FamilyParams
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "params.yaml"
+_Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]  # of a collection; it is the name of its folder too
 
 
 class ParamsError(MisuseError):
@@ -52,7 +54,7 @@ def model() -> type[Section]:
         "Params",
         __base__=Section,
         families=(dict[str, str], ...),
-        collections=(dict[str, CollectionParams], ...),
+        collections=(dict[_Name, CollectionParams], ...),
         **families,
     )
 
@@ -65,19 +67,16 @@ def read_params(root: Path) -> dict[str, Any]:
     """
     path = root / NAME
     try:
-        values = read_yaml(path.read_text(encoding="utf-8"))
+        values = read_params_file(path)
     except FileNotFoundError as error:
         message = f"there is no {NAME} in {root}"
         raise ParamsError(message, "run this in the root of the checkout") from error
+    except YamlFileError as error:
+        message = f"{NAME} cannot be read: {error}"
+        raise ParamsError(message, f"{restore(root, NAME)}   # or correct yours: git diff {NAME}") from error
     except yaml.YAMLError as error:
-        message = f"{NAME} is not YAML: {error}"
+        message = f"{NAME} is not YAML: {' '.join(str(error).split())}"
         raise ParamsError(message, f"git diff {NAME}") from error
-    except RecursionError as error:
-        message = f"{NAME} is nested too deeply"
-        raise ParamsError(message, restore(root, NAME)) from error
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"{NAME} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}"
-        raise ParamsError(message, f"{restore(root, NAME)}   # or save yours as UTF-8") from error
     check(values)
     return dict(values)
 

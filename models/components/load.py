@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from common.yaml_numbers import read_yaml
+from common.yaml_numbers import read_params_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ def load_params(path: Path, family: Family) -> tuple[str, FamilyParams]:
         KeyError: params.yaml does not name the family.
         pydantic.ValidationError: A key is unknown, or a value is out of range.
     """
-    document = read_yaml(path.read_text(encoding="utf-8"))
+    document = read_params_file(path)
     if family.name not in document.get("families", {}):
         message = f"params.yaml: families names no collection for {family.name!r}"
         raise KeyError(message)
