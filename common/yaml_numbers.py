@@ -7,9 +7,14 @@ number is decimal, with or without a point, an exponent and underscores; everyth
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
+
+from common.yaml_files import parse_yaml, read_yaml_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _INTEGER = re.compile(r"[-+]?[0-9][0-9_]*", re.ASCII)
 _NUMBER = re.compile(
@@ -45,9 +50,16 @@ def read_yaml(text: str) -> Any:  # noqa: ANN401  # whatever YAML can hold
     """Parses a document, or a single value, of params.
 
     Raises:
-        yaml.YAMLError: The text is not valid YAML.
+        yaml.YAMLError: The text is not valid YAML; see `common.yaml_files.parse_yaml`.
     """
-    try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader
-    except ValueError as error:  # a date such as 2026-13-01
-        raise yaml.YAMLError(str(error)) from error
+    return parse_yaml(text, _Loader)
+
+
+def read_params_file(path: Path) -> Any:  # noqa: ANN401  # whatever YAML can hold
+    """Parses params.yaml.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        yaml.YAMLError: It cannot be read; see `common.yaml_files.read_yaml_file`.
+    """
+    return read_yaml_file(path, _Loader)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from common.yaml_numbers import read_yaml
+from common.yaml_numbers import read_params_file
 from curation.store.taxonomy import resolve
 from rushes.errors import MisuseError
 
@@ -252,7 +252,7 @@ def load_collection(path: Path, name: str) -> CollectionParams:
         MisuseError: params.yaml has no such collection.
         pydantic.ValidationError: A key is unknown, or a value is out of range.
     """
-    sections = read_yaml(path.read_text(encoding="utf-8"))["collections"]
+    sections = read_params_file(path)["collections"]
     if name not in sections:
         message = f"params.yaml has no collection {name!r}"
         raise MisuseError(message, f"name one of {', '.join(sections)}, or add it under collections")

@@ -10,9 +10,9 @@ from __future__ import annotations
 import difflib
 import json
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import ValidationError, create_model
+from pydantic import Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from common.renamed_keys import describe, find_renamed
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 NAME = "params.yaml"
+_Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]  # of a collection; it is the name of its folder too
 
 
 class ParamsError(MisuseError):
@@ -43,7 +44,7 @@ def model() -> type[Section]:
         "Params",
         __base__=Section,
         families=(dict[str, str], ...),
-        collections=(dict[str, CollectionParams], ...),
+        collections=(dict[_Name, CollectionParams], ...),
         **families,
     )
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from common.renamed_keys import current_path, describe, find_renamed
-from common.yaml_numbers import read_yaml
+from common.yaml_files import YamlFileError
+from common.yaml_numbers import read_params_file, read_yaml
 from models.params_file import NAME, ParamsError, check, nearest_paths, spelt_paths
 from models.renamed_params import RENAMED_PARAMS
 from registry.dvc.faults import restore
@@ -36,19 +37,16 @@ def read_params(root: Path) -> dict[str, Any]:
     """
     path = root / NAME
     try:
-        values = read_yaml(path.read_text(encoding="utf-8"))
+        values = read_params_file(path)
     except FileNotFoundError as error:
         message = f"there is no {NAME} in {root}"
         raise ParamsError(message, "run this in the root of the checkout") from error
+    except YamlFileError as error:
+        message = f"{NAME} cannot be read: {error}"
+        raise ParamsError(message, f"{restore(root, NAME)}   # or correct yours: git diff {NAME}") from error
     except yaml.YAMLError as error:
-        message = f"{NAME} is not YAML: {error}"
+        message = f"{NAME} is not YAML: {' '.join(str(error).split())}"
         raise ParamsError(message, f"git diff {NAME}") from error
-    except RecursionError as error:
-        message = f"{NAME} is nested too deeply"
-        raise ParamsError(message, restore(root, NAME)) from error
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"{NAME} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}"
-        raise ParamsError(message, f"{restore(root, NAME)}   # or save yours as UTF-8") from error
     check(values)
     return dict(values)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from common.yaml_numbers import read_yaml
+from common.yaml_numbers import read_params_file
 from rushes.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def load_params(path: Path, family: Family) -> tuple[str, FamilyParams]:
         MisuseError: params.yaml does not name the family.
         pydantic.ValidationError: A key is unknown, or a value is out of range.
     """
-    document = read_yaml(path.read_text(encoding="utf-8"))
+    document = read_params_file(path)
     if family.name not in document.get("families", {}):
         message = f"params.yaml: families names no collection for {family.name!r}"
         raise MisuseError(message, f"in params.yaml, add under families: `{family.name}: COLLECTION`")

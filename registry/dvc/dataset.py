@@ -12,16 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from registry.dvc.faults import restore
-from rushes.errors import UserError
+from registry.dvc.records import DATA, VERSION, VersionError, check_md5, parse_listing, read_out
 from rushes.redaction import Login, redact, split_login
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-DATA, VERSION = "datasets", "datasets.dvc"
 # Options for user name and password of each kind of remote, and further options that DVC needs with them.
 _AS_OPTIONS: dict[str, tuple[str, str, dict[str, str]]] = {
     "http": ("user", "password", {"auth": "basic"}),
@@ -31,13 +28,6 @@ _AS_OPTIONS: dict[str, tuple[str, str, dict[str, str]]] = {
     "ssh": ("user", "password", {}),
     "s3": ("access_key_id", "secret_access_key", {}),
 }
-
-
-class VersionError(UserError):
-    """Raised if data cannot be versioned or fetched; `remedy` is a command. `transient`: worth a retry."""
-
-    def __init__(self, message: str, remedy: str, *, transient: bool = False) -> None:
-        super().__init__(message, remedy, kind="transient" if transient else "user")
 
 
 @dataclass(frozen=True)
@@ -64,18 +54,11 @@ def read_version(root: Path) -> Version:
     """The version in datasets.dvc.
 
     Raises:
-        VersionError: It is not a valid DVC file.
+        VersionError: See `registry.dvc.records.read_out`.
     """
-    if not (root / VERSION).exists():
+    if not (out := read_out(root)):
         return Version()
-    try:
-        document = yaml.safe_load(read_text(root))
-        out = document["outs"][0]
-        meta = document.get("meta") or {}
-        return Version(out["md5"], out.get("size", 0), out.get("nfiles", 0), bool(meta.get("starter")))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError, KeyError, IndexError, TypeError, AttributeError) as error:
-        message = f"{VERSION} cannot be read (a merge that was not finished?)"
-        raise VersionError(message, restore(root, VERSION)) from error
+    return Version(out["md5"], out.get("size", 0), out.get("nfiles", 0), bool(out["meta"].get("starter")))
 
 
 def read_text(root: Path) -> str:
@@ -145,23 +128,26 @@ def set_options(root: Path, remote: str, options: dict[str, str]) -> None:
 
 
 def object_path(cache: Path, md5: str) -> Path:
-    """Path in the cache of the object with an md5."""
+    """Path in the cache of the object with an md5.
+
+    Raises:
+        VersionError: The md5 is not one; a path in its place would lead out of the cache.
+    """
+    check_md5(md5, "an object of the cache")
     return cache / md5[:2] / md5[2:]
 
 
 def listing_of(cache: Path, md5: str) -> dict[str, str] | None:
-    """Path -> md5 of every file of a version; None if its list is not in the cache."""
+    """Path -> md5 of every file of a version; None if its list is not in the cache.
+
+    Raises:
+        VersionError: See `registry.dvc.records.parse_listing`.
+    """
+    if not md5:
+        return None
     try:
         return parse_listing(object_path(cache, md5).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
-        return None
-
-
-def parse_listing(text: str) -> dict[str, str] | None:
-    """Path -> md5 of every file of a version, parsed from the text of its list; None if that is invalid."""
-    try:
-        return {entry["relpath"]: entry["md5"] for entry in json.loads(text)}
-    except (ValueError, KeyError, TypeError):
         return None
 
 

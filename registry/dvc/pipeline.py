@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from registry.dvc.faults import classify, restore
-from registry.dvc.verify import LOCK, verify_data, verify_outs
+from registry.dvc.faults import classify
+from registry.dvc.records import PARAMS, VersionError, check_records, lock_stages, read_record
+from registry.dvc.verify import check_lists, verify_data, verify_outs
 from registry.subprocesses import Result, dvc, dvc_command, dvc_environment, follow, terminal, without_hints
 from rushes.errors import UserError
 
@@ -70,8 +69,9 @@ def stages(root: Path, families: Iterable[str]) -> list[StageNode]:
     Raises:
         PipelineError: dvc.yaml or params.yaml cannot be read.
     """
+    _check(root)
     graph = _graph(root)
-    known = set(_read(root / "params.yaml").get("families") or {})
+    known = set(read_record(root, PARAMS).get("families") or {})
     wanted = {name for name in graph if _item(name) in known & set(families)}
     while more := {before for name in wanted for before in graph[name]} - wanted:
         wanted |= more
@@ -89,11 +89,12 @@ def statuses(root: Path, nodes: Sequence[StageNode]) -> dict[str, Change]:
     """
     if not nodes:
         return {}
+    _check(root)
     done = dvc(root, "status", "--json", *(node.name for node in nodes))
     if done.returncode:
         raise _refused(root, done)
     found = json.loads(done.text or "{}")
-    ran = _read(root / LOCK).get("stages") or {}
+    ran = lock_stages(root)
     return {node.name: _change(found.get(node.name, []), first=node.name not in ran) for node in nodes}
 
 
@@ -127,9 +128,13 @@ def reproduce(
 
     Raises:
         registry.dvc.verify.DamagedError: The stage's inputs, or outs that DVC restored for it, differ from the record.
+        VersionError: See `registry.dvc.records.check_records`.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    verify_outs(root, _read(root / LOCK).get("stages") or {}, node.upstream)
+    check_records(root)
+    lock = lock_stages(root)
+    check_lists(root, lock, node.name)
+    verify_outs(root, lock, node.upstream)
     if node.family is None:
         verify_data(root, node.item)
     words = dvc_command("repro", "--single-item", node.name)
@@ -137,7 +142,7 @@ def reproduce(
         status = follow(words, root, file, env=dvc_environment(env), echo=terminal(), pass_fds=pass_fds)
     log.write_bytes(without_hints(log.read_bytes()))
     if status == 0 and is_from_cache(log):
-        verify_outs(root, _read(root / LOCK).get("stages") or {}, [node.name], reread=True)
+        verify_outs(root, lock_stages(root), [node.name], reread=True)
     return status
 
 
@@ -214,14 +219,11 @@ def _is_data(path: str) -> bool:
     return path.split("/", 1)[0] in DATA
 
 
-def _read(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
+def _check(root: Path) -> None:
     try:
-        return dict(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-    except (yaml.YAMLError, TypeError, ValueError) as error:
-        message = f"{path.name} cannot be read (an unfinished merge?): {' '.join(str(error).split())}"
-        raise PipelineError(message, restore(path.parent, path.name)) from error
+        check_records(root)
+    except VersionError as error:
+        raise PipelineError(str(error), error.remedy) from error
 
 
 def _refused(root: Path, done: Result) -> PipelineError:

@@ -12,10 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registry.dvc.dataset import (
-    DATA,
-    VERSION,
     Config,
-    VersionError,
     is_cached,
     listing_of,
     login_options,
@@ -25,6 +22,7 @@ from registry.dvc.dataset import (
     set_options,
 )
 from registry.dvc.faults import classify
+from registry.dvc.records import DATA, VERSION, VersionError, check_records
 from registry.dvc.remote_contents import (
     LIST,
     RemoteError,
@@ -182,6 +180,7 @@ def push_version(root: Path, settings: Settings, digits: str = "", *, verify: bo
     Raises:
         VersionError: No remote is configured, there is no such version here, or as for `push`.
     """
+    check_records(root)
     url = set_remote(root, settings, read_config(root))
     if not url:
         message = f"no remote is configured to push {DATA}/ to"

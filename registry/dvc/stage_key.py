@@ -13,9 +13,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from common.hashing import sha256_of
+from common.yaml_files import read_yaml_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -39,8 +38,8 @@ def stage_key(root: Path, stage: str, item: str, without: Iterable[str] = ()) ->
         KeyError: dvc.yaml has no such stage, or params.yaml lacks a param of the stage.
         FileNotFoundError: A dep does not exist.
     """
-    params = yaml.safe_load((root / PARAMS).read_text(encoding="utf-8"))
-    definition = resolve(yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8")), params, stage, item)
+    params = read_yaml_file(root / PARAMS)
+    definition = resolve(read_yaml_file(root / "dvc.yaml"), params, stage, item)
     parts = {
         "cmd": definition["cmd"],
         "deps": {path: _hash(root / path) for path in definition.get("deps", [])},
@@ -108,7 +107,7 @@ def _values(root: Path, params: Mapping[str, Any], named: Iterable[Any]) -> Iter
             yield entry, look_up(params, entry)
             continue
         for file, names in entry.items():
-            values = yaml.safe_load((root / file).read_text(encoding="utf-8"))
+            values = read_yaml_file(root / file)
             for name in names or values:
                 yield f"{file}:{name}", look_up(values, name)
 

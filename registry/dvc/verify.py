@@ -12,18 +12,15 @@ import shlex
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from registry.dvc.dataset import DATA, VERSION, VersionError, listing_of, md5_of, object_path, read_config, read_version
+from registry.dvc.dataset import listing_of, md5_of, object_path, read_config, read_version
+from registry.dvc.records import DATA, LOCK, PARAMS, VERSION, VersionError, lock_stages, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-LOCK, PARAMS = "dvc.lock", "params.yaml"
 STAGES = ("clean", "augment", "train", "compress", "evaluate")  # in their order
 CLEANED = "build/clean/"
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 AWAY = ".state/damaged"
 SEEN = ".dvc/tmp/rushes-verified.json"  # path -> [mtime in ns, bytes, inode, md5]
 
@@ -46,8 +43,8 @@ def verify_outs(root: Path, lock: Mapping[str, Any], stages: Iterable[str], *, r
     """
     cache = read_config(root).cache
     files: dict[str, str] = {}
-    for out in [out for name in stages for out in lock.get(name, {}).get("outs", [])]:
-        files |= _files_of(cache, out["path"], out.get("md5", ""))
+    for out in [out for name in stages for out in lock.get(name, {}).get("outs") or []]:
+        files |= _files_of(cache, out["path"], out.get("md5") or "")
     _verify(root, cache, files, LOCK, reread=reread)
 
 
@@ -64,14 +61,15 @@ def verify_inputs(root: Path, stage: str, item: str) -> None:
 
     Raises:
         DamagedError: A file differs from what its stage, or the version of the data, recorded.
+        VersionError: dvc.lock or params.yaml cannot be read.
     """
-    lock = dict(_read_yaml(root / LOCK).get("stages") or {})
-    reads = {dep["path"] for dep in lock.get(f"{stage}@{item}", {}).get("deps", [])}
-    before = _upstream(_read_yaml(root / PARAMS), stage, item)
-    read = {name: {"outs": [out for out in lock[name]["outs"] if not reads or out["path"] in reads]}
-            for name in before if name in lock}  # fmt: skip
     if not (root / ".git").exists():
         return
+    lock = lock_stages(root)
+    reads = {dep["path"] for dep in lock.get(f"{stage}@{item}", {}).get("deps", [])}
+    before = _upstream(read_record(root, PARAMS), stage, item)
+    read = {name: {"outs": [out for out in lock[name].get("outs") or [] if not reads or out["path"] in reads]}
+            for name in before if name in lock}  # fmt: skip
     if read:
         verify_outs(root, read, read)
     if stage == STAGES[0] and (root / VERSION).is_file():
@@ -87,11 +85,15 @@ def _upstream(params: Mapping[str, Any], stage: str, item: str) -> list[str]:
     return [f"{STAGES[0]}@{collection}", *(f"{name}@{item}" for name in STAGES[1 : STAGES.index(stage)])]
 
 
-def _read_yaml(path: Path) -> Mapping[str, Any]:
-    """Content of a YAML file; empty if there is none or it is unreadable, which DVC reports itself."""
-    with suppress(OSError, UnicodeDecodeError, yaml.YAMLError, TypeError):
-        return dict(yaml.load(path.read_bytes(), Loader=LOADER) or {})  # noqa: S506  # a safe one, in C where there is one
-    return {}
+def check_lists(root: Path, lock: Mapping[str, Any], stage: str) -> None:
+    """Checks the lists of the outs of a stage, which DVC may restore from its cache.
+
+    Raises:
+        VersionError: A list names a file outside its folder.
+    """
+    cache = read_config(root).cache
+    for out in lock.get(stage, {}).get("outs") or []:
+        _files_of(cache, out["path"], out.get("md5") or "")
 
 
 def verify_data(root: Path, collection: str) -> None:

@@ -13,9 +13,6 @@ from typing import TYPE_CHECKING
 import yaml
 
 from registry.dvc.dataset import (
-    DATA,
-    VERSION,
-    VersionError,
     has_files,
     has_real_sources,
     is_cached,
@@ -27,6 +24,7 @@ from registry.dvc.dataset import (
     read_text,
     read_version,
 )
+from registry.dvc.records import DATA, VERSION, VersionError, check_records, read_record
 from registry.dvc.remote import REMOTE, fetch, push, refused, set_remote, wanted_url
 from registry.dvc.remote_contents import listed
 from registry.subprocesses import dvc, python
@@ -70,7 +68,9 @@ def state(root: Path, settings: Settings) -> DataState:
     Files of the version are checked by name only; `commit` detects changed content.
     """
     try:
+        check_records(root)
         version, config = read_version(root), read_config(root)
+        listing = listing_of(config.cache, version.md5) if version.md5 else None
     except VersionError as error:
         return DataState(
             present=False, starter=False, md5="", remote=settings.remote.url, problem=str(error), remedy=error.remedy
@@ -78,7 +78,6 @@ def state(root: Path, settings: Settings) -> DataState:
     remote = wanted_url(root, settings) or ("" if config.remote == REMOTE else config.url)
     if not version.md5:
         return _unversioned(root, remote)
-    listing = listing_of(config.cache, version.md5)
     missing = missing_of(root, version, listing)
     starter = version.starter and not has_real_sources(root)
     found = DataState(
@@ -107,6 +106,7 @@ def pull(root: Path, settings: Settings) -> None:
         VersionError: There is no version, its files are neither here nor in the remote, the remote cannot be reached
             (`transient`), or the cache is damaged.
     """
+    check_records(root)
     version = read_version(root)
     if not version.md5:
         message = f"{VERSION} does not exist, so there is no version of {DATA}/ to fetch"
@@ -141,6 +141,7 @@ def commit(root: Path, settings: Settings, *, starter: bool, log: Callable[[str]
     if not has_files(root):
         message = f"{DATA}/ has no files, so there is nothing to version"
         raise VersionError(message, INGEST)
+    check_records(root)
     config = read_config(root)
     before, text_before = read_version(root).md5, read_text(root)
     done = dvc(root, "add", DATA, bars=True)
@@ -188,6 +189,7 @@ def _write_version(root: Path, text: str) -> None:
 
 
 def _lay_out(root: Path, settings: Settings) -> None:
+    check_records(root)
     version, config = read_version(root), read_config(root)
     listing = listing_of(config.cache, version.md5) if version.md5 else {}
     url = set_remote(root, settings, config)
@@ -250,6 +252,7 @@ def _fill(root: Path, cache: Path, listing: dict[str, str]) -> None:
     """Copies the missing files. DVC's checkout would refuse, or remove files that were edited or added since."""
     for name in [name for name in listing if not (root / DATA / name).is_file()]:
         path = root / DATA / name
+        _check_way(root / DATA, path)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.tmp")  # .dvcignore knows these
         shutil.copyfile(object_path(cache, listing[name]), partial)
@@ -257,6 +260,13 @@ def _fill(root: Path, cache: Path, listing: dict[str, str]) -> None:
             partial.unlink()
             raise _damaged([object_path(cache, listing[name])])
         partial.replace(path)
+
+
+def _check_way(folder: Path, path: Path) -> None:
+    """Refuses a link among the folders above a file, through which it would be written somewhere else."""
+    if not path.parent.resolve().is_relative_to(folder.resolve()):
+        message = f"{path.parent} leads out of {DATA}/ through a link, so {path.name} is not written there"
+        raise VersionError(message, f"find {DATA} -type l   # replace each by its files")
 
 
 def _damaged(objects: Sequence[Path]) -> VersionError:
@@ -285,7 +295,7 @@ def _check_kept(cache: Path, before: str, after: str) -> None:
 
 def _mark(root: Path, *, starter: bool) -> None:
     """Sets or removes meta.starter; the rest of datasets.dvc stays."""
-    document = yaml.safe_load(read_text(root))
+    document = read_record(root, VERSION)
     meta = dict(document.get("meta") or {})
     if bool(meta.get("starter")) == starter:
         return

@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from curation.annotations.csv_cells import escape
 from curation.params import load_collection
+from registry.dvc.records import read_out, read_record
 from registry.mlflow import mlmodel, runs
 from registry.mlflow.runs import RegistryError
 from rushes.bundle.manifest import CERTIFICATE, SIGNATURE, Bundle, read_bundle
@@ -99,7 +98,7 @@ def read_evidence(root: Path, family: Family) -> Evidence:
     bundle = read_bundle(build / BUNDLE)
     if bundle.certificate is None:
         raise _missing((build / BUNDLE / "certificate.json").relative_to(root), family)
-    document = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+    document = read_record(root, "params.yaml")
     collection = str(document["families"][family.name])
     return Evidence(
         root,
@@ -125,11 +124,7 @@ def _params(root: Path, family: Family, collection: str, document: Mapping[str, 
 
 def dataset_digest(root: Path) -> str:
     """The md5 of the version of datasets/; empty if there is no datasets.dvc."""
-    path = root / "datasets.dvc"
-    if not path.is_file():
-        return ""
-    outs = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("outs") or [{}]
-    return str(outs[0].get("md5", ""))
+    return str(read_out(root).get("md5", ""))
 
 
 def known_run(mlflow: MlflowClient, evidence: Evidence, where: str = "") -> Run | None:

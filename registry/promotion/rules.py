@@ -10,6 +10,7 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from common.yaml_files import read_yaml_file
 from registry.dvc.faults import restore
 from rushes.errors import UserError
 
@@ -125,8 +126,8 @@ class _Finding:
 
 def _read_rules(path: Path) -> dict[str, Any]:
     try:
-        return dict(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, ValueError) as error:
+        return {**(read_yaml_file(path) or {})}
+    except (OSError, yaml.YAMLError, TypeError) as error:
         message = f"mlflow/{path.name} cannot be read: {' '.join(str(error).split())}"
         raise RulesError(message, restore(path.parents[1], f"mlflow/{path.name}")) from error
 

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from common.yaml_files import read_yaml_file
 from curation.store.sample_set import SPLITS, SampleSet
 from report.formatting import credits_of
 
@@ -30,8 +31,8 @@ def read_json(path: Path) -> dict[str, Any] | None:
 def read_params(root: Path) -> dict[str, Any]:
     """params.yaml as plain data; empty if it can't be read."""
     try:
-        value = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
-    except UNREADABLE:
+        value = read_yaml_file(root / "params.yaml")
+    except (OSError, yaml.YAMLError):
         return {}
     return value if isinstance(value, dict) else {}
 

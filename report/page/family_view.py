@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
+from common.yaml_files import read_yaml_file
 from models.components.figures import figure_name
 from report.components import Bar, Chart, attempt, chart, note, scalars
 from report.compression.view import SearchView, fill_search, rival_name
@@ -335,8 +336,8 @@ def _decided(view: FamilyView, facts: FamilyFacts, nightly: NightlyRun) -> None:
 def _min_gain(root: Path, family: str) -> float:
     """`min_gain` of mlflow/promotion.yaml, for this family or for all; 0 where the file cannot be read."""
     try:
-        rules = yaml.safe_load((root / "mlflow" / "promotion.yaml").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        rules = read_yaml_file(root / "mlflow" / "promotion.yaml")
+    except (OSError, yaml.YAMLError):
         return 0.0
     given = rules if isinstance(rules, dict) else {}
     own = (given.get("families") or {}).get(family) or {}

@@ -45,6 +45,7 @@ _DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 MAX_TEXT_BYTES = 16 << 20
 MAX_BUNDLE_BYTES = 16 << 30
 MAX_FILES = 1000
+MAX_SAMPLES = 1 << 20  # of the reference inputs
 
 
 class BundleError(UserError):
@@ -102,8 +103,8 @@ class References(_Frozen):
 
     model_config = ConfigDict(extra="ignore")
 
-    samples: int = Field(ge=1)  # number of inputs
-    tolerance: dict[str, Tolerance]  # by output
+    samples: int = Field(ge=1, le=MAX_SAMPLES)  # number of inputs
+    tolerance: dict[str, Tolerance] = Field(min_length=1)  # by output
     measured: dict[str, Tolerance] = {}  # source of the tolerance: other threads, other optimisations
     arrays: str = Field(default="", exclude=True)  # base64 of an .npz; in certificate.json, but not in tags or logs
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SAMPLES = 32
 MAX_BYTES = 64 << 20  # of the arrays, unpacked
 IN, OUT = "in:", "out:"
+NUMBERS = "fiub"  # kinds of NumPy's types that outputs have
 
 Arrays = dict[str, np.ndarray]
 
@@ -56,7 +57,7 @@ def unpack(references: References) -> tuple[Arrays, Arrays]:
     """Reference inputs and outputs of a certificate.
 
     Raises:
-        BundleError: The arrays are malformed, or unpack to more than `MAX_BYTES`.
+        BundleError: The arrays are malformed, empty or without numbers, or unpack to more than `MAX_BYTES`.
     """
     try:
         content = base64.b64decode(references.arrays, validate=True)
@@ -72,6 +73,14 @@ def unpack(references: References) -> tuple[Arrays, Arrays]:
             arrays = {name: stored[name] for name in stored}
     except (ValueError, OSError, zipfile.BadZipFile, EOFError, KeyError) as error:  # raised by NumPy
         raise _unreadable(error) from error
+    for name, value in arrays.items():
+        if (
+            not isinstance(value, np.ndarray)
+            or value.dtype.kind not in NUMBERS
+            or (name.startswith(OUT) and not value.size)
+        ):
+            message = f"the certificate's reference outputs cannot be compared: {name[:100]} is empty or has no numbers"
+            raise BundleError(message)
     inputs = {name.removeprefix(IN): value for name, value in arrays.items() if name.startswith(IN)}
     outputs = {name.removeprefix(OUT): value for name, value in arrays.items() if name.startswith(OUT)}
     return inputs, outputs

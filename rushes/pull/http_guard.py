@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 1 << 16
 GZIP_OR_ZLIB = zlib.MAX_WBITS | 32  # zlib detects the format from the first bytes
+HEADER_BYTES = 1 << 20  # of one response, with all its interim responses
+RAW_PER_BYTE = 8  # received bytes for each byte of a body: chunks of one byte take six
 _PACKED = {"gzip", "x-gzip", "deflate"}
 
 
@@ -72,6 +74,7 @@ class Meter:
         self.limits, self.where = limits, where
         self._ends_at = time.monotonic() + limits.download_s
         self._since, self._got_bytes = time.monotonic(), 0
+        self._allowed_bytes = HEADER_BYTES
 
     def start(self) -> None:
         """Starts a request.
@@ -81,6 +84,11 @@ class Meter:
         """
         self._check_deadline()
         self._since, self._got_bytes = time.monotonic(), 0
+        self._allowed_bytes = HEADER_BYTES
+
+    def allow_body(self, max_bytes: int) -> None:
+        """Allows a body of so many bytes after the headers, with the overhead of its chunks."""
+        self._allowed_bytes = HEADER_BYTES + RAW_PER_BYTE * max_bytes
 
     def left_s(self) -> float:
         """Seconds left for all downloads."""
@@ -92,6 +100,7 @@ class Meter:
         Raises:
             TimeoutError: The server sends nothing, or is too slow.
             TransientError: The time for all downloads is over.
+            TooLargeError: The headers, or what surrounds the body, have no end.
         """
         self._check_deadline()
         self._check_rate()
@@ -102,6 +111,10 @@ class Meter:
             self._check_deadline()
             raise
         self._got_bytes += count
+        self._allowed_bytes -= count
+        if self._allowed_bytes < 0:
+            what = f"{self.where}: a response's headers, or what surrounds its body,"
+            raise _too_large(what, HEADER_BYTES)
         return count
 
     def _check_deadline(self) -> None:
@@ -134,6 +147,11 @@ class _Reader(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         return self._meter.read_into(self._sock, self._file, buffer)
+
+    def readall(self) -> bytes:
+        """Refuses to read without a limit, which http.client does for a chunk of the size -1."""
+        message = "a chunk of negative size"
+        raise OSError(message)
 
     def close(self) -> None:
         self._file.close()
@@ -276,5 +294,5 @@ def _wire(answer: requests.Response) -> Iterator[bytes]:
         raise requests.ReadTimeout(error) from error
     except urllib3.exceptions.SSLError as error:
         raise requests.exceptions.SSLError(error) from error
-    except (urllib3.exceptions.HTTPError, OSError) as error:
+    except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:  # the last for a chunk of the size -5
         raise requests.exceptions.ChunkedEncodingError(error) from error

@@ -35,7 +35,7 @@ from rushes.pull.mlflow_responses import (
 )
 from rushes.pull.selection import Offer, Wanted, nothing_fits
 from rushes.redaction import redact, split_login
-from rushes.store.records import DIGEST_CHARS, Rejection
+from rushes.store.records import DIGEST_CHARS, MAX_REASON_CHARS, Rejection
 from rushes.store.store import CHAMPION
 
 if TYPE_CHECKING:
@@ -235,6 +235,7 @@ class MlflowRegistry:
         with self._get(f"{offer.place}{joint}{quote(name)}", None) as answer:
             if answer.status_code != _OK:
                 raise self._refusal(self._read_whole(answer, MAX_ERROR_BYTES))
+            self._meter.allow_body(max_bytes)
             yield from body(answer, max_bytes, f"{self.where}: {name}")
 
     def _ask(self, path: str, query: Mapping[str, str], kind: type[A]) -> A | None:
@@ -270,6 +271,7 @@ class MlflowRegistry:
 
     def _read_whole(self, answer: requests.Response, max_bytes: int) -> _Reply:
         path = urlsplit(answer.url).path
+        self._meter.allow_body(max_bytes)
         content = b"".join(body(answer, max_bytes, f"{self.where}: the response to {path}"))
         return _Reply(answer.status_code, path, content)
 
@@ -344,7 +346,8 @@ def _rejection(found: ModelVersion) -> Rejection | None:
     tags = found.tagged
     if REJECTED not in tags:
         return None
-    return Rejection(version=found.version, when=tags[REJECTED], why=tags.get(REJECTED_WHY, ""))
+    why = tags.get(REJECTED_WHY, "")[:MAX_REASON_CHARS]
+    return Rejection(version=found.version, when=tags[REJECTED][:MAX_REASON_CHARS], why=why)
 
 
 class _Token(requests.auth.AuthBase):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rushes.bundle.regular_files import read_regular
-from rushes.errors import RushesError
+from rushes.errors import RushesError, plain
 from rushes.output_files import write_whole
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 NAME = ".records.json"  # no alias starts with a full stop
 MAX_BYTES = 4 << 20
 DIGEST_CHARS = 12
+MAX_REASON_CHARS = 500
 
 
 class _Frozen(BaseModel):
@@ -39,7 +40,8 @@ class Rejection(_Frozen):
 
     def __str__(self) -> str:
         """Text for display after the name of a version."""
-        return f"was rolled back{f' on {self.when[:10]}' if self.when else ''}{f': {self.why}' if self.why else ''}"
+        when, why = plain(self.when[:10]), plain(self.why[:MAX_REASON_CHARS])
+        return f"was rolled back{when and ' on '}{when}{why and ': '}{why}"
 
 
 class PullRecord(_Frozen):

@@ -77,7 +77,7 @@ def stored_bundles(family_folder: Path) -> list[StoredBundle]:
     found = []
     for folder in family_folder.iterdir() if family_folder.is_dir() else ():
         match = _FOLDER.fullmatch(folder.name)
-        if match and (folder / MANIFEST).is_file():
+        if match and not folder.is_symlink() and (folder / MANIFEST).is_file():  # a link leads out of the store
             version = match["version"]
             found.append(StoredBundle(folder, None if version is None else int(version), match["digest"]))
     return sorted(found, key=lambda one: (-1 if one.version is None else one.version, one.folder.stat().st_mtime))

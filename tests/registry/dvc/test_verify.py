@@ -12,6 +12,7 @@ import pytest
 from registry.dvc import pipeline, verify
 from registry.dvc.dataset import listing_of, object_path
 from registry.dvc.pipeline import StageNode
+from registry.dvc.records import lock_stages, read_record
 from registry.dvc.verify import DamagedError
 from registry.subprocesses import dvc
 from steps import __main__ as steps
@@ -54,7 +55,7 @@ def flip(path):
 def kept(root, stage, name):
     """An out's object in the cache."""
     cache = root / ".dvc/cache/files/md5"
-    [out] = pipeline._read(root / "dvc.lock")["stages"][stage]["outs"]
+    [out] = lock_stages(root)[stage]["outs"]
     return object_path(cache, listing_of(cache, out["md5"])[name])
 
 
@@ -121,7 +122,7 @@ def test_a_stage_that_dvc_runs_by_hand_checks_what_it_reads(ran, monkeypatch):
 )
 def test_upstream_is_that_of_the_graph(stage, item, upstream):
     """The stages before one, from params.yaml as it is shipped."""
-    assert verify._upstream(verify._read_yaml(ROOT / "params.yaml"), stage, item) == upstream
+    assert verify._upstream(read_record(ROOT, "params.yaml"), stage, item) == upstream
 
 
 @pytest.mark.parametrize("lock", [None, "stages: [", "stages: {train@expression: {outs: []}}"])
@@ -149,7 +150,7 @@ def test_data_that_dvc_believes(ran, tmp_path):
 
 def test_every_file_is_read_once(ran, monkeypatch):
     """A file that looks unchanged is not read again; a rewritten one is."""
-    lock, read = pipeline._read(ran / "dvc.lock")["stages"], []
+    lock, read = lock_stages(ran), []
     real = verify.md5_of
     monkeypatch.setattr(verify, "md5_of", lambda path: read.append(path.name) or real(path))
     for _ in range(2):

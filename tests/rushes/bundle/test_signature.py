@@ -1,3 +1,4 @@
+import base64
 import json
 import os
 import shutil
@@ -7,7 +8,7 @@ import pytest
 
 from rushes.bundle import signature
 from rushes.bundle.manifest import CERTIFICATE, MANIFEST, SIGNATURE, BundleError, read_head, sha256_file
-from rushes.bundle.signature import load_trust, verify
+from rushes.bundle.signature import Signature, load_trust, verify
 from rushes.errors import MisuseError, RushesError
 from rushes.loading import find_named
 from rushes.pull.pull import pull
@@ -68,6 +69,24 @@ def _claim(folder):
     _edit(folder / SIGNATURE, signer(2).fingerprint, signer(1).fingerprint)
 
 
+def _sign_statement(folder, **changes):
+    """The trusted key's valid signature of a statement about this bundle with other fields."""
+    sign(folder, signer(1))
+    statement = Signature.model_validate_json((folder / SIGNATURE).read_bytes()).statement.model_copy(update=changes)
+    signature = base64.b64encode(signer(1).key.sign(statement.signed_bytes())).decode()
+    found = Signature(key=signer(1).fingerprint, signature=signature, statement=statement)
+    (folder / SIGNATURE).write_text(found.text())
+
+
+def _take_from_another(folder, *names):
+    """Files of another bundle that the same key has signed."""
+    other = folder.parent / "other"
+    write_bundle(other, detector=b"another")
+    sign(other, signer(1), 8)
+    for name in names:
+        shutil.copy(other / name, folder / name)
+
+
 FAULTS = [
     (lambda folder: (folder / SIGNATURE).unlink(), "never signed or its signature was removed"),
     (lambda folder: sign(folder, signer(2)), rf"key {signer(2).fingerprint[:16]}, which is not trusted here"),
@@ -80,6 +99,11 @@ FAULTS = [
     (lambda folder: (folder / CERTIFICATE).unlink(), r"has no certificate\.json"),
     (lambda folder: (folder / SIGNATURE).write_text("{}"), "not a valid signature file"),
     (lambda folder: _edit(folder / SIGNATURE, '"signature": "', '"signature": "*'), "is not what"),
+    (lambda folder: _sign_statement(folder, family="scene"), "is not what"),
+    (lambda folder: _edit(folder / SIGNATURE, '"ed25519"', '"none"'), "not a valid signature file"),
+    (lambda folder: _take_from_another(folder, SIGNATURE), "is not what"),
+    (lambda folder: _take_from_another(folder, MANIFEST, CERTIFICATE), "is not what"),
+    (lambda folder: _take_from_another(folder, MANIFEST, CERTIFICATE, SIGNATURE), r"detector\.tflite"),
 ]
 
 

@@ -4,6 +4,7 @@ import time
 import numpy as np
 import onnx
 import pytest
+from pydantic import ValidationError
 
 from compression.measure.reference_outputs import references
 from rushes.bundle.manifest import (
@@ -100,6 +101,42 @@ def test_a_tflite_network_is_read_in_the_child_first(tmp_path, content, reason):
     with pytest.raises(BundleError, match=reason):
         prove_once(read_bundle(tmp_path))
     assert not list((tmp_path / "state").rglob("*.json"))
+
+
+PICTURES, SHARES = np.zeros((4, 48, 48, 1), np.uint8), np.full((4, 3), 1 / 3, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "reason"),
+    [
+        (PICTURES, np.full_like(SHARES, np.nan), "differs from its certificate by inf%"),
+        (PICTURES, SHARES[:2], "differs from its certificate by inf%"),
+        (PICTURES, SHARES.astype(str), "probabilities is empty or has no numbers"),
+        (PICTURES, SHARES + 1j, "probabilities is empty or has no numbers"),
+        (PICTURES[:0], SHARES[:0], "probabilities is empty or has no numbers"),
+        (PICTURES.astype(str), SHARES, "pictures is empty or has no numbers"),
+        (PICTURES, None, "differs from its certificate by inf%"),
+    ],
+)
+def test_references_that_prove_nothing_are_refused(tmp_path, inputs, outputs, reason):
+    """NaN, another shape, texts, complex numbers or nothing in place of the outputs: a BundleError, and no bug."""
+    write_bundle(tmp_path)
+    arrays = pack({"pictures": inputs}, {} if outputs is None else {"probabilities": outputs})
+    tolerance = {"probabilities": {"max": 0.001, "rms": 0.001}}
+    certify(
+        tmp_path, sha256_file(tmp_path / "manifest.json"),
+        references=References(samples=4, tolerance=tolerance, arrays=arrays),
+    )  # fmt: skip
+
+    with pytest.raises(BundleError, match=reason):
+        prove(read_bundle(tmp_path))
+
+
+@pytest.mark.parametrize("fields", [{"samples": 10**30}, {"tolerance": {}}])
+def test_references_without_measure_are_refused(fields):
+    """A number of samples beyond all measure, or no output to compare."""
+    with pytest.raises(ValidationError):
+        References.model_validate({"samples": 4, "tolerance": {"x": {"max": 0, "rms": 0}}} | fields)
 
 
 @pytest.mark.parametrize("weight", [np.nan, np.inf])

@@ -47,6 +47,7 @@ ANSWERS = {
 }
 ODD = (None, [], {}, "", "x", -1, 0, 1.5, True, "-1", "7.0", "\u0667", 10**30, "9" * 4000, [None], [[[]]], {"a": None})
 HEAD = b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n" * 100
 DEEP = b"[" * 100_000 + b"]" * 100_000
 SLOW, LARGE, LIE, BROKEN = "too slow|in time", "larger than", "does not respond as MLflow does", "cannot be reached"
 
@@ -109,6 +110,15 @@ LIES = {
     "no manifest among the files": (FILES, document({"files": [{"path": "../manifest"}]}), "holds no bundle"),
     **{f"status {code}": (ALIAS, text(b"no", code), f"with status {code}") for code in (204, 206, 304, 401, 403, 410)},
     **{f"status {status}": (ALIAS, text(b"no", status), f"with status {status}") for status in (429, 500, 502, 503)},
+    "chunk of the size -1": (ALIAS, chunked(b"-1\r\n" + b"x" * 65536), BROKEN),
+    "chunk of the size -1 of a graph": (GRAPH, chunked(b"-1\r\n" + b"x" * 65536), BROKEN),
+    "chunk of the size -5": (ALIAS, chunked(b"-5\r\n" + b"x" * 65536), BROKEN),
+    "interim responses for ever": (ALIAS, lambda liar: [liar.wfile.write(CONTINUE) for _ in iter(int, 1)], LARGE),
+    "trailers for ever": (ALIAS, chunked(b"0\r\n" + b"X: %s\r\n" % (b"y" * 9999)), LARGE),
+    "cookies of megabytes": (ALIAS, text(b"{}", **dict.fromkeys(map("X-{}".format, range(90)), "y" * 60_000)), LARGE),
+    "two lengths": (ALIAS, text(b"{}", length=2, Content_length="5"), "unmatching values"),
+    "reason of a megabyte": (GET, document({"model_version": {"version": "7", "tags": [{"key": "rushes.rejected",
+                             "value": "2031"}, {"key": "rushes.rejected_why", "value": "y" * 10**6}]}}), "rolled back"),
     "status 404": (ALIAS, text(b"no", 404), LIE),
     "status 404 of a graph": (GRAPH, text(b"no", 404), "responds with status 404"),
 }  # fmt: skip

@@ -81,6 +81,18 @@ def test_unrecognised_folders_in_the_store_are_passed_over(tmp_path):
     assert pointed(tmp_path / "expression", "champion") is None
 
 
+def test_a_link_to_another_folder_is_passed_over(tmp_path):
+    """Its target lies outside, and may change; the pointer to it counts as dangling, and so does one with a path."""
+    own = _put(tmp_path / "store", 1)
+    elsewhere = _put(tmp_path / "elsewhere", 9)
+    (tmp_path / "store/expression" / elsewhere.name).symlink_to(elsewhere)
+    for named in (elsewhere.name, str(elsewhere), f"../../elsewhere/expression/{elsewhere.name}", ".."):
+        (tmp_path / "store/expression/newest").write_text(named)
+
+        assert pointed(tmp_path / "store/expression", "newest") is None
+        assert find_model(tmp_path / "store", "expression") == own
+
+
 @pytest.mark.parametrize("to", ["a file", "nothing"])
 @pytest.mark.parametrize(
     "name", ["manifest.json", "certificate.json", "certificate.sig", "expression.onnx", "detector.tflite"]
