@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from common.yaml_numbers import read_yaml
+from common.yaml_numbers import read_params_file
 from rushes.errors import MisuseError
 from steps.runtime.failures import clear_failure, write_failure
 from steps.runtime.threads import bound_spin
@@ -46,7 +46,7 @@ def _explained(error: Exception) -> Exception:
     if isinstance(error, ValidationError):
         try:
             # By name: it knows every family, and a stage depends on its own alone.
-            importlib.import_module("models.params_file").check(read_yaml(Path("params.yaml").read_text("utf-8")))
+            importlib.import_module("models.params_file").check(read_params_file(Path("params.yaml")))
         except MisuseError as refused:
             return refused
     return error
