@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from registry.dvc.faults import restore
+from common.commands import python
+from registry.dvc.faults import is_committed, restore
 from rushes.errors import UserError
 from rushes.redaction import Login, redact, split_login
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 DATA, VERSION = "datasets", "datasets.dvc"
+INGEST = f"{python()} -m flows ingest faces PATH"
 # Options for user name and password of each kind of remote, and further options that DVC needs with them.
 _AS_OPTIONS: dict[str, tuple[str, str, dict[str, str]]] = {
     "http": ("user", "password", {"auth": "basic"}),
@@ -76,6 +78,13 @@ def read_version(root: Path) -> Version:
     except (yaml.YAMLError, UnicodeDecodeError, OSError, KeyError, IndexError, TypeError, AttributeError) as error:
         message = f"{VERSION} cannot be read (a merge that was not finished?)"
         raise VersionError(message, restore(root, VERSION)) from error
+
+
+def first_version(root: Path) -> str:
+    """Command that brings a missing datasets.dvc back, or makes the first one if HEAD has none."""
+    if is_committed(root, VERSION):
+        return f"git checkout HEAD -- {VERSION}"
+    return f"{INGEST}   # the first; one that was lost: git log -- {VERSION}"
 
 
 def read_text(root: Path) -> str:
