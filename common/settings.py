@@ -17,6 +17,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from common.commands import set_aside
 from common.renamed_keys import describe, find_renamed
 from rushes.errors import MisuseError
 from rushes.redaction import Login, split_login
@@ -194,7 +195,7 @@ class SettingsFileError(MisuseError):
     """Unreadable settings.toml; `remedy` is a command that moves it away."""
 
     def __init__(self, why: str) -> None:
-        remedy = f"mv {FILE} {FILE}.unreadable   # then write it again: {FILE.replace('.', '.example.')} has all"
+        remedy = f"{set_aside([FILE], Path())}   # then write it again: {FILE.replace('.', '.example.')} has all"
         super().__init__(f"{FILE} {why}", remedy)
 
 

@@ -23,8 +23,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from common.commands import python
 from registry.mlflow.runs import RegistryError
-from registry.subprocesses import git, python
+from registry.subprocesses import git
 from rushes.bundle.manifest import BundleError
 from rushes.bundle.signature import PUBLIC_SUFFIX, Signature, Statement, Trust, fingerprint, verify
 from rushes.errors import MISUSE

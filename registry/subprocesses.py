@@ -56,12 +56,6 @@ class Result:
         return redact(" ".join(lines[named[0] :] if named else lines[-3:]))[:1000]
 
 
-def python() -> str:
-    """This interpreter as typed in the checkout: `.venv/bin/python`, since a bare machine has no `python`."""
-    path, root = Path(sys.executable), Path(__file__).resolve().parents[1]
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-
-
 def git(
     root: Path, *words: str, env: Mapping[str, str] | None = None, feed: bytes = b""
 ) -> subprocess.CompletedProcess[bytes]:

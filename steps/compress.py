@@ -96,6 +96,7 @@ def trained(family: Family, samples: SampleSet, params: FamilyParams, folder: Pa
     state = load_file(folder / "weights.safetensors")
     if found := not_finite_weight(state):
         what = f"{folder / 'weights.safetensors'}: {found}"
-        raise NotFiniteError(what, f"remove {folder} and run again: it is trained once more")
+        # Removed, they would come back from DVC's cache; another param makes the stage run.
+        raise NotFiniteError(what, f"lower {family.name}.train.learning_rate in params.yaml: it is then trained again")
     network.load_state_dict(state)
     return network.eval()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from common.commands import python
 from compression.search.sealed_json import DamagedFileError
 from models.family import Budget
 from rushes.errors import NothingFitsError
@@ -195,7 +196,7 @@ class OverBudgetError(NothingFitsError):
         super().__init__(
             f"no candidate of {family} holds its budget. The nearest: {'. '.join(lines)}",
             f"widen {' or '.join(f'{family}.budget.{name}' for name in limits)} in params.yaml, or add candidates "
-            f"({family}.compress); `python -m flows candidates {family}` tries a budget without training",
+            f"({family}.compress); `{python()} -m flows candidates {family}` tries a budget without training",
         )
 
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from common.commands import restore_committed
 from common.hashing import sha256_of
 from common.progress import progress
 from curation.errors import DataError
@@ -98,10 +99,10 @@ def _scratch(root: Path) -> Path:
 def _check(film: Path, sha256: str) -> None:
     if not film.is_file():
         message = f"{film} is missing, and the index of {film.parent.name} names it"
-        raise DataError(message, "fetch it: dvc pull datasets.dvc")
+        raise DataError(message, "make nightly   # fetches it")
     if sha256_of(film) != sha256:
         message = f"{film} is damaged: its hash differs"
-        raise DataError(message, "restore it: dvc checkout --force datasets.dvc")
+        raise DataError(message, restore_committed(film, film.parents[3]))
 
 
 Looked = tuple[dict[str, Any], "ImageStatistics", np.ndarray]

@@ -244,10 +244,10 @@ class ImageIntake(Intake):
         yield from self._terms_note()
         twice = sum(row["sha256"] in self.elsewhere for row in self.added)
         if twice:
-            place = f"datasets/{self.job.collection}/{self.job.source}"
+            others = f"collections.{self.job.collection}.sources in params.yaml"
             yield (
                 f"{twice:,} of the {len(self.added):,} new ones lie in another source already, byte for "
-                f"byte; clean keeps one of each. If that was not meant, remove {place}"
+                f"byte; clean keeps one of each. If that was not meant, name only the others in {others}"
             )
         if self.relabelled:
             corrections = f"datasets/{self.job.collection}/corrections.csv"

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from common.commands import python
 from curation.errors import DataError, TooManyDropped
 from curation.quality.reasons import mark
 from curation.store.consent import ENDED, NOT_FOR_TRAINING, WITHHELD, may_train
@@ -144,7 +145,7 @@ def hold_splits(examined: Examined, collection: str) -> None:
     empty = [split for split in SPLITS if split not in set(kept)]
     if empty:
         message = f"no sample of {collection} is left in {' and '.join(empty)} after the checks"
-        raise DataError(message, f"ingest more: python -m flows ingest {collection} PATH")
+        raise DataError(message, f"ingest more: {python()} -m flows ingest {collection} PATH")
 
 
 def pack_kept(collection: str, examined: Examined, params: CollectionParams, out: Path) -> SampleSet:

@@ -22,6 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from common.commands import python, restore_committed
 from curation.errors import DataError
 from curation.store.taxonomy import line_to_add, resolve, shares
 
@@ -106,7 +107,7 @@ def read_source(folder: Path) -> pd.DataFrame:
         table = pq.read_table(folder / INDEX, schema=pa.schema([*SCHEMA, *own]))
     except (pa.ArrowInvalid, OSError) as error:
         message = f"{folder / INDEX} cannot be read: {error}"
-        raise DataError(message, "restore it: dvc checkout --force datasets.dvc") from error
+        raise DataError(message, restore_committed(folder / INDEX, folder.parents[2])) from error
     votes = [dict(counts) if counts is not None else None for counts in table.column("votes").to_pylist()]
     frame = table.drop_columns(["votes"]).to_pandas()
     own_names = [field.name for field in own]
@@ -189,7 +190,7 @@ def read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (ValueError, OSError) as error:
         message = f"{path} cannot be read: {error}"
-        raise DataError(message, "fix the line, or restore it: dvc checkout --force datasets.dvc") from error
+        raise DataError(message, _fix(path)) from error
     missing = [column for column in columns if column not in table.columns]
     if missing:
         message = f"{path} has no column {', '.join(missing)}"
@@ -197,14 +198,19 @@ def read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     short = table.index[(table[list(columns)] == "").any(axis=1)]
     if len(short):
         message = f"{path}, line {short[0] + 2}: it needs {' and '.join(columns)}"
-        raise DataError(message, "fix the line, or restore it: dvc checkout --force datasets.dvc")
+        raise DataError(message, _fix(path))
     return table
+
+
+def _fix(path: Path) -> str:
+    """The line is a person's: the command keeps the file."""
+    return f"fix the line, or restore the file: {restore_committed(path, path.parents[2])}"
 
 
 def _read_shard(path: Path, rows: pd.DataFrame) -> Iterator[tuple[Any, bytes]]:
     if not path.is_file():
         message = f"{path} is missing, and the index of {path.parent.name} names it"
-        raise DataError(message, "fetch it: dvc pull datasets.dvc")
+        raise DataError(message, "make nightly   # fetches it")
     ordered = rows.sort_values("offset")
     places = zip(ordered.index, ordered["offset"], ordered["size_bytes"], ordered["sha256"], strict=True)
     with path.open("rb") as file:
@@ -213,7 +219,7 @@ def _read_shard(path: Path, rows: pd.DataFrame) -> Iterator[tuple[Any, bytes]]:
             data = file.read(size_bytes)
             if hashlib.sha256(data).hexdigest() != sha256:
                 message = f"{path} is damaged at byte {offset}: the hash differs"
-                raise DataError(message, "restore it: dvc checkout --force datasets.dvc")
+                raise DataError(message, restore_committed(path, path.parents[3]))
             yield row, data
 
 
@@ -223,7 +229,7 @@ def _raise_nothing(root: Path, collection: str, params: CollectionParams) -> Non
         message = f"none of {collection}'s sources ({', '.join(there)}) matches params.yaml: {params.sources}"
         raise DataError(message, f"name one in params.yaml, under collections.{collection}.sources")
     message = f"{collection} has no samples"
-    raise DataError(message, f"ingest some: python -m flows ingest {collection} PATH")
+    raise DataError(message, f"ingest some: {python()} -m flows ingest {collection} PATH")
 
 
 def _correct(rows: pd.DataFrame, root: Path, collection: str, params: CollectionParams) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from common.commands import restore_committed
 from curation.errors import DataError
 from curation.store.index import SOURCE, collection_folder, sources
 
@@ -23,7 +24,7 @@ def read_metadata(folder: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
     except (ValueError, TypeError) as error:
         message = f"{path} cannot be read: {error}"
-        raise DataError(message, "restore it: dvc checkout --force datasets.dvc") from error
+        raise DataError(message, restore_committed(path, folder.parents[2])) from error
 
 
 def real_sources(root: Path, collection: str) -> list[str]:

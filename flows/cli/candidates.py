@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from common.commands import python
 from compression.search.candidates import AWARE, FLOAT_WINS, MeasuredCandidate, SearchResult, read_result
 from compression.search.sealed_json import DamagedFileError
 from flows.nightly import params
 from flows.servers import environment
 from models.family import Budget
 from models.params_file import ParamsError
-from registry.subprocesses import python
 from rushes.errors import NOTHING_FITS, UserError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def run_candidates(root: Path, settings: Settings, family: str, texts: Sequence[
     if others:
         message = f"{others[0]} is not part of {family}.budget: a change of it would have to be trained"
         text = next((text for text in texts if text.startswith(others[0])), f"{others[0]}=...")
-        raise ParamsError(message, f"{python()} -m flows nightly --set {text}")
+        raise ParamsError(message, f"{python()} -m flows nightly --set {shlex.quote(text)}")
     budget = Budget(**(params.lay(values, patch)[family].get("budget") or {}))
     try:
         result, _ = read_result(root / Path("build") / family / "search")

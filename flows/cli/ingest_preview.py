@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.servers.environment import python
+from common.commands import python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from common.commands import python
 from flows.nightly.run_history import STATUS_NOT_FOUND, STATUS_OK, find_run
 from flows.servers import lock
-from registry.subprocesses import python
 from rushes.errors import NOTHING_FITS, UserError
 from rushes.redaction import redact
 

@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from common.atomic import replacing
+from common.commands import python
 from flows.cli import quarantine_copy
-from flows.servers.environment import python
 from registry.dvc import versions
 from registry.dvc.dataset import has_files, read_text, read_version
 from rushes.errors import NOTHING_FITS, UserError
@@ -40,7 +40,7 @@ class NothingToUndoError(UserError):
         earlier = f"git log -- {versions.VERSION}   # then, for one of these: git checkout COMMIT -- {versions.VERSION}"
         super().__init__(
             "no ingest of this checkout is recorded, so there is nothing to undo",
-            f"{earlier} && {python()} -m dvc checkout --force {versions.VERSION}",
+            f"{earlier} && {python()} -m dvc checkout {versions.VERSION}",
         )
 
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from common.commands import python
 from common.renamed_keys import with_current_paths
 from flows.nightly import params
 from models.renamed_params import RENAMED_PARAMS
-from registry.subprocesses import python
 from report.data.run import NightlyRun
 from rushes.bundle.manifest import CERTIFICATE
 from rushes.errors import NOTHING_FITS, UserError

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from registry.subprocesses import python as python  # noqa: PLC0414 - re-exported for printing hints
+from common.commands import python as python  # noqa: PLC0414 - re-exported for printing hints
 from steps.runtime.threads import bound_spin
 
 if TYPE_CHECKING:

@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from registry.dvc.faults import restore
+from common.commands import python
+from registry.dvc.faults import is_committed, restore
 from registry.dvc.records import DATA, VERSION, VersionError, check_md5, parse_listing, read_out
 from rushes.redaction import Login, redact, split_login
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+INGEST = f"{python()} -m flows ingest faces PATH"
 # Options for user name and password of each kind of remote, and further options that DVC needs with them.
 _AS_OPTIONS: dict[str, tuple[str, str, dict[str, str]]] = {
     "http": ("user", "password", {"auth": "basic"}),
@@ -59,6 +61,13 @@ def read_version(root: Path) -> Version:
     if not (out := read_out(root)):
         return Version()
     return Version(out["md5"], out.get("size", 0), out.get("nfiles", 0), bool(out["meta"].get("starter")))
+
+
+def first_version(root: Path) -> str:
+    """Command that brings a missing datasets.dvc back, or makes the first one if HEAD has none."""
+    if is_committed(root, VERSION):
+        return f"git checkout HEAD -- {VERSION}"
+    return f"{INGEST}   # the first; one that was lost: git log -- {VERSION}"
 
 
 def read_text(root: Path) -> str:

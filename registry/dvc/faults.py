@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import psutil
 
-from registry.subprocesses import git, is_alive, python
+from common.commands import python, set_aside
+from registry.subprocesses import git, is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,10 +136,17 @@ _JUDGES: tuple[Callable[[Path, str], DvcFault | None], ...] = (
 
 
 def restore(root: Path, name: str) -> str:
-    """Command that moves an unreadable file away, and restores HEAD's version if there is one."""
-    away = f"mv {shlex.quote(name)} {shlex.quote(f'{name}.unreadable')}"
-    known = not git(root, "cat-file", "-e", f"HEAD:{name}").returncode
-    return f"{away} && git checkout HEAD -- {shlex.quote(name)}" if known else away
+    """Command that sets an unreadable file aside, and restores HEAD's version if there is one.
+
+    It goes where git ignores it: beside the original, a copy with passwords would become part of the next record.
+    """
+    away = set_aside([name], root)
+    return f"{away} && git checkout HEAD -- {shlex.quote(name)}" if is_committed(root, name) else away
+
+
+def is_committed(root: Path, name: str) -> bool:
+    """True if HEAD has a file."""
+    return not git(root, "cat-file", "-e", f"HEAD:{name}").returncode
 
 
 def clear_stale_locks(root: Path) -> list[str]:

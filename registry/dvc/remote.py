@@ -11,8 +11,10 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from common.commands import python
 from registry.dvc.dataset import (
     Config,
+    first_version,
     is_cached,
     listing_of,
     login_options,
@@ -33,7 +35,7 @@ from registry.dvc.remote_contents import (
     listed,
     push_command,
 )
-from registry.subprocesses import Result, dvc, python
+from registry.subprocesses import Result, dvc
 from rushes.redaction import join_login
 
 if TYPE_CHECKING:
@@ -188,7 +190,7 @@ def push_version(root: Path, settings: Settings, digits: str = "", *, verify: bo
     md5 = find_version(root, digits) if digits else read_version(root).md5
     if not md5:
         message = f"{VERSION} does not exist, so there is no version of {DATA}/ to push"
-        raise VersionError(message, f"git checkout HEAD -- {VERSION}")
+        raise VersionError(message, first_version(root))
     return md5, _complete(root, url, md5, verify=verify)
 
 

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from common.commands import python
 from registry.dvc import remote_objects
 from registry.dvc.dataset import listing_of, md5_of, object_path, read_config
 from registry.dvc.faults import classify
 from registry.dvc.records import DATA, VersionError, parse_listing
 from registry.dvc.remote_objects import MISSING
-from registry.subprocesses import Result, dvc_environment, python
+from registry.subprocesses import Result, dvc_environment
 from rushes.errors import UserError
 from rushes.redaction import redact
 

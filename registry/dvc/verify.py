@@ -12,6 +12,7 @@ import shlex
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from common.commands import set_aside
 from registry.dvc.dataset import listing_of, md5_of, object_path, read_config, read_version
 from registry.dvc.records import DATA, LOCK, PARAMS, VERSION, VersionError, lock_stages, read_record
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 STAGES = ("clean", "augment", "train", "compress", "evaluate")  # in their order
 CLEANED = "build/clean/"
-AWAY = ".state/damaged"
 SEEN = ".dvc/tmp/rushes-verified.json"  # path -> [mtime in ns, bytes, inode, md5]
 
 
@@ -127,7 +127,7 @@ def _verify(root: Path, cache: Path, files: Mapping[str, str], record: str, *, r
         seen[name] = found
     _write_seen(root, seen)
     if damaged:
-        raise _error(cache, damaged, record)
+        raise _error(root, cache, damaged, record)
 
 
 def _md5(path: Path, before: list[Any] | None) -> list[Any] | None:
@@ -138,7 +138,7 @@ def _md5(path: Path, before: list[Any] | None) -> list[Any] | None:
     return None
 
 
-def _error(cache: Path, damaged: Mapping[str, str], record: str) -> DamagedError:
+def _error(root: Path, cache: Path, damaged: Mapping[str, str], record: str) -> DamagedError:
     names = list(damaged)
     objects = [path for md5 in dict.fromkeys(damaged.values()) if _is_wrong(path := object_path(cache, md5), md5)]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""  # noqa: PLR2004  # as many as a line holds
@@ -146,7 +146,7 @@ def _error(cache: Path, damaged: Mapping[str, str], record: str) -> DamagedError
     shown = f"{', '.join(names[:3])}{more}"
     message = f"{shown}: not as recorded in {record} (changed by hand, or a damaged disk){whose}"
     if record == VERSION:  # it may be an edit, and no stage can rebuild it
-        away = f"mkdir -p {AWAY} && mv {_words(names)} {AWAY}/ && rm -f {_words(objects)}"
+        away = f"{set_aside(names, root)} && rm -f {_words(objects)}"
     else:
         away = f"rm -f {_words([*names, *objects])}"
     return DamagedError(message, f"{away} && make nightly")

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from common.commands import python
 from registry.dvc.dataset import (
+    INGEST,
+    first_version,
     has_files,
     has_real_sources,
     is_cached,
@@ -27,7 +30,7 @@ from registry.dvc.dataset import (
 from registry.dvc.records import DATA, VERSION, VersionError, check_records, read_record
 from registry.dvc.remote import REMOTE, fetch, push, refused, set_remote, wanted_url
 from registry.dvc.remote_contents import listed
-from registry.subprocesses import dvc, python
+from registry.subprocesses import dvc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,8 +39,6 @@ if TYPE_CHECKING:
     from common.settings import Settings
 
 __all__ = ["DATA", "VERSION", "DataState", "VersionError", "commit", "only_starter", "pull", "restore", "state"]
-
-INGEST = f"{python()} -m flows ingest faces PATH"
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def pull(root: Path, settings: Settings) -> None:
     version = read_version(root)
     if not version.md5:
         message = f"{VERSION} does not exist, so there is no version of {DATA}/ to fetch"
-        raise VersionError(message, f"git checkout HEAD -- {VERSION}")
+        raise VersionError(message, first_version(root))
     config = read_config(root)
     cache, url = config.cache, set_remote(root, settings, config)
     if not is_cached(cache, listing := listing_of(cache, version.md5), listing or ()):
@@ -211,8 +212,7 @@ def _unversioned(root: Path, remote: str) -> DataState:
     if not remote:
         return nothing
     problem = f"a remote is configured ({remote}), but there is no {VERSION} with a version to fetch"
-    remedy = f"git checkout HEAD -- {VERSION}   # or, if the team has none yet: {INGEST}"
-    return DataState(present=False, starter=False, md5="", remote=remote, problem=problem, remedy=remedy)
+    return DataState(present=False, starter=False, md5="", remote=remote, problem=problem, remedy=first_version(root))
 
 
 def _lost(found: DataState) -> DataState:

@@ -7,19 +7,23 @@ under refs/rushes/records/ protects it from `git gc`.
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import socket
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
+from common.commands import unused
 from registry.dvc.dataset import read_config
 from registry.dvc.faults import restore
+from registry.dvc.records import VersionError
 from registry.subprocesses import dvc, git
 from rushes.errors import NOTHING_FITS, UserError
 
@@ -127,9 +131,16 @@ def tag(root: Path, name: str, commit: str, *, move: bool = False) -> None:
         return
     if there and not move:
         problem = f"the tag {name} exists already and is on {there[:12]}, not {commit[:12]}"
-        raise RecordError(problem, f"git tag {name}.before {there} && git tag -d {name}")
+        raise RecordError(problem, f"git tag {_unused_tag(root, f'{name}.before')} {there} && git tag -d {name}")
     _out(root, "check-ref-format", f"refs/tags/{name}")
     _out(root, "update-ref", f"refs/tags/{name}", f"{commit}^{{commit}}")
+
+
+def _unused_tag(root: Path, name: str) -> str:
+    """The name, or the first of `name.2`, `name.3`, ... that is not a tag."""
+    taken = set(_try(root, "tag", "--list", f"{name}*").split())
+    names = (name if number == 1 else f"{name}.{number}" for number in count(1))
+    return next(one for one in names if one not in taken)
 
 
 @contextmanager
@@ -173,7 +184,11 @@ def lay_out(root: Path, commit: str, path: Path) -> Path:
     _check_free(path)
     git(root, "worktree", "prune")  # entries of manually removed folders
     _out(root, "worktree", "add", "--quiet", "--detach", str(path), commit)
-    _share_cache(root, path)
+    try:
+        _share_cache(root, path)
+    except (RecordError, VersionError):  # the next attempt must not find its place occupied by this one
+        _remove(root, path)
+        raise
     return path
 
 
@@ -195,7 +210,7 @@ def tagged(root: Path, name: str) -> str:
 def _check_free(path: Path) -> None:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         message = f"{path} is occupied: by a worktree of an active run, or by other files"
-        raise RecordError(message, f"mv {shlex.quote(str(path))} {shlex.quote(f'{path}.away')}")
+        raise RecordError(message, f"mv {shlex.quote(str(path))} {shlex.quote(unused(f'{path}.away', path.parent))}")
 
 
 def _check_repository(root: Path) -> None:
@@ -218,7 +233,13 @@ def _check_sizes(root: Path) -> None:
         if size > LARGEST_BYTES:
             named = path.relative_to(root).as_posix()
             message = f"{named} ({size / 2**20:.0f} MB) is untracked and not ignored, and would go into the record"
-            raise RecordError(message, f"echo {shlex.quote('/' + named)} >> .gitignore")
+            raise RecordError(message, _ignore(named))
+
+
+def _ignore(name: str) -> str:
+    """Command that makes git ignore exactly one file, whatever its name and the last line of .gitignore are."""
+    pattern = "/" + re.sub(r"([\\*?\[ ])", r"\\\1", name)
+    return f"printf '\\n%s\\n' {shlex.quote(pattern)} >> .gitignore"
 
 
 def _write_tree(root: Path) -> str:

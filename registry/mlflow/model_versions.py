@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from common.commands import python
 from registry.mlflow.runs import DIGEST, FAMILY, RegistryError, transient
-from registry.subprocesses import python
 from rushes.bundle.manifest import BundleError, read_bundle
 from rushes.inference.session import example_feed, open_graph
 

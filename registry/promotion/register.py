@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from common.commands import python
 from common.settings import load_settings
 from registry.assets import asset_reader
 from registry.git.snapshot import tag as git_tag
@@ -37,7 +38,6 @@ from registry.promotion.decision import Decision
 from registry.promotion.rollback import by_hand
 from registry.promotion.rules import Gain, Side, Verdict, decide, load_rules
 from registry.signing import load_signer
-from registry.subprocesses import python
 from rushes.inference.latency import interleaved_latency_ms
 
 if TYPE_CHECKING:

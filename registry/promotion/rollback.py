@@ -194,7 +194,18 @@ def _earlier(mlflow: MlflowClient, standing: Standing, champion: Version, state:
     message = f"{champion} has no champion before it to go back to; it stays in use, and nothing was changed"
     if broken:
         message += f". Skipped: {'; '.join(broken)}"
-    raise NothingToRestoreError(message, "fix data or params and run make nightly: a better version replaces it")
+    raise NothingToRestoreError(message, _way_on(mlflow, champion, state))
+
+
+def _way_on(mlflow: MlflowClient, champion: Version, state: Path) -> str:
+    """Remedy for a champion without a predecessor: if its files are damaged, no later version is compared with it."""
+    try:
+        model_versions.prove(model_versions.fetch(mlflow, champion, state))
+    except RegistryError:
+        later = [one for one in model_versions.versions(mlflow, champion.family) if one.digest != champion.digest]
+        usable = [one.number for one in later if REJECTED not in one.tags]
+        return f"its files are damaged: {by_hand(max(usable)) if usable else 'make nightly, then try this again'}"
+    return "fix data or params and run make nightly: a better version replaces it"
 
 
 def _sign_again(mlflow: MlflowClient, target: Version, state: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, field_validator
 
+from common.commands import python
 from rushes import __version__
 from rushes.errors import Kind, RushesError, place_of
 from rushes.redaction import redact
@@ -23,7 +24,7 @@ TRANSIENT_NAMES = {"ConnectionError", "ReadTimeout", "ConnectTimeout", "Timeout"
 # As registry.dvc.faults has it, which no stage may import: `--workspace` alone would delete what tagged versions need.
 UNWRITABLE = {errno.EROFS: "the disk is mounted read-only", errno.EACCES: "this user may not use it"}
 TRY_AGAIN = "it is tried again by itself; if it stays, see whether the servers answer: make status"
-FULL = "python -m dvc gc --workspace --all-branches --all-tags   # or make room yourself; then run again"
+FULL = f"{python()} -m dvc gc --workspace --all-branches --all-tags   # or make room yourself; then run again"
 
 
 class Failure(BaseModel):

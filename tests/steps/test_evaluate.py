@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from compression.measure.outputs import OutputsError
 from compression.prove import ParityError
 from curation.store.sample_set import DROPPED, SampleSet, write_set
+from flows.nightly.params import lay, parse, read_params
 from models.families import by_name
 from models.family import Scores
 from rushes.bundle.manifest import read_bundle, read_head, write_manifest
@@ -148,8 +150,10 @@ def test_a_probability_that_is_none_is_named_though_the_figures_are_finite():
     rows = pd.DataFrame({"label": ["happy"], "predicted": ["angry"], "p:angry": [math.nan], "p:happy": [0.5]})
     scores = Scores(rows, {"macro_f1": 0.5, "nll": math.nan})
 
-    with pytest.raises(NotFiniteError, match="p:angry of the fp32 model on the test split"):
+    with pytest.raises(NotFiniteError, match="p:angry of the fp32 model on the test split") as caught:
         evaluate.check_scores(family, {"fp32": scores, "compressed": scores})
+    values, path = read_params(Path(__file__).parents[2]), re.search(r"lower (\S+) in params", caught.value.remedy)[1]
+    assert lay(values, parse(values, [f"{path}=1e-5"]))
 
 
 def test_labels_without_samples_are_named(tree):

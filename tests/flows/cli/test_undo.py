@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from common.commands import python
 from common.settings import RemoteSettings, Settings
 from curation.ingest import ingest
 from curation.params import load_collection
@@ -16,7 +17,6 @@ from flows import __main__ as cli
 from flows.cli import commands
 from flows.cli.undo import FILE, NothingToUndoError
 from flows.servers import environment
-from flows.servers.environment import python
 from registry.dvc import versions
 from rushes.screenplay.fountain import write
 from tests.curation.planted import picture

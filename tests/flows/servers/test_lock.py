@@ -106,6 +106,10 @@ def test_second_run_is_refused(tmp_path):
         assert refused.value.remedy.startswith(f"kill {run.pid} ")
         assert holder(tmp_path) == refused.value.owner
         assert (run.poll(), is_alive(child)) == (None, True)
+        subprocess.run(refused.value.remedy, shell=True, check=True)  # noqa: S602 - as pasted
+        run.wait(10)
+        with run_lock(tmp_path, "again"):
+            assert not is_alive(child)
 
 
 @pytest.mark.parametrize("how", ["inherits", "does not"])

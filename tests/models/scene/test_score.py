@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from flows.nightly.params import lay, parse, read_params
 from models.scene.metrics import features
 from models.scene.score import NegativeKid, ScoreError, drawings_a_row, score
 from registry.promotion.rules import Side, decide, load_rules
@@ -162,4 +166,6 @@ def test_a_split_of_one_picture_is_refused(tmp_path, monkeypatch):
 
     with pytest.raises(ScoreError, match="too few") as error:
         score(scene_bundle(tmp_path / "bundle"), alone, "test", nothing)
-    assert "test_share" in error.value.remedy
+    path = re.search(r"raise (\S+) of the collection", error.value.remedy)[1]
+    values = read_params(Path(__file__).parents[3])
+    assert lay(values, parse(values, [f"collections.{values['families']['scene']}.{path}=0.3"]))

@@ -143,6 +143,26 @@ def test_killed_push(base, settings):
     assert (other / "datasets/faces/studio/299.txt").read_text() == "299"
 
 
+def test_file_that_only_another_machine_has(base, settings):
+    """Neither the remote nor this machine has it: the printed command, run where it still is, helps."""
+    here, other = base / "here", base / "other"
+    versions.pull(other, settings)
+    for name in CODE:
+        shutil.copytree(ROOT / name, other / name, dirs_exist_ok=True)
+    (other / ".venv").symlink_to(sys.prefix)
+    kept(base, SHARD).unlink()
+    (here / SHARD).unlink()
+    cache = read_config(here).cache
+    object_path(cache, listing_of(cache, read_version(here).md5)[SHARD.removeprefix("datasets/")]).unlink()
+    with pytest.raises(VersionError, match="not in DVC's cache here either") as refused:
+        push_version(here, settings)
+
+    assert run(refused.value.remedy, other) == 0
+    assert is_whole(base)
+    versions.pull(here, settings)
+    assert md5_of(here / SHARD) == md5_of(other / SHARD)
+
+
 def test_damaged_cache_is_not_sent(base, settings):
     """Damaged local content does not replace correct content; from datasets/ the right content is sent."""
     md5 = read_version(base / "here").md5

@@ -144,7 +144,7 @@ def test_data_that_dvc_believes(ran, tmp_path):
 
     shard = (ran / "datasets/faces/studio/shard-000000.tar").read_bytes()
     repair(damaged, ran)
-    assert (ran / ".state/damaged/shard-000000.tar").read_bytes() == shard
+    assert (ran / ".state/damaged/datasets/faces/studio/shard-000000.tar").read_bytes() == shard
     assert not object_path(ran / ".dvc/cache/files/md5", listing["faces/studio/shard-000000.tar"]).exists()
 
 

@@ -3,7 +3,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from base64 import b64encode
 from graphlib import TopologicalSorter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import grimp
 import pytest
@@ -182,3 +185,38 @@ def test_deleted_experiment_comes_back(mlflow, studio):
     mlflow.delete_experiment(first.info.experiment_id)
 
     assert runs.create_run(mlflow, name, "two").info.experiment_id == first.info.experiment_id
+
+
+class _Locked(BaseHTTPRequestHandler):
+    """A server that requires a login."""
+
+    def do_GET(self):
+        """Answers 200 to the right one."""
+        right = self.headers.get("Authorization") == f"Basic {b64encode(b'ann:secret').decode()}"
+        self.send_response(200 if right else 401)
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Nothing is logged."""
+
+
+def test_login_is_exported(monkeypatch):
+    """The variables that the remedy names are those that are read; so is an address with HOST and PORT."""
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(RegistryError, match="not an MLflow server") as folder:
+        runs.client("mlruns")
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Locked) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        uri = (
+            folder.value.remedy.rpartition(" as ")[2]
+            .replace("HOST", "127.0.0.1")
+            .replace("PORT", f"{server.server_port}")
+        )
+        with pytest.raises(RegistryError, match="refuses the login") as refused:
+            runs.client(uri)
+        for pair in refused.value.remedy.removeprefix("export ").split():
+            name, value = pair.split("=")
+            monkeypatch.setenv(name, {"NAME": "ann", "PASSWORD": "secret"}[value])
+        assert runs.client(uri)
+        server.shutdown()
