@@ -6,6 +6,7 @@ import shutil
 import signal
 import tempfile
 
+import hypothesis
 import pytest
 
 from steps.runtime.threads import bound_spin
@@ -29,7 +30,11 @@ for _number in signal.valid_signals() - PYTHONS_OWN:
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 signal.pthread_sigmask(signal.SIG_SETMASK, ())
 atexit.register(shutil.rmtree, os.environ["RUSHES_MACHINE_STATE"], ignore_errors=True)
+# A busy machine takes longer than a second for an example of milliseconds.
+hypothesis.settings.register_profile("any machine", hypothesis.settings.get_profile("default"), deadline=None)
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+if not IN_CI:  # there Hypothesis' own profile has no deadline, and the same examples each time
+    hypothesis.settings.load_profile("any machine")
 
 
 @pytest.hookimpl(wrapper=True)

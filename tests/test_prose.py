@@ -10,7 +10,7 @@ from tests.support import prose
 CEILINGS = {
     "tests": 300,
     "benchmarks": 87,
-    "rushes": 54,
+    "rushes": 50,
     "registry": 33,
     "curation": 29,
     "models": 6,

@@ -64,6 +64,8 @@ TOUCHED = {
     "rushes/script/writer.py": of("script"),
     "curation/film/shot_detection.py": cleans("film"),
     "curation/script/near_duplicates.py": cleans("script"),
+    # One list of deps stands for all media.
+    "rushes/screenplay_files/read_play.py": cleans("image", "film", "script"),
     # Frames of films are images; one list of deps stands for all media.
     "curation/image/metrics.py": cleans("image", "film", "script"),
     "curation/store/sample_set.py": ALL,

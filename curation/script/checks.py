@@ -10,7 +10,7 @@ import pandas as pd
 import py3langid
 
 from curation.quality.reasons import mark
-from rushes.screenplay.text_encoding import LOST, is_mixed
+from rushes.screenplay_files.text_encoding import LOST, is_mixed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -17,9 +17,9 @@ from curation.script.word_account import WordAccount, account
 from rushes.screenplay.document import title_values
 from rushes.screenplay.elements import speaker_of
 from rushes.screenplay.fountain import write
-from rushes.screenplay.read_file import RE_ENCODED, read_source
-from rushes.screenplay.text_encoding import EXPORT
-from rushes.screenplay.typed.page_artifacts import MARKS, tidy
+from rushes.screenplay_files.read_file import RE_ENCODED, read_source
+from rushes.screenplay_files.text_encoding import EXPORT
+from rushes.screenplay_files.typed.page_artifacts import MARKS, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -11,8 +11,8 @@ from curation.intake.whole_files.ingest import FileIngest
 from curation.intake.whole_files.kind import FileKind, Incoming, Row
 from curation.script import medium
 from curation.script.document import read_work
-from rushes.screenplay.read_file import SUFFIXES
-from rushes.screenplay.text_encoding import EXPORT
+from rushes.screenplay_files.read_file import SUFFIXES
+from rushes.screenplay_files.text_encoding import EXPORT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from rushes.screenplay.elements import Element
-    from rushes.screenplay.read_file import Source
+    from rushes.screenplay_files.read_file import Source
 
 PAGES, HIDDEN, TITLE, NUMBERS = "marks of pages", "notes, synopses and sections", "title page", "scene numbers"
 LABELS = "scene sc scène szene séquence séq seq sec secuencia bild escena scena сцена"

@@ -125,7 +125,7 @@ def storyboard_command(
     from rushes.loading import load  # noqa: PLC0415  # for a quick --help
     from rushes.output_files import check_out, save  # noqa: PLC0415  # for a quick --help
     from rushes.scene.storyboard import check_redraw, draw_board, parse_redraw  # noqa: PLC0415  # for a quick --help
-    from rushes.screenplay.document import read_script  # noqa: PLC0415  # for a quick --help
+    from rushes.screenplay_files.read_file import read_script  # noqa: PLC0415  # for a quick --help
     from rushes.store.store import origin_text  # noqa: PLC0415  # for a quick --help
 
     path = (out or Path(f"{script.stem}.html")).expanduser()

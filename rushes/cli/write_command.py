@@ -93,7 +93,6 @@ def write_command(
     from rushes.loading import load  # noqa: PLC0415  # for a quick --help
     from rushes.output_files import save  # noqa: PLC0415  # for a quick --help
     from rushes.screenplay.fountain import write  # noqa: PLC0415  # for a quick --help
-    from rushes.script.draft import read_draft  # noqa: PLC0415  # imported when used, so that --help is quick
     from rushes.script.length import parse_length  # noqa: PLC0415  # for a quick --help
     from rushes.script.request import Request  # noqa: PLC0415  # for a quick --help
 
@@ -105,7 +104,7 @@ def write_command(
     named = _names("--character", character) if mode == "profile" else _names("--characters", characters)
     words = {name: _words(f"--{name}", text) for name, text in (("theme", theme), ("mood", mood), ("heading", heading))}
     asked, form = parse_length(length), _checked_format(out, form)
-    draft = read_draft(continued, _log) if continued else None
+    draft = _read_draft(continued) if continued else None
     request = Request(
         **words, characters=_cast(named, draft), mode=mode, length=asked, scenes=scenes, seed=seed,
         temperature=temperature, top_p=top_p, before=draft.elements if draft else (),
@@ -119,6 +118,15 @@ def write_command(
         if out is not None:
             save(out.expanduser(), _content(text, [*writing.elements, note], draft, form, font))
     _end(writing, out, is_whole=is_whole)
+
+
+def _read_draft(path: Path) -> Draft:
+    """Reads a draft to be continued. One in another format than Fountain becomes Fountain."""
+    from rushes.screenplay_files.read_file import FOUNTAIN, read_path  # noqa: PLC0415  # for a quick --help
+    from rushes.script.draft import draft_of  # noqa: PLC0415  # for a quick --help
+
+    source = read_path(path, _log)
+    return draft_of(path, source.elements, source.original if path.suffix.lower() in FOUNTAIN else "")
 
 
 def _end(writing: Writing, out: Path | None, *, is_whole: bool) -> None:

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 
 from rushes.errors import NothingFitsError
 from rushes.screenplay.elements import SPOKEN, speaker_of, unstyled
-from rushes.screenplay.read_file import read_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from rushes.screenplay.elements import Element
@@ -66,15 +65,12 @@ class Script:
     scenes: tuple[Scene, ...]
 
 
-def read_script(path: Path, say: Callable[[str], None] = lambda _: None) -> Script:
-    """Reads a script in any format.
+def script_of(elements: Sequence[Element], path: Path) -> Script:
+    """The scenes of a script that was read from a file.
 
     Raises:
-        MisuseError: The suffix of its name is that of no format of scripts.
-        NothingFitsError: It is empty, or no scene in it has a heading.
-        RushesError: It cannot be read.
+        NothingFitsError: No scene has a heading.
     """
-    elements = read_path(path, say).elements
     sections, scenes = _by_scene(elements)
     if not scenes:
         message = f"{path} has no scene heading: one starts with INT. or EXT. after an empty line, or with a full stop "

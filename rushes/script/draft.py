@@ -9,12 +9,11 @@ from rushes.bundle.manifest import DIGEST_CHARS
 from rushes.errors import NothingFitsError
 from rushes.screenplay.elements import SPOKEN, Element, speaker_of
 from rushes.screenplay.fountain import write
-from rushes.screenplay.read_file import FOUNTAIN, read_path
 from rushes.script.markup import learned
 from rushes.script.memorization import WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from rushes.script.markup import Mode
@@ -91,20 +90,16 @@ class Draft:
     elements: tuple[Element, ...]
 
 
-def read_draft(path: Path, say: Callable[[str], None] = lambda _: None) -> Draft:
-    """Reads a draft to be continued. One in another format than Fountain becomes Fountain.
+def draft_of(path: Path, elements: Sequence[Element], fountain: str = "") -> Draft:
+    """A draft to be continued, of the elements of a file; `fountain` is its text if it is in Fountain.
 
     Raises:
-        MisuseError: The suffix of its name is that of no format of scripts.
-        NothingFitsError: It is empty, or nothing in it would be printed.
-        RushesError: It cannot be read.
+        NothingFitsError: Nothing in it would be printed.
     """
-    source = read_path(path, say)
-    if not learned(source.elements):
+    if not learned(elements):
         message = f"{path} has no scene to go on from: it needs a heading, action or dialogue"
         raise NothingFitsError(message)
-    text = source.original if path.suffix.lower() in FOUNTAIN else write(source.elements)
-    return Draft(text.rstrip() + "\n", tuple(source.elements))
+    return Draft((fountain or write(elements)).rstrip() + "\n", tuple(elements))
 
 
 def last_scene(elements: Iterable[Element]) -> list[Element]:

@@ -110,7 +110,7 @@ def test_scripts_of_every_format_are_read(environment, tmp_path):
     (tmp_path / "s.fdx").write_bytes(scripts.fdx(scripts.scene(1)))
     (tmp_path / "s.txt").write_text(f"{scripts.typed(scripts.scene(1))}\n    Don\u00e2\u20ac\u2122t.\n", "utf-8")
     code = (
-        "from pathlib import Path; from rushes.screenplay.read_file import read_path; "
+        "from pathlib import Path; from rushes.screenplay_files.read_file import read_path; "
         f"print(*[read_path(Path({str(tmp_path)!r}, name)).elements[-1].text for name in ('s.fdx', 's.txt')], sep='|')"
     )
     read = _run(environment / "python", "-I", "-X", "utf8", "-c", code)

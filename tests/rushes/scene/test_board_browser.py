@@ -12,7 +12,8 @@ from rushes.bundle.manifest import read_bundle
 from rushes.scene.generator import SceneGenerator
 from rushes.scene.storyboard import Board, Panel, draw_board
 from rushes.scene.storyboard_html import html_of
-from rushes.screenplay.document import Chapter, Scene, read_script
+from rushes.screenplay.document import Chapter, Scene
+from rushes.screenplay_files.read_file import read_script
 from tests.support import scenes
 from tests.support.browser import MARKS, browse
 

@@ -15,7 +15,8 @@ from rushes.scene.storyboard import Board, Panel, check_redraw, draw_board, pars
 from rushes.scene.storyboard_html import html_of
 from rushes.scene.storyboard_pdf import pdf_of
 from rushes.screenplay import pdf_fonts
-from rushes.screenplay.document import Scene, Script, read_script
+from rushes.screenplay.document import Scene, Script
+from rushes.screenplay_files.read_file import read_script
 from tests.support import scenes
 
 FERRY = Path(__file__).parents[2].joinpath("support", "ferry.fountain")

@@ -6,9 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rushes.errors import NothingFitsError, RushesError
-from rushes.screenplay.document import MAX_TITLE, PAGE_LINES, pages, read_script
+from rushes.screenplay.document import MAX_TITLE, PAGE_LINES, pages
 from rushes.screenplay.elements import Element
 from rushes.screenplay.fountain import write
+from rushes.screenplay_files.read_file import read_script
 from tests.support import scripts
 
 FERRY = Path(__file__).parents[2].joinpath("support", "ferry.fountain")

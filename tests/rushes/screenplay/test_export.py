@@ -8,7 +8,7 @@ import pytest
 from rushes.errors import RushesError
 from rushes.screenplay.export import exported
 from rushes.screenplay.fountain import parse
-from rushes.screenplay.read_fdx import read_fdx
+from rushes.screenplay_files.read_fdx import read_fdx
 
 TITLED = (
     "Title: THE FERRY\nAuthor: Ann Author\n\nINT. CABIN - NIGHT #12A#\n\nRain.\n\nANNA\nYes.\n\n===\n\nEXT. PIER #13#\n"

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from rushes.bundle.manifest import BundleError, read_bundle
 from rushes.errors import MisuseError
-from rushes.screenplay.document import PAGE_LINES, read_script
+from rushes.screenplay.document import PAGE_LINES
 from rushes.screenplay.elements import Element
 from rushes.screenplay.fountain import parse, write
+from rushes.screenplay_files.read_file import read_script
 from rushes.script.constraints.cues import EXTENSIONS
 from rushes.script.constraints.repetition import Guard
 from rushes.script.decoding import Writing, draw, themes

@@ -3,8 +3,8 @@
 import pytest
 
 from curation.script.document import read_work
-from rushes.screenplay.typed.headings import heading_of
-from rushes.screenplay.typed.page_artifacts import WATERMARKS
+from rushes.screenplay_files.typed.headings import heading_of
+from rushes.screenplay_files.typed.page_artifacts import WATERMARKS
 
 NAMES = ("Anna", "Mark", "Old Man")
 SPEECH = ("I know that the bridge", "is closed since Monday.")

@@ -16,7 +16,7 @@ from defusedxml.ElementTree import fromstring
 
 from rushes.errors import RefusedError
 from rushes.screenplay.elements import SPOKEN, Element, canonical, literal
-from rushes.screenplay.text_encoding import EXPORT, decode
+from rushes.screenplay_files.text_encoding import EXPORT, decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -12,10 +12,10 @@ from curation.script.document import read_work
 from rushes.errors import RefusedError
 from rushes.screenplay.elements import Element
 from rushes.screenplay.fountain import parse, write
-from rushes.screenplay.read_columns import is_indented, read_screenplay
-from rushes.screenplay.read_fdx import read_fdx
-from rushes.screenplay.read_file import SUFFIXES
-from rushes.screenplay.read_play import is_plain_play, is_play, read_play
+from rushes.screenplay_files.read_columns import is_indented, read_screenplay
+from rushes.screenplay_files.read_fdx import read_fdx
+from rushes.screenplay_files.read_file import SUFFIXES
+from rushes.screenplay_files.read_play import is_plain_play, is_play, read_play
 from tests.support.scripts import COLUMNS, MARGIN, fdx, scene, script, typed
 
 WORD = st.text("abcdefgh", min_size=1, max_size=8)

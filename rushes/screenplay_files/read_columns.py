@@ -19,9 +19,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from rushes.screenplay.elements import Element, canonical
-from rushes.screenplay.typed.headings import heading_of, is_capital, joined, reads_on
-from rushes.screenplay.typed.lines import Line, lines_of
-from rushes.screenplay.typed.names import CUT, bare_name, cue_of, is_small_name, is_title_case, is_uncapped, may_be_cue
+from rushes.screenplay_files.typed.headings import heading_of, is_capital, joined, reads_on
+from rushes.screenplay_files.typed.lines import Line, lines_of
+from rushes.screenplay_files.typed.names import (
+    CUT,
+    bare_name,
+    cue_of,
+    is_small_name,
+    is_title_case,
+    is_uncapped,
+    may_be_cue,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rushes.errors import RefusedError
-from rushes.screenplay.text_encoding import LOST, decode, is_mixed
+from rushes.screenplay_files.text_encoding import LOST, decode, is_mixed
 
 LINE = "Élise says “don\u2019t go”. Café \u2013 naïve.\n"
 SAFE = LINE.replace("”", "\u2019")  # Windows-1252 leaves one of its bytes undefined

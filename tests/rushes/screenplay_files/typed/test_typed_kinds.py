@@ -3,10 +3,10 @@
 import pytest
 
 from curation.script.document import read_work
-from rushes.screenplay.text_encoding import decode
-from rushes.screenplay.typed.headings import heading_of
-from rushes.screenplay.typed.names import bare_name, cue_of, is_title_case, may_be_cue
-from rushes.screenplay.typed.page_artifacts import WATERMARKS
+from rushes.screenplay_files.text_encoding import decode
+from rushes.screenplay_files.typed.headings import heading_of
+from rushes.screenplay_files.typed.names import bare_name, cue_of, is_title_case, may_be_cue
+from rushes.screenplay_files.typed.page_artifacts import WATERMARKS
 
 TALK = [("Anna", "You are late."), ("Mark", "I know."), ("Old Man", "So do I."), ("Anna", "Sit down."), ("Mark", "No.")]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from curation.script.document import read_work
-from rushes.screenplay.typed.page_artifacts import (
+from rushes.screenplay_files.typed.page_artifacts import (
     CONTINUED,
     FADE_IN,
     LIBRARY,

@@ -4,7 +4,7 @@ import pytest
 
 from rushes.errors import MisuseError, RushesError
 from rushes.screenplay.fountain import parse, write
-from rushes.screenplay.read_file import READS, SUFFIXES, read_path, read_source
+from rushes.screenplay_files.read_file import READS, SUFFIXES, read_path, read_source
 from tests.support.scripts import fdx, scene, script, typed
 
 CONTINUED = "ANNA\nOne.\n\nANNA (CONT'D)\nTwo.\n"

@@ -16,9 +16,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from rushes.screenplay.headings import opens_heading
-from rushes.screenplay.typed.headings import heading_of, is_capital, joined, reads_on
-from rushes.screenplay.typed.lines import Line, as_text, lines_of
-from rushes.screenplay.typed.names import (
+from rushes.screenplay_files.typed.headings import heading_of, is_capital, joined, reads_on
+from rushes.screenplay_files.typed.lines import Line, as_text, lines_of
+from rushes.screenplay_files.typed.names import (
     CUT,
     bare_name,
     cue_of,

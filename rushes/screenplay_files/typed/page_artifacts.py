@@ -12,9 +12,9 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from rushes.screenplay.typed.headings import heading_of
-from rushes.screenplay.typed.lines import CLOSE_SHARE
-from rushes.screenplay.typed.names import bare_name, may_be_cue
+from rushes.screenplay_files.typed.headings import heading_of
+from rushes.screenplay_files.typed.lines import CLOSE_SHARE
+from rushes.screenplay_files.typed.names import bare_name, may_be_cue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

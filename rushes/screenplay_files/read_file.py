@@ -5,7 +5,8 @@
     .md               a play in Markdown, else Fountain
     .txt              a screenplay in columns, a play in plain text, else one without columns, or Fountain
 
-`read_source` reads bytes, for a corpus; `read_path` reads a file that a user names, with errors that name it.
+`read_source` reads bytes, for a corpus; `read_path` and `read_script` read a file that a user names, with errors that
+name it.
 """
 
 from __future__ import annotations
@@ -16,19 +17,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rushes.errors import MisuseError, NothingFitsError, RefusedError, RushesError
+from rushes.screenplay.document import script_of
 from rushes.screenplay.fountain import parse
-from rushes.screenplay.read_columns import is_indented, read_screenplay
-from rushes.screenplay.read_fdx import fdx_text, read_fdx
-from rushes.screenplay.read_play import is_plain_play, is_play, read_play
-from rushes.screenplay.text_encoding import decode
-from rushes.screenplay.typed.flush_text import as_fountain
-from rushes.screenplay.typed.lines import without_markup
-from rushes.screenplay.typed.page_artifacts import tidy, without_page_marks
+from rushes.screenplay_files.read_columns import is_indented, read_screenplay
+from rushes.screenplay_files.read_fdx import fdx_text, read_fdx
+from rushes.screenplay_files.read_play import is_plain_play, is_play, read_play
+from rushes.screenplay_files.text_encoding import decode
+from rushes.screenplay_files.typed.flush_text import as_fountain
+from rushes.screenplay_files.typed.lines import without_markup
+from rushes.screenplay_files.typed.page_artifacts import tidy, without_page_marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from rushes.screenplay.document import Script
     from rushes.screenplay.elements import Element
 
 SUFFIXES = frozenset({".fountain", ".spmd", ".fdx", ".txt", ".md"})
@@ -98,6 +101,16 @@ def read_path(path: Path, report: Callable[[str], None] = lambda _: None) -> Sou
     if suffix in FOUNTAIN:
         return source
     return replace(source, elements=tidy(source.elements, paged=suffix == ".txt")[0])
+
+
+def read_script(path: Path, report: Callable[[str], None] = lambda _: None) -> Script:
+    """Reads the scenes of a script in any format.
+
+    Raises:
+        NothingFitsError: It is empty, or no scene in it has a heading.
+        RushesError: As for `read_path`.
+    """
+    return script_of(read_path(path, report).elements, path)
 
 
 def _content(path: Path, suffix: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from rushes.screenplay.typed.headings import heading_of, is_capital
+from rushes.screenplay_files.typed.headings import heading_of, is_capital
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -18,7 +18,7 @@ from rushes.screenplay.headings import FOREIGN, TRAILING, TYPED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rushes.screenplay.typed.lines import Line
+    from rushes.screenplay_files.typed.lines import Line
 
 MAX_HEADING = 200  # letters; a longer line is not a heading, however it begins
 MIN_BROKEN = 30  # letters of a first line that may have been too long for its column
