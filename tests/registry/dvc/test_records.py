@@ -179,7 +179,7 @@ def test_pipe_or_folder_in_place_of_a_record(root, name, plant):
 
     with pytest.raises(VersionError, match=f"{name} cannot be read: it is a") as refused:
         check_records(root)
-    assert refused.value.remedy.startswith(f"mv {name} {name}.unreadable")
+    assert refused.value.remedy.startswith(f"mkdir -p .state/damaged && mv {name} .state/damaged/{name}")
 
 
 def put(root, content, suffix=""):

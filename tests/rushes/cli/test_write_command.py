@@ -154,7 +154,7 @@ def test_stopped_in_the_middle(rushes, tmp_path, monkeypatch):
         (["--character", "A", "--outline"], 2, "--outline and --character exclude each other"),
         (["--character", "A", "--scenes", "2"], 2, "--character and --scenes exclude each other"),
         (["--theme", "x" * 999], 2, "--theme: 999 characters are too many"),
-        (["--heading", "..."], 2, "is no heading"),
+        (["--heading", "..."], 2, "is not a heading"),
         (["--temperature", "3"], 2, "Invalid value for '--temperature'"),
         (["--continue", "none.fountain"], 2, "does not exist"),
         (["--continue", "empty.fountain"], 3, "is empty"),
