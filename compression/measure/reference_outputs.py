@@ -11,7 +11,7 @@ from compression.measure.outputs import read_parity
 from rushes.bundle.manifest import References, Tolerance
 from rushes.inference.graph_guard import read_graph
 from rushes.inference.reference_outputs import SAMPLES, Drift, drift, pack
-from rushes.inference.session import open_graph
+from rushes.inference.session import REQUANTISES, open_graph
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +70,9 @@ def _unfused(graph: Path, level: object) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     options.graph_optimization_level = level
-    return onnxruntime.InferenceSession(read_graph(graph), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        read_graph(graph), options, providers=["CPUExecutionProvider"], disabled_optimizers=[REQUANTISES]
+    )
 
 
 def tolerated(measured: Drift) -> Tolerance:

@@ -11,7 +11,7 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LARGEST_WEIGHT, LARGEST_ACTIVATION = 127, 255
+LARGEST_WEIGHT, LARGEST_ACTIVATION = 64, 255  # 7 and 8 bits, as in `quantise`
 FOLLOWED = 0.05  # of each batch's range that the range of activations follows by
 TINY = 1e-8
 
@@ -60,7 +60,7 @@ class Rounded(nn.Module):
 
 
 def rounded_weight(weight: torch.Tensor) -> torch.Tensor:
-    """Weights, their first axis the outputs, on the nearest of 255 levels of each output."""
+    """Weights, their first axis the outputs, on the nearest of 129 levels of each output."""
     scale_o = weight.detach().flatten(1).abs().amax(1).float().clamp_min(TINY) / LARGEST_WEIGHT
     zero_o = torch.zeros_like(scale_o, dtype=torch.int32)
     return torch.fake_quantize_per_channel_affine(weight.float(), scale_o, zero_o, 0, -LARGEST_WEIGHT, LARGEST_WEIGHT)

@@ -12,7 +12,7 @@ from registry.git.snapshot import Record
 
 
 @pytest.mark.parametrize(
-    ("request_made", "promote"),
+    ("wanted", "promote"),
     [
         (RunRequest(), True),
         (RunRequest(patch={"expression": {}}), False),
@@ -20,7 +20,7 @@ from registry.git.snapshot import Record
         (RunRequest(quick=True), False),
     ],
 )
-def test_a_trial_is_not_promoted_unasked(monkeypatch, tmp_path, request_made, promote):
+def test_a_trial_is_not_promoted_unasked(monkeypatch, tmp_path, wanted, promote):
     """A nightly run may move the champion, a trial only with --promote."""
     asked = []
 
@@ -35,7 +35,7 @@ def test_a_trial_is_not_promoted_unasked(monkeypatch, tmp_path, request_made, pr
     (tmp_path / "build/expression").mkdir(parents=True)
     session = SimpleNamespace(ready=lambda _: None, settings=None, lasting_url=lambda _: "http://x")
     nightly = SimpleNamespace(record="")
-    run = SimpleNamespace(session=session, kept=kept, tree=tmp_path, nightly=nightly, request=request_made, decisions={})
+    run = SimpleNamespace(session=session, kept=kept, tree=tmp_path, nightly=nightly, request=wanted, decisions={})
     tasks.register(run, "expression")
 
     assert asked == [promote]
