@@ -142,11 +142,15 @@ class SearchResult:
 
     def describe(self, candidate: MeasuredCandidate, budget: Budget) -> str:
         """A candidate in a line: its figures, and the limits that it misses."""
-        misses = self.misses(candidate, budget)
-        missed = ", ".join(f"{name} {own:.4g} for {most:.4g}" for name, (own, most) in misses.items())
         costs = f"{candidate.latency_ms:.3g} ms, {candidate.size_bytes:,} bytes"
         figures = f"{self.objective} {candidate.objective:.4f}, {costs}"
-        return f"{candidate.name}: {figures}; {f'misses {missed}' if missed else 'holds'}"
+        return f"{candidate.name}: {figures}; {self.verdict(candidate, budget)}"
+
+    def verdict(self, candidate: MeasuredCandidate, budget: Budget) -> str:
+        """`holds`, or the limits that a candidate misses, each with its own figure."""
+        misses = self.misses(candidate, budget)
+        missed = ", ".join(f"{name} {_figure(own)}, at most {_figure(most)}" for name, (own, most) in misses.items())
+        return f"misses {missed}" if missed else "holds"
 
     def write(self, folder: Path, budget: Budget) -> None:
         """Writes search.json, with the front and the pick for those who draw it."""
@@ -198,6 +202,11 @@ class OverBudgetError(NothingFitsError):
             f"widen {' or '.join(f'{family}.budget.{name}' for name in limits)} in params.yaml, or add candidates "
             f"({family}.compress); `{python()} -m flows candidates {family}` tries a budget without training",
         )
+
+
+def _figure(value: float) -> str:
+    """Bytes whole, with separators; what is smaller to four digits."""
+    return f"{value:,.0f}" if value >= 10_000 else f"{value:.4g}"  # noqa: PLR2004  # as many digits as are shown
 
 
 def slug(name: str) -> str:

@@ -151,8 +151,7 @@ def _line(mark: str, row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _row(result: SearchResult, candidate: MeasuredCandidate, budget: Budget) -> tuple[str, ...]:
-    misses, teacher = result.misses(candidate, budget), result.teacher
-    missed = ", ".join(f"{name} {own:.4g} for {most:.4g}" for name, (own, most) in misses.items())
+    teacher = result.teacher
     error = f" ±{candidate.standard_error:.4f}" if candidate.standard_error else ""
     return (
         candidate.name,
@@ -163,5 +162,5 @@ def _row(result: SearchResult, candidate: MeasuredCandidate, budget: Budget) -> 
         f"{candidate.size_bytes:,}",
         f"{teacher.size_bytes / candidate.size_bytes:.1f}x",
         f"{candidate.seconds:,.0f} s",
-        (f"misses {missed}" if missed else "holds") + (f"; {candidate.note}" if candidate.note else ""),
+        result.verdict(candidate, budget) + (f"; {candidate.note}" if candidate.note else ""),
     )

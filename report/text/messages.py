@@ -43,6 +43,7 @@ def _failed(nightly: NightlyRun, tonight: Decisions) -> Headline:
     others = len(nightly.failures) - 1
     more = f" (and {others} more)" if others > 0 else ""
     first = failure_text(nightly.failures[0]) if nightly.failures else _failed_stage(nightly)
+    first = first.partition(". ")[0]  # the rest stands below, with the remedy
     promoted = [f"{family} v{d.version} promoted" for family, d in tonight.items() if d.promoted]
     return Headline(f"FAILED: {first}{more}", "bad", (in_use(nightly, unchanged=not promoted), *promoted))
 

@@ -110,7 +110,9 @@ def test_where_none_holds_the_nearest_three_are_told():
     """Each with its misses, their size, and the limit to raise."""
     budget = Budget(max_objective_drop=0.02, max_latency_ms=0.9, max_bytes=200)
     error = OverBudgetError("expression", RESULT, budget)
-    first = "student 8, static int8 minmax: macro_f1 0.8500, 1 ms, 150 bytes; misses max_objective_drop 0.05 for 0.02,"
+    first = (
+        "student 8, static int8 minmax: macro_f1 0.8500, 1 ms, 150 bytes; misses max_objective_drop 0.05, at most 0.02,"
+    )
 
     assert RESULT.nearest(budget) == [SMALL, STUDENT, INT8]
     assert first in str(error)

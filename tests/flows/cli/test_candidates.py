@@ -106,7 +106,7 @@ def test_a_standard_error_stands_beside_its_drop(root, settings, capsys):
     told = capsys.readouterr().out
 
     assert "0.0050 ±0.0060" in told
-    assert "misses max_objective_drop 0.011 for 0.01" in told
+    assert "misses max_objective_drop 0.011, at most 0.01" in told
     assert "a drop counts with its standard error" in told
 
 

@@ -64,6 +64,16 @@ def test_the_verdict_of_a_failure_ignores_the_old_decision(failed_run, decision)
     assert verdict.lines == ("in use, unchanged: expression v11; the set is safe",)
 
 
+def test_a_headline_is_one_sentence(failed_run):
+    """The details stand below it, with the remedy."""
+    failure = failed_run.failures[0].model_copy(
+        update={"message": "no candidate holds its budget. The nearest: teacher"}
+    )
+    verdict = headline(failed_run.model_copy(update={"failures": [failure]}), {})
+
+    assert verdict.text.endswith("no candidate holds its budget")
+
+
 def test_a_failure_of_one_family_and_the_promotion_of_another(failed_run, decision):
     """The failure comes first, and the success is not lost."""
     scene = StageRun(name="register@scene", family="scene", state="ran")
