@@ -29,7 +29,7 @@ test: $(STAMP) ## Every test but the slow ones
 	@$(PY) -m pytest -m "not slow" -n $(JOBS) $(ARGS)
 
 test-slow: $(STAMP) ## The slow tests: real servers, real training, browsers
-	@$(PY) -m pytest -m slow -n $(JOBS) --dist loadfile $(ARGS)
+	@$(PY) -m pytest -m slow $(ARGS)
 
 test-newest: $(STAMP) ## The wheel with the newest versions of what it needs, in an environment of its own
 	@bash .ci/newest $(PY)

@@ -89,7 +89,7 @@ class Project:
     def run(self, module: str, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Runs `python -m MODULE ...`, with additions to the environment."""
         command, env = [sys.executable, "-m", module, *words], {**self.env, **more}
-        return subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, check=False, timeout=300)
+        return subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, check=False, timeout=800)
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         """Starts the same without waiting."""
