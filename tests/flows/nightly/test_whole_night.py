@@ -142,7 +142,8 @@ def test_a_budget_that_nothing_holds(project, mlflow):
     assert told.returncode == 3
     assert acts(told)["train@expression"] == "skipped"
     assert acts(told)["compress@expression"] == "failed"
-    assert "no candidate of expression holds its budget. The nearest: teacher, " in " ".join(told.stdout.split())
+    output = " ".join(f"{told.stdout} {told.stderr}".split())
+    assert "no candidate of expression holds its budget. The nearest: teacher, " in output
     assert len(ask(mlflow, "model-versions/search", filter="name = 'expression'")["model_versions"]) == 1
     assert [(one.returncode, "-> teacher" in one.stdout) for one in asked] == [(0, True), (3, False)]
 
