@@ -16,7 +16,7 @@ from tests.support.project import LABELS, PARAMS, make_project
 from tests.support.raw import encode, photo
 from tests.support.repos import ROOT, git
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 SECTION = '''\
 class NoteParams(Section):

@@ -17,6 +17,7 @@ from packaging.version import Version
 from pydantic import BaseModel
 
 from common.settings import Settings
+from curation.params import MEDIA
 from models.families import FAMILIES
 from tests.support.closure import PACKAGES, closure, code_deps
 
@@ -24,7 +25,6 @@ ROOT = Path(__file__).parents[1]
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 NAMES = tuple(family.name for family in FAMILIES)
-MEDIA = tuple(sorted({collection["medium"] for collection in PARAMS["collections"].values()}))
 LEARNING = ("augment", "train", "compress", "evaluate")
 MOST_DEPS = 23
 MOST_MODULES = 14
