@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 from hashlib import sha256
@@ -21,7 +19,7 @@ from curation.store.splits import extend
 from registry.dvc import versions
 from registry.subprocesses import dvc
 from tests.curation.planted import PARAMS, plant, state
-from tests.support.repos import code_repo, git, silence
+from tests.support.repos import code_repo, copy_without_make, git, silence
 
 pytestmark = pytest.mark.slow
 
@@ -56,10 +54,7 @@ def _template(tmp_path_factory):
 def root(monkeypatch, tmp_path_factory, _template, tmp_path):
     """The checkout; `make` does nothing there."""
     silence(monkeypatch, tmp_path_factory.mktemp("home"))
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "make").symlink_to("/bin/true")
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    return shutil.copytree(_template, tmp_path / "checkout", symlinks=True)
+    return copy_without_make(monkeypatch, _template, tmp_path)
 
 
 def pictures(root):

@@ -18,7 +18,7 @@ from registry.dvc.dataset import md5_of, object_path, read_config, read_version
 from registry.git import snapshot
 from registry.subprocesses import dvc
 from steps.runtime.failures import describe
-from tests.support.repos import git, lay_source, silence, versioned_repo
+from tests.support.repos import copy_without_make, git, lay_source, silence, versioned_repo
 
 pytestmark = pytest.mark.slow
 
@@ -49,10 +49,7 @@ def _template(tmp_path_factory):
 def root(monkeypatch, tmp_path_factory, _template, tmp_path):
     """The checkout; `make` does nothing there."""
     silence(monkeypatch, tmp_path_factory.mktemp("home"))
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "make").symlink_to("/bin/true")
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    return shutil.copytree(_template, tmp_path / "checkout", symlinks=True)
+    return copy_without_make(monkeypatch, _template, tmp_path)
 
 
 def objects(root, ref=None):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import subprocess
@@ -19,7 +18,7 @@ from registry.dvc.verify import DamagedError
 from registry.git import snapshot
 from registry.git.snapshot import RecordError
 from registry.signing import KeyFileError, new_pair
-from tests.support.repos import code_repo, git, lay_source, silence, versioned_repo
+from tests.support.repos import code_repo, copy_without_make, git, lay_source, silence, versioned_repo
 
 SHARD = "datasets/faces/studio/shard-000000.tar"
 MARKS = b"<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> other\n"
@@ -43,10 +42,7 @@ def _template(tmp_path_factory):
 def root(monkeypatch, tmp_path_factory, _template, tmp_path):
     """The checkout; `make` does nothing there."""
     silence(monkeypatch, tmp_path_factory.mktemp("home"))
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "make").symlink_to("/bin/true")
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    return shutil.copytree(_template, tmp_path / "checkout", symlinks=True)
+    return copy_without_make(monkeypatch, _template, tmp_path)
 
 
 def run(remedy, root):

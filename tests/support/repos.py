@@ -119,3 +119,11 @@ def versioned_repo(root: Path) -> Path:
     done = dvc(root, "add", "datasets")
     assert done.returncode == 0, done.reason
     return root
+
+
+def copy_without_make(patch: pytest.MonkeyPatch, template: Path, folder: Path) -> Path:
+    """Copies a checkout into a folder, for remedies that end in `make nightly`: `make` does nothing there."""
+    (folder / "bin").mkdir()
+    (folder / "bin" / "make").symlink_to("/bin/true")
+    patch.setenv("PATH", f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    return shutil.copytree(template, folder / "checkout", symlinks=True)
