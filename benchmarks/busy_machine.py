@@ -3,11 +3,12 @@
     python -m benchmarks.busy_machine [--quick]
 
 OpenMP's threads spin while they wait for each other; next to another process that costs many times the step, and so a
-stage bounds it (steps/runtime/threads.py). Each side is a separate process that trains the small network of
-`benchmarks.train_step` on as many threads as there are cores; milliseconds per step, in turns.
+stage shortens the spin as long as its threads wait for a core (steps/runtime/threads.py). Each side is a separate
+process that trains the small network of `benchmarks.train_step` on as many threads as there are cores; milliseconds per
+step, in turns.
 
-- alone: with the bounded spin, over libgomp's own. Other load at that moment disturbs both.
-- next to one busy process (a loop on one core): with the bounded spin, over the fair share's time, which is that of the
+- alone: with the throttle, over libgomp's own spin. Other load at that moment disturbs both.
+- next to one busy process (a loop on one core): with the throttle, over the fair share's time, which is that of the
   same step on one thread less, next to the same process: no thread has to wait for a core there.
 
 The time with libgomp's own spin next to the busy process goes to standard error.
@@ -32,14 +33,14 @@ from benchmarks.train_step import LABELS, SMALL
 from models.expression import family
 from models.expression.module import ExpressionModule
 from models.expression.params import TrainParams
-from steps.runtime.threads import OF_A_USER, SPIN
+from steps.runtime.threads import OF_A_USER, SpinThrottle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ALONE, BESIDE = 1.1, 1.5
 LOOP = "while True: pass"
-UNBOUNDED = "300000"  # libgomp's default: some 3 ms
+OF_LIBGOMP = "300000"  # its default: some 3 ms
 WARM_UP = 3
 PARAMS = TrainParams(**SMALL)
 
@@ -60,9 +61,11 @@ def step() -> Callable[[], None]:
     return once
 
 
-def work(threads: int) -> None:
+def work(threads: int, *, throttled: bool) -> None:
     """The measured process: reads numbers of steps, one per line, and prints milliseconds per step for each."""
     torch.set_num_threads(threads)
+    if throttled:
+        SpinThrottle().start()
     once = step()
     for _ in range(WARM_UP):
         once()
@@ -75,11 +78,12 @@ def work(threads: int) -> None:
 
 
 @contextmanager
-def worker(threads: int, spin: str) -> Iterator[Callable[[int], float]]:
-    """Starts such a process, with that GOMP_SPINCOUNT; returns (steps) -> milliseconds per step."""
+def worker(threads: int, *, throttled: bool) -> Iterator[Callable[[int], float]]:
+    """Starts such a process; returns (steps) -> milliseconds per step."""
     environment = {name: value for name, value in os.environ.items() if name not in OF_A_USER}
-    environment["GOMP_SPINCOUNT"] = spin
+    environment["GOMP_SPINCOUNT"] = OF_LIBGOMP
     words = [sys.executable, "-m", "benchmarks.busy_machine", "--work", str(threads)]
+    words += ["--throttled"] if throttled else []
     with subprocess.Popen(words, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -111,8 +115,8 @@ def measure(steps: int, rounds: int) -> list[Figure]:
     cores = os.cpu_count() or 1
     with ExitStack() as stack:
         ours, plain, fair = (
-            stack.enter_context(worker(threads, spin))
-            for threads, spin in ((cores, SPIN), (cores, UNBOUNDED), (max(1, cores - 1), SPIN))
+            stack.enter_context(worker(threads, throttled=throttled))
+            for threads, throttled in ((cores, True), (cores, False), (max(1, cores - 1), True))
         )
         alone = interleave(lambda: ours(steps), lambda: plain(steps), rounds, "alone")
         with busy():
@@ -120,8 +124,8 @@ def measure(steps: int, rounds: int) -> list[Figure]:
             unbounded_ms = statistics.median(plain(max(1, steps // 4)) for _ in range(rounds))
     print(f"# beside one busy process, spin of libgomp: {unbounded_ms:.4g} ms", file=sys.stderr)
     return [
-        Figure("step alone in ms, bounded spin/spin of libgomp", *alone, ALONE, at_most=True),
-        Figure("step beside one busy process in ms, bounded spin/fair share", *beside, BESIDE, at_most=True),
+        Figure("step alone in ms, throttled spin/spin of libgomp", *alone, ALONE, at_most=True),
+        Figure("step beside one busy process in ms, throttled spin/fair share", *beside, BESIDE, at_most=True),
     ]
 
 
@@ -131,9 +135,10 @@ def main(words: list[str] | None = None) -> int:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="a smoke run: short, and its figures mean little")
     parser.add_argument("--work", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--throttled", action="store_true", help=argparse.SUPPRESS)
     choices = parser.parse_args(words)
     if choices.work:
-        work(choices.work)
+        work(choices.work, throttled=choices.throttled)
         return 0
     return report(measure(2, 2) if choices.quick else measure(25, 9))
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from common.yaml_numbers import read_params_file
 from rushes.errors import MisuseError
 from steps.runtime.failures import clear_failure, write_failure
-from steps.runtime.threads import bound_spin
+from steps.runtime.threads import throttle_spin
 
 STAGES = ("clean", "augment", "train", "compress", "evaluate")
 WORDS = 2
@@ -54,5 +54,5 @@ def _explained(error: Exception) -> Exception:
 
 if __name__ == "__main__":
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before a stage imports ONNX Runtime
-    bound_spin(os.environ)  # and PyTorch
+    throttle_spin()
     sys.exit(main(sys.argv[1:]))

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.commands import python as python  # noqa: PLC0414 - re-exported for printing hints
-from steps.runtime.threads import bound_spin
 
 if TYPE_CHECKING:
     from common.settings import Settings
@@ -38,7 +37,6 @@ def set_up(root: Path, settings: Settings) -> Path:
     state = (root / settings.state).resolve()
     state.mkdir(parents=True, exist_ok=True)
     os.environ.update(TELEMETRY_OFF)
-    bound_spin(os.environ)
     os.environ.update(
         {
             # dvc.yaml calls `python`, which a bare machine lacks.
