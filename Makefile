@@ -28,8 +28,9 @@ nightly: $(STAMP) ## Retrain everything that can be better, prove it, register i
 test: $(STAMP) ## Every test but the slow ones
 	@$(PY) -m pytest -m "not slow" -n $(JOBS) $(ARGS)
 
+# Each file stays in one process, so that its fixtures (servers, nightly runs) are made once.
 test-slow: $(STAMP) ## The slow tests: real servers, real training, browsers
-	@$(PY) -m pytest -m slow $(ARGS)
+	@$(PY) -m pytest -m slow -n $(JOBS) --dist loadfile $(ARGS)
 
 test-newest: $(STAMP) ## The wheel with the newest versions of what it needs, in an environment of its own
 	@bash .ci/newest $(PY)
