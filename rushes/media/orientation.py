@@ -10,7 +10,7 @@ import numpy as np
 
 
 class Orientation(NamedTuple):
-    """How a stored picture becomes upright: mirrored left to right or not, then rotated anticlockwise."""
+    """Mirroring, left to right, and then quarter turns anticlockwise that show a stored picture upright."""
 
     mirrored: bool
     quarters: int

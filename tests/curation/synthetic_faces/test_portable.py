@@ -17,7 +17,7 @@ import numpy as np
 from curation.synthetic_faces.head import load_head
 from curation.synthetic_faces.paint import creases
 from curation.synthetic_faces.puppet import build_model, cast, pose
-from curation.synthetic_faces.recipes import express
+from curation.synthetic_faces.faces import express
 from curation.synthetic_faces.shade import Appearance, expose
 from curation.synthetic_faces.shot import draw_shot
 
@@ -52,11 +52,11 @@ def _without_extensions():
 def test_the_processor_does_not_show_in_a_picture(request, tmp_path, wheel):
     """Shapes, canvas and picture before it is quantised; another last bit changes pixels in half of all pictures."""
     head, rendered = request.getfixturevalue(wheel), []
-    for name, said in (("here", {}), ("elsewhere", _without_extensions())):
+    for name, more in (("here", {}), ("elsewhere", _without_extensions())):
         for cache in head.parent.glob("head-*"):
             cache.unlink()  # it was made with the instructions of the other process
         words = [sys.executable, "-c", RENDER, str(head), str(tmp_path / f"{name}.npz")]
-        subprocess.run(words, check=True, env=os.environ | said, capture_output=True)
+        subprocess.run(words, check=True, env=os.environ | more, capture_output=True)
         rendered.append(np.load(tmp_path / f"{name}.npz"))
     here, elsewhere = rendered
 
