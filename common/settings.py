@@ -19,6 +19,7 @@ from pydantic_settings import (
 
 from common.commands import set_aside
 from common.renamed_keys import describe, find_renamed
+from common.yaml_files import YamlFileError, read_plain_text
 from rushes.errors import MisuseError
 from rushes.redaction import Login, split_login
 
@@ -205,16 +206,15 @@ def _check_file(path: Path) -> None:
         return
     try:
         with suppress(tomllib.TOMLDecodeError):  # raised again later, with the line
-            tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+            tomllib.loads(read_plain_text(path).removeprefix("\ufeff"))
     except RecursionError as error:
         message = "is nested too deeply"
         raise SettingsFileError(message) from error
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        message = f"is not UTF-8: line {line}"
-        raise SettingsFileError(message) from error
-    except OSError as error:
+    except FileNotFoundError as error:
         message = f"cannot be read: {error.strerror}"
+        raise SettingsFileError(message) from error
+    except YamlFileError as error:
+        message = f"cannot be read: {error}"
         raise SettingsFileError(message) from error
 
 

@@ -141,7 +141,8 @@ def _spell(fault: Mapping[str, Any], values: Mapping[str, Any]) -> str:
     if fault["type"] == "value_error":
         return f"{path}: {fault['ctx']['error']}"
     quoted = "; in quotes it is a text" if fault["type"] == "string_type" and fault["input"] is not None else ""
-    return f"{path}: {fault['msg'][:1].lower()}{fault['msg'][1:]}, not {fault['input']!r}{quoted}"
+    where = f"{path}: " if path else ""  # else the document itself
+    return f"{where}{fault['msg'][:1].lower()}{fault['msg'][1:]}, not {fault['input']!r}{quoted}"
 
 
 def _spell_names(known: str, values: Mapping[str, Any]) -> list[str]:

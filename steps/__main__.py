@@ -1,6 +1,6 @@
 """Runs one stage on one item, as dvc.yaml does: python -m steps STAGE ITEM.
 
-Exit status: 0 done, 1 failed (build/failures/STAGE@ITEM.json has the reason), 2 misuse.
+Exit status: 0 done, 1 failed (build/failures/STAGE@ITEM.json has the reason), 2 misuse, or params that are not valid.
 """
 
 from __future__ import annotations
@@ -10,10 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from common.yaml_numbers import read_params_file
-from rushes.errors import MisuseError
+from rushes.errors import FAILED, RushesError
 from steps.runtime.failures import clear_failure, write_failure
 from steps.runtime.threads import throttle_spin
 
@@ -28,28 +25,33 @@ def main(words: list[str]) -> int:
         return 2
     stage, item = words
     clear_failure(Path(), stage, item)
+    fault = _fault_of_inputs()
     try:
         # By name, as the stage is: a check of the input changes no result, and is not a dep of a stage in dvc.yaml.
         importlib.import_module("registry.dvc.verify").verify_inputs(Path(), stage, item)
         importlib.import_module(f"steps.{stage}").run(item)
     except Exception as error:  # noqa: BLE001  # whatever it was, it is described, and the stage has failed
-        failure = write_failure(Path(), stage, item, _explained(error))
+        failure = write_failure(Path(), stage, item, fault or error)
         print(f"{stage} {item}: {failure.message}\n{failure.remedy}", file=sys.stderr)  # noqa: T201  # a stage speaks through its log
         if failure.kind == "bug":
             print(failure.traceback, file=sys.stderr)  # noqa: T201  # a stage speaks through its log
-        return 1
+        return fault.exit_status if fault else FAILED
     return 0
 
 
-def _explained(error: Exception) -> Exception:
-    """The error of params.yaml that a run would report, such as a renamed key, instead of pydantic's."""
-    if isinstance(error, ValidationError):
-        try:
-            # By name: it knows every family, and a stage depends on its own alone.
-            importlib.import_module("models.params_file").check(read_params_file(Path("params.yaml")))
-        except MisuseError as refused:
-            return refused
-    return error
+def _fault_of_inputs() -> RushesError | None:
+    """The error of params.yaml, dvc.yaml, dvc.lock or datasets.dvc that a run would report; None if all can be read.
+
+    Found before the stage runs, since a person may edit them meanwhile; reported if the stage fails, in place of its
+    own error: it may not need what is wrong.
+    """
+    try:
+        # By name: these know every family, and a stage depends on its own alone.
+        importlib.import_module("registry.dvc.params").read_params(Path())
+        importlib.import_module("registry.dvc.records").check_records(Path())
+    except RushesError as fault:
+        return fault
+    return None
 
 
 if __name__ == "__main__":

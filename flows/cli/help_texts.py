@@ -50,7 +50,7 @@ COMPARE_EXAMPLES = """Examples:
 PUSH_EXAMPLES = """Examples:
 
     python -m flows push
-    python -m flows push --verify a3dc0ab83033
+    python -m flows push --verify 0418571c1b5d
 """
 DOWN_EXAMPLES = """Examples:
 

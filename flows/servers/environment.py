@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.commands import python as python  # noqa: PLC0414 - re-exported for printing hints
+from common.commands import set_aside
+from common.yaml_files import YamlFileError, read_plain_text
+from rushes.errors import MisuseError
 
 if TYPE_CHECKING:
     from common.settings import Settings
@@ -22,6 +26,8 @@ TELEMETRY_OFF = {
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 
+FILES_OF_PREFECT = (".env", "prefect.toml")  # beside the profiles in PREFECT_HOME
+
 
 def checkout_root() -> Path:
     """Root of the checkout that contains this code."""
@@ -33,7 +39,11 @@ def set_up(root: Path, settings: Settings) -> Path:
 
     Returns:
         The absolute state folder, so that child processes of a trial, which run in another tree, share it.
+
+    Raises:
+        MisuseError: A file that Prefect reads on import cannot be read.
     """
+    _check_files_of_prefect(root)
     state = (root / settings.state).resolve()
     state.mkdir(parents=True, exist_ok=True)
     os.environ.update(TELEMETRY_OFF)
@@ -52,6 +62,20 @@ def set_up(root: Path, settings: Settings) -> Path:
         }
     )
     return state
+
+
+def _check_files_of_prefect(root: Path) -> None:
+    """Refuses files at which Prefect's import would block or fail with a trace back."""
+    for name in FILES_OF_PREFECT:
+        try:
+            text = read_plain_text(root / name)
+            if name.endswith(".toml"):
+                tomllib.loads(text)
+        except FileNotFoundError:
+            continue
+        except (YamlFileError, tomllib.TOMLDecodeError) as error:
+            message = f"{name}, which Prefect reads, cannot be read: {error}"
+            raise MisuseError(message, set_aside([name], root)) from error
 
 
 def _with_ours_first(path: str) -> str:

@@ -8,28 +8,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.commands import python
-from registry.dvc.faults import is_committed, restore
-from registry.dvc.records import DATA, VERSION, VersionError, check_md5, parse_listing, read_out
-from rushes.redaction import Login, redact, split_login
+from registry.dvc.faults import is_committed
+from registry.dvc.records import DATA, VERSION, check_md5, parse_listing, read_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 INGEST = f"{python()} -m flows ingest faces PATH"
-# Options for user name and password of each kind of remote, and further options that DVC needs with them.
-_AS_OPTIONS: dict[str, tuple[str, str, dict[str, str]]] = {
-    "http": ("user", "password", {"auth": "basic"}),
-    "https": ("user", "password", {"auth": "basic"}),
-    "webdav": ("user", "password", {}),
-    "webdavs": ("user", "password", {}),
-    "ssh": ("user", "password", {}),
-    "s3": ("access_key_id", "secret_access_key", {}),
-}
 
 
 @dataclass(frozen=True)
@@ -40,16 +30,6 @@ class Version:
     size_bytes: int = 0
     files: int = 0
     starter: bool = False
-
-
-@dataclass(frozen=True)
-class Config:
-    """DVC's merged configuration."""
-
-    cache: Path  # the folder of the cache's objects
-    remote: str  # name of the default remote, "" if there is none
-    url: str  # without a login
-    login: Login = field(default_factory=Login)
 
 
 def read_version(root: Path) -> Version:
@@ -74,66 +54,6 @@ def read_text(root: Path) -> str:
     """Content of datasets.dvc; empty if there is none."""
     path = root / VERSION
     return path.read_text(encoding="utf-8") if path.exists() else ""
-
-
-def read_config(root: Path) -> Config:
-    """DVC's configuration, merged from all its levels.
-
-    Raises:
-        VersionError: There is no git repository here, or DVC cannot read its configuration.
-    """
-    from dvc.config import Config as Merged  # noqa: PLC0415 - not needed to start
-    from dvc.config import ConfigError  # noqa: PLC0415  # not needed to start
-
-    if not (root / ".git").exists():
-        message = f"{root} is not a git repository, which DVC needs for versions"
-        raise VersionError(message, "git init")
-    try:
-        found = Merged(str(root / ".dvc"))
-    except (ConfigError, UnicodeDecodeError) as error:
-        name = _broken_config(root)
-        raise VersionError(redact(f"{name} cannot be read: {error}"), restore(root, name)) from error
-    name = found["core"].get("remote", "")
-    cache = root / ".dvc" / found["cache"].get("dir", "cache") / "files" / "md5"
-    remote = found["remote"].get(name, {})
-    url, login = split_login(remote.get("url", ""))
-    user, password, _ = _AS_OPTIONS.get(url.partition("://")[0], ("user", "password", {}))
-    return Config(cache, name, url, login or Login(remote.get(user, ""), remote.get(password, "")))
-
-
-def _broken_config(root: Path) -> str:
-    """Name of the unreadable one of DVC's two configuration files."""
-    from configobj import ConfigObj, ConfigObjError  # type: ignore[import-untyped]  # noqa: PLC0415  # as DVC reads it
-
-    try:
-        ConfigObj(str(root / ".dvc" / "config.local"))
-    except (ConfigObjError, UnicodeDecodeError):
-        return ".dvc/config.local"
-    return ".dvc/config"
-
-
-def login_options(url: str, login: Login) -> dict[str, str]:
-    """A login as the options of a DVC remote; empty if there is none, or DVC accepts it only in the address."""
-    scheme = url.partition("://")[0]
-    if not login or scheme not in _AS_OPTIONS:
-        return {}
-    user, password, others = _AS_OPTIONS[scheme]
-    return {user: login.user, password: login.password, **others}
-
-
-def set_options(root: Path, remote: str, options: dict[str, str]) -> None:
-    """Sets options of a remote in .dvc/config.local, which git ignores, and makes that readable by its owner only.
-
-    Uses DVC's library: on a command line a password would be visible in the process list.
-    """
-    from dvc.config import Config as Merged  # noqa: PLC0415 - not needed to start
-
-    if not options:
-        return
-    local = root / ".dvc" / "config.local"
-    local.chmod(0o600)
-    with Merged(str(root / ".dvc")).edit("local") as config:
-        config["remote"][remote].update(options)
 
 
 def object_path(cache: Path, md5: str) -> Path:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
+from registry.dvc.config import read_config
 from registry.dvc.faults import classify
 from registry.dvc.records import PARAMS, VersionError, check_records, lock_stages, read_record
 from registry.dvc.verify import check_lists, verify_data, verify_outs
@@ -222,6 +223,7 @@ def _is_data(path: str) -> bool:
 def _check(root: Path) -> None:
     try:
         check_records(root)
+        read_config(root)
     except VersionError as error:
         raise PipelineError(str(error), error.remedy) from error
 

@@ -12,17 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.commands import python
-from registry.dvc.dataset import (
-    Config,
-    first_version,
-    is_cached,
-    listing_of,
-    login_options,
-    object_path,
-    read_config,
-    read_version,
-    set_options,
-)
+from registry.dvc.config import Config, login_options, read_config, set_options
+from registry.dvc.dataset import first_version, is_cached, listing_of, object_path, read_version
 from registry.dvc.faults import classify
 from registry.dvc.records import DATA, VERSION, VersionError, check_records
 from registry.dvc.remote_contents import (
@@ -210,10 +201,14 @@ def _check_here(root: Path, done: Result) -> None:
 
 def _unreached(url: str, done: Result, message: str, remedy: str) -> VersionError:
     """Error for an unreachable remote: transient, except if DVC lacks the package for it."""
+    return _without_plugin(done) or VersionError(message, remedy, transient="://" in url)
+
+
+def _without_plugin(done: Result) -> VersionError | None:
     lacks = PLUGIN.search(done.reason)
     if lacks is None:
-        return VersionError(message, remedy, transient="://" in url)
-    message = f"DVC accesses {url} through the package {lacks[1]}, which is not installed here"
+        return None
+    message = f"DVC accesses its remote through the package {lacks[1]}, which is not installed here"
     return VersionError(message, f"{python()} -m pip install {lacks[1]}")
 
 
@@ -221,4 +216,4 @@ def refused(root: Path, done: Result) -> VersionError:
     """DVC's refusal as an error with a remedy."""
     if fault := classify(root, done.said):
         return VersionError(fault.message, fault.remedy, transient=fault.transient)
-    return VersionError(f"DVC refused: {done.reason}", f"{python()} -m dvc doctor")
+    return _without_plugin(done) or VersionError(f"DVC refused: {done.reason}", f"{python()} -m dvc doctor")

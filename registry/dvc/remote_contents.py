@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from common.commands import python
 from registry.dvc import remote_objects
-from registry.dvc.dataset import listing_of, md5_of, object_path, read_config
+from registry.dvc.config import read_config
+from registry.dvc.dataset import listing_of, md5_of, object_path
 from registry.dvc.faults import classify
 from registry.dvc.records import DATA, VersionError, parse_listing
 from registry.dvc.remote_objects import MISSING

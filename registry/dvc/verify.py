@@ -13,7 +13,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from common.commands import set_aside
-from registry.dvc.dataset import listing_of, md5_of, object_path, read_config, read_version
+from registry.dvc.config import read_config
+from registry.dvc.dataset import listing_of, md5_of, object_path, read_version
 from registry.dvc.records import DATA, LOCK, PARAMS, VERSION, VersionError, lock_stages, read_record
 
 if TYPE_CHECKING:

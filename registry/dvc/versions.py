@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from common.commands import python
+from registry.dvc.config import read_config
 from registry.dvc.dataset import (
     INGEST,
     first_version,
@@ -23,7 +24,6 @@ from registry.dvc.dataset import (
     md5_of,
     missing_of,
     object_path,
-    read_config,
     read_text,
     read_version,
 )

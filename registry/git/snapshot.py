@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from common.commands import unused
-from registry.dvc.dataset import read_config
+from registry.dvc.config import read_config
 from registry.dvc.faults import restore
 from registry.dvc.records import VersionError
 from registry.subprocesses import dvc, git

@@ -17,7 +17,7 @@ import numpy as np
 
 from rushes.errors import MisuseError, UserError
 from rushes.media.film import LONGEST_S, FilmError, open_film, squared
-from rushes.media.film_headers import edited_s, frame_fields, is_hdr, is_interlaced
+from rushes.media.film_headers import edited_s, frame_fields, is_hdr, is_interlaced, is_mirrored
 from rushes.media.image import SUFFIXES, decode_picture
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class Clip:
 class OpenCvClip:
     """Film file read by OpenCV if PyAV is not installed; refuses films that OpenCV decodes incorrectly.
 
-    OpenCV decodes interlaced films to black or to earlier pictures, and HDR without contrast.
+    OpenCV decodes interlaced films to black or to earlier pictures, HDR without contrast, and mirrored films rotated.
     """
 
     live = False
@@ -191,10 +191,11 @@ class OpenCvClip:
         self.total: int | None = self._count() // fields or None
 
     def _refuse(self) -> None:
-        why = "is interlaced" if is_interlaced(self._path) else "is in HDR (HLG or PQ)" if is_hdr(self._path) else ""
-        if why:
-            message = f"{self._path} {why}, which OpenCV alone does not read right. {WITH_PYAV}"
-            raise UserError(message)
+        misread = {is_interlaced: "is interlaced", is_hdr: "is in HDR (HLG or PQ)", is_mirrored: "is shown mirrored"}
+        for test, why in misread.items():
+            if test(self._path):
+                message = f"{self._path} {why}, which OpenCV alone does not read right. {WITH_PYAV}"
+                raise UserError(message)
 
     def _count(self) -> int:
         """Number of frames according to the header; 0 if unknown."""

@@ -6,6 +6,8 @@ change its rate. Packets and frames that cannot be decoded are counted. Without 
 uses OpenCV, and refuses films that OpenCV decodes incorrectly.
 
 - Interlaced frames: deinterlaced (`rushes.media.deinterlacing`).
+- HEVC coded by fields: FFmpeg returns every field as a frame of half the height; each is a picture of its own time, and
+  its lines are doubled.
 - Pixels that are not square: the width is scaled, as in a player.
 - HLG and PQ: tone-mapped (`rushes.media.tone_mapping`).
 - Transparency: composed on white, as in pictures.
@@ -17,6 +19,7 @@ import logging
 import math
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import cv2
@@ -25,6 +28,7 @@ import numpy as np
 from rushes.errors import UserError
 from rushes.media.deinterlacing import deinterlaced
 from rushes.media.image import on_background
+from rushes.media.orientation import orientation_of
 from rushes.media.tone_mapping import HLG, PQ, tone_mapped
 
 if TYPE_CHECKING:
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
 
 MAX_SIDE_PX = 8192
 MAX_FPS, USUAL_FPS = 1000.0, 25.0
+HEVC, H264 = "hevc", "h264"  # FFmpeg's names
+PROBED = 5  # frames
 BT2020 = 9  # colour primaries, ITU-T H.273 table 2
 UNSPECIFIED = {0, 2}
 LONGEST_S = 3600.0  # between two frames; a larger step means that the clock was set during the recording
@@ -93,7 +99,7 @@ class Film:
         """
         first: float | None = None
         last_s, number = 0.0, -1
-        for frame in deinterlaced(self._decoded()):
+        for frame in self._decoded() if self.codec == HEVC else deinterlaced(self._decoded()):
             number += 1
             stamp = self._stamp_s(frame)
             next_s = last_s + 1 / self.fps if number else 0.0
@@ -106,7 +112,8 @@ class Film:
             last_s = time_s
             self.end_s = time_s + 1 / self.fps
             if wanted is None or number in wanted:
-                yield FilmFrame(number, time_s, picture_of(frame, self._aspect))
+                is_field = self.codec == HEVC and frame.interlaced_frame
+                yield FilmFrame(number, time_s, picture_of(frame, self._aspect, is_field=is_field))
 
     def _note(self, number: int, step_s: float) -> None:
         """Counts a gap: a step that is longer than usual, near a failure to decode."""
@@ -177,12 +184,24 @@ def open_film(path: Path) -> Iterator[Film]:
     av.logging.set_level(None)  # faults of a damaged film are counted and reported in one message
     logging.getLogger("libav").setLevel(logging.CRITICAL)
     try:
-        # Opened by Python, so that a name is never taken for an address or a pattern; playlists are not followed.
-        with path.open("rb") as file, av.open(file, "r", options={"protocol_whitelist": "file"}) as container:
-            yield _film(path, container)
+        with _container(path) as container:
+            film = _film(path, container)
+            if film.codec == H264 and _counts_fields(path, film.fps):
+                film.fps /= 2
+                film.total = film.total // 2
+            yield film
     except av.FFmpegError as error:
         message = "holds no moving pictures that can be read"
         raise FilmError(message) from error
+
+
+@contextmanager
+def _container(path: Path) -> Iterator[InputContainer]:
+    import av  # noqa: PLC0415 - an extra
+
+    # Opened by Python, so that a name is never taken for an address or a pattern; playlists are not followed.
+    with path.open("rb") as file, av.open(file, "r", options={"protocol_whitelist": "file"}) as container:
+        yield container
 
 
 def _film(path: Path, container: InputContainer) -> Film:
@@ -206,6 +225,23 @@ def _film(path: Path, container: InputContainer) -> Film:
     return Film(path, codec, fps, _total(stream, fps, duration_s), duration_s, container, stream)
 
 
+def _counts_fields(path: Path, fps: float) -> bool:
+    """True if a film has one packet a field and gives their rate as its own: its frames are twice as far apart."""
+    import av  # noqa: PLC0415 - an extra
+
+    times_s: list[float] = []
+    try:
+        with _container(path) as container:
+            for frame in container.decode(cast("VideoStream", container.streams.best("video"))):
+                if not frame.interlaced_frame or frame.time is None or len(times_s) == PROBED:
+                    break
+                times_s.append(frame.time)
+    except av.FFmpegError:  # damaged here: it is reported when the film is read
+        pass
+    steps = [(after - before) * fps for before, after in pairwise(times_s)]
+    return bool(steps) and all(abs(step - 2) < 0.1 for step in steps)  # noqa: PLR2004 - two fields
+
+
 def _duration_s(container: InputContainer, stream: VideoStream) -> float:
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
@@ -223,9 +259,23 @@ def _total(stream: VideoStream, fps: float, duration_s: float) -> int:
     return min(stream.frames, by_time) if stream.frames and by_time else stream.frames or by_time
 
 
-def picture_of(frame: VideoFrame, aspect: float = 1.0) -> np.ndarray:
-    """Converts a progressive frame to uint8 H,W,3 BGR: SDR, opaque, square pixels, upright; `aspect` is of a pixel."""
-    return turned(squared(_sdr(frame), aspect), frame.rotation)
+def picture_of(frame: VideoFrame, aspect: float = 1.0, *, is_field: bool = False) -> np.ndarray:
+    """Converts a progressive frame, or one field, to uint8 H,W,3 BGR: SDR, opaque, square pixels, upright.
+
+    Args:
+        frame: As PyAV decodes it.
+        aspect: Width of a pixel of a whole frame divided by its height.
+        is_field: True if it holds every second line.
+    """
+    from av.sidedata.sidedata import Type  # noqa: PLC0415 - an extra
+
+    whole_hwc = _sdr(frame)
+    if is_field:
+        whole_hwc = cv2.resize(whole_hwc, None, fx=1, fy=2, interpolation=cv2.INTER_LINEAR)
+    shown_hwc, matrix = squared(whole_hwc, aspect), cast("Any", frame.side_data).get(Type.DISPLAYMATRIX)
+    if matrix is None:
+        return shown_hwc
+    return orientation_of(np.frombuffer(bytes(matrix), np.int32).reshape(3, 3)).upright(shown_hwc)
 
 
 def _sdr(frame: VideoFrame) -> np.ndarray:
@@ -247,9 +297,3 @@ def squared(picture_hwc: np.ndarray, aspect: float) -> np.ndarray:
         return picture_hwc
     height, width = picture_hwc.shape[:2]
     return cv2.resize(picture_hwc, (max(1, round(width * aspect)), height), interpolation=cv2.INTER_AREA)
-
-
-def turned(picture_hwc: np.ndarray, degrees: int) -> np.ndarray:
-    """Rotates a picture anticlockwise by the angle of its display matrix, to the nearest quarter turn."""
-    quarters = round((degrees or 0) / 90) % 4
-    return np.ascontiguousarray(np.rot90(picture_hwc, quarters)) if quarters else picture_hwc

@@ -8,7 +8,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import cv2
+import numpy as np
 
+from rushes.media.orientation import orientation_of
 from rushes.media.tone_mapping import HLG, PQ
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ HEAD_BYTES = 1 << 22  # read from the start, and from the end, where an MP4 may 
 PACKETS = 5  # number of packets examined
 _MPEG2_PICTURE, _PICTURE_ID, _PROGRESSIVE = b"\0\0\x01\xb5", 8, 0x80  # ISO/IEC 13818-2, 6.2.3.1
 _PRORES, _PRORES_MODE = b"icpf", 20  # SMPTE RDD 36, 6.1.1: position of the interlace mode
+_HEVC_VIDEO, _SOURCE = b"\0\0\x01\x40\x01", 9  # ITU-T H.265, 7.3.2.1 and 7.3.3: position of the source flags
 _HIGH_PROFILES = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}  # ITU-T H.264, 7.3.2.1.1
 
 
@@ -27,6 +30,20 @@ def is_hdr(path: Path) -> bool:
     colr = re.findall(rb"colrncl[xc]..(..)", head, re.DOTALL)  # ISO/IEC 14496-12, 12.1.5
     matroska = re.findall(rb"\x55\xba\x81(.)", head, re.DOTALL)  # RFC 9559, 5.1.4.1.28.26
     return bool({int.from_bytes(value, "big") for value in colr + matroska} & {HLG, PQ})
+
+
+def is_mirrored(path: Path) -> bool:
+    """True if the display matrix of an MP4 or MOV, or the projection of a Matroska, mirrors; OpenCV only rotates."""
+    head = _headers(path)
+    # Version 1 of a track's header has three times of 64 bits instead of 32: ISO/IEC 14496-12, 8.3.2.
+    tracks = ((match.start(), match[1]) for match in re.finditer(rb"tkhd([\0\1])", head))
+    matrices = [head[at + (44 if version == b"\0" else 56) :][:36] for at, version in tracks]
+    turns = re.findall(rb"\x76\x73\x88(.{8})", head, re.DOTALL)  # ProjectionPoseYaw, RFC 9559, 5.1.4.1.28.44
+    return any(abs(struct.unpack(">d", turn)[0]) == 180 for turn in turns) or any(  # noqa: PLR2004 - degrees
+        orientation_of(np.frombuffer(matrix, ">i4").reshape(3, 3)).mirrored
+        for matrix in matrices
+        if len(matrix) == 36  # noqa: PLR2004
+    )
 
 
 def edited_s(path: Path) -> float | None:
@@ -42,7 +59,7 @@ def edited_s(path: Path) -> float | None:
 
 
 def is_interlaced(path: Path) -> bool:
-    """True if the first packets are coded as fields or with field coding tools: DV, MPEG-2, H.264, ProRes."""
+    """True if the first packets are coded as fields or with field coding tools: DV, MPEG-2, H.264, HEVC, ProRes."""
     video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     fourcc = int(video.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little").lower()
     video.set(cv2.CAP_PROP_FORMAT, -1)  # raw packets
@@ -68,8 +85,15 @@ def _by_fields(packet: bytes) -> bool:
     for extension in re.findall(_MPEG2_PICTURE + b"(.....)", packet, re.DOTALL):
         if extension[0] >> 4 == _PICTURE_ID:
             return not extension[4] & _PROGRESSIVE
+    if (video := re.search(_HEVC_VIDEO + rb"(.{16})", packet, re.DOTALL)) is not None:
+        return _escaped(video[1])[_SOURCE] >> 6 == 1  # interlaced, and not progressive
     sequence = re.search(rb"\0\0\x01[\x27\x47\x67](.{8,64})", packet, re.DOTALL)
-    return sequence is not None and not _frames_only(sequence[1].replace(b"\0\0\x03", b"\0\0"))
+    return sequence is not None and not _frames_only(_escaped(sequence[1]))
+
+
+def _escaped(unit: bytes) -> bytes:
+    """A unit of H.264 or HEVC without the bytes that keep start codes out of it, ITU-T H.264, 7.4.1."""
+    return unit.replace(b"\0\0\x03", b"\0\0")
 
 
 class _Bits:

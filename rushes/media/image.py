@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import cv2
 import numpy as np
 
 from rushes.media import image_headers as headers
+from rushes.media.orientation import ORIENTATIONS
 
 BACKGROUND = 255  # grey level behind transparent pixels, as on paper; hidden colours are not part of the image
 # File name endings of images in a folder; JPEG and AVIF have several.
@@ -41,7 +40,7 @@ def decode_picture(data: bytes | np.ndarray, channels: int = 3) -> np.ndarray | 
         picture = _decode(np.frombuffer(file, np.uint8), file, mode)
     except cv2.error:
         return None
-    return None if picture is None else _of_channels(_avif_upright(picture, file), channels)
+    return None if picture is None else _of_channels(headers.avif_orientation(file).upright(picture), channels)
 
 
 def _decode(encoded: np.ndarray, file: bytes, mode: int) -> np.ndarray | None:
@@ -67,12 +66,6 @@ def _layered(stored: np.ndarray | None, file: bytes) -> np.ndarray | None:
     return stored if stored.ndim == 3 and stored.shape[2] == _ALPHA_CHANNELS else None  # noqa: PLR2004
 
 
-def _avif_upright(picture: np.ndarray, file: bytes) -> np.ndarray:
-    quarters, mirror = headers.avif_turn(file)
-    turned = np.rot90(picture, quarters)
-    return np.ascontiguousarray(turned if mirror is None else np.flip(turned, mirror))
-
-
 def on_background(layered_bgra: np.ndarray, *, premultiplied: bool = False) -> np.ndarray:
     """Composes a transparent picture, uint8 or uint16 H,W,4, on white: uint8 H,W,3."""
     # Scale alpha to 0..1 and colours to 0..255, and weight the colours by alpha.
@@ -86,9 +79,8 @@ def on_background(layered_bgra: np.ndarray, *, premultiplied: bool = False) -> n
 def _upright(layered_bgra: np.ndarray, opaque_bgr: np.ndarray | None) -> np.ndarray:
     """Orients a picture like its opaque decoding, uint8: OpenCV applies EXIF only if it drops the transparency."""
     shift = 8 * (layered_bgra.dtype.itemsize - 1)
-    # Try the eight orientations until the colours agree.
-    for mirrored, quarters in product((False, True), range(4)):
-        candidate = np.rot90(layered_bgra[:, ::-1] if mirrored else layered_bgra, quarters)
+    # Try the orientations until the colours agree.
+    for candidate in (orientation.upright(layered_bgra) for orientation in ORIENTATIONS):
         if opaque_bgr is not None and np.array_equal(candidate[..., :3] >> shift, opaque_bgr):
             return candidate
     return layered_bgra

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from rushes.media.orientation import Orientation
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -98,10 +100,14 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
         at += 12 + length
 
 
-def avif_turn(data: bytes) -> tuple[int, int | None]:
-    """Quarter turns anticlockwise, then the axis to mirror (0 upside down, 1 left to right). ISO/IEC 23008-12, 6.5."""
+def avif_orientation(data: bytes) -> Orientation:
+    """Orientation of an AVIF; of another file, that of pixels that are upright already. ISO/IEC 23008-12, 6.5."""
     head = data[:4096]
     if head[4:8] != b"ftyp" or b"avif" not in head[:64]:
-        return 0, None
+        return Orientation(mirrored=False, quarters=0)
+    # AVIF rotates, then mirrors: upside down (0) or left to right (1).
     turn, mirror = head.find(b"\0\0\0\x09irot"), head.find(b"\0\0\0\x09imir")
-    return (head[turn + 8] & 3 if turn > 0 else 0), (head[mirror + 8] & 1 if mirror > 0 else None)
+    quarters = head[turn + 8] & 3 if turn > 0 else 0
+    if mirror < 0:
+        return Orientation(mirrored=False, quarters=quarters)
+    return Orientation(mirrored=True, quarters=(-quarters if head[mirror + 8] & 1 else 2 - quarters) % 4)

@@ -63,8 +63,12 @@ def test_registry_of_the_wheel_is_no_setting(monkeypatch, place):
 @pytest.mark.parametrize(
     ("plant", "said"),
     [
-        (lambda file: file.write_bytes(b"[registry]\n# caf\xe9\n"), "settings.toml is not UTF-8: line 2"),
-        (lambda file: file.mkdir(), "settings.toml cannot be read: Is a directory"),
+        (
+            lambda file: file.write_bytes(b"[registry]\n# caf\xe9\n"),
+            "settings.toml cannot be read: it is not UTF-8: line 2",
+        ),
+        (lambda file: file.mkdir(), "settings.toml cannot be read: it is a folder, not a file"),
+        (os.mkfifo, "settings.toml cannot be read: it is a pipe or a device, not a file"),
         (lambda file: file.symlink_to("away.toml"), "settings.toml cannot be read: No such file"),
     ],
 )

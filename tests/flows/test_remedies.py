@@ -14,7 +14,8 @@ import pytest
 from common.settings import RemoteSettings, Settings
 from flows.nightly.disk import DiskFullError
 from registry.dvc import dataset, pipeline, versions
-from registry.dvc.dataset import md5_of, object_path, read_config, read_version
+from registry.dvc.config import read_config
+from registry.dvc.dataset import md5_of, object_path, read_version
 from registry.git import snapshot
 from registry.subprocesses import dvc
 from steps.runtime.failures import describe

@@ -11,7 +11,8 @@ import pytest
 
 from common.settings import RemoteSettings, Settings, SettingsFileError, load_settings
 from registry.dvc import remote_contents, verify, versions
-from registry.dvc.dataset import read_config, read_version
+from registry.dvc.config import read_config
+from registry.dvc.dataset import read_version
 from registry.dvc.records import VersionError
 from registry.dvc.remote import push_version, set_remote
 from registry.dvc.verify import DamagedError

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 
 import pytest
 
+from common.settings import Settings
 from curation.params import CollectionParams
 from flows.nightly.params import dump, flatten, nested, read_params
 from models.params_file import ParamsError
+from registry.dvc.versions import state
 from steps.__main__ import main
 from tests.support.repos import ROOT
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -25,9 +25,9 @@ def checkout(tmp_path, monkeypatch):
     return tmp_path
 
 
-def failure_of(root: Path, stage: str, item: str) -> dict[str, str]:
+def failure_of(root: Path, stage: str, item: str, status: int = 1) -> dict[str, str]:
     """Runs a stage that fails; returns its description."""
-    assert main([stage, item]) == 1
+    assert main([stage, item]) == status
     failure: dict[str, str] = json.loads((root / "build" / "failures" / f"{stage}@{item}.json").read_text())
     return failure
 
@@ -70,7 +70,7 @@ def test_a_renamed_key_is_named_as_the_run_names_it(checkout, stage, item, old, 
     path.write_text(dump(nested(flatten(read_params(checkout)) | {old: 1})))
     with pytest.raises(ParamsError) as refused:
         read_params(checkout)
-    failure = failure_of(checkout, stage, item)
+    failure = failure_of(checkout, stage, item, status=2)
 
     assert failure["message"] == str(refused.value) == f"{renamed}; rename it in params.yaml"
     assert (failure["kind"], failure["remedy"]) == ("user", refused.value.remedy)
@@ -80,10 +80,61 @@ def test_an_unknown_key_has_the_nearest_ones(checkout):
     """Also where a section that the stage does not need is missing."""
     path = checkout / "params.yaml"
     path.write_text("collections: {faces: {labels: [a], clean: {min_contrats: 1}}}\n")
-    failure = failure_of(checkout, "clean", "faces")
+    failure = failure_of(checkout, "clean", "faces", status=2)
 
     assert failure["kind"] == "user"
     assert "did you mean: collections.faces.clean.min_contrast" in failure["message"]
+
+
+DAMAGE = {
+    "not YAML": lambda path: path.write_text("a: [1\n"),
+    "not UTF-8": lambda path: path.write_bytes(b"a: \xff\n"),
+    "a list": lambda path: path.write_text("- 1\n"),
+    "a folder": Path.mkdir,
+    "a pipe": os.mkfifo,
+}
+
+
+def _damage(path: Path, how: str) -> None:
+    path.unlink(missing_ok=True)
+    if how in DAMAGE:
+        DAMAGE[how](path)
+
+
+@pytest.mark.parametrize(("stage", "item"), [("clean", "faces"), ("train", "expression")])
+@pytest.mark.parametrize("how", [*DAMAGE, "missing", "empty"])
+def test_params_that_cannot_be_read_fail_as_in_a_run(checkout, stage, item, how):
+    """The message, the remedy and the exit status of `python -m flows`; none is a bug, and none blocks."""
+    _damage(checkout / "params.yaml", how)
+    if how == "empty":
+        (checkout / "params.yaml").touch()
+    with pytest.raises(ParamsError) as refused:
+        read_params(checkout)
+    failure = failure_of(checkout, stage, item, refused.value.exit_status)
+
+    assert failure["message"].replace(" .", f" {checkout}") == str(refused.value)
+    assert (failure["kind"], failure["remedy"]) == ("user", refused.value.remedy)
+
+
+@pytest.mark.parametrize("name", ["dvc.yaml", "dvc.lock", "datasets.dvc"])
+@pytest.mark.parametrize("how", list(DAMAGE))
+def test_a_record_that_cannot_be_read_fails_as_in_a_run(checkout, name, how):
+    """The message and the remedy that `python -m flows` shows before it starts anything."""
+    (checkout / ".git").mkdir()
+    _damage(checkout / name, how)
+    found = state(checkout, Settings())
+    failure = failure_of(checkout, "clean", "faces")
+
+    assert found.problem.startswith(f"{name} cannot be read")
+    assert (failure["kind"], failure["message"], failure["remedy"]) == ("user", found.problem, found.remedy)
+
+
+def test_a_record_that_the_stage_does_not_need_stops_nothing(checkout, monkeypatch):
+    """It is a run that needs dvc.yaml."""
+    monkeypatch.setattr("steps.clean.run", lambda _: None)
+    (checkout / "dvc.yaml").write_text("a: [1\n")
+
+    assert main(["clean", "faces"]) == 0
 
 
 def test_another_invalid_file_is_no_error_of_the_params(checkout, monkeypatch):

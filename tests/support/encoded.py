@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from fractions import Fraction
 from itertools import pairwise
@@ -150,9 +151,10 @@ def encode_fields(
 _BY_FIELDS = "interl=1:out_color_matrix=bt601:out_range=tv:flags=accurate_rnd+full_chroma_int"
 
 
-def turned_by(path: Path, quarters: int) -> Path:
-    """Sets a clockwise rotation in an MP4: the matrix of its track's header, ISO/IEC 14496-12, 8.3.2."""
+def turned_by(path: Path, quarters: int, *, mirrored: bool = False) -> Path:
+    """Sets how an MP4 is shown: mirrored left to right, then rotated clockwise. ISO/IEC 14496-12, 8.3.2."""
     a, b, c, d = ((1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0))[quarters]
+    a, b = (-a, -b) if mirrored else (a, b)
     matrix = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
     data = bytearray(path.read_bytes())
     at = data.index(b"tkhd") + 44
@@ -201,3 +203,52 @@ def with_hole(path: Path, first: float = 0.4, last: float = 0.6) -> Path:
     data[a:b] = bytes(b - a)
     path.write_bytes(data)
     return path
+
+
+def h264_by_fields(path: Path, times: list[np.ndarray]) -> Path:
+    """Writes H.264 in which every field is a picture and a packet (PAFF), top field first, as no encoder here does.
+
+    Its macroblocks are not compressed. Syntax: ITU-T H.264, 7.3.
+
+    Args:
+        path: The film; its suffix sets the container.
+        times: Two pictures a frame, uint8 H,W, of whole macroblocks a field.
+    """
+    height_px, width_px = times[0].shape
+    size = _codes(width_px // 16 - 1, height_px // 32 - 1)
+    sequence = _unit(0x67, f"{77 << 16 | 30:024b}" + _codes(0, 0, 2, 1) + "0" + size + "00100")
+    picture = _unit(0x68, _codes(0, 0) + "00" + _codes(0, 0, 0) + "000" + _codes(0, 0, 0) + "100")
+    fields = [_field(lines_hw[number % 2 :: 2], number) for number, lines_hw in enumerate(times)]
+    raw = path.with_suffix(".h264")
+    raw.write_bytes(b"".join((b"" if number % 2 else sequence + picture) + one for number, one in enumerate(fields)))
+    with av.open(str(raw), options={"framerate": str(2 * RATE)}) as read, av.open(str(path), "w") as written:
+        out = written.add_stream_from_template(read.streams.video[0])
+        for number, packet in enumerate(packet for packet in read.demux(video=0) if packet.size):
+            packet.pts = packet.dts = number
+            packet.time_base, packet.stream, packet.duration = Fraction(1, 2 * RATE), out, 1
+            written.mux(packet)
+    return path
+
+
+def _field(lines_hw: np.ndarray, number: int) -> bytes:
+    """One slice: the first field of a frame is an IDR picture, the second one an intra picture that refers to none."""
+    second = number % 2
+    marking = "0" if second else _codes(number // 2 % 2) + "00"
+    bits = _codes(0, 7, 0) + "0000" + f"1{second}" + marking + _codes(0, 1)
+    for y, x in np.ndindex(lines_hw.shape[0] // 16, lines_hw.shape[1] // 16):
+        bits += _codes(25)  # I_PCM: aligned to a byte, then 256 bytes of luma and 128 of chroma
+        block = lines_hw[16 * y : 16 * y + 16, 16 * x : 16 * x + 16].tobytes() + bytes([128]) * 128
+        bits += "0" * (-len(bits) % 8) + "".join(f"{byte:08b}" for byte in block)
+    return _unit(0x61 if second else 0x65, bits)
+
+
+def _codes(*numbers: int) -> str:
+    """Exp-Golomb codes, section 9.1."""
+    return "".join("0" * (len(f"{number + 1:b}") - 1) + f"{number + 1:b}" for number in numbers)
+
+
+def _unit(head: int, bits: str) -> bytes:
+    """A NAL unit, with the bytes that keep start codes out of it."""
+    bits += "1" + "0" * (-(len(bits) + 1) % 8)
+    data = int(bits, 2).to_bytes(len(bits) // 8, "big")
+    return b"\0\0\0\1" + bytes([head]) + re.sub(rb"\0\0(?=[\0-\3])", b"\0\0\3", data)

@@ -3,9 +3,11 @@
 import io
 import os
 import zlib
+from contextlib import suppress
 
 import numpy as np
 import pytest
+import simplejpeg
 from PIL import Image
 
 from curation.errors import DataError, RefusedError
@@ -70,6 +72,24 @@ def test_a_jpeg_damaged_in_its_middle_is_refused(at):
 
     with pytest.raises(RefusedError, match="damaged"):
         check(bytes(data))
+
+
+def test_a_small_jpeg_with_invalid_blocks_is_refused():
+    """Too many coefficients in a block, which libjpeg takes silently; the rest that it takes is another valid JPEG."""
+    data = encoded(side_px=48)
+    refused, silent = 0, 0
+    for place in range(data.index(b"\xff\xda") + 20, len(data) - 20, 4):
+        damaged = data[:place] + bytes(range(8)) + data[place + 8 :]
+        with suppress(ValueError):  # libjpeg's warning
+            simplejpeg.decode_jpeg(damaged, colorspace="GRAY", strict=True)
+            silent += 1
+            try:
+                check(damaged)
+            except RefusedError:
+                refused += 1
+
+    assert check(data)
+    assert silent // 10 < refused < silent
 
 
 def test_a_bomb_is_not_decoded(monkeypatch):

@@ -11,7 +11,8 @@ import pytest
 
 from common.settings import RemoteSettings, Settings
 from registry.dvc import versions
-from registry.dvc.dataset import listing_of, md5_of, object_path, read_config, read_version
+from registry.dvc.config import read_config
+from registry.dvc.dataset import listing_of, md5_of, object_path, read_version
 from registry.dvc.remote import push_version, set_remote
 from registry.dvc.versions import VersionError
 from registry.subprocesses import dvc_command, dvc_environment

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from registry.dvc import remote_contents
-from registry.dvc.dataset import Config, object_path
+from registry.dvc.config import Config
+from registry.dvc.dataset import object_path
 from registry.dvc.records import VersionError
 from registry.dvc.remote_contents import RemoteError, complete, find_version
 

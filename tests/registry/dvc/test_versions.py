@@ -6,6 +6,7 @@ import pytest
 
 from common.settings import RemoteSettings, Settings
 from registry.dvc import dataset, versions
+from registry.dvc.config import read_config
 from registry.dvc.remote import set_remote
 from registry.dvc.versions import VersionError
 from tests.support.repos import code_repo, git, lay_source, silence, versioned_repo
@@ -281,9 +282,9 @@ def test_remote_that_is_down(versioned):
 def test_remote_taken_out_of_the_settings(versioned, remote):
     """Settings without a remote take ours out of DVC's local config again; what a person put there stays."""
     (versioned / ".dvc" / "config.local").write_text("['remote \"mine\"']\n    url = /mine\n")
-    set_remote(versioned, remote, dataset.read_config(versioned))
+    set_remote(versioned, remote, read_config(versioned))
     with_remote = (versioned / ".dvc" / "config.local").read_text()
-    set_remote(versioned, ALONE, dataset.read_config(versioned))
+    set_remote(versioned, ALONE, read_config(versioned))
     without = (versioned / ".dvc" / "config.local").read_text()
 
     assert remote.remote.url in with_remote

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from registry.dvc.dataset import read_config
+from registry.dvc.config import read_config
 from registry.git import snapshot as module
 from registry.git.snapshot import NoSuchTagError, RecordError, completed, lay_out, record, tag, tagged, worktree
 from registry.subprocesses import dvc

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from rushes.media.film import open_film
+from rushes.media.film_headers import is_interlaced, is_mirrored
 from rushes.media.tone_mapping import HLG, LUMINANCE, PQ, TO_BT709, WHITE_NITS, eetf, pq_signal, tone_mapped
-from tests.support.encoded import encode, encode_fields, turned_by, waves
+from tests.support.encoded import encode, encode_fields, h264_by_fields, remuxed, turned_by, waves
 
 AT = 6  # the examined frame
 FINE = {"crf": "12"}
@@ -83,14 +84,18 @@ def test_odd_sizes(tmp_path, size):
     assert error(seen, scene[AT]) < 3
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3])
-def test_rotated_films_are_upright(tmp_path, quarters):
-    """A phone does not turn pixels, it writes a matrix, which OpenCV follows as well."""
-    file = turned_by(encode(tmp_path / "x.mp4", waves(12), options=FINE), quarters)
-    seen = read(file)
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_turned_films_are_upright(tmp_path, suffix, quarters, mirrored):
+    """A phone does not turn or mirror pixels, it writes a matrix; OpenCV follows those that do not mirror."""
+    file = turned_by(encode(tmp_path / "x.mp4", waves(12), options=FINE), quarters, mirrored=mirrored)
+    file = file if suffix == ".mp4" else remuxed(file, tmp_path / f"x{suffix}")
+    scene = waves(12)[AT][:, ::-1] if mirrored else waves(12)[AT]
 
-    assert error(seen, np.rot90(waves(12)[AT], -quarters)) < 3
-    assert seen.shape == second_decoder(file).shape
+    assert error(read(file), np.rot90(scene, -quarters)) < 3
+    assert is_mirrored(file) == mirrored
+    assert mirrored or error(second_decoder(file), np.rot90(scene, -quarters)) < 3
 
 
 def test_transparency_is_on_white(tmp_path):
@@ -134,6 +139,39 @@ def test_interlaced_motion_is_seen_at_one_time(tmp_path, form):
     assert combs(seen) < 1.1 * combs(plain)
     assert error(seen, first) < error(seen, second) / 1.5
     assert seen.std() == pytest.approx(first.std(), rel=0.03)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".avi"])
+def test_h264_with_a_packet_a_field_has_the_rate_of_its_frames(tmp_path, suffix):
+    """Frames are whole and of the first field's time; neither their number nor their rate is that of the fields."""
+    times = [frame[:96, :, 1].clip(16) for frame in waves(24, speed=3)]
+    with open_film(h264_by_fields(tmp_path / f"x{suffix}", times)) as film:
+        frames = list(film.frames())
+    seen = frames[AT].picture_bgr
+    first, second = (error(seen, np.stack([times[2 * AT + n]] * 3, 2) * (255 / 219) - 18.6) for n in (0, 1))
+
+    assert (film.fps, film.total, len(frames)) == (25, 12, 12)
+    assert [frame.time_s for frame in frames] == pytest.approx([n / 25 for n in range(12)], abs=0.002)
+    assert film.lacking_s == pytest.approx(0, abs=0.002)
+    assert first < 2 < second
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
+def test_every_field_of_hevc_is_a_picture_of_full_height(tmp_path, suffix):
+    """At its own time; FFmpeg returns frames of half the height. OpenCV does so too, and is not used."""
+    times = waves(24, speed=3)
+    fields = [frame[number % 2 :: 2] for number, frame in enumerate(times)]
+    options = {"x265-params": "log-level=none:crf=12:interlace=tff"}
+    file = encode(tmp_path / f"x{suffix}", fields, "libx265", options=options, matrix=BT709, levels=LIMITED)
+    with open_film(file) as film:
+        frames = list(film.frames())
+
+    assert [frame.time_s for frame in frames] == pytest.approx([n / 25 for n in range(24)], abs=0.002)
+    assert error(frames[AT].picture_bgr, times[AT]) < min(6, error(frames[AT].picture_bgr, times[AT + 1]))
+    assert is_interlaced(file)
+    assert not is_interlaced(
+        encode(tmp_path / f"y{suffix}", times, "libx265", options={"x265-params": "log-level=none"})
+    )
 
 
 def test_progressive_frames_stay(tmp_path):

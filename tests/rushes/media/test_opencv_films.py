@@ -8,7 +8,7 @@ from rushes.errors import RushesError
 from rushes.expression.video_source import OpenCvClip, open_source
 from rushes.media.film_headers import edited_s, frame_fields, is_hdr, is_interlaced
 from tests.rushes.media.test_film_pixels import AT, BT601, FINE, INTERLACED, LIMITED, SDR, error
-from tests.support.encoded import encode, encode_fields, h264_in_avi, pictures, remuxed, waves, with_hole
+from tests.support.encoded import encode, encode_fields, h264_in_avi, pictures, remuxed, turned_by, waves, with_hole
 
 REMEDY = r"pip install av \(the wheel's extra \[film\]\)"
 
@@ -64,6 +64,15 @@ def test_hdr_films_are_refused(tmp_path, suffix, transfer):
     with pytest.raises(RushesError, match=rf"is in HDR \(HLG or PQ\), which OpenCV alone.*{REMEDY}"):
         open_source(str(file))
     assert not is_hdr(encode(tmp_path / f"sdr{suffix}", waves(5), options=FINE, matrix=1, levels=1))
+
+
+def test_mirrored_films_are_refused(tmp_path):
+    """OpenCV would turn them by half; one that is rotated alone is read."""
+    file = turned_by(encode(tmp_path / "x.mp4", waves(5), options=FINE), 1, mirrored=True)
+
+    with pytest.raises(RushesError, match=f"is shown mirrored, which OpenCV alone.*{REMEDY}"):
+        open_source(str(file))
+    assert len(list(open_source(str(turned_by(file, 1))).frames())) == 5
 
 
 def test_a_trimmed_film_is_whole(plain, tmp_path):
