@@ -20,7 +20,7 @@ from benchmarks.typed_screenplays.held_out import HELD_OUT
 from benchmarks.typed_screenplays.tuned import tuned
 from benchmarks.typed_screenplays.typist import Truth, typed
 from curation.params import ScriptParams
-from curation.script.document import read_work
+from curation.script.document import read_document
 from rushes.screenplay.elements import speaker_of
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ def count(style: Style, seed: int) -> Counts:
 
 def read(data: bytes) -> tuple[Truth, int]:
     """Headings, cues and speeches that the reader finds in a file, and the number of lost words."""
-    work = read_work(data, ".txt")
+    document = read_document(data, ".txt")
     truth = Truth([], [], [])
-    for element in (element for scene in work.scenes for element in scene.elements):
+    for element in (element for scene in document.scenes for element in scene.elements):
         if element.kind == "heading":
             truth.headings.append(element.text)
         elif element.kind == "character":
@@ -64,7 +64,7 @@ def read(data: bytes) -> tuple[Truth, int]:
             truth.speeches.append("")
         elif element.kind == "dialogue" and truth.speeches:
             truth.speeches[-1] += f" {element.text}"
-    return _comparable(truth), work.words.lost
+    return _comparable(truth), document.words.lost
 
 
 def _comparable(truth: Truth) -> Truth:

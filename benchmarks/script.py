@@ -37,7 +37,7 @@ from models.script.data import Contiguous, batches, lanes
 from models.script.definition import CACHE, graphs, module
 from models.script.encode import ALWAYS
 from models.script.params import TrainParams
-from models.script.score import BatchedGraph, Document, remembered
+from models.script.score import BatchedGraph, ScoredDocument, remembered
 from rushes.script.length import Length
 from rushes.script.markup import ALL
 from rushes.script.memorization import MemorizationFilter, build
@@ -200,7 +200,7 @@ def _given(example: Sequence[torch.Tensor], vocabulary: list[str]) -> dict[str, 
 
 
 def _bits(path: Path, example: Sequence[torch.Tensor], vocabulary: list[str], text: str) -> float:
-    rows = BatchedGraph(path, _given(example, vocabulary)).carried([Document("held out", "", "", text)])
+    rows = BatchedGraph(path, _given(example, vocabulary)).carried([ScoredDocument("held out", "", "", text)])
     return float(rows["bits"].sum() / rows["characters"].sum())
 
 

@@ -56,7 +56,7 @@ class ParsedScene:
     """One scene with its id, document and label."""
 
     id: str
-    work: str
+    document: str
     label: str
     elements: list[Element]
 
@@ -84,7 +84,7 @@ def speaker(element: Element) -> str:
 def parsed_scenes(rows: pd.DataFrame, texts: Iterable[str]) -> list[ParsedScene]:
     """Scenes of a split."""
     columns = zip(rows["id"], rows["group"], rows["label"], texts, strict=True)
-    return [ParsedScene(name, work, label, parse(text)) for name, work, label, text in columns]
+    return [ParsedScene(name, document, label, parse(text)) for name, document, label, text in columns]
 
 
 class Themes:

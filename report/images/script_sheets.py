@@ -62,5 +62,5 @@ def _sheet(reader: Reader, shown: pd.DataFrame, captions: pd.Series, path: Path,
 
 
 def _named(rows: pd.DataFrame) -> pd.Series:
-    name = rows["work"] + ", scene " + rows["scene"].astype(str) if "work" in rows else rows["id"]
+    name = rows["document"] + ", scene " + rows["scene"].astype(str) if "document" in rows else rows["id"]
     return name + ", " + rows["split"]

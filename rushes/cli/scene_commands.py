@@ -125,13 +125,13 @@ def storyboard_command(
     from rushes.loading import load  # noqa: PLC0415  # for a quick --help
     from rushes.output_files import check_out, save  # noqa: PLC0415  # for a quick --help
     from rushes.scene.storyboard import check_redraw, draw_board, parse_redraw  # noqa: PLC0415  # for a quick --help
-    from rushes.screenplay_files.read_file import read_script  # noqa: PLC0415  # for a quick --help
+    from rushes.screenplay_files.read_file import read_breakdown  # noqa: PLC0415  # for a quick --help
     from rushes.store.store import origin_text  # noqa: PLC0415  # for a quick --help
 
     path = (out or Path(f"{script.stem}.html")).expanduser()
     check_out(path, (".html", ".htm", ".pdf"))
     seeds = parse_redraw(redraw or [])
-    parsed = read_script(script, lambda line: typer.echo(line, err=True))
+    parsed = read_breakdown(script, lambda line: typer.echo(line, err=True))
     check_redraw(parsed, seeds)
     opened = load("scene", store=model, trust=trust, uncertified=uncertified)
     board = draw_board(

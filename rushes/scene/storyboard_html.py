@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rushes.scene.contact_sheet import best_scale, encoded, enlarge
 from rushes.scene.storyboard import contents
-from rushes.screenplay.document import pages
+from rushes.screenplay.breakdown import pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

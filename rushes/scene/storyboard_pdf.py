@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rushes.errors import UserError
 from rushes.scene.contact_sheet import best_scale, encoded, enlarge
-from rushes.screenplay.document import pages
+from rushes.screenplay.breakdown import pages
 from rushes.screenplay.pdf_fonts import Fonts, fonts_for
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]  # reportlab has no types
 
     from rushes.scene.storyboard import Board, Panel
-    from rushes.screenplay.document import Chapter
+    from rushes.screenplay.breakdown import Chapter
 
 MM = 72 / 25.4  # points
 PAGE = (210 * MM, 297 * MM)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rushes.errors import RushesError
-from rushes.screenplay.document import title_values
+from rushes.screenplay.breakdown import title_values
 from rushes.screenplay.elements import Element
 from rushes.screenplay.fdx import fdx_of
 from rushes.screenplay.fountain import write

@@ -14,7 +14,15 @@ from rushes.screenplay.elements import Element
 from rushes.screenplay.fountain import parse
 from tests.support.project import acts
 from tests.support.repos import git
-from tests.support.script_project import GENRES, NEW, SECOND, held_out, make_script_project, write_inbox, write_works
+from tests.support.script_project import (
+    GENRES,
+    NEW,
+    SECOND,
+    held_out,
+    make_script_project,
+    write_documents,
+    write_inbox,
+)
 from tests.support.scripts import NAMES
 from tests.support.serving import ask, champion, end, left_behind, served, tags
 from tests.support.written import faults
@@ -86,8 +94,8 @@ def write(project, store, out, seed):
 
 def test_first_run(project, tmp_path):
     """A folder of scripts by genre, two in the inbox: both are trained on, and v1 meets the actual rules."""
-    write_works(tmp_path / "works")
-    taken = project.flows("ingest", "scripts", str(tmp_path / "works"))
+    write_documents(tmp_path / "documents")
+    taken = project.flows("ingest", "scripts", str(tmp_path / "documents"))
     assert taken.returncode == 0, taken.stderr
     write_inbox(project.root)
     output = project.flows("nightly")
@@ -104,14 +112,14 @@ def test_works_stay_whole(project):
     """Test documents are not trained on, nor are other drafts of them, even if ingested later for training."""
     clean, learned = packed(project, "clean/scripts"), packed(project, "script/set")
     table, test = clean.table, clean.kept("test")
-    drafts = table[table["work"] == SECOND]
+    drafts = table[table["document"] == SECOND]
 
     assert (table.groupby("group")["split"].nunique() == 1).all()
-    assert set(test["work"]) == {f"script {seed}" for seed in held_out(project.root)}
+    assert set(test["document"]) == {f"script {seed}" for seed in held_out(project.root)}
     assert set(test["label"]) == {*GENRES, "no genre"}
     assert (set(drafts["split"]), set(drafts["reason"])) == ({"train"}, {"another draft"})
-    assert set(table.loc[table["source"] == "inbox", "work"]) == {NEW, SECOND}
-    assert table.loc[table["work"] == NEW, "kept"].all()
+    assert set(table.loc[table["source"] == "inbox", "document"]) == {NEW, SECOND}
+    assert table.loc[table["document"] == NEW, "kept"].all()
     assert not {*test["group"], *drafts["group"]} & set(learned.table["group"])
 
 
