@@ -40,7 +40,7 @@ from tqdm import tqdm
 from benchmarks.support.figures import Figure, interleave, report
 from benchmarks.support.headings import pictures, share_as_asked
 from benchmarks.support.shapes import SIZE_PX as SHAPE_PX
-from benchmarks.support.shapes import SURE, Reader, missed, stacked
+from benchmarks.support.shapes import SURE, ShapeClassifier, missed, stacked
 from common.settings import load_settings
 from compression.search.candidate import compress, reference
 from curation.image.crop import fit as square
@@ -78,7 +78,7 @@ def read_asset() -> AssetReader:
     return asset_reader(Path(), load_settings())
 
 
-class Budget(Callback):
+class TimeLimit(Callback):
     """Ends a training after so many CPU-seconds of this process."""
 
     def __init__(self, seconds: float) -> None:
@@ -99,7 +99,7 @@ class Budget(Callback):
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """One training: its config, seed, duration and set, and the pictures to draw after it."""
 
     network: str
@@ -115,7 +115,7 @@ class Job:
         return self.folder / f"{self.network}-{self.seed}-{self.seconds:g}s"
 
 
-def train(job: Job) -> Path:
+def train(job: TrainingJob) -> Path:
     """Trains and draws, in this process, on one thread; writes weights.pt, and drawn.npy last."""
     if (job.out / "drawn.npy").exists():
         return job.out
@@ -124,7 +124,7 @@ def train(job: Job) -> Path:
     samples = SampleSet(job.folder)
     recipe = {"network": job.network, "seed": job.seed} | (CLASSIC if job.network == "dcgan" else {})
     params = TrainParams(**{**job.params, **recipe, "precision": "32-true"})
-    learner, budget = module(samples.info, params), Budget(job.seconds)
+    learner, budget = module(samples.info, params), TimeLimit(job.seconds)
     learner.share_done = budget.done  # type: ignore[method-assign]  # by time, not by epochs
     trainer = Trainer(
         accelerator="cpu", max_epochs=100_000, limit_val_batches=0, logger=False, enable_progress_bar=False,
@@ -190,7 +190,7 @@ def trained(
     folders: dict[str, list[Path]] = {recipe: [] for recipe in RECIPES}
     context = multiprocessing.get_context("spawn")
     for seed in range(choices.seeds):
-        jobs = [Job(recipe, seed, choices.seconds, samples.folder, params, asked) for recipe in RECIPES]
+        jobs = [TrainingJob(recipe, seed, choices.seconds, samples.folder, params, asked) for recipe in RECIPES]
         with ProcessPoolExecutor(len(RECIPES), mp_context=context) as pool:
             for recipe, out in zip(RECIPES, pool.map(train, jobs), strict=True):
                 folders[recipe].append(out)
@@ -296,7 +296,7 @@ def kid_figure(real_nhwc: np.ndarray, folders: dict[str, list[Path]]) -> Figure:
 
 def missed_figures(folders: dict[str, list[Path]]) -> list[Figure]:
     """Modes that no picture shows, of each seed: by the classifier's label, and by its confident labels only."""
-    reader, figures = Reader(), []
+    reader, figures = ShapeClassifier(), []
     for name, least in ((f"missed modes of 1,000 at {SHAPE_PX} px", 0.0), ("missed modes, read without doubt", SURE)):
         counts = [
             [missed(reader.modes(np.load(out / "drawn.npy"), least)) for out in folders[recipe]] for recipe in RECIPES

@@ -19,7 +19,7 @@ from benchmarks.support.figures import Figure, report
 from benchmarks.typed_screenplays.held_out import HELD_OUT
 from benchmarks.typed_screenplays.tuned import tuned
 from benchmarks.typed_screenplays.typist import Truth, typed
-from curation.params import ScriptParams
+from curation.params import ScriptCheckParams
 from curation.script.document import read_document
 from rushes.screenplay.elements import speaker_of
 
@@ -46,7 +46,7 @@ def count(style: Style, seed: int) -> Counts:
     screenplay = typed(style, seed)
     seen, lost = read(screenplay.data)
     known = _comparable(screenplay.truth)
-    params = ScriptParams()
+    params = ScriptCheckParams()
     found = tuple(_common(*pair) for pair in zip(known, seen, strict=True))
     dropped = len(seen.headings) < params.min_headings or len(seen.cues) < params.min_cues
     return Counts(found, tuple(map(len, known)), tuple(map(len, seen)), dropped, lost)

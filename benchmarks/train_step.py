@@ -47,7 +47,7 @@ LABELS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
 WARM_UP = 5
 
 
-class Clock(Callback):
+class CpuClock(Callback):
     """CPU-seconds between the end of the warm-up and the end of the last step."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Clock(Callback):
 def lightning_step_s(samples: SampleSet, params: TrainParams, steps: int, folder: Path) -> float:
     """CPU-seconds of one step in Lightning, logging every 50."""
     module = family.module(samples.info, params)
-    clock = Clock()
+    clock = CpuClock()
     trainer = Trainer(
         accelerator="cpu",
         precision="32-true",

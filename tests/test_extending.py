@@ -10,7 +10,7 @@ import sys
 import pytest
 import yaml
 
-from curation.store.index import read_source
+from curation.store.index import read_source_index
 from curation.store.sample_set import SampleSet
 from tests.support.project import LABELS, PARAMS, make_project
 from tests.support.raw import encode, photo
@@ -105,7 +105,7 @@ def test_a_medium(tmp_path):
     assert taken.returncode == 0, taken.stderr
     assert "40 notes added" in taken.stdout
     assert cleaned.returncode == 0, cleaned.stderr
-    assert read_source(root / "datasets/notes/day")["words"].tolist().count(1) == 1
+    assert read_source_index(root / "datasets/notes/day")["words"].tolist().count(1) == 1
     notes = SampleSet(root / "build/clean/notes")
     assert notes.info["counts"] == {"too short": 1}
     assert notes.info["thresholds"] == {"min_length": 5}

@@ -12,7 +12,7 @@ from models.scene.metrics.extractor import EXTRACTOR, features_of, load_extracto
 from models.scene.metrics.features import training
 from models.scene.network import latents_for
 from models.scene.texts import open_encoder
-from rushes.scene.text_encoder import plain
+from rushes.scene.text_encoder import heading_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ def share_as_asked(network: torch.nn.Module, samples: SampleSet, read_asset: Ass
         return None
 
     def labels_of(headings: Sequence[str]) -> np.ndarray:
-        texts_ht = encoder.embed([plain(heading) for heading in headings])
+        texts_ht = encoder.embed([heading_phrase(heading) for heading in headings])
         drawn_nhwc = _drawn(network, texts_ht.repeat(DRAWINGS, 0), samples)
         return np.asarray(classifier.predict(features_of(extractor, drawn_nhwc))).reshape(len(headings), DRAWINGS)
 

@@ -32,7 +32,7 @@ STREETS = "street/"  # number of photographs taken from an archive
 
 
 @dataclass(frozen=True)
-class Head:
+class RenderedHead:
     """A rendered head with transparency.
 
     Attributes:
@@ -53,7 +53,7 @@ class Heads:
         self._wheel, self._seed = wheel, seed
 
     @functools.lru_cache(maxsize=512)  # noqa: B019  # lives as long as the benchmark
-    def draw(self, person: int, expression: str) -> Head:
+    def draw(self, person: int, expression: str) -> RenderedHead:
         """A head that looks about into the camera, upright.
 
         Args:
@@ -74,7 +74,7 @@ class Heads:
         covered_hw = rasterise(screen_n3, mesh.triangles_m3, side_px, behind_m=BEHIND_CM[mesh.part_m]).covered_hw
         alpha_hw = cv2.resize(covered_hw.astype(np.float32), (HEAD_PX, HEAD_PX), interpolation=cv2.INTER_AREA)
         face_n2 = screen_n3[mesh.face_n, :2] * HEAD_PX / side_px
-        return Head(picture_hwc, alpha_hw, np.stack([face_n2.min(axis=0), face_n2.max(axis=0)]))
+        return RenderedHead(picture_hwc, alpha_hw, np.stack([face_n2.min(axis=0), face_n2.max(axis=0)]))
 
 
 @functools.lru_cache(maxsize=1)
@@ -83,7 +83,11 @@ def _model(wheel: Path) -> Model:
 
 
 def put_head(
-    background_hwc: np.ndarray, head: Head, height_px: float, middle_px: tuple[float, float], roll_deg: float = 0.0
+    background_hwc: np.ndarray,
+    head: RenderedHead,
+    height_px: float,
+    middle_px: tuple[float, float],
+    roll_deg: float = 0.0,
 ) -> tuple[np.ndarray, tuple[float, float, float, float]]:
     """Lays a head over a picture.
 

@@ -39,7 +39,7 @@ def stacked(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return pictures, shapes_n3 @ np.array([100, 10, 1])
 
 
-class Reader:
+class ShapeClassifier:
     """Classifies the shape of each channel, by logistic regression on the channel at 16 px."""
 
     def __init__(self, seed: int = 1) -> None:

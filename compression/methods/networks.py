@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from common.atomic import replacing
 from compression.methods.prune import narrowed, widths_of, with_widths
 from compression.methods.quantisation_aware import made_aware
-from compression.search.candidates import AWARE, FLOAT, TEACHER, slug
+from compression.search.candidates import AWARE, FLOAT, TEACHER, folder_name
 from compression.search.sealed_json import DamagedFileError, read_sealed, write_sealed
 from training.fit import Devices, fit
 
@@ -78,7 +78,7 @@ class Networks:
             named = {"calibrations": self._values({"calibrations"}).get("calibrations", [])[:1]}
             made_by |= self._values(QUANTISING) | (named if "layers" in quantisation else {})
         key = hashlib.sha256(json.dumps(made_by, sort_keys=True, default=str).encode()).hexdigest()[:KEY]
-        return self.cache / f"{slug(f'{network}, {quantisation}')}-{key}"
+        return self.cache / f"{folder_name(f'{network}, {quantisation}')}-{key}"
 
     def _made_by(self, network: str) -> dict[str, Any]:
         """Everything that the weights of a network depend on, beside the training that names the cache."""

@@ -24,7 +24,7 @@ from curation.quality.reasons import UNNAMED, mark
 from curation.quality.verdicts import Examined, findings, places
 from curation.store.index import learned_from, sources
 from curation.store.sample_set import SPLITS, SampleSet
-from curation.store.source_info import credits_of, real_sources
+from curation.store.source_info import credits_by_source, real_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -164,7 +164,7 @@ def _credits(
     root: Path, collection: str, table: pd.DataFrame, parent: SampleSet, params: CollectionParams
 ) -> dict[str, str]:
     there = set(table.loc[table["kept"], "source"])
-    all_of_them = credits_of(root, collection)
+    all_of_them = credits_by_source(root, collection)
     all_of_them |= {f"{params.parent}/{name}": text for name, text in parent.info.get("credits", {}).items()}
     return {name: text for name, text in sorted(all_of_them.items()) if name in there}
 

@@ -25,7 +25,7 @@ from curation.intake.intake import Intake, Taken, written_ns
 from curation.intake.quarantine import Refusal
 from curation.intake.source_writer import Row, write_index
 from curation.intake.starter_policy import check_starter, sweep_collection
-from curation.store.index import read_source, read_sources
+from curation.store.index import read_source_index, read_sources
 from curation.store.shards import ShardWriter, next_number, sweep
 from curation.store.source_info import real_sources
 from curation.store.taxonomy import UNLABELLED
@@ -214,7 +214,7 @@ class ImageIntake(Intake):
     def _check_labels(self) -> None:
         labels = {row["label"] for row in self.rows}
         for name in real_sources(self.job.root, self.job.collection):
-            labels |= set(read_source(self.job.folder.with_name(name))["label"])
+            labels |= set(read_source_index(self.job.folder.with_name(name))["label"])
         labels -= {""}
         if len(labels) == 1 and len(self.job.params.labels) > 1 and self.taken:
             message = f"one class only: all samples are {labels.pop()!r}, and from one class nothing can be learned"

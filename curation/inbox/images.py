@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from curation.annotations.captions import CAPTIONS
 from curation.errors import DataError, explained
-from curation.intake.job import IngestResult, Job, name_of, slug
+from curation.intake.job import IngestResult, Job, name_of, source_slug
 from curation.store.taxonomy import names_class
 from curation.annotations.layouts import CLASS_FOLDERS
 from curation.intake.picture_names import UNREAD, is_picture
@@ -81,7 +81,7 @@ class ImageInbox(Inbox):
 
     def _take(self, path: Path, entries: list[Path], *, last: bool = False) -> Iterator[IngestResult]:
         job = replace(self.job, empties=self.folder if last else None)
-        job = replace(job, source=slug(name_of(path))) if entries == [path] else job
+        job = replace(job, source=source_slug(name_of(path))) if entries == [path] else job
         try:
             with explained():
                 result = self._taken_in(job, path, entries)

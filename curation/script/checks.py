@@ -15,7 +15,7 @@ from rushes.screenplay_files.text_encoding import LOST, is_mixed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from curation.params import ScriptParams
+    from curation.params import ScriptCheckParams
     from curation.script.document import Document, Scene
 
 SAMPLE = 20_000  # characters used to identify a language
@@ -62,7 +62,7 @@ def language_of(scenes: Iterable[Scene]) -> str:
     return str(py3langid.classify(text)[0]) if len(text) >= LEAST else ""
 
 
-def _too_little(documents: pd.DataFrame, params: ScriptParams) -> pd.Series:
+def _too_little(documents: pd.DataFrame, params: ScriptCheckParams) -> pd.Series:
     """Params of every count that is too low in each document: relaxing one of two would keep nothing."""
     lacking = pd.Series("", index=documents.index)
     for figure in FIGURES:
@@ -71,7 +71,7 @@ def _too_little(documents: pd.DataFrame, params: ScriptParams) -> pd.Series:
     return lacking.str.strip()
 
 
-def mark_documents(documents: pd.DataFrame, params: ScriptParams) -> None:
+def mark_documents(documents: pd.DataFrame, params: ScriptCheckParams) -> None:
     """Marks documents as a whole: broken lines first, since they break cues too; not a script; another language."""
     share = documents["broken"].map("{:.0%} of the paragraphs continue in the next".format)
     share += f", max_broken_lines {params.max_broken_lines:g}"
@@ -86,7 +86,7 @@ def mark_documents(documents: pd.DataFrame, params: ScriptParams) -> None:
         mark(documents, other, "another language", "in " + documents["language"] + f", language {params.language}")
 
 
-def mark_scenes(table: pd.DataFrame, params: ScriptParams) -> None:
+def mark_scenes(table: pd.DataFrame, params: ScriptCheckParams) -> None:
     """Marks single scenes: lost bytes, text in a wrong encoding, too little text."""
     mark(table, table["text"].map(lambda text: LOST in text), "undecodable", "bytes that are not letters")
     mark(table, table["text"].map(is_mixed), "mixed encodings", "letters that a wrong encoding makes")

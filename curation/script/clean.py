@@ -26,12 +26,12 @@ from curation.script.near_duplicates import mark_copies, runs_of
 from curation.store.consent import read_expired
 from curation.store.index import read_bytes, read_index, sources
 from curation.store.sample_set import REASONS_APART, array_names
-from curation.store.source_info import credits_of, real_sources
+from curation.store.source_info import credits_by_source, real_sources
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from curation.params import CollectionParams, ScriptParams
+    from curation.params import CollectionParams, ScriptCheckParams
     from curation.script.document import Document, Scene
 
 UNNAMED = "no genre"
@@ -63,7 +63,7 @@ def examine(root: Path, collection: str, params: CollectionParams) -> Examined:
     return Examined(medium, table, [], left_out, TextReader(), EXTRAS, extra)
 
 
-def _judged(documents: pd.DataFrame, scenes: pd.DataFrame, params: ScriptParams) -> pd.DataFrame:
+def _judged(documents: pd.DataFrame, scenes: pd.DataFrame, params: ScriptCheckParams) -> pd.DataFrame:
     """Scenes marked with the faults of their documents and their own."""
     mark_documents(documents, params)
     parts = scenes.groupby("of")
@@ -151,7 +151,7 @@ def _said(root: Path, collection: str, table: pd.DataFrame, read: dict[Any, Docu
     apart = table.loc[table["reason"].isin(REASONS_APART), "language"].map("in {}".format).value_counts()
     return {
         "labels": sorted(table.loc[table["kept"], "label"].unique()),
-        "credits": credits_of(root, collection),
+        "credits": credits_by_source(root, collection),
         "starters": [name for name in sources(root, collection) if name not in real],
         "findings": {
             **copies_found(table, COPIES),

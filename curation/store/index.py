@@ -94,7 +94,7 @@ def sources(root: Path, collection: str) -> list[str]:
     )
 
 
-def read_source(folder: Path) -> pd.DataFrame:
+def read_source_index(folder: Path) -> pd.DataFrame:
     """Index of one source as stored; `votes` are counts by name (a dict) or None.
 
     The columns are those of SCHEMA, then those of the source's medium. What the file lacks is None in each row.
@@ -121,7 +121,7 @@ def read_source(folder: Path) -> pd.DataFrame:
 def read_sources(root: Path, collection: str) -> pd.DataFrame:
     """Indexes of all sources of a collection, concatenated, as stored."""
     folder = collection_folder(root, collection)
-    frames = [read_source(folder / name) for name in sources(root, collection)]
+    frames = [read_source_index(folder / name) for name in sources(root, collection)]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=SCHEMA.names)
 
 

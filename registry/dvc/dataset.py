@@ -33,7 +33,7 @@ _AS_OPTIONS: dict[str, tuple[str, str, dict[str, str]]] = {
 
 
 @dataclass(frozen=True)
-class Version:
+class DatasetVersion:
     """The version in datasets.dvc; empty if there is none."""
 
     md5: str = ""
@@ -52,15 +52,15 @@ class Config:
     login: Login = field(default_factory=Login)
 
 
-def read_version(root: Path) -> Version:
+def read_version(root: Path) -> DatasetVersion:
     """The version in datasets.dvc.
 
     Raises:
         VersionError: See `registry.dvc.records.read_out`.
     """
     if not (out := read_out(root)):
-        return Version()
-    return Version(out["md5"], out.get("size", 0), out.get("nfiles", 0), bool(out["meta"].get("starter")))
+        return DatasetVersion()
+    return DatasetVersion(out["md5"], out.get("size", 0), out.get("nfiles", 0), bool(out["meta"].get("starter")))
 
 
 def first_version(root: Path) -> str:
@@ -160,7 +160,7 @@ def listing_of(cache: Path, md5: str) -> dict[str, str] | None:
         return None
 
 
-def missing_of(root: Path, version: Version, listing: dict[str, str] | None) -> list[str]:
+def missing_of(root: Path, version: DatasetVersion, listing: dict[str, str] | None) -> list[str]:
     """Files of the version that are missing in datasets/; judged by number and bytes if the list is unknown."""
     if listing is not None:
         return [name for name in listing if not (root / DATA / name).is_file()]

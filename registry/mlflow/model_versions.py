@@ -91,7 +91,7 @@ class Begun(_Tag):
     at: str = ""
 
 
-class Log(_Tag):
+class AliasLog(_Tag):
     """The champions in their order, and the last move of the alias.
 
     Attributes:
@@ -131,7 +131,7 @@ class Standing:
     champion: Version | None
     hold: Hold | None
     tags: Mapping[str, str] = field(default_factory=dict)
-    log: Log = field(default_factory=Log)
+    log: AliasLog = field(default_factory=AliasLog)
     last: Version | None = None
     unreadable: tuple[str, ...] = ()
 
@@ -167,7 +167,7 @@ def standing(mlflow: MlflowClient, family: str, known: Iterable[Version | None] 
     champion = next((version for version in known if version and str(version.number) == str(number)), None)
     if champion is None and number is not None:
         champion = find_version(mlflow, family, int(number))
-    hold, log, begun = read_tag(tags, HOLD, Hold), read_tag(tags, CHAMPIONS, Log), read_tag(tags, ROLLBACK, Begun)
+    hold, log, begun = read_tag(tags, HOLD, Hold), read_tag(tags, CHAMPIONS, AliasLog), read_tag(tags, ROLLBACK, Begun)
     unreadable = tuple(name for name, found in ((HOLD, hold), (CHAMPIONS, log), (ROLLBACK, begun)) if found is False)
     log, last = _history(mlflow, family, log or None, champion)
     if unreadable:
@@ -200,13 +200,13 @@ def number_of(tags: Mapping[str, str], name: str) -> int | None:
 
 
 def _history(
-    mlflow: MlflowClient, family: str, log: Log | None, champion: Version | None
-) -> tuple[Log, Version | None]:
+    mlflow: MlflowClient, family: str, log: AliasLog | None, champion: Version | None
+) -> tuple[AliasLog, Version | None]:
     """The history, derived from the versions if the model has none, and the last champion if none is in use."""
     if log is not None and (champion is not None or not log.history):
         return log, None
     known = {version.number: version for version in versions(mlflow, family)}
-    log = log or Log(history=_derived(known))
+    log = log or AliasLog(history=_derived(known))
     if champion is not None:
         return log, None
     rejected = {version.digest for version in known.values() if REJECTED in version.tags}
@@ -250,7 +250,7 @@ def ensure_model(mlflow: MlflowClient, family: str) -> None:
     """
     from mlflow.exceptions import MlflowException  # noqa: PLC0415  # MLflow takes seconds to import
 
-    tags = {FAMILY: family, CHAMPIONS: Log().model_dump_json()}
+    tags = {FAMILY: family, CHAMPIONS: AliasLog().model_dump_json()}
     try:
         mlflow.create_registered_model(family, tags, f"The {family} models of Rushes; see mlflow/README.md")
     except MlflowException as error:

@@ -71,7 +71,7 @@ def scene_command(
     from rushes.errors import MisuseError  # noqa: PLC0415  # imported when used, so that --help is quick
     from rushes.loading import load  # noqa: PLC0415  # for a quick --help
     from rushes.output_files import check_out, save  # noqa: PLC0415  # for a quick --help
-    from rushes.scene.contact_sheet import SUFFIXES, compose, encoded, file_name  # noqa: PLC0415  # for a quick --help
+    from rushes.scene.contact_sheet import SUFFIXES, compose, encode_picture, file_name  # noqa: PLC0415  # for a quick --help
     from rushes.scene.generator import credit_line  # noqa: PLC0415  # for a quick --help
     from rushes.scene.png_export import PictureRequest, check_folder, is_folder, save_singles  # noqa: PLC0415  # for a quick --help
     from rushes.store.store import origin_text  # noqa: PLC0415  # for a quick --help
@@ -92,7 +92,7 @@ def scene_command(
         written = save_singles(pictures_nhwc, path, asked, model=name, credit=credit, scale=scale)
     else:
         made_by = f"drawn by rushes {name}, {asked.about}"
-        save(path, encoded(compose(pictures_nhwc, text, [made_by], [credit], scale), path.suffix.lower()))
+        save(path, encode_picture(compose(pictures_nhwc, text, [made_by], [credit], scale), path.suffix.lower()))
     for file in written:
         typer.echo(file)
 

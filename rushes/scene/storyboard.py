@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from rushes.errors import MisuseError
 from rushes.scene.generator import credit_line
-from rushes.scene.text_encoder import place
+from rushes.scene.text_encoder import place_of
 from rushes.screenplay.breakdown import pages
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def draw_board(
 
 def place_seed(seed: int, heading: str) -> int:
     """Seed of a place, derived from the requested seed and the place of the heading, but not from its time of day."""
-    return int.from_bytes(hashlib.sha256(f"{seed}\n{place(heading)}".encode()).digest()[:8], "big")
+    return int.from_bytes(hashlib.sha256(f"{seed}\n{place_of(heading)}".encode()).digest()[:8], "big")
 
 
 def parse_redraw(words: Sequence[str]) -> dict[str, int]:

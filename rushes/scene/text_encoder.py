@@ -63,7 +63,7 @@ _UNSEEN = re.compile(
 _REMARK = re.compile(r"\([^()]*\)")
 
 
-def plain(heading: str) -> str:
+def heading_phrase(heading: str) -> str:
     """Rewrites a scene heading as a sentence suited to the encoder; other text only loses its scene number.
 
     `EXT. WOODS - NIGHT` becomes `a photo of the woods at night`, `INT. OFFICE - DAY` becomes
@@ -77,7 +77,7 @@ def plain(heading: str) -> str:
     return " ".join([opening, "of the", _place(parts), *times])
 
 
-def place(heading: str) -> str:
+def place_of(heading: str) -> str:
     """Place of a heading without its time; equal for `EXT. THE WOODS - NIGHT` and `EXT. WOODS - LATER`."""
     text, where, parts = _read(heading)
     return f"{where} {_place(parts)}" if parts else text.lower()

@@ -10,7 +10,7 @@ import pytest
 from curation.errors import DataError
 from curation.ingest import inbox, ingest
 from curation.store.index import read_index, read_sources
-from curation.store.source_info import credits_of
+from curation.store.source_info import credits_by_source
 from tests.curation.planted import LATER
 from tests.curation.test_killed import run
 from tests.support.films import cut_off, film_params, scene, shots, silent_picture, write_film
@@ -143,11 +143,11 @@ def test_the_first_real_film_replaces_the_starter(root, tmp_path):
     """Even if it is the starter's own film; the credit is removed with the starter."""
     film = write_film(tmp_path / "bunny.mp4", shots(5))
     ingest(film, root, "films", PARAMS, source="starter", starter=True, credit="(c) A Foundation")
-    before = credits_of(root, "films")
+    before = credits_by_source(root, "films")
     result = ingest(film, root, "films", PARAMS)
 
     assert before == {"starter": "(c) A Foundation"}
-    assert (result.added, result.replaced_starter, credits_of(root, "films")) == (5, True, {})
+    assert (result.added, result.replaced_starter, credits_by_source(root, "films")) == (5, True, {})
     assert list((root / "datasets/films").glob("starter*")) == []
 
 

@@ -11,7 +11,7 @@ from compression.measure.outputs import read_parity
 from compression.prove import certificate
 from compression.search.candidate import reference
 from compression.search.search import CompressionSearch
-from models.family import Budget, Scores
+from models.family import BudgetParams, Scores
 from models.scene import family
 from models.scene.definition import students
 from models.scene.network import build
@@ -24,7 +24,7 @@ from tests.support.places import TRAIN, place_set
 PARAMS = SceneParams(
     train=TrainParams(**TRAIN),
     compress=CompressParams(calibration_samples=16, students=((8, 4),), student_epochs=3),
-    budget=Budget(max_objective_drop=100.0),
+    budget=BudgetParams(max_objective_drop=100.0),
 )
 
 

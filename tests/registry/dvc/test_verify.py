@@ -16,7 +16,7 @@ from registry.dvc.records import lock_stages, read_record
 from registry.dvc.verify import DamagedError
 from registry.subprocesses import dvc
 from steps import __main__ as steps
-from steps.runtime.failures import Failure, failure_path
+from steps.runtime.failures import StageFailure, failure_path
 from tests.support.repos import ROOT, silence, versioned_repo
 
 CLEAN = StageNode("clean@faces", "clean", "faces", None, ())
@@ -102,7 +102,7 @@ def test_a_stage_that_dvc_runs_by_hand_checks_what_it_reads(ran, monkeypatch):
     flip(kept(ran, TRAIN.name, "result"))
     assert dvc(ran, "repro", "--single-item", TRAIN.name).returncode == 0
     status = steps.main(["evaluate", "expression"])
-    failure = Failure.model_validate_json(failure_path(ran, "evaluate", "expression").read_text())
+    failure = StageFailure.model_validate_json(failure_path(ran, "evaluate", "expression").read_text())
 
     assert (status, failure.kind, evaluated) == (1, "user", [])
     assert OUT in failure.message
