@@ -29,7 +29,7 @@ import torch
 
 from benchmarks.support.figures import Figure, interleave, report
 from benchmarks.train_step import LABELS, SMALL
-from models.expression import family
+from models.expression.definition import family
 from models.expression.module import ExpressionModule
 from models.expression.params import TrainParams
 from steps.runtime.threads import OF_A_USER, SPIN

@@ -57,7 +57,7 @@ from compression.measure.multiply_adds import multiply_adds
 from compression.search.candidate import compress, reference, seal
 from compression.search.candidates import folder_name
 from compression.search.search import CompressionSearch
-from models.expression import family as expression
+from models.expression.definition import family as expression
 from models.family import BudgetParams
 from rushes.bundle.manifest import read_bundle
 from rushes.inference.cpu import processor

@@ -45,10 +45,9 @@ from common.settings import load_settings
 from compression.search.candidate import compress, reference
 from curation.image.crop import fit as square
 from curation.store.sample_set import SampleSet, write_set
-from models.scene import family
 from models.scene.crops import crop_closer
 from models.scene.data import ScenePictures
-from models.scene.definition import INPUTS, module
+from models.scene.definition import INPUTS, family, module
 from models.scene.metrics.extractor import EXTRACTOR, features_of, load_extractor
 from models.scene.metrics.measures import is_blank, kid_parts
 from models.scene.network import latents_for
@@ -70,7 +69,6 @@ DRAWN_SHAPES = 25_600  # as is usual for stacked MNIST
 SPEED_BATCH = 16
 # The classic config keeps its last weights, the product's an average. Its batch norms need the larger batches.
 CLASSIC = {"ema_decay": 0.0, "batch_size": 64, "norm_samples": 64}
-FEWEST_MISSED = 10  # of the baseline, for the comparison to be meaningful
 
 
 def read_asset() -> AssetReader:

@@ -33,7 +33,7 @@ from benchmarks.support.figures import Figure, interleave, report
 from curation.store.sample_set import SampleSet, write_set
 from models.components.batches import PackedPictures, Shuffled
 from models.components.randomness import generator_for, seed_default
-from models.expression import family
+from models.expression.definition import family
 from models.expression.module import ExpressionModule, warmed_cosine
 from models.expression.params import TrainParams
 from models.expression.transforms import augment_batch, mixup

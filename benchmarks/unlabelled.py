@@ -42,7 +42,7 @@ from compression.search.candidate import reference
 from compression.search.uncertainty import standard_error
 from curation.store.sample_set import APART, NO_LABEL, SampleSet, write_set
 from models.components.randomness import derived_seed
-from models.expression import family as expression
+from models.expression.definition import family as expression
 from rushes.bundle.manifest import read_bundle
 
 if TYPE_CHECKING:

@@ -86,7 +86,7 @@ def _changed(root: Path, head: str, tree: str) -> tuple[str, ...]:
     return tuple(name for name in names if name and name != OUTCOME)
 
 
-def completed(root: Path, kept: Record, message: str, name: str = OUTCOME) -> Record:
+def completed(root: Path, kept: Record, message: str) -> Record:
     """The record with one file updated: dvc.lock, which the stages write as they run.
 
     Everything else is as it was when the run began, whatever has been edited since.
@@ -95,17 +95,16 @@ def completed(root: Path, kept: Record, message: str, name: str = OUTCOME) -> Re
         root: The checkout, or a linked worktree of it.
         kept: The record of the tree that ran.
         message: The first line of the commit.
-        name: The file.
 
     Raises:
         RecordError: It cannot be written.
     """
-    if not (root / name).is_file():
+    if not (root / OUTCOME).is_file():
         return kept
     with tempfile.TemporaryDirectory(prefix="rushes-record-") as folder:
         env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
         _out(root, "read-tree", kept.commit, env=env)
-        _out(root, "add", "--force", "--", name, env=env)
+        _out(root, "add", "--force", "--", OUTCOME, env=env)
         tree = _out(root, "write-tree", env=env)
     if tree == _out(root, "rev-parse", f"{kept.commit}^{{tree}}"):
         return kept

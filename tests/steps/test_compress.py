@@ -8,7 +8,7 @@ import pytest
 from safetensors.torch import save_file
 
 from flows.nightly.params import lay, parse, read_params
-from models.expression import family
+from models.expression.definition import family
 from models.expression.params import ExpressionParams
 from models.family import BudgetParams
 from rushes.inference.cpu import processor

@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from compression.measure.outputs import OUTPUTS, write_outputs
 from compression.search.candidate import compress, reference, seal
 from compression.search.candidates import MeasuredCandidate, SearchResult
-from models.expression import family
+from models.expression.definition import family
 from models.expression.params import CompressParams
 from models.family import Asset, BudgetParams
 from rushes.bundle.manifest import read_bundle, read_head, sha256_file, write_manifest

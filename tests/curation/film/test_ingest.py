@@ -1,6 +1,5 @@
 """Films are ingested once, complete, with a row per shot; the source is not modified, and refusals have a reason."""
 
-import itertools
 import os
 import shutil
 
@@ -12,7 +11,7 @@ from curation.ingest import inbox, ingest
 from curation.store.index import read_index, read_sources
 from curation.store.source_info import credits_by_source
 from tests.curation.planted import LATER
-from tests.curation.test_killed import run
+from tests.curation.test_killed import changes_that_may_be_killed
 from tests.support.films import cut_off, film_params, scene, shots, silent_picture, write_film
 
 PARAMS = film_params()
@@ -194,24 +193,15 @@ def test_killed_anywhere_and_run_again_ends_in_the_same_state(tmp_path, monkeypa
     reel(tmp_path / "cast")
     cut_off(write_film(tmp_path / "cast" / "bad.mp4", scene(9)))
     drawn = write_film(tmp_path / "drawn.mp4", shots(4, first=70))
-    ends = []
-    for step in itertools.count(1):
-        place = tmp_path / str(step)
+
+    def prepare(place):
         root, folder = place / "checkout", place / "cast"
         root.mkdir(parents=True)
         ingest(drawn, root, "films", PARAMS, source="starter", starter=True)
         target = folder if kind == "path" else root / "inbox/films/cast"
         shutil.copytree(tmp_path / "cast", target)
+        if kind == "path":
+            return lambda: ingest(target, root, "films", PARAMS)
+        return lambda: inbox(root, "films", PARAMS, now=LATER)
 
-        def act(root=root, target=target):
-            return ingest(target, root, "films", PARAMS) if kind == "path" else inbox(root, "films", PARAMS, now=LATER)
-
-        finished = run(act, step)
-        act()
-        ends.append({str(file.relative_to(place)): file.read_bytes() for file in place.rglob("*") if file.is_file()})
-        if finished:
-            break
-
-    assert len(ends) > 15
-    for number, end in enumerate(ends, 1):
-        assert end == ends[-1], f"killed before change {number}"
+    assert changes_that_may_be_killed(tmp_path, prepare) > 15

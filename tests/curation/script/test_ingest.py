@@ -1,6 +1,5 @@
 """Scripts are ingested once, unchanged, a row per document; refusals have a reason, and memory is bounded."""
 
-import itertools
 import shutil
 import tracemalloc
 
@@ -12,7 +11,7 @@ from curation.intake.whole_files import intake
 from curation.store.index import read_index, read_sources
 from rushes.screenplay.fountain import write
 from tests.curation.planted import LATER
-from tests.curation.test_killed import run
+from tests.curation.test_killed import changes_that_may_be_killed
 from tests.support.scripts import fdx, plant, script, script_params, typed
 
 PARAMS = script_params()
@@ -176,25 +175,14 @@ def test_killed_anywhere_and_run_again_ends_in_the_same_state(tmp_path, monkeypa
     monkeypatch.setattr("os.fsync", lambda _: None)
     plant(tmp_path / "day", 3)
     (tmp_path / "day" / "line.txt").write_text("One line.", encoding="utf-8")
-    ends = []
-    for step in itertools.count(1):
-        root = tmp_path / str(step)
+
+    def prepare(root):
         root.mkdir()
         ingest(plant(tmp_path / "drawn", 3, 9), root, "scripts", PARAMS, source="starter", starter=True)
         shutil.copytree(tmp_path / "day", root / "inbox/scripts/day")
+        return lambda: inbox(root, "scripts", PARAMS, now=LATER)
 
-        def act(root=root):
-            return inbox(root, "scripts", PARAMS, now=LATER)
-
-        finished = run(act, step)
-        act()
-        ends.append({str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*") if file.is_file()})
-        if finished:
-            break
-
-    assert len(ends) > 15
-    for number, end in enumerate(ends, 1):
-        assert end == ends[-1], f"killed before change {number}"
+    assert changes_that_may_be_killed(tmp_path, prepare) > 15
 
 
 def test_the_text_of_a_script_is_not_touched(root, tmp_path):

@@ -24,7 +24,7 @@ from tests.support.script_project import (
     write_inbox,
 )
 from tests.support.scripts import NAMES
-from tests.support.serving import ask, champion, end, left_behind, served, tags
+from tests.support.serving import ask, champion, end, left_behind, page_of, tags
 from tests.support.written import faults
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -40,23 +40,6 @@ def project(tmp_path_factory):
     project = make_script_project(tmp_path_factory.mktemp("script"))
     yield project
     end(project)
-
-
-@pytest.fixture
-def mlflow(project):
-    """MLflow's address."""
-    return served(project)
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    """The model store of a laptop on set."""
-    return tmp_path_factory.mktemp("store")
-
-
-def page(project):
-    """The report."""
-    return (project.root / "build/report/index.html").read_text()
 
 
 def made(project, *names):
@@ -156,7 +139,7 @@ def test_what_it_scored(project):
 
 def test_report_shows_it(project):
     """The page has the version, the written scenes, and the omissions."""
-    text, captions = page(project), made(project, "scores", "captions.json")
+    text, captions = page_of(project), made(project, "scores", "captions.json")
 
     assert "script v1" in text
     assert captions.keys() == {"written.jpg"}
@@ -187,7 +170,7 @@ def test_what_has_learned_nothing_stays_out(project, mlflow):
     assert "neg_bits_per_character" in below, decision["reasons"]
     assert any("its lower end is not above 0.01" in reason for reason in decision["reasons"])
     assert "is below the floor" in tags(mlflow, "script", 2)["rushes.reasons"]
-    assert "is below the floor" in page(project)
+    assert "is below the floor" in page_of(project)
 
 
 def test_a_diverged_training_is_not_registered(project, mlflow):

@@ -12,8 +12,7 @@ from compression.prove import certificate
 from compression.search.candidate import reference
 from compression.search.search import CompressionSearch
 from models.family import BudgetParams, Scores
-from models.scene import family
-from models.scene.definition import students
+from models.scene.definition import family, students
 from models.scene.network import build
 from models.scene.params import AugmentParams, CompressParams, SceneParams, TrainParams
 from rushes.bundle.manifest import read_bundle

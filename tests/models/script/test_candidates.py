@@ -10,7 +10,7 @@ from compression.measure.outputs import one_sample
 from compression.prove import certificate
 from compression.search.search import CompressionSearch
 from models.family import BudgetParams
-from models.script import family
+from models.script.definition import family
 from models.script.params import CompressParams, ScriptParams, TrainParams
 from rushes.bundle.manifest import read_bundle
 from rushes.inference.reference_outputs import drift_of

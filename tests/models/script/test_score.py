@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from compression.search.candidate import compress, reference, seal
-from models.script import family
+from models.script.definition import family
 from models.script.params import CompressParams, TrainParams
 from models.script.score import BatchedGraph, BitsSaved, ScoredDocument, agreement_of_next, is_scene, score
 from rushes.bundle.manifest import read_bundle

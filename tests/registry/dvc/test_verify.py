@@ -17,28 +17,12 @@ from registry.dvc.verify import DamagedError
 from registry.subprocesses import dvc
 from steps import __main__ as steps
 from steps.runtime.failures import StageFailure, failure_path
-from tests.support.repos import ROOT, silence, versioned_repo
+from tests.support.repos import ROOT
 
 CLEAN = StageNode("clean@faces", "clean", "faces", None, ())
 TRAIN = StageNode("train@expression", "train", "expression", "expression", ("clean@faces",))
 EVALUATE = StageNode("evaluate@expression", "evaluate", "expression", "expression", ("clean@faces", TRAIN.name))
 OUT = "build/expression/train/result"
-
-
-@pytest.fixture(scope="module")
-def _template(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        silence(patch, tmp_path_factory.mktemp("home"))
-        root = versioned_repo(tmp_path_factory.mktemp("template") / "checkout")
-        assert dvc(root, "repro").returncode == 0
-        return root
-
-
-@pytest.fixture
-def ran(monkeypatch, tmp_path_factory, _template, tmp_path):
-    """A checkout in which every stage has run."""
-    silence(monkeypatch, tmp_path_factory.mktemp("home"))
-    return shutil.copytree(_template, tmp_path / "checkout")
 
 
 def flip(path):
