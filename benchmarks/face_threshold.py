@@ -29,7 +29,7 @@ from benchmarks.empty_frames import draw_cards, draw_patterns
 from benchmarks.faces import face_networks, is_hit, starter_package
 from benchmarks.support.figures import Figure, report
 from benchmarks.support.heads import HEIGHT, WIDTH, Heads, draw_streets, fill_frame, filmed, put_head, read_photographs
-from curation.synthetic_faces.recipes import LABELS
+from curation.synthetic_faces.takes import LABELS
 from rushes.expression.face_search import MIN_SCORE, FaceFinder
 
 if TYPE_CHECKING:

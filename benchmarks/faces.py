@@ -37,7 +37,7 @@ from benchmarks.support.heads import HEIGHT, WIDTH, Heads, draw_streets, filmed,
 from benchmarks.support.small_reader import SmallReader
 from common.packages import fetch, read_member
 from common.settings import load_settings
-from curation.synthetic_faces.recipes import LABELS
+from curation.synthetic_faces.takes import LABELS
 from flows.nightly.data_tasks import only
 from models.expression.definition import DETECTOR, FULL_RANGE_DETECTOR
 from rushes.bundle.manifest import read_bundle

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 
     from registry.assets import AssetReader
 
-RECIPES = ("r3", "dcgan")
+NETWORKS = ("r3", "dcgan")
 SIZE_PX = 64
 HELD_OUT = 0.15
 DRAWN_SHAPES = 25_600  # as is usual for stacked MNIST
@@ -120,8 +120,8 @@ def train(job: TrainingJob) -> Path:
     torch.set_num_threads(1)
     quiet()
     samples = SampleSet(job.folder)
-    recipe = {"network": job.network, "seed": job.seed} | (CLASSIC if job.network == "dcgan" else {})
-    params = TrainParams(**{**job.params, **recipe, "precision": "32-true"})
+    config = {"network": job.network, "seed": job.seed} | (CLASSIC if job.network == "dcgan" else {})
+    params = TrainParams(**{**job.params, **config, "precision": "32-true"})
     learner, budget = module(samples.info, params), TimeLimit(job.seconds)
     learner.share_done = budget.done  # type: ignore[method-assign]  # by time, not by epochs
     trainer = Trainer(
@@ -132,8 +132,8 @@ def train(job: TrainingJob) -> Path:
     job.out.mkdir(parents=True, exist_ok=True)
     torch.save(learner.network.state_dict(), job.out / "weights.pt")
     np.save(job.out / "drawn.npy", draw(learner.network.eval(), samples, job.asked))
-    told = f"# {job.out.name}: {trainer.global_step // 2:,} steps in {budget.done() * job.seconds:.0f} CPU-s"
-    print(told, file=sys.stderr, flush=True)
+    spent = f"# {job.out.name}: {trainer.global_step // 2:,} steps in {budget.done() * job.seconds:.0f} CPU-s"
+    print(spent, file=sys.stderr, flush=True)
     return job.out
 
 
@@ -185,13 +185,13 @@ def trained(
     samples: SampleSet, choices: argparse.Namespace, asked: int, params: dict[str, Any]
 ) -> dict[str, list[Path]]:
     """Trains every config with every seed, the configs of a seed side by side."""
-    folders: dict[str, list[Path]] = {recipe: [] for recipe in RECIPES}
+    folders: dict[str, list[Path]] = {network: [] for network in NETWORKS}
     context = multiprocessing.get_context("spawn")
     for seed in range(choices.seeds):
-        jobs = [TrainingJob(recipe, seed, choices.seconds, samples.folder, params, asked) for recipe in RECIPES]
-        with ProcessPoolExecutor(len(RECIPES), mp_context=context) as pool:
-            for recipe, out in zip(RECIPES, pool.map(train, jobs), strict=True):
-                folders[recipe].append(out)
+        jobs = [TrainingJob(network, seed, choices.seconds, samples.folder, params, asked) for network in NETWORKS]
+        with ProcessPoolExecutor(len(NETWORKS), mp_context=context) as pool:
+            for network, out in zip(NETWORKS, pool.map(train, jobs), strict=True):
+                folders[network].append(out)
     return folders
 
 
@@ -220,10 +220,10 @@ def headings_figure(samples: SampleSet, folders: dict[str, list[Path]]) -> list[
     """Share drawn as asked by headings, the product's over the classic config's; none without a known category."""
     shares = [
         [
-            share_as_asked(generator(samples, out / "weights.pt", recipe), samples, read_asset(), out.name)
+            share_as_asked(generator(samples, out / "weights.pt", network), samples, read_asset(), out.name)
             for out in outs
         ]
-        for recipe, outs in folders.items()
+        for network, outs in folders.items()
     ]
     ours, classic = ([share for share in of if share is not None] for of in shares)
     return [Figure("headings as asked, ours/DCGAN with BCE", ours, classic, 1.0, at_most=False)] if ours else []
@@ -288,16 +288,17 @@ def kid_figure(real_nhwc: np.ndarray, folders: dict[str, list[Path]]) -> Figure:
     """KID of each seed, the product's over the classic config's."""
     extractor = load_extractor(read_asset()(EXTRACTOR))
     real_nd = features_of(extractor, real_nhwc)
-    kids = [[kid(real_nd, np.load(out / "drawn.npy"), extractor) for out in folders[recipe]] for recipe in RECIPES]
+    kids = [[kid(real_nd, np.load(out / "drawn.npy"), extractor) for out in folders[network]] for network in NETWORKS]
     return Figure("KID efficientnet_lite0, ours/DCGAN with BCE", kids[0], kids[1], 0.5, at_most=True)
 
 
 def missed_figures(folders: dict[str, list[Path]]) -> list[Figure]:
     """Modes that no picture shows, of each seed: by the classifier's label, and by its confident labels only."""
     reader, figures = ShapeClassifier(), []
-    for name, least in ((f"missed modes of 1,000 at {SHAPE_PX} px", 0.0), ("missed modes, read without doubt", SURE)):
+    for name, least in ((f"missed modes of 1,000 at {SHAPE_PX} px", 0.0), ("missed modes, of certain readings", SURE)):
         counts = [
-            [missed(reader.modes(np.load(out / "drawn.npy"), least)) for out in folders[recipe]] for recipe in RECIPES
+            [missed(reader.modes(np.load(out / "drawn.npy"), least)) for out in folders[network]]
+            for network in NETWORKS
         ]
         figures.append(Figure(f"{name}, ours/DCGAN with BCE", counts[0], counts[1], 0.0, at_most=True))
     return figures
@@ -305,7 +306,7 @@ def missed_figures(folders: dict[str, list[Path]]) -> list[Figure]:
 
 def diverged_figure(ended: Sequence[dict[str, list[Path]]]) -> Figure:
     """Numbers of diverged trainings."""
-    counts = [[sum(diverged(out) for folders in ended for out in folders[recipe])] for recipe in RECIPES]
+    counts = [[sum(diverged(out) for folders in ended for out in folders[network])] for network in NETWORKS]
     return Figure("diverged seeds, ours/DCGAN with BCE", counts[0], counts[1], 0.0, at_most=True)
 
 
@@ -345,7 +346,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="a smoke run: small, and its figures mean little")
     parser.add_argument("--data", type=Path, help="a folder of category folders of pictures; no KID without")
     parser.add_argument("--seconds", type=float, default=600.0, help="CPU-seconds of each training")
-    parser.add_argument("--seeds", type=int, default=3, help="trainings of each recipe on each set")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of each network on each set")
     parser.add_argument("--only", choices=("pictures", "shapes"), help="one of both sets")
     parser.add_argument(
         "--keep",

@@ -95,8 +95,8 @@ def train(tokens: np.ndarray, vocabulary: list[str], seed: int, steps: int) -> t
     )  # fmt: skip
     trainer.fit(learner, text)
     read = trainer.global_step * params.batch_size * params.sequence_length
-    told = f"# seed {seed}: ours {read:,} characters in {turns.spent:.0f} CPU-s, nanoGPT {peer.step:,} steps in"
-    print(f"{told} {peer.spent:.0f}", file=sys.stderr, flush=True)
+    progress = f"# seed {seed}: ours {read:,} characters in {turns.spent:.0f} CPU-s, nanoGPT {peer.step:,} steps in"
+    print(f"{progress} {peer.spent:.0f}", file=sys.stderr, flush=True)
     return learner.eval(), peer
 
 
@@ -150,8 +150,8 @@ def loss_figures(text: str, seeds: int, steps: int) -> tuple[list[Figure], Scrip
         ours.append((carried(learner.network, held), windows(learner.network, held)))
         peers.append(peer.loss(held))
         columns = zip(("carried", "windows"), ours[-1], strict=True)
-        told = ", ".join(f"{name} {mixed:.4f} (without the cache {alone:.4f})" for name, (mixed, alone) in columns)
-        print(f"# seed {seed}: {told}, nanoGPT {peers[-1]:.4f}", file=sys.stderr, flush=True)
+        scores = ", ".join(f"{name} {mixed:.4f} (without the cache {alone:.4f})" for name, (mixed, alone) in columns)
+        print(f"# seed {seed}: {scores}, nanoGPT {peers[-1]:.4f}", file=sys.stderr, flush=True)
     goals = (("carried", 0.74), ("windows of 64", 0.80))
     figures = [
         Figure(f"loss, {name}, ours/nanoGPT in windows", [seed[i][0] for seed in ours], peers, goal, at_most=True)
@@ -224,7 +224,7 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.script", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("--data", type=Path, required=True, help="a text: the first 90 % are learned from")
-    parser.add_argument("--seeds", type=int, default=3, help="trainings of each recipe")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of each model")
     parser.add_argument("--quick", action="store_true", help="a smoke run: small, and its figures mean little")
     choices = parser.parse_args(words)
     torch.set_num_threads(1)

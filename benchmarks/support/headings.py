@@ -65,8 +65,8 @@ def share_as_asked(network: torch.nn.Module, samples: SampleSet, read_asset: Ass
         return np.asarray(classifier.predict(features_of(extractor, drawn_nhwc))).reshape(len(headings), DRAWINGS)
 
     shares = {label: float((labels_of(headings) == label).mean()) for label, headings in known.items()}
-    told = ", ".join(f"{label} {share:.2f}" for label, share in shares.items())
-    print(f"# {name}: drawn for headings of a category and taken for it: {told}", file=sys.stderr)
+    listed = ", ".join(f"{label} {share:.2f}" for label, share in shares.items())
+    print(f"# {name}: drawn for headings of a category and taken for it: {listed}", file=sys.stderr)
     if OF in known:
         near, far = (labels_of([NEARER, FARTHER]) == OF).mean(1)
         print(f"# {name}: taken for {OF}: {NEARER} {near:.2f}, {FARTHER} {far:.2f}", file=sys.stderr)

@@ -16,9 +16,9 @@ from curation.synthetic_faces.head import load_head
 from curation.synthetic_faces.paint import creases
 from curation.synthetic_faces.puppet import Model, build_model, cast, pose
 from curation.synthetic_faces.rasterise import rasterise
-from curation.synthetic_faces.recipes import express
 from curation.synthetic_faces.shade import BEHIND_CM, Appearance, shoot
 from curation.synthetic_faces.shot import draw_shot, frame
+from curation.synthetic_faces.takes import express
 
 if TYPE_CHECKING:
     from pathlib import Path

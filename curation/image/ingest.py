@@ -20,7 +20,7 @@ from curation.errors import DataError, RefusedError, explained
 from curation.image.validate import Picture, check, png_of, quiet_checks, read_safely
 from curation.inbox.images import ImageInbox
 from curation.inbox.stability import UNSETTLED, WAIT, stamp
-from curation.intake.candidates import left_aside
+from curation.intake.candidates import skipped_files
 from curation.intake.intake import Intake, Taken, written_ns
 from curation.intake.quarantine import Refusal
 from curation.intake.source_writer import Row, write_index
@@ -205,8 +205,8 @@ class ImageIntake(Intake):
             return
         unrecognised = self.listing.unrecognised
         if not unrecognised:
-            message = f"nothing found: no pictures lie as {self.listing.layout} says"
-            raise DataError(message, "give the folder that holds the class folders, or say how they lie: --layout")
+            message = f"nothing found: no picture has a path of the form {self.listing.layout}"
+            raise DataError(message, "give the folder that holds the class folders, or the form of paths: --layout")
         example = "" if self.listing.hide_paths else f", for example {unrecognised[0].path}"
         message = f"none of {len(unrecognised):,} pictures can be taken in: the first {unrecognised[0].reason}{example}"
         raise DataError(message, unrecognised[0].remedy)
@@ -255,7 +255,7 @@ class ImageIntake(Intake):
         if self.listing.empty:
             yield f"nothing was in: {', '.join(self.listing.empty)}"
         if not self.job.move:
-            yield from left_aside(self.listing)
+            yield from skipped_files(self.listing)
         alone = sum(not row["group"] and row["performer"] is None for row in self.rows)
         if alone:
             yield (

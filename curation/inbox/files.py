@@ -55,4 +55,4 @@ class FileInbox(Inbox):
 
     def _unrecognised(self, entry: Path) -> IngestResult:
         one = self.kind.one
-        return self._note(f"{entry.name} left aside: no {one} and no folder of {one}s; take it out")
+        return self._note(f"{entry.name} skipped: no {one} and no folder of {one}s; take it out")

@@ -98,7 +98,7 @@ class ImageInbox(Inbox):
         loose = path == self.folder
         if not loose and path.is_dir() and (example := _no_samples(path)):
             # Unrelated notes do not fail a run; a folder that was meant to contain samples does (`take_in` raises).
-            return self._note(f"{path.name}/ left aside: it holds no picture and no table, but {example}; take it out")
+            return self._note(f"{path.name}/ skipped: it holds no picture and no table, but {example}; take it out")
         only = [entry.name for entry in entries] if loose else None
         result = self.take_in(job, path, layout=CLASS_FOLDERS if loose else None, only=only)
         _clear(entries or visible(self.folder))
@@ -114,7 +114,7 @@ class ImageInbox(Inbox):
             yield IngestResult(self.job.collection, INBOX, refused=counts, remedies=remedies)
         for entry in entries:
             if entry.is_file() and entry.name != SAMPLES:
-                yield self._note(f"{entry.name} left aside: no folder and no table of samples; unpack it, or take it out")
+                yield self._note(f"{entry.name} skipped: no folder and no table of samples; unpack it, or take it out")
 
     def _is_votes(self, entry: Path) -> bool:
         # Captions are read with the pictures that they describe, and removed with them.

@@ -58,7 +58,7 @@ def examine(root: Path, collection: str, params: CollectionParams) -> Examined:
     read = _read(root, collection, documents)
     table = _judged(documents.assign(**look_at_all(documents.index, read)), _scenes(documents, read), params.script)
     _place(table)
-    extra = _said(root, collection, table, read)
+    extra = _info(root, collection, table, read)
     left_out = dict(index.attrs.get("left_out", {}))
     return Examined(medium, table, [], left_out, TextReader(), EXTRAS, extra)
 
@@ -96,13 +96,13 @@ def _scenes(documents: pd.DataFrame, read: dict[Any, Document]) -> pd.DataFrame:
     scenes = [
         {"of": row, **values}
         for row in documents.index
-        for values in ([_told(scene) for scene in read[row].scenes] if row in read else []) or [nothing]
+        for values in ([_row(scene) for scene in read[row].scenes] if row in read else []) or [nothing]
     ]
     ids = [f"{documents['id'][scene['of']]}-{scene['scene']:04d}" for scene in scenes]
     return pd.DataFrame(scenes).assign(id=ids)
 
 
-def _told(scene: Scene) -> dict[str, Any]:
+def _row(scene: Scene) -> dict[str, Any]:
     return {
         "scene": scene.number,
         "heading": scene.heading,
@@ -144,7 +144,7 @@ def _place(table: pd.DataFrame) -> None:
     table["offset"] = (ends - table["length"]).where(table["row"] >= 0, -1)
 
 
-def _said(root: Path, collection: str, table: pd.DataFrame, read: dict[Any, Document]) -> dict[str, Any]:
+def _info(root: Path, collection: str, table: pd.DataFrame, read: dict[Any, Document]) -> dict[str, Any]:
     """Labels that occur, required credit lines, starter sources, and findings by document."""
     real = real_sources(root, collection)
     taken_out = sum((document.taken_out for document in read.values()), Counter[str]())

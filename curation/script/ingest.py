@@ -37,11 +37,11 @@ def _read(job: Job, script: Incoming) -> list[Row]:
     return [{"id": script.sha256[:12], "width": 0, "height": 0, "title": script.masked(title)}]
 
 
-def _told(rows: Sequence[Row]) -> str:
+def _summary(rows: Sequence[Row]) -> str:
     return f"{len(rows):,} script{'s' * (len(rows) != 1)}; a script stays whole in its split"
 
 
-SCRIPT = FileKind("script", medium.rows, SUFFIXES, SCRIPTS, _read, _told, labelled_by_folder=True)
+SCRIPT = FileKind("script", medium.rows, SUFFIXES, SCRIPTS, _read, _summary, labelled_by_folder=True)
 
 _INGEST = FileIngest(SCRIPT)
 take_in, inbox = _INGEST.take_in, _INGEST.inbox

@@ -189,10 +189,10 @@ def has_real_sources(root: Path) -> bool:
     """True if any data in datasets/ are not the starter's, according to their source.json."""
     sources = {path.parent for path in files_of(root) if len(path.relative_to(root / DATA).parts) > 2}  # noqa: PLR2004  # deeper than a collection's own files
     tops = {root / DATA / Path(*path.relative_to(root / DATA).parts[:2]) for path in sources}
-    return any(not _says_starter(folder) for folder in tops)
+    return any(not _is_starter(folder) for folder in tops)
 
 
-def _says_starter(source: Path) -> bool:
+def _is_starter(source: Path) -> bool:
     try:
         info: Any = json.loads((source / "source.json").read_text(encoding="utf-8"))
         return bool(info["starter"])

@@ -227,6 +227,6 @@ def _check(root: Path) -> None:
 
 
 def _refused(root: Path, done: Result) -> PipelineError:
-    if fault := classify(root, done.said):
+    if fault := classify(root, done.output):
         return PipelineError(fault.message, fault.remedy, transient=fault.transient)
     return PipelineError(f"the graph of stages cannot be read: {done.reason}", "git diff dvc.yaml params.yaml")

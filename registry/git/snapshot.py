@@ -217,7 +217,7 @@ def _check_repository(root: Path) -> None:
         message = "git is not installed, but is needed to trace a run back to its code and data"
         raise RecordError(message, "apt-get install git")
     found = git(root, "rev-parse", "--git-dir")
-    if found.returncode and "not a git repository" in _said(found.stderr):
+    if found.returncode and "not a git repository" in _reason(found.stderr):
         message = f"{root} is not a git repository, so runs cannot be recorded (a downloaded archive has no .git)"
         raise RecordError(message, f"git -C {shlex.quote(str(root))} init")
     _checked(found.returncode, found.stderr, "rev-parse")
@@ -348,7 +348,7 @@ def _try(root: Path, *words: str) -> str:
 def _checked(returncode: int, stderr: bytes, verb: str) -> None:
     if not returncode:
         return
-    reason = _said(stderr)
+    reason = _reason(stderr)
     remedy = "git status"
     if "insufficient permission" in reason or "Permission denied" in reason:
         remedy = 'sudo chown -R "$(id -u)" .git'
@@ -358,7 +358,7 @@ def _checked(returncode: int, stderr: bytes, verb: str) -> None:
     raise RecordError(message, remedy)
 
 
-def _said(stderr: bytes) -> str:
+def _reason(stderr: bytes) -> str:
     lines = [
         line for line in stderr.decode("utf-8", "replace").splitlines() if not line.startswith(("hint:", "warning:"))
     ]

@@ -37,7 +37,7 @@ HOLD = "rushes.hold"  # on a model: JSON of Hold
 CHAMPIONS = "rushes.champions"  # on a model: JSON of Log
 BEFORE = "rushes.champion_before"  # on a version: the champion that it was compared with
 DECISION = "rushes.decision"  # on a version: the last decision
-SETTLED = "rushes.settled"  # on a version: hash of everything that the decision depends on
+DECIDED_ON = "rushes.settled"  # on a version: hash of everything that the decision depends on
 ROLLBACK = "rushes.rollback"  # on a model: JSON of the rollback in progress
 RELEASED = "rushes.released"  # on a model: time and hold of the last release
 SIGNED = "rushes.signed_by"  # on a version: fingerprint of the key of its signature
@@ -217,7 +217,7 @@ def _history(
 def _derived(known: Mapping[int, Version]) -> list[int]:
     """The champions in the order of `rushes.champion_before`, for a registry without a list of them."""
     before = {number: number_of(version.tags, BEFORE) for number, version in known.items()}
-    was = {number for number, one in known.items() if CHAMPION_SINCE in one.tags and one.tags.get(SETTLED)}
+    was = {number for number, one in known.items() if CHAMPION_SINCE in one.tags and one.tags.get(DECIDED_ON)}
     found = was | {number for number in before.values() if number}
 
     def depth(number: int) -> int:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from registry.mlflow import model_versions, runs
-from registry.mlflow.model_versions import CHAMPION, CHAMPIONS, DECISION, SETTLED, AliasLog
+from registry.mlflow.model_versions import CHAMPION, CHAMPIONS, DECIDED_ON, DECISION, AliasLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -90,7 +90,7 @@ def repaired(mlflow: MlflowClient, family: str, known: Collection[Version | None
         return standing
     if champion in known:  # its tags decide, so they must be those of now
         champion = model_versions.find_version(mlflow, family, champion.number)
-    if champion is None or champion.tags.get(DECISION) != "promoted" or champion.tags.get(SETTLED):
+    if champion is None or champion.tags.get(DECISION) != "promoted" or champion.tags.get(DECIDED_ON):
         return standing
     _put_back(mlflow, standing)
     return model_versions.standing(mlflow, family)

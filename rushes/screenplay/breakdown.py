@@ -43,7 +43,7 @@ class Chapter:
 
 @dataclass(frozen=True)
 class SceneBreakdown:
-    """What a storyboard needs of a scene: its number as printed, heading, first line of action, speakers and length.
+    """A scene as a storyboard needs it: number as printed, heading, first line of action, speakers and length.
 
     `chapters` are those that begin with it, the outermost first.
     """
@@ -77,9 +77,9 @@ def break_down(elements: Sequence[Element], path: Path) -> Breakdown:
         raise NothingFitsError(message + "where it is another (.THE CAVE)")
     numbers = _numbers([scene[0].number for scene in scenes])
     chapters = _chapters(sections)
-    told = [_scene(*one) for one in zip(numbers, scenes, chapters, strict=True)]
+    breakdowns = [_scene(*one) for one in zip(numbers, scenes, chapters, strict=True)]
     page = title_values(elements)
-    return Breakdown(tuple(page.get("title", [])) or (path.stem,), byline(page), tuple(told))
+    return Breakdown(tuple(page.get("title", [])) or (path.stem,), byline(page), tuple(breakdowns))
 
 
 def title_values(elements: Sequence[Element]) -> dict[str, list[str]]:
@@ -174,7 +174,8 @@ def _lines(inside: Sequence[Element]) -> int:
         if _is_beside(below):
             total += 1 + max(_spoken(one, DUAL, DUAL_PARENTHETICAL) for one in (speech, below))
         elif not _is_beside(speech):
-            total += 1 + _spoken(speech, DIALOGUE, PARENTHETICAL) if speech[0].kind == "character" else _told(speech[0])
+            is_spoken = speech[0].kind == "character"
+            total += 1 + _spoken(speech, DIALOGUE, PARENTHETICAL) if is_spoken else _prose_lines(speech[0])
     return total
 
 
@@ -193,7 +194,7 @@ def _is_beside(speech: Sequence[Element]) -> bool:
     return bool(speech) and speech[0].dual
 
 
-def _told(element: Element) -> int:
+def _prose_lines(element: Element) -> int:
     return 1 + sum(height(_text(line), ACTION) for line in element.text.split("\n"))
 
 

@@ -38,7 +38,7 @@ def check_format(form: str) -> None:
         if form == "pdf":
             import reportlab  # type: ignore[import-untyped]  # noqa: F401, PLC0415  # an extra, without types
     except ImportError as error:
-        message = f"writing {form} wants the package {error.name}: pip install {error.name} "
+        message = f"writing {form} needs the package {error.name}: pip install {error.name} "
         raise RushesError(message + "(the wheel's extra [write] brings it)") from error
 
 

@@ -78,7 +78,7 @@ def test_what_is_wrong_goes_to_quarantine_with_its_reason(root, tmp_path):
         "empty.mkv": "is empty",
         "link.mp4": "leads out of the folder",
     }
-    assert "1 left aside: is not a film by its name" in result.summary()
+    assert "1 skipped: is not a film by its name" in result.summary()
     assert not (root / "quarantine/films/set/link.mp4").exists()
 
 

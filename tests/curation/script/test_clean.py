@@ -152,7 +152,7 @@ def test_no_scene_stands_on_both_sides_of_the_test(folder, cleaned):
     assert list(twins.loc[twins["kept"], "split"]) == ["test"]
     assert set(twins.loc[~twins["kept"], "reason"]) == {"near duplicate"}
     assert set(twins.loc[~twins["kept"], "copy_of"]) == set(twins.loc[twins["kept"], "id"])
-    assert found.said["findings"]["near duplicate"]["across splits"] > 0
+    assert found.info["findings"]["near duplicate"]["across splits"] > 0
 
 
 def test_of_two_drafts_of_one_work_one_is_kept(folder, cleaned):
@@ -229,7 +229,7 @@ def test_an_unreadable_document_is_reported(root, cleaned):
     found = examine(root, "scripts", PARAMS)
 
     assert reasons(found, rows["title"][0]) == {"unreadable"}
-    assert "no whole file of Final Draft" in found.table.loc[found.table["reason"] == "unreadable", "why"].iloc[0]
+    assert "not a complete file of Final Draft" in found.table.loc[found.table["reason"] == "unreadable", "why"].iloc[0]
 
 
 def test_set_json_lists_every_document(root, folder, cleaned):

@@ -73,7 +73,7 @@ FAULTS = {
         "is not a script: it has no scene heading and no dialogue",
     ),
     "bytes.txt": (bytes(range(0x80, 0x100)) * 9 + b"\n\n", "is undecodable"),
-    "cut.fdx": (fdx(script(1))[:400], "is no whole file of Final Draft"),
+    "cut.fdx": (fdx(script(1))[:400], "is not a complete file of Final Draft"),
 }
 
 
@@ -89,7 +89,7 @@ def test_what_is_wrong_goes_to_quarantine_with_its_reason(root, tmp_path):
     assert result.added == 3
     assert output.keys() == FAULTS.keys()
     assert all(output[name].startswith(reason) for name, (_, reason) in FAULTS.items())
-    assert "1 left aside: is not a script by its name" in result.summary()
+    assert "1 skipped: is not a script by its name" in result.summary()
 
 
 def test_a_file_of_200_mb_is_refused_and_never_loaded(root):
