@@ -23,7 +23,6 @@ Figures go to standard output, one per line; every network's row goes to standar
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from dataclasses import dataclass, replace
@@ -35,6 +34,7 @@ import numpy as np
 import onnx
 from tqdm import tqdm
 
+from benchmarks.support.command import new_parser
 from benchmarks.support.face_sets import (
     SMALL,
     SPLIT,
@@ -64,6 +64,7 @@ from rushes.inference.cpu import processor
 from rushes.inference.session import open_graph
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Mapping
     from typing import Any
 
@@ -318,8 +319,7 @@ def bench_of(choices: argparse.Namespace, folder: Path) -> Bench:
 
 def arguments(words: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     """The command-line arguments; a missing file ends the run."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.compression", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = new_parser("compression", __doc__)
     parser.add_argument("--family", choices=(expression.name,), required=True, help="whose compression search")
     add_arguments(parser, minutes=30.0)
     parser.add_argument("--votes", type=Path, help="a CSV of votes on these pictures, such as FER+")

@@ -19,7 +19,6 @@ The last comments give the results of the former search on the same frames.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 import time
@@ -32,6 +31,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from benchmarks.support.command import new_parser
 from benchmarks.support.figures import Figure, interleave, report
 from benchmarks.support.heads import HEIGHT, WIDTH, Heads, draw_streets, filmed, put_head, read_streets
 from benchmarks.support.small_reader import SmallReader
@@ -297,11 +297,9 @@ def _package(pins: str, name: str, scratch: Path) -> Path:
 
 def main(words: list[str] | None = None) -> int:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.faces", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = new_parser("faces", __doc__)
     parser.add_argument("--data", type=Path, help="an archive with photographs in a folder street/; drawn otherwise")
     parser.add_argument("--bundle", type=Path, help="what reads expressions; otherwise a small network that is fitted")
-    parser.add_argument("--quick", action="store_true", help="a smoke run: small, and its figures mean little")
     choices = parser.parse_args(words)
     for path in (choices.data, choices.bundle):
         if path is not None and not path.exists():

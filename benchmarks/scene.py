@@ -17,14 +17,11 @@ Both configs train side by side, each in a separate process, with the same code.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import logging
 import multiprocessing
 import sys
 import tempfile
 import time
-import warnings
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +34,7 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from tqdm import tqdm
 
+from benchmarks.support.command import new_parser, quiet
 from benchmarks.support.figures import Figure, interleave, report
 from benchmarks.support.headings import pictures, share_as_asked
 from benchmarks.support.shapes import SIZE_PX as SHAPE_PX
@@ -58,6 +56,7 @@ from training.fit import averaging
 from training.progress import tiled
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Sequence
 
     from registry.assets import AssetReader
@@ -258,12 +257,6 @@ def _rate(draw_once: Callable[[], object], runs: int = 20) -> float:
     return runs * SPEED_BATCH / (time.perf_counter() - start)
 
 
-def quiet() -> None:
-    """Silences Lightning's tips on the output of figures."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore")
-
-
 def measure(choices: argparse.Namespace, scratch: Path) -> list[Figure]:
     """All figures; those of pictures only if there are any."""
     figures, ended = [], []
@@ -341,9 +334,7 @@ def show(folders: dict[str, list[Path]], path: Path) -> None:
 
 def main(words: list[str] | None = None) -> int:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.scene", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("--quick", action="store_true", help="a smoke run: small, and its figures mean little")
+    parser = new_parser("scene", __doc__)
     parser.add_argument("--data", type=Path, help="a folder of category folders of pictures; no KID without")
     parser.add_argument("--seconds", type=float, default=600.0, help="CPU-seconds of each training")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each network on each set")

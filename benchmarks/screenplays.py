@@ -9,12 +9,12 @@ params.yaml requires.
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmarks.support.command import new_parser
 from benchmarks.support.figures import Figure, report
 from benchmarks.typed_screenplays.held_out import HELD_OUT
 from benchmarks.typed_screenplays.tuned import tuned
@@ -81,8 +81,7 @@ def _common(known: list[str], seen: list[str]) -> int:
 
 def main(words: list[str] | None = None) -> int:
     """Prints a line per figure; exit status 1 if a goal is missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few screenplays, for tests")
+    parser = new_parser("screenplays", __doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--show", action="store_true", help="name the styles that lose a cue, a heading or a word")
     asked = parser.parse_args(words)

@@ -14,13 +14,10 @@ Both train in turns, batch by batch, in one process.
 
 from __future__ import annotations
 
-import argparse
-import logging
 import math
 import sys
 import tempfile
 import time
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +26,7 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from torch.nn import functional
 
+from benchmarks.support.command import new_parser, quiet
 from benchmarks.support.figures import Figure, interleave, report
 from benchmarks.support.nanogpt import STEPS, Peer
 from compression.methods.export import export
@@ -221,15 +219,12 @@ def _writer(path: Path, example: Sequence[torch.Tensor], vocabulary: list[str]) 
 
 def main(words: list[str] | None = None) -> int:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.script", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = new_parser("script", __doc__)
     parser.add_argument("--data", type=Path, required=True, help="a text: the first 90 % are learned from")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each model")
-    parser.add_argument("--quick", action="store_true", help="a smoke run: small, and its figures mean little")
     choices = parser.parse_args(words)
     torch.set_num_threads(1)
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore")
+    quiet()
     text = choices.data.read_text(encoding="utf-8")
     seeds, steps, rounds = (1, 20, 2) if choices.quick else (choices.seeds, STEPS, 7)
     figures, learner, vocabulary = loss_figures(text, seeds, steps)

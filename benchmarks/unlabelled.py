@@ -15,7 +15,6 @@ Figures go to standard output, one per line; every network's row goes to standar
 
 from __future__ import annotations
 
-import argparse
 import copy
 import sys
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pandas as pd
 
+from benchmarks.support.command import new_parser
 from benchmarks.support.face_sets import (
     SMALL,
     SPLIT,
@@ -46,6 +46,7 @@ from models.expression.definition import family as expression
 from rushes.bundle.manifest import read_bundle
 
 if TYPE_CHECKING:
+    import argparse
     from pathlib import Path
 
     import torch
@@ -198,8 +199,7 @@ def measure(choices: argparse.Namespace, folder: Path) -> list[Figure]:
 
 def main(words: list[str] | None = None) -> int:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.unlabelled", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = new_parser("unlabelled", __doc__)
     add_arguments(parser, minutes=10.0)
     parser.add_argument("--labelled", type=float, default=0.33, help="the share of train that keeps its labels")
     parser.add_argument("--most", type=float, help="faces without a label, so many times the labelled ones at most; by "

@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import logging
 import shutil
 import sys
 import tarfile
 import tempfile
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tqdm import tqdm
 
+from benchmarks.support.command import quiet
 from benchmarks.support.figures import report
 from common.packages import PackageError
 from curation.errors import DataError
@@ -143,7 +142,6 @@ def add_arguments(parser: argparse.ArgumentParser, minutes: float) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of first weights, order and augmentation")
     parser.add_argument("--keep", type=Path, help="a folder for sets, weights and candidates: what was stopped goes "
                         "on, what is done is not done again; take another for other code")  # fmt: skip
-    parser.add_argument("--quick", action="store_true", help="a smoke run: small, and its figures mean little")
 
 
 def check_arguments(parser: argparse.ArgumentParser, choices: argparse.Namespace, *files: Path | None) -> None:
@@ -163,8 +161,7 @@ def run(
     """Measures in the given folder, or in a temporary one, and prints; 1 if a goal is missed."""
     if choices.quick:
         choices.minutes = QUICK_MINUTES
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore")
+    quiet()
     with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(sys.stderr):  # epochs' lines, no figures
         try:
             figures = measure(choices, choices.keep or Path(scratch))

@@ -141,13 +141,12 @@ class Networks:
         shares = self.params.compress.prune.shares if self.family.fine_tuning else ()
         return {f"{TEACHER} pruned by {100 * share:g}%": share for share in shares}
 
-    def _of_section(self, section: Any) -> nn.Module:  # noqa: ANN401  # each family has its own
-        return self.family.network(self.family.module(self.samples.info, section))
-
     def _stored(self, name: str, trained: nn.Module, folder: Path) -> nn.Module:
         widths = read_sealed(folder / WIDTHS)
         own = name.removesuffix(f" {AWARE}")
-        like = self._of_section(self._students[own]) if own in self._students else trained
+        like = trained
+        if own in self._students:
+            like = self.family.network(self.family.module(self.samples.info, self._students[own]))
         network = with_widths(like, widths)
         network.load_state_dict(load_file(folder / WEIGHTS))
         return network.eval()

@@ -82,7 +82,8 @@ def examine_joined(root: Path, collection: str, params: CollectionParams) -> Exa
     table["row"] = places(table)
     left_out = dict(own.left_out if own else {})
     if starters:
-        left_out[f"frames of {', '.join(starters)}: there are real images now"] = _count(parent, starters)
+        from_starters = parent.table["kept"] & parent.table["source"].isin(starters)
+        left_out[f"frames of {', '.join(starters)}: there are real images now"] = int(from_starters.sum())
     extra = {"labels": labels, "credits": _credits(root, collection, table, parent, params)}
     extra["findings"] = findings(table) | _untested(table, labels)
     return Examined(medium, table, own.not_judged if own else [], left_out, reader, EXTRAS, extra)
@@ -167,7 +168,3 @@ def _credits(
     all_of_them = credits_by_source(root, collection)
     all_of_them |= {f"{params.parent}/{name}": text for name, text in parent.info.get("credits", {}).items()}
     return {name: text for name, text in sorted(all_of_them.items()) if name in there}
-
-
-def _count(parent: SampleSet, starters: list[str]) -> int:
-    return int((parent.table["kept"] & parent.table["source"].isin(starters)).sum())

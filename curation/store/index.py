@@ -112,7 +112,7 @@ def read_source_index(folder: Path) -> pd.DataFrame:
     frame = table.drop_columns(["votes"]).to_pandas()
     own_names = [field.name for field in own]
     for column in (*OPTIONAL, *own_names):
-        frame[column] = _with_none(frame[column])
+        frame[column] = frame[column].astype(object).where(frame[column].notna(), None)
     frame["votes"] = pd.Series(votes, index=frame.index, dtype=object)
     ordered: pd.DataFrame = frame[[*SCHEMA.names, *own_names]]
     return ordered
@@ -273,7 +273,3 @@ def read_splits(root: Path, collection: str) -> dict[str, str]:
         return {}
     table = read_csv(path, ("id", "split"))
     return dict(zip(table["id"], table["split"], strict=True))
-
-
-def _with_none(column: pd.Series) -> pd.Series:
-    return column.astype(object).where(column.notna(), None)

@@ -52,7 +52,7 @@ def encode(clean: SampleSet, params: AugmentParams, folder: Path, _read: Read) -
         content = [text.encode() for _, _, text in made[split]]
         tables.append(_table(clean.kept(split), made[split], content, ids))
         arrays[split] = np.frombuffer(b"".join(content), np.uint8)
-    info = clean.info | {"vocabulary": vocabulary, "kinds": _counted(made["train"])}
+    info = clean.info | {"vocabulary": vocabulary, "kinds": dict(Counter(kind for _, kind, _ in made["train"]))}
     info |= {"extensions": extensions_in(text for _, _, text in made["train"])}
     return write_text_set(folder, pd.concat(tables, ignore_index=True), arrays, info)
 
@@ -106,7 +106,3 @@ def _table(
         length=lengths,
         tokens=[len(one) for one in ids],
     )
-
-
-def _counted(made: Sequence[tuple[ParsedScene, str, str]]) -> dict[str, int]:
-    return dict(Counter(kind for _, kind, _ in made))

@@ -72,7 +72,7 @@ def stages(root: Path, families: Iterable[str]) -> list[StageNode]:
     _check(root)
     graph = _graph(root)
     known = set(read_record(root, PARAMS).get("families") or {})
-    wanted = {name for name in graph if _item(name) in known & set(families)}
+    wanted = {name for name in graph if name.partition("@")[2] in known & set(families)}
     while more := {before for name in wanted for before in graph[name]} - wanted:
         wanted |= more
     order = TopologicalSorter({name: graph[name] for name in graph if name in wanted}).static_order()
@@ -163,10 +163,6 @@ def _graph(root: Path) -> dict[str, list[str]]:
         elif match["then"] is not None and match["first"] in graph:
             graph[match["then"]].append(match["first"])
     return graph
-
-
-def _item(name: str) -> str:
-    return name.partition("@")[2]
 
 
 def _node(name: str, families: set[str], upstream: Sequence[str]) -> StageNode:

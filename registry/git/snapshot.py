@@ -268,13 +268,10 @@ def _commit(root: Path, tree: str, head: str, message: str) -> str:
         if head
         else "1970-01-01T00:00:00Z"
     )
-    env = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in _author(date).items()}
+    author = (("NAME", NAME), ("EMAIL", EMAIL), ("DATE", date))
+    env = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in author}
     parents = ["-p", head] if head else []
     return _out(root, "commit-tree", tree, *parents, "-m", message, env=env)
-
-
-def _author(date: str) -> dict[str, str]:
-    return {"NAME": NAME, "EMAIL": EMAIL, "DATE": date}
 
 
 def _share_cache(root: Path, path: Path) -> None:

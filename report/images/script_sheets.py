@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from report.images.clean_sheets import dropped_title, spread
+from report.images.clean_sheets import some_dropped, spread
 from report.images.contact_sheet import sheet
 from report.images.typed_page import COLUMNS, PAGE_PX, page_of
 
@@ -29,11 +29,7 @@ def dropped_sheet(examined: Examined, collection: str, path: Path, source: str =
         path: Where.
         source: Only of this source, if given.
     """
-    table = examined.shown
-    looked_at = table[(table["source"] == source) | (source == "")]
-    dropped = looked_at[looked_at["reason"].isin(list(examined.medium.reasons))]
-    shown = pd.concat([spread(dropped[dropped["reason"] == reason], EACH) for reason in examined.medium.reasons])
-    title = dropped_title(source or collection, "scenes", len(dropped), len(looked_at), len(shown))
+    shown, title = some_dropped(examined, collection, source, EACH)
     captions = shown["reason"] + "\n" + _named(shown) + "\n" + shown["why"]
     return _sheet(examined.reader, shown, captions, path, title)
 

@@ -95,17 +95,14 @@ def _read(heading: str) -> tuple[str, str, list[str]]:
 
 
 def _place(parts: list[str]) -> str:
-    return ", ".join([_ARTICLE.sub("", parts[0], count=1), *(part for part in parts[1:] if not _is_time(part))])
+    kept = (part for part in parts[1:] if part not in _TIMES and not _UNSEEN.fullmatch(part))
+    return ", ".join([_ARTICLE.sub("", parts[0], count=1), *kept])
 
 
 def _parts(heading: str) -> list[str]:
     """Parts between the dashes, in lower case, without remarks in brackets."""
     parts = (" ".join(_REMARK.sub(" ", part).split()).strip(" .,") for part in _DASH.split(heading.lower()))
     return [part for part in parts if part]
-
-
-def _is_time(part: str) -> bool:
-    return part in _TIMES or bool(_UNSEEN.fullmatch(part))
 
 
 class TextEncoder:

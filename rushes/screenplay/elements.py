@@ -179,10 +179,6 @@ def _boneyard(element: Element) -> Element:
     return Element("boneyard", "\n".join(line.rstrip() for line in text.split("\n")).strip())
 
 
-def _section(element: Element) -> Element:
-    return Element("section", _line(element), depth=min(max(element.depth, 1), MAX_DEPTH))
-
-
 def numbered(line: str, number: str = "") -> Element:
     """A heading; a number that is not given is parsed from the end of the line."""
     number = number if _NUMBER.fullmatch(number) else ""
@@ -242,7 +238,7 @@ _CLEANERS: dict[Kind, Callable[[Element], Iterable[Element]]] = {
     "parenthetical": lambda element: [Element("parenthetical", _line(element))],
     "dialogue": lambda element: speech_of(_lines(element)),
     "transition": lambda element: [Element("transition", _line(element).rstrip("< "))],
-    "section": lambda element: [_section(element)],
+    "section": lambda element: [Element("section", _line(element), depth=min(max(element.depth, 1), MAX_DEPTH))],
     "synopsis": lambda element: [Element("synopsis", _line(element))],
     "note": lambda element: [_note(element)],
     "centered": lambda element: [Element("centered", "\n".join(filter(None, _lines(element))))],
