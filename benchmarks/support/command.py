@@ -8,12 +8,7 @@ import warnings
 
 
 def new_parser(name: str, about: str | None) -> argparse.ArgumentParser:
-    """A parser of `python -m benchmarks.NAME`, with `--quick`.
-
-    Args:
-        name: Name of the benchmark.
-        about: Its description, as the docstring of the module.
-    """
+    """A parser of `python -m benchmarks.NAME`, with `--quick`."""
     parser = argparse.ArgumentParser(
         prog=f"python -m benchmarks.{name}", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )

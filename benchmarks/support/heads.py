@@ -54,12 +54,7 @@ class Heads:
 
     @functools.lru_cache(maxsize=512)  # noqa: B019  # lives as long as the benchmark
     def draw(self, person: int, expression: str) -> RenderedHead:
-        """A head that looks about into the camera, upright.
-
-        Args:
-            person: Number of the identity.
-            expression: One of the starter's labels.
-        """
+        """A head that looks about into the camera, upright."""
         model, random = _model(self._wheel), np.random.default_rng([0, person, len(expression)])
         performer, units = cast(model, 0, person), express(expression, random)
         yaw_deg, pitch_deg = random.normal(0, TURN_DEG)

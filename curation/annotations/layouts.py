@@ -113,10 +113,6 @@ def _misfit(layout: str, paths: Sequence[str], labels: Sequence[str], empty: Seq
 def suggested(paths: Sequence[str], labels: Sequence[str]) -> str:
     """Pattern that fits most of the paths, judged by which folders are named like labels and splits.
 
-    Args:
-        paths: Paths of files below the folder.
-        labels: The taxonomy.
-
     Returns:
         Such as `{label}/{performer}/*`; empty if no folder is named like a label.
     """

@@ -165,11 +165,6 @@ def groups(rows: pd.DataFrame) -> pd.Series:
 def read_bytes(root: Path, collection: str, rows: pd.DataFrame) -> Iterator[tuple[Any, bytes]]:
     """Reads the bytes of samples in the order of their position on disk, and checks each hash.
 
-    Args:
-        root: The checkout.
-        collection: The collection of the rows.
-        rows: Rows of `read_index`.
-
     Yields:
         The row's label in `rows.index`, and the bytes.
 

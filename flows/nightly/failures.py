@@ -62,14 +62,7 @@ def forget(tree: Path, node: StageNode) -> None:
 
 
 def stage_error(tree: Path, node: StageNode, status: int, log: Path) -> TaskError:
-    """The failure of a stage: its record in build/failures, else DVC's message in the log; DVC always exits with 255.
-
-    Args:
-        tree: The tree that it ran in.
-        node: The stage.
-        status: DVC's exit status.
-        log: Output of the stage and of DVC.
-    """
+    """The failure of a stage: its record in build/failures, else DVC's message in the log; its status is always 255."""
     try:
         fault = StageFailure.model_validate_json(failure_path(tree, node.stage, node.item).read_text(encoding="utf-8"))
     except (OSError, ValidationError):

@@ -141,12 +141,7 @@ class InTurn:
 
 
 class ScriptTokens(LightningDataModule):
-    """Tokens of a set.
-
-    Args:
-        samples: The set.
-        params: Training params.
-    """
+    """Tokens of a set."""
 
     def __init__(self, samples: SampleSet, params: TrainParams) -> None:
         super().__init__()

@@ -91,11 +91,6 @@ def completed(root: Path, kept: Record, message: str) -> Record:
 
     Everything else is as it was when the run began, whatever has been edited since.
 
-    Args:
-        root: The checkout, or a linked worktree of it.
-        kept: The record of the tree that ran.
-        message: The first line of the commit.
-
     Raises:
         RecordError: It cannot be written.
     """

@@ -24,14 +24,7 @@ RULE_PX = 4  # between a copy and its original
 
 
 def dropped_sheet(examined: Examined, collection: str, path: Path, source: str = "") -> Path:
-    """Draws the dropped samples in the order of the checks, each with its reason; a copy beside the one it copies.
-
-    Args:
-        examined: Every sample, and where its picture is.
-        collection: The collection.
-        path: Where.
-        source: Only of this source, if given.
-    """
+    """Draws the dropped samples in the order of the checks, each with its reason; a copy beside the one it copies."""
     table = examined.shown
     shown, title = some_dropped(examined, collection, source, EACH)
     numbers = [int(number) for number in shown.index]
@@ -43,13 +36,7 @@ def dropped_sheet(examined: Examined, collection: str, path: Path, source: str =
 
 
 def kept_sheet(examined: Examined, collection: str, path: Path) -> Path:
-    """Draws kept samples of train and validation, as many of each label; the test split stays shut.
-
-    Args:
-        examined: Every sample, and where its picture is.
-        collection: The collection.
-        path: Where.
-    """
+    """Draws kept samples of train and validation, as many of each label; the test split stays shut."""
     table = examined.table
     kept = table[table["kept"] & (table["split"] != "test")]
     each = COLUMNS * max(1, KEPT_ROWS // kept["label"].nunique())
@@ -68,14 +55,7 @@ def _captions(shown: pd.DataFrame, table: pd.DataFrame, originals: list[int]) ->
 
 
 def some_dropped(examined: Examined, collection: str, source: str, most: int) -> tuple[pd.DataFrame, str]:
-    """Some of the dropped samples, in the order of the checks, and the title of their sheet.
-
-    Args:
-        examined: Every sample.
-        collection: The collection.
-        source: Only of this source, if given.
-        most: Number of samples of one reason, at most.
-    """
+    """Some of the dropped samples, in the order of the checks, and the title of their sheet."""
     table = examined.shown
     looked_at = table[(table["source"] == source) | (source == "")]
     dropped = looked_at[looked_at["reason"].isin(list(examined.medium.reasons))]

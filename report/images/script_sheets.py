@@ -21,27 +21,14 @@ KEPT = 12  # scenes on the sheet of kept ones, at least one a label
 
 
 def dropped_sheet(examined: Examined, collection: str, path: Path, source: str = "") -> Path:
-    """Draws dropped scenes in the order of the checks, each with its reason.
-
-    Args:
-        examined: Every scene, and where its text is.
-        collection: The collection.
-        path: Where.
-        source: Only of this source, if given.
-    """
+    """Draws dropped scenes in the order of the checks, each with its reason."""
     shown, title = some_dropped(examined, collection, source, EACH)
     captions = shown["reason"] + "\n" + _named(shown) + "\n" + shown["why"]
     return _sheet(examined.reader, shown, captions, path, title)
 
 
 def kept_sheet(examined: Examined, collection: str, path: Path) -> Path:
-    """Draws kept scenes of train and validation, as many of each label; the test split stays shut.
-
-    Args:
-        examined: Every scene, and where its text is.
-        collection: The collection.
-        path: Where.
-    """
+    """Draws kept scenes of train and validation, as many of each label; the test split stays shut."""
     table = examined.table
     kept = table[table["kept"] & (table["split"] != "test")]
     each = max(1, KEPT // kept["label"].nunique())

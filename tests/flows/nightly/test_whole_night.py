@@ -23,7 +23,7 @@ from tests.support.serving import tags as tags_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-FIRST = ("fetch", "ingest", "version", "record")
+
 STAGES = ("clean@faces", "augment@expression", "train@expression", "compress@expression", "evaluate@expression")
 WEAK, STRONG = 1e-6, 0.05  # learning rates
 DEADLINE_S = 180
