@@ -92,8 +92,8 @@ def test_a_medium(tmp_path):
     replace(root / "curation/params.py", "class CollectionParams(Section):\n", SECTION)
     replace(
         root / "curation/params.py",
-        "    script: ScriptParams = ",
-        "    note: NoteParams = NoteParams()\n    script: ScriptParams = ",
+        "    script: ScriptCheckParams = ",
+        "    note: NoteParams = NoteParams()\n    script: ScriptCheckParams = ",
     )
     for number in range(40):
         path = tmp_path / "day" / ("glad", "sad")[number % 2] / f"{number}.note"
