@@ -28,9 +28,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from benchmarks.support.command import new_parser
 from benchmarks.support.figures import Figure, interleave, report
 from benchmarks.train_step import LABELS, SMALL
-from models.expression import family
+from models.expression.definition import family
 from models.expression.module import ExpressionModule
 from models.expression.params import TrainParams
 from steps.runtime.threads import OF_A_USER, SpinThrottle
@@ -131,9 +132,7 @@ def measure(steps: int, rounds: int) -> list[Figure]:
 
 def main(words: list[str] | None = None) -> int:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.busy_machine", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("--quick", action="store_true", help="a smoke run: short, and its figures mean little")
+    parser = new_parser("busy_machine", __doc__)
     parser.add_argument("--work", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--throttled", action="store_true", help=argparse.SUPPRESS)
     choices = parser.parse_args(words)

@@ -16,19 +16,17 @@ standard error.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
-import logging
 import sys
 import tempfile
-import warnings
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from benchmarks.support.command import new_parser, quiet
 from benchmarks.support.figures import Figure, report
 from benchmarks.support.timing import medians, percentile, rounds_ms
 from compression.measure.outputs import one_sample
@@ -44,6 +42,7 @@ from rushes.inference.session import open_graph
 from steps.compress import trained
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Mapping
 
     from compression.search.candidates import MeasuredCandidate, SearchResult
@@ -113,12 +112,10 @@ def _row(result: SearchResult, candidate: MeasuredCandidate, taken_ms: list[list
 
 def arguments(words: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     """The command-line arguments."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.candidates", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = new_parser("candidates", __doc__)
     parser.add_argument("--family", choices=NAMES, required=True, help="whose compression search")
     parser.add_argument("--students", type=json.loads, help="widths, as in params.yaml; [] for none")
     parser.add_argument("--keep", type=Path, help="a folder for candidates: what is made there is not made again")
-    parser.add_argument("--quick", action="store_true", help="a smoke run: few rounds, and its figures mean little")
     return parser, parser.parse_args(words)
 
 
@@ -136,8 +133,7 @@ def chosen(params: FamilyParams, name: str, students: list[Any] | None) -> Famil
 def main(words: list[str] | None = None) -> int:
     """Measures and prints."""
     parser, choices = arguments(words)
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore")
+    quiet()
     family, build = by_name(choices.family), Path("build")
     if not (build / family.name / "train" / "weights.safetensors").is_file():
         parser.error(f"build/{family.name}/train holds no weights: run make nightly first, here")

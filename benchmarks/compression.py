@@ -23,7 +23,6 @@ Figures go to standard output, one per line; every network's row goes to standar
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from dataclasses import dataclass, replace
@@ -35,6 +34,7 @@ import numpy as np
 import onnx
 from tqdm import tqdm
 
+from benchmarks.support.command import new_parser
 from benchmarks.support.face_sets import (
     SMALL,
     SPLIT,
@@ -55,15 +55,16 @@ from benchmarks.support.timing import medians, percentile, rounds_ms
 from benchmarks.within import planned, train
 from compression.measure.multiply_adds import multiply_adds
 from compression.search.candidate import compress, reference, seal
-from compression.search.candidates import slug
+from compression.search.candidates import folder_name
 from compression.search.search import CompressionSearch
-from models.expression import family as expression
-from models.family import Budget
+from models.expression.definition import family as expression
+from models.family import BudgetParams
 from rushes.bundle.manifest import read_bundle
 from rushes.inference.cpu import processor
 from rushes.inference.session import open_graph
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Mapping
     from typing import Any
 
@@ -82,7 +83,7 @@ WIDER, PRUNED = (24, 48, 96, 192), 0.25  # candidates beside those of params.yam
 WAYS = ("minmax", "entropy", "percentile")
 # The requirements: lost points of accuracy, milliseconds, bytes, accuracies.
 MOST_LOST, MOST_MS, MOST_BYTES, LEAST_PICK, LEAST_TEACHER = 0.5, 0.5, 1e6, 0.70, 0.72
-BUDGET = Budget(max_objective_drop=0.005, max_latency_ms=MOST_MS, max_bytes=int(MOST_BYTES))
+BUDGET = BudgetParams(max_objective_drop=0.005, max_latency_ms=MOST_MS, max_bytes=int(MOST_BYTES))
 TEACHER, INT8, OWN, FER = "ResNet-18, float", "ResNet-18, plain static int8", "our own teacher, float", "fer 25.10.3"
 COLUMNS = ("network", "accuracy", "as cleaned", "macro F1", "bytes", "p50 ms", "p95 ms", "weights", "MACs", "seconds")
 SMALL_RESNET = {"widths": (8, 8, 8, 8), "depths": (1, 1, 1, 1)}
@@ -188,7 +189,7 @@ class Bench:
         samples = distillation.samples(self.sets.made)
 
         def fitting(name: str, section: TrainParams) -> int:
-            path = self.cache / f"{slug(name)}.json"
+            path = self.cache / f"{folder_name(name)}.json"
 
             def taught(module: LightningModule) -> None:
                 distillation.teach(module, own.network, params)
@@ -318,8 +319,7 @@ def bench_of(choices: argparse.Namespace, folder: Path) -> Bench:
 
 def arguments(words: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     """The command-line arguments; a missing file ends the run."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.compression", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = new_parser("compression", __doc__)
     parser.add_argument("--family", choices=(expression.name,), required=True, help="whose compression search")
     add_arguments(parser, minutes=30.0)
     parser.add_argument("--votes", type=Path, help="a CSV of votes on these pictures, such as FER+")

@@ -14,7 +14,6 @@ the share of heads found, by their height in percent of the frame's.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -27,9 +26,10 @@ from tqdm import tqdm
 
 from benchmarks.empty_frames import draw_cards, draw_patterns
 from benchmarks.faces import face_networks, is_hit, starter_package
+from benchmarks.support.command import new_parser
 from benchmarks.support.figures import Figure, report
 from benchmarks.support.heads import HEIGHT, WIDTH, Heads, draw_streets, fill_frame, filmed, put_head, read_photographs
-from curation.synthetic_faces.recipes import LABELS
+from curation.synthetic_faces.takes import LABELS
 from rushes.expression.face_search import MIN_SCORE, FaceFinder
 
 if TYPE_CHECKING:
@@ -158,10 +158,8 @@ def measure(data: Path | None, scratch: Path, size: Size) -> list[Figure]:
 
 def main(words: list[str] | None = None) -> int:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.face_threshold", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = new_parser("face_threshold", __doc__)
     parser.add_argument("--data", type=Path, help="an archive of photographs without people; none otherwise")
-    parser.add_argument("--quick", action="store_true", help="a smoke run: small, and its figures mean little")
     choices = parser.parse_args(words)
     if choices.data is not None and not choices.data.exists():
         parser.error(f"{choices.data} does not exist")

@@ -19,7 +19,6 @@ The last comments give the results of the former search on the same frames.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 import time
@@ -32,12 +31,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from benchmarks.support.command import new_parser
 from benchmarks.support.figures import Figure, interleave, report
 from benchmarks.support.heads import HEIGHT, WIDTH, Heads, draw_streets, filmed, put_head, read_streets
 from benchmarks.support.small_reader import SmallReader
 from common.packages import fetch, read_member
 from common.settings import load_settings
-from curation.synthetic_faces.recipes import LABELS
+from curation.synthetic_faces.takes import LABELS
 from flows.nightly.data_tasks import only
 from models.expression.definition import DETECTOR, FULL_RANGE_DETECTOR
 from rushes.bundle.manifest import read_bundle
@@ -78,7 +78,7 @@ QUICK = Size(clips=1, frames=12, people=3, taught=8, epochs=1, rounds=1)
 
 
 @dataclass(frozen=True)
-class Clip:
+class DrawnClip:
     """Frames, and the place of the face of interest in each; None without one."""
 
     frames: list[np.ndarray]
@@ -102,7 +102,9 @@ class SearchBefore:
         return [face_of(row) for row in merge(found)]
 
 
-def clip_of(heads: Heads, backgrounds: Sequence[np.ndarray], number: int, shares: Sequence[float], frames: int) -> Clip:
+def clip_of(
+    heads: Heads, backgrounds: Sequence[np.ndarray], number: int, shares: Sequence[float], frames: int
+) -> DrawnClip:
     """A clip in which heads drift; the last of them is the one of interest.
 
     Args:
@@ -117,7 +119,7 @@ def clip_of(heads: Heads, backgrounds: Sequence[np.ndarray], number: int, shares
     actors = [heads.draw(10 * number + place, str(random.choice(LABELS))) for place in range(len(shares))]
     starts = [_place(random, place, share, len(shares)) for place, share in enumerate(shares)]
     steps = random.uniform(-1, 1, (len(shares), 2))
-    clip = Clip([], [])
+    clip = DrawnClip([], [])
     for at in range(frames):
         scene, box = np.roll(background, at // 10, axis=1), None
         for actor, share, start, step in zip(actors, shares, starts, steps, strict=True):
@@ -151,7 +153,7 @@ def is_hit(face: Face, box_xywh: tuple[float, float, float, float]) -> bool:
     return inside and 0.4 < h / height < 1.8  # noqa: PLR2004  # the detector's box ends at the brows
 
 
-def count(detector: Detector, clip: Clip, others: int = 0) -> tuple[int, int]:
+def count(detector: Detector, clip: DrawnClip, others: int = 0) -> tuple[int, int]:
     """Numbers of frames with the face of interest found, and of false faces; `others` more faces are in the frames."""
     found = false = 0
     for frame_bgr, box in zip(clip.frames, clip.boxes, strict=True):
@@ -172,7 +174,7 @@ class Bench:
     backgrounds: list[np.ndarray]
     size: Size
 
-    def clips(self, *shares: float) -> Iterator[Clip]:
+    def clips(self, *shares: float) -> Iterator[DrawnClip]:
         """So many clips with heads of these heights, the same in every call."""
         for number in tqdm(range(self.size.clips), desc=f"clips {shares}", disable=None, leave=False):
             yield clip_of(self.heads, self.backgrounds, number, shares, self.size.frames)
@@ -254,7 +256,7 @@ def time_figures(bench: Bench) -> list[Figure]:
     return figures
 
 
-def _frame_ms(detector: Detector, clip: Clip) -> float:
+def _frame_ms(detector: Detector, clip: DrawnClip) -> float:
     """CPU time of this thread, the only active one: other load has little effect."""
     started_s = time.thread_time()
     for frame_bgr in clip.frames:
@@ -295,11 +297,9 @@ def _package(pins: str, name: str, scratch: Path) -> Path:
 
 def main(words: list[str] | None = None) -> int:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.faces", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = new_parser("faces", __doc__)
     parser.add_argument("--data", type=Path, help="an archive with photographs in a folder street/; drawn otherwise")
     parser.add_argument("--bundle", type=Path, help="what reads expressions; otherwise a small network that is fitted")
-    parser.add_argument("--quick", action="store_true", help="a smoke run: small, and its figures mean little")
     choices = parser.parse_args(words)
     for path in (choices.data, choices.bundle):
         if path is not None and not path.exists():

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 
+from benchmarks.support.command import new_parser
 from benchmarks.support.figures import Figure, interleave, report
 from rushes.expression.video_source import OpenCvClip
 from rushes.media.film import open_film
@@ -99,8 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         1 if a goal is missed.
     """
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="small films, one round: does it run?")
+    parser = new_parser("films", __doc__)
     parser.add_argument("--read", nargs=2, metavar=("READER", "FILM"), help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     if chosen.read:

@@ -17,14 +17,11 @@ Both configs train side by side, each in a separate process, with the same code.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import logging
 import multiprocessing
 import sys
 import tempfile
 import time
-import warnings
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,18 +34,18 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from tqdm import tqdm
 
+from benchmarks.support.command import new_parser, quiet
 from benchmarks.support.figures import Figure, interleave, report
 from benchmarks.support.headings import pictures, share_as_asked
 from benchmarks.support.shapes import SIZE_PX as SHAPE_PX
-from benchmarks.support.shapes import SURE, Reader, missed, stacked
+from benchmarks.support.shapes import SURE, ShapeClassifier, missed, stacked
 from common.settings import load_settings
 from compression.search.candidate import compress, reference
 from curation.image.crop import fit as square
 from curation.store.sample_set import SampleSet, write_set
-from models.scene import family
 from models.scene.crops import crop_closer
 from models.scene.data import ScenePictures
-from models.scene.definition import INPUTS, module
+from models.scene.definition import INPUTS, family, module
 from models.scene.metrics.extractor import EXTRACTOR, features_of, load_extractor
 from models.scene.metrics.measures import is_blank, kid_parts
 from models.scene.network import latents_for
@@ -59,18 +56,18 @@ from training.fit import averaging
 from training.progress import tiled
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Sequence
 
     from registry.assets import AssetReader
 
-RECIPES = ("r3", "dcgan")
+NETWORKS = ("r3", "dcgan")
 SIZE_PX = 64
 HELD_OUT = 0.15
 DRAWN_SHAPES = 25_600  # as is usual for stacked MNIST
 SPEED_BATCH = 16
 # The classic config keeps its last weights, the product's an average. Its batch norms need the larger batches.
 CLASSIC = {"ema_decay": 0.0, "batch_size": 64, "norm_samples": 64}
-FEWEST_MISSED = 10  # of the baseline, for the comparison to be meaningful
 
 
 def read_asset() -> AssetReader:
@@ -78,7 +75,7 @@ def read_asset() -> AssetReader:
     return asset_reader(Path(), load_settings())
 
 
-class Budget(Callback):
+class TimeLimit(Callback):
     """Ends a training after so many CPU-seconds of this process."""
 
     def __init__(self, seconds: float) -> None:
@@ -99,7 +96,7 @@ class Budget(Callback):
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """One training: its config, seed, duration and set, and the pictures to draw after it."""
 
     network: str
@@ -115,16 +112,16 @@ class Job:
         return self.folder / f"{self.network}-{self.seed}-{self.seconds:g}s"
 
 
-def train(job: Job) -> Path:
+def train(job: TrainingJob) -> Path:
     """Trains and draws, in this process, on one thread; writes weights.pt, and drawn.npy last."""
     if (job.out / "drawn.npy").exists():
         return job.out
     torch.set_num_threads(1)
     quiet()
     samples = SampleSet(job.folder)
-    recipe = {"network": job.network, "seed": job.seed} | (CLASSIC if job.network == "dcgan" else {})
-    params = TrainParams(**{**job.params, **recipe, "precision": "32-true"})
-    learner, budget = module(samples.info, params), Budget(job.seconds)
+    config = {"network": job.network, "seed": job.seed} | (CLASSIC if job.network == "dcgan" else {})
+    params = TrainParams(**{**job.params, **config, "precision": "32-true"})
+    learner, budget = module(samples.info, params), TimeLimit(job.seconds)
     learner.share_done = budget.done  # type: ignore[method-assign]  # by time, not by epochs
     trainer = Trainer(
         accelerator="cpu", max_epochs=100_000, limit_val_batches=0, logger=False, enable_progress_bar=False,
@@ -134,8 +131,8 @@ def train(job: Job) -> Path:
     job.out.mkdir(parents=True, exist_ok=True)
     torch.save(learner.network.state_dict(), job.out / "weights.pt")
     np.save(job.out / "drawn.npy", draw(learner.network.eval(), samples, job.asked))
-    told = f"# {job.out.name}: {trainer.global_step // 2:,} steps in {budget.done() * job.seconds:.0f} CPU-s"
-    print(told, file=sys.stderr, flush=True)
+    spent = f"# {job.out.name}: {trainer.global_step // 2:,} steps in {budget.done() * job.seconds:.0f} CPU-s"
+    print(spent, file=sys.stderr, flush=True)
     return job.out
 
 
@@ -187,13 +184,13 @@ def trained(
     samples: SampleSet, choices: argparse.Namespace, asked: int, params: dict[str, Any]
 ) -> dict[str, list[Path]]:
     """Trains every config with every seed, the configs of a seed side by side."""
-    folders: dict[str, list[Path]] = {recipe: [] for recipe in RECIPES}
+    folders: dict[str, list[Path]] = {network: [] for network in NETWORKS}
     context = multiprocessing.get_context("spawn")
     for seed in range(choices.seeds):
-        jobs = [Job(recipe, seed, choices.seconds, samples.folder, params, asked) for recipe in RECIPES]
-        with ProcessPoolExecutor(len(RECIPES), mp_context=context) as pool:
-            for recipe, out in zip(RECIPES, pool.map(train, jobs), strict=True):
-                folders[recipe].append(out)
+        jobs = [TrainingJob(network, seed, choices.seconds, samples.folder, params, asked) for network in NETWORKS]
+        with ProcessPoolExecutor(len(NETWORKS), mp_context=context) as pool:
+            for network, out in zip(NETWORKS, pool.map(train, jobs), strict=True):
+                folders[network].append(out)
     return folders
 
 
@@ -222,10 +219,10 @@ def headings_figure(samples: SampleSet, folders: dict[str, list[Path]]) -> list[
     """Share drawn as asked by headings, the product's over the classic config's; none without a known category."""
     shares = [
         [
-            share_as_asked(generator(samples, out / "weights.pt", recipe), samples, read_asset(), out.name)
+            share_as_asked(generator(samples, out / "weights.pt", network), samples, read_asset(), out.name)
             for out in outs
         ]
-        for recipe, outs in folders.items()
+        for network, outs in folders.items()
     ]
     ours, classic = ([share for share in of if share is not None] for of in shares)
     return [Figure("headings as asked, ours/DCGAN with BCE", ours, classic, 1.0, at_most=False)] if ours else []
@@ -260,12 +257,6 @@ def _rate(draw_once: Callable[[], object], runs: int = 20) -> float:
     return runs * SPEED_BATCH / (time.perf_counter() - start)
 
 
-def quiet() -> None:
-    """Silences Lightning's tips on the output of figures."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore")
-
-
 def measure(choices: argparse.Namespace, scratch: Path) -> list[Figure]:
     """All figures; those of pictures only if there are any."""
     figures, ended = [], []
@@ -290,16 +281,17 @@ def kid_figure(real_nhwc: np.ndarray, folders: dict[str, list[Path]]) -> Figure:
     """KID of each seed, the product's over the classic config's."""
     extractor = load_extractor(read_asset()(EXTRACTOR))
     real_nd = features_of(extractor, real_nhwc)
-    kids = [[kid(real_nd, np.load(out / "drawn.npy"), extractor) for out in folders[recipe]] for recipe in RECIPES]
+    kids = [[kid(real_nd, np.load(out / "drawn.npy"), extractor) for out in folders[network]] for network in NETWORKS]
     return Figure("KID efficientnet_lite0, ours/DCGAN with BCE", kids[0], kids[1], 0.5, at_most=True)
 
 
 def missed_figures(folders: dict[str, list[Path]]) -> list[Figure]:
     """Modes that no picture shows, of each seed: by the classifier's label, and by its confident labels only."""
-    reader, figures = Reader(), []
-    for name, least in ((f"missed modes of 1,000 at {SHAPE_PX} px", 0.0), ("missed modes, read without doubt", SURE)):
+    reader, figures = ShapeClassifier(), []
+    for name, least in ((f"missed modes of 1,000 at {SHAPE_PX} px", 0.0), ("missed modes, of certain readings", SURE)):
         counts = [
-            [missed(reader.modes(np.load(out / "drawn.npy"), least)) for out in folders[recipe]] for recipe in RECIPES
+            [missed(reader.modes(np.load(out / "drawn.npy"), least)) for out in folders[network]]
+            for network in NETWORKS
         ]
         figures.append(Figure(f"{name}, ours/DCGAN with BCE", counts[0], counts[1], 0.0, at_most=True))
     return figures
@@ -307,7 +299,7 @@ def missed_figures(folders: dict[str, list[Path]]) -> list[Figure]:
 
 def diverged_figure(ended: Sequence[dict[str, list[Path]]]) -> Figure:
     """Numbers of diverged trainings."""
-    counts = [[sum(diverged(out) for folders in ended for out in folders[recipe])] for recipe in RECIPES]
+    counts = [[sum(diverged(out) for folders in ended for out in folders[network])] for network in NETWORKS]
     return Figure("diverged seeds, ours/DCGAN with BCE", counts[0], counts[1], 0.0, at_most=True)
 
 
@@ -342,12 +334,10 @@ def show(folders: dict[str, list[Path]], path: Path) -> None:
 
 def main(words: list[str] | None = None) -> int:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.scene", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("--quick", action="store_true", help="a smoke run: small, and its figures mean little")
+    parser = new_parser("scene", __doc__)
     parser.add_argument("--data", type=Path, help="a folder of category folders of pictures; no KID without")
     parser.add_argument("--seconds", type=float, default=600.0, help="CPU-seconds of each training")
-    parser.add_argument("--seeds", type=int, default=3, help="trainings of each recipe on each set")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of each network on each set")
     parser.add_argument("--only", choices=("pictures", "shapes"), help="one of both sets")
     parser.add_argument(
         "--keep",

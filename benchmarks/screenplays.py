@@ -9,18 +9,18 @@ params.yaml requires.
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmarks.support.command import new_parser
 from benchmarks.support.figures import Figure, report
 from benchmarks.typed_screenplays.held_out import HELD_OUT
 from benchmarks.typed_screenplays.tuned import tuned
 from benchmarks.typed_screenplays.typist import Truth, typed
-from curation.params import ScriptParams
-from curation.script.document import read_work
+from curation.params import ScriptCheckParams
+from curation.script.document import read_document
 from rushes.screenplay.elements import speaker_of
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def count(style: Style, seed: int) -> Counts:
     screenplay = typed(style, seed)
     seen, lost = read(screenplay.data)
     known = _comparable(screenplay.truth)
-    params = ScriptParams()
+    params = ScriptCheckParams()
     found = tuple(_common(*pair) for pair in zip(known, seen, strict=True))
     dropped = len(seen.headings) < params.min_headings or len(seen.cues) < params.min_cues
     return Counts(found, tuple(map(len, known)), tuple(map(len, seen)), dropped, lost)
@@ -54,9 +54,9 @@ def count(style: Style, seed: int) -> Counts:
 
 def read(data: bytes) -> tuple[Truth, int]:
     """Headings, cues and speeches that the reader finds in a file, and the number of lost words."""
-    work = read_work(data, ".txt")
+    document = read_document(data, ".txt")
     truth = Truth([], [], [])
-    for element in (element for scene in work.scenes for element in scene.elements):
+    for element in (element for scene in document.scenes for element in scene.elements):
         if element.kind == "heading":
             truth.headings.append(element.text)
         elif element.kind == "character":
@@ -64,7 +64,7 @@ def read(data: bytes) -> tuple[Truth, int]:
             truth.speeches.append("")
         elif element.kind == "dialogue" and truth.speeches:
             truth.speeches[-1] += f" {element.text}"
-    return _comparable(truth), work.words.lost
+    return _comparable(truth), document.words.lost
 
 
 def _comparable(truth: Truth) -> Truth:
@@ -81,8 +81,7 @@ def _common(known: list[str], seen: list[str]) -> int:
 
 def main(words: list[str] | None = None) -> int:
     """Prints a line per figure; exit status 1 if a goal is missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few screenplays, for tests")
+    parser = new_parser("screenplays", __doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--show", action="store_true", help="name the styles that lose a cue, a heading or a word")
     asked = parser.parse_args(words)

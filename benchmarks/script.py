@@ -14,13 +14,10 @@ Both train in turns, batch by batch, in one process.
 
 from __future__ import annotations
 
-import argparse
-import logging
 import math
 import sys
 import tempfile
 import time
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +26,7 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from torch.nn import functional
 
+from benchmarks.support.command import new_parser, quiet
 from benchmarks.support.figures import Figure, interleave, report
 from benchmarks.support.nanogpt import STEPS, Peer
 from compression.methods.export import export
@@ -37,7 +35,7 @@ from models.script.data import Contiguous, batches, lanes
 from models.script.definition import CACHE, graphs, module
 from models.script.encode import ALWAYS
 from models.script.params import TrainParams
-from models.script.score import BatchedGraph, Document, remembered
+from models.script.score import BatchedGraph, ScoredDocument, remembered
 from rushes.script.length import Length
 from rushes.script.markup import ALL
 from rushes.script.memorization import MemorizationFilter, build
@@ -95,8 +93,8 @@ def train(tokens: np.ndarray, vocabulary: list[str], seed: int, steps: int) -> t
     )  # fmt: skip
     trainer.fit(learner, text)
     read = trainer.global_step * params.batch_size * params.sequence_length
-    told = f"# seed {seed}: ours {read:,} characters in {turns.spent:.0f} CPU-s, nanoGPT {peer.step:,} steps in"
-    print(f"{told} {peer.spent:.0f}", file=sys.stderr, flush=True)
+    progress = f"# seed {seed}: ours {read:,} characters in {turns.spent:.0f} CPU-s, nanoGPT {peer.step:,} steps in"
+    print(f"{progress} {peer.spent:.0f}", file=sys.stderr, flush=True)
     return learner.eval(), peer
 
 
@@ -150,8 +148,8 @@ def loss_figures(text: str, seeds: int, steps: int) -> tuple[list[Figure], Scrip
         ours.append((carried(learner.network, held), windows(learner.network, held)))
         peers.append(peer.loss(held))
         columns = zip(("carried", "windows"), ours[-1], strict=True)
-        told = ", ".join(f"{name} {mixed:.4f} (without the cache {alone:.4f})" for name, (mixed, alone) in columns)
-        print(f"# seed {seed}: {told}, nanoGPT {peers[-1]:.4f}", file=sys.stderr, flush=True)
+        scores = ", ".join(f"{name} {mixed:.4f} (without the cache {alone:.4f})" for name, (mixed, alone) in columns)
+        print(f"# seed {seed}: {scores}, nanoGPT {peers[-1]:.4f}", file=sys.stderr, flush=True)
     goals = (("carried", 0.74), ("windows of 64", 0.80))
     figures = [
         Figure(f"loss, {name}, ours/nanoGPT in windows", [seed[i][0] for seed in ours], peers, goal, at_most=True)
@@ -200,7 +198,7 @@ def _given(example: Sequence[torch.Tensor], vocabulary: list[str]) -> dict[str, 
 
 
 def _bits(path: Path, example: Sequence[torch.Tensor], vocabulary: list[str], text: str) -> float:
-    rows = BatchedGraph(path, _given(example, vocabulary)).carried([Document("held out", "", "", text)])
+    rows = BatchedGraph(path, _given(example, vocabulary)).carried([ScoredDocument("held out", "", "", text)])
     return float(rows["bits"].sum() / rows["characters"].sum())
 
 
@@ -221,15 +219,12 @@ def _writer(path: Path, example: Sequence[torch.Tensor], vocabulary: list[str]) 
 
 def main(words: list[str] | None = None) -> int:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.script", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = new_parser("script", __doc__)
     parser.add_argument("--data", type=Path, required=True, help="a text: the first 90 % are learned from")
-    parser.add_argument("--seeds", type=int, default=3, help="trainings of each recipe")
-    parser.add_argument("--quick", action="store_true", help="a smoke run: small, and its figures mean little")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of each model")
     choices = parser.parse_args(words)
     torch.set_num_threads(1)
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore")
+    quiet()
     text = choices.data.read_text(encoding="utf-8")
     seeds, steps, rounds = (1, 20, 2) if choices.quick else (choices.seeds, STEPS, 7)
     figures, learner, vocabulary = loss_figures(text, seeds, steps)

@@ -10,15 +10,13 @@
 
 from __future__ import annotations
 
-import argparse
 import copy
-import logging
 import sys
 import tempfile
 import time
-import warnings
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,17 +27,15 @@ from pytorch_lightning.loggers import CSVLogger
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.support.command import new_parser, quiet
 from benchmarks.support.figures import Figure, interleave, report
 from curation.store.sample_set import SampleSet, write_set
 from models.components.batches import PackedPictures, Shuffled
 from models.components.randomness import generator_for, seed_default
-from models.expression import family
+from models.expression.definition import family
 from models.expression.module import ExpressionModule, warmed_cosine
 from models.expression.params import TrainParams
 from models.expression.transforms import augment_batch, mixup
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SMALL = {"widths": (16, 32, 64), "depths": (1, 1, 1), "batch_size": 64, "norm_samples": 64}
 TINY = {"widths": (8, 16), "depths": (1, 1), "batch_size": 64, "norm_samples": 32}
@@ -47,7 +43,7 @@ LABELS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
 WARM_UP = 5
 
 
-class Clock(Callback):
+class CpuClock(Callback):
     """CPU-seconds between the end of the warm-up and the end of the last step."""
 
     def __init__(self) -> None:
@@ -66,7 +62,7 @@ class Clock(Callback):
 def lightning_step_s(samples: SampleSet, params: TrainParams, steps: int, folder: Path) -> float:
     """CPU-seconds of one step in Lightning, logging every 50."""
     module = family.module(samples.info, params)
-    clock = Clock()
+    clock = CpuClock()
     trainer = Trainer(
         accelerator="cpu",
         precision="32-true",
@@ -94,7 +90,9 @@ def bare_step_s(samples: SampleSet, params: TrainParams, steps: int) -> float:
     groups: list[dict[str, Any]] = [{"params": matrices, "weight_decay": params.weight_decay}, {"params": vectors}]
     optimiser = torch.optim.SGD(groups, lr=params.learning_rate, momentum=0.9, nesterov=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: warmed_cosine(step, 10, 1000))
-    batches = Shuffled(*_tensors(samples), params.batch_size, params.norm_samples, params.seed)
+    pictures_nhwc = torch.from_numpy(np.array(samples.array("train")))
+    targets = torch.from_numpy(samples.targets("train"))
+    batches = Shuffled(pictures_nhwc, targets, params.batch_size, params.norm_samples, params.seed)
     start = 0.0
     for step, batch in zip(range(steps + WARM_UP), batches, strict=False):
         if step == WARM_UP:
@@ -126,10 +124,6 @@ def _bare_loss(
         logits_nl = network(x_nchw.contiguous(memory_format=torch.channels_last))
         losses.append(functional.cross_entropy(logits_nl, y_nl, label_smoothing=params.label_smoothing))
     return torch.stack(losses).mean()
-
-
-def _tensors(samples: SampleSet) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.from_numpy(np.array(samples.array("train"))), torch.from_numpy(samples.targets("train"))
 
 
 class Jpegs(Dataset[tuple[torch.Tensor, int]]):
@@ -203,14 +197,11 @@ def write_jpegs(samples: SampleSet, folder: Path) -> list[Path]:
 
 def main(words: list[str] | None = None) -> int:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.train_step", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("--quick", action="store_true", help="a smoke run: small, and its figures mean little")
+    parser = new_parser("train_step", __doc__)
     parser.add_argument("--data", type=Path, help="a packed set, such as build/expression/set; made up otherwise")
     choices = parser.parse_args(words)
     torch.set_num_threads(1)
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="pytorch_lightning")  # its tips do not belong to the figures
+    quiet()
     with tempfile.TemporaryDirectory() as scratch:
         return report(measure(choices.data, Path(scratch), quick=choices.quick))
 
@@ -225,7 +216,8 @@ def measure(data: Path | None, scratch: Path, *, quick: bool) -> list[Figure]:
     paths = write_jpegs(samples, scratch / "jpegs")
     params, rounds = TrainParams(**(TINY if quick else {})), 2 if quick else 7
     for workers in (0, 2):
-        rates = interleave(_rate(samples, params), _jpegs(paths, params, workers), rounds, f"load, {workers} workers")
+        jpegs = partial(jpeg_rate, paths, params, workers)
+        rates = interleave(lambda: packed_rate(samples, copy.copy(params)), jpegs, rounds, f"load, {workers} workers")
         figures.append(Figure(f"pictures/s, ours/DataLoader of JPEGs, {workers} workers", *rates, 15.0, at_most=False))
     return figures
 
@@ -241,14 +233,6 @@ def step_figure(samples: SampleSet, name: str, size: dict[str, Any], steps: int,
         f"step of the {name} network",
     )
     return Figure(f"step of the {name} network in CPU-s, ours/bare PyTorch", ours, bare, 1.05, at_most=True)
-
-
-def _rate(samples: SampleSet, params: TrainParams) -> Callable[[], float]:
-    return lambda: packed_rate(samples, copy.copy(params))
-
-
-def _jpegs(paths: list[Path], params: TrainParams, workers: int) -> Callable[[], float]:
-    return lambda: jpeg_rate(paths, params, workers)
 
 
 if __name__ == "__main__":

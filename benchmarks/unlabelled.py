@@ -15,7 +15,6 @@ Figures go to standard output, one per line; every network's row goes to standar
 
 from __future__ import annotations
 
-import argparse
 import copy
 import sys
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pandas as pd
 
+from benchmarks.support.command import new_parser
 from benchmarks.support.face_sets import (
     SMALL,
     SPLIT,
@@ -42,10 +42,11 @@ from compression.search.candidate import reference
 from compression.search.uncertainty import standard_error
 from curation.store.sample_set import APART, NO_LABEL, SampleSet, write_set
 from models.components.randomness import derived_seed
-from models.expression import family as expression
+from models.expression.definition import family as expression
 from rushes.bundle.manifest import read_bundle
 
 if TYPE_CHECKING:
+    import argparse
     from pathlib import Path
 
     import torch
@@ -108,20 +109,20 @@ class Bench:
         """Predictions of each student for each seed; the teacher's figures are printed too."""
         folder = self.folder / "teacher"
         teacher = train(self.family, self.params.train, self.sets.made, self.minutes, folder).network
-        tell("teacher", self._read(teacher, folder))
+        print_scores("teacher", self._read(teacher, folder))
         return [self._round(teacher, seed) for seed in range(seeds)]
 
     def _round(self, teacher: torch.nn.Module, seed: int) -> dict[str, pd.DataFrame]:
         distillation = cast("Distillation", self.family.distillation)
-        (recipe,) = distillation.students(self.params).values()
-        recipe = recipe.model_copy(update={"seed": self.params.train.seed + seed})
+        (config,) = distillation.students(self.params).values()
+        config = config.model_copy(update={"seed": self.params.train.seed + seed})
 
         def taught(module: LightningModule) -> None:
             distillation.teach(module, copy.deepcopy(teacher), self.params)
 
         alone, both = self.sets.made, self.sets.made.and_unlabelled
         # One plan for all seeds, since they would otherwise differ in length with the machine's load.
-        epochs = planned(self.family, recipe, alone, self.minutes, self.folder / "student.json", taught)
+        epochs = planned(self.family, config, alone, self.minutes, self.folder / "student.json", taught)
         # Both make as many steps, and neither stops before the end of its learning rate schedule.
         fewer = max(1, round(epochs * len(alone.kept("train")) / len(both.kept("train"))))
         read: dict[str, pd.DataFrame] = {}
@@ -130,10 +131,10 @@ class Bench:
             (BOTH, both, fewer, f"both-{self.most:g}-{seed}"),
         ):
             folder = self.folder / place
-            section: TrainParams = recipe.model_copy(update={"epochs": count, "patience": count})
+            section: TrainParams = config.model_copy(update={"epochs": count, "patience": count})
             print(f"# student, seed {seed}, {name}: {count} epochs", file=sys.stderr, flush=True)
             read[name] = self._read(trained(self.family, section, samples, folder, taught).network, folder)
-            tell(f"student, seed {seed}, {name}", read[name])
+            print_scores(f"student, seed {seed}, {name}", read[name])
         return read
 
     def _read(self, network: torch.nn.Module, folder: Path) -> pd.DataFrame:
@@ -142,7 +143,7 @@ class Bench:
         return self.family.score(read_bundle(folder / "graphs"), self.sets.clean.whole, SPLIT, no_asset).rows
 
 
-def tell(name: str, rows: pd.DataFrame) -> None:
+def print_scores(name: str, rows: pd.DataFrame) -> None:
     """Its line of the table."""
     print(
         f"# {name}\taccuracy {right(rows):.4f}\tmacro F1 {expression.objective(rows):.4f}", file=sys.stderr, flush=True
@@ -175,8 +176,8 @@ def bench_of(choices: argparse.Namespace, folder: Path) -> Bench:
     narrowest = (8, 8) if choices.quick else min(params.compress.students)
     compressing = params.compress.model_copy(update={"students": (narrowest,)})
     params = params.model_copy(update={"train": own, "compress": compressing})
-    said = [params.augment.model_dump(), collection.model_dump()]
-    place = below(folder, "sets", data=choices.data.name, params=said)
+    of_sets = [params.augment.model_dump(), collection.model_dump()]
+    place = below(folder, "sets", data=choices.data.name, params=of_sets)
     whole = make_sets(choices.data, None, name, collection, family, params.augment, place)
     place = below(place, "labelled", share=choices.labelled, seed=choices.seed)
     most = params.augment.max_unlabelled_ratio if choices.most is None else choices.most
@@ -187,8 +188,8 @@ def bench_of(choices: argparse.Namespace, folder: Path) -> Bench:
         family.augment(few, augment, sets.made.folder, no_asset)
     counts = [len(few.kept("train")) for few in (sets.made, sets.made.and_unlabelled)]
     print(f"# labelled {counts[0]:,} (copies included), without a label {counts[1] - counts[0]:,}", file=sys.stderr)
-    recipes = [own.model_dump(), compressing.model_dump(), choices.minutes]
-    return Bench(family, params, sets, most, choices.minutes, below(place, "trained", recipes=recipes))
+    configs = [own.model_dump(), compressing.model_dump(), choices.minutes]
+    return Bench(family, params, sets, most, choices.minutes, below(place, "trained", configs=configs))
 
 
 def measure(choices: argparse.Namespace, folder: Path) -> list[Figure]:
@@ -198,12 +199,11 @@ def measure(choices: argparse.Namespace, folder: Path) -> list[Figure]:
 
 def main(words: list[str] | None = None) -> int:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.unlabelled", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = new_parser("unlabelled", __doc__)
     add_arguments(parser, minutes=10.0)
     parser.add_argument("--labelled", type=float, default=0.33, help="the share of train that keeps its labels")
-    parser.add_argument("--most", type=float, help="faces without a label, so many times the labelled ones at most; as "
-                        "params.yaml says, if left out")  # fmt: skip
+    parser.add_argument("--most", type=float, help="faces without a label, so many times the labelled ones at most; by "
+                        "default as in params.yaml")  # fmt: skip
     parser.add_argument("--seeds", type=int, default=2, help="students of each kind")
     choices = parser.parse_args(words)
     check_arguments(parser, choices)

@@ -128,8 +128,8 @@ def planned(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"epochs": epochs, "step_s": step_s, "steps": steps}), encoding="utf-8")
     plan = json.loads(path.read_text(encoding="utf-8"))
-    told = f"{plan['epochs']} epochs of {plan['steps']} steps, {1e3 * plan['step_s']:.0f} ms each"
-    print(f"# {path.stem}: {told}", file=sys.stderr, flush=True)
+    planned_as = f"{plan['epochs']} epochs of {plan['steps']} steps, {1e3 * plan['step_s']:.0f} ms each"
+    print(f"# {path.stem}: {planned_as}", file=sys.stderr, flush=True)
     return int(plan["epochs"])
 
 

@@ -27,12 +27,7 @@ def unused(path: str, root: Path) -> str:
 
 
 def set_aside(names: Iterable[str], root: Path) -> str:
-    """Command that moves files of the checkout to the same paths below .state/damaged.
-
-    Args:
-        names: Paths below the root.
-        root: The checkout.
-    """
+    """Command that moves files of the checkout to the same paths below .state/damaged."""
     moves = {name: unused(f"{AWAY}/{name}", root) for name in names}
     folders = dict.fromkeys(place.rpartition("/")[0] for place in moves.values())
     steps = [f"mv {shlex.quote(name)} {shlex.quote(place)}" for name, place in moves.items()]

@@ -170,11 +170,7 @@ class Settings(BaseSettings):
 
 
 class RenamedSettingError(MisuseError):
-    """Old name of a setting, in the file or in the environment.
-
-    Args:
-        renamed: Old path -> new path.
-    """
+    """Old name of a setting, in the file or in the environment."""
 
     def __init__(self, renamed: Mapping[str, str]) -> None:
         there = {name.upper() for name in os.environ}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from curation.errors import DataError, explained
 from curation.inbox.stability import INBOX
-from curation.intake.job import IngestResult, Job, name_of, slug
+from curation.intake.job import IngestResult, Job, name_of, source_slug
 from curation.intake.starter_policy import sweep_collection
 from curation.medium import intake_of
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from curation.params import CollectionParams
 
-__all__ = ["IngestResult", "inbox", "ingest", "slug", "source_name"]
+__all__ = ["IngestResult", "inbox", "ingest", "source_name", "source_slug"]
 
 
 def ingest(
@@ -63,7 +63,7 @@ def ingest(
 
 def source_name(path: Path, source: str | None) -> str:
     """Name of the source: the one asked for, or that of the folder or file."""
-    return slug(source if source is not None else name_of(path))
+    return source_slug(source if source is not None else name_of(path))
 
 
 def inbox(root: Path, collection: str, params: CollectionParams, *, now: float | None = None) -> list[IngestResult]:

@@ -132,7 +132,7 @@ class FrameParams(Section):
     max_fade_residual: Share = 0.15
 
 
-class ScriptParams(Section):
+class ScriptCheckParams(Section):
     """Thresholds of the checks that scripts and their scenes go through.
 
     Attributes:
@@ -205,7 +205,7 @@ class CollectionParams(Section):
     clean: CleanParams = CleanParams()
     shots: ShotParams = ShotParams()
     frames: FrameParams = FrameParams()
-    script: ScriptParams = ScriptParams()
+    script: ScriptCheckParams = ScriptCheckParams()
     style_clusters: StyleClusterParams = StyleClusterParams()
 
     @field_validator("medium")

@@ -29,7 +29,7 @@ def by_name(name: str) -> Family:
     if name not in NAMES:
         message = f"unknown family {name!r}.{did_you_mean(name, NAMES)}"
         raise MisuseError(message, f"there are: {', '.join(NAMES)}")
-    return cast("Family", importlib.import_module(f"models.{name}").family)
+    return cast("Family", importlib.import_module(f"models.{name}.definition").family)
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  # as in PEP 562

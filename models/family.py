@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Calibration = Literal["minmax", "entropy", "percentile"]  # method of static quantisation for the ranges of activations
 
 
-class Budget(Section):
+class BudgetParams(Section):
     """Limits for a compressed model; an omitted limit does not apply."""
 
     max_objective_drop: float = Field(default=0.02, ge=0.0)
@@ -66,7 +66,7 @@ class FamilyParams(Section):
     augment: Any
     train: Any
     compress: Any
-    budget: Budget = Budget()
+    budget: BudgetParams = BudgetParams()
 
 
 class Prune(Section):

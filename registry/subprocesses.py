@@ -44,14 +44,14 @@ class Result:
     error: str = ""
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """Both streams."""
         return f"{self.text}\n{self.error}"
 
     @property
     def reason(self) -> str:
         """The lines that state the error, or the last ones."""
-        lines = [line.strip() for line in self.said.splitlines() if line.strip()]
+        lines = [line.strip() for line in self.output.splitlines() if line.strip()]
         named = [number for number, line in enumerate(lines) if line.startswith(("ERROR:", "WARNING:"))]
         return redact(" ".join(lines[named[0] :] if named else lines[-3:]))[:1000]
 
@@ -108,9 +108,9 @@ def dvc_environment(env: Mapping[str, str]) -> dict[str, str]:
     return kept | {"PATH": os.pathsep.join(folders), "DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1"}
 
 
-def without_hints(said: bytes) -> bytes:
+def without_hints(output: bytes) -> bytes:
     """Output of DVC without its hints on further commands."""
-    return HINTS.sub(b"", said)
+    return HINTS.sub(b"", output)
 
 
 def terminal() -> TextIO | None:

@@ -51,13 +51,13 @@ def reason_text(reason: str) -> str:
     return _KEY.sub(lambda found: figures()[found[0]].name if found[0] in figures() else found[0], reason)
 
 
-def credits_of(settings: object) -> list[str]:
+def credits_in(settings: object) -> list[str]:
     """Credits of pictures, one line each: the values of `credits` in a manifest's settings or in set.json."""
     given = settings.get("credits") if isinstance(settings, dict) else None
     lines = [str(line).strip() for line in given.values()] if isinstance(given, dict) else []
     return list(dict.fromkeys(filter(None, lines)))
 
 
-def credit_line(credited: list[str]) -> str:
+def made_from_line(credited: list[str]) -> str:
     """Credit line below a picture that derives from the work of others; empty if none is due."""
     return f"Made from: {'; '.join(credited)}" if credited else ""

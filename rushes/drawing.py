@@ -15,7 +15,7 @@ INK = (250, 250, 250)
 
 
 @dataclass(frozen=True)
-class Style:
+class TextStyle:
     """Style of a text: height in pixels, colour in BGR, weight."""
 
     size_px: float
@@ -23,9 +23,9 @@ class Style:
     weight: int = 400
 
 
-def bold(size_px: float, colour: tuple[int, int, int] = INK) -> Style:
+def bold(size_px: float, colour: tuple[int, int, int] = INK) -> TextStyle:
     """Creates a bold style."""
-    return Style(size_px, colour, 650)
+    return TextStyle(size_px, colour, 650)
 
 
 @functools.cache
@@ -34,13 +34,13 @@ def _font() -> cv2.FontFace:
     return cv2.FontFace("sans")
 
 
-def put_text(canvas: np.ndarray, text: str, origin: tuple[int, int], style: Style) -> None:
+def put_text(canvas: np.ndarray, text: str, origin: tuple[int, int], style: TextStyle) -> None:
     """Draws a line of text whose baseline starts at the given point."""
     cv2.putText(canvas, _printable(text), origin, style.colour, _font(), round(style.size_px), style.weight)
 
 
 @functools.lru_cache(4096)  # the same few words in every frame
-def text_width(text: str, style: Style) -> int:
+def text_width(text: str, style: TextStyle) -> int:
     """Width of a line in pixels."""
     # The size of the canvas matters only for text that wraps.
     size, canvas = round(style.size_px), (1 << 14, 1 << 14)

@@ -97,12 +97,7 @@ def plain(text: object) -> str:
 
 
 def bug_report(error: BaseException, version: str) -> str:
-    """Line for an unexpected exception: its type and text, the line of code, and a request to report it.
-
-    Args:
-        error: The exception, with its traceback.
-        version: Version of Rushes.
-    """
+    """Line for an unexpected exception: its type and text, the line of code, and a request to report it."""
     return f"this is a bug in rushes {version}, please report it: {type(error).__name__}: {error}{place_of(error)}"
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import torch
 
     from compression.search.candidates import MeasuredCandidate, SearchResult
-    from models.family import Budget, Family, FamilyParams
+    from models.family import BudgetParams, Family, FamilyParams
 
 
 def run(item: str) -> None:
@@ -65,7 +65,7 @@ def judged_here(params: FamilyParams, machine: str) -> FamilyParams:
     return params.model_copy(update={"budget": params.budget.model_copy(update={"max_latency_ms": None})})
 
 
-def report(result: SearchResult, pick: MeasuredCandidate, budget: Budget) -> None:
+def report(result: SearchResult, pick: MeasuredCandidate, budget: BudgetParams) -> None:
     """Writes a line for each candidate to the stage's log: its figures, and the limits that it misses."""
     for candidate in result.candidates:
         sys.stdout.write(f"{'-> ' if candidate == pick else '   '}{result.describe(candidate, budget)}\n")

@@ -19,7 +19,7 @@ from curation.store.sample_set import SampleSet
 from models.components.load import load_params
 from models.families import by_name
 from registry.assets import read_asset
-from report.formatting import credit_line, credits_of
+from report.formatting import credits_in, made_from_line
 from report.images.charts import confusion, reliability
 from report.images.contact_sheet import sheet
 from report.images.typed_page import COLUMNS as PAGES
@@ -51,7 +51,7 @@ def run(item: str) -> None:
     as_given = _as_given(family, candidate, samples, read_asset) or compressed
     scored = {"digest": candidate.digest, "split": sha256_file(samples.folder / "samples.parquet")}
     _write_scores(family, fp32, compressed, as_given, build / "scores", scored)
-    _draw(family, compressed, samples, build / "scores", credit_line(credits_of(candidate.manifest.settings)))
+    _draw(family, compressed, samples, build / "scores", made_from_line(credits_in(candidate.manifest.settings)))
     shutil.copytree(candidate.folder, build / "bundle", dirs_exist_ok=True)
     source = read_bundle(build / "search" / "source")
     budget = Budget(**params.budget.model_dump())

@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from common.settings import Settings
-from curation.annotations.sample_tables import read_table
+from curation.annotations.sample_tables import read_sample_table
 from curation.params import CollectionParams
 from flows.__main__ import app as flows_app
 from models.params_file import model as params_model
@@ -221,7 +221,7 @@ def test_the_sample_table_is_read(tmp_path):
     [(_, table)] = blocks("csv")
     (tmp_path / "samples.csv").write_text(table)
 
-    found = read_table(tmp_path / "samples.csv").candidates
+    found = read_sample_table(tmp_path / "samples.csv").candidates
     assert [one.label for one in found] == ["happy", "happy", "sad"]
     assert found[0].until == "2027-06-30"
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 import yaml
 
-from curation.store.index import read_source
+from curation.store.index import read_source_index
 from curation.store.sample_set import SampleSet
 from tests.support.project import LABELS, PARAMS, make_project
 from tests.support.raw import encode, photo
@@ -92,8 +92,8 @@ def test_a_medium(tmp_path):
     replace(root / "curation/params.py", "class CollectionParams(Section):\n", SECTION)
     replace(
         root / "curation/params.py",
-        "    script: ScriptParams = ",
-        "    note: NoteParams = NoteParams()\n    script: ScriptParams = ",
+        "    script: ScriptCheckParams = ",
+        "    note: NoteParams = NoteParams()\n    script: ScriptCheckParams = ",
     )
     for number in range(40):
         path = tmp_path / "day" / ("glad", "sad")[number % 2] / f"{number}.note"
@@ -105,7 +105,7 @@ def test_a_medium(tmp_path):
     assert taken.returncode == 0, taken.stderr
     assert "40 notes added" in taken.stdout
     assert cleaned.returncode == 0, cleaned.stderr
-    assert read_source(root / "datasets/notes/day")["words"].tolist().count(1) == 1
+    assert read_source_index(root / "datasets/notes/day")["words"].tolist().count(1) == 1
     notes = SampleSet(root / "build/clean/notes")
     assert notes.info["counts"] == {"too short": 1}
     assert notes.info["thresholds"] == {"min_length": 5}

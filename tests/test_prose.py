@@ -7,15 +7,7 @@ import pytest
 from tests.support import prose
 
 # Findings of today, to be lowered with each rewrite until they are none.
-CEILINGS = {
-    "tests": 300,
-    "benchmarks": 87,
-    "rushes": 50,
-    "registry": 33,
-    "curation": 29,
-    "models": 6,
-    "flows": 1,
-}
+CEILINGS = {"tests": 282, "benchmarks": 17}
 SLACK = 5  # so many below its ceiling a package may be before the ceiling has to follow
 
 

@@ -174,7 +174,9 @@ def resume_point(
     newest = next((name for name in (LAST, PREVIOUS) if name in usable), None)
     if newest is None:
         return None, 0
-    if BEST not in usable and not _restore_best(folder, usable, best_epoch(_rows(usable[newest]))):
+    if BEST not in usable and not _restore_best(
+        folder, usable, best_epoch(usable[newest]["callbacks"].get(ROWS, {}).get("rows", []))
+    ):
         _report(f"the weights of the best epoch so far are lost with {folder / BEST}: training starts again")
         return None, 0
     done = int(usable[newest]["epoch"]) + 1
@@ -217,10 +219,6 @@ def _restore_best(folder: Path, usable: Mapping[str, dict[str, Any]], epoch: int
             _report(f"{folder / BEST} is restored from {name}, which is of the same epoch")
             return True
     return False
-
-
-def _rows(checkpoint: Mapping[str, Any]) -> list[dict[str, float]]:
-    return list(checkpoint["callbacks"].get(ROWS, {}).get("rows", []))
 
 
 @rank_zero_only

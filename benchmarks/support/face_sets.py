@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import logging
 import shutil
 import sys
 import tarfile
 import tempfile
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tqdm import tqdm
 
+from benchmarks.support.command import quiet
 from benchmarks.support.figures import report
 from common.packages import PackageError
 from curation.errors import DataError
@@ -54,8 +53,8 @@ class Sets:
 
 def below(folder: Path, name: str, **depends: Any) -> Path:  # noqa: ANN401  # any JSON value
     """A folder for results of exactly these values: a second run with the same ones finds it, and another does not."""
-    said = json.dumps(depends, sort_keys=True, default=str)
-    return folder / f"{name}-{hashlib.sha256(said.encode()).hexdigest()[:12]}"
+    values = json.dumps(depends, sort_keys=True, default=str)
+    return folder / f"{name}-{hashlib.sha256(values.encode()).hexdigest()[:12]}"
 
 
 def no_asset(asset: Asset) -> bytes:
@@ -96,7 +95,7 @@ def make_sets(
         clean(folder, name, collection, sets.clean.folder)
         family.augment(sets.clean, augment, sets.made.folder, no_asset)
         shutil.rmtree(unpacked, ignore_errors=True)
-    _tell(sets)
+    _print_counts(sets)
     return sets
 
 
@@ -113,14 +112,16 @@ def _folder_of(data: Path, unpacked: Path) -> Path:
     return unpacked
 
 
-def _tell(sets: Sets) -> None:
+def _print_counts(sets: Sets) -> None:
     counts = {split: len(sets.made.kept(split)) for split in ("train", "validation")}
     whole, kept = len(sets.clean.whole.kept(SPLIT)), len(sets.clean.kept(SPLIT))
     voted = int(sets.made.kept("train")["votes"].notna().sum())
-    told = (
+    counted = (
         f"learned from {counts['train']:,} (copies included, {voted:,} by votes), stopped by {counts['validation']:,}"
     )
-    print(f"# pictures: {told}; figures are of {whole:,}, of which clean keeps {kept:,}", file=sys.stderr, flush=True)
+    print(
+        f"# pictures: {counted}; figures are of {whole:,}, of which clean keeps {kept:,}", file=sys.stderr, flush=True
+    )
 
 
 def collected(family: Family) -> tuple[str, ExpressionParams, CollectionParams]:
@@ -141,7 +142,6 @@ def add_arguments(parser: argparse.ArgumentParser, minutes: float) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of first weights, order and augmentation")
     parser.add_argument("--keep", type=Path, help="a folder for sets, weights and candidates: what was stopped goes "
                         "on, what is done is not done again; take another for other code")  # fmt: skip
-    parser.add_argument("--quick", action="store_true", help="a smoke run: small, and its figures mean little")
 
 
 def check_arguments(parser: argparse.ArgumentParser, choices: argparse.Namespace, *files: Path | None) -> None:
@@ -150,7 +150,7 @@ def check_arguments(parser: argparse.ArgumentParser, choices: argparse.Namespace
         if path is not None and not path.exists():
             parser.error(f"{path} does not exist")
     if not choices.minutes > 0:
-        parser.error(f"--minutes {choices.minutes:g} is no time to train in")
+        parser.error(f"--minutes {choices.minutes:g} leaves no time to train in")
 
 
 def run(
@@ -161,8 +161,7 @@ def run(
     """Measures in the given folder, or in a temporary one, and prints; 1 if a goal is missed."""
     if choices.quick:
         choices.minutes = QUICK_MINUTES
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore")
+    quiet()
     with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(sys.stderr):  # epochs' lines, no figures
         try:
             figures = measure(choices, choices.keep or Path(scratch))

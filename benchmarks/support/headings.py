@@ -12,7 +12,7 @@ from models.scene.metrics.extractor import EXTRACTOR, features_of, load_extracto
 from models.scene.metrics.features import training
 from models.scene.network import latents_for
 from models.scene.texts import open_encoder
-from rushes.scene.text_encoder import plain
+from rushes.scene.text_encoder import heading_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,13 +60,13 @@ def share_as_asked(network: torch.nn.Module, samples: SampleSet, read_asset: Ass
         return None
 
     def labels_of(headings: Sequence[str]) -> np.ndarray:
-        texts_ht = encoder.embed([plain(heading) for heading in headings])
+        texts_ht = encoder.embed([heading_phrase(heading) for heading in headings])
         drawn_nhwc = _drawn(network, texts_ht.repeat(DRAWINGS, 0), samples)
         return np.asarray(classifier.predict(features_of(extractor, drawn_nhwc))).reshape(len(headings), DRAWINGS)
 
     shares = {label: float((labels_of(headings) == label).mean()) for label, headings in known.items()}
-    told = ", ".join(f"{label} {share:.2f}" for label, share in shares.items())
-    print(f"# {name}: drawn for headings of a category and taken for it: {told}", file=sys.stderr)
+    listed = ", ".join(f"{label} {share:.2f}" for label, share in shares.items())
+    print(f"# {name}: drawn for headings of a category and taken for it: {listed}", file=sys.stderr)
     if OF in known:
         near, far = (labels_of([NEARER, FARTHER]) == OF).mean(1)
         print(f"# {name}: taken for {OF}: {NEARER} {near:.2f}, {FARTHER} {far:.2f}", file=sys.stderr)

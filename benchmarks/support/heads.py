@@ -16,9 +16,9 @@ from curation.synthetic_faces.head import load_head
 from curation.synthetic_faces.paint import creases
 from curation.synthetic_faces.puppet import Model, build_model, cast, pose
 from curation.synthetic_faces.rasterise import rasterise
-from curation.synthetic_faces.recipes import express
 from curation.synthetic_faces.shade import BEHIND_CM, Appearance, shoot
 from curation.synthetic_faces.shot import draw_shot, frame
+from curation.synthetic_faces.takes import express
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ STREETS = "street/"  # number of photographs taken from an archive
 
 
 @dataclass(frozen=True)
-class Head:
+class RenderedHead:
     """A rendered head with transparency.
 
     Attributes:
@@ -49,19 +49,14 @@ class Head:
 class Heads:
     """Synthetic people: `draw` gives the same head for the same person and expression."""
 
-    def __init__(self, wheel: Path, seed: int = 0) -> None:
-        self._wheel, self._seed = wheel, seed
+    def __init__(self, wheel: Path) -> None:
+        self._wheel = wheel
 
     @functools.lru_cache(maxsize=512)  # noqa: B019  # lives as long as the benchmark
-    def draw(self, person: int, expression: str) -> Head:
-        """A head that looks about into the camera, upright.
-
-        Args:
-            person: Number of the identity.
-            expression: One of the starter's labels.
-        """
-        model, random = _model(self._wheel), np.random.default_rng([self._seed, person, len(expression)])
-        performer, units = cast(model, self._seed, person), express(expression, random)
+    def draw(self, person: int, expression: str) -> RenderedHead:
+        """A head that looks about into the camera, upright."""
+        model, random = _model(self._wheel), np.random.default_rng([0, person, len(expression)])
+        performer, units = cast(model, 0, person), express(expression, random)
         yaw_deg, pitch_deg = random.normal(0, TURN_DEG)
         mesh = pose(model, performer, units, np.zeros(2), np.radians([yaw_deg, pitch_deg, 0.0]))
         shot = draw_shot(HEAD_PX, random)
@@ -74,7 +69,7 @@ class Heads:
         covered_hw = rasterise(screen_n3, mesh.triangles_m3, side_px, behind_m=BEHIND_CM[mesh.part_m]).covered_hw
         alpha_hw = cv2.resize(covered_hw.astype(np.float32), (HEAD_PX, HEAD_PX), interpolation=cv2.INTER_AREA)
         face_n2 = screen_n3[mesh.face_n, :2] * HEAD_PX / side_px
-        return Head(picture_hwc, alpha_hw, np.stack([face_n2.min(axis=0), face_n2.max(axis=0)]))
+        return RenderedHead(picture_hwc, alpha_hw, np.stack([face_n2.min(axis=0), face_n2.max(axis=0)]))
 
 
 @functools.lru_cache(maxsize=1)
@@ -83,7 +78,11 @@ def _model(wheel: Path) -> Model:
 
 
 def put_head(
-    background_hwc: np.ndarray, head: Head, height_px: float, middle_px: tuple[float, float], roll_deg: float = 0.0
+    background_hwc: np.ndarray,
+    head: RenderedHead,
+    height_px: float,
+    middle_px: tuple[float, float],
+    roll_deg: float = 0.0,
 ) -> tuple[np.ndarray, tuple[float, float, float, float]]:
     """Lays a head over a picture.
 

@@ -39,11 +39,11 @@ def stacked(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return pictures, shapes_n3 @ np.array([100, 10, 1])
 
 
-class Reader:
+class ShapeClassifier:
     """Classifies the shape of each channel, by logistic regression on the channel at 16 px."""
 
-    def __init__(self, seed: int = 1) -> None:
-        random = np.random.default_rng(seed)
+    def __init__(self) -> None:
+        random = np.random.default_rng(1)
         shapes_n = np.arange(3000) % SHAPES
         drawn = np.stack([draw_shape(int(shape), random) for shape in shapes_n])
         self.model = LogisticRegression(max_iter=500).fit(_small(drawn), shapes_n)

@@ -13,7 +13,7 @@ from torch.nn import functional
 from curation.synthetic_faces.faces import draw_face
 from curation.synthetic_faces.head import load_head
 from curation.synthetic_faces.puppet import build_model, cast
-from curation.synthetic_faces.recipes import LABELS
+from curation.synthetic_faces.takes import LABELS
 from rushes.expression.classifier import Crop, fit_picture
 
 if TYPE_CHECKING:

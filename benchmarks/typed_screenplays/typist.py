@@ -160,14 +160,14 @@ class _Typist:
         text = self.style.cue.format(name=name, extension=speech.extension, n=len(self.truth.cues))
         return text.replace(" :", ":").replace(" .", ".").replace(" ,", ",").strip()
 
-    def _told(self, speech: Speech) -> str:
-        told = self.style.inline or self.style.aside_inline
-        return " ".join(part for part in speech.parts if told or not part.startswith("("))
+    def _words_of(self, speech: Speech) -> str:
+        with_asides = self.style.inline or self.style.aside_inline
+        return " ".join(part for part in speech.parts if with_asides or not part.startswith("("))
 
     def _speech(self, speech: Speech) -> None:
         style = self.style
         self.truth.cues.append(speech.name)
-        self.truth.speeches.append(cased(self._told(speech), style.whole_case))
+        self.truth.speeches.append(cased(self._words_of(speech), style.whole_case))
         cue = self._cue(speech)
         if style.hang:
             lines = textwrap.wrap(" ".join(speech.parts), style.width - style.hang)
@@ -193,7 +193,7 @@ class _Typist:
         columns = []
         for speech in (left, right):
             self.truth.cues.append(speech.name)
-            self.truth.speeches.append(self._told(speech))
+            self.truth.speeches.append(self._words_of(speech))
             lines = [" " * BESIDE_NAME + speech.name]
             for part in speech.parts:
                 is_aside = part.startswith("(")

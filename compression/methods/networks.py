@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from common.atomic import replacing
 from compression.methods.prune import narrowed, widths_of, with_widths
 from compression.methods.quantisation_aware import made_aware
-from compression.search.candidates import AWARE, FLOAT, TEACHER, slug
+from compression.search.candidates import AWARE, FLOAT, TEACHER, folder_name
 from compression.search.sealed_json import DamagedFileError, read_sealed, write_sealed
 from training.fit import Devices, fit
 
@@ -78,7 +78,7 @@ class Networks:
             named = {"calibrations": self._values({"calibrations"}).get("calibrations", [])[:1]}
             made_by |= self._values(QUANTISING) | (named if "layers" in quantisation else {})
         key = hashlib.sha256(json.dumps(made_by, sort_keys=True, default=str).encode()).hexdigest()[:KEY]
-        return self.cache / f"{slug(f'{network}, {quantisation}')}-{key}"
+        return self.cache / f"{folder_name(f'{network}, {quantisation}')}-{key}"
 
     def _made_by(self, network: str) -> dict[str, Any]:
         """Everything that the weights of a network depend on, beside the training that names the cache."""
@@ -141,13 +141,12 @@ class Networks:
         shares = self.params.compress.prune.shares if self.family.fine_tuning else ()
         return {f"{TEACHER} pruned by {100 * share:g}%": share for share in shares}
 
-    def _of_section(self, section: Any) -> nn.Module:  # noqa: ANN401  # each family has its own
-        return self.family.network(self.family.module(self.samples.info, section))
-
     def _stored(self, name: str, trained: nn.Module, folder: Path) -> nn.Module:
         widths = read_sealed(folder / WIDTHS)
         own = name.removesuffix(f" {AWARE}")
-        like = self._of_section(self._students[own]) if own in self._students else trained
+        like = trained
+        if own in self._students:
+            like = self.family.network(self.family.module(self.samples.info, self._students[own]))
         network = with_widths(like, widths)
         network.load_state_dict(load_file(folder / WEIGHTS))
         return network.eval()

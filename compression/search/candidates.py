@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from common.commands import python
 from compression.search.sealed_json import DamagedFileError
-from models.family import Budget
+from models.family import BudgetParams
 from rushes.errors import NothingFitsError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class SearchResult:
         """The trained network itself, in float, which the others are compared with."""
         return next(one for one in self.candidates if one.is_teacher)
 
-    def misses(self, candidate: MeasuredCandidate, budget: Budget) -> dict[str, tuple[float, float]]:
+    def misses(self, candidate: MeasuredCandidate, budget: BudgetParams) -> dict[str, tuple[float, float]]:
         """Limits of a budget that a candidate exceeds: name -> (its value, the limit).
 
         A drop counts with its standard error: otherwise the candidate that chance favours most would be shipped, and
@@ -114,7 +114,7 @@ class SearchResult:
         front = [one for one in counted if not any(_dominates(other, one) for other in counted)]
         return sorted(front, key=lambda one: one.latency_ms)
 
-    def pick(self, budget: Budget) -> MeasuredCandidate | None:
+    def pick(self, budget: BudgetParams) -> MeasuredCandidate | None:
         """The one to ship, or None: the fastest that holds the budget; of as fast ones the smallest, then the best."""
         holding = [one for one in self.candidates if not self.misses(one, budget)]
         if not holding:
@@ -125,13 +125,13 @@ class SearchResult:
         small = [one for one in fast if one.size_bytes <= AS_SMALL * smallest]
         return min(small, key=lambda one: (-one.objective, one.size_bytes, one.latency_ms, one.name))
 
-    def best(self, budget: Budget) -> MeasuredCandidate | None:
+    def best(self, budget: BudgetParams) -> MeasuredCandidate | None:
         """The one with the best objective of those that are fast and small enough, however much it loses."""
         costs = budget.model_copy(update={"max_objective_drop": None})
         within = [one for one in self.candidates if one.objective == one.objective and not self.misses(one, costs)]
         return max(within, key=lambda one: (one.objective, -one.latency_ms, -one.size_bytes), default=None)
 
-    def nearest(self, budget: Budget) -> list[MeasuredCandidate]:
+    def nearest(self, budget: BudgetParams) -> list[MeasuredCandidate]:
         """The three that miss least: by the sum of what each limit is missed by, as a share of the limit."""
 
         def missed(candidate: MeasuredCandidate) -> float:
@@ -140,19 +140,19 @@ class SearchResult:
 
         return sorted(self.candidates, key=missed)[:NEAREST]
 
-    def describe(self, candidate: MeasuredCandidate, budget: Budget) -> str:
+    def describe(self, candidate: MeasuredCandidate, budget: BudgetParams) -> str:
         """A candidate in a line: its figures, and the limits that it misses."""
         costs = f"{candidate.latency_ms:.3g} ms, {candidate.size_bytes:,} bytes"
         figures = f"{self.objective} {candidate.objective:.4f}, {costs}"
         return f"{candidate.name}: {figures}; {self.verdict(candidate, budget)}"
 
-    def verdict(self, candidate: MeasuredCandidate, budget: Budget) -> str:
+    def verdict(self, candidate: MeasuredCandidate, budget: BudgetParams) -> str:
         """`holds`, or the limits that a candidate misses, each with its own figure."""
         misses = self.misses(candidate, budget)
         missed = ", ".join(f"{name} {_figure(own)}, at most {_figure(most)}" for name, (own, most) in misses.items())
         return f"misses {missed}" if missed else "holds"
 
-    def write(self, folder: Path, budget: Budget) -> None:
+    def write(self, folder: Path, budget: BudgetParams) -> None:
         """Writes search.json, with the front and the pick for those who draw it."""
         pick = self.pick(budget)
         document: dict[str, Any] = {
@@ -168,7 +168,7 @@ class SearchResult:
         (folder / RESULT).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
-def read_result(folder: Path) -> tuple[SearchResult, Budget]:
+def read_result(folder: Path) -> tuple[SearchResult, BudgetParams]:
     """The result in a folder, and the budget of its pick.
 
     Raises:
@@ -184,7 +184,7 @@ def read_result(folder: Path) -> tuple[SearchResult, Budget]:
             MeasuredCandidate(**{name: one[name] for name in known if name in one}) for one in document["candidates"]
         )
         result = SearchResult(document["objective"], document["machine"], candidates, document.get("failed", {}))
-        return result, Budget(**document["budget"])
+        return result, BudgetParams(**document["budget"])
     except (json.JSONDecodeError, ValidationError, TypeError, KeyError) as error:
         message = f"{path} cannot be read ({type(error).__name__}: {error})"
         raise DamagedFileError(message) from error
@@ -193,7 +193,7 @@ def read_result(folder: Path) -> tuple[SearchResult, Budget]:
 class OverBudgetError(NothingFitsError):
     """No candidate holds the budget; the message lists the nearest ones."""
 
-    def __init__(self, family: str, result: SearchResult, budget: Budget) -> None:
+    def __init__(self, family: str, result: SearchResult, budget: BudgetParams) -> None:
         nearest = result.nearest(budget)
         lines = [result.describe(one, budget) for one in nearest]
         limits = sorted({name for one in nearest for name in result.misses(one, budget)})
@@ -209,7 +209,7 @@ def _figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 10_000 else f"{value:.4g}"  # noqa: PLR2004  # as many digits as are shown
 
 
-def slug(name: str) -> str:
+def folder_name(name: str) -> str:
     """The folder of a candidate: `student 16-32, static int8 minmax` is `student-16-32-static-int8-minmax`."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower())
 

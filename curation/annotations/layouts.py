@@ -12,7 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from curation.annotations.path_patterns import compile_layout, fit, veiled
-from curation.annotations.sample_tables import is_table, read_table, table_in
+from curation.annotations.sample_tables import is_table, read_sample_table, table_in
 from curation.errors import DataError
 from curation.intake.candidates import Candidate, Listing, UnrecognisedFile, split_of
 from curation.intake.walk import Walk, no_picture, visible
@@ -43,12 +43,12 @@ def scan(path: Path, labels: Sequence[str], layout: str | None = None, only: Ite
         if layout is not None:
             message = f"{path.name} is a table, and a layout is for folders"
             raise DataError(message, "leave --layout out")
-        return read_table(path)
+        return read_sample_table(path)
     if layout is None:
         path = _unwrapped(path, labels)
         table = table_in(path) if only is None else None
         if table is not None:
-            return _beside_table(path, read_table(table))
+            return _beside_table(path, read_sample_table(table))
     return _folders(path, labels, layout, only)
 
 
@@ -112,10 +112,6 @@ def _misfit(layout: str, paths: Sequence[str], labels: Sequence[str], empty: Seq
 
 def suggested(paths: Sequence[str], labels: Sequence[str]) -> str:
     """Pattern that fits most of the paths, judged by which folders are named like labels and splits.
-
-    Args:
-        paths: Paths of files below the folder.
-        labels: The taxonomy.
 
     Returns:
         Such as `{label}/{performer}/*`; empty if no folder is named like a label.

@@ -63,7 +63,7 @@ def table_in(folder: Path) -> Path | None:
     return next((file for file in sorted(folder.glob("*.csv")) if _is_fer(header_of(file))), None)
 
 
-def read_table(file: Path) -> Listing:
+def read_sample_table(file: Path) -> Listing:
     """Lists the samples of a table.
 
     Raises:

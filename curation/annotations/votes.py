@@ -108,7 +108,7 @@ def parse_votes(text: str) -> dict[str, float] | None:
     """
     if not text:
         return None
-    written = _written(text)
+    written = [] if WRITTEN.sub("", text).strip(" ,;") else WRITTEN.findall(text)
     try:
         pairs = json.loads(text).items() if text.startswith("{") else written
         counts = {str(name): float(count) for name, count in pairs}
@@ -123,10 +123,6 @@ def parse_votes(text: str) -> dict[str, float] | None:
 def _tails(path: str) -> list[str]:
     parts = PurePosixPath(path).parts
     return list(dict.fromkeys(["/".join(parts), *("/".join(parts[-count:]) for count in TAILS)]))
-
-
-def _written(text: str) -> list[tuple[str, str]]:
-    return [] if WRITTEN.sub("", text).strip(" ,;") else WRITTEN.findall(text)
 
 
 def _counts(file: Path, line: int, row: Row) -> dict[str, float]:

@@ -19,7 +19,7 @@ from curation.quality.reasons import UNNAMED, mark
 from curation.quality.verdicts import Examined, places, withhold
 from curation.store.consent import read_expired
 from curation.store.index import read_index, sources
-from curation.store.source_info import credits_of, real_sources
+from curation.store.source_info import credits_by_source, real_sources
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +71,7 @@ def _metadata(root: Path, collection: str, table: pd.DataFrame) -> dict[str, Any
     real = real_sources(root, collection)
     return {
         "labels": sorted(table.loc[table["kept"], "label"].unique()),
-        "credits": credits_of(root, collection),
+        "credits": credits_by_source(root, collection),
         "starters": [name for name in sources(root, collection) if name not in real],
     }
 

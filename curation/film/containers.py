@@ -39,11 +39,6 @@ HEAD_BYTES, LARGE = 8, 16
 MOST_BOXES = 1_000_000  # in a fragmented film; a file with more is not a film
 
 
-def is_film(file: Path) -> bool:
-    """True if a file has the suffix of a film."""
-    return file.suffix.lower() in SUFFIXES
-
-
 def kind_of(file: Path) -> Kind | None:
     """Container type by the head of a file; None: not a film."""
     with file.open("rb") as opened:

@@ -18,12 +18,6 @@ if TYPE_CHECKING:
 def clean(root: Path, collection: str, params: CollectionParams, out: Path) -> SampleSet:
     """Examines a collection and packs the kept samples.
 
-    Args:
-        root: The checkout.
-        collection: The collection.
-        params: Its section of params.yaml.
-        out: The folder to write, build/clean/C.
-
     Raises:
         TooManyDropped: A source loses more than `max_dropped_share`; nothing is written.
         DataError: There are no samples, or a split is left with none.

@@ -24,7 +24,7 @@ from curation.quality.reasons import UNNAMED, mark
 from curation.quality.verdicts import Examined, findings, places
 from curation.store.index import learned_from, sources
 from curation.store.sample_set import SPLITS, SampleSet
-from curation.store.source_info import credits_of, real_sources
+from curation.store.source_info import credits_by_source, real_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,7 +82,8 @@ def examine_joined(root: Path, collection: str, params: CollectionParams) -> Exa
     table["row"] = places(table)
     left_out = dict(own.left_out if own else {})
     if starters:
-        left_out[f"frames of {', '.join(starters)}: there are real images now"] = _count(parent, starters)
+        from_starters = parent.table["kept"] & parent.table["source"].isin(starters)
+        left_out[f"frames of {', '.join(starters)}: there are real images now"] = int(from_starters.sum())
     extra = {"labels": labels, "credits": _credits(root, collection, table, parent, params)}
     extra["findings"] = findings(table) | _untested(table, labels)
     return Examined(medium, table, own.not_judged if own else [], left_out, reader, EXTRAS, extra)
@@ -164,10 +165,6 @@ def _credits(
     root: Path, collection: str, table: pd.DataFrame, parent: SampleSet, params: CollectionParams
 ) -> dict[str, str]:
     there = set(table.loc[table["kept"], "source"])
-    all_of_them = credits_of(root, collection)
+    all_of_them = credits_by_source(root, collection)
     all_of_them |= {f"{params.parent}/{name}": text for name, text in parent.info.get("credits", {}).items()}
     return {name: text for name, text in sorted(all_of_them.items()) if name in there}
-
-
-def _count(parent: SampleSet, starters: list[str]) -> int:
-    return int((parent.table["kept"] & parent.table["source"].isin(starters)).sum())

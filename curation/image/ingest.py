@@ -20,12 +20,12 @@ from curation.errors import DataError, RefusedError, explained
 from curation.image.validate import Picture, check, png_of, quiet_checks, read_safely
 from curation.inbox.images import ImageInbox
 from curation.inbox.stability import UNSETTLED, WAIT, stamp
-from curation.intake.candidates import left_aside
+from curation.intake.candidates import skipped_files
 from curation.intake.intake import Intake, Taken, written_ns
 from curation.intake.quarantine import Refusal
 from curation.intake.source_writer import Row, write_index
 from curation.intake.starter_policy import check_starter, sweep_collection
-from curation.store.index import read_source, read_sources
+from curation.store.index import read_source_index, read_sources
 from curation.store.shards import ShardWriter, next_number, sweep
 from curation.store.source_info import real_sources
 from curation.store.taxonomy import UNLABELLED
@@ -205,8 +205,8 @@ class ImageIntake(Intake):
             return
         unrecognised = self.listing.unrecognised
         if not unrecognised:
-            message = f"nothing found: no pictures lie as {self.listing.layout} says"
-            raise DataError(message, "give the folder that holds the class folders, or say how they lie: --layout")
+            message = f"nothing found: no picture has a path of the form {self.listing.layout}"
+            raise DataError(message, "give the folder that holds the class folders, or the form of paths: --layout")
         example = "" if self.listing.hide_paths else f", for example {unrecognised[0].path}"
         message = f"none of {len(unrecognised):,} pictures can be taken in: the first {unrecognised[0].reason}{example}"
         raise DataError(message, unrecognised[0].remedy)
@@ -214,7 +214,7 @@ class ImageIntake(Intake):
     def _check_labels(self) -> None:
         labels = {row["label"] for row in self.rows}
         for name in real_sources(self.job.root, self.job.collection):
-            labels |= set(read_source(self.job.folder.with_name(name))["label"])
+            labels |= set(read_source_index(self.job.folder.with_name(name))["label"])
         labels -= {""}
         if len(labels) == 1 and len(self.job.params.labels) > 1 and self.taken:
             message = f"one class only: all samples are {labels.pop()!r}, and from one class nothing can be learned"
@@ -255,7 +255,7 @@ class ImageIntake(Intake):
         if self.listing.empty:
             yield f"nothing was in: {', '.join(self.listing.empty)}"
         if not self.job.move:
-            yield from left_aside(self.listing)
+            yield from skipped_files(self.listing)
         alone = sum(not row["group"] and row["performer"] is None for row in self.rows)
         if alone:
             yield (

@@ -187,7 +187,7 @@ def _write(  # every argument is an aligned array
     ):
         why = words + pd.Series(names[twin], index=alive.index)
         param = conflict_param if reason == "conflicting labels" else ""
-        mark(table, _aligned(hit, alive, table), reason, why, param)
+        mark(table, pd.Series(hit, index=alive.index).reindex(table.index, fill_value=False), reason, why, param)
     dropped = conflict | copy
     table.loc[alive.index[dropped], "copy_of"] = alive["id"].to_numpy()[other[dropped]]
 
@@ -202,7 +202,3 @@ def _other_label(label: np.ndarray, leaders: np.ndarray) -> np.ndarray:
         if other[follower] == follower:
             other[follower] = last.get(leader, follower)
     return other
-
-
-def _aligned(hit: np.ndarray, alive: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
-    return pd.Series(hit, index=alive.index).reindex(table.index, fill_value=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from curation.annotations.sample_tables import SAMPLES
 from curation.inbox.inbox import Inbox
 from curation.inbox.stability import still_written
-from curation.intake.job import IngestResult, Job, slug
+from curation.intake.job import IngestResult, Job, source_slug
 from curation.intake.quarantine import remove_empty
 from curation.intake.walk import visible
 
@@ -38,7 +38,7 @@ class FileInbox(Inbox):
         # Listed before any folder is taken in: empty ones are removed then, and would no longer count as folders.
         folders = [entry for entry in ready if entry.is_dir() and not entry.is_symlink()]
         for folder in folders:
-            yield from self._worth_a_line(replace(self.job, source=slug(folder.name)), folder, None)
+            yield from self._worth_a_line(replace(self.job, source=source_slug(folder.name)), folder, None)
             remove_empty(folder)
         loose = [entry for entry in ready if entry not in folders]
         # A table may describe files that are still being copied, so loose files wait for those.
@@ -55,4 +55,4 @@ class FileInbox(Inbox):
 
     def _unrecognised(self, entry: Path) -> IngestResult:
         one = self.kind.one
-        return self._note(f"{entry.name} left aside: no {one} and no folder of {one}s; take it out")
+        return self._note(f"{entry.name} skipped: no {one} and no folder of {one}s; take it out")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from curation.annotations.captions import CAPTIONS
 from curation.errors import DataError, explained
-from curation.intake.job import IngestResult, Job, name_of, slug
+from curation.intake.job import IngestResult, Job, name_of, source_slug
 from curation.store.taxonomy import names_class
 from curation.annotations.layouts import CLASS_FOLDERS
 from curation.intake.picture_names import UNREAD, is_picture
@@ -81,7 +81,7 @@ class ImageInbox(Inbox):
 
     def _take(self, path: Path, entries: list[Path], *, last: bool = False) -> Iterator[IngestResult]:
         job = replace(self.job, empties=self.folder if last else None)
-        job = replace(job, source=slug(name_of(path))) if entries == [path] else job
+        job = replace(job, source=source_slug(name_of(path))) if entries == [path] else job
         try:
             with explained():
                 result = self._taken_in(job, path, entries)
@@ -98,7 +98,7 @@ class ImageInbox(Inbox):
         loose = path == self.folder
         if not loose and path.is_dir() and (example := _no_samples(path)):
             # Unrelated notes do not fail a run; a folder that was meant to contain samples does (`take_in` raises).
-            return self._note(f"{path.name}/ left aside: it holds no picture and no table, but {example}; take it out")
+            return self._note(f"{path.name}/ skipped: it holds no picture and no table, but {example}; take it out")
         only = [entry.name for entry in entries] if loose else None
         result = self.take_in(job, path, layout=CLASS_FOLDERS if loose else None, only=only)
         _clear(entries or visible(self.folder))
@@ -114,7 +114,7 @@ class ImageInbox(Inbox):
             yield IngestResult(self.job.collection, INBOX, refused=counts, remedies=remedies)
         for entry in entries:
             if entry.is_file() and entry.name != SAMPLES:
-                yield self._note(f"{entry.name} left aside: no folder and no table of samples; unpack it, or take it out")
+                yield self._note(f"{entry.name} skipped: no folder and no table of samples; unpack it, or take it out")
 
     def _is_votes(self, entry: Path) -> bool:
         # Captions are read with the pictures that they describe, and removed with them.

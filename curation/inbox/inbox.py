@@ -52,13 +52,11 @@ class Inbox(ABC):
     def _note(self, note: str) -> IngestResult:
         return IngestResult(self.job.collection, INBOX, notes=[note])
 
-    def _taken(
-        self, job: Job, path: Path, *, layout: str | None = None, only: list[str] | None = None
-    ) -> IngestResult:
+    def _taken(self, job: Job, path: Path, *, only: list[str] | None = None) -> IngestResult:
         """The result of one source; if it cannot be read, the problem is reported and the others are still taken in."""
         try:
             with explained():
-                return self.take_in(job, path, layout=layout, only=only)
+                return self.take_in(job, path, only=only)
         except DataError as error:
             return failed(job, error)
 

@@ -53,7 +53,7 @@ class UnrecognisedFile:
     remedy: str
 
 
-def left_aside(listing: Listing) -> Iterator[str]:
+def skipped_files(listing: Listing) -> Iterator[str]:
     """One line for each reason why files were skipped: their number, examples, and the remedy."""
     by_reason: dict[str, list[UnrecognisedFile]] = {}
     for other in listing.others:
@@ -63,7 +63,7 @@ def left_aside(listing: Listing) -> Iterator[str]:
         names = [f"*{one.file.suffix}" if listing.hide_paths else one.path for one in files]
         shown = list(dict.fromkeys(names))[:NAMES_SHOWN]
         more = f" and {len(files) - len(shown):,} more" if len(files) > len(shown) and not listing.hide_paths else ""
-        yield f"{len(files):,} left aside: {reason}: {', '.join(shown)}{more}; {files[0].remedy}"
+        yield f"{len(files):,} skipped: {reason}: {', '.join(shown)}{more}; {files[0].remedy}"
 
 
 @dataclass

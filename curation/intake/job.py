@@ -125,7 +125,7 @@ class IngestResult:
         return [*lines, f"           {pending}".rstrip(), f"  kept in  {place}, with their reasons in reasons.csv"]
 
 
-def slug(name: str) -> str:
+def source_slug(name: str) -> str:
     """A source's name from a folder's: lower-case letters of any script, digits, dashes."""
     return re.sub(r"[\W_]+", "-", unicodedata.normalize("NFKC", name).casefold()).strip("-") or "source"
 

@@ -55,10 +55,8 @@ class Refusals:
         names = sorted({one[0].label for one, hit in zip(self.refused, unknown, strict=True) if hit})
         line = line_to_add(self.job.collection, self.job.params.labels, names)
         if len(names) > UNKNOWN_NAMED:
-            line = (
-                "if these are not labels, say how the files lie: --layout '{performer}/{label}/*'; if they are, name "
-            )
-            line += f"them in params.yaml, under collections.{self.job.collection}.labels"
+            line = "if these are not labels, give the form of their paths: --layout '{performer}/{label}/*'; "
+            line += f"if they are, name them in params.yaml, under collections.{self.job.collection}.labels"
         self.refused = [
             (candidate, replace(refusal, remedy=line) if hit else refusal)
             for (candidate, refusal), hit in zip(self.refused, unknown, strict=True)

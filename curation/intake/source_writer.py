@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from common.atomic import replacing
 from curation.medium import by_name
 from curation.store.consent import may_train, read_expired
-from curation.store.index import INDEX, SOURCE, read_source, schema_of
+from curation.store.index import INDEX, SOURCE, read_source_index, schema_of
 from curation.store.source_info import read_metadata
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def rows_of(folder: Path) -> list[Row]:
     """The rows of a source; none if it is new."""
     if not (folder / INDEX).is_file():
         return []
-    return [{str(name): value for name, value in row.items()} for row in read_source(folder).to_dict("records")]
+    return [{str(name): value for name, value in row.items()} for row in read_source_index(folder).to_dict("records")]
 
 
 def write_index(job: Job, layout: str, rows: Sequence[Mapping[str, Any]]) -> None:

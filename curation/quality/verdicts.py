@@ -52,7 +52,7 @@ class Examined:
     left_out: dict[str, int]
     reader: Reader
     extras: tuple[str, ...] = ()
-    said: Mapping[str, Any] = field(default_factory=dict)
+    info: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def shown(self) -> pd.DataFrame:
@@ -179,7 +179,7 @@ def info(collection: str, examined: Examined, params: CollectionParams) -> dict[
         "not_judged": examined.not_judged,
         "left_out": examined.left_out,
         **examined.medium.packing.about(params),
-        **examined.said,
+        **examined.info,
     }
 
 
@@ -189,7 +189,7 @@ def findings(table: pd.DataFrame) -> dict[str, dict[str, int]]:
     kept = dict(zip(table["id"], table["kept"], strict=True))
     copies = table[table["copy_of"].notna()]
     decided = (copies["reason"] == "conflicting labels") & copies["copy_of"].map(kept)
-    found["conflicting labels"]["settled by votes"] = int(decided.sum())
+    found["conflicting labels"]["decided by votes"] = int(decided.sum())
     apart = int((table["reason"] == NO_LABEL).sum())
     return found | ({"kept apart": {"without a label": apart}} if apart else {})
 

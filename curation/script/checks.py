@@ -15,8 +15,8 @@ from rushes.screenplay_files.text_encoding import LOST, is_mixed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from curation.params import ScriptParams
-    from curation.script.document import Scene, Work
+    from curation.params import ScriptCheckParams
+    from curation.script.document import Document, Scene
 
 SAMPLE = 20_000  # characters used to identify a language
 LEAST = 200  # characters; with fewer the language is unknown
@@ -25,19 +25,19 @@ _OPEN_END = re.compile(r"[^\W\d_][,;]?-?$")
 FIGURES = ("headings", "cues", "speakers")  # counts with a minimum
 
 
-def look_at_all(rows: pd.Index, read: Mapping[Any, Work]) -> pd.DataFrame:
+def look_at_all(rows: pd.Index, read: Mapping[Any, Document]) -> pd.DataFrame:
     """Statistics of documents, one row each; NOTHING for those that were not read."""
     figures = [_look_at(read[row]) if row in read else NOTHING for row in rows]
     return pd.DataFrame(figures, index=rows)
 
 
-def _look_at(work: Work) -> dict[str, Any]:
+def _look_at(document: Document) -> dict[str, Any]:
     return {
-        "headings": work.headings,
-        "cues": len(work.cues),
-        "speakers": len(set(work.cues)),
-        "broken": round(broken_share(work.scenes), 4),
-        "language": language_of(work.scenes),
+        "headings": document.headings,
+        "cues": len(document.cues),
+        "speakers": len(set(document.cues)),
+        "broken": round(broken_share(document.scenes), 4),
+        "language": language_of(document.scenes),
     }
 
 
@@ -62,31 +62,31 @@ def language_of(scenes: Iterable[Scene]) -> str:
     return str(py3langid.classify(text)[0]) if len(text) >= LEAST else ""
 
 
-def _too_little(works: pd.DataFrame, params: ScriptParams) -> pd.Series:
+def _too_little(documents: pd.DataFrame, params: ScriptCheckParams) -> pd.Series:
     """Params of every count that is too low in each document: relaxing one of two would keep nothing."""
-    lacking = pd.Series("", index=works.index)
+    lacking = pd.Series("", index=documents.index)
     for figure in FIGURES:
-        path = (works[figure] < getattr(params, f"min_{figure}")).map({True: f"script.min_{figure} ", False: ""})
+        path = (documents[figure] < getattr(params, f"min_{figure}")).map({True: f"script.min_{figure} ", False: ""})
         lacking = lacking + path
     return lacking.str.strip()
 
 
-def mark_works(works: pd.DataFrame, params: ScriptParams) -> None:
+def mark_documents(documents: pd.DataFrame, params: ScriptCheckParams) -> None:
     """Marks documents as a whole: broken lines first, since they break cues too; not a script; another language."""
-    share = works["broken"].map("{:.0%} of the paragraphs continue in the next".format)
+    share = documents["broken"].map("{:.0%} of the paragraphs continue in the next".format)
     share += f", max_broken_lines {params.max_broken_lines:g}"
-    mark(works, works["broken"] > params.max_broken_lines, "broken lines", share)
-    loosened = _too_little(works, params)
+    mark(documents, documents["broken"] > params.max_broken_lines, "broken lines", share)
+    loosened = _too_little(documents, params)
     for figure in FIGURES:
         least = getattr(params, f"min_{figure}")
-        why = works[figure].map(f"{{:,}} {figure}".format) + f", min_{figure} {least}"
-        mark(works, works[figure] < least, "no script", why, loosened)
+        why = documents[figure].map(f"{{:,}} {figure}".format) + f", min_{figure} {least}"
+        mark(documents, documents[figure] < least, "no script", why, loosened)
     if params.language:
-        other = ~works["language"].isin(["", params.language])
-        mark(works, other, "another language", "in " + works["language"] + f", language {params.language}")
+        other = ~documents["language"].isin(["", params.language])
+        mark(documents, other, "another language", "in " + documents["language"] + f", language {params.language}")
 
 
-def mark_scenes(table: pd.DataFrame, params: ScriptParams) -> None:
+def mark_scenes(table: pd.DataFrame, params: ScriptCheckParams) -> None:
     """Marks single scenes: lost bytes, text in a wrong encoding, too little text."""
     mark(table, table["text"].map(lambda text: LOST in text), "undecodable", "bytes that are not letters")
     mark(table, table["text"].map(is_mixed), "mixed encodings", "letters that a wrong encoding makes")

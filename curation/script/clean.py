@@ -20,26 +20,26 @@ from curation.quality.readers import TextReader
 from curation.quality.reasons import mark
 from curation.quality.verdicts import Examined, copies_found, places, withhold
 from curation.script import medium
-from curation.script.checks import look_at_all, mark_scenes, mark_works
-from curation.script.document import TAKEN_OUT, read_work
+from curation.script.checks import look_at_all, mark_documents, mark_scenes
+from curation.script.document import TAKEN_OUT, read_document
 from curation.script.near_duplicates import mark_copies, runs_of
 from curation.store.consent import read_expired
 from curation.store.index import read_bytes, read_index, sources
 from curation.store.sample_set import REASONS_APART, array_names
-from curation.store.source_info import credits_of, real_sources
+from curation.store.source_info import credits_by_source, real_sources
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from curation.params import CollectionParams, ScriptParams
-    from curation.script.document import Scene, Work
+    from curation.params import CollectionParams, ScriptCheckParams
+    from curation.script.document import Document, Scene
 
 UNNAMED = "no genre"
 MAX_LOST = 0.01  # share of a document's words; above it needs review
-EXTRAS = ("work", "scene", "heading", "speakers", "cues", "language", "licence")
+EXTRAS = ("document", "scene", "heading", "speakers", "cues", "language", "licence")
 COPIES = ("exact duplicate", "another draft", "near duplicate")
 # Columns that a scene inherits from its document.
-OF_WORK = (
+OF_DOCUMENT = (
     "source", "sha256", "label", "split", "group", "performer", "votes", "use", "until", "caption", "licence",
     "grouped", "language", "reason", "why", "param", "copy_of",
 )  # fmt: skip
@@ -52,57 +52,57 @@ def examine(root: Path, collection: str, params: CollectionParams) -> Examined:
         DataError: There are no scripts, or one is missing or damaged.
     """
     index = read_index(root, collection, params)
-    works = index.sort_values(["source", "id"], ignore_index=True)
-    works = works.assign(reason="", why="", copy_of=None, label=works["label"].where(works["label"] != "", UNNAMED))
-    withhold(works, works["id"], read_expired(root, collection))
-    read = _read(root, collection, works)
-    table = _judged(works.assign(**look_at_all(works.index, read)), _scenes(works, read), params.script)
+    documents = index.sort_values(["source", "id"], ignore_index=True)
+    documents = documents.assign(reason="", why="", copy_of=None, label=documents["label"].replace("", UNNAMED))
+    withhold(documents, documents["id"], read_expired(root, collection))
+    read = _read(root, collection, documents)
+    table = _judged(documents.assign(**look_at_all(documents.index, read)), _scenes(documents, read), params.script)
     _place(table)
-    extra = _said(root, collection, table, read)
+    extra = _info(root, collection, table, read)
     left_out = dict(index.attrs.get("left_out", {}))
     return Examined(medium, table, [], left_out, TextReader(), EXTRAS, extra)
 
 
-def _judged(works: pd.DataFrame, scenes: pd.DataFrame, params: ScriptParams) -> pd.DataFrame:
+def _judged(documents: pd.DataFrame, scenes: pd.DataFrame, params: ScriptCheckParams) -> pd.DataFrame:
     """Scenes marked with the faults of their documents and their own."""
-    mark_works(works, params)
+    mark_documents(documents, params)
     parts = scenes.groupby("of")
     texts, runs = parts["text"].agg("".join), parts["runs"].agg(_union)
-    mark_copies(works, texts, runs, params.near_document_overlap, "another draft")
-    table = _with_works(scenes, works)
+    mark_copies(documents, texts, runs, params.near_document_overlap, "another draft")
+    table = _with_documents(scenes, documents)
     mark_scenes(table, params)
     mark_copies(table, table["text"], table["runs"], params.near_scene_overlap, "near duplicate")
     return table
 
 
-def _read(root: Path, collection: str, works: pd.DataFrame) -> dict[Any, Work]:
+def _read(root: Path, collection: str, documents: pd.DataFrame) -> dict[Any, Document]:
     """Readable documents by the index label of their row; the others are marked."""
-    read: dict[Any, Work] = {}
-    wanted = works[works["reason"] == ""]
-    with progress(total=len(wanted), title="clean: read", unit="work") as bar:
+    read: dict[Any, Document] = {}
+    wanted = documents[documents["reason"] == ""]
+    with progress(total=len(wanted), title="clean: read", unit="document") as bar:
         for row, data in read_bytes(root, collection, wanted):
-            suffix = f".{works['shard'][row].rpartition('.')[2]}"
+            suffix = f".{documents['shard'][row].rpartition('.')[2]}"
             try:
-                read[row] = read_work(data, suffix)
+                read[row] = read_document(data, suffix)
             except RefusedError as error:
-                mark(works, pd.Series(works.index == row), "unreadable", error.reason)
+                mark(documents, pd.Series(documents.index == row), "unreadable", error.reason)
             bar.update()
     return read
 
 
-def _scenes(works: pd.DataFrame, read: dict[Any, Work]) -> pd.DataFrame:
+def _scenes(documents: pd.DataFrame, read: dict[Any, Document]) -> pd.DataFrame:
     """One row a scene, in order; one placeholder row for a document that has none or was not read."""
     nothing = {"scene": 0, "heading": "", "speakers": [], "cues": 0, "text": "", "signs": 0, "runs": runs_of("")}
     scenes = [
         {"of": row, **values}
-        for row in works.index
-        for values in ([_told(scene) for scene in read[row].scenes] if row in read else []) or [nothing]
+        for row in documents.index
+        for values in ([_row(scene) for scene in read[row].scenes] if row in read else []) or [nothing]
     ]
-    ids = [f"{works['id'][scene['of']]}-{scene['scene']:04d}" for scene in scenes]
+    ids = [f"{documents['id'][scene['of']]}-{scene['scene']:04d}" for scene in scenes]
     return pd.DataFrame(scenes).assign(id=ids)
 
 
-def _told(scene: Scene) -> dict[str, Any]:
+def _row(scene: Scene) -> dict[str, Any]:
     return {
         "scene": scene.number,
         "heading": scene.heading,
@@ -118,9 +118,9 @@ def _union(runs: pd.Series) -> np.ndarray:
     return np.unique(np.concatenate(list(runs)))
 
 
-def _with_works(scenes: pd.DataFrame, works: pd.DataFrame) -> pd.DataFrame:
+def _with_documents(scenes: pd.DataFrame, documents: pd.DataFrame) -> pd.DataFrame:
     """Scenes with the columns of their documents; if a document is a copy, each of its scenes is a copy too."""
-    table = scenes.join(works[list(OF_WORK)], on="of").assign(work=scenes["of"].map(works["title"]))
+    table = scenes.join(documents[list(OF_DOCUMENT)], on="of").assign(document=scenes["of"].map(documents["title"]))
     known = set(table["id"])
     copies = [
         other and _counterpart(str(other), name, known)
@@ -129,10 +129,10 @@ def _with_works(scenes: pd.DataFrame, works: pd.DataFrame) -> pd.DataFrame:
     return table.assign(copy_of=pd.Series(copies, index=table.index, dtype=object))
 
 
-def _counterpart(work: str, scene: str, known: set[str]) -> str:
+def _counterpart(document: str, scene: str, known: set[str]) -> str:
     """The scene of the same number in another document, or its first if it has fewer."""
-    same = f"{work}-{scene.rpartition('-')[2]}"
-    return same if same in known else f"{work}-0001"
+    same = f"{document}-{scene.rpartition('-')[2]}"
+    return same if same in known else f"{document}-0001"
 
 
 def _place(table: pd.DataFrame) -> None:
@@ -144,14 +144,14 @@ def _place(table: pd.DataFrame) -> None:
     table["offset"] = (ends - table["length"]).where(table["row"] >= 0, -1)
 
 
-def _said(root: Path, collection: str, table: pd.DataFrame, read: dict[Any, Work]) -> dict[str, Any]:
+def _info(root: Path, collection: str, table: pd.DataFrame, read: dict[Any, Document]) -> dict[str, Any]:
     """Labels that occur, required credit lines, starter sources, and findings by document."""
     real = real_sources(root, collection)
-    taken_out = sum((work.taken_out for work in read.values()), Counter[str]())
+    taken_out = sum((document.taken_out for document in read.values()), Counter[str]())
     apart = table.loc[table["reason"].isin(REASONS_APART), "language"].map("in {}".format).value_counts()
     return {
         "labels": sorted(table.loc[table["kept"], "label"].unique()),
-        "credits": credits_of(root, collection),
+        "credits": credits_by_source(root, collection),
         "starters": [name for name in sources(root, collection) if name not in real],
         "findings": {
             **copies_found(table, COPIES),
@@ -159,32 +159,32 @@ def _said(root: Path, collection: str, table: pd.DataFrame, read: dict[Any, Work
             "taken out": {kind: taken_out[kind] for kind in TAKEN_OUT},
             "words": _words(read),
         },
-        "works": {
+        "documents": {
             name: _account(scenes, read.get(scenes["of"].iloc[0]))
             for name, scenes in table.groupby(table["id"].str.rpartition("-")[0])
         },
     }
 
 
-def _account(scenes: pd.DataFrame, work: Work | None) -> dict[str, Any]:
+def _account(scenes: pd.DataFrame, document: Document | None) -> dict[str, Any]:
     first = scenes.iloc[0]
     return {
-        "title": first["work"],
+        "title": first["document"],
         **{name: first[name] for name in ("source", "split", "language")},
         "scenes": int((scenes["scene"] > 0).sum()),
         "kept": int(scenes["kept"].sum()),
-        "taken_out": dict(sorted(work.taken_out.items())) if work is not None else {},
-        "words": asdict(work.words) if work is not None else {},
+        "taken_out": dict(sorted(document.taken_out.items())) if document is not None else {},
+        "words": asdict(document.words) if document is not None else {},
     }
 
 
-def _words(read: dict[Any, Work]) -> dict[str, int]:
+def _words(read: dict[Any, Document]) -> dict[str, int]:
     """Words of all documents: left out by reason, and lost; and the number of documents that lost more than a few."""
-    accounts = [work.words for work in read.values()]
+    accounts = [document.words for document in read.values()]
     left_out = sum((Counter(one.left_out) for one in accounts), Counter[str]())
     return {
         "in the files": sum(one.total for one in accounts),
         **{f"left out: {reason}": count for reason, count in sorted(left_out.items())},
         "lost": sum(one.lost for one in accounts),
-        f"works that lost over {MAX_LOST:.0%}": sum(one.lost > MAX_LOST * one.total for one in accounts),
+        f"documents that lost over {MAX_LOST:.0%}": sum(one.lost > MAX_LOST * one.total for one in accounts),
     }

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from curation.errors import RefusedError
 from curation.script.word_account import WordAccount, account
-from rushes.screenplay.document import title_values
+from rushes.screenplay.breakdown import title_values
 from rushes.screenplay.elements import speaker_of
 from rushes.screenplay.fountain import write
 from rushes.screenplay_files.read_file import RE_ENCODED, read_source
@@ -62,7 +62,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Work:
+class Document:
     """A script or a play.
 
     Attributes:
@@ -88,7 +88,7 @@ class Work:
         return [name for scene in self.scenes for name in scene.cues]
 
 
-def read_work(data: bytes, suffix: str) -> Work:
+def read_document(data: bytes, suffix: str) -> Document:
     """Reads a document.
 
     Args:
@@ -112,7 +112,8 @@ def read_work(data: bytes, suffix: str) -> Work:
     is_scene = bool(first) and (not others or _plays(first))
     scenes[:0] = [Scene(0, first)] * is_scene
     found = source.found + marks + Counter({UNSEEN: unseen, ABOVE: 0 if is_scene else len(first)})
-    return Work(" ".join(title_values(elements).get("title", [])), scenes, +found, account(source, elements, scenes))
+    title = " ".join(title_values(elements).get("title", []))
+    return Document(title, scenes, +found, account(source, elements, scenes))
 
 
 def _plays(group: Sequence[Element]) -> bool:

@@ -10,7 +10,7 @@ from curation.errors import RefusedError
 from curation.intake.whole_files.ingest import FileIngest
 from curation.intake.whole_files.kind import FileKind, Incoming, Row
 from curation.script import medium
-from curation.script.document import read_work
+from curation.script.document import read_document
 from rushes.screenplay_files.read_file import SUFFIXES
 from rushes.screenplay_files.text_encoding import EXPORT
 
@@ -29,19 +29,19 @@ def _read(job: Job, script: Incoming) -> list[Row]:
         raise RefusedError(
             reason, f"split it into separate scripts, or raise collections.{job.collection}.script.max_size_mb"
         )
-    work = read_work(script.file.read_bytes(), script.file.suffix.lower())
-    if not work.headings and not work.cues:
+    document = read_document(script.file.read_bytes(), script.file.suffix.lower())
+    if not document.headings and not document.cues:
         reason = "is not a script: it has no scene heading and no dialogue"
         raise RefusedError(reason, f"{EXPORT}; or leave it out")
-    title = script.candidate.title or work.title or Path(script.candidate.path).stem
+    title = script.candidate.title or document.title or Path(script.candidate.path).stem
     return [{"id": script.sha256[:12], "width": 0, "height": 0, "title": script.masked(title)}]
 
 
-def _told(rows: Sequence[Row]) -> str:
+def _summary(rows: Sequence[Row]) -> str:
     return f"{len(rows):,} script{'s' * (len(rows) != 1)}; a script stays whole in its split"
 
 
-SCRIPT = FileKind("script", medium.rows, SUFFIXES, SCRIPTS, _read, _told, labelled_by_folder=True)
+SCRIPT = FileKind("script", medium.rows, SUFFIXES, SCRIPTS, _read, _summary, labelled_by_folder=True)
 
 _INGEST = FileIngest(SCRIPT)
 take_in, inbox = _INGEST.take_in, _INGEST.inbox

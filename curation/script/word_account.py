@@ -53,13 +53,13 @@ def account(source: Source, tidied: Sequence[Element], scenes: Sequence[_Scene])
     """
     # Multiset differences: words that disappear between two steps are attributed to that step.
     text = words_of([source.text])
-    pages = (text - words_of([source.bare])) + (_told(source.elements) - _told(tidied))
+    pages = (text - words_of([source.bare])) + (_words_in(source.elements) - _words_in(tidied))
     kept = words_of(one.text for scene in scenes for one in scene.elements)
     title = words_of(_KEYS.sub("", one.text) for one in tidied if one.kind == "title")
     # A scene number may be on both sides of a heading, with a word such as "scene".
     numbers = words_of(f"{one.number} {one.number} {LABELS}" for one in tidied if one.number)
-    hidden = _told(one for one in tidied if one.kind in _UNSEEN)
-    above = _told(tidied) - kept - title - hidden
+    hidden = _words_in(one for one in tidied if one.kind in _UNSEEN)
+    above = _words_in(tidied) - kept - title - hidden
     reasons = {PAGES: pages, TITLE: title + above, NUMBERS: numbers, HIDDEN: hidden + words_of([source.notes])}
     # Words in no scene are assigned to reasons in turn; the remainder is lost.
     rest, left_out = text + words_of([source.notes]) - kept, {}
@@ -70,5 +70,5 @@ def account(source: Source, tidied: Sequence[Element], scenes: Sequence[_Scene])
     return WordAccount(text.total() + words_of([source.notes]).total(), dict(+Counter(left_out)), rest.total())
 
 
-def _told(elements: Iterable[Element]) -> Counter[str]:
+def _words_in(elements: Iterable[Element]) -> Counter[str]:
     return words_of(one.text for one in elements)

@@ -94,7 +94,7 @@ def sources(root: Path, collection: str) -> list[str]:
     )
 
 
-def read_source(folder: Path) -> pd.DataFrame:
+def read_source_index(folder: Path) -> pd.DataFrame:
     """Index of one source as stored; `votes` are counts by name (a dict) or None.
 
     The columns are those of SCHEMA, then those of the source's medium. What the file lacks is None in each row.
@@ -112,7 +112,7 @@ def read_source(folder: Path) -> pd.DataFrame:
     frame = table.drop_columns(["votes"]).to_pandas()
     own_names = [field.name for field in own]
     for column in (*OPTIONAL, *own_names):
-        frame[column] = _with_none(frame[column])
+        frame[column] = frame[column].astype(object).where(frame[column].notna(), None)
     frame["votes"] = pd.Series(votes, index=frame.index, dtype=object)
     ordered: pd.DataFrame = frame[[*SCHEMA.names, *own_names]]
     return ordered
@@ -121,7 +121,7 @@ def read_source(folder: Path) -> pd.DataFrame:
 def read_sources(root: Path, collection: str) -> pd.DataFrame:
     """Indexes of all sources of a collection, concatenated, as stored."""
     folder = collection_folder(root, collection)
-    frames = [read_source(folder / name) for name in sources(root, collection)]
+    frames = [read_source_index(folder / name) for name in sources(root, collection)]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=SCHEMA.names)
 
 
@@ -164,11 +164,6 @@ def groups(rows: pd.DataFrame) -> pd.Series:
 
 def read_bytes(root: Path, collection: str, rows: pd.DataFrame) -> Iterator[tuple[Any, bytes]]:
     """Reads the bytes of samples in the order of their position on disk, and checks each hash.
-
-    Args:
-        root: The checkout.
-        collection: The collection of the rows.
-        rows: Rows of `read_index`.
 
     Yields:
         The row's label in `rows.index`, and the bytes.
@@ -273,7 +268,3 @@ def read_splits(root: Path, collection: str) -> dict[str, str]:
         return {}
     table = read_csv(path, ("id", "split"))
     return dict(zip(table["id"], table["split"], strict=True))
-
-
-def _with_none(column: pd.Series) -> pd.Series:
-    return column.astype(object).where(column.notna(), None)

@@ -33,7 +33,7 @@ def real_sources(root: Path, collection: str) -> list[str]:
     return [name for name in sources(root, collection) if not read_metadata(folder / name).get("starter")]
 
 
-def credits_of(root: Path, collection: str) -> dict[str, str]:
+def credits_by_source(root: Path, collection: str) -> dict[str, str]:
     """Credit lines required wherever an image made from a source is shown.
 
     Returns:

@@ -25,9 +25,9 @@ from tqdm import tqdm
 from curation.synthetic_faces.head import load_head
 from curation.synthetic_faces.paint import creases
 from curation.synthetic_faces.puppet import Model, Performer, build_model, cast, pose
-from curation.synthetic_faces.recipes import LABELS, express
 from curation.synthetic_faces.shade import Appearance, shoot
 from curation.synthetic_faces.shot import draw_shot
+from curation.synthetic_faces.takes import LABELS, express
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

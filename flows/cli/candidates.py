@@ -15,7 +15,7 @@ from compression.search.candidates import AWARE, FLOAT_WINS, MeasuredCandidate, 
 from compression.search.sealed_json import DamagedFileError
 from flows.nightly import params
 from flows.servers import environment
-from models.family import Budget
+from models.family import BudgetParams
 from models.params_file import ParamsError
 from rushes.errors import NOTHING_FITS, UserError
 
@@ -63,7 +63,7 @@ def run_candidates(root: Path, settings: Settings, family: str, texts: Sequence[
         message = f"{others[0]} is not part of {family}.budget: a change of it would have to be trained"
         text = next((text for text in texts if text.startswith(others[0])), f"{others[0]}=...")
         raise ParamsError(message, f"{python()} -m flows nightly --set {shlex.quote(text)}")
-    budget = Budget(**(params.lay(values, patch)[family].get("budget") or {}))
+    budget = BudgetParams(**(params.lay(values, patch)[family].get("budget") or {}))
     try:
         result, _ = read_result(root / Path("build") / family / "search")
     except (FileNotFoundError, DamagedFileError) as error:
@@ -81,7 +81,7 @@ def run_candidates(root: Path, settings: Settings, family: str, texts: Sequence[
     return DONE if result.pick(budget) else NOTHING
 
 
-def _json(result: SearchResult, budget: Budget) -> str:
+def _json(result: SearchResult, budget: BudgetParams) -> str:
     """The result as JSON, for programs."""
     pick, best = result.pick(budget), result.best(budget)
     front = result.front()
@@ -102,7 +102,7 @@ def _json(result: SearchResult, budget: Budget) -> str:
     )
 
 
-def _table(result: SearchResult, budget: Budget, meant: str, *, tunes: bool) -> str:
+def _table(result: SearchResult, budget: BudgetParams, meant: str, *, tunes: bool) -> str:
     """The table, the fastest first, and remarks below it."""
     pick, front = result.pick(budget), result.front()
     ordered = sorted(result.candidates, key=lambda one: one.latency_ms)
@@ -120,7 +120,7 @@ def _table(result: SearchResult, budget: Budget, meant: str, *, tunes: bool) -> 
     return "\n".join(lines)
 
 
-def _verdict(result: SearchResult, budget: Budget, pick: MeasuredCandidate | None, *, tunes: bool) -> list[str]:
+def _verdict(result: SearchResult, budget: BudgetParams, pick: MeasuredCandidate | None, *, tunes: bool) -> list[str]:
     lines = []
     if pick is None:
         nearest = "; ".join(result.describe(one, budget) for one in result.nearest(budget))
@@ -150,7 +150,7 @@ def _line(mark: str, row: Sequence[str], widths: Sequence[int]) -> str:
     return f"{mark:<2} {'  '.join([first, *figures, last])}".rstrip()
 
 
-def _row(result: SearchResult, candidate: MeasuredCandidate, budget: Budget) -> tuple[str, ...]:
+def _row(result: SearchResult, candidate: MeasuredCandidate, budget: BudgetParams) -> tuple[str, ...]:
     teacher = result.teacher
     error = f" ±{candidate.standard_error:.4f}" if candidate.standard_error else ""
     return (

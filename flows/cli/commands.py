@@ -53,7 +53,7 @@ def run_nightly(  # one argument a command-line option
     environment.set_up(root, settings)
     environment.silence_prefect()
     request = RunRequest(tuple(families), _patch(root, families, texts), promote, quick)
-    with stopping.explained(request.command()), session(root, settings, request.command()) as now:
+    with stopping.stoppable(request.command()), session(root, settings, request.command()) as now:
         for process in now.lock.ended:
             print_line(f"ended a leftover process of a killed run: {process}")
         try:
@@ -128,7 +128,7 @@ def run_ingest(root: Path, settings: Settings, path: Path, name: str, **how: Any
     section = data_tasks.load_collection(root, name)
     from curation.ingest import ingest, source_name  # noqa: PLC0415 - pandas
 
-    with stopping.explained("the same command"), session(root, settings, f"ingest {name}") as now:
+    with stopping.stoppable("the same command"), session(root, settings, f"ingest {name}") as now:
         _bring_present(root, now.settings)
         state = _state(root, settings)
         before = undo.secure(root, now.settings, state, f"{name}/{source_name(path.resolve(), how.get('source'))}")
@@ -170,7 +170,7 @@ def run_undo(root: Path, settings: Settings) -> int:
         LockHeldError: Another run holds the lock.
     """
     environment.set_up(root, settings)
-    with stopping.explained("the same command"), session(root, settings, undo.COMMAND) as now:
+    with stopping.stoppable("the same command"), session(root, settings, undo.COMMAND) as now:
         typer.echo("\n".join(undo.undo(root, now.settings, _state(root, settings))))
     return DONE
 

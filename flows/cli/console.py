@@ -11,7 +11,7 @@ import typer
 from rushes.redaction import redact
 
 if TYPE_CHECKING:
-    from flows.servers.scheduler import Row
+    from flows.servers.scheduler import ServiceStatus
 
 COLOURS = {"ran": "green", "skipped": "bright_black", "failed": "red", "not reached": "yellow"}
 WIDTH = 22
@@ -34,7 +34,7 @@ def width() -> int:
     return shutil.get_terminal_size((110, 24)).columns if sys.stdout.isatty() else 110
 
 
-def print_rows(rows: list[Row]) -> None:
+def print_rows(rows: list[ServiceStatus]) -> None:
     """Prints servers and the schedule, one line each."""
     for row in rows:
         pid = f"process {row.pid}" if row.pid else ""

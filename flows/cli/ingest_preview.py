@@ -33,14 +33,6 @@ def foresee(
     The data are ingested into a mirror of the collection, made of links, and checked there; the checkout is not
     changed. Films are read to their end, so for a collection of films only the receiving source is checked.
 
-    Args:
-        path: The data to be ingested.
-        root: The checkout.
-        name: The collection.
-        section: Its section of params.yaml.
-        state: A folder for temporary files.
-        how: Further arguments of `curation.ingest.ingest`.
-
     Raises:
         DataError: Nothing could be ingested.
     """

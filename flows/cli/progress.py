@@ -24,12 +24,7 @@ TAIL_BYTES = 65536
 
 @contextmanager
 def reported(name: str, log: Path) -> Iterator[None]:
-    """Prints the progress of a stage every half minute, if it has changed.
-
-    Args:
-        name: Name of the stage.
-        log: Its log.
-    """
+    """Prints the progress of a stage every half minute, if it has changed."""
     if terminal() is not None:
         yield
         return

@@ -42,12 +42,9 @@ def known_logs(root: Path, state: Path, run: str = "") -> list[Log]:
     if run:
         past = find_run(state, run)
         folder = folder if past.nightly.mode == "nightly" else folder / "trials" / past.name
-    stages = [Log(_stage_name(path, folder), path) for path in sorted(folder.glob("*/*.log")) if _is_stage(path)]
+    logs = [path for path in sorted(folder.glob("*/*.log")) if {path.stem, path.parent.name} & {*STAGES}]
+    stages = [Log(_stage_name(path, folder), path) for path in logs]
     return stages + [Log(path.stem, path) for path in sorted((state / "logs").glob("*.log"))]
-
-
-def _is_stage(path: Path) -> bool:
-    return path.stem in STAGES or path.parent.name in STAGES
 
 
 def _stage_name(path: Path, folder: Path) -> str:

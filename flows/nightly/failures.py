@@ -10,8 +10,7 @@ from pydantic import ValidationError
 from flows.servers.servers import tail_of
 from registry.dvc.faults import classify
 from rushes.errors import Kind, RushesError
-from steps.runtime.failures import Failure as Fault
-from steps.runtime.failures import clear_failure, describe, failure_path
+from steps.runtime.failures import StageFailure, clear_failure, describe, failure_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +25,7 @@ LOG_BYTES = 20_000  # of a log's end, which has DVC's reason
 class TaskError(RushesError):
     """A failed task of the run: its fault and its log."""
 
-    def __init__(self, fault: Fault, log: Path | None = None) -> None:
+    def __init__(self, fault: StageFailure, log: Path | None = None) -> None:
         super().__init__(fault.message, fault.remedy, kind=fault.kind)
         self.fault = fault
         self.log = log
@@ -39,7 +38,7 @@ class TaskError(RushesError):
 def user_error(message: str, remedy: str, task: str) -> TaskError:
     """A failure that only a person can fix."""
     stage, _, item = task.partition("@")
-    return TaskError(Fault(stage=stage, item=item, kind="user", message=message, remedy=remedy))
+    return TaskError(StageFailure(stage=stage, item=item, kind="user", message=message, remedy=remedy))
 
 
 def task_error(task: str, error: Exception, logs: Path) -> TaskError:
@@ -63,23 +62,16 @@ def forget(tree: Path, node: StageNode) -> None:
 
 
 def stage_error(tree: Path, node: StageNode, status: int, log: Path) -> TaskError:
-    """The failure of a stage: its record in build/failures, else DVC's message in the log; DVC always exits with 255.
-
-    Args:
-        tree: The tree that it ran in.
-        node: The stage.
-        status: DVC's exit status.
-        log: Output of the stage and of DVC.
-    """
+    """The failure of a stage: its record in build/failures, else DVC's message in the log; its status is always 255."""
     try:
-        fault = Fault.model_validate_json(failure_path(tree, node.stage, node.item).read_text(encoding="utf-8"))
+        fault = StageFailure.model_validate_json(failure_path(tree, node.stage, node.item).read_text(encoding="utf-8"))
     except (OSError, ValidationError):
         fault = _without_word(tree, node, status, log)
     return TaskError(fault, log)
 
 
-def _without_word(tree: Path, node: StageNode, status: int, log: Path) -> Fault:
-    """Fault of a stage that left no record: it did not start, or was killed before it could write one."""
+def _without_word(tree: Path, node: StageNode, status: int, log: Path) -> StageFailure:
+    """Failure of a stage that left no record: it did not start, or was killed before it could write one."""
     text = log.read_bytes()[-LOG_BYTES:].decode("utf-8", "replace") if log.is_file() else ""
     kind: Kind = "bug"
     message = f"ended with status {status} and no record; it was killed, or DVC refused it"
@@ -89,4 +81,4 @@ def _without_word(tree: Path, node: StageNode, status: int, log: Path) -> Fault:
     elif status < 0:
         kind, message = "user", f"DVC was ended by signal {-status}, from a person or the system"
         remedy = "run again: finished steps are not repeated   # if memory ran out: dmesg | tail"
-    return Fault(stage=node.stage, item=node.item, kind=kind, message=message, remedy=remedy)
+    return StageFailure(stage=node.stage, item=node.item, kind=kind, message=message, remedy=remedy)

@@ -33,13 +33,7 @@ FOLLOWING = ("compress.student_epochs", "compress.prune.epochs", "compress.quant
 
 
 def quick_patch(values: Mapping[str, Any], families: Iterable[str], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The patch of quick mode, overridden by the patch of the command line.
-
-    Args:
-        values: The params.
-        families: The requested families.
-        wanted: The patch of `--set`.
-    """
+    """The patch of quick mode, overridden by the patch of the command line."""
     known = set(spelt_paths(values))
     paths = {f"{family}.{path}": value for family in families for path, value in QUICK.items()}
     return params.nested({path: value for path, value in paths.items() if path in known} | params.flatten(wanted))
@@ -50,10 +44,6 @@ def with_bounded_students(values: Mapping[str, Any], patch: Mapping[str, Any]) -
 
     Otherwise a trial of one epoch would spend most of its time on a student with many. Values from the command line
     stay.
-
-    Args:
-        values: The params before the patch.
-        patch: The patch of `--set`.
     """
     flat = params.flatten(patch)
     before = params.flatten(values)

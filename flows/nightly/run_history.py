@@ -121,7 +121,10 @@ def find_run(state: Path, name: str) -> PastRun:
         NoSuchRunError: The name matches none, or several.
     """
     runs = past_runs(state)
-    wanted = {"last": runs, **{f"last-{mode}": _of_mode(runs, mode) for mode in ("nightly", "trial")}}
+    wanted = {
+        "last": runs,
+        **{f"last-{mode}": [run for run in runs if run.nightly.mode == mode] for mode in ("nightly", "trial")},
+    }
     found = wanted[name][:1] if name in wanted else [run for run in runs if name in run.name]
     if len(found) == 1:
         return found[0]
@@ -131,10 +134,6 @@ def find_run(state: Path, name: str) -> PastRun:
     known = ", ".join(run.name for run in runs[:5]) or "none has ended here yet"
     message = f"no run matches {name!r}; the newest: {known}"
     raise NoSuchRunError(message, f"{python()} -m flows runs" if runs else "make nightly")
-
-
-def _of_mode(runs: list[PastRun], mode: str) -> list[PastRun]:
-    return [run for run in runs if run.nightly.mode == mode]
 
 
 def _files(state: Path) -> list[Path]:

@@ -36,9 +36,6 @@ def close_killed(state: Path) -> list[str]:
 
     Call it inside the flow, with the lock of the checkout held.
 
-    Args:
-        state: The state folder whose lock is held.
-
     Returns:
         Names of the closed flow runs.
     """

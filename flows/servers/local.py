@@ -12,7 +12,7 @@ import psutil
 
 from flows.servers import definitions, environment, lock, prefect_client, scheduler, servers
 from flows.servers.definitions import KINDS, MLFLOW, PREFECT
-from flows.servers.scheduler import Row
+from flows.servers.scheduler import ServiceStatus
 from flows.servers.servers import PasswordError, PortTakenError, Server
 from report.data.run import NightlyRun
 from report.text.messages import failure_text, seconds_text
@@ -31,7 +31,7 @@ class RunInProgressError(UserError):
     default_exit_status = HELD
 
 
-def up(settings: Settings, state: Path) -> list[Row]:
+def up(settings: Settings, state: Path) -> list[ServiceStatus]:
     """Starts what does not run yet, and waits until it is ready.
 
     Raises:
@@ -120,20 +120,21 @@ def _end_run(owner: lock.Owner) -> None:
             process.wait(timeout=30)
 
 
-def look(settings: Settings, state: Path) -> list[Row]:
+def look(settings: Settings, state: Path) -> list[ServiceStatus]:
     """Rows for the servers and the scheduler, with their addresses and states."""
     return [*(_look_at(settings, state, kind) for kind in KINDS), *scheduler.look(settings, state)]
 
 
-def _look_at(settings: Settings, state: Path, kind: Kind) -> Row:
+def _look_at(settings: Settings, state: Path, kind: Kind) -> ServiceStatus:
     url, port = servers.table_of(settings, kind)
     server = Server(kind, servers.base(kind, url), "team") if url else servers.found(state, kind)
     if server is None:
         taken = servers.listening(port)
-        return Row(kind.title, "stopped", note=f"port {port} is taken by something else" if taken else "make up")
+        note = f"port {port} is taken by something else" if taken else "make up"
+        return ServiceStatus(kind.title, "stopped", note=note)
     health = server.health()
     word = "answers" if health == servers.OK else "needs a password" if health in servers.REFUSED else "does not answer"
-    return Row(kind.title, word, server.url, server.pid, _spell_keeper(settings, server))
+    return ServiceStatus(kind.title, word, server.url, server.pid, _spell_keeper(settings, server))
 
 
 def _spell_keeper(settings: Settings, server: Server) -> str:

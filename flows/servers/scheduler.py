@@ -30,7 +30,7 @@ KIND = definitions.Kind(NAME, NAME, "schedule", "", lambda *_: [], lambda *_: {}
 
 
 @dataclass(frozen=True)
-class Row:
+class ServiceStatus:
     """One line of `make status`: a service and its state."""
 
     name: str
@@ -104,27 +104,27 @@ def _not_up(settings: Settings, state: Path, prefect: Server, now: DeploymentSta
     return ServerError(message, f"its complete log is {log}; fix it, or schedule in settings.toml, then: make up")
 
 
-def look(settings: Settings, state: Path) -> list[Row]:
+def look(settings: Settings, state: Path) -> list[ServiceStatus]:
     """Row of the scheduler, and one of the last scheduled run if there was one."""
     cron = f"{settings.schedule.cron} {settings.schedule.timezone}"
     scheduler = found(state)
     if scheduler is None:
-        return [Row(NAME, "stopped", note=f"{cron}, once it runs: make up")]
+        return [ServiceStatus(NAME, "stopped", note=f"{cron}, once it runs: make up")]
     try:
         now = prefect_client.standing(_prefect(settings, state))
     except PasswordError as error:
-        return [Row(NAME, "not known", pid=scheduler.pid, note=f"{error}; {error.remedy}")]
+        return [ServiceStatus(NAME, "not known", pid=scheduler.pid, note=f"{error}; {error.remedy}")]
     except ServerError as error:
-        return [Row(NAME, "no server", pid=scheduler.pid, note=str(error))]
+        return [ServiceStatus(NAME, "no server", pid=scheduler.pid, note=str(error))]
     if now is None:
         note = f"Prefect has no deployment {prefect_client.DEPLOYMENT}, so no run starts; to create it again: make up"
-        return [Row(NAME, "broken", pid=scheduler.pid, note=note)]
-    last = [Row("last run", "by schedule", note=now.last)] if now.last else []
+        return [ServiceStatus(NAME, "broken", pid=scheduler.pid, note=note)]
+    last = [ServiceStatus("last run", "by schedule", note=now.last)] if now.last else []
     fault = now.fault(cron)
     if fault:
-        return [Row(NAME, "paused" if now.paused else "broken", pid=scheduler.pid, note=fault), *last]
+        return [ServiceStatus(NAME, "paused" if now.paused else "broken", pid=scheduler.pid, note=fault), *last]
     when = f"{now.planned.astimezone():%Y-%m-%d %H:%M}" if now.planned else ""
-    return [Row(NAME, "runs", pid=scheduler.pid, note=f"{cron}, next {when}"), *last]
+    return [ServiceStatus(NAME, "runs", pid=scheduler.pid, note=f"{cron}, next {when}"), *last]
 
 
 def _prefect(settings: Settings, state: Path) -> Server:

@@ -90,9 +90,9 @@ class Server:
         """True if its process runs. A team's server has none here and is assumed to run."""
         return self.keeper == "team" or process_of(self.pid, self.created) is not None
 
-    def healthy(self, timeout_s: float = 2.0) -> bool:
+    def healthy(self) -> bool:
         """True if it answers, and grants access as far as its health page shows."""
-        return self.health(timeout_s) == OK
+        return self.health() == OK
 
     def health(self, timeout_s: float = 2.0) -> int:
         """HTTP status of its health page; 0 if it does not answer."""
@@ -364,14 +364,14 @@ def _dead(server: Server, what: str) -> ServerError:
     return ServerError(message, f"its complete log is {server.log}; then run again")
 
 
-def tail_of(log: Path, lines: int = 12) -> list[str]:
-    """The last lines of a log; only the last state of a progress bar counts."""
+def tail_of(log: Path) -> list[str]:
+    """The last twelve lines of a log; only the last state of a progress bar counts."""
     try:
         text = redact(log.read_bytes()[-20_000:].decode("utf-8", "replace"))
     except OSError:
         return []
     rows = [row.rsplit("\r", 1)[-1].rstrip() for row in text.split("\n")]
-    return [row for row in rows if row][-lines:]
+    return [row for row in rows if row][-12:]
 
 
 def _spell_process(pid: int | None) -> str:

@@ -30,7 +30,7 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 
 @contextmanager
-def explained(again: str) -> Iterator[None]:
+def stoppable(again: str) -> Iterator[None]:
     """Turns signals into an orderly end, and reports how to run again.
 
     Works only in the main thread, as Python requires; elsewhere it does nothing.

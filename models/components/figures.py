@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Figure:
+class MetricLabel:
     """One figure.
 
     Attributes:
@@ -33,16 +33,16 @@ class Figure:
 
 # Figures that steps and several families log.
 COMMON = {
-    "loss": Figure("loss", less_is_better=True),
-    "lr": Figure("learning rate"),
-    "fp32_max": Figure("fp32, largest difference", less_is_better=True),
-    "compressed_mean": Figure("compressed, mean difference", less_is_better=True),
-    "compressed_agreement": Figure("compressed, share of the same outputs"),
+    "loss": MetricLabel("loss", less_is_better=True),
+    "lr": MetricLabel("learning rate"),
+    "fp32_max": MetricLabel("fp32, largest difference", less_is_better=True),
+    "compressed_mean": MetricLabel("compressed, mean difference", less_is_better=True),
+    "compressed_agreement": MetricLabel("compressed, share of the same outputs"),
 }
 
 
 @cache
-def figures() -> dict[str, Figure]:
+def figures() -> dict[str, MetricLabel]:
     """Those of all families, by their key in JSON and MLflow."""
     return COMMON | {key: one for module in _modules() for key, one in module.FIGURES.items()}
 

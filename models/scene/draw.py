@@ -11,7 +11,7 @@ import numpy as np
 from models.family import Sheet
 from rushes.inference.session import open_graph
 from rushes.scene.generator import INPUTS, OUTPUT
-from rushes.scene.text_encoder import TEMPLATES, TextEncoder, plain
+from rushes.scene.text_encoder import TEMPLATES, TextEncoder, heading_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,7 +68,7 @@ class Drawer:
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Embeds texts, float32 N,384; encodes equal texts once."""
         known = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-        embedded = self.encoder.embed([plain(text) for text in known])
+        embedded = self.encoder.embed([heading_phrase(text) for text in known])
         return np.asarray(embedded[[known[text] for text in texts]])
 
     def one_hot(self, labels: Sequence[str]) -> np.ndarray:

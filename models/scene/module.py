@@ -105,7 +105,8 @@ class SceneModule(LightningModule):
             # Keep the other network fixed, and compute no gradients for it.
             self.critic.requires_grad_(requires_grad=name == CRITIC)
             optimiser.zero_grad(set_to_none=True)
-            loss = torch.stack([loss_of(batch, i, done) for i in range(self._chunks(batch))]).mean()
+            chunks = len(batch.pictures_nhwc) // self.params.norm_samples
+            loss = torch.stack([loss_of(batch, i, done) for i in range(chunks)]).mean()
             self.manual_backward(loss)
             optimiser.step()
             losses[name] = loss.detach()
@@ -119,9 +120,6 @@ class SceneModule(LightningModule):
         if self.lesson is not None:
             return {GENERATOR: self._taught_loss}
         return {CRITIC: self._critic_loss, GENERATOR: self._drawn_loss}
-
-    def _chunks(self, batch: Batch) -> int:
-        return len(batch.pictures_nhwc) // self.params.norm_samples
 
     def _set_rates(self, optimisers: list[Any], done: float, step: int) -> None:
         if self.classic:

@@ -88,7 +88,7 @@ def _act(x: torch.Tensor) -> torch.Tensor:
     return functional.leaky_relu(x, SLOPE)
 
 
-class ResidualBlock(nn.Module):
+class FixupBlock(nn.Module):
     """Two 3x3 convolutions with a skip connection, initialised as the identity (Zhang et al. 2019, Fixup)."""
 
     def __init__(self, width: int) -> None:
@@ -102,8 +102,7 @@ class ResidualBlock(nn.Module):
 
 def _blocks(widths: Sequence[int], depths: Sequence[int]) -> nn.ModuleList:
     return nn.ModuleList(
-        nn.Sequential(*(ResidualBlock(width) for _ in range(depth)))
-        for width, depth in zip(widths, depths, strict=True)
+        nn.Sequential(*(FixupBlock(width) for _ in range(depth))) for width, depth in zip(widths, depths, strict=True)
     )
 
 

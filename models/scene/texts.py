@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.family import Asset
-from rushes.scene.text_encoder import TEMPLATES, WIDTH, TextEncoder, plain
+from rushes.scene.text_encoder import TEMPLATES, WIDTH, TextEncoder, heading_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ TOKENIZER = Asset(
 LOOK = "look: "  # prefix of the names of style clusters in curation
 
 
-def words_of(category: str) -> str:
+def category_phrase(category: str) -> str:
     """Words for a category in a sentence: `forest`, and `pale green light` for `look: pale green`."""
     if category.startswith(LOOK):
         return f"{category.removeprefix(LOOK)} light"
@@ -47,9 +47,9 @@ def words_of(category: str) -> str:
 
 def texts_of(category: str, caption: str = "") -> list[str]:
     """Texts of a sample, a fixed number: texts of its category, every second one replaced by its caption if any."""
-    texts = [template.format(words_of(category)) for template in TEMPLATES]
+    texts = [template.format(category_phrase(category)) for template in TEMPLATES]
     if caption:
-        texts[::2] = [plain(caption)] * len(texts[::2])
+        texts[::2] = [heading_phrase(caption)] * len(texts[::2])
     return texts
 
 

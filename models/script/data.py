@@ -68,7 +68,7 @@ class Contiguous:
     """One epoch of batches, as seen by this process: documents in a new order, cut into lanes.
 
     Args:
-        works: Tokens of each document.
+        documents: Tokens of each document.
         batch_size: Lanes of all processes.
         steps: Steps of a batch.
         seed: Determines the order, together with the epoch.
@@ -81,7 +81,7 @@ class Contiguous:
         ValueError: The lanes cannot be divided among the processes.
     """
 
-    works: tuple[np.ndarray, ...]
+    documents: tuple[np.ndarray, ...]
     batch_size: int
     steps: int
     seed: int
@@ -96,7 +96,7 @@ class Contiguous:
             raise MisuseError(message, f"set train.batch_size in params.yaml to a multiple of {self.world_size}")
 
     def __len__(self) -> int:
-        total = sum(len(work) for work in self.works)
+        total = sum(len(document) for document in self.documents)
         read = min(self.characters, total) if self.characters else total
         return max(1, math.ceil(max(1, read - 1) / self.batch_size) // self.steps)
 
@@ -111,13 +111,13 @@ class Contiguous:
 
     def _text(self, count: int) -> np.ndarray:
         """An epoch's share of all documents in a shuffled order; the next epoch continues where it ends."""
-        total = sum(len(work) for work in self.works)
+        total = sum(len(document) for document in self.documents)
         # Position in an endless sequence of shuffled passes over the documents.
         turn, start = divmod(self.epoch() * (count - 1), total)
         parts: list[np.ndarray] = []
         while sum(len(part) for part in parts) < start + count:
             random = np.random.default_rng(derived_seed(self.seed, turn, "order"))
-            parts += [self.works[place] for place in random.permutation(len(self.works))]
+            parts += [self.documents[place] for place in random.permutation(len(self.documents))]
             turn += 1
         return np.concatenate(parts)[start : start + count].astype(np.int64)
 
@@ -141,12 +141,7 @@ class InTurn:
 
 
 class ScriptTokens(LightningDataModule):
-    """Tokens of a set.
-
-    Args:
-        samples: The set.
-        params: Training params.
-    """
+    """Tokens of a set."""
 
     def __init__(self, samples: SampleSet, params: TrainParams) -> None:
         super().__init__()
@@ -155,7 +150,7 @@ class ScriptTokens(LightningDataModule):
     def train_dataloader(self) -> Contiguous:
         """The training split by document, in a new order each epoch."""
         return Contiguous(
-            tuple(works_of(self.samples, "train")),
+            tuple(documents_of(self.samples, "train")),
             self.params.batch_size,
             self.params.sequence_length,
             self.params.seed,
@@ -178,7 +173,7 @@ def tokens_of(samples: SampleSet, split: str) -> np.ndarray:
     return tokens
 
 
-def works_of(samples: SampleSet, split: str) -> list[np.ndarray]:
+def documents_of(samples: SampleSet, split: str) -> list[np.ndarray]:
     """Tokens of each document of a split."""
     tokens, rows = tokens_of(samples, split), samples.kept(split)
     ends = rows["tokens"].cumsum()

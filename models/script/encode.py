@@ -33,7 +33,7 @@ def encode(clean: SampleSet, params: AugmentParams, folder: Path, _read: Read) -
 
     Args:
         clean: The clean set; its test split is not opened.
-        params: Content of the control text, and other kinds of document.
+        params: Content of the control text, and other kinds of text.
         folder: The output folder.
 
     Returns:
@@ -41,7 +41,7 @@ def encode(clean: SampleSet, params: AugmentParams, folder: Path, _read: Read) -
     """
     scenes = {split: parsed_scenes(clean.kept(split), clean.texts(split)) for split in SPLITS}
     themes = Themes(scenes["train"])
-    made = {split: list(_documents(scenes[split], themes, params, split)) for split in SPLITS}
+    made = {split: list(_texts(scenes[split], themes, params, split)) for split in SPLITS}
     vocabulary = vocabulary_of((text for _, _, text in made["train"]), params.max_vocabulary)
     spelling = Spelling(vocabulary)
     tables, arrays = [], {}
@@ -52,22 +52,22 @@ def encode(clean: SampleSet, params: AugmentParams, folder: Path, _read: Read) -
         content = [text.encode() for _, _, text in made[split]]
         tables.append(_table(clean.kept(split), made[split], content, ids))
         arrays[split] = np.frombuffer(b"".join(content), np.uint8)
-    info = clean.info | {"vocabulary": vocabulary, "documents": _counted(made["train"])}
+    info = clean.info | {"vocabulary": vocabulary, "kinds": dict(Counter(kind for _, kind, _ in made["train"]))}
     info |= {"extensions": extensions_in(text for _, _, text in made["train"])}
     return write_text_set(folder, pd.concat(tables, ignore_index=True), arrays, info)
 
 
-def _documents(
+def _texts(
     scenes: Sequence[ParsedScene], themes: Themes, params: AugmentParams, split: str
 ) -> Iterator[tuple[ParsedScene, str, str]]:
     """Yields each text with the scene that its row derives from, and its kind."""
-    works = [list(some) for _, some in groupby(scenes, key=lambda scene: scene.work)]
-    for work in progress(works, title=f"encode: {split}", unit="work"):
-        for scene in work:
+    documents = [list(some) for _, some in groupby(scenes, key=lambda scene: scene.document)]
+    for document in progress(documents, title=f"encode: {split}", unit="document"):
+        for scene in document:
             yield scene, "scene", scene_text(scene, themes, params)
         if params.outlines:
-            yield from ((work[0], "outline", text) for text in outlines(work, themes, params))
-            yield from ((work[0], "profile", text) for text in profiles(work, themes, params))
+            yield from ((document[0], "outline", text) for text in outlines(document, themes, params))
+            yield from ((document[0], "profile", text) for text in profiles(document, themes, params))
 
 
 def vocabulary_of(texts: Iterable[str], most: int) -> list[str]:
@@ -100,13 +100,9 @@ def _table(
     names = [f"{scene.id}+{kind}{i}" if kind != "scene" else scene.id for i, (scene, kind, _) in enumerate(made)]
     return table.assign(
         id=names,
-        document=kinds,
+        kind=kinds,
         row=np.arange(len(made)),
         offset=lengths.cumsum() - lengths,
         length=lengths,
         tokens=[len(one) for one in ids],
     )
-
-
-def _counted(made: Sequence[tuple[ParsedScene, str, str]]) -> dict[str, int]:
-    return dict(Counter(kind for _, kind, _ in made))

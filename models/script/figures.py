@@ -1,17 +1,17 @@
 """Figures of the script family, as people read them."""
 
-from models.components.figures import Figure
+from models.components.figures import MetricLabel
 
 FIGURES = {
-    "bits": Figure("bits", less_is_better=True),
-    "neg_bits_per_character": Figure("\u2212bits a character"),
-    "bits_per_character_64": Figure("bits a character, windows of 64 from nothing", less_is_better=True),
-    "unspelled": Figure("characters that the vocabulary lacks", less_is_better=True),
-    "valid": Figure("valid scenes"),
-    "distinct_2": Figure("distinct pairs of words"),
-    "repeated_lines": Figure("repeated lines", less_is_better=True),
-    "verbatim_share": Figure("words out of the training text, in runs of 8", less_is_better=True),
-    "verbatim_longest": Figure("longest run out of the training text, words", less_is_better=True),
-    "compressed_bits": Figure("compressed, divergence in bits", less_is_better=True),
+    "bits": MetricLabel("bits", less_is_better=True),
+    "neg_bits_per_character": MetricLabel("\u2212bits a character"),
+    "bits_per_character_64": MetricLabel("bits a character, windows of 64 from nothing", less_is_better=True),
+    "unspelled": MetricLabel("characters that the vocabulary lacks", less_is_better=True),
+    "valid": MetricLabel("valid scenes"),
+    "distinct_2": MetricLabel("distinct pairs of words"),
+    "repeated_lines": MetricLabel("repeated lines", less_is_better=True),
+    "verbatim_share": MetricLabel("words out of the training text, in runs of 8", less_is_better=True),
+    "verbatim_longest": MetricLabel("longest run out of the training text, words", less_is_better=True),
+    "compressed_bits": MetricLabel("compressed, divergence in bits", less_is_better=True),
 }
 PARTS: dict[str, str] = {}

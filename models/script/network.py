@@ -22,12 +22,7 @@ State = tuple[torch.Tensor, torch.Tensor]  # hidden and cell, layers,N,H each
 
 
 class ScriptNetwork(nn.Module):
-    """Characters and a state -> logits of the next character, and the next state.
-
-    Args:
-        vocabulary: V, with 0 for nothing.
-        params: Widths and depths.
-    """
+    """Characters and a state -> logits of the next character, and the next state."""
 
     def __init__(self, vocabulary: int, params: TrainParams) -> None:
         super().__init__()

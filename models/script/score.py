@@ -43,7 +43,7 @@ SEED = 7
 
 
 @dataclass(frozen=True)
-class Document:
+class ScoredDocument:
     """The text of a document to be predicted, with its origin."""
 
     name: str
@@ -64,10 +64,10 @@ def score(bundle: Bundle, samples: SampleSet, split: str, _read: Read) -> Scores
         texts: Some of these scenes.
     """
     scenes = parsed_scenes(samples.kept(split), samples.texts(split))
-    works = _works(scenes, samples.kept(split))
+    documents = _documents(scenes, samples.kept(split))
     reader = BatchedGraph(bundle.path("graph"), bundle.manifest.input)
-    rows = reader.carried(works)
-    bits, count = reader.windows(works)
+    rows = reader.carried(documents)
+    bits, count = reader.windows(documents)
     written = write_scenes(bundle, scenes)
     metrics = {
         BitsSaved.name: BitsSaved()(rows),
@@ -78,14 +78,14 @@ def score(bundle: Bundle, samples: SampleSet, split: str, _read: Read) -> Scores
     return Scores(rows, metrics, texts=dict(list(written.items())[:4]))
 
 
-def _works(scenes: Sequence[ParsedScene], rows: pd.DataFrame) -> list[Document]:
+def _documents(scenes: Sequence[ParsedScene], rows: pd.DataFrame) -> list[ScoredDocument]:
     sources = dict(zip(rows["group"], rows["source"], strict=True))
-    works = []
-    for name in dict.fromkeys(scene.work for scene in scenes):
-        own = [scene for scene in scenes if scene.work == name]
+    documents = []
+    for name in dict.fromkeys(scene.document for scene in scenes):
+        own = [scene for scene in scenes if scene.document == name]
         text = "".join(control(mood=mood(one), characters=one.speakers) + encoded(one.elements) for one in own)
-        works.append(Document(name, str(sources[name]), own[0].label, text))
-    return works
+        documents.append(ScoredDocument(name, str(sources[name]), own[0].label, text))
+    return documents
 
 
 class BatchedGraph:
@@ -102,14 +102,14 @@ class BatchedGraph:
         self.spelling = Spelling(given["vocabulary"])
         self.session = open_graph(graph, 0)
 
-    def carried(self, works: Sequence[Document]) -> pd.DataFrame:
+    def carried(self, documents: Sequence[ScoredDocument]) -> pd.DataFrame:
         """One row for each piece of 1,024 characters: up to 128 of all documents.
 
         The network starts 256 characters before a piece, the cache at the beginning of its document.
         """
         parts = []
-        for work, ids, costs in self._all(works):
-            parts += [(work, ids, costs, start) for start in range(0, max(1, len(ids)), PIECE)]
+        for document, ids, costs in self._all(documents):
+            parts += [(document, ids, costs, start) for start in range(0, max(1, len(ids)), PIECE)]
         parts = [parts[place] for place in _spread(len(parts), MOST_PIECES)]
         places = [(ids, start) for _, ids, _, start in parts]
         bits_nt, counted_nt = self._read(places, PIECE, WARM_UP)
@@ -118,21 +118,20 @@ class BatchedGraph:
         lost = np.array([costs[start : start + PIECE].sum() for _, _, costs, start in parts])
         return pd.DataFrame(
             {
-                "id": [f"{work.name}:{start}" for work, _, _, start in parts],
-                "group": [work.name for work, *_ in parts],
-                "source": [work.source for work, *_ in parts],
-                "label": [work.label for work, *_ in parts],
+                "id": [f"{document.name}:{start}" for document, _, _, start in parts],
+                "group": [document.name for document, *_ in parts],
+                "source": [document.source for document, *_ in parts],
+                "label": [document.label for document, *_ in parts],
                 "bits": bits_nt.sum(1) + UNSPELLED_BITS * lost,
                 "characters": counts_n + lost,
                 "unspelled": lost,
             }
         )
 
-    def windows(self, works: Sequence[Document]) -> tuple[float, int]:
+    def windows(self, documents: Sequence[ScoredDocument]) -> tuple[float, int]:
         """Bits and number of characters in windows of 64, each read without context; up to 2,048 of all documents."""
-        parts = [
-            (ids, costs, start) for _, ids, costs in self._all(works) for start in range(0, len(ids) - WINDOW, WINDOW)
-        ]
+        read = self._all(documents)
+        parts = [(ids, costs, start) for _, ids, costs in read for start in range(0, len(ids) - WINDOW, WINDOW)]
         parts = [parts[place] for place in _spread(len(parts), MOST_WINDOWS)]
         places = [(ids, start) for ids, _, start in parts]
         bits_nt, counted_nt = self._read(places, WINDOW, 0)
@@ -140,8 +139,8 @@ class BatchedGraph:
         lost = sum(int(costs[start : start + WINDOW].sum()) for _, costs, start in parts)
         return float(bits_nt.sum()) + UNSPELLED_BITS * lost, int(counted_nt.sum()) + lost
 
-    def _all(self, works: Sequence[Document]) -> list[tuple[Document, np.ndarray, np.ndarray]]:
-        return [(work, *self._spelled(work.text)) for work in works]
+    def _all(self, documents: Sequence[ScoredDocument]) -> list[tuple[ScoredDocument, np.ndarray, np.ndarray]]:
+        return [(document, *self._spelled(document.text)) for document in documents]
 
     def _spelled(self, text: str) -> tuple[np.ndarray, np.ndarray]:
         """Tokens, and for each the number of preceding characters that are not in the vocabulary."""

@@ -47,7 +47,7 @@ _OUTDOORS = re.compile(
     r"\b(?:street|field|forest|wood|heath|camp|garden|coast|before|park|sea|ship|road|plain|battle|platform|orchard"
     r"|island|near|walls|gates|shore|hill|square|highway|churchyard|beach|deck|market|grove|pass)\b"
 )
-_NIGHT = re.compile(r"\b(?:night|midnight|moon|torch|torches|candle|stars|asleep)\b")
+_DARK = re.compile(r"\b(?:night|midnight|moon|torch|torches|candle|stars|asleep)\b")
 _SENTENCE = re.compile(r"[^.?!]*[.?!]")
 
 
@@ -56,7 +56,7 @@ class ParsedScene:
     """One scene with its id, document and label."""
 
     id: str
-    work: str
+    document: str
     label: str
     elements: list[Element]
 
@@ -84,7 +84,7 @@ def speaker(element: Element) -> str:
 def parsed_scenes(rows: pd.DataFrame, texts: Iterable[str]) -> list[ParsedScene]:
     """Scenes of a split."""
     columns = zip(rows["id"], rows["group"], rows["label"], texts, strict=True)
-    return [ParsedScene(name, work, label, parse(text)) for name, work, label, text in columns]
+    return [ParsedScene(name, document, label, parse(text)) for name, document, label, text in columns]
 
 
 class Themes:
@@ -151,7 +151,7 @@ def place(scene: ParsedScene) -> str:
     outdoors, indoors = _OUTDOORS.search(words), _INDOORS.search(words)
     if not outdoors and not indoors:
         return heading
-    time = "NIGHT" if _NIGHT.search(f"{words} {scene.text[:FIRST_PAGE].lower()}") else "DAY"
+    time = "NIGHT" if _DARK.search(f"{words} {scene.text[:FIRST_PAGE].lower()}") else "DAY"
     return f"{'EXT' if outdoors else 'INT'}. {heading.rstrip('. ')} - {time}"
 
 
@@ -178,7 +178,7 @@ def _happens(scene: ParsedScene) -> str:
     """The first direction, or the first sentence of dialogue."""
     directions = (one.text for one in scene.elements if one.kind == "action")
     spoken = (one.text for one in scene.elements if one.kind == "dialogue")
-    first = " ".join(next(directions, next(spoken, "Nothing is said.")).split())
+    first = " ".join(next(directions, next(spoken, "Nobody speaks.")).split())
     return (_SENTENCE.match(first + ".") or [first])[0].strip() or first
 
 

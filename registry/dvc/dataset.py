@@ -23,7 +23,7 @@ INGEST = f"{python()} -m flows ingest faces PATH"
 
 
 @dataclass(frozen=True)
-class Version:
+class DatasetVersion:
     """The version in datasets.dvc; empty if there is none."""
 
     md5: str = ""
@@ -32,15 +32,15 @@ class Version:
     starter: bool = False
 
 
-def read_version(root: Path) -> Version:
+def read_version(root: Path) -> DatasetVersion:
     """The version in datasets.dvc.
 
     Raises:
         VersionError: See `registry.dvc.records.read_out`.
     """
     if not (out := read_out(root)):
-        return Version()
-    return Version(out["md5"], out.get("size", 0), out.get("nfiles", 0), bool(out["meta"].get("starter")))
+        return DatasetVersion()
+    return DatasetVersion(out["md5"], out.get("size", 0), out.get("nfiles", 0), bool(out["meta"].get("starter")))
 
 
 def first_version(root: Path) -> str:
@@ -80,7 +80,7 @@ def listing_of(cache: Path, md5: str) -> dict[str, str] | None:
         return None
 
 
-def missing_of(root: Path, version: Version, listing: dict[str, str] | None) -> list[str]:
+def missing_of(root: Path, version: DatasetVersion, listing: dict[str, str] | None) -> list[str]:
     """Files of the version that are missing in datasets/; judged by number and bytes if the list is unknown."""
     if listing is not None:
         return [name for name in listing if not (root / DATA / name).is_file()]
@@ -109,10 +109,10 @@ def has_real_sources(root: Path) -> bool:
     """True if any data in datasets/ are not the starter's, according to their source.json."""
     sources = {path.parent for path in files_of(root) if len(path.relative_to(root / DATA).parts) > 2}  # noqa: PLR2004  # deeper than a collection's own files
     tops = {root / DATA / Path(*path.relative_to(root / DATA).parts[:2]) for path in sources}
-    return any(not _says_starter(folder) for folder in tops)
+    return any(not _is_starter(folder) for folder in tops)
 
 
-def _says_starter(source: Path) -> bool:
+def _is_starter(source: Path) -> bool:
     try:
         info: Any = json.loads((source / "source.json").read_text(encoding="utf-8"))
         return bool(info["starter"])

@@ -49,14 +49,14 @@ class DvcFault:
         return self.kind == "transient"
 
 
-def classify(root: Path, said: str) -> DvcFault | None:
+def classify(root: Path, output: str) -> DvcFault | None:
     """The fault that DVC's output describes; None if it is not a known one.
 
     Args:
         root: The tree that DVC worked in.
-        said: All its output, or the end of a stage's log.
+        output: All its output, or the end of a stage's log.
     """
-    return next((fault for judge in _JUDGES if (fault := judge(root, said))), None)
+    return next((fault for judge in _JUDGES if (fault := judge(root, output))), None)
 
 
 def _locked(root: Path, output: str) -> DvcFault | None:

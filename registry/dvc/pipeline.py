@@ -73,7 +73,7 @@ def stages(root: Path, families: Iterable[str]) -> list[StageNode]:
     _check(root)
     graph = _graph(root)
     known = set(read_record(root, PARAMS).get("families") or {})
-    wanted = {name for name in graph if _item(name) in known & set(families)}
+    wanted = {name for name in graph if name.partition("@")[2] in known & set(families)}
     while more := {before for name in wanted for before in graph[name]} - wanted:
         wanted |= more
     order = TopologicalSorter({name: graph[name] for name in graph if name in wanted}).static_order()
@@ -166,10 +166,6 @@ def _graph(root: Path) -> dict[str, list[str]]:
     return graph
 
 
-def _item(name: str) -> str:
-    return name.partition("@")[2]
-
-
 def _node(name: str, families: set[str], upstream: Sequence[str]) -> StageNode:
     stage, _, item = name.partition("@")
     return StageNode(name, stage, item, item if item in families else None, tuple(sorted(upstream)))
@@ -229,6 +225,6 @@ def _check(root: Path) -> None:
 
 
 def _refused(root: Path, done: Result) -> PipelineError:
-    if fault := classify(root, done.said):
+    if fault := classify(root, done.output):
         return PipelineError(fault.message, fault.remedy, transient=fault.transient)
     return PipelineError(f"the graph of stages cannot be read: {done.reason}", "git diff dvc.yaml params.yaml")

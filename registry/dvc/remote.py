@@ -152,7 +152,7 @@ def push(root: Path, url: str) -> list[str]:
         return []
     done = dvc(root, "push", VERSION, bars=True)
     _check_here(root, done)
-    if done.returncode and not CORRUPTED.search(done.said):
+    if done.returncode and not CORRUPTED.search(done.output):
         message = f"{DATA}/ cannot be pushed to {url}: {done.reason}"
         raise _unreached(url, done, message, f"{python()} -m dvc push -v {VERSION}")
     return _complete(root, url, read_version(root).md5, verify=False)
@@ -195,7 +195,7 @@ def _complete(root: Path, url: str, md5: str, *, verify: bool) -> list[str]:
 
 def _check_here(root: Path, done: Result) -> None:
     """Raises faults of this checkout (DVC's lock, the disk), which are not faults of the remote."""
-    if done.returncode and (fault := classify(root, done.said)):
+    if done.returncode and (fault := classify(root, done.output)):
         raise VersionError(fault.message, fault.remedy, transient=fault.transient)
 
 
@@ -214,6 +214,6 @@ def _without_plugin(done: Result) -> VersionError | None:
 
 def refused(root: Path, done: Result) -> VersionError:
     """DVC's refusal as an error with a remedy."""
-    if fault := classify(root, done.said):
+    if fault := classify(root, done.output):
         return VersionError(fault.message, fault.remedy, transient=fault.transient)
     return _without_plugin(done) or VersionError(f"DVC refused: {done.reason}", f"{python()} -m dvc doctor")

@@ -55,11 +55,6 @@ def verify_inputs(root: Path, stage: str, item: str) -> None:
     `dvc repro` restores a damaged object with exit status 0, and the next stage would train on it. Nothing is compared
     if nothing is recorded: before the first run, and outside a checkout.
 
-    Args:
-        root: The tree.
-        stage: Such as `train`.
-        item: Its family or collection.
-
     Raises:
         DamagedError: A file differs from what its stage, or the version of the data, recorded.
         VersionError: dvc.lock or params.yaml cannot be read.

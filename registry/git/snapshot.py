@@ -86,26 +86,20 @@ def _changed(root: Path, head: str, tree: str) -> tuple[str, ...]:
     return tuple(name for name in names if name and name != OUTCOME)
 
 
-def completed(root: Path, kept: Record, message: str, name: str = OUTCOME) -> Record:
+def completed(root: Path, kept: Record, message: str) -> Record:
     """The record with one file updated: dvc.lock, which the stages write as they run.
 
     Everything else is as it was when the run began, whatever has been edited since.
 
-    Args:
-        root: The checkout, or a linked worktree of it.
-        kept: The record of the tree that ran.
-        message: The first line of the commit.
-        name: The file.
-
     Raises:
         RecordError: It cannot be written.
     """
-    if not (root / name).is_file():
+    if not (root / OUTCOME).is_file():
         return kept
     with tempfile.TemporaryDirectory(prefix="rushes-record-") as folder:
         env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
         _out(root, "read-tree", kept.commit, env=env)
-        _out(root, "add", "--force", "--", name, env=env)
+        _out(root, "add", "--force", "--", OUTCOME, env=env)
         tree = _out(root, "write-tree", env=env)
     if tree == _out(root, "rev-parse", f"{kept.commit}^{{tree}}"):
         return kept
@@ -218,7 +212,7 @@ def _check_repository(root: Path) -> None:
         message = "git is not installed, but is needed to trace a run back to its code and data"
         raise RecordError(message, "apt-get install git")
     found = git(root, "rev-parse", "--git-dir")
-    if found.returncode and "not a git repository" in _said(found.stderr):
+    if found.returncode and "not a git repository" in _reason(found.stderr):
         message = f"{root} is not a git repository, so runs cannot be recorded (a downloaded archive has no .git)"
         raise RecordError(message, f"git -C {shlex.quote(str(root))} init")
     _checked(found.returncode, found.stderr, "rev-parse")
@@ -269,13 +263,10 @@ def _commit(root: Path, tree: str, head: str, message: str) -> str:
         if head
         else "1970-01-01T00:00:00Z"
     )
-    env = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in _author(date).items()}
+    author = (("NAME", NAME), ("EMAIL", EMAIL), ("DATE", date))
+    env = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in author}
     parents = ["-p", head] if head else []
     return _out(root, "commit-tree", tree, *parents, "-m", message, env=env)
-
-
-def _author(date: str) -> dict[str, str]:
-    return {"NAME": NAME, "EMAIL": EMAIL, "DATE": date}
 
 
 def _share_cache(root: Path, path: Path) -> None:
@@ -349,7 +340,7 @@ def _try(root: Path, *words: str) -> str:
 def _checked(returncode: int, stderr: bytes, verb: str) -> None:
     if not returncode:
         return
-    reason = _said(stderr)
+    reason = _reason(stderr)
     remedy = "git status"
     if "insufficient permission" in reason or "Permission denied" in reason:
         remedy = 'sudo chown -R "$(id -u)" .git'
@@ -359,7 +350,7 @@ def _checked(returncode: int, stderr: bytes, verb: str) -> None:
     raise RecordError(message, remedy)
 
 
-def _said(stderr: bytes) -> str:
+def _reason(stderr: bytes) -> str:
     lines = [
         line for line in stderr.decode("utf-8", "replace").splitlines() if not line.startswith(("hint:", "warning:"))
     ]

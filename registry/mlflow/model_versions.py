@@ -37,7 +37,7 @@ HOLD = "rushes.hold"  # on a model: JSON of Hold
 CHAMPIONS = "rushes.champions"  # on a model: JSON of Log
 BEFORE = "rushes.champion_before"  # on a version: the champion that it was compared with
 DECISION = "rushes.decision"  # on a version: the last decision
-SETTLED = "rushes.settled"  # on a version: hash of everything that the decision depends on
+DECIDED_ON = "rushes.settled"  # on a version: hash of everything that the decision depends on
 ROLLBACK = "rushes.rollback"  # on a model: JSON of the rollback in progress
 RELEASED = "rushes.released"  # on a model: time and hold of the last release
 SIGNED = "rushes.signed_by"  # on a version: fingerprint of the key of its signature
@@ -91,7 +91,7 @@ class Begun(_Tag):
     at: str = ""
 
 
-class Log(_Tag):
+class AliasLog(_Tag):
     """The champions in their order, and the last move of the alias.
 
     Attributes:
@@ -131,7 +131,7 @@ class Standing:
     champion: Version | None
     hold: Hold | None
     tags: Mapping[str, str] = field(default_factory=dict)
-    log: Log = field(default_factory=Log)
+    log: AliasLog = field(default_factory=AliasLog)
     last: Version | None = None
     unreadable: tuple[str, ...] = ()
 
@@ -167,7 +167,7 @@ def standing(mlflow: MlflowClient, family: str, known: Iterable[Version | None] 
     champion = next((version for version in known if version and str(version.number) == str(number)), None)
     if champion is None and number is not None:
         champion = find_version(mlflow, family, int(number))
-    hold, log, begun = read_tag(tags, HOLD, Hold), read_tag(tags, CHAMPIONS, Log), read_tag(tags, ROLLBACK, Begun)
+    hold, log, begun = read_tag(tags, HOLD, Hold), read_tag(tags, CHAMPIONS, AliasLog), read_tag(tags, ROLLBACK, Begun)
     unreadable = tuple(name for name, found in ((HOLD, hold), (CHAMPIONS, log), (ROLLBACK, begun)) if found is False)
     log, last = _history(mlflow, family, log or None, champion)
     if unreadable:
@@ -200,13 +200,13 @@ def number_of(tags: Mapping[str, str], name: str) -> int | None:
 
 
 def _history(
-    mlflow: MlflowClient, family: str, log: Log | None, champion: Version | None
-) -> tuple[Log, Version | None]:
+    mlflow: MlflowClient, family: str, log: AliasLog | None, champion: Version | None
+) -> tuple[AliasLog, Version | None]:
     """The history, derived from the versions if the model has none, and the last champion if none is in use."""
     if log is not None and (champion is not None or not log.history):
         return log, None
     known = {version.number: version for version in versions(mlflow, family)}
-    log = log or Log(history=_derived(known))
+    log = log or AliasLog(history=_derived(known))
     if champion is not None:
         return log, None
     rejected = {version.digest for version in known.values() if REJECTED in version.tags}
@@ -217,7 +217,7 @@ def _history(
 def _derived(known: Mapping[int, Version]) -> list[int]:
     """The champions in the order of `rushes.champion_before`, for a registry without a list of them."""
     before = {number: number_of(version.tags, BEFORE) for number, version in known.items()}
-    was = {number for number, one in known.items() if CHAMPION_SINCE in one.tags and one.tags.get(SETTLED)}
+    was = {number for number, one in known.items() if CHAMPION_SINCE in one.tags and one.tags.get(DECIDED_ON)}
     found = was | {number for number in before.values() if number}
 
     def depth(number: int) -> int:
@@ -250,7 +250,7 @@ def ensure_model(mlflow: MlflowClient, family: str) -> None:
     """
     from mlflow.exceptions import MlflowException  # noqa: PLC0415  # MLflow takes seconds to import
 
-    tags = {FAMILY: family, CHAMPIONS: Log().model_dump_json()}
+    tags = {FAMILY: family, CHAMPIONS: AliasLog().model_dump_json()}
     try:
         mlflow.create_registered_model(family, tags, f"The {family} models of Rushes; see mlflow/README.md")
     except MlflowException as error:

@@ -157,14 +157,7 @@ def find_experiment(mlflow: MlflowClient, family: str) -> str:
 
 
 def runs(mlflow: MlflowClient, family: str, condition: str, where: str = "") -> list[Run]:
-    """The family's runs that match a condition in MLflow's filter language, the oldest first.
-
-    Args:
-        mlflow: The client.
-        family: The family.
-        condition: The condition.
-        where: Id of the family's experiment, if known.
-    """
+    """The family's runs that match a condition in MLflow's filter language, the oldest first."""
     where = where or find_experiment(mlflow, family)
     return list(mlflow.search_runs([where], condition, order_by=["attributes.start_time ASC"])) if where else []
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from registry.mlflow import model_versions, runs
-from registry.mlflow.model_versions import CHAMPION, CHAMPIONS, DECISION, SETTLED, Log
+from registry.mlflow.model_versions import CHAMPION, CHAMPIONS, DECIDED_ON, DECISION, AliasLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -90,7 +90,7 @@ def repaired(mlflow: MlflowClient, family: str, known: Collection[Version | None
         return standing
     if champion in known:  # its tags decide, so they must be those of now
         champion = model_versions.find_version(mlflow, family, champion.number)
-    if champion is None or champion.tags.get(DECISION) != "promoted" or champion.tags.get(SETTLED):
+    if champion is None or champion.tags.get(DECISION) != "promoted" or champion.tags.get(DECIDED_ON):
         return standing
     _put_back(mlflow, standing)
     return model_versions.standing(mlflow, family)
@@ -114,7 +114,7 @@ def extended(history: list[int], champion: Version | None, to: int | None = None
     return [*history, *([to] if to is not None and history[-1:] != [to] else [])][-LENGTH:]
 
 
-def _overrules(log: Log, number: int) -> bool:
+def _overrules(log: AliasLog, number: int) -> bool:
     """True if the recorded last move is another's and final: one in progress may still be given up."""
     return log.to not in (None, number) and (log.done or log.act == "rollback")
 
@@ -161,5 +161,5 @@ class _Lease:
 
     def write(self, history: list[int], *, done: bool = False) -> None:
         """Replaces the tag."""
-        log = Log(history=history, to=self.to or None, act=self.act, token=self.token, owner=runs.me(), done=done)
+        log = AliasLog(history=history, to=self.to or None, act=self.act, token=self.token, owner=runs.me(), done=done)
         self.mlflow.set_registered_model_tag(self.family, CHAMPIONS, log.model_dump_json())

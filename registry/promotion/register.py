@@ -23,10 +23,10 @@ from registry.mlflow import mlmodel, model_versions, run_summary, runs
 from registry.mlflow.model_versions import (
     BEFORE,
     CHAMPION_SINCE,
+    DECIDED_ON,
     DECISION,
     REASONS,
     REJECTED,
-    SETTLED,
     SIGNED,
     Version,
     reasons_of,
@@ -131,7 +131,7 @@ def _register(job: _Job) -> Decision:
         return _nothing_new(job, rejected, standing, rejection_of(rejected))
     # Two machines may have registered one bundle in the same second; the older version counts.
     version = _signed(job, same[-1]) if same else None
-    if version is not None and _is_settled(job, version, standing):
+    if version is not None and _is_decided(job, version, standing):
         return _nothing_new(job, version, standing, *reasons_of(version))
     if version is not None and standing.champion is None and standing.last == version:
         text = f"the alias of {job.family.name} is missing; {version} was champion last: {by_hand(version.number)}"
@@ -139,13 +139,13 @@ def _register(job: _Job) -> Decision:
     run = ev.known_run(job.mlflow, job.evidence, job.where)
     if version is None and standing.exists and run is not None and (gone := _deleted(job, run)):
         return _deleted_by_hand(job, gone, run, standing)
-    return _settle(job, version, run, standing)
+    return _decide(job, version, run, standing)
 
 
-def _is_settled(job: _Job, version: Version, standing: Standing) -> bool:
+def _is_decided(job: _Job, version: Version, standing: Standing) -> bool:
     if standing.champion is not None and standing.champion.number == version.number:
-        return bool(version.tags.get(SETTLED))
-    return version.tags.get(SETTLED) == _basis(job, standing)
+        return bool(version.tags.get(DECIDED_ON))
+    return version.tags.get(DECIDED_ON) == _basis(job, standing)
 
 
 def _deleted(job: _Job, run: Run) -> int | None:
@@ -238,9 +238,9 @@ def _signed(job: _Job, version: Version) -> Version:
     return model_versions.tag_version(job.mlflow, version, about)
 
 
-def _settle(job: _Job, version: Version | None, run: Run | None, standing: Standing) -> Decision:
+def _decide(job: _Job, version: Version | None, run: Run | None, standing: Standing) -> Decision:
     """Compares a bundle with the champion and acts on the result; again if the champion has moved in the meantime."""
-    registered = version is None or SETTLED not in version.tags
+    registered = version is None or DECIDED_ON not in version.tags
     if version is None:
         run = ev.log_evidence(job.mlflow, run, job.evidence, job.where)
     elif run is not None:
@@ -262,7 +262,7 @@ def _settle(job: _Job, version: Version | None, run: Run | None, standing: Stand
         promoted, basis = tags[DECISION] == "promoted", _basis(job, standing)
         stands = partial(_stands, job, basis)
         if not promoted or alias_moves.promote(job.mlflow, version, standing.champion, stands):
-            version = model_versions.tag_version(job.mlflow, version, {SETTLED: basis})
+            version = model_versions.tag_version(job.mlflow, version, {DECIDED_ON: basis})
             reasons = reasons_of(version)
             return _decision(job, version, standing, reasons, registered=registered, promoted=promoted)
         standing = alias_moves.repaired(job.mlflow, job.family.name)
@@ -280,14 +280,14 @@ def _stands(job: _Job, basis: str, standing: Standing) -> bool:
 
 def _retagged(job: _Job, version: Version | None, tags: dict[str, str]) -> Version:
     assert version is not None  # noqa: S101  found or created by now
-    if version.tags.get(SETTLED):
-        tags |= {SETTLED: ""}  # marks an interrupted move
+    if version.tags.get(DECIDED_ON):
+        tags |= {DECIDED_ON: ""}  # marks an interrupted move
     return model_versions.tag_version(job.mlflow, version, {TRIAL: json.dumps(job.trial), **tags})
 
 
 def _crowned(job: _Job, version: Version, standing: Standing, *, registered: bool) -> Decision:
     """Decision for a champion whose run was killed before it could record it, or whose alias a person has moved."""
-    crowned = model_versions.tag_version(job.mlflow, version, {SETTLED: _basis(job, standing)})
+    crowned = model_versions.tag_version(job.mlflow, version, {DECIDED_ON: _basis(job, standing)})
     ours = crowned.tags.get(DECISION) == "promoted"
     if standing.log.history[-1:] != [version.number]:
         alias_moves.enter(job.mlflow, standing, version)

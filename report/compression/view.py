@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from report.data.decisions import Decision
+    from report.data.decisions import RecordedDecision
     from report.data.loaders import FamilyFacts
     from report.data.run import NightlyRun
 
@@ -85,7 +85,7 @@ class SearchView:
     pareto: Chart | None = None
 
 
-def fill_search(shown: SearchView, facts: FamilyFacts, nightly: NightlyRun, decision: Decision | None) -> None:
+def fill_search(shown: SearchView, facts: FamilyFacts, nightly: NightlyRun, decision: RecordedDecision | None) -> None:
     """Fills in every candidate of the compression search, and which one was shipped."""
     search = facts.search
     shown.note = _of_when(facts, nightly)
@@ -118,7 +118,7 @@ def _is_since(path: Path, nightly: NightlyRun) -> bool:
     return path.stat().st_mtime >= nightly.started.timestamp()
 
 
-def champion_of(decision: Decision | None) -> Rival | None:
+def champion_of(decision: RecordedDecision | None) -> Rival | None:
     """The champion, where it can be drawn: as far from what was shipped as it was, or what was shipped itself."""
     if decision is None:
         return None
@@ -130,7 +130,7 @@ def champion_of(decision: Decision | None) -> Rival | None:
     return Rival(rival_name(decision), decision.objective.gain, float(times[0] or 0) / float(times[1] or 1))
 
 
-def rival_name(decision: Decision) -> str:
+def rival_name(decision: RecordedDecision) -> str:
     """Name of the rival. A champion that came out again was compared with the one before it, when it was new."""
     if decision.objective.champion is None:
         return "champion"

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-Decisions = dict[str, "Decision"]
+Decisions = dict[str, "RecordedDecision"]
 
 
-class Objective(BaseModel):
+class ComparedObjective(BaseModel):
     """The figure that promotion compares: challenger, champion, the gain and its 95 % interval."""
 
     model_config = ConfigDict(extra="allow")
@@ -30,7 +30,7 @@ class Objective(BaseModel):
     high: float | None = None
 
 
-class Decision(BaseModel):
+class RecordedDecision(BaseModel):
     """The decision about one family, as far as a reader needs it."""
 
     model_config = ConfigDict(extra="allow")
@@ -43,7 +43,7 @@ class Decision(BaseModel):
     champion_before: int | None = None
     champion_after: int | None = None
     reasons: list[str] = []
-    objective: Objective = Objective()
+    objective: ComparedObjective = ComparedObjective()
     fp32: float | None = None
     compressed: float | None = None
     size_bytes: dict[str, Any] = {}
@@ -69,15 +69,15 @@ def as_decisions(decisions: Mapping[str, Any]) -> Decisions:
     return {family: _as_decision(thing) for family, thing in decisions.items()}
 
 
-def _as_decision(thing: BaseModel | Mapping[str, Any]) -> Decision:
-    if isinstance(thing, Decision):
+def _as_decision(thing: BaseModel | Mapping[str, Any]) -> RecordedDecision:
+    if isinstance(thing, RecordedDecision):
         return thing
     if isinstance(thing, BaseModel):
         thing = thing.model_dump(mode="json")
-    return Decision.model_validate({key: value for key, value in thing.items() if value is not None})
+    return RecordedDecision.model_validate({key: value for key, value in thing.items() if value is not None})
 
 
-def _read(path: Path) -> Decision | None:
+def _read(path: Path) -> RecordedDecision | None:
     try:
         return _as_decision(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, ValidationError, AttributeError):

@@ -13,7 +13,7 @@ import yaml
 
 from common.yaml_files import read_yaml_file
 from curation.store.sample_set import SPLITS, SampleSet
-from report.formatting import credits_of
+from report.formatting import credits_in
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".svg")
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError)
@@ -82,7 +82,7 @@ class Collection:
     @property
     def credits(self) -> list[str]:
         """Credits that its pictures require."""
-        return credits_of(self.info)
+        return credits_in(self.info)
 
     @property
     def samples(self) -> SampleSet:
@@ -157,7 +157,7 @@ class FamilyFacts:
     @property
     def credits(self) -> list[str]:
         """Credits that the model's pictures require."""
-        return credits_of(self.manifest.get("settings"))
+        return credits_in(self.manifest.get("settings"))
 
 
 def pictures(folder: Path) -> list[tuple[Path, str]]:

@@ -150,7 +150,8 @@ def _draw_curve(axes: Axes, name: str, series: Mapping[str, pd.Series]) -> None:
     colours = {"val": ACCENT, "train": SECOND}
     for source, values in series.items():
         colour = colours.get(source, INK)
-        axes.plot(values.index, values, color=colour, linewidth=1.8, marker=_dot(values), markersize=4, label=source)
+        marker = "o" if len(values) == 1 else ""
+        axes.plot(values.index, values, color=colour, linewidth=1.8, marker=marker, markersize=4, label=source)
     title = curve_name(name)
     axes.set_title(title, loc="left", color=INK, fontsize=11.5, fontweight="bold", parse_math=False)
     if len(series) > 1:
@@ -168,10 +169,6 @@ def curve_name(name: str) -> str:
     """A curve as a person writes it."""
     known = figure_name(name)
     return CURVE_NAMES.get(name, known[:1].upper() + known[1:])
-
-
-def _dot(values: pd.Series) -> str:
-    return "o" if len(values) == 1 else ""
 
 
 def _mark_best(axes: Axes, values: pd.Series, *, lowest: bool) -> None:

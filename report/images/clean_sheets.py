@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from curation.image.crop import fit
-from curation.store.sample_set import REASONS_APART
 from report.images.contact_sheet import sheet
 
 if TYPE_CHECKING:
@@ -25,42 +24,27 @@ RULE_PX = 4  # between a copy and its original
 
 
 def dropped_sheet(examined: Examined, collection: str, path: Path, source: str = "") -> Path:
-    """Draws the dropped samples in the order of the checks, each with its reason; a copy beside the one it copies.
-
-    Args:
-        examined: Every sample, and where its picture is.
-        collection: The collection.
-        path: Where.
-        source: Only of this source, if given.
-    """
+    """Draws the dropped samples in the order of the checks, each with its reason; a copy beside the one it copies."""
     table = examined.shown
-    looked_at = table[(table["source"] == source) | (source == "")]
-    dropped = looked_at[~looked_at["kept"] & ~looked_at["reason"].isin(REASONS_APART)]
-    shown = pd.concat([spread(dropped[dropped["reason"] == reason], EACH) for reason in examined.medium.reasons])
+    shown, title = some_dropped(examined, collection, source, EACH)
     numbers = [int(number) for number in shown.index]
     named = dict(zip(table["id"], range(len(table)), strict=True))
     originals = [named.get(name, -1) for name in shown["copy_of"]]
     pictures = _read(examined.reader, table.iloc[sorted({*numbers, *originals} - {-1})])
     cells = [_beside(pictures[number], pictures.get(other)) for number, other in zip(numbers, originals, strict=True)]
-    title = dropped_title(source or collection, "samples", len(dropped), len(looked_at), len(shown))
     return sheet(cells, _captions(shown, table, originals), path, title=title, columns=COLUMNS, cell_px=CELL_PX)
 
 
 def kept_sheet(examined: Examined, collection: str, path: Path) -> Path:
-    """Draws kept samples of train and validation, as many of each label; the test split stays shut.
-
-    Args:
-        examined: Every sample, and where its picture is.
-        collection: The collection.
-        path: Where.
-    """
+    """Draws kept samples of train and validation, as many of each label; the test split stays shut."""
     table = examined.table
     kept = table[table["kept"] & (table["split"] != "test")]
     each = COLUMNS * max(1, KEPT_ROWS // kept["label"].nunique())
     shown = pd.concat([spread(rows, each) for _label, rows in kept.groupby("label")])
     pictures = _read(examined.reader, shown)
     captions = list(shown["label"] + "\n" + shown["source"] + ", " + shown["split"])
-    title = f"{collection}: {int(table['kept'].sum()):,} of {len(table):,} samples kept; up to {each} of each label"
+    counts = f"{int(table['kept'].sum()):,} of {len(table):,} {examined.medium.samples} kept"
+    title = f"{collection}: {counts}; up to {each} of each label"
     return sheet([pictures[row] for row in shown.index], captions, path, title=title, columns=COLUMNS, cell_px=CELL_PX)
 
 
@@ -70,10 +54,14 @@ def _captions(shown: pd.DataFrame, table: pd.DataFrame, originals: list[int]) ->
     return [text + (other or why) for text, other, why in zip(seen, others, shown["why"], strict=True)]
 
 
-def dropped_title(name: str, samples: str, dropped: int, of: int, shown: int) -> str:
-    """Title of a sheet of dropped samples."""
-    title = f"{name}: {dropped:,} of {of:,} {samples} dropped"
-    return f"{title}, {shown:,} of them shown" if shown < dropped else title
+def some_dropped(examined: Examined, collection: str, source: str, most: int) -> tuple[pd.DataFrame, str]:
+    """Some of the dropped samples, in the order of the checks, and the title of their sheet."""
+    table = examined.shown
+    looked_at = table[(table["source"] == source) | (source == "")]
+    dropped = looked_at[looked_at["reason"].isin(list(examined.medium.reasons))]
+    shown = pd.concat([spread(dropped[dropped["reason"] == reason], most) for reason in examined.medium.reasons])
+    title = f"{source or collection}: {len(dropped):,} of {len(looked_at):,} {examined.medium.samples} dropped"
+    return shown, f"{title}, {len(shown):,} of them shown" if len(shown) < len(dropped) else title
 
 
 def spread(rows: pd.DataFrame, most: int) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from report.images.clean_sheets import dropped_title, spread
+from report.images.clean_sheets import some_dropped, spread
 from report.images.contact_sheet import sheet
 from report.images.typed_page import COLUMNS, PAGE_PX, page_of
 
@@ -21,31 +21,14 @@ KEPT = 12  # scenes on the sheet of kept ones, at least one a label
 
 
 def dropped_sheet(examined: Examined, collection: str, path: Path, source: str = "") -> Path:
-    """Draws dropped scenes in the order of the checks, each with its reason.
-
-    Args:
-        examined: Every scene, and where its text is.
-        collection: The collection.
-        path: Where.
-        source: Only of this source, if given.
-    """
-    table = examined.shown
-    looked_at = table[(table["source"] == source) | (source == "")]
-    dropped = looked_at[looked_at["reason"].isin(list(examined.medium.reasons))]
-    shown = pd.concat([spread(dropped[dropped["reason"] == reason], EACH) for reason in examined.medium.reasons])
-    title = dropped_title(source or collection, "scenes", len(dropped), len(looked_at), len(shown))
+    """Draws dropped scenes in the order of the checks, each with its reason."""
+    shown, title = some_dropped(examined, collection, source, EACH)
     captions = shown["reason"] + "\n" + _named(shown) + "\n" + shown["why"]
     return _sheet(examined.reader, shown, captions, path, title)
 
 
 def kept_sheet(examined: Examined, collection: str, path: Path) -> Path:
-    """Draws kept scenes of train and validation, as many of each label; the test split stays shut.
-
-    Args:
-        examined: Every scene, and where its text is.
-        collection: The collection.
-        path: Where.
-    """
+    """Draws kept scenes of train and validation, as many of each label; the test split stays shut."""
     table = examined.table
     kept = table[table["kept"] & (table["split"] != "test")]
     each = max(1, KEPT // kept["label"].nunique())
@@ -62,5 +45,5 @@ def _sheet(reader: Reader, shown: pd.DataFrame, captions: pd.Series, path: Path,
 
 
 def _named(rows: pd.DataFrame) -> pd.Series:
-    name = rows["work"] + ", scene " + rows["scene"].astype(str) if "work" in rows else rows["id"]
+    name = rows["document"] + ", scene " + rows["scene"].astype(str) if "document" in rows else rows["id"]
     return name + ", " + rows["split"]

@@ -37,11 +37,7 @@ class TypedLine(NamedTuple):
 
 
 def page_of(text: str) -> np.ndarray:
-    """The beginning of a scene as a typed page, uint8 RGB, square.
-
-    Args:
-        text: The scene in Fountain.
-    """
+    """The beginning of a scene as a typed page, uint8 RGB, square."""
     page = Image.new("RGB", (PAGE_PX, PAGE_PX), PAPER)
     draw = ImageDraw.Draw(page)
     lines = list(_lines(parse(text)))

@@ -14,7 +14,7 @@ from models.components.figures import figure_name
 from report.data.decisions import read_decisions
 from report.data.diff import GROUPS, compare
 from report.data.loaders import Collection, FamilyFacts, read_params
-from report.formatting import credit_line, figure_text, reason_text
+from report.formatting import figure_text, made_from_line, reason_text
 from report.page.collection_view import collection_view
 from report.page.family_view import family_view
 from report.text.messages import failure_text, headline, seconds_text, why_text
@@ -76,7 +76,7 @@ def build(root: Path, out: Path, nightly: NightlyRun, *, last: Path | None = Non
         since=compare(root, nightly, list(learned), last or out / LAST),
         collections=collections,
         families=families,
-        credited={name: credit_line(Collection(root, name).credits) for name in learned},
+        credited={name: made_from_line(Collection(root, name).credits) for name in learned},
         notices=_notices(nightly, collections, families),
     )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)

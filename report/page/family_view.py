@@ -15,9 +15,9 @@ from common.yaml_files import read_yaml_file
 from models.components.figures import figure_name
 from report.components import Bar, Chart, attempt, chart, note, scalars
 from report.compression.view import SearchView, fill_search, rival_name
-from report.data.decisions import Decision
+from report.data.decisions import RecordedDecision
 from report.data.loaders import Collection, FamilyFacts, counts, pictures
-from report.formatting import NONE, TIMES, bytes_text, credit_line, figure_text, part_name
+from report.formatting import NONE, TIMES, bytes_text, figure_text, made_from_line, part_name
 from report.images import charts
 from report.page.data_uri import EmbeddedPicture, picture
 from report.text.messages import outcome_text
@@ -93,7 +93,7 @@ class FamilyView:
     peak: bool = False  # whether the figure of memory has to be explained
     decision_note: str = ""
     decision_title: str = ""
-    decision: Decision | None = None
+    decision: RecordedDecision | None = None
     interval: Chart | None = None
     rival: str = "champion"
     rivals: list[tuple[str, str, str]] = field(default_factory=list)
@@ -105,13 +105,13 @@ class FamilyView:
     @property
     def links(self) -> list[tuple[str, str]]:
         """The run and the version in MLflow's pages."""
-        known = self.decision or Decision()
+        known = self.decision or RecordedDecision()
         found = {"run": known.run_url, f"version {known.version}": known.version_url}
         return [(name, url) for name, url in found.items() if url and url.startswith(("http://", "https://"))]
 
 
 def family_view(
-    facts: FamilyFacts, collection: Collection, nightly: NightlyRun, decision: Decision | None
+    facts: FamilyFacts, collection: Collection, nightly: NightlyRun, decision: RecordedDecision | None
 ) -> FamilyView:
     """Everything about a family; each part stands alone, so that one broken file costs one part."""
     view = FamilyView(facts.name, decision=decision, version=_in_use(facts.name, nightly, decision))
@@ -121,14 +121,14 @@ def family_view(
     return view
 
 
-def _in_use(family: str, nightly: NightlyRun, decision: Decision | None) -> int | None:
+def _in_use(family: str, nightly: NightlyRun, decision: RecordedDecision | None) -> int | None:
     if nightly.champions and family in nightly.champions:
         return nightly.champions[family]
     return decision.champion_after if decision and nightly.decided(family) else None
 
 
 def _augmented(view: FamilyView, facts: FamilyFacts, collection: Collection, nightly: NightlyRun) -> None:
-    view.owed = credit_line(facts.credits or collection.credits)
+    view.owed = made_from_line(facts.credits or collection.credits)
     view.augmented.note = note(nightly, "augment", facts.name, there=facts.table is not None)
     view.augmented.pictures = [p for path, caption in pictures(facts.folder / "set") if (p := picture(path, caption))]
     view.augmented.beside = beside_text(facts.set_info)

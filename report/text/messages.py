@@ -11,7 +11,7 @@ from report.formatting import reason_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from report.data.decisions import Decision, Decisions
+    from report.data.decisions import Decisions, RecordedDecision
     from report.data.run import Failure, NightlyRun
 
 Tone = Literal["good", "plain", "bad"]
@@ -71,12 +71,12 @@ def _worked(nightly: NightlyRun) -> bool:
     return any(stage.state == "ran" and stage.stage not in ACTS for stage in nightly.stages)
 
 
-def _registered(family: str, decision: Decision) -> str:
+def _registered(family: str, decision: RecordedDecision) -> str:
     why = "on hold" if decision.held else "not promoted"
     return f"{family} v{decision.version} registered, {why}"
 
 
-def verdict_text(family: str, decision: Decision) -> str:
+def verdict_text(family: str, decision: RecordedDecision) -> str:
     """Result of a family, in a sentence with its first reason."""
     reason = reason_text(decision.reasons[0]) if decision.reasons else ""
     # A hold that kept a challenger out is the first reason already.
@@ -84,7 +84,7 @@ def verdict_text(family: str, decision: Decision) -> str:
     return f"{outcome_text(family, decision)}{held}{f': {reason}' if reason else ''}"
 
 
-def outcome_text(family: str, decision: Decision, *, tonight: bool = True) -> str:
+def outcome_text(family: str, decision: RecordedDecision, *, tonight: bool = True) -> str:
     """Result of a family; the decision of an earlier run may no longer hold, so it is in the past tense."""
     if decision.promoted:
         before = f" in place of v{decision.champion_before}" if decision.champion_before else ""
@@ -129,7 +129,7 @@ def markdown(nightly: NightlyRun, decisions: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _links(family: str, decision: Decision) -> str:
+def _links(family: str, decision: RecordedDecision) -> str:
     """A family's run and version in MLflow's pages."""
     links = [f"[{family} run]({decision.run_url})"]
     links += [f"[{family} version {decision.version}]({decision.version_url})"] if decision.version_url else []

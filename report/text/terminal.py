@@ -19,7 +19,7 @@ from report.text.messages import failure_text, headline, in_use, seconds_text, w
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from report.data.decisions import Decision
+    from report.data.decisions import RecordedDecision
     from report.data.run import Failure, NightlyRun
 
 COLOURS = {"ran": "green", "skipped": "dim", "failed": "bold red", "not reached": "yellow"}
@@ -75,7 +75,7 @@ def _stages(nightly: NightlyRun) -> Table:
     return table
 
 
-def _scores(nightly: NightlyRun, decisions: Mapping[str, Decision]) -> Table:
+def _scores(nightly: NightlyRun, decisions: Mapping[str, RecordedDecision]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("family", ""):
         table.add_column(name, no_wrap=True)
@@ -91,7 +91,7 @@ def _scores(nightly: NightlyRun, decisions: Mapping[str, Decision]) -> Table:
     return table
 
 
-def _figures(d: Decision) -> list[tuple[str, dict[str, Any], Callable[[float], str]]]:
+def _figures(d: RecordedDecision) -> list[tuple[str, dict[str, Any], Callable[[float], str]]]:
     objective = {"fp32": d.fp32, "compressed": d.compressed, "champion": d.objective.champion}
     return [
         (figure_name(d.objective.name), objective, figure_text),
@@ -105,7 +105,7 @@ def _named(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**values, "compressed": values.get("challenger", values.get("compressed"))}
 
 
-def _where(nightly: NightlyRun, page: Path, decisions: Mapping[str, Decision]) -> Text:
+def _where(nightly: NightlyRun, page: Path, decisions: Mapping[str, RecordedDecision]) -> Text:
     lines = [f"report   {page}"]
     lines += [f"{family} v{d.version}  {d.version_url}" for family, d in decisions.items() if d.version_url]
     lines += [f"{name:<8} {url}" for name, url in nightly.urls.items()]

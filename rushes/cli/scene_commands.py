@@ -71,7 +71,7 @@ def scene_command(
     from rushes.errors import MisuseError  # noqa: PLC0415  # imported when used, so that --help is quick
     from rushes.loading import load  # noqa: PLC0415  # for a quick --help
     from rushes.output_files import check_out, save  # noqa: PLC0415  # for a quick --help
-    from rushes.scene.contact_sheet import SUFFIXES, compose, encoded, file_name  # noqa: PLC0415  # for a quick --help
+    from rushes.scene.contact_sheet import SUFFIXES, compose, encode_picture, file_name  # noqa: PLC0415  # for a quick --help
     from rushes.scene.generator import credit_line  # noqa: PLC0415  # for a quick --help
     from rushes.scene.png_export import PictureRequest, check_folder, is_folder, save_singles  # noqa: PLC0415  # for a quick --help
     from rushes.store.store import origin_text  # noqa: PLC0415  # for a quick --help
@@ -92,7 +92,7 @@ def scene_command(
         written = save_singles(pictures_nhwc, path, asked, model=name, credit=credit, scale=scale)
     else:
         made_by = f"drawn by rushes {name}, {asked.about}"
-        save(path, encoded(compose(pictures_nhwc, text, [made_by], [credit], scale), path.suffix.lower()))
+        save(path, encode_picture(compose(pictures_nhwc, text, [made_by], [credit], scale), path.suffix.lower()))
     for file in written:
         typer.echo(file)
 
@@ -125,13 +125,13 @@ def storyboard_command(
     from rushes.loading import load  # noqa: PLC0415  # for a quick --help
     from rushes.output_files import check_out, save  # noqa: PLC0415  # for a quick --help
     from rushes.scene.storyboard import check_redraw, draw_board, parse_redraw  # noqa: PLC0415  # for a quick --help
-    from rushes.screenplay_files.read_file import read_script  # noqa: PLC0415  # for a quick --help
+    from rushes.screenplay_files.read_file import read_breakdown  # noqa: PLC0415  # for a quick --help
     from rushes.store.store import origin_text  # noqa: PLC0415  # for a quick --help
 
     path = (out or Path(f"{script.stem}.html")).expanduser()
     check_out(path, (".html", ".htm", ".pdf"))
     seeds = parse_redraw(redraw or [])
-    parsed = read_script(script, lambda line: typer.echo(line, err=True))
+    parsed = read_breakdown(script, lambda line: typer.echo(line, err=True))
     check_redraw(parsed, seeds)
     opened = load("scene", store=model, trust=trust, uncertified=uncertified)
     board = draw_board(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from rushes.drawing import INK, Style, bold, put_text, text_width
+from rushes.drawing import INK, TextStyle, bold, put_text, text_width
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,7 +110,7 @@ def _draw_row(
     canvas: np.ndarray, expression: FaceExpression, index: int, place_xyw: tuple[int, int, int], unit: float
 ) -> None:
     left, middle, width = place_xyw
-    style = Style(15 * unit, INK if index == expression.best else FAINT)
+    style = TextStyle(15 * unit, INK if index == expression.best else FAINT)
     names, numbers, base = round(84 * unit), round(54 * unit), middle + round(5 * unit)
     put_text(canvas, _fit(expression.labels[index], names - 6 * unit, style), (left, base), style)
     start, end, thick = left + names, left + width - numbers, max(2, round(6 * unit))
@@ -228,12 +228,12 @@ def _percent(expression: FaceExpression, index: int) -> str:
     return f"{round(100 * expression.probabilities[index])} %"
 
 
-def _text_right(canvas: np.ndarray, text: str, end: tuple[int, int], style: Style) -> None:
+def _text_right(canvas: np.ndarray, text: str, end: tuple[int, int], style: TextStyle) -> None:
     put_text(canvas, text, (end[0] - text_width(text, style), end[1]), style)
 
 
 @functools.lru_cache(4096)
-def _fit(text: str, width_px: float, style: Style) -> str:
+def _fit(text: str, width_px: float, style: TextStyle) -> str:
     """Text shortened to the width, with an ellipsis if it is too long."""
     if text_width(text, style) <= width_px:
         return text

@@ -123,10 +123,6 @@ def prove(bundle: Bundle, limits: ChildLimits = CHILD_LIMITS) -> Proof:
 
     Networks for OpenCV (.tflite) are loaded there too, and run if they are a face detector.
 
-    Args:
-        bundle: The bundle, with verified hashes.
-        limits: Limits of time and memory.
-
     Raises:
         BundleError: A graph or network does not run, exceeds the limits, or gives NaN or infinity; or an output differs
             from its reference by more than the tolerance of the certificate.

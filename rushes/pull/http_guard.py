@@ -181,14 +181,8 @@ class _HttpConnection(HTTPConnection):
         self.sock = _Metered(self.sock, self._meter)
 
 
-class _HttpsConnection(HTTPSConnection):
-    def __init__(self, *args: Any, meter: Meter, **options: Any) -> None:  # noqa: ANN401  # urllib3's
-        super().__init__(*args, **options)
-        self._meter = meter
-
-    def connect(self) -> None:
-        super().connect()
-        self.sock = _Metered(self.sock, self._meter)
+class _HttpsConnection(_HttpConnection, HTTPSConnection):
+    pass
 
 
 class MeteredAdapter(HTTPAdapter):

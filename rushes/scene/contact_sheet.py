@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from rushes.drawing import Style, put_text, text_width
+from rushes.drawing import TextStyle, put_text, text_width
 from rushes.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PAPER, INK, FAINT = (250, 251, 252), (32, 30, 28), (112, 108, 104)  # BGR
 CELL_PX = 256  # approximate size to which a small picture is enlarged
 GAP_PX, MARGIN_PX = 12, 32
-TITLE, LINE, SMALL = Style(30, INK, 650), Style(18, FAINT), Style(15, FAINT)
+TITLE, LINE, SMALL = TextStyle(30, INK, 650), TextStyle(18, FAINT), TextStyle(15, FAINT)
 LEAST_WIDTH_PX = 560
 MAX_PX = 16384  # side of an image that every viewer can open
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -95,7 +95,7 @@ def columns_of(count: int) -> int:
     return min(range(least, 2 * least + 1), key=lambda columns: (-count % columns / count, columns))
 
 
-def wrap(text: str, style: Style, width_px: int) -> list[str]:
+def wrap(text: str, style: TextStyle, width_px: int) -> list[str]:
     """Wraps a text into lines of at most this width; breaks a word that is too long."""
     lines: list[str] = []
     for word in text.split():
@@ -110,7 +110,7 @@ def wrap(text: str, style: Style, width_px: int) -> list[str]:
     return lines
 
 
-def _block(lines: Sequence[str], style: Style, width_px: int) -> np.ndarray:
+def _block(lines: Sequence[str], style: TextStyle, width_px: int) -> np.ndarray:
     step = round(1.42 * style.size_px)
     block = np.full((step * len(lines), width_px, 3), PAPER, np.uint8)
     for number, line in enumerate(lines):
@@ -118,7 +118,7 @@ def _block(lines: Sequence[str], style: Style, width_px: int) -> np.ndarray:
     return block
 
 
-def encoded(picture_bgr: np.ndarray, suffix: str) -> bytes:
+def encode_picture(picture_bgr: np.ndarray, suffix: str) -> bytes:
     """Encodes a picture as the content of an image file."""
     options = [] if suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, 92]
     return bytes(cv2.imencode(suffix, picture_bgr, options)[1])

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from rushes.bundle.manifest import BundleError
 from rushes.errors import MisuseError
 from rushes.inference.session import open_graph, run_graph
-from rushes.scene.text_encoder import TextEncoder, plain
+from rushes.scene.text_encoder import TextEncoder, heading_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +80,7 @@ class SceneGenerator:
         """
         # Compute the condition: the category as one-hot vector (zeros for none) and the embedding of the text.
         one_hot_1l = self._one_hot(category)
-        text_1w = self._encoder.embed([plain(text)])
+        text_1w = self._encoder.embed([heading_phrase(text)])
         # Sample one latent vector per picture; they make pictures of the same text differ.
         latents_nz = np.random.default_rng(seed).standard_normal((count, self._latents), np.float32)
         # Run the network in batches.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from rushes.errors import MisuseError, UserError
 from rushes.output_files import save
-from rushes.scene.contact_sheet import MAX_PX, best_scale, encoded, enlarge, slug
+from rushes.scene.contact_sheet import MAX_PX, best_scale, encode_picture, enlarge, slug
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,7 +96,7 @@ def save_singles(
         about = f"picture {number}, drawn by rushes {model}, {asked.about}"
         words = {"Title": asked.text, "Description": about, "Copyright": credit}
         paths.append(folder / asked.name(number))
-        save(paths[-1], with_words(encoded(large_bgr, ".png"), words))
+        save(paths[-1], with_words(encode_picture(large_bgr, ".png"), words))
     return paths
 
 

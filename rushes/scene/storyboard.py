@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from rushes.errors import MisuseError
 from rushes.scene.generator import credit_line
-from rushes.scene.text_encoder import place
-from rushes.screenplay.document import pages
+from rushes.scene.text_encoder import place_of
+from rushes.screenplay.breakdown import pages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from rushes.scene.generator import SceneGenerator
-    from rushes.screenplay.document import Chapter, Scene, Script
+    from rushes.screenplay.breakdown import Breakdown, Chapter, SceneBreakdown
 
 MANY = 24  # scenes above which a progress bar is shown
 
@@ -29,7 +29,7 @@ MANY = 24  # scenes above which a progress bar is shown
 class Panel:
     """Scene with its pictures, uint8 N,S,S,3 RGB, and the requested seed."""
 
-    scene: Scene
+    scene: SceneBreakdown
     pictures_nhwc: np.ndarray
     seed: int
 
@@ -72,7 +72,7 @@ class Entry:
     """Line of the contents: a chapter with its scenes, including those of its subchapters."""
 
     chapter: Chapter
-    scenes: tuple[Scene, ...]
+    scenes: tuple[SceneBreakdown, ...]
 
     @property
     def about(self) -> str:
@@ -92,7 +92,7 @@ def contents(board: Board) -> list[Entry]:
     ]
 
 
-def _inside(chapter: Chapter, scenes: list[Scene]) -> tuple[Scene, ...]:
+def _inside(chapter: Chapter, scenes: list[SceneBreakdown]) -> tuple[SceneBreakdown, ...]:
     """Scenes of a chapter that begins with the first scene, up to the next chapter of the same or a higher level."""
     first, *others = scenes
     after = takewhile(lambda scene: all(other.level > chapter.level for other in scene.chapters), others)
@@ -100,7 +100,7 @@ def _inside(chapter: Chapter, scenes: list[Scene]) -> tuple[Scene, ...]:
 
 
 def draw_board(
-    script: Script,
+    script: Breakdown,
     generator: SceneGenerator,
     *,
     pictures: int,
@@ -134,7 +134,7 @@ def draw_board(
 
 def place_seed(seed: int, heading: str) -> int:
     """Seed of a place, derived from the requested seed and the place of the heading, but not from its time of day."""
-    return int.from_bytes(hashlib.sha256(f"{seed}\n{place(heading)}".encode()).digest()[:8], "big")
+    return int.from_bytes(hashlib.sha256(f"{seed}\n{place_of(heading)}".encode()).digest()[:8], "big")
 
 
 def parse_redraw(words: Sequence[str]) -> dict[str, int]:
@@ -153,7 +153,7 @@ def parse_redraw(words: Sequence[str]) -> dict[str, int]:
     return seeds
 
 
-def check_redraw(script: Script, redraw: Mapping[str, int]) -> None:
+def check_redraw(script: Breakdown, redraw: Mapping[str, int]) -> None:
     """Checks before generation that the script has these scenes.
 
     Raises:

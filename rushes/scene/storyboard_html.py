@@ -7,9 +7,9 @@ from html import escape
 from itertools import count
 from typing import TYPE_CHECKING
 
-from rushes.scene.contact_sheet import best_scale, encoded, enlarge
+from rushes.scene.contact_sheet import best_scale, encode_picture, enlarge
 from rushes.scene.storyboard import contents
-from rushes.screenplay.document import pages
+from rushes.screenplay.breakdown import pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,7 +144,7 @@ def _panel(panel: Panel, seed: int, tag: str) -> str:
 
 def _data_uri(picture_hwc: np.ndarray) -> str:
     large_rgb = enlarge(picture_hwc[None], best_scale(picture_hwc.shape[0]))[0]
-    return "data:image/jpeg;base64," + base64.b64encode(encoded(large_rgb[..., ::-1], ".jpg")).decode("ascii")
+    return "data:image/jpeg;base64," + base64.b64encode(encode_picture(large_rgb[..., ::-1], ".jpg")).decode("ascii")
 
 
 def _css_string(text: str) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rushes.errors import UserError
-from rushes.scene.contact_sheet import best_scale, encoded, enlarge
-from rushes.screenplay.document import pages
+from rushes.scene.contact_sheet import best_scale, encode_picture, enlarge
+from rushes.screenplay.breakdown import pages
 from rushes.screenplay.pdf_fonts import Fonts, fonts_for
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]  # reportlab has no types
 
     from rushes.scene.storyboard import Board, Panel
-    from rushes.screenplay.document import Chapter
+    from rushes.screenplay.breakdown import Chapter
 
 MM = 72 / 25.4  # points
 PAGE = (210 * MM, 297 * MM)
@@ -235,7 +235,7 @@ def _draw_pictures(canvas: Canvas, laid: _Laid, left: float, top: float) -> None
     for number, large_rgb in enumerate(enlarge(pictures_nhwc, best_scale(pictures_nhwc.shape[1]))):
         row, column = divmod(number, columns)
         x, y = left + column * (laid.side + BETWEEN), top - row * (laid.side + BETWEEN) - laid.side
-        file = ImageReader(io.BytesIO(encoded(large_rgb[..., ::-1], ".jpg")))
+        file = ImageReader(io.BytesIO(encode_picture(large_rgb[..., ::-1], ".jpg")))
         canvas.drawImage(file, x, y, laid.side, laid.side)
 
 

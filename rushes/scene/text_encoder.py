@@ -63,7 +63,7 @@ _UNSEEN = re.compile(
 _REMARK = re.compile(r"\([^()]*\)")
 
 
-def plain(heading: str) -> str:
+def heading_phrase(heading: str) -> str:
     """Rewrites a scene heading as a sentence suited to the encoder; other text only loses its scene number.
 
     `EXT. WOODS - NIGHT` becomes `a photo of the woods at night`, `INT. OFFICE - DAY` becomes
@@ -77,7 +77,7 @@ def plain(heading: str) -> str:
     return " ".join([opening, "of the", _place(parts), *times])
 
 
-def place(heading: str) -> str:
+def place_of(heading: str) -> str:
     """Place of a heading without its time; equal for `EXT. THE WOODS - NIGHT` and `EXT. WOODS - LATER`."""
     text, where, parts = _read(heading)
     return f"{where} {_place(parts)}" if parts else text.lower()
@@ -95,17 +95,14 @@ def _read(heading: str) -> tuple[str, str, list[str]]:
 
 
 def _place(parts: list[str]) -> str:
-    return ", ".join([_ARTICLE.sub("", parts[0], count=1), *(part for part in parts[1:] if not _is_time(part))])
+    kept = (part for part in parts[1:] if part not in _TIMES and not _UNSEEN.fullmatch(part))
+    return ", ".join([_ARTICLE.sub("", parts[0], count=1), *kept])
 
 
 def _parts(heading: str) -> list[str]:
     """Parts between the dashes, in lower case, without remarks in brackets."""
     parts = (" ".join(_REMARK.sub(" ", part).split()).strip(" .,") for part in _DASH.split(heading.lower()))
     return [part for part in parts if part]
-
-
-def _is_time(part: str) -> bool:
-    return part in _TIMES or bool(_UNSEEN.fullmatch(part))
 
 
 class TextEncoder:

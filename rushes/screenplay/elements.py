@@ -95,27 +95,27 @@ def canonical(elements: Iterable[Element]) -> list[Element]:
     # A speech is collected until an element of another kind arrives, since notes inside it move behind it.
     for element in (clean for given in elements for clean in _CLEANERS[given.kind](given) if _is_whole(clean)):
         if speech and element.kind in SPOKEN:
-            _say(speech, element)
+            _add_to_speech(speech, element)
         elif speech and element.kind in HIDDEN:
             hidden.append(element)
         else:
-            _settle(done, speech, hidden)
+            _end_speech(done, speech, hidden)
             if element.kind == "character":
                 speech.append(element)
             elif element.kind != "title" or not done:
                 done.append(_as_action(element) if element.kind in SPOKEN else element)
-    _settle(done, speech, hidden)
+    _end_speech(done, speech, hidden)
     return done
 
 
-def _say(speech: list[Element], element: Element) -> None:
+def _add_to_speech(speech: list[Element], element: Element) -> None:
     if speech[-1].kind == element.kind == "dialogue":
         speech[-1] = replace(element, text=f"{speech[-1].text}\n{element.text}")
     else:
         speech.append(element)
 
 
-def _settle(done: list[Element], speech: list[Element], hidden: list[Element]) -> None:
+def _end_speech(done: list[Element], speech: list[Element], hidden: list[Element]) -> None:
     """Appends a complete speech, then the notes that were in it."""
     # A cue without dialogue is action.
     if len(speech) == 1:
@@ -179,10 +179,6 @@ def _boneyard(element: Element) -> Element:
     return Element("boneyard", "\n".join(line.rstrip() for line in text.split("\n")).strip())
 
 
-def _section(element: Element) -> Element:
-    return Element("section", _line(element), depth=min(max(element.depth, 1), MAX_DEPTH))
-
-
 def numbered(line: str, number: str = "") -> Element:
     """A heading; a number that is not given is parsed from the end of the line."""
     number = number if _NUMBER.fullmatch(number) else ""
@@ -196,7 +192,7 @@ def numbered(line: str, number: str = "") -> Element:
     return Element("heading", line, number=number)
 
 
-def said(lines: Iterable[str]) -> Iterator[Element]:
+def speech_of(lines: Iterable[str]) -> Iterator[Element]:
     """Dialogue and parentheticals in the lines below a cue. An empty line is kept between two lines of dialogue."""
     lines = (line.lstrip("~ ") if line else line for line in lines)
     for aside, run in groupby(lines, lambda line: bool(_ASIDE.fullmatch(line))):
@@ -240,9 +236,9 @@ _CLEANERS: dict[Kind, Callable[[Element], Iterable[Element]]] = {
     "action": _actions,
     "character": lambda element: [Element("character", _line(element).rstrip("^ "), dual=element.dual)],
     "parenthetical": lambda element: [Element("parenthetical", _line(element))],
-    "dialogue": lambda element: said(_lines(element)),
+    "dialogue": lambda element: speech_of(_lines(element)),
     "transition": lambda element: [Element("transition", _line(element).rstrip("< "))],
-    "section": lambda element: [_section(element)],
+    "section": lambda element: [Element("section", _line(element), depth=min(max(element.depth, 1), MAX_DEPTH))],
     "synopsis": lambda element: [Element("synopsis", _line(element))],
     "note": lambda element: [_note(element)],
     "centered": lambda element: [Element("centered", "\n".join(filter(None, _lines(element))))],

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rushes.errors import RushesError
-from rushes.screenplay.document import title_values
+from rushes.screenplay.breakdown import title_values
 from rushes.screenplay.elements import Element
 from rushes.screenplay.fdx import fdx_of
 from rushes.screenplay.fountain import write
@@ -38,7 +38,7 @@ def check_format(form: str) -> None:
         if form == "pdf":
             import reportlab  # type: ignore[import-untyped]  # noqa: F401, PLC0415  # an extra, without types
     except ImportError as error:
-        message = f"writing {form} wants the package {error.name}: pip install {error.name} "
+        message = f"writing {form} needs the package {error.name}: pip install {error.name} "
         raise RushesError(message + "(the wheel's extra [write] brings it)") from error
 
 

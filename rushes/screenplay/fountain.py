@@ -23,7 +23,7 @@ from rushes.screenplay.elements import (
     canonical,
     numbered,
     printed,
-    said,
+    speech_of,
     title_page,
     unstyled,
 )
@@ -167,9 +167,9 @@ def _read(lines: Iterable[str]) -> Iterator[Element]:
     while rest:
         line = rest.popleft()
         opened = _heading(line) or _opened(line) or (None if rest else _transition(line))
-        if opened is None and _is_cue(line) and any(said(rest)):
+        if opened is None and _is_cue(line) and any(speech_of(rest)):
             yield _cue(line)
-            yield from said(rest)
+            yield from speech_of(rest)
             return
         if opened is None:
             opened = Element("action", "\n".join(map(_unforced, [line, *_taken(rest, None)])))

@@ -67,7 +67,7 @@ def read_screenplay(text: str) -> list[Element]:
     place = head
     while place < len(lines):
         place = reader.read(place)
-    reader.settle()
+    reader.end_element()
     return canonical([*_title(lines[:head]), *reader.elements])
 
 
@@ -95,10 +95,10 @@ class _Cues:
             direct = [place for place in direct if not self._is_sign(place, names, usual[0][0])]
         self.places = {*direct, *gapped}
         self.places |= set(self._small(len(self.places)))
-        self.said = {place: self._words_at(place) for place in self.places}
+        self.columns = {place: self._words_at(place) for place in self.places}
         self._next = self._following()
 
-    def next_said(self, place: int) -> int | None:
+    def next_column(self, place: int) -> int | None:
         """The column of the words of the first speech from a line on; None after the last."""
         return self._next[place]
 
@@ -106,7 +106,7 @@ class _Cues:
         # A backward pass: each line takes the column of its own words if it is a cue, else that of the line below.
         columns: list[int | None] = [None] * (len(self._lines) + 1)
         for place in range(len(self._lines) - 1, -1, -1):
-            columns[place] = self.said.get(place, columns[place + 1])
+            columns[place] = self.columns.get(place, columns[place + 1])
         return columns
 
     def _far_in(self, places: Sequence[int], known: int) -> list[int]:
@@ -179,7 +179,7 @@ class _Reader:
     kind: Kind = "action"
     held: list[str] = field(default_factory=list)  # lines of the current element
     margin: int = 0  # column of the narration
-    said: int = 0  # column of the current speech
+    column: int = 0  # column of the current speech
 
     def read(self, place: int) -> int:
         """Reads the line at a place; returns the place of the next."""
@@ -191,7 +191,7 @@ class _Reader:
         if place in self.cues.places:
             return self._cue(place)
         if CUT.fullmatch(line.words) and not (
-            self.kind in _SPEECH and line.gap == 0 and line.column <= self.said + NEAR
+            self.kind in _SPEECH and line.gap == 0 and line.column <= self.column + NEAR
         ):
             self._begin("transition", line.words)
         elif self._is_spoken(place):
@@ -202,7 +202,7 @@ class _Reader:
             self.margin = line.column
         return place + 1
 
-    def settle(self) -> None:
+    def end_element(self) -> None:
         """Ends the current element."""
         if self.held:
             text = _one_line(self.held)
@@ -212,7 +212,7 @@ class _Reader:
         self.held = []
 
     def _begin(self, kind: Kind, words: str) -> None:
-        self.settle()
+        self.end_element()
         self.kind = kind
         self.held.append(words)
 
@@ -225,12 +225,12 @@ class _Reader:
     def _is_heading(self, line: Line) -> bool:
         if heading_of(line.words) is None:
             return False
-        in_words = self.kind in _SPEECH and line.gap == 0
+        in_dialogue = self.kind in _SPEECH and line.gap == 0
         # A line in lower case inside a speech is dialogue that only resembles a heading.
-        return is_capital(line.words) or not (in_words or self._is_in_speech(line, None))
+        return is_capital(line.words) or not (in_dialogue or self._is_in_speech(line, None))
 
     def _heading(self, place: int) -> int:
-        self.settle()
+        self.end_element()
         # Joins a heading that was broken over up to three lines.
         line, end = self.lines[place], place + 1
         while end < min(place + 3, len(self.lines)) and reads_on(
@@ -250,24 +250,24 @@ class _Reader:
         if two and all(may_be_cue(name) for name in two.groups()):
             return self._two_cues(place, two)
         self._begin("character", cue_of(line.words))
-        self.said = self.cues.said[place]
+        self.column = self.cues.columns[place]
         return place + 1
 
     def _two_cues(self, place: int, two: re.Match[str]) -> int:
         """Reads two speeches side by side."""
         line, end = self.lines[place], place + 1
         # The right column starts as far from its cue as the left one does.
-        right = line.column + two.start(2) - (line.column - self.cues.said[place])
+        right = line.column + two.start(2) - (line.column - self.cues.columns[place])
         while end < len(self.lines) and self.lines[end].gap == 0:
             end += 1
         halves = [_halves(one, right) for one in self.lines[place + 1 : end]]
         for number, name in enumerate(two.groups()):
             self._begin("character", name.rstrip(": "))
-            self.said = 0
+            self.column = 0
             for half in halves:
                 if half[number]:
                     self._spoken(Line(0, half[number], 0))
-            self.settle()
+            self.end_element()
             # Only the second speech is marked as simultaneous, as in Fountain.
             if number:
                 start = max(at for at, one in enumerate(self.elements) if one.kind == "character")
@@ -284,23 +284,23 @@ class _Reader:
             return True
         if line.gap == 0:
             # Without an empty line above, only a clear return to the margin ends the speech.
-            is_out = line.column <= self.said - FARTHER - NEAR and line.column <= self.margin + NEAR
+            is_out = line.column <= self.column - FARTHER - NEAR and line.column <= self.margin + NEAR
             return not is_out
-        return self._is_in_speech(line, self.cues.next_said(place))
+        return self._is_in_speech(line, self.cues.next_column(place))
 
     def _is_awaited(self, line: Line) -> bool:
         """True if a line in the column of the speech follows a cue with only a parenthetical, as at a page break."""
         is_bare = self.kind == "parenthetical" and bool(self.elements) and self.elements[-1].kind == "character"
-        return is_bare and line.gap < TURNED and abs(line.column - self.said) <= NEAR
+        return is_bare and line.gap < TURNED and abs(line.column - self.column) <= NEAR
 
     def _is_in_speech(self, line: Line, coming: int | None) -> bool:
         """True if a line after an empty one continues a speech, judged by a column that nothing else uses there."""
-        if self.kind not in _SPEECH or self.said <= self.margin + FARTHER:
+        if self.kind not in _SPEECH or self.column <= self.margin + FARTHER:
             return False
-        is_here = abs(line.column - self.said) <= NEAR or (coming is not None and abs(line.column - coming) <= NEAR)
-        is_aside = line.words.startswith("(") and line.column >= self.said - NEAR
-        is_told = coming is not None and line.column < coming - FARTHER
-        return (is_here or is_aside) and line.column > self.margin + FARTHER and not is_told
+        is_here = abs(line.column - self.column) <= NEAR or (coming is not None and abs(line.column - coming) <= NEAR)
+        is_aside = line.words.startswith("(") and line.column >= self.column - NEAR
+        is_narration = coming is not None and line.column < coming - FARTHER
+        return (is_here or is_aside) and line.column > self.margin + FARTHER and not is_narration
 
     def _is_open(self, line: Line) -> bool:
         """True if a line continues text in an open bracket."""

@@ -54,11 +54,11 @@ def read_fdx(data: bytes) -> tuple[list[Element], int]:
         reason = "names an entity or a document type, by which it could reach outside of itself"
         raise RefusedError(reason, "export it again from Final Draft, which writes neither") from error
     except (ParseError, ValueError, LookupError) as error:  # invalid, truncated, or in an unknown encoding
-        reason = "is no whole file of Final Draft"
+        reason = "is not a complete file of Final Draft"
         raise RefusedError(reason, EXPORT) from error
     content = root.find("Content")
     if root.tag != "FinalDraft" or content is None:
-        reason = "is no script of Final Draft"
+        reason = "is not a script of Final Draft"
         raise RefusedError(reason, EXPORT)
     return canonical([*_title(root), *_elements(content)]), repaired
 

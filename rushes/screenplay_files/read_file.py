@@ -5,8 +5,8 @@
     .md               a play in Markdown, else Fountain
     .txt              a screenplay in columns, a play in plain text, else one without columns, or Fountain
 
-`read_source` reads bytes, for a corpus; `read_path` and `read_script` read a file that a user names, with errors that
-name it.
+`read_source` reads bytes, for a corpus; `read_path` and `read_breakdown` read a file that a user names, with errors
+that name it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rushes.errors import MisuseError, NothingFitsError, RefusedError, RushesError
-from rushes.screenplay.document import script_of
+from rushes.screenplay.breakdown import break_down
 from rushes.screenplay.fountain import parse
 from rushes.screenplay_files.read_columns import is_indented, read_screenplay
 from rushes.screenplay_files.read_fdx import fdx_text, read_fdx
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from rushes.screenplay.document import Script
+    from rushes.screenplay.breakdown import Breakdown
     from rushes.screenplay.elements import Element
 
 SUFFIXES = frozenset({".fountain", ".spmd", ".fdx", ".txt", ".md"})
@@ -103,14 +103,14 @@ def read_path(path: Path, report: Callable[[str], None] = lambda _: None) -> Sou
     return replace(source, elements=tidy(source.elements, paged=suffix == ".txt")[0])
 
 
-def read_script(path: Path, report: Callable[[str], None] = lambda _: None) -> Script:
-    """Reads the scenes of a script in any format.
+def read_breakdown(path: Path, report: Callable[[str], None] = lambda _: None) -> Breakdown:
+    """Breaks down a script in any format.
 
     Raises:
         NothingFitsError: It is empty, or no scene in it has a heading.
         RushesError: As for `read_path`.
     """
-    return script_of(read_path(path, report).elements, path)
+    return break_down(read_path(path, report).elements, path)
 
 
 def _content(path: Path, suffix: str) -> bytes:

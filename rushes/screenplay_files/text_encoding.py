@@ -64,7 +64,7 @@ def decode(data: bytes) -> Decoded:
         reason = "contains a null byte: it is not text, or is damaged"
         raise RefusedError(reason, EXPORT)
     lines = _strictly(data, coding) if coding else _by_line(data.removeprefix(codecs.BOM_UTF8))
-    text, fixed = _mended(lines.original)
+    text, fixed = _repaired(lines.original)
     text = _CONTROLS.sub(LOST, text)
     if len(_ODD.findall(text)) > max(MAX_ODD, MAX_ODD_SHARE * len(text)) or "\0" in text:
         raise RefusedError(UNDECODABLE, EXPORT)
@@ -123,15 +123,15 @@ def _line(line: bytes, single: str) -> tuple[str, str]:
         return line.decode(single, "replace"), single
 
 
-def _mended(text: str) -> tuple[str, int]:
+def _repaired(text: str) -> tuple[str, int]:
     if not is_mixed(text):
         return text, 0
     lines = text.split("\n")
-    fixed = [_mended_line(line) for line in lines]
+    fixed = [_repaired_line(line) for line in lines]
     return "\n".join(fixed), sum(new != old for new, old in zip(fixed, lines, strict=True))
 
 
-def _mended_line(line: str) -> str:
+def _repaired_line(line: str) -> str:
     if not is_mixed(line):
         return line
     import ftfy  # noqa: PLC0415  # most scripts do without it, and it takes 0.1 s to import

@@ -52,7 +52,7 @@ class Writing:
         network: Network,
         spelling: Spelling,
         request: Request,
-        say: Callable[[str], None] = lambda _: None,
+        report: Callable[[str], None] = lambda _: None,
         extensions: Sequence[str] = EXTENSIONS,
     ) -> None:
         self.elements: list[Element] = []
@@ -65,7 +65,7 @@ class Writing:
         self._heading = [_printable("heading", request.heading)] if request.heading.strip() else []
         for spelled, name in self._cast.items():
             if spelled != name.upper():
-                say(f"this model cannot spell {name}: it reads {spelled}, and {name} is printed")
+                report(f"this model cannot spell {name}: it reads {spelled}, and {name} is printed")
         self._grammar = Grammar(spelling.vocabulary, tuple(self._cast), request.mode, extensions)
         self._form, self._block = Form(request.mode), SceneDraft(is_first=not request.before)
 

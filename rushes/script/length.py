@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rushes.errors import MisuseError
-from rushes.screenplay import document
+from rushes.screenplay import breakdown
 from rushes.script.markup import ACTION, ALL, CHARACTER, DIALOGUE, HEADING, PARENTHETICAL, TRANSITION
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _LENGTH = re.compile(r"(\d+(?:\.\d+)?) ?(p|pages?|w|words?)", re.IGNORECASE)
 _SHORTEST = 0.5  # share of the requested length before which a scene does not end
 # Empty lines above an element, and its width; a cue is a line of its own.
 _ABOVE = {HEADING: 2, ACTION: 1, CHARACTER: 1, TRANSITION: 1}
-_WIDTH = {DIALOGUE: document.DIALOGUE, PARENTHETICAL: document.PARENTHETICAL}
+_WIDTH = {DIALOGUE: breakdown.DIALOGUE, PARENTHETICAL: breakdown.PARENTHETICAL}
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def parse_length(text: str) -> Length:
     if not 0 < amount <= (MAX_PAGES if is_pages else MAX_WORDS):
         message = f"--length {text}: write pages as 2p (up to {MAX_PAGES}p) or words as 300w (up to {MAX_WORDS}w)"
         raise MisuseError(message)
-    return Length(amount * document.PAGE_LINES, "lines") if is_pages else Length(amount, "words")
+    return Length(amount * breakdown.PAGE_LINES, "lines") if is_pages else Length(amount, "words")
 
 
 class Tally:
@@ -66,7 +66,7 @@ class Tally:
         """Amount written so far, in the unit of the length; the current element is estimated."""
         if self._length.unit == "words":
             return self._done + self._words
-        width = _WIDTH.get(self._kind, document.ACTION)
+        width = _WIDTH.get(self._kind, breakdown.ACTION)
         return self._done + _ABOVE.get(self._kind, 0) + len(self._text) / width
 
     def ending(self) -> Ending:
@@ -78,6 +78,6 @@ class Tally:
         if self._length.unit == "words":
             return self._words
         text = f"({self._text})" if self._kind == PARENTHETICAL else self._text
-        width = _WIDTH.get(self._kind, document.ACTION)
-        heights = (document.height(line, width) for line in text.split("\n"))
+        width = _WIDTH.get(self._kind, breakdown.ACTION)
+        heights = (breakdown.height(line, width) for line in text.split("\n"))
         return _ABOVE.get(self._kind, 0) + sum(heights) if self._kind else 0

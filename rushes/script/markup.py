@@ -72,7 +72,7 @@ def learned(elements: Iterable[Element]) -> list[Element]:
 
 
 def encoded(elements: Iterable[Element], *, ended: bool = True) -> str:
-    """Elements of one scene as the network reads them; `decoded` returns their `learned` form.
+    """Elements of one scene as the network reads them, in their `learned` form.
 
     Args:
         elements: Elements of any kind.

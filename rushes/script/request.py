@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from rushes.screenplay.document import PAGE_LINES
+from rushes.screenplay.breakdown import PAGE_LINES
 from rushes.script.length import Length
 
 if TYPE_CHECKING:

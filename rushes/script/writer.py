@@ -121,14 +121,14 @@ class ScriptWriter:
         network = GraphNetwork(bundle.path("graph"), window=window, state=state, vocabulary=len(vocabulary))
         return cls(network, vocabulary, memorization, cache, extensions)
 
-    def write(self, request: Request, say: Callable[[str], None] = lambda _: None) -> Writing:
+    def write(self, request: Request, report: Callable[[str], None] = lambda _: None) -> Writing:
         """The draft in progress; iterate over it for its text.
 
         Raises:
             MisuseError: A requested name cannot be written.
             BundleError: The vocabulary cannot spell such a text.
         """
-        return Writing(self.network_for(request), self.spelling, request, say, self.extensions)
+        return Writing(self.network_for(request), self.spelling, request, report, self.extensions)
 
     def network_for(self, request: Request) -> GraphNetwork | Remembering:
         """The network for a draft, with a cache of the draft so far."""

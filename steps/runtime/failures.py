@@ -27,7 +27,7 @@ TRY_AGAIN = "it is tried again by itself; if it stays, see whether the servers a
 FULL = f"{python()} -m dvc gc --workspace --all-branches --all-tags   # or make room yourself; then run again"
 
 
-class Failure(BaseModel):
+class StageFailure(BaseModel):
     """Content of build/failures/STAGE@ITEM.json."""
 
     stage: str
@@ -53,7 +53,7 @@ def clear_failure(root: Path, stage: str, item: str) -> None:
     failure_path(root, stage, item).unlink(missing_ok=True)
 
 
-def write_failure(root: Path, stage: str, item: str, error: BaseException) -> Failure:
+def write_failure(root: Path, stage: str, item: str, error: BaseException) -> StageFailure:
     """Describes an error for the flow and for whoever is paged."""
     failure = describe(stage, item, error)
     path = failure_path(root, stage, item)
@@ -62,11 +62,11 @@ def write_failure(root: Path, stage: str, item: str, error: BaseException) -> Fa
     return failure
 
 
-def describe(stage: str, item: str, error: BaseException) -> Failure:
+def describe(stage: str, item: str, error: BaseException) -> StageFailure:
     """The kind, message and remedy of an error."""
     text = "".join(traceback.format_exception(error))
     kind, message, remedy = _judged(error)
-    return Failure(stage=stage, item=item, kind=kind, message=message, remedy=remedy, traceback=text)
+    return StageFailure(stage=stage, item=item, kind=kind, message=message, remedy=remedy, traceback=text)
 
 
 def _judged(error: BaseException) -> tuple[Kind, str, str]:

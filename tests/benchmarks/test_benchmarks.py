@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import busy_machine, face_threshold, faces, films, scene, screenplays, script, train_step
 from benchmarks.support.figures import Figure, report
-from benchmarks.support.shapes import Reader, missed, stacked
+from benchmarks.support.shapes import ShapeClassifier, missed, stacked
 from tests.support.places import WordEncoder
 from tests.support.processes import runs
 
@@ -65,7 +65,7 @@ def test_counts_of_nothing_hold():
 def test_modes_are_read_from_pictures():
     """Drawn pictures are recognised; grey noise has no mode, and a single picture misses all other modes."""
     pictures, modes = stacked(400, seed=3)
-    reader = Reader()
+    reader = ShapeClassifier()
     found = reader.modes(pictures)
 
     assert (found == modes).mean() > 0.98

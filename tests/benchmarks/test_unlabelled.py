@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import unlabelled
 from benchmarks.unlabelled import ALONE, BOTH, figures_of, part_labelled
-from models.expression import family
+from models.expression.definition import family
 from models.expression.params import AugmentParams
 from tests.benchmarks.test_compression import faces
 from tests.support.exported import no_asset

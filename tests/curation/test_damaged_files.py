@@ -14,7 +14,7 @@ from curation.errors import DataError
 from curation.film.frames import _check
 from curation.ingest import ingest
 from curation.store.index import read_bytes, read_index
-from curation.store.source_info import credits_of
+from curation.store.source_info import credits_by_source
 from curation.store.splits import extend
 from registry.dvc import versions
 from registry.subprocesses import dvc
@@ -66,7 +66,7 @@ def pictures(root):
 FAULTS = {
     "datasets/faces/day-1/index.parquet": pictures,
     "datasets/faces/day-1/shard-000000.tar": pictures,
-    "datasets/faces/day-1/source.json": lambda root: credits_of(root, "faces"),
+    "datasets/faces/day-1/source.json": lambda root: credits_by_source(root, "faces"),
     "datasets/faces/splits.csv": pictures,
     "datasets/faces/corrections.csv": pictures,
     FILM: lambda root: _check(root / FILM, sha256(CONTENT).hexdigest()),

@@ -36,6 +36,30 @@ def run(act, step):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+def changes_that_may_be_killed(tmp_path, prepare):
+    """Kills an act before each change to the disk, in a new folder each time, and repeats it: all end in one state.
+
+    Args:
+        tmp_path: Where the new folders are made.
+        prepare: Fills a new folder, and returns the act there.
+
+    Returns:
+        Number of tries, the last of which reached the end.
+    """
+    ends, finished = [], False
+    for step in itertools.count(1):
+        if finished:
+            break
+        place = tmp_path / str(step)
+        act = prepare(place)
+        finished = run(act, step)
+        act()
+        ends.append({file.removeprefix(str(place)): lines for file, lines in state(place).items()})
+    for number, end in enumerate(ends, 1):
+        assert end == ends[-1], f"killed before change {number}"
+    return len(ends)
+
+
 def act_on(root, folder, kind):
     """An ingest with names and faults over a starter, or an inbox."""
     if kind == "inbox":
@@ -66,16 +90,9 @@ def test_killed_anywhere_and_run_again_ends_in_the_same_state(tmp_path, monkeypa
         lambda self, name: name and self.ids.setdefault(name.casefold(), ids[name.casefold()]),
     )
     make(tmp_path / "before", kind)
-    ends = []
-    for step in itertools.count(1):
-        place = shutil.copytree(tmp_path / "before", tmp_path / str(step))
-        act = act_on(place / "checkout", place / "cast", kind)
-        finished = run(act, step)
-        act()
-        ends.append({file.removeprefix(str(place)): lines for file, lines in state(place).items()})
-        if finished:
-            break
 
-    assert len(ends) > 20
-    for number, end in enumerate(ends, 1):
-        assert end == ends[-1], f"killed before change {number}"
+    def prepare(place):
+        shutil.copytree(tmp_path / "before", place)
+        return act_on(place / "checkout", place / "cast", kind)
+
+    assert changes_that_may_be_killed(tmp_path, prepare) > 20

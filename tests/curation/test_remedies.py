@@ -91,19 +91,26 @@ def _followed(params, error, name):
     return CollectionParams.model_validate(section)
 
 
-@pytest.mark.parametrize("fault", PICTURES)
-def test_following_the_remedy_of_a_picture_helps(tmp_path, fault):
+def _check_that_following_helps(root, name, params, reason):
     """The stage no longer stops at that reason: fewer are dropped for it, or the limit is higher."""
-    reason = fault.partition(",")[0]
-    write_raw(tmp_path, [*photos(30), *PICTURES[fault]()])
-    params = collection_params()
-    error, before = _refused(tmp_path, "faces", params)
-    again, after = _refused(tmp_path, "faces", _followed(params, error, "faces"))
+    error, before = _refused(root, name, params)
+    again, after = _refused(root, name, _followed(params, error, name))
 
     assert error.check == reason
     assert again is None or again.check != reason
     if not error.param.endswith("max_dropped_share"):
         assert (after.table["reason"] == reason).sum() < (before.table["reason"] == reason).sum()
+    return error
+
+
+@pytest.mark.parametrize("fault", PICTURES)
+def test_following_the_remedy_of_a_picture_helps(tmp_path, fault):
+    """For checks of pictures."""
+    reason = fault.partition(",")[0]
+    write_raw(tmp_path, [*photos(30), *PICTURES[fault]()])
+    params = collection_params()
+
+    _check_that_following_helps(tmp_path, "faces", params, reason)
 
 
 FILMS = {
@@ -120,13 +127,8 @@ def test_following_the_remedy_of_a_film_helps(tmp_path, fault):
     reason = fault.partition(",")[0]
     params = film_params(clean={"min_size_px": 16, "near_correlation": 1.0, "max_dropped_share": 0.2})
     ingest(write_film(tmp_path / "film.mp4", [*large(shots(3)), *FILMS[fault]]), tmp_path, "films", params)
-    error, before = _refused(tmp_path, "films", params)
-    again, after = _refused(tmp_path, "films", _followed(params, error, "films"))
 
-    assert error.check == reason
-    assert again is None or again.check != reason
-    if not error.param.endswith("max_dropped_share"):
-        assert (after.table["reason"] == reason).sum() < (before.table["reason"] == reason).sum()
+    _check_that_following_helps(tmp_path, "films", params, reason)
 
 
 def _one_voice(number):
@@ -164,13 +166,10 @@ def test_following_the_remedy_of_a_script_helps(tmp_path, fault):
         (folder / f"fault {number}.fountain").write_text(text, encoding="utf-8")
     params = script_params(clean={"max_dropped_share": 0.2})
     ingest(folder, tmp_path, "scripts", params)
-    error, before = _refused(tmp_path, "scripts", params)
-    again, after = _refused(tmp_path, "scripts", _followed(params, error, "scripts"))
 
-    assert error.check == reason
+    error = _check_that_following_helps(tmp_path, "scripts", params, reason)
+
     assert [path.rpartition(".")[2] for path in error.params] == wanted
-    assert again is None or again.check != reason
-    assert (after.table["reason"] == reason).sum() < (before.table["reason"] == reason).sum()
 
 
 def test_two_failures_have_two_remedies(tmp_path):

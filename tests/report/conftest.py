@@ -12,7 +12,7 @@ import pytest
 
 from compression.search.candidates import MeasuredCandidate, SearchResult
 from curation.store.sample_set import write_set
-from models.family import Budget
+from models.family import BudgetParams
 from report.data.run import Failure, NightlyRun, StageRun
 from report.images.contact_sheet import sheet
 from report.page.build import build
@@ -281,11 +281,11 @@ def strain(root: Path) -> None:
     table["source"] = "source_without_any_blank_" * 4
     table.to_parquet(root / "build/clean/faces/samples.parquet")
     wide = [(f"student_{'wide_' * n}{n}, static int8 {'save_' * 9}", 0.9 + n / 99, n, 10**n) for n in range(1, 9)]
-    write_search(root, Budget(max_latency_ms=2.5, max_bytes=900), ("teacher, float", 0.9, 9.0, 10**9), *wide)
+    write_search(root, BudgetParams(max_latency_ms=2.5, max_bytes=900), ("teacher, float", 0.9, 9.0, 10**9), *wide)
     write_decision(root, reasons=["reason_" * 60])
 
 
-def write_search(root: Path, budget: Budget, *candidates: tuple[str, float, float, int]) -> dict:
+def write_search(root: Path, budget: BudgetParams, *candidates: tuple[str, float, float, int]) -> dict:
     """build/expression/search as compress writes it, from the name, objective, ms and bytes of each candidate."""
     made = tuple(MeasuredCandidate(*figures, 72.0, figures[0], "float: /network/head/Gemm") for figures in candidates)
     SearchResult("macro_f1", {}, made).write(root / "build/expression/search", budget)
@@ -302,20 +302,20 @@ def write_whole_search(root: Path) -> None:
         MeasuredCandidate(f"teacher quantisation-aware, {save}", 0.8517, 21.21, 1_700_000, 754.0, "d", "", 0.0022),
         MeasuredCandidate("teacher, float", 0.8493, 122.46, 6_400_000, 1.8, "e"),
     )
-    budget = Budget(max_objective_drop=0.01, max_latency_ms=20.0, max_bytes=5_000_000)
+    budget = BudgetParams(max_objective_drop=0.01, max_latency_ms=20.0, max_bytes=5_000_000)
     SearchResult("macro_f1", {}, candidates).write(root / "build/expression/search", budget)
 
 
 @pytest.fixture
 def search_json(tmp_path):
     """The parsed search.json of a budget and candidates."""
-    return lambda candidates, **budget: write_search(tmp_path, Budget(**budget), *candidates)
+    return lambda candidates, **budget: write_search(tmp_path, BudgetParams(**budget), *candidates)
 
 
 @pytest.fixture
 def searched(tree):
     """Writes a compression search into the tree."""
-    return lambda candidates, **budget: write_search(tree, Budget(**budget), *candidates)
+    return lambda candidates, **budget: write_search(tree, BudgetParams(**budget), *candidates)
 
 
 @pytest.fixture

@@ -38,13 +38,19 @@ def clip(tmp_path):
 
 
 @pytest.fixture
-def mlflow(tmp_path, monkeypatch):
-    """A local server with MLflow's REST paths, and version 7 as champion."""
+def fake_mlflow(tmp_path, monkeypatch):
+    """Content of a registry with version 7 as champion; no login is set, and nobody waits before a retry."""
     for name in ("USERNAME", "PASSWORD", "TOKEN"):
         monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
     monkeypatch.setattr(http_retry, "PAUSES_S", (0, 0))
     write_bundle(tmp_path / "v7")
-    with serving(FakeMlflow({7: tmp_path / "v7"}, {"champion": 7})) as fake:
+    return FakeMlflow({7: tmp_path / "v7"}, {"champion": 7})
+
+
+@pytest.fixture
+def mlflow(fake_mlflow):
+    """A local server with MLflow's REST paths for it."""
+    with serving(fake_mlflow) as fake:
         yield fake
 
 

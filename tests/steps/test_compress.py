@@ -8,9 +8,9 @@ import pytest
 from safetensors.torch import save_file
 
 from flows.nightly.params import lay, parse, read_params
-from models.expression import family
+from models.expression.definition import family
 from models.expression.params import ExpressionParams
-from models.family import Budget
+from models.family import BudgetParams
 from rushes.inference.cpu import processor
 from steps.compress import judged_here, remove_earlier_cache, trained
 from steps.runtime.failures import describe
@@ -18,7 +18,7 @@ from tests.support.sets import small_set
 from training.divergence import NotFiniteError
 
 VALUES = read_params(Path(__file__).parents[2])
-PARAMS = ExpressionParams(budget=Budget(max_objective_drop=0.01, max_latency_ms=5.0, max_bytes=9.0))
+PARAMS = ExpressionParams(budget=BudgetParams(max_objective_drop=0.01, max_latency_ms=5.0, max_bytes=9.0))
 
 
 @pytest.mark.parametrize("machine", ["", processor()])
@@ -32,7 +32,7 @@ def test_milliseconds_of_another_machine_are_not_judged_here(capsys):
     """The other limits apply, which the log states."""
     budget = judged_here(PARAMS, "Laptop").budget
 
-    assert budget == Budget(max_objective_drop=0.01, max_latency_ms=None, max_bytes=9.0)
+    assert budget == BudgetParams(max_objective_drop=0.01, max_latency_ms=None, max_bytes=9.0)
     assert "milliseconds are not judged: settings mean those of Laptop" in capsys.readouterr().out
 
 

@@ -30,7 +30,7 @@ def closure(stage: str, item: str) -> set[str]:
         item: Its family; for clean, the medium.
     """
     seen: set[str] = set()
-    own = f"curation.{item}.clean" if stage == "clean" else f"models.{item}"
+    own = f"curation.{item}.clean" if stage == "clean" else f"models.{item}.definition"
     waiting = [f"steps.{stage}", "steps.__main__", own]
     while waiting:
         module = waiting.pop()

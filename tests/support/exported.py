@@ -14,9 +14,9 @@ from onnx import numpy_helper
 from compression.measure.outputs import OUTPUTS, write_outputs
 from compression.search.candidate import compress, reference, seal
 from compression.search.candidates import MeasuredCandidate, SearchResult
-from models.expression import family
+from models.expression.definition import family
 from models.expression.params import CompressParams
-from models.family import Asset, Budget
+from models.family import Asset, BudgetParams
 from rushes.bundle.manifest import read_bundle, read_head, sha256_file, write_manifest
 from tests.support.trained import quickly_trained
 
@@ -47,7 +47,7 @@ def export_all(samples: SampleSet, folder: Path) -> None:
     candidates = tuple(
         MeasuredCandidate(f"teacher, {one}", 0.9, 1.0, 1, 1.0, one) for one in ("float", "static int8 minmax")
     )
-    SearchResult("macro_f1", {}, candidates).write(folder / "search", Budget())
+    SearchResult("macro_f1", {}, candidates).write(folder / "search", BudgetParams())
     bundle = read_bundle(folder / "candidate")
     write_outputs(bundle, folder / "search" / "source")
     (bundle.folder / OUTPUTS).rename(folder / "search" / "source" / OUTPUTS)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.support.local_server import listening
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,13 +103,6 @@ def _handler(fake: FakeMlflow) -> type[BaseHTTPRequestHandler]:
 @contextlib.contextmanager
 def serving(fake: FakeMlflow):
     """Serves it on a free local port."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(fake))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    fake.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with listening(ThreadingHTTPServer(("127.0.0.1", 0), _handler(fake))) as address:
+        fake.url = f"http://{address}"
         yield fake
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from base64 import b64encode
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import requests
+
+from tests.support.local_server import listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,9 +82,5 @@ def asking(user: str, password: str, behind: str = "") -> Iterator[ThreadingHTTP
     handler = type("Handler", (_Asking,), {"login": login, "behind": behind, "stored": stored})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.port, server.stored = server.server_address[1], stored
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with listening(server):
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.support.local_server import listening
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from tests.support.fake_mlflow import FakeMlflow
 
 FOREVER = 1 << 40
-Lie = "Callable[[Liar], None]"
 
 
 class Liar(BaseHTTPRequestHandler):
@@ -75,49 +76,36 @@ def text(body: bytes, status: int = 200, length: int | None = None, **headers: s
     return lambda liar: liar.send(body, status, length, **headers)
 
 
-def endless(start: bytes, piece: bytes) -> Callable[[Liar], None]:
-    """A body without an end, until the client disconnects."""
+def repeating(head: bytes, piece: bytes, pause_s: float = 0.0) -> Callable[[Liar], None]:
+    """A response without an end, until the client disconnects: its head, then a piece of the body again and again."""
 
     def lie(liar: Liar) -> None:
-        liar.send(start, length=FOREVER) if start else liar.send(length=FOREVER)
-        while not liar.told.stop.is_set():
+        liar.wfile.write(head)
+        while not liar.told.stop.wait(pause_s):
             liar.wfile.write(piece)
+            liar.wfile.flush()
 
     return lie
+
+
+def endless(start: bytes, piece: bytes) -> Callable[[Liar], None]:
+    """A body without an end, of a length that is given."""
+    return repeating(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % FOREVER + start, piece)
 
 
 def endless_without_length(piece: bytes) -> Callable[[Liar], None]:
     """The same, without a Content-Length."""
-
-    def lie(liar: Liar) -> None:
-        liar.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n")
-        while not liar.told.stop.is_set():
-            liar.wfile.write(piece)
-
-    return lie
+    return repeating(b"HTTP/1.0 200 OK\r\n\r\n", piece)
 
 
 def chunked(line: bytes) -> Callable[[Liar], None]:
     """A chunked body that repeats this chunk."""
-
-    def lie(liar: Liar) -> None:
-        liar.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        while not liar.told.stop.is_set():
-            liar.wfile.write(line)
-
-    return lie
+    return repeating(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", line)
 
 
-def drop_by_drop(start: bytes, pause_s: float = 0.02) -> Callable[[Liar], None]:
+def drop_by_drop(start: bytes) -> Callable[[Liar], None]:
     """A body that sends single bytes, slowly and without an end."""
-
-    def lie(liar: Liar) -> None:
-        liar.wfile.write(start)
-        while not liar.told.stop.wait(pause_s):
-            liar.wfile.write(b"x")
-            liar.wfile.flush()
-
-    return lie
+    return repeating(start, b"x", pause_s=0.02)
 
 
 def silence(liar: Liar) -> None:
@@ -151,13 +139,9 @@ def lying(fake: FakeMlflow, tls: ssl.SSLContext | None = None) -> Iterator[Telli
     server.block_on_close = False
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    told.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}"
-    try:
-        yield told
-    finally:
-        told.stop.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with listening(server) as address:
+        told.url = f"{'http' if tls is None else 'https'}://{address}"
+        try:
+            yield told
+        finally:
+            told.stop.set()

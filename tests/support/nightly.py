@@ -3,13 +3,13 @@
 from types import SimpleNamespace
 
 from common.settings import Settings
-from flows.nightly.failures import Fault
 from flows.nightly.plan import conduct, prepare
 from flows.nightly.run import RunRequest
 from flows.servers.lock import Owner, RunLock
 from flows.servers.session import Session
 from registry.dvc.pipeline import Change, StageNode
 from registry.dvc.versions import DataState
+from steps.runtime.failures import StageFailure
 
 CHANGED = Change(data=True, params=False, code=False, missing=False, text="data changed: datasets/faces")
 SAME = Change(data=False, params=False, code=False, missing=False, text="skipped: same data, params and code")
@@ -54,7 +54,7 @@ class World:
         kind, message, remedy = planted
         path = tree / "build" / "failures" / f"{node.name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        fault = Fault(stage=node.stage, item=node.item, kind=kind, message=message, remedy=remedy)
+        fault = StageFailure(stage=node.stage, item=node.item, kind=kind, message=message, remedy=remedy)
         path.write_text(fault.model_dump_json(), encoding="utf-8")
         return 255
 

@@ -69,7 +69,11 @@ EXEMPT: dict[str, dict[str, str]] = {
     "rushes/expression/video_source.py": {"^tell$": "Python's file.tell"},
     "flows/__main__.py": {"^ladder$": "the earlier name of a command"},
     "report/data/diff.py": {"^night$": "the key of earlier versions"},
+    "flows/nightly/run_history.py": {"^night$": "the key of earlier versions"},
     "steps/compress.py": {"^rungs$": "a folder of earlier versions"},
+    "models/script/": {"^nights?$": "a time of day in scene headings", "^verbatim$": "the role of a file in bundles"},
+    "rushes/script/writer.py": {"^verbatim$": "the role of a file in bundles"},
+    "registry/mlflow/model_versions.py": {"^settled$": "the key of a tag of registered versions"},
 }
 
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from tests.support.project import Project
 
 GENRES = ("comedies", "tragedies")
-WORKS = 12  # of both genres together
+DOCUMENTS = 12  # of both genres together
 SCENES = 6  # of a document
-NEW, SECOND = f"script {WORKS}", "second draft"  # of later arrivals
+NEW, SECOND = f"script {DOCUMENTS}", "second draft"  # of later arrivals
 SCRIPTS = {
     "medium": "script",
     "needs": "datasets/scripts",
@@ -58,24 +58,24 @@ def make_script_project(folder: Path) -> Project:
     return make_project(folder, params, real_rules())
 
 
-def work(seed: int) -> str:
+def document(seed: int) -> str:
     """A document in Fountain; the same seed gives the same text."""
     return write(script(seed, scenes=SCENES))
 
 
-def write_works(folder: Path) -> None:
+def write_documents(folder: Path) -> None:
     """Writes documents, each into the folder of its genre."""
-    for seed in range(WORKS):
+    for seed in range(DOCUMENTS):
         path = folder / GENRES[seed % len(GENRES)] / f"script {seed}.fountain"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(work(seed), encoding="utf-8")
+        path.write_text(document(seed), encoding="utf-8")
 
 
 def write_inbox(root: Path) -> None:
     """Writes a new document, and another draft of a test document: all scenes but the last are the same."""
     second = write([*script(held_out(root)[0], scenes=SCENES - 1), *scene(seed=9999)])
     hour_ago = time.time() - 3600  # files written just now stay in the inbox
-    for name, text in ((NEW, work(WORKS)), (SECOND, second)):
+    for name, text in ((NEW, document(DOCUMENTS)), (SECOND, second)):
         path = root / "inbox/scripts" / f"{name}.fountain"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
@@ -86,5 +86,5 @@ def held_out(root: Path) -> list[int]:
     """The seeds of the documents in the test split."""
     with (root / "datasets/scripts/splits.csv").open(newline="") as file:
         splits = {row["id"]: row["split"] for row in csv.DictReader(file)}
-    ids = [hashlib.sha256(work(seed).encode()).hexdigest()[:12] for seed in range(WORKS + 1)]
+    ids = [hashlib.sha256(document(seed).encode()).hexdigest()[:12] for seed in range(DOCUMENTS + 1)]
     return [seed for seed, name in enumerate(ids) if splits.get(name) == "test"]

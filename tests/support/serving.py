@@ -28,6 +28,11 @@ def told(project: Project, name: str) -> dict[str, Any]:
     return dict(json.loads((project.root / f".state/servers/{name}.json").read_text()))
 
 
+def page_of(project: Project) -> str:
+    """The report of the last run."""
+    return (project.root / "build/report/index.html").read_text()
+
+
 def left_behind(project: Project) -> list[psutil.Process]:
     """Processes that work in the copy."""
     found = []

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.expression import family
+from models.expression.definition import family
 from models.expression.params import TrainParams
 from tests.support.sets import small_set
 from tests.training.test_fit import CPU, SMALL, DieAt, KilledError, same, weights

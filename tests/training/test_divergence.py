@@ -7,8 +7,11 @@ import math
 import pytest
 import torch
 
-from models import expression, scene, script
+from models.expression.definition import family as expression
+from models.expression.module import ExpressionModule
+from models.scene.definition import family as scene
 from models.scene.params import AugmentParams
+from models.script.definition import family as script
 from steps.runtime.failures import describe
 from tests.models.script.conftest import packed
 from tests.support.places import TRAIN, place_set
@@ -23,15 +26,15 @@ SCRIPT = LEARNING | {"epochs": 2, "epoch_characters": 2000}
 
 def set_of(family, folder, monkeypatch):
     """A small set of a family, and its fine-tuning config."""
-    if family is scene.family:
+    if family is scene:
         return place_set(folder, params=AugmentParams(), monkeypatch=monkeypatch), TRAIN
-    if family is script.family:
+    if family is script:
         clean = packed(folder / "clean")
-        return script.family.augment(clean, family.params().augment, folder / "set", lambda _: b""), SCRIPT
+        return script.augment(clean, family.params().augment, folder / "set", lambda _: b""), SCRIPT
     return small_set(folder / "set", {"train": 48, "validation": 16}), SMALL
 
 
-@pytest.mark.parametrize("family", [expression.family, scene.family, script.family], ids=lambda family: family.name)
+@pytest.mark.parametrize("family", [expression, scene, script], ids=lambda family: family.name)
 def test_a_learning_rate_of_a_million_is_named(family, tmp_path, monkeypatch):
     """In the epoch in which it happens; no file is kept, and the remedy works."""
     samples, recipe = set_of(family, tmp_path, monkeypatch)
@@ -51,16 +54,16 @@ def test_a_learning_rate_of_a_million_is_named(family, tmp_path, monkeypatch):
 def test_a_loss_of_one_step_is_enough(tmp_path, monkeypatch):
     """Planted: one step's loss is infinite. The mean over the epoch shows it."""
     samples, params = small_set(tmp_path / "set", {"train": 48, "validation": 16}), SMALL
-    real, module = expression.module.ExpressionModule.training_step, expression.module.ExpressionModule
+    real = ExpressionModule.training_step
 
     def step(self, batch, number=0):
         loss = real(self, batch, number)
         return loss * math.inf if (self.current_epoch, number) == (1, 2) else loss
 
-    monkeypatch.setattr(module, "training_step", step)
-    train = expression.family.params.model_validate({"train": params}).train
+    monkeypatch.setattr(ExpressionModule, "training_step", step)
+    train = expression.params.model_validate({"train": params}).train
     with pytest.raises(DivergedError, match="training diverged in epoch 2: train/loss became NaN or infinite"):
-        fit(expression.family, train, samples, tmp_path / "ck", devices=CPU)
+        fit(expression, train, samples, tmp_path / "ck", devices=CPU)
 
 
 def test_weights_and_figures_are_looked_at_one_by_one():

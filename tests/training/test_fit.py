@@ -13,7 +13,7 @@ import pytest
 import torch
 from pytorch_lightning import Callback
 
-from models.expression import family
+from models.expression.definition import family
 from models.expression.params import TrainParams
 from tests.support.sets import small_set
 from training.fit import Devices, History, fit, precision_for
@@ -91,15 +91,19 @@ def test_same_seed_same_weights_other_seed_other_weights(samples, tmp_path):
     assert not same(first, other)
 
 
-def test_a_run_that_died_in_mid_epoch_ends_with_the_same_weights(samples, tmp_path):
-    """Resumed from the last whole epoch, it equals an undisturbed run."""
-    params = TrainParams(**SMALL)
-    undisturbed = fit(family, params, samples, tmp_path / "whole", devices=CPU)
+def whole_and_resumed(family, params, samples, folder):
+    """A training without a break, and one that died in epoch 2 and was run again."""
+    undisturbed = fit(family, params, samples, folder / "whole", devices=CPU)
     with pytest.raises(KilledError):
-        fit(family, params, samples, tmp_path / "broken", devices=CPU, callbacks=[DieAt(2)])
+        fit(family, params, samples, folder / "broken", devices=CPU, callbacks=[DieAt(2)])
 
     torch.rand(7)  # global state must not matter
-    resumed = fit(family, params, samples, tmp_path / "broken", devices=CPU)
+    return undisturbed, fit(family, params, samples, folder / "broken", devices=CPU)
+
+
+def test_a_run_that_died_in_mid_epoch_ends_with_the_same_weights(samples, tmp_path):
+    """Resumed from the last whole epoch, it equals an undisturbed run."""
+    undisturbed, resumed = whole_and_resumed(family, TrainParams(**SMALL), samples, tmp_path)
 
     assert resumed.resumed_at == 2
     assert same(weights(undisturbed), weights(resumed))

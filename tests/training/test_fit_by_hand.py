@@ -13,13 +13,13 @@ import pytest
 import torch
 from PIL import Image
 
-from models.scene import family
+from models.scene.definition import family
 from models.scene.module import SceneModule
 from models.scene.network import latents_for
 from models.scene.params import AugmentParams, TrainParams
 from tests.support.drawn import COLOURS, LABELS
 from tests.support.places import TRAIN, WordEncoder, place_set
-from tests.training.test_fit import CPU, DieAt, KilledError, same, weights
+from tests.training.test_fit import CPU, same, weights, whole_and_resumed
 from training.divergence import DivergedError
 from training.fit import fit
 from training.progress import assemble, tiled
@@ -82,13 +82,7 @@ def _nearest_labels(network, texts):
 
 def test_a_run_that_died_in_mid_epoch_ends_with_the_same_weights(samples, tmp_path):
     """Both networks, both optimisers and the average resume as if undisturbed."""
-    params = TrainParams(**TRAIN | {"epochs": 3})
-    undisturbed = fit(family, params, samples, tmp_path / "whole", devices=CPU)
-    with pytest.raises(KilledError):
-        fit(family, params, samples, tmp_path / "broken", devices=CPU, callbacks=[DieAt(2)])
-
-    torch.rand(7)  # global state must not matter
-    resumed = fit(family, params, samples, tmp_path / "broken", devices=CPU)
+    undisturbed, resumed = whole_and_resumed(family, TrainParams(**TRAIN | {"epochs": 3}), samples, tmp_path)
 
     assert resumed.resumed_at == 2
     assert same(weights(undisturbed), weights(resumed))

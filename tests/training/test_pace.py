@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from models.expression import family
+from models.expression.definition import family
 from models.expression.params import TrainParams
 from tests.support.sets import small_set
 from tests.training.test_fit import CPU, SMALL

@@ -18,7 +18,7 @@ from common.atomic import PARTIAL, replacing
 from common.hashing import sha256_of
 from curation.errors import DataError, RefusedError, explained
 from curation.inbox.stability import UNSETTLED, WAIT, stamp
-from curation.intake.candidates import left_aside
+from curation.intake.candidates import skipped_files
 from curation.intake.intake import Intake, Taken, written_ns
 from curation.intake.quarantine import Refusal
 from curation.intake.source_writer import write_index
@@ -177,7 +177,7 @@ class FileIntake(Intake):
             yield note if count == 1 else f"{count:,} times: {note}"
         yield from self._terms_note()
         if not self.job.move:
-            yield from left_aside(self.listing)
+            yield from skipped_files(self.listing)
 
 
 def _real(candidate: Candidate, folder: Path) -> Path:

@@ -157,16 +157,16 @@ def _folded(extractor: Extractor) -> Extractor:
     return extractor
 
 
-def prepared(pictures_nhwc: np.ndarray, size_px: int = SIZE_PX) -> torch.Tensor:
+def prepared(pictures_nhwc: np.ndarray) -> torch.Tensor:
     """Images uint8 N,H,W,3 as the network was trained on them: float N,3,S,S in -1..1.
 
     Resized bicubically, with antialiasing for larger ones (Parmar et al. 2022 show the effect of other methods on such
     metrics).
     """
     pictures_nchw = torch.from_numpy(np.array(pictures_nhwc)).permute(0, 3, 1, 2).float()
-    if pictures_nchw.shape[2:] != (size_px, size_px):
+    if pictures_nchw.shape[2:] != (SIZE_PX, SIZE_PX):
         pictures_nchw = functional.interpolate(
-            pictures_nchw, (size_px, size_px), mode="bicubic", align_corners=False, antialias=True
+            pictures_nchw, (SIZE_PX, SIZE_PX), mode="bicubic", align_corners=False, antialias=True
         ).clamp(0.0, 255.0)
     return ((pictures_nchw - 127.0) / 128.0).contiguous(memory_format=torch.channels_last)
 

@@ -44,7 +44,9 @@ class Names:
 
     def speaker(self, place: str) -> str:
         """The speaker who may not have the next cue, after the one that is spelled at a place."""
-        return next((name for name in self._whole if name and place in _with_extensions(name)), "")
+        return next(
+            (name for name in self._whole if name and place in {name, *(name + more for more in EXTENSIONS)}), ""
+        )
 
     def next(self, place: str, sign: str, last: str, size: int, number: int, barred: str = "") -> str | None:
         """The place after one more character, or None if it is not allowed.
@@ -84,7 +86,3 @@ class Names:
         if sign == "&":
             return last == " " and size < _ROOM_FOR_MORE
         return sign.isalnum() or (size < _ROOM_FOR_MORE and (last.isalnum() or (sign == " " and last in ".&")))
-
-
-def _with_extensions(name: str) -> set[str]:
-    return {name, *(name + more for more in EXTENSIONS)}

@@ -135,7 +135,8 @@ class Grammar:
         # Masks are cached by the properties that the rules depend on: the room left in a line rather than its size, and
         # the class of the last character rather than the character.
         speaker = state.speaker if state.kind == CHARACTER else ""
-        like = state._replace(last=_sort(state.last), size=_room(state), lines=_few(state), speaker=speaker)
+        few = state.lines < (MAX_NAMES if state.kind == CHARACTER else MAX_LINES)
+        like = state._replace(last=_sort(state.last), size=_room(state), lines=few, speaker=speaker)
         key = (like, ending)
         if key not in self._masks:
             mask = np.array([bool(sign) and self.allows(state, sign, ending) for sign in self._vocabulary])
@@ -239,10 +240,6 @@ def _room(state: State) -> int:
 
 def _sort(sign: str) -> str:
     return sign if sign in {"", "\n", " ", "&"} else "a" if sign.isalnum() else "." if sign == "." else ","
-
-
-def _few(state: State) -> int:
-    return state.lines < (MAX_NAMES if state.kind == CHARACTER else MAX_LINES)
 
 
 def _is_plain(sign: str) -> bool:

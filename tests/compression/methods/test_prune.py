@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from compression.methods.prune import narrowed, widths_of, with_widths
-from models.expression import family
+from models.expression.definition import family
 from models.family import Prune
 from tests.support.sets import small_set
 from tests.support.trained import quickly_trained

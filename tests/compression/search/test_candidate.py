@@ -19,7 +19,7 @@ from compression.methods.quantise import quantise_static
 from compression.prove import ParityError, certificate, parity
 from compression.search.candidate import compress, reference, seal
 from curation.store.sample_set import SampleSet
-from models.expression import family
+from models.expression.definition import family
 from models.family import Asset, Scores
 from models.scene.metrics.measures import agreement_of_pictures
 from rushes.bundle.manifest import Budget, BundleError, read_bundle

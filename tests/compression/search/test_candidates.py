@@ -8,7 +8,7 @@ import pytest
 
 from compression.search.candidates import MeasuredCandidate, OverBudgetError, SearchResult, read_result
 from compression.search.sealed_json import DamagedFileError
-from models.family import Budget
+from models.family import BudgetParams
 
 
 def candidate(name, objective, latency_ms, size_bytes):
@@ -39,7 +39,7 @@ RESULT = SearchResult("macro_f1", {"processor": "a"}, (TEACHER, INT8, WORSE, STU
 )
 def test_the_fastest_that_holds_is_shipped(budget, picked):
     """Float is shipped if it alone passes; none is if none passes."""
-    assert RESULT.pick(Budget(**budget)) == picked
+    assert RESULT.pick(BudgetParams(**budget)) == picked
 
 
 def test_a_drop_counts_with_its_standard_error():
@@ -48,9 +48,11 @@ def test_a_drop_counts_with_its_standard_error():
     result = SearchResult("macro_f1", {}, (TEACHER, unsure))
     sure = SearchResult("macro_f1", {}, (TEACHER, replace(unsure, standard_error=0.004)))
 
-    assert result.pick(Budget(max_objective_drop=0.015)) == TEACHER
-    assert result.misses(unsure, Budget(max_objective_drop=0.015))["max_objective_drop"][0] == pytest.approx(0.018)
-    assert sure.pick(Budget(max_objective_drop=0.015)) == sure.candidates[1]
+    assert result.pick(BudgetParams(max_objective_drop=0.015)) == TEACHER
+    assert result.misses(unsure, BudgetParams(max_objective_drop=0.015))["max_objective_drop"][0] == pytest.approx(
+        0.018
+    )
+    assert sure.pick(BudgetParams(max_objective_drop=0.015)) == sure.candidates[1]
 
 
 def test_of_two_as_fast_the_smaller_is_shipped():
@@ -58,7 +60,7 @@ def test_of_two_as_fast_the_smaller_is_shipped():
     large, slow = candidate("student 9, float", 0.9, 1.0, 300), candidate("student 8, float", 0.9, 1.24, 200)
     result = SearchResult("macro_f1", {}, (TEACHER, large, slow, candidate("student 7, float", 0.9, 1.26, 100)))
 
-    assert result.pick(Budget()) == slow
+    assert result.pick(BudgetParams()) == slow
 
 
 def test_of_two_as_small_the_better_is_shipped():
@@ -66,7 +68,7 @@ def test_of_two_as_small_the_better_is_shipped():
     spared = candidate("student 8, static int8 save 2 layers", 0.92, 0.9, 204)
     result = SearchResult("macro_f1", {}, (TEACHER, candidate("student 8, static int8 minmax", 0.9, 1.0, 200), spared))
 
-    assert result.pick(Budget(max_objective_drop=0.5)) == spared
+    assert result.pick(BudgetParams(max_objective_drop=0.5)) == spared
 
 
 def test_what_is_beaten_in_everything_is_not_on_the_front():
@@ -78,8 +80,8 @@ def test_what_is_no_number_holds_no_budget():
     """Planted: a diverged student, the fastest and smallest of all."""
     result = SearchResult("macro_f1", {}, (TEACHER, BROKEN))
 
-    assert result.pick(Budget(max_objective_drop=1.0)) == TEACHER
-    assert result.nearest(Budget(max_objective_drop=0.1, max_latency_ms=0.4))[-1] == BROKEN
+    assert result.pick(BudgetParams(max_objective_drop=1.0)) == TEACHER
+    assert result.nearest(BudgetParams(max_objective_drop=0.1, max_latency_ms=0.4))[-1] == BROKEN
 
 
 def test_what_is_no_number_is_on_no_front():
@@ -87,8 +89,8 @@ def test_what_is_no_number_is_on_no_front():
     result = SearchResult("macro_f1", {}, (TEACHER, BROKEN))
 
     assert result.front() == [TEACHER]
-    assert result.best(Budget(max_bytes=4000)) == TEACHER
-    assert result.best(Budget(max_bytes=200)) is None
+    assert result.best(BudgetParams(max_bytes=4000)) == TEACHER
+    assert result.best(BudgetParams(max_bytes=200)) is None
 
 
 @pytest.mark.parametrize(
@@ -103,12 +105,12 @@ def test_what_is_no_number_is_on_no_front():
 )
 def test_the_best_that_is_fast_and_small_enough(budget, best):
     """However large its drop: the best candidate for so many milliseconds."""
-    assert RESULT.best(Budget(**budget)) == best
+    assert RESULT.best(BudgetParams(**budget)) == best
 
 
 def test_where_none_holds_the_nearest_three_are_told():
     """Each with its misses, their size, and the limit to raise."""
-    budget = Budget(max_objective_drop=0.02, max_latency_ms=0.9, max_bytes=200)
+    budget = BudgetParams(max_objective_drop=0.02, max_latency_ms=0.9, max_bytes=200)
     error = OverBudgetError("expression", RESULT, budget)
     first = (
         "student 8, static int8 minmax: macro_f1 0.8500, 1 ms, 150 bytes; misses max_objective_drop 0.05, at most 0.02,"
@@ -125,15 +127,15 @@ def test_where_none_holds_the_nearest_three_are_told():
 def test_a_result_comes_back_as_it_was_written(tmp_path):
     """The budget is included, so that another one may be tried."""
     written = replace(RESULT, failed={"student 2": "training diverged"})
-    written.write(tmp_path, Budget(max_bytes=700))
+    written.write(tmp_path, BudgetParams(max_bytes=700))
 
-    assert read_result(tmp_path) == (written, Budget(max_bytes=700))
+    assert read_result(tmp_path) == (written, BudgetParams(max_bytes=700))
 
 
 @pytest.mark.parametrize("damage", [lambda text: text[:99], lambda text: text.replace('"max_bytes"', '"max_grams"')])
 def test_a_damaged_result_is_named(tmp_path, damage):
     """Truncated, or of another version."""
-    RESULT.write(tmp_path, Budget())
+    RESULT.write(tmp_path, BudgetParams())
     path = tmp_path / "search.json"
     path.write_text(damage(path.read_text()))
 

@@ -18,7 +18,7 @@ from compression.search.search import JUDGED, CompressionSearch, tidy
 from compression.search.uncertainty import standard_error
 from curation.store.sample_set import SampleSet
 from models.expression.params import CompressParams, ExpressionParams, TrainParams
-from models.family import Budget, Prune, QuantisationAware
+from models.family import BudgetParams, Prune, QuantisationAware
 from rushes.bundle.manifest import read_bundle
 from tests.support.exported import SMALL, no_asset
 from tests.support.outliers import with_loud_channel
@@ -65,7 +65,7 @@ def made(samples, teacher, tmp_path_factory):
 
 def search_of(samples, cache, **changes):
     """A search with the small config."""
-    params = ExpressionParams(train=TRAIN, compress=COMPRESS, budget=Budget(max_objective_drop=0.3))
+    params = ExpressionParams(train=TRAIN, compress=COMPRESS, budget=BudgetParams(max_objective_drop=0.3))
     return replace(CompressionSearch(SMALL, params, samples, samples, no_asset, cache), **changes)
 
 
@@ -88,7 +88,7 @@ def test_every_candidate_is_made_and_judged(made):
 def test_a_drop_has_its_standard_error(samples, teacher, tmp_path):
     """Planted: a student of the wrong labels alone. Its standard error is that of a bootstrap over the same faces."""
     wrong = COMPRESS.model_copy(update={"teacher_weight": 0.0, "calibrations": ("minmax",)})
-    params = ExpressionParams(train=TRAIN, compress=wrong, budget=Budget(max_objective_drop=0.3))
+    params = ExpressionParams(train=TRAIN, compress=wrong, budget=BudgetParams(max_objective_drop=0.3))
     candidates = by_name(search_of(samples, tmp_path, params=params).run(teacher))
     rows = [
         pd.read_parquet(tmp_path / candidates[f"{name}, float"].folder / "rows.parquet") for name in ("teacher", WEAK)
@@ -193,7 +193,7 @@ def test_a_student_that_diverges_is_left_out(teacher, samples, tmp_path, monkeyp
 def test_before_nothing_is_shipped_it_is_measured_again(made, teacher, samples, monkeypatch):
     """Planted: milliseconds of a busy hour. They are not reused."""
     search = search_of(samples, made[0].cache)
-    tight = search.params.model_copy(update={"budget": Budget(max_objective_drop=0.3, max_latency_ms=50.0)})
+    tight = search.params.model_copy(update={"budget": BudgetParams(max_objective_drop=0.3, max_latency_ms=50.0)})
     search = replace(search, params=tight)
     known = read_sealed(search.cache / search_module.LATENCIES)
     busy = known | {"ms": dict.fromkeys(known["ms"], 1e3)}
@@ -250,7 +250,7 @@ def test_a_calibration_of_constants_is_not_shipped(samples, teacher, tmp_path):
     params = ExpressionParams(
         train=TRAIN,
         compress=CompressParams(calibration_samples=16, quantisation_aware=QuantisationAware(epochs=0)),
-        budget=Budget(max_objective_drop=0.1),
+        budget=BudgetParams(max_objective_drop=0.1),
     )
     search = search_of(samples, tmp_path / "cache", family=black, params=params)
     result = search.run(teacher)
@@ -276,7 +276,7 @@ def test_a_trained_network_that_gives_nan_is_named(samples, teacher, tmp_path):
 def test_narrower_and_spared_networks_are_candidates(samples, teacher, tmp_path, monkeypatch):
     """A pruned network beside the trained one, and int8 with its two most sensitive layers in float, and named."""
     compress = CompressParams(calibration_samples=48, float_layers=(2,), prune=Prune(shares=(0.5,), epochs=2, rounds=1))
-    params = ExpressionParams(train=TRAIN, compress=compress, budget=Budget(max_objective_drop=1.0))
+    params = ExpressionParams(train=TRAIN, compress=compress, budget=BudgetParams(max_objective_drop=1.0))
     search = search_of(samples, tmp_path / "cache", params=params)
     candidates = by_name(search.run(teacher))
     spared = candidates["teacher, static int8 save 2 layers"]
@@ -299,7 +299,7 @@ def test_what_rounding_costs_too_much_is_tuned_to_bear_it(samples, teacher, tmp_
         teacher_weight=1.0,
         quantisation_aware=QuantisationAware(epochs=6, learning_rate_share=1.0),
     )
-    params = ExpressionParams(train=TRAIN, compress=compress, budget=Budget(max_objective_drop=0.1))
+    params = ExpressionParams(train=TRAIN, compress=compress, budget=BudgetParams(max_objective_drop=0.1))
     search = search_of(samples, tmp_path / "cache", params=params)
     result = search.run(with_loud_channel(teacher))
     candidates = by_name(result)
@@ -314,7 +314,7 @@ def test_what_rounding_costs_too_much_is_tuned_to_bear_it(samples, teacher, tmp_
 def test_nothing_is_laid_out_where_no_candidate_holds(made, tmp_path):
     """With a budget of a hundred bytes the error names the nearest, and there is no candidate."""
     search, result = made
-    poor = search.params.model_copy(update={"budget": Budget(max_bytes=100)})
+    poor = search.params.model_copy(update={"budget": BudgetParams(max_bytes=100)})
 
     with pytest.raises(
         OverBudgetError, match=r"no candidate of expression holds its budget\. The nearest: student 8-8"

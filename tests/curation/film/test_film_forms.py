@@ -73,6 +73,4 @@ def test_skipped_files_are_named(tmp_path):
     output = ingest(tmp_path / "in", tmp_path, "films", film_params()).summary()
 
     assert sorted(one.path for one in listing.others) == ["mix.wav", "notes.pages"]
-    assert (
-        "2 left aside: is not a film by its name: mix.wav, notes.pages; take it out, or convert it to one of" in output
-    )
+    assert "2 skipped: is not a film by its name: mix.wav, notes.pages; take it out, or convert it to one of" in output

@@ -23,7 +23,7 @@ def test_the_inbox_is_emptied(root):
     assert {result.source: result.added for result in results if result.added} == {"shoot-7": 3, "inbox": 6}
     assert [file.name for file in box.rglob("*")] == ["set.zip"]
     assert [result.problem for result in results if result.problem] == []
-    assert "set.zip left aside: no folder and no table of samples; unpack it, or take it out" in results[-1].summary()
+    assert "set.zip skipped: no folder and no table of samples; unpack it, or take it out" in results[-1].summary()
     assert set(reasons(root, "inbox")) == {"bored/1.jpg", "happy/notes.txt", "no folder.png"}
     assert reasons(root, "shoot-7") == {
         "c.png": "is not an image",
@@ -34,7 +34,7 @@ def test_the_inbox_is_emptied(root):
 
 
 @pytest.mark.parametrize(
-    ("name", "word"), [("notes/readme.md", "left aside"), ("a/b/plan.xlsx", "left aside"), ("shoot/0.heic", "problem")]
+    ("name", "word"), [("notes/readme.md", "skipped"), ("a/b/plan.xlsx", "skipped"), ("shoot/0.heic", "problem")]
 )
 def test_a_folder_of_notes_is_skipped(root, name, word):
     """They are reported, and do not fail the run; pictures in an unsupported format do."""

@@ -41,8 +41,8 @@ def add(folder, name, elements):
     (folder / name).write_text(write(elements) if isinstance(elements, list) else elements, encoding="utf-8")
 
 
-def reasons(examined, work):
-    return set(examined.table.loc[examined.table["work"] == work, "reason"])
+def reasons(examined, document):
+    return set(examined.table.loc[examined.table["document"] == document, "reason"])
 
 
 def pack(root, examined, params=PARAMS):
@@ -78,8 +78,8 @@ def test_other_texts_than_scripts_are_dropped(folder, cleaned):
     found = cleaned()
 
     assert [reasons(found, name) for name in ("prose", "treatment", "monologue")] == [{"no script"}] * 3
-    assert found.table.loc[found.table["work"] == "treatment", "why"].iloc[0] == "0 cues, min_cues 10"
-    assert "1 headings, min_headings 3" in found.table.loc[found.table["work"] == "prose", "why"].iloc[0]
+    assert found.table.loc[found.table["document"] == "treatment", "why"].iloc[0] == "0 cues, min_cues 10"
+    assert "1 headings, min_headings 3" in found.table.loc[found.table["document"] == "prose", "why"].iloc[0]
     assert set(found.table["reason"]) == {"", "no script"}
 
 
@@ -152,7 +152,7 @@ def test_no_scene_stands_on_both_sides_of_the_test(folder, cleaned):
     assert list(twins.loc[twins["kept"], "split"]) == ["test"]
     assert set(twins.loc[~twins["kept"], "reason"]) == {"near duplicate"}
     assert set(twins.loc[~twins["kept"], "copy_of"]) == set(twins.loc[twins["kept"], "id"])
-    assert found.said["findings"]["near duplicate"]["across splits"] > 0
+    assert found.info["findings"]["near duplicate"]["across splits"] > 0
 
 
 def test_of_two_drafts_of_one_work_one_is_kept(folder, cleaned):
@@ -160,11 +160,11 @@ def test_of_two_drafts_of_one_work_one_is_kept(folder, cleaned):
     add(folder, "draft.fountain", [*script(0)[: 2 * len(scene(0))], *script(95, scenes=2)])
     add(folder, "script 1.txt", typed(script(1)))
     found = cleaned()
-    kept = found.table.groupby("work")["kept"].all()
+    kept = found.table.groupby("document")["kept"].all()
 
     assert kept["draft"] != kept["script 0"]
     assert reasons(found, "draft") | reasons(found, "script 0") == {"", "another draft"}
-    assert list(found.table.loc[found.table["reason"] == "exact duplicate", "work"]) == ["script 1"] * 4
+    assert list(found.table.loc[found.table["reason"] == "exact duplicate", "document"]) == ["script 1"] * 4
     assert kept.drop(["draft", "script 0", "script 1"]).all()
 
 
@@ -199,11 +199,11 @@ def test_consent_keeps_a_work_back_unread(folder, cleaned):
     """It has a row with the reason, without its text."""
     (folder / "scripts.csv").write_text("path,use\nscript 3.fountain,archive\n", encoding="utf-8")
     found = cleaned()
-    kept_back = found.table[found.table["work"] == "script 3"]
+    kept_back = found.table[found.table["document"] == "script 3"]
 
     assert list(kept_back["reason"]) == ["not for training"]
     assert list(kept_back["text"]) == [""]
-    assert "script 3" not in set(found.shown["work"])
+    assert "script 3" not in set(found.shown["document"])
 
 
 def test_a_damaged_file_is_an_error(root, cleaned):
@@ -229,7 +229,7 @@ def test_an_unreadable_document_is_reported(root, cleaned):
     found = examine(root, "scripts", PARAMS)
 
     assert reasons(found, rows["title"][0]) == {"unreadable"}
-    assert "no whole file of Final Draft" in found.table.loc[found.table["reason"] == "unreadable", "why"].iloc[0]
+    assert "not a complete file of Final Draft" in found.table.loc[found.table["reason"] == "unreadable", "why"].iloc[0]
 
 
 def test_set_json_lists_every_document(root, folder, cleaned):
@@ -238,7 +238,7 @@ def test_set_json_lists_every_document(root, folder, cleaned):
     made = pack(root, cleaned())
     before = {file.name: file.read_bytes() for file in made.folder.iterdir()}
     pack(root, examine(root, "scripts", PARAMS))
-    output = {one["title"]: one for one in made.info["works"].values()}
+    output = {one["title"]: one for one in made.info["documents"].values()}
 
     assert output["script 0"]["taken_out"] == {"MORE and CONT'D": 8}
     assert (output["script 1"]["scenes"], output["script 1"]["kept"]) == (4, 4)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from curation.script.document import read_work
+from curation.script.document import read_document
 from rushes.screenplay.elements import unstyled
 from rushes.screenplay.fountain import parse
 
@@ -14,9 +14,9 @@ CASES = sorted((Path(__file__).parent / "screenplays").iterdir())
 
 def _elements(case):
     path = next(path for path in case.iterdir() if path.name != "expected.json")
-    if json.loads((case / "expected.json").read_text())["reader"] == "curation.script.document.read_work":
-        work = read_work(path.read_bytes(), path.suffix)
-        return work.title, [element for scene in work.scenes for element in scene.elements]
+    if json.loads((case / "expected.json").read_text())["reader"] == "curation.script.document.read_document":
+        document = read_document(path.read_bytes(), path.suffix)
+        return document.title, [element for scene in document.scenes for element in scene.elements]
     return "", parse(path.read_text(encoding="utf-8"))
 
 

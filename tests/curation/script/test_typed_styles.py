@@ -8,7 +8,7 @@ from benchmarks.typed_screenplays.held_out import HELD_OUT
 from benchmarks.typed_screenplays.tuned import NAMED
 from benchmarks.typed_screenplays.typist import typed
 from benchmarks.typed_screenplays.web import WEB
-from curation.script.document import read_work
+from curation.script.document import read_document
 
 STYLES = {**NAMED, **WEB, **FORMER}
 MISSED = 0.05  # of the cues, at most: above an empty line a name that occurs once is not recognised
@@ -28,7 +28,7 @@ def test_a_style_is_read(name):
 @pytest.mark.parametrize("name", HELD_OUT)
 def test_no_word_is_lost_in_a_style_that_was_held_out(name):
     """Unrecognised text is still in the document."""
-    assert read_work(typed(HELD_OUT[name], 1).data, ".txt").words.lost == 0
+    assert read_document(typed(HELD_OUT[name], 1).data, ".txt").words.lost == 0
 
 
 def test_no_style_is_both():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from benchmarks.typed_screenplays.tuned import NAMED, by_lot
 from benchmarks.typed_screenplays.typist import typed
 from benchmarks.typed_screenplays.web import WEB
-from curation.script.document import read_work
+from curation.script.document import read_document
 from rushes.screenplay.elements import unstyled
 from rushes.screenplay.export import exported
 from rushes.screenplay.fountain import write
@@ -31,8 +31,8 @@ def words_of(text):
 
 def lost(text, data, suffix):
     """Words of a text that are missing from all that was read of it."""
-    work = read_work(data, suffix)
-    read = "\n".join([work.title, *(element.text for scene in work.scenes for element in scene.elements)])
+    document = read_document(data, suffix)
+    read = "\n".join([document.title, *(element.text for scene in document.scenes for element in scene.elements)])
     return words_of(text) - words_of(read)
 
 
@@ -71,19 +71,19 @@ def test_final_draft_and_fountain_lose_no_word(seed):
 @pytest.mark.parametrize("form", ["fountain", "fdx"])
 def test_what_was_typed_comes_back_from_what_write_exports(name, form):
     """Kinds and words are preserved; Final Draft has headings and names in capitals."""
-    scenes = read_work(typed({**NAMED, **WEB}[name], 3).data, ".txt").scenes
+    scenes = read_document(typed({**NAMED, **WEB}[name], 3).data, ".txt").scenes
     elements = [element for scene in scenes for element in scene.elements]
-    work = read_work(exported(elements, form), f".{form}")
+    document = read_document(exported(elements, form), f".{form}")
 
-    back = [element for scene in work.scenes for element in scene.elements]
+    back = [element for scene in document.scenes for element in scene.elements]
     assert [(one.kind, one.text.upper()) for one in back] == [(one.kind, one.text.upper()) for one in elements]
-    assert work.words.lost == 0
+    assert document.words.lost == 0
 
 
 @pytest.mark.parametrize("name", ["usual", "odd names", "French"])
 def test_a_page_for_browsers_has_every_word(name):
     """For a typed screenplay."""
-    scenes = read_work(typed({**NAMED, **WEB}[name], 3).data, ".txt").scenes
+    scenes = read_document(typed({**NAMED, **WEB}[name], 3).data, ".txt").scenes
     elements = [element for scene in scenes for element in scene.elements]
     page = html.unescape(re.sub(r"<[^>]*>", " ", exported(elements, "html").decode()))
 

@@ -14,7 +14,7 @@ from curation.errors import DataError
 from curation.image.clean import clean
 from curation.ingest import ingest
 from curation.params import CleanParams, CollectionParams
-from curation.store.index import SCHEMA, read_bytes, read_index, read_source, schema_of
+from curation.store.index import SCHEMA, read_bytes, read_index, read_source_index, schema_of
 
 PARAMS = CollectionParams(labels=["happy", "sad"])
 OF_FILMS = ["film", "first", "end", "start_s", "end_s"]
@@ -202,7 +202,7 @@ def test_an_index_from_before_there_were_films_is_read(root, columns):
     after = read_index(root, "faces", PARAMS)
 
     assert not set(columns) & set(pq.read_schema(file).names)
-    assert all(value is None for name in columns for value in read_source(file.parent)[name])
+    assert all(value is None for name in columns for value in read_source_index(file.parent)[name])
     pd.testing.assert_frame_equal(before, after)
     assert len(dict(read_bytes(root, "faces", after))) == 24
     lenient = PARAMS.model_copy(update={"clean": CleanParams(min_size_px=1)})
@@ -231,7 +231,7 @@ def test_a_medium_has_columns_of_its_own(root):
     assert file.read_bytes() == before
     rows = [row | {"blinks": number} for number, row in enumerate(table.to_pylist())]
     pq.write_table(pa.Table.from_pylist(rows, schema=schema_of("image", {"blinks": "int64"})), file)
-    samples = read_source(file.parent)
+    samples = read_source_index(file.parent)
 
     assert list(samples.columns) == [*SCHEMA.names, "blinks"]
     assert samples["blinks"].tolist() == list(range(len(rows)))
@@ -243,4 +243,4 @@ def test_a_column_that_no_medium_declares_is_not_read(root):
     file = root / "datasets/faces/real/index.parquet"
     pd.read_parquet(file).assign(old=1).to_parquet(file, index=False)
 
-    assert "old" not in read_source(file.parent).columns
+    assert "old" not in read_source_index(file.parent).columns

@@ -8,8 +8,8 @@ from curation.synthetic_faces.faces import PARTIAL, draw_face, render
 from curation.synthetic_faces.head import PART, HeadError, load_head
 from curation.synthetic_faces.puppet import build_model, cast, pose
 from curation.synthetic_faces.rasterise import rasterise
-from curation.synthetic_faces.recipes import LABELS
 from curation.synthetic_faces.shot import draw_shot, frame
+from curation.synthetic_faces.takes import LABELS
 
 
 def contents(folder):

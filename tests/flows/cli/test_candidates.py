@@ -13,7 +13,7 @@ import pytest
 from common.settings import BudgetSettings, Settings
 from compression.search.candidates import MeasuredCandidate, SearchResult
 from flows.cli.candidates import NoSearchResultError, run_candidates
-from models.family import Budget
+from models.family import BudgetParams
 from models.params_file import ParamsError
 
 RESULT = SearchResult(
@@ -31,7 +31,7 @@ RESULT = SearchResult(
 def root(tmp_path):
     """A checkout after compress."""
     shutil.copy(Path(__file__).parents[3] / "params.yaml", tmp_path)
-    RESULT.write(tmp_path / "build/expression/search", Budget())
+    RESULT.write(tmp_path / "build/expression/search", BudgetParams())
     return tmp_path
 
 
@@ -101,7 +101,7 @@ def test_a_standard_error_stands_beside_its_drop(root, settings, capsys):
         replace(candidate, standard_error=0.006 if "teacher, s" in candidate.name else 0.0)
         for candidate in RESULT.candidates
     ]
-    replace(RESULT, candidates=tuple(uncertain)).write(root / "build/expression/search", Budget())
+    replace(RESULT, candidates=tuple(uncertain)).write(root / "build/expression/search", BudgetParams())
     run_candidates(root, settings, "expression", [])
     told = capsys.readouterr().out
 
@@ -138,7 +138,7 @@ def test_milliseconds_of_another_machine_are_not_judged(root, settings, capsys):
 
 def test_programs_get_json(root, settings, capsys):
     """All figures, the pick, the front, and networks that could not be trained."""
-    replace(RESULT, failed={"student 2": "training diverged"}).write(root / "build/expression/search", Budget())
+    replace(RESULT, failed={"student 2": "training diverged"}).write(root / "build/expression/search", BudgetParams())
     status = run_candidates(root, settings, "expression", ["expression.budget.max_latency_ms=0.5"], as_json=True)
     told = json.loads(capsys.readouterr().out)
 

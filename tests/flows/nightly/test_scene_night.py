@@ -15,7 +15,7 @@ from tests.support.drawn import LABELS, SIZE_PX
 from tests.support.project import acts
 from tests.support.repos import ROOT, git
 from tests.support.scene_project import make_scene_project, real_rules, write_places, write_reel
-from tests.support.serving import champion, end, left_behind, served, tags
+from tests.support.serving import champion, end, left_behind, page_of, tags
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -37,23 +37,6 @@ def project(tmp_path_factory):
     project = make_scene_project(tmp_path_factory.mktemp("scene"))
     yield project
     end(project)
-
-
-@pytest.fixture
-def mlflow(project):
-    """MLflow's address."""
-    return served(project)
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    """The model store of a laptop on set."""
-    return tmp_path_factory.mktemp("store")
-
-
-def page(project):
-    """The report."""
-    return (project.root / "build/report/index.html").read_text()
 
 
 def captions(project, folder):
@@ -105,7 +88,7 @@ def test_what_it_made(project):
 
 def test_report_shows_it(project):
     """The page has the version, every sheet and the animation."""
-    text = page(project)
+    text = page_of(project)
 
     assert "scene v1" in text
     assert len(captions(project, "scores")) > len(LABELS)

@@ -14,9 +14,17 @@ from rushes.screenplay.elements import Element
 from rushes.screenplay.fountain import parse
 from tests.support.project import acts
 from tests.support.repos import git
-from tests.support.script_project import GENRES, NEW, SECOND, held_out, make_script_project, write_inbox, write_works
+from tests.support.script_project import (
+    GENRES,
+    NEW,
+    SECOND,
+    held_out,
+    make_script_project,
+    write_documents,
+    write_inbox,
+)
 from tests.support.scripts import NAMES
-from tests.support.serving import ask, champion, end, left_behind, served, tags
+from tests.support.serving import ask, champion, end, left_behind, page_of, tags
 from tests.support.written import faults
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -32,23 +40,6 @@ def project(tmp_path_factory):
     project = make_script_project(tmp_path_factory.mktemp("script"))
     yield project
     end(project)
-
-
-@pytest.fixture
-def mlflow(project):
-    """MLflow's address."""
-    return served(project)
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    """The model store of a laptop on set."""
-    return tmp_path_factory.mktemp("store")
-
-
-def page(project):
-    """The report."""
-    return (project.root / "build/report/index.html").read_text()
 
 
 def made(project, *names):
@@ -86,8 +77,8 @@ def write(project, store, out, seed):
 
 def test_first_run(project, tmp_path):
     """A folder of scripts by genre, two in the inbox: both are trained on, and v1 meets the actual rules."""
-    write_works(tmp_path / "works")
-    taken = project.flows("ingest", "scripts", str(tmp_path / "works"))
+    write_documents(tmp_path / "documents")
+    taken = project.flows("ingest", "scripts", str(tmp_path / "documents"))
     assert taken.returncode == 0, taken.stderr
     write_inbox(project.root)
     output = project.flows("nightly")
@@ -104,14 +95,14 @@ def test_works_stay_whole(project):
     """Test documents are not trained on, nor are other drafts of them, even if ingested later for training."""
     clean, learned = packed(project, "clean/scripts"), packed(project, "script/set")
     table, test = clean.table, clean.kept("test")
-    drafts = table[table["work"] == SECOND]
+    drafts = table[table["document"] == SECOND]
 
     assert (table.groupby("group")["split"].nunique() == 1).all()
-    assert set(test["work"]) == {f"script {seed}" for seed in held_out(project.root)}
+    assert set(test["document"]) == {f"script {seed}" for seed in held_out(project.root)}
     assert set(test["label"]) == {*GENRES, "no genre"}
     assert (set(drafts["split"]), set(drafts["reason"])) == ({"train"}, {"another draft"})
-    assert set(table.loc[table["source"] == "inbox", "work"]) == {NEW, SECOND}
-    assert table.loc[table["work"] == NEW, "kept"].all()
+    assert set(table.loc[table["source"] == "inbox", "document"]) == {NEW, SECOND}
+    assert table.loc[table["document"] == NEW, "kept"].all()
     assert not {*test["group"], *drafts["group"]} & set(learned.table["group"])
 
 
@@ -148,7 +139,7 @@ def test_what_it_scored(project):
 
 def test_report_shows_it(project):
     """The page has the version, the written scenes, and the omissions."""
-    text, captions = page(project), made(project, "scores", "captions.json")
+    text, captions = page_of(project), made(project, "scores", "captions.json")
 
     assert "script v1" in text
     assert captions.keys() == {"written.jpg"}
@@ -179,7 +170,7 @@ def test_what_has_learned_nothing_stays_out(project, mlflow):
     assert "neg_bits_per_character" in below, decision["reasons"]
     assert any("its lower end is not above 0.01" in reason for reason in decision["reasons"])
     assert "is below the floor" in tags(mlflow, "script", 2)["rushes.reasons"]
-    assert "is below the floor" in page(project)
+    assert "is below the floor" in page_of(project)
 
 
 def test_a_diverged_training_is_not_registered(project, mlflow):

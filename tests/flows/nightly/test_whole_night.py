@@ -17,13 +17,13 @@ import yaml
 
 from tests.support.project import LABELS, acts, face, make_project, write_faces
 from tests.support.repos import git
-from tests.support.serving import ask, end, left_behind, served
+from tests.support.serving import ask, end, left_behind
 from tests.support.serving import champion as champion_of
 from tests.support.serving import tags as tags_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-FIRST = ("fetch", "ingest", "version", "record")
+
 STAGES = ("clean@faces", "augment@expression", "train@expression", "compress@expression", "evaluate@expression")
 WEAK, STRONG = 1e-6, 0.05  # learning rates
 DEADLINE_S = 180
@@ -37,12 +37,6 @@ def project(tmp_path_factory):
     git(project.root, "commit", "--quiet", "--all", "--message", "a network that hardly learns")
     yield project
     end(project)
-
-
-@pytest.fixture
-def mlflow(project):
-    """MLflow's address."""
-    return served(project)
 
 
 def champion(mlflow):

@@ -20,7 +20,7 @@ code = "import time; time.sleep(600)"
 kind = servers.Kind("mlflow", "MLflow", "registry", "/", lambda *_: [sys.executable, "-c", code], lambda *_: {})
 servers.MLFLOW = kind
 root = Path(sys.argv[1])
-with stopping.explained("make nightly"), session(root, Settings(), "nightly") as now:
+with stopping.stoppable("make nightly"), session(root, Settings(), "nightly") as now:
     now.open([kind])
     (root / "pid").write_text(str(now.servers[0].pid))
     time.sleep(600)

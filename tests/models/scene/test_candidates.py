@@ -11,9 +11,8 @@ from compression.measure.outputs import read_parity
 from compression.prove import certificate
 from compression.search.candidate import reference
 from compression.search.search import CompressionSearch
-from models.family import Budget, Scores
-from models.scene import family
-from models.scene.definition import students
+from models.family import BudgetParams, Scores
+from models.scene.definition import family, students
 from models.scene.network import build
 from models.scene.params import AugmentParams, CompressParams, SceneParams, TrainParams
 from rushes.bundle.manifest import read_bundle
@@ -24,7 +23,7 @@ from tests.support.places import TRAIN, place_set
 PARAMS = SceneParams(
     train=TrainParams(**TRAIN),
     compress=CompressParams(calibration_samples=16, students=((8, 4),), student_epochs=3),
-    budget=Budget(max_objective_drop=100.0),
+    budget=BudgetParams(max_objective_drop=100.0),
 )
 
 

@@ -10,8 +10,7 @@ import torch
 
 from compression.methods.export import export
 from models.components.batches import Batch
-from models.scene import family
-from models.scene.definition import graphs, module, students, teach
+from models.scene.definition import family, graphs, module, students, teach
 from models.scene.distil import missed
 from models.scene.network import build, latents_for
 from models.scene.params import AugmentParams, CompressParams, SceneParams, TrainParams

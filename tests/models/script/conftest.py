@@ -12,22 +12,22 @@ from models.script.params import AugmentParams
 from rushes.screenplay.fountain import write
 from tests.support.scripts import scene
 
-WORKS = {"train": ("ferry", "well"), "validation": ("mill",), "test": ("tower", "quay")}
+DOCUMENTS = {"train": ("ferry", "well"), "validation": ("mill",), "test": ("tower", "quay")}
 SCENES = 4
 
 
 def packed(folder):
-    """Each work has four scenes."""
+    """Each document has four scenes."""
     tables, arrays = [], {}
-    for seed, (split, works) in enumerate(WORKS.items()):
-        names = [(work, number) for work in works for number in range(SCENES)]
+    for seed, (split, documents) in enumerate(DOCUMENTS.items()):
+        names = [(document, number) for document in documents for number in range(SCENES)]
         content = [write(scene(100 * seed + place)).encode() for place in range(len(names))]
         lengths = np.array([len(one) for one in content])
         tables.append(
             pd.DataFrame(
                 {
-                    "id": [f"{work}-{number:04d}" for work, number in names],
-                    "group": [work for work, _ in names],
+                    "id": [f"{document}-{number:04d}" for document, number in names],
+                    "group": [document for document, _ in names],
                     "row": np.arange(len(names)),
                     "offset": lengths.cumsum() - lengths,
                     "length": lengths,

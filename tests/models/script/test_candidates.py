@@ -9,8 +9,8 @@ import pytest
 from compression.measure.outputs import one_sample
 from compression.prove import certificate
 from compression.search.search import CompressionSearch
-from models.family import Budget
-from models.script import family
+from models.family import BudgetParams
+from models.script.definition import family
 from models.script.params import CompressParams, ScriptParams, TrainParams
 from rushes.bundle.manifest import read_bundle
 from rushes.inference.reference_outputs import drift_of
@@ -22,7 +22,7 @@ TRAIN = TrainParams(
 PARAMS = ScriptParams(
     train=TRAIN,
     compress=CompressParams(calibration_samples=16, students=(16,)),
-    budget=Budget(max_objective_drop=100.0),
+    budget=BudgetParams(max_objective_drop=100.0),
 )
 
 
@@ -39,7 +39,7 @@ def test_a_student_is_made_picked_and_proved(samples, clean, tmp_path):
     (tmp_path / "cache").mkdir()
     result = search.run(trained)
     smallest = min(candidate.size_bytes for candidate in result.candidates)
-    tight = PARAMS.model_copy(update={"budget": Budget(max_objective_drop=100.0, max_bytes=smallest)})
+    tight = PARAMS.model_copy(update={"budget": BudgetParams(max_objective_drop=100.0, max_bytes=smallest)})
     pick = replace(search, params=tight).install(result, tmp_path / "candidate", tmp_path / "source")
     teacher = search.cache / result.teacher.folder
     reference, source, candidate = (read_bundle(one) for one in (teacher, tmp_path / "source", tmp_path / "candidate"))

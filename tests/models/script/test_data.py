@@ -10,12 +10,12 @@ import pytest
 from models.script.data import Contiguous, InTurn
 from rushes.errors import MisuseError
 
-WORKS = (np.arange(1, 101, dtype=np.uint8), np.arange(101, 251, dtype=np.uint8))
+DOCUMENTS = (np.arange(1, 101, dtype=np.uint8), np.arange(101, 251, dtype=np.uint8))
 
 
 def contiguous(**changes):
     """A small epoch."""
-    return Contiguous(**({"works": WORKS, "batch_size": 4, "steps": 5, "seed": 0} | changes))
+    return Contiguous(**({"documents": DOCUMENTS, "batch_size": 4, "steps": 5, "seed": 0} | changes))
 
 
 def test_a_place_goes_on_where_it_was():
@@ -26,14 +26,14 @@ def test_a_place_goes_on_where_it_was():
 
 def test_what_is_foretold_is_what_comes_next():
     """Planted: in a text that counts up, a target is one more than what is read."""
-    batch = next(iter(contiguous(works=(np.arange(1, 250, dtype=np.uint8),))))
+    batch = next(iter(contiguous(documents=(np.arange(1, 250, dtype=np.uint8),))))
 
     assert (batch.targets_nt == batch.ids_nt + 1).all()
     assert batch.step == 0
 
 
 def test_an_epoch_has_another_order_and_the_same_seed_the_same():
-    """Works come in an order that seed and epoch decide, and no global state."""
+    """Documents come in an order that seed and epoch decide, and no global state."""
     first = [batch.ids_nt.tolist() for batch in contiguous(epoch=lambda: 0)]
     np.random.default_rng(5).random()
     again = [batch.ids_nt.tolist() for batch in contiguous(epoch=lambda: 0)]

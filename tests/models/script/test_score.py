@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from compression.search.candidate import compress, reference, seal
-from models.script import family
+from models.script.definition import family
 from models.script.params import CompressParams, TrainParams
-from models.script.score import BatchedGraph, BitsSaved, Document, agreement_of_next, is_scene, score
+from models.script.score import BatchedGraph, BitsSaved, ScoredDocument, agreement_of_next, is_scene, score
 from rushes.bundle.manifest import read_bundle
 from rushes.script.request import Request
 from rushes.script.writer import ScriptWriter
@@ -80,18 +80,18 @@ def test_a_network_that_knows_nothing_costs_the_vocabulary(samples, tmp_path):
     bundle = bundles(samples, tmp_path, module)[0]
     given = {name: value for name, value in bundle.manifest.input.items() if name != "cache"}
     reader = BatchedGraph(bundle.path("graph"), given)
-    works = [Document("a", "own", "comedies", "Anna went out. " * 200)]
+    documents = [ScoredDocument("a", "own", "comedies", "Anna went out. " * 200)]
     usual = math.log2(len(samples.info["vocabulary"]))
-    bits, count = reader.windows(works)
-    strange = reader.carried([Document("b", "own", "comedies", "\u6d77" * 8 + "Anna went out. " * 200)])
+    bits, count = reader.windows(documents)
+    strange = reader.carried([ScoredDocument("b", "own", "comedies", "\u6d77" * 8 + "Anna went out. " * 200)])
 
-    assert -BitsSaved()(reader.carried(works)) == pytest.approx(usual, abs=1e-4)
+    assert -BitsSaved()(reader.carried(documents)) == pytest.approx(usual, abs=1e-4)
     assert bits / count == pytest.approx(usual, abs=1e-4)
     assert strange["unspelled"].sum() == 8
 
 
 def test_bits_are_those_that_the_writer_draws_by(bundle):
-    """Fed a work token by token, network and cache of the writer give each next one the share that is scored."""
+    """Fed a document token by token, network and cache of the writer give each next one the share that is scored."""
     text = "ANNA and MARK go out. ANNA comes back, MARK does not. " * 4
     writer = ScriptWriter.from_bundle(bundle)
     network, tokens = writer.network_for(Request(heading="SEA")), writer.spelling.tokens(text)
@@ -100,7 +100,9 @@ def test_bits_are_those_that_the_writer_draws_by(bundle):
     for token, after in pairwise(tokens):
         logits_v = network.feed(token).astype(np.float64)
         bits.append((np.logaddexp.reduce(logits_v) - logits_v[after]) / math.log(2))
-    rows = BatchedGraph(bundle.path("graph"), bundle.manifest.input).carried([Document("a", "own", "comedies", text)])
+    rows = BatchedGraph(bundle.path("graph"), bundle.manifest.input).carried(
+        [ScoredDocument("a", "own", "comedies", text)]
+    )
 
     assert rows["characters"].sum() == len(bits)
     assert rows["bits"].sum() == pytest.approx(sum(bits), rel=1e-4)
@@ -108,13 +110,13 @@ def test_bits_are_those_that_the_writer_draws_by(bundle):
 
 def test_repeated_text_costs_less(bundle):
     """A repeated text costs less than half with its cache; the windows see nothing of what was before."""
-    works = [Document("a", "own", "comedies", "Quoth ZEBULON: vex not my lynx. " * 60)]
+    documents = [ScoredDocument("a", "own", "comedies", "Quoth ZEBULON: vex not my lynx. " * 60)]
     given = bundle.manifest.input
     plain = BatchedGraph(bundle.path("graph"), {name: value for name, value in given.items() if name != "cache"})
     reader = BatchedGraph(bundle.path("graph"), given)
 
-    assert reader.carried(works)["bits"].sum() < 0.5 * plain.carried(works)["bits"].sum()
-    assert reader.windows(works)[0] > 0.6 * plain.windows(works)[0]
+    assert reader.carried(documents)["bits"].sum() < 0.5 * plain.carried(documents)["bits"].sum()
+    assert reader.windows(documents)[0] > 0.6 * plain.windows(documents)[0]
 
 
 def test_invalid_scenes_are_detected():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.script.data import tokens_of, works_of
+from models.script.data import documents_of, tokens_of
 from models.script.encode import LEARNED, encode, extensions_in
 from models.script.params import AugmentParams
 from models.script.texts import ParsedScene, Themes, parsed_scenes, place, profiles, scene_text
@@ -22,7 +22,7 @@ def test_tokens_encode_the_text(samples):
     for text, end, count in zip(samples.texts("train"), ends, rows["tokens"], strict=True):
         assert "".join(signs[token] for token in tokens[end - count : end]) == spelling.spelled(text)
     assert (tokens > 0).all()
-    assert sum(len(work) for work in works_of(samples, "train")) == len(tokens)
+    assert sum(len(document) for document in documents_of(samples, "train")) == len(tokens)
 
 
 def test_extensions_are_those_that_are_learned():

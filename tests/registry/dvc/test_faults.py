@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -17,7 +16,6 @@ from registry.dvc.faults import classify, clear_stale_locks
 from registry.dvc.pipeline import PipelineError, StageNode
 from registry.dvc.versions import VersionError
 from registry.subprocesses import dvc
-from tests.support.repos import silence, versioned_repo
 
 TRAIN = StageNode("train@expression", "train", "expression", "expression", ("clean@faces",))
 HOLDS_LOCK = "from dvc.repo import Repo\nwith Repo('.').lock:\n    print('held', flush=True); input()"
@@ -27,22 +25,6 @@ pathlib.Path('begun').touch()
 while not pathlib.Path('go').exists():
     time.sleep(0.02)
 """
-
-
-@pytest.fixture(scope="module")
-def _template(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        silence(patch, tmp_path_factory.mktemp("home"))
-        root = versioned_repo(tmp_path_factory.mktemp("template") / "checkout")
-        assert dvc(root, "repro").returncode == 0
-        return root
-
-
-@pytest.fixture
-def ran(monkeypatch, tmp_path_factory, _template, tmp_path):
-    """A checkout in which every stage has run."""
-    silence(monkeypatch, tmp_path_factory.mktemp("home"))
-    return shutil.copytree(_template, tmp_path / "checkout")
 
 
 @contextmanager

@@ -16,29 +16,13 @@ from registry.dvc.records import lock_stages, read_record
 from registry.dvc.verify import DamagedError
 from registry.subprocesses import dvc
 from steps import __main__ as steps
-from steps.runtime.failures import Failure, failure_path
-from tests.support.repos import ROOT, silence, versioned_repo
+from steps.runtime.failures import StageFailure, failure_path
+from tests.support.repos import ROOT
 
 CLEAN = StageNode("clean@faces", "clean", "faces", None, ())
 TRAIN = StageNode("train@expression", "train", "expression", "expression", ("clean@faces",))
 EVALUATE = StageNode("evaluate@expression", "evaluate", "expression", "expression", ("clean@faces", TRAIN.name))
 OUT = "build/expression/train/result"
-
-
-@pytest.fixture(scope="module")
-def _template(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        silence(patch, tmp_path_factory.mktemp("home"))
-        root = versioned_repo(tmp_path_factory.mktemp("template") / "checkout")
-        assert dvc(root, "repro").returncode == 0
-        return root
-
-
-@pytest.fixture
-def ran(monkeypatch, tmp_path_factory, _template, tmp_path):
-    """A checkout in which every stage has run."""
-    silence(monkeypatch, tmp_path_factory.mktemp("home"))
-    return shutil.copytree(_template, tmp_path / "checkout")
 
 
 def flip(path):
@@ -102,7 +86,7 @@ def test_a_stage_that_dvc_runs_by_hand_checks_what_it_reads(ran, monkeypatch):
     flip(kept(ran, TRAIN.name, "result"))
     assert dvc(ran, "repro", "--single-item", TRAIN.name).returncode == 0
     status = steps.main(["evaluate", "expression"])
-    failure = Failure.model_validate_json(failure_path(ran, "evaluate", "expression").read_text())
+    failure = StageFailure.model_validate_json(failure_path(ran, "evaluate", "expression").read_text())
 
     assert (status, failure.kind, evaluated) == (1, "user", [])
     assert OUT in failure.message

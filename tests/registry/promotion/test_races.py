@@ -310,7 +310,7 @@ def test_a_versions_tag_that_cannot_be_read_is_left_out(registry, studio, tag):
 
 def _lose_to_v2(client):
     """Tags v1 as where its mover has lost the lease to that of v2 and has not ended."""
-    client.set_model_version_tag("dots", "1", model_versions.SETTLED, "")
+    client.set_model_version_tag("dots", "1", model_versions.DECIDED_ON, "")
 
 
 def test_a_move_that_is_about_to_be_put_back_is_not_inherited(registry, studio, monkeypatch):

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from compression.search.candidates import MeasuredCandidate, SearchResult
-from models.family import Budget
+from models.family import BudgetParams
 from report.compression.view import FLOAT_AS_GOOD, FLOAT_SHIPPED, NOTHING_HOLDS, candidate_rows, nearest_of
 from report.data.decisions import read_decisions
 from report.data.loaders import Collection, FamilyFacts
@@ -124,7 +124,7 @@ def test_where_nothing_holds_the_nearest_three_are_told(shown, searched, budget)
     """The same three candidates as in compression's own error, each with its misses; none without a number."""
     told = searched([BROKEN, *CANDIDATES], **budget)
     own = SearchResult("macro_f1", {}, tuple(MeasuredCandidate(*figures, 1.0, "") for figures in [BROKEN, *CANDIDATES]))
-    nearest = [candidate.name for candidate in own.nearest(Budget(**budget))]
+    nearest = [candidate.name for candidate in own.nearest(BudgetParams(**budget))]
     view = shown(compress="failed", evaluate="not reached", register="not reached")
 
     assert [name.partition(" ")[2] for name, _ in nearest_of(told)] == nearest

@@ -33,14 +33,14 @@ def test_dropped_ones_stand_in_the_order_of_the_checks(tmp_path, examined, drawn
     assert [caption.split("\n")[0] for caption in captions] == ["unreadable", "underexposed", "exact duplicate"]
     assert captions[2] == "exact duplicate\nhappy, train\nof happy, test"
     assert pictures[2].shape == (54, 112, 3)
-    assert title == "faces: 3 of 43 samples dropped"
+    assert title == "faces: 3 of 43 pictures dropped"
 
 
 def test_a_sheet_of_one_source(tmp_path, examined, drawn):
     """A failure that stops the stage concerns one source, and its sheet shows only that source."""
     dropped_sheet(examined, "faces", tmp_path / "x.jpg", "two")
 
-    assert [len(drawn[0][0]), drawn[0][2]] == [2, "two: 2 of 2 samples dropped"]
+    assert [len(drawn[0][0]), drawn[0][2]] == [2, "two: 2 of 2 pictures dropped"]
 
 
 def test_the_test_split_stays_shut(tmp_path, examined, drawn):

@@ -40,7 +40,7 @@ def test_dropped_scenes_stand_with_their_reason(tmp_path, examined, drawn):
     """The document, the number, the split and the figures."""
     dropped_sheet(examined, "scripts", tmp_path / "x.jpg")
     ((pages, captions, title),) = drawn
-    split = examined.table.loc[examined.table["work"] == "empty", "split"].iloc[0]
+    split = examined.table.loc[examined.table["document"] == "empty", "split"].iloc[0]
 
     assert captions[0] == f"too short\nempty, scene 5, {split}\n0 characters of text, min_text_length 20"
     assert (len(pages), title) == (2, "scripts: 2 of 30 scenes dropped")

@@ -30,7 +30,7 @@ PLACES = {
     "list": ["rushes.store.listing.verify", "rushes.store.listing.read_records"],
     "scene": [
         "rushes.scene.text_encoder.TextEncoder._embed",
-        "rushes.scene.generator.plain",
+        "rushes.scene.generator.heading_phrase",
         "rushes.scene.contact_sheet.compose",
     ],
     "storyboard": ["rushes.scene.storyboard.place_seed", "rushes.scene.storyboard_html.html_of"],

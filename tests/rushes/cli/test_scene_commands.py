@@ -8,7 +8,7 @@ import pytest
 
 from rushes.screenplay.fountain import write
 from tests.support import scenes, scripts
-from tests.support.command import HEAVY, command_line, store_with
+from tests.support.command import HEAVY, store_with
 
 FERRY = Path(__file__).parents[2].joinpath("support", "ferry.fountain")
 RUN = """
@@ -23,14 +23,6 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}))
 def models(tmp_path_factory):
     """A model store with version 3 of the tiny model."""
     return store_with(tmp_path_factory.mktemp("models"), "scene", scenes.write_bundle)
-
-
-@pytest.fixture
-def rushes(models, tmp_path, monkeypatch, capsys):
-    """Runs the command in this process, in an empty folder; returns status, standard output and standard error."""
-    monkeypatch.setenv("RUSHES_MODELS", str(models))
-    monkeypatch.chdir(tmp_path)
-    return command_line(monkeypatch, capsys)
 
 
 def test_a_sheet_of_a_place(rushes, tmp_path):

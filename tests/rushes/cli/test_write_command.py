@@ -13,7 +13,7 @@ from rushes.script import decoding
 from rushes.script.length import parse_length
 from rushes.script.request import TEMPERATURE, TOP_P, Request
 from tests.support import scripts, written
-from tests.support.command import HEAVY, command_line, store_with
+from tests.support.command import HEAVY, store_with
 from tests.support.written import faults
 
 FERRY = Path(__file__).parents[2].joinpath("support", "ferry.fountain")
@@ -29,14 +29,6 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr
 def models(tmp_path_factory):
     """A model store with version 3 of the tiny model."""
     return store_with(tmp_path_factory.mktemp("models"), "script", written.write_bundle)
-
-
-@pytest.fixture
-def rushes(models, tmp_path, monkeypatch, capsys):
-    """Runs the command in this process, in an empty folder; returns status, standard output and standard error."""
-    monkeypatch.setenv("RUSHES_MODELS", str(models))
-    monkeypatch.chdir(tmp_path)
-    return command_line(monkeypatch, capsys)
 
 
 def test_a_scene(rushes, tmp_path):

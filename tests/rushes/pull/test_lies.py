@@ -16,11 +16,9 @@ from hypothesis import strategies as st
 from rushes.bundle.manifest import BundleError
 from rushes.errors import RushesError
 from rushes.loading import find_named
-from rushes.pull import http_retry
 from rushes.pull.http_guard import Limits
 from rushes.pull.pull import pull
 from rushes.store.store import find_model, folder_name, use_bundle
-from tests.support.fake_mlflow import FakeMlflow
 from tests.support.lying import (
     bomb,
     chunked,
@@ -125,13 +123,9 @@ LIES = {
 
 
 @pytest.fixture
-def registry(tmp_path, monkeypatch):
+def registry(fake_mlflow):
     """A registry with version 7 as champion, for false responses."""
-    for name in ("USERNAME", "PASSWORD", "TOKEN"):
-        monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
-    monkeypatch.setattr(http_retry, "PAUSES_S", (0, 0))
-    write_bundle(tmp_path / "v7")
-    with lying(FakeMlflow({7: tmp_path / "v7"}, {"champion": 7})) as liar_registry:
+    with lying(fake_mlflow) as liar_registry:
         yield liar_registry
 
 

@@ -12,8 +12,8 @@ from rushes.bundle.manifest import read_bundle
 from rushes.scene.generator import SceneGenerator
 from rushes.scene.storyboard import Board, Panel, draw_board
 from rushes.scene.storyboard_html import html_of
-from rushes.screenplay.document import Chapter, Scene
-from rushes.screenplay_files.read_file import read_script
+from rushes.screenplay.breakdown import Chapter, SceneBreakdown
+from rushes.screenplay_files.read_file import read_breakdown
 from tests.support import scenes
 from tests.support.browser import MARKS, browse
 
@@ -35,7 +35,7 @@ def page(request, tmp_path):
     scenes.write_bundle(tmp_path / "scene")
     generator = SceneGenerator.from_bundle(read_bundle(tmp_path / "scene"))
     board = draw_board(
-        read_script(FERRY), generator, pictures=request.param, seed=7, redraw={"2A": 9}, model="scene v3",
+        read_breakdown(FERRY), generator, pictures=request.param, seed=7, redraw={"2A": 9}, model="scene v3",
         credits=list(scenes.CREDITS.values()),
     )  # fmt: skip
     (tmp_path / "board.html").write_text(html_of(board), encoding="utf-8")
@@ -72,7 +72,7 @@ def test_a_board_on_paper(page, tmp_path):
 
 def test_a_chapter_is_never_left_at_the_foot_of_a_page(tmp_path):
     """Its title stands on the page of its first scene, at any position."""
-    scene = Scene("1", "EXT. SEA", "", (), 1)
+    scene = SceneBreakdown("1", "EXT. SEA", "", (), 1)
     dark, chapters = np.zeros((1, 16, 16, 3), np.uint8), [()] * 3 + [(Chapter(1, f"C{n}-"),) for n in range(12)]
     panels = [Panel(replace(scene, heading=f"H{n - 3}-", chapters=above), dark, 7) for n, above in enumerate(chapters)]
     page, printed = tmp_path / "board.html", tmp_path / "board.pdf"

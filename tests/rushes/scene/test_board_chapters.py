@@ -11,7 +11,7 @@ from rushes.scene.storyboard import Board, Panel, contents
 from rushes.scene.storyboard_html import html_of
 from rushes.scene.storyboard_pdf import pdf_of
 from rushes.screenplay import pdf_fonts
-from rushes.screenplay.document import Chapter, Scene
+from rushes.screenplay.breakdown import Chapter, SceneBreakdown
 
 ROOM = storyboard_pdf.PAGE[1] - storyboard_pdf.TOP - storyboard_pdf.BOTTOM
 ACT_1, HARBOUR, SHIP, WOODS = (
@@ -26,7 +26,7 @@ ACT_2 = Chapter(1, "Act Two")
 def board(*chapters, pictures=1, **changes):
     """A board of dark scenes, an eighth long each, with the chapters that begin with each of them."""
     fields = {"heading": "EXT. SEA", "action": "", "speakers": (), "eighths": 1} | changes
-    scenes = [Scene(str(number), chapters=above, **fields) for number, above in enumerate(chapters, 1)]
+    scenes = [SceneBreakdown(str(number), chapters=above, **fields) for number, above in enumerate(chapters, 1)]
     dark_nhwc = np.zeros((pictures, 8, 8, 3), np.uint8)
     return Board(("X",), "", tuple(Panel(scene, dark_nhwc, 7) for scene in scenes), 7, "scene v3", ())
 

@@ -46,7 +46,7 @@ def test_a_sheet_that_nothing_can_open_is_refused():
 def test_names_and_bytes():
     """A name has text and seed; the bytes are a picture."""
     picture_bgr = np.full((8, 8, 3), 77, np.uint8)
-    decoded = cv2.imdecode(np.frombuffer(contact_sheet.encoded(picture_bgr, ".png"), np.uint8), cv2.IMREAD_COLOR)
+    decoded = cv2.imdecode(np.frombuffer(contact_sheet.encode_picture(picture_bgr, ".png"), np.uint8), cv2.IMREAD_COLOR)
 
     assert contact_sheet.file_name("EXT. FOREST - DAY", 7) == "ext-forest-day-7.png"
     assert contact_sheet.file_name("海", 7) == "scene-7.png"

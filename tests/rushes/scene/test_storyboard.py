@@ -15,8 +15,8 @@ from rushes.scene.storyboard import Board, Panel, check_redraw, draw_board, pars
 from rushes.scene.storyboard_html import html_of
 from rushes.scene.storyboard_pdf import pdf_of
 from rushes.screenplay import pdf_fonts
-from rushes.screenplay.document import Scene, Script
-from rushes.screenplay_files.read_file import read_script
+from rushes.screenplay.breakdown import Breakdown, SceneBreakdown
+from rushes.screenplay_files.read_file import read_breakdown
 from tests.support import scenes
 
 FERRY = Path(__file__).parents[2].joinpath("support", "ferry.fountain")
@@ -44,12 +44,14 @@ def draw(generator):
 
 
 def _script(*headings):
-    rows = [Scene(str(number), heading, "", (), 1) for number, heading in enumerate(headings, 1)]
-    return Script(("X",), "", tuple(rows))
+    rows = [SceneBreakdown(str(number), heading, "", (), 1) for number, heading in enumerate(headings, 1)]
+    return Breakdown(("X",), "", tuple(rows))
 
 
 def _board(**changes):
-    scene = Scene(**{"number": "1", "heading": "EXT. SEA", "action": "", "speakers": (), "eighths": 1} | changes)
+    scene = SceneBreakdown(
+        **{"number": "1", "heading": "EXT. SEA", "action": "", "speakers": (), "eighths": 1} | changes
+    )
     return Board(("X",), "", (Panel(scene, np.zeros((1, 16, 16, 3), np.uint8), 7),), 7, "scene v3", ())
 
 
@@ -85,7 +87,7 @@ def test_redraw_is_scene_and_seed(word):
 
 def test_a_scene_that_is_not_there():
     """The existing numbers are listed; lower case is accepted."""
-    script = read_script(FERRY)
+    script = read_breakdown(FERRY)
     check_redraw(script, {"2a": 9})
 
     with pytest.raises(MisuseError, match="no scene of this number; it has 1, 2, 2A, 3"):
@@ -94,7 +96,7 @@ def test_a_scene_that_is_not_there():
 
 def test_the_page_has_all_of_it_and_fetches_nothing(draw):
     """Each scene with its pictures; the model and the credits, on screen and on paper."""
-    html = html_of(draw(read_script(FERRY), 2))
+    html = html_of(draw(read_breakdown(FERRY), 2))
 
     assert html.count("<article") == 8
     assert html.count("data:image/jpeg;base64,") == 16
@@ -121,7 +123,7 @@ def test_texts_of_a_script_are_escaped():
 
 def test_the_pdf_has_its_pages(draw):
     """Eight scenes of one picture take two pages, of twelve eight; the same board gives the same file."""
-    script = read_script(FERRY)
+    script = read_breakdown(FERRY)
     few, many = pdf_of(draw(script)), pdf_of(draw(script, 12))
 
     assert few.startswith(b"%PDF-")
@@ -166,7 +168,7 @@ def test_any_text_gives_a_board_or_a_clean_error(draw, tmp_path, heading, text, 
     """Any content is accepted, down to the printed page."""
     (tmp_path / "any.fountain").write_bytes(f"EXT. {heading}\n\n{text}\n".encode("utf-8", "replace"))
     try:
-        content = kind(draw(read_script(tmp_path / "any.fountain")))
+        content = kind(draw(read_breakdown(tmp_path / "any.fountain")))
     except RushesError:
         return
 

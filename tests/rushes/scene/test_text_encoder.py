@@ -5,7 +5,7 @@ import pytest
 
 from rushes.bundle.manifest import BundleError
 from rushes.errors import RushesError
-from rushes.scene.text_encoder import TEMPLATES, WIDTH, TextEncoder, place, plain
+from rushes.scene.text_encoder import TEMPLATES, WIDTH, TextEncoder, heading_phrase, place_of
 from tests.support import scenes
 
 
@@ -40,15 +40,15 @@ def encoder(files):
 )
 def test_a_heading_in_plain_words(heading, text):
     """Visible content is kept; numbers, forms and remarks for people are omitted."""
-    assert plain(heading) == text
+    assert heading_phrase(heading) == text
 
 
 def test_a_place_is_the_same_at_any_time():
     """Time, numbers and remarks do not change it; another place or INT/EXT does."""
-    same = {place(text) for text in ("EXT. THE WOODS - NIGHT", "ext. woods - later #3#", "EXT. WOODS - DAY (1950)")}
+    same = {place_of(text) for text in ("EXT. THE WOODS - NIGHT", "ext. woods - later #3#", "EXT. WOODS - DAY (1950)")}
 
     assert len(same) == 1
-    assert len(same | {place("INT. WOODS - DAY"), place("EXT. PARK - DAY"), place("a wood")}) == 4
+    assert len(same | {place_of("INT. WOODS - DAY"), place_of("EXT. PARK - DAY"), place_of("a wood")}) == 4
 
 
 def test_embeddings_have_unit_length_and_mean_something(encoder):
@@ -129,8 +129,10 @@ def test_the_real_encoder_knows_places(minilm_files):
         nearest = np.einsum("nw,tlw->ntl", encoder.embed(texts), known_tlw).max(axis=1).argmax(axis=1)
         return np.mean([list(HEADINGS)[found] == label for found, (_, label) in zip(nearest, rows, strict=True)])
 
-    raw, written = (right([form(heading) for heading, _ in rows]) for form in (str, plain))
-    woods, office = encoder.embed([plain("EXT. WOODS - NIGHT"), plain("INT. OFFICE - DAY")]) @ known_tlw[2, 1]
+    raw, written = (right([form(heading) for heading, _ in rows]) for form in (str, heading_phrase))
+    woods, office = (
+        encoder.embed([heading_phrase("EXT. WOODS - NIGHT"), heading_phrase("INT. OFFICE - DAY")]) @ known_tlw[2, 1]
+    )
 
     assert written > 0.9
     assert written > raw

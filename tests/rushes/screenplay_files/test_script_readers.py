@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.script.document import read_work
+from curation.script.document import read_document
 from rushes.errors import RefusedError
 from rushes.screenplay.elements import Element
 from rushes.screenplay.fountain import parse, write
@@ -185,7 +185,7 @@ def test_columns_are_found_wherever_they_are():
 @pytest.mark.parametrize("suffix", [".txt", ".md", ".fountain", ".spmd"])
 def test_fountain_is_read_under_any_name(suffix):
     """If there are neither columns nor bold names."""
-    work = read_work(write([Element("title", "Title: *The Ferry*"), *script(1)]).encode(), suffix)
+    work = read_document(write([Element("title", "Title: *The Ferry*"), *script(1)]).encode(), suffix)
 
     assert (work.title, work.headings) == ("The Ferry", 4)
     assert "".join(one.text for one in work.scenes) == "".join(write(scene(100 + n)) for n in range(4))
@@ -194,7 +194,7 @@ def test_fountain_is_read_under_any_name(suffix):
 def test_what_nobody_sees_is_in_no_scene():
     """Notes, synopses, sections and numbers are removed; text before the first heading is a scene without one."""
     text = "ANN\nOh.\n\n# One\n\n= How it begins\n\nINT. A #3#\n\nA bell[[loud]] rings.\n\n/* cut */\n"
-    work = read_work(text.encode(), ".fountain")
+    work = read_document(text.encode(), ".fountain")
 
     assert [(one.number, one.text) for one in work.scenes] == [(0, "ANN\nOh.\n"), (1, "INT. A\n\nA bell rings.\n")]
     assert work.taken_out == {"notes and synopses": 3}
@@ -205,7 +205,7 @@ def test_what_nobody_sees_is_in_no_scene():
 )
 def test_a_title_page_is_no_scene(above, scenes):
     """Names and dates before the first heading are skipped and counted; a sentence of action is kept."""
-    work = read_work(f"{above}\n\nINT. A\n\nA bell rings.\n".encode(), ".fountain")
+    work = read_document(f"{above}\n\nINT. A\n\nA bell rings.\n".encode(), ".fountain")
 
     assert len(work.scenes) == scenes
     assert work.taken_out == ({"paragraphs of a title page": 3} if scenes == 1 else {})
@@ -223,7 +223,7 @@ TEXT = st.lists(st.sampled_from(LINES), min_size=2, max_size=40).map("\n".join)
 def test_whatever_is_read_gives_canonical_scenes(text, suffix):
     """For any text, each scene is Fountain that reads as written, and begins with its heading."""
     try:
-        scenes = read_work(text.encode(), suffix).scenes
+        scenes = read_document(text.encode(), suffix).scenes
     except RefusedError:
         scenes = []
 
@@ -236,6 +236,6 @@ def test_no_bytes_break_a_reader(data, suffix):
     """They are either refused without side effects, or read as a document."""
     found = None
     with suppress(RefusedError):
-        found = read_work(data, suffix)
+        found = read_document(data, suffix)
 
     assert found is None or all(scene.text for scene in found.scenes)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from curation.script.document import read_work
+from curation.script.document import read_document
 from rushes.screenplay_files.typed.headings import heading_of
 from rushes.screenplay_files.typed.page_artifacts import WATERMARKS
 
@@ -12,7 +12,7 @@ DONE = ("The old man takes the keys and weighs them.", "He looks for the boat, w
 
 
 def elements(text):
-    return [element for scene in read_work(text.encode(), ".txt").scenes for element in scene.elements]
+    return [element for scene in read_document(text.encode(), ".txt").scenes for element in scene.elements]
 
 
 def kinds(text, kind):
@@ -125,7 +125,7 @@ def test_a_line_that_comes_back_in_double_spaced_text_stays():
     page = [f"Sentence {number} of a page that goes on{'.' * (number % 3)}" for number in range(30)]
     lines = [*page[:-1], "the usual thing to do in such a house."] * 8
 
-    assert WATERMARKS not in read_work("\n\n".join(["INT. MILL - DAY", *lines]).encode(), ".txt").taken_out
+    assert WATERMARKS not in read_document("\n\n".join(["INT. MILL - DAY", *lines]).encode(), ".txt").taken_out
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from rushes.bundle.manifest import BundleError, read_bundle
 from rushes.errors import MisuseError
-from rushes.screenplay.document import PAGE_LINES
+from rushes.screenplay.breakdown import PAGE_LINES
 from rushes.screenplay.elements import Element
 from rushes.screenplay.fountain import parse, write
-from rushes.screenplay_files.read_file import read_script
+from rushes.screenplay_files.read_file import read_breakdown
 from rushes.script.constraints.cues import EXTENSIONS
 from rushes.script.constraints.repetition import Guard
 from rushes.script.decoding import Writing, draw, themes
@@ -274,7 +274,7 @@ def test_the_length(writer, tmp_path, length, least, most):
     writing = writer.write(Request(length=parse_length(length), heading="INT. HALL"))
     text = "".join(writing)
     (tmp_path / "draft.fountain").write_text(text, encoding="utf-8")
-    [scene] = read_script(tmp_path / "draft.fountain").scenes
+    [scene] = read_breakdown(tmp_path / "draft.fountain").scenes
     pages, words = scene.eighths / 8, sum(len(one.text.split()) for one in writing.elements)
 
     assert least <= (words if "w" in length else pages) <= most

@@ -1,6 +1,6 @@
 """Figures of the toy family."""
 
-from models.components.figures import Figure
+from models.components.figures import MetricLabel
 
-FIGURES = {"accuracy": Figure("accuracy")}
+FIGURES = {"accuracy": MetricLabel("accuracy")}
 PARTS: dict[str, str] = {}

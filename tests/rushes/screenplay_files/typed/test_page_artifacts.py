@@ -2,7 +2,7 @@
 
 import pytest
 
-from curation.script.document import read_work
+from curation.script.document import read_document
 from rushes.screenplay_files.typed.page_artifacts import (
     CONTINUED,
     FADE_IN,
@@ -53,7 +53,7 @@ def texts(work):
 
 def test_a_typed_page_gives_what_is_said_and_done():
     """Speeches and paragraphs split by pages are joined; a number in dialogue stays."""
-    work = read_work(PAGES.encode(), ".txt")
+    work = read_document(PAGES.encode(), ".txt")
 
     assert texts(work) == (
         "INT. KITCHEN - NIGHT\n\nA kettle boils. She is old and watches it for a long while.\n\n"
@@ -66,7 +66,7 @@ def test_a_typed_page_gives_what_is_said_and_done():
 def test_a_watermark_is_what_comes_back_on_every_page():
     """Numbers in it may vary; a repeated heading or cue stays."""
     pages = [f"{typed(scene(5 * seed))}\n   THE FERRY - property of Studio {seed}\n\f" for seed in range(6)]
-    work = read_work("".join(pages).encode(), ".txt")
+    work = read_document("".join(pages).encode(), ".txt")
 
     assert work.taken_out[WATERMARKS] == 6
     assert "property" not in texts(work)
@@ -92,7 +92,7 @@ def test_no_line_takes_forever(line):
     """A script twenty thousand times as long takes a moment; so does a program's log without an empty line."""
     text = f"INT. A - DAY\n\n{line * 20_000}x\n\n          ANNA\n     Hi.\n"
     for suffix in (".txt", ".md", ".fountain"):
-        assert read_work(text.encode(), suffix).scenes
+        assert read_document(text.encode(), suffix).scenes
 
 
 def test_the_words_of_a_library_go():
@@ -104,7 +104,7 @@ def test_the_words_of_a_library_go():
         "",
     ]
     below = ["*** END OF THE PROJECT GUTENBERG EBOOK THE FERRY ***", "", "Section 1. General Terms of Use"]
-    work = read_work("\n".join([*above, typed(script(1)), *below]).encode(), ".txt")
+    work = read_document("\n".join([*above, typed(script(1)), *below]).encode(), ".txt")
 
     assert work.taken_out == {LIBRARY: 6}
     assert work.headings == 4
@@ -115,7 +115,7 @@ def test_cues_of_other_formats_lose_their_marks_too():
     """A speech after an action keeps its cue."""
     text = ".A\n\nANNA (V.O.) (cont\u2019d)\nOne.\n\nANNA (CONT'D)\n(continuing)\nTwo.\n\n"
     text += "A bell.\n\nANNA (CONT'D)\nThree.\n"
-    work = read_work(text.encode(), ".fountain")
+    work = read_document(text.encode(), ".fountain")
 
     assert texts(work) == ".A\n\nANNA (V.O.)\nOne.\n\nANNA\nTwo.\n\nA bell.\n\nANNA\nThree.\n"
     assert work.taken_out == {MORE: 4}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from curation.script.document import read_work
+from curation.script.document import read_document
 from rushes.screenplay_files.text_encoding import decode
 from rushes.screenplay_files.typed.headings import heading_of
 from rushes.screenplay_files.typed.names import bare_name, cue_of, is_title_case, may_be_cue
@@ -12,7 +12,7 @@ TALK = [("Anna", "You are late."), ("Mark", "I know."), ("Old Man", "So do I."),
 
 
 def cues(text):
-    return read_work(text.encode(), ".txt").cues
+    return read_document(text.encode(), ".txt").cues
 
 
 def transcript(*others, form="{name}: {words}"):
@@ -72,7 +72,7 @@ def test_what_people_repeat_is_not_a_watermark():
         f"{'':20}ANNA\n{'':10}Where {{n}} is it?\n\n{'':20}MARK\n{'':10}Yes, sir.\n\nThey look on for {{n}} more.\n"
     ] * 6
     text = "\f   The Mill - second version\n\n".join("\n".join(page).format(n=n) for n in range(6))
-    work = read_work(f"INT. MILL - DAY\n\n{text}".encode(), ".txt")
+    work = read_document(f"INT. MILL - DAY\n\n{text}".encode(), ".txt")
 
     assert sum(one.text == "Yes, sir." for one in work.scenes[0].elements) == 36
     assert work.taken_out[WATERMARKS] == 5
@@ -160,7 +160,7 @@ def test_encodings_of_a_byte_a_letter(text, coding):
 def test_an_aside_over_two_lines_is_one():
     """In double spacing, and with dialogue in its last line."""
     page = "INT. MILL - DAY\n\nRain.\n\n{0}ANNA\n\n{1}(to Mark, who is\n\n{1}not here) Late.\n\n{0}MARK\n\n{2}I know.\n"
-    work = read_work("\n".join(3 * [page]).format(" " * 22, " " * 16, " " * 10).encode(), ".txt")
+    work = read_document("\n".join(3 * [page]).format(" " * 22, " " * 16, " " * 10).encode(), ".txt")
 
     assert [(one.kind, one.text) for one in work.scenes[0].elements[3:5]] == [
         ("parenthetical", "to Mark, who is not here"),
@@ -172,7 +172,7 @@ def test_action_is_told_from_words_by_its_width():
     """In a text without empty lines, as programs that read PDFs leave it."""
     wide = "The wheel turns and turns, and the water falls into the dark below."
     speeches = "\n".join(f"{name.upper()}\n{words}\n{wide}" for name, words in TALK * 2)
-    work = read_work(f"INT. MILL - DAY\n{wide}\n{speeches}\n".encode(), ".txt")
+    work = read_document(f"INT. MILL - DAY\n{wide}\n{speeches}\n".encode(), ".txt")
 
     assert work.cues == [name.upper() for name, _ in TALK * 2]
     assert [one.text for one in work.scenes[0].elements if one.kind == "dialogue"] == [said for _, said in TALK * 2]
@@ -183,7 +183,7 @@ def test_a_cut_and_a_heading_in_one_line_are_two(margin):
     """In columns and without."""
     speech = f"{margin * 2}ANNA\n{margin}You are late." if margin else "ANNA\nYou are late."
     text = f"FADE IN: EXT. ROAD - DAY\n\nRain.\n\n{speech}\n\nCUT TO: INT. MILL - NIGHT\n\nA wheel.\n\n{speech}\n"
-    work = read_work(text.encode(), ".txt")
+    work = read_document(text.encode(), ".txt")
 
     assert [scene.heading for scene in work.scenes if scene.number] == ["EXT. ROAD - DAY", "INT. MILL - NIGHT"]
     assert [one.text for scene in work.scenes for one in scene.elements if one.kind == "transition"] == ["CUT TO:"]

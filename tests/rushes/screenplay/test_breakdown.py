@@ -6,10 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rushes.errors import NothingFitsError, RushesError
-from rushes.screenplay.document import MAX_TITLE, PAGE_LINES, pages
+from rushes.screenplay.breakdown import MAX_TITLE, PAGE_LINES, pages
 from rushes.screenplay.elements import Element
 from rushes.screenplay.fountain import write
-from rushes.screenplay_files.read_file import read_script
+from rushes.screenplay_files.read_file import read_breakdown
 from tests.support import scripts
 
 FERRY = Path(__file__).parents[2].joinpath("support", "ferry.fountain")
@@ -28,14 +28,14 @@ def read(tmp_path):
     def act(content, say=lambda _: None):
         path = tmp_path / "script.fountain"
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return read_script(path, say)
+        return read_breakdown(path, say)
 
     return act
 
 
 def test_a_script_with_everything_in_it():
     """Numbers, headings of every form, speakers and the first action; never a note or a struck passage."""
-    script = read_script(FERRY)
+    script = read_breakdown(FERRY)
     rows = [(scene.number, scene.heading, scene.speakers) for scene in script.scenes]
 
     assert (script.title, script.byline) == (("THE LAST FERRY", "a short film"), "written by Inès Årud")
@@ -100,7 +100,7 @@ def test_sections_are_chapters(read):
         ("EXT. A", [(1, "One"), (2, "Set out")]), ("EXT. B", [(2, "Back")]), ("EXT. C", [(1, "Two")]), ("EXT. D", []),
     ]  # fmt: skip
     assert [scene.action for scene in script.scenes] == ["Rain.", "", "", ""]
-    assert [scene.chapters for scene in read_script(FERRY).scenes if scene.chapters][1][0].title == "Two: The return"
+    assert [scene.chapters for scene in read_breakdown(FERRY).scenes if scene.chapters][1][0].title == "Two: The return"
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_other_formats_give_the_same_scenes(tmp_path, form):
     (tmp_path / "s.fountain").write_text(write(elements))
     (tmp_path / f"s.{form}").write_bytes(scripts.fdx(elements) if form == "fdx" else scripts.typed(elements).encode())
 
-    assert read_script(tmp_path / f"s.{form}") == read_script(tmp_path / "s.fountain")
+    assert read_breakdown(tmp_path / f"s.{form}") == read_breakdown(tmp_path / "s.fountain")
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_a_title_page_without_keys(tmp_path, lines, byline):
     title = "".join(f"<Paragraph><Text>{line}</Text></Paragraph>" for line in ["THE FERRY", *lines])
     page = f"<TitlePage><Content>{title}</Content></TitlePage></FinalDraft>".encode()
     (tmp_path / "s.fdx").write_bytes(scripts.fdx(scripts.scene(1)).replace(b"</FinalDraft>", page))
-    script = read_script(tmp_path / "s.fdx")
+    script = read_breakdown(tmp_path / "s.fdx")
 
     assert (script.title, script.byline) == (("THE FERRY",), byline)
 

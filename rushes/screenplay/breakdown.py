@@ -1,4 +1,4 @@
-"""Model of a script for storyboards: its title page, and the speakers and length of each scene.
+"""Breakdown of a script, for storyboards: its title page, and the speakers and length of each scene.
 
 Lengths follow the convention of the film industry: eighths of a page of fifty-five lines, rounded up.
 """
@@ -42,8 +42,8 @@ class Chapter:
 
 
 @dataclass(frozen=True)
-class Scene:
-    """One scene: its number as printed, heading, first line of action, speakers and length.
+class SceneBreakdown:
+    """A scene as a storyboard needs it: number as printed, heading, first line of action, speakers and length.
 
     `chapters` are those that begin with it, the outermost first.
     """
@@ -57,16 +57,16 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Script:
-    """A script: its title, byline and scenes. A title may have several lines."""
+class Breakdown:
+    """Breakdown of a script: its title, byline and scenes. A title may have several lines."""
 
     title: tuple[str, ...]
     byline: str
-    scenes: tuple[Scene, ...]
+    scenes: tuple[SceneBreakdown, ...]
 
 
-def script_of(elements: Sequence[Element], path: Path) -> Script:
-    """The scenes of a script that was read from a file.
+def break_down(elements: Sequence[Element], path: Path) -> Breakdown:
+    """Breaks down a script that was read from a file.
 
     Raises:
         NothingFitsError: No scene has a heading.
@@ -77,9 +77,9 @@ def script_of(elements: Sequence[Element], path: Path) -> Script:
         raise NothingFitsError(message + "where it is another (.THE CAVE)")
     numbers = _numbers([scene[0].number for scene in scenes])
     chapters = _chapters(sections)
-    told = [_scene(*one) for one in zip(numbers, scenes, chapters, strict=True)]
+    breakdowns = [_scene(*one) for one in zip(numbers, scenes, chapters, strict=True)]
     page = title_values(elements)
-    return Script(tuple(page.get("title", [])) or (path.stem,), byline(page), tuple(told))
+    return Breakdown(tuple(page.get("title", [])) or (path.stem,), byline(page), tuple(breakdowns))
 
 
 def title_values(elements: Sequence[Element]) -> dict[str, list[str]]:
@@ -143,12 +143,12 @@ def _shortened(title: str) -> str:
     return title if len(title) <= MAX_TITLE else f"{title[: MAX_TITLE - 1].rstrip()}\u2026"
 
 
-def _scene(number: str, elements: Sequence[Element], chapters: tuple[Chapter, ...]) -> Scene:
+def _scene(number: str, elements: Sequence[Element], chapters: tuple[Chapter, ...]) -> SceneBreakdown:
     heading, *inside = elements
     text = _text(heading.text)
     names = (speaker_of(_text(element.text)) for element in inside if element.kind == "character")
     speakers = tuple(dict.fromkeys(filter(None, names)))
-    return Scene(number, text, _first_action(inside), speakers, eighths_of(elements), chapters)
+    return SceneBreakdown(number, text, _first_action(inside), speakers, eighths_of(elements), chapters)
 
 
 def eighths_of(elements: Sequence[Element]) -> int:
@@ -174,7 +174,8 @@ def _lines(inside: Sequence[Element]) -> int:
         if _is_beside(below):
             total += 1 + max(_spoken(one, DUAL, DUAL_PARENTHETICAL) for one in (speech, below))
         elif not _is_beside(speech):
-            total += 1 + _spoken(speech, DIALOGUE, PARENTHETICAL) if speech[0].kind == "character" else _told(speech[0])
+            is_spoken = speech[0].kind == "character"
+            total += 1 + _spoken(speech, DIALOGUE, PARENTHETICAL) if is_spoken else _prose_lines(speech[0])
     return total
 
 
@@ -193,7 +194,7 @@ def _is_beside(speech: Sequence[Element]) -> bool:
     return bool(speech) and speech[0].dual
 
 
-def _told(element: Element) -> int:
+def _prose_lines(element: Element) -> int:
     return 1 + sum(height(_text(line), ACTION) for line in element.text.split("\n"))
 
 
