@@ -11,7 +11,6 @@ existing ones, and a value of a wrong type with the right type.
 from __future__ import annotations
 
 import copy
-import json
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -40,13 +39,10 @@ def read_params(root: Path) -> dict[str, Any]:
         values = read_params_file(path)
     except FileNotFoundError as error:
         message = f"there is no {NAME} in {root}"
-        raise ParamsError(message, "run this in the root of the checkout") from error
-    except YamlFileError as error:
-        message = f"{NAME} cannot be read: {error}"
+        raise ParamsError(message, f"git checkout HEAD -- {NAME}") from error
+    except (YamlFileError, yaml.YAMLError) as error:
+        message = f"{NAME} cannot be read: {' '.join(str(error).split())}"
         raise ParamsError(message, f"{restore(root, NAME)}   # or correct yours: git diff {NAME}") from error
-    except yaml.YAMLError as error:
-        message = f"{NAME} is not YAML: {' '.join(str(error).split())}"
-        raise ParamsError(message, f"git diff {NAME}") from error
     check(values)
     return dict(values)
 
@@ -125,14 +121,9 @@ def _parse_value(path: str, text: str) -> Any:  # noqa: ANN401 - a YAML value
     example = '["text"]' if text.lstrip().startswith("[") else '"text"'
     remedy = f"put texts in quotes, for example: --set '{path}={example}'"
     try:
-        value = read_yaml(text)
+        return read_yaml(text)
     except (yaml.YAMLError, RecursionError) as error:
         raise ParamsError(message, remedy) from error
-    try:
-        json.dumps(value, default=str)
-    except (ValueError, RecursionError) as error:  # an alias refers to a value that contains it
-        raise ParamsError(message, remedy) from error
-    return value
 
 
 def _check_path(path: str, text: str, values: Mapping[str, Any]) -> None:
