@@ -16,7 +16,10 @@ from flows.servers import definitions, local, prefect_client, scheduler, servers
 from flows.servers.lock import run_lock
 from flows.servers.prefect_client import DeploymentState
 from flows.servers.servers import PortTakenError, found, free_port
+from registry.mlflow import runs
+from registry.mlflow.runs import RegistryDownError
 from report.data.run import Failure, NightlyRun
+from steps.runtime.failures import describe
 
 pytestmark = pytest.mark.usefixtures("planted")
 SCHEDULE = scheduler.up  # the real one
@@ -174,6 +177,41 @@ def test_scheduler_is_up_once_prefect_plans_a_run(tmp_path, planted, monkeypatch
     servers.stop(tmp_path, *started)
 
     assert list(written) == ["nobody asks"]
+
+
+def test_status_shows_which_server_does_not_answer(tmp_path, planted):
+    """As the remedies ask; once it runs, the same call succeeds."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    settings = Settings(registry={"url": url})
+    with pytest.raises(RegistryDownError, match="check with make status, then run again") as down:
+        runs.client(url)
+    before = local.look(settings, tmp_path)[0].state
+    server = servers.start(tmp_path / "team", planted, port, "make up")
+    servers.wait_healthy([server], deadline_s=20)
+    after, client = local.look(settings, tmp_path)[0].state, runs.client(url)
+    servers.stop(tmp_path / "team", server)
+
+    assert describe("register", "expression", down.value).remedy.endswith("make status")
+    assert (before, after) == ("does not answer", "answers")
+    assert client
+
+
+@pytest.mark.parametrize("keeper", ["make up", "team"])
+def test_the_state_of_a_prefect_that_does_not_answer_is_shown(tmp_path, monkeypatch, keeper):
+    """By the log that is named, or by `make status` where the server is the team's."""
+    url, log = f"http://127.0.0.1:{free_port()}", tmp_path / "prefect.log"
+    log.write_text("the reason")
+    server = servers.Server(definitions.PREFECT, url, keeper, log=log if keeper == "make up" else None)
+    with pytest.raises(servers.ServerError, match="does not answer") as gone, prefect_client.connect(server) as client:
+        client.read_deployments()
+    monkeypatch.setattr(local, "KINDS", (definitions.PREFECT,))
+    rows = local.look(Settings(prefect={"url": url}), tmp_path)
+
+    if keeper == "team":
+        assert (gone.value.remedy.split("   ")[0], rows[0].state) == ("make status", "does not answer")
+    else:
+        assert Path(re.search(r"see (.*), then run again", gone.value.remedy)[1]).read_text() == "the reason"
 
 
 @pytest.mark.parametrize("now", [None, standing()], ids=["it ended", "no run is planned"])

@@ -86,12 +86,13 @@ def test_what_status_advises_helps(flows, tmp_path):
         return json.loads((tmp_path / "state/servers" / f"{name}.json").read_text())
 
     def follow(advice, **how):
-        """Each `make X` of the advice in turn; returns the line of the scheduler."""
+        """Each `make X` of the advice in turn; returns the line of the scheduler that the last one prints."""
         shown = flows("status", **how).stdout
         words = re.findall(r"make (up|down)", shown[shown.index(advice) :].splitlines()[0])
         assert words == (["up"] if "once" in advice else ["down", "up"])
-        assert [flows(word, **how).returncode for word in words] == [0] * len(words)
-        return next(line for line in flows("status", **how).stdout.splitlines() if line.startswith("scheduler"))
+        done = [flows(word, **how) for word in words]
+        assert not any(one.returncode for one in done)
+        return next(line for line in done[-1].stdout.splitlines() if line.startswith("scheduler"))
 
     assert "MLflow does not run: make up" in flows("status").stdout
     lines = [follow("once it runs")]
