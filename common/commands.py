@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from itertools import count
@@ -17,7 +18,14 @@ AWAY = ".state/damaged"
 def python() -> str:
     """This interpreter as typed in the checkout: `.venv/bin/python`, since a bare machine has no `python`."""
     path, root = Path(sys.executable), Path(__file__).resolve().parents[1]
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    return shlex.quote(str(path.relative_to(root) if path.is_relative_to(root) else path))
+
+
+def show_access(place: Path) -> str:
+    """Command that shows the mount, owner and mode of a path, or of the nearest folder that exists, and who asks."""
+    there = next(folder for folder in (place, *place.absolute().parents) if os.path.exists(folder))  # noqa: PTH110  # Path.exists raises below a closed folder
+    shown = shlex.quote(str(there))
+    return f"findmnt --target {shown}; ls -ld {shown}; id"
 
 
 def unused(path: str, root: Path) -> str:

@@ -56,15 +56,10 @@ def check(values: Mapping[str, Any]) -> None:
         ParamsError: A key is unknown or was renamed, a value has another type or is out of range, a family has no
             collection, or a key is omitted that has a default but is used by dvc.yaml.
     """
-    try:
-        text = json.dumps(values, default=str)
-    except ValueError as error:  # an alias refers to a value that contains it
-        message = f"{NAME}: a value contains itself"
-        raise ParamsError(message, "replace the alias by its value, and run again") from error
     _refuse_renamed(values)
     try:
         # As JSON, strictly: a list is accepted for a tuple, but neither "3" nor true for a number.
-        model().model_validate_json(text, strict=True)
+        model().model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
         message = f"{NAME}: {'; '.join(_spell(fault, values) for fault in error.errors())}"
         raise ParamsError(message, "nothing was started: correct the params and run again") from error

@@ -62,10 +62,22 @@ def test_every_row_names_a_test_or_a_reason():
         ("class D:\n    path: str\n    remedy: str\nD('p', 'rm x')", "rm x"),
         ("class E(RushesError): ...\nraise E('m', other.remedy)", None),
         ("class F(RushesError): ...\nraise F('m', remedy='rm x' if there else 'rm y')", "rm y"),
+        ("class G(RushesError): ...\nTABLE = {1: ('m', 'rm x')}\nraise G(*TABLE[1])", "rm x"),
+        ("class H(RushesError): ...\nfor m, text in [('m', 'rm x'), ('n', 'rm y')]:\n    raise H(m, text)", "rm y"),
+        ("class I(RushesError): ...\ndef f():\n    return 'm', 'rm x'\nm, text = f()\nraise I(m, text)", "rm x"),
+        ("class J(RushesError): ...\ndef f(text):\n    raise J('m', text)\nf('rm x')", "rm x"),
+        (
+            "class K(RushesError): ...\nclass O:\n    def f(self):\n        return 'rm x'\nraise K('m', O().f())",
+            "rm x",
+        ),
+        ("class L(RushesError): ...\nNEW = 'rm x'\ndef f():\n    raise L('m', NEW)", "rm x"),
+        ("def _remedy():\n    return 'rm x'", "rm x"),
+        ("def f(name):\n    print(f'{name} is absent: pip install {name}')", "{name} is absent: pip install {name}"),
+        ('def f():\n    """Like make nightly."""\n    return kind == "make up"', None),
     ],
 )
 def test_a_planted_remedy_is_found(source, text):
-    """As an argument, a keyword, a variable, a field, and what an error passes to its base; not another's."""
+    """However it gets there, and in a message if it is a command; another's and a docstring are none."""
     base = "class RushesError(Exception):\n    def __init__(self, message='', remedy=''): ...\n"
     found = [one.text for one in remedies({"planted.py": ast.parse(base + source)})]
 

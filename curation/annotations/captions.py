@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from curation.annotations.csv_rows import fault, header_of, rows_of
+from curation.annotations.csv_rows import fault, header_of_table, rows_of
 from curation.errors import DataError
 from curation.intake.candidates import shown
 
@@ -50,7 +50,7 @@ def with_captions(listing: Listing, path: Path) -> Listing:
 
 
 def _read(file: Path) -> dict[str, str]:
-    header = header_of(file)
+    header = header_of_table(file)
     if not set(COLUMNS) <= set(header):
         message = f"{file.name} has no column {' and '.join(name for name in COLUMNS if name not in header)}"
         raise DataError(message, f"its first line must be: {','.join(COLUMNS)}")

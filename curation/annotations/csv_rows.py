@@ -26,6 +26,16 @@ def header_of(file: Path) -> list[str]:
     return _names(next(csv.reader([first], delimiter=_delimiter(first)), [])) if first.strip() else []
 
 
+def header_of_table(file: Path) -> list[str]:
+    """Column names of a file that must be a table.
+
+    Raises:
+        DataError: This user may not read it.
+    """
+    with _errors_by_line(file), file.open("rb"):
+        return header_of(file)
+
+
 def rows_of(file: Path) -> Iterator[tuple[int, Row]]:
     """Streams the rows as dictionaries by column name, each with its line number.
 

@@ -17,7 +17,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curation.annotations.csv_rows import Row, fault, header_of, rows_of
+from curation.annotations.csv_rows import Row, fault, header_of, header_of_table, rows_of
 from curation.annotations.votes import parse_votes
 from curation.errors import DataError
 from curation.intake.candidates import Candidate, Listing, shown, split_of
@@ -41,7 +41,7 @@ def read_beside(file: Path, one: str) -> list[Candidate]:
     Raises:
         DataError: It has no column path, or a line is wrong.
     """
-    header = header_of(file)
+    header = header_of_table(file)
     if "path" not in header:
         names = ", ".join(header[:8]) or "nothing"
         message = f"{file.name} is not a table of {one}s: its first line names {names}"
@@ -69,10 +69,7 @@ def read_sample_table(file: Path) -> Listing:
     Raises:
         DataError: Its format is unknown, or a line is wrong.
     """
-    if not os.access(file, os.R_OK):
-        message = f"{file.name} cannot be read"
-        raise DataError(message, "allow this user to read it")
-    header = header_of(file)
+    header = header_of_table(file)
     if _is_fer(header):
         return Listing(FER_CSV, file.parent, _fer_rows(file), tables=[file])
     if not _is_samples(header):

@@ -209,7 +209,8 @@ class ImageIntake(Intake):
             raise DataError(message, "give the folder that holds the class folders, or the form of paths: --layout")
         example = "" if self.listing.hide_paths else f", for example {unrecognised[0].path}"
         message = f"none of {len(unrecognised):,} pictures can be taken in: the first {unrecognised[0].reason}{example}"
-        raise DataError(message, unrecognised[0].remedy)
+        fitting = layouts.suggested([one.path for one in unrecognised], self.job.params.labels)
+        raise DataError(message, f"these match --layout '{fitting}'" if fitting else unrecognised[0].remedy)
 
     def _check_labels(self) -> None:
         labels = {row["label"] for row in self.rows}

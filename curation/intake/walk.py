@@ -75,7 +75,9 @@ def no_picture(path: str, file: Path) -> UnrecognisedFile:
     """A file that is not a picture, with the reason."""
     form = UNREAD.get(file.suffix.lower())
     if form is not None:
-        remedy = f"convert it to JPEG or PNG: magick {file.name} {file.stem}.png"
+        # Without names of files, which may be those of people; and `IMG_1.png` may exist beside `IMG_1.heic`.
+        convert = f'for file in *{file.suffix}; do magick "$file" "$file.png"; done'
+        remedy = f"convert it to JPEG or PNG, in its folder: {convert}"
         return UnrecognisedFile(path, file, f"is in {form}, which is not read", remedy)
     return UnrecognisedFile(
         path, file, "is not a picture by its name", "take it out, or give it the suffix of its format"

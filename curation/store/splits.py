@@ -191,7 +191,7 @@ def _check(collection: str, counts: Mapping[str, int], rows: pd.DataFrame) -> No
     count = rows["group"].nunique()
     if count < len(SPLITS) and not given:
         message += f": its {count} group{'s' * (count != 1)} (performer, film, document) cannot be divided"
-        raise DataError(message, f"ingest samples of at least {len(SPLITS)} groups")
+        raise DataError(message, f"ingest a source of at least {len(SPLITS)} groups")
     if given:
         message += f": the splits that its sources give are {', '.join(given)}"
         raise DataError(message, f"ingest samples for {' and '.join(empty)}, or samples without a split")

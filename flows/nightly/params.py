@@ -11,7 +11,6 @@ existing ones, and a value of a wrong type with the right type.
 from __future__ import annotations
 
 import copy
-import json
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -103,14 +102,9 @@ def _parse_value(path: str, text: str) -> Any:  # noqa: ANN401 - a YAML value
     example = '["text"]' if text.lstrip().startswith("[") else '"text"'
     remedy = f"put texts in quotes, for example: --set '{path}={example}'"
     try:
-        value = read_yaml(text)
+        return read_yaml(text)
     except (yaml.YAMLError, RecursionError) as error:
         raise ParamsError(message, remedy) from error
-    try:
-        json.dumps(value, default=str)
-    except (ValueError, RecursionError) as error:  # an alias refers to a value that contains it
-        raise ParamsError(message, remedy) from error
-    return value
 
 
 def _check_path(path: str, text: str, values: Mapping[str, Any]) -> None:

@@ -8,11 +8,13 @@ cannot be repeated.
 from __future__ import annotations
 
 import re
+import shlex
 import sqlite3
-import sys
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
+
+from common.commands import python, unused
 
 HOLDING = ("experiments", "runs", "registered_models")  # tables with data worth keeping
 _LINK = re.compile(r"""^(revision|down_revision)\s*=\s*["'](\w+)["']""", re.MULTILINE)
@@ -42,7 +44,8 @@ def outdated(state: Path) -> tuple[str, str] | None:
         message = f"MLflow's database {path} was written by a newer MLflow: it has schema {found}"
         return message, "make install   # with the requirements.lock that it was written with"
     message = f"MLflow's database {path} is of an older MLflow: it has schema {found}, this one needs {wanted}"
-    return message, f"cp {path} {path}.before && {sys.executable} -m mlflow db upgrade sqlite:///{path}"
+    copy = shlex.join(["cp", str(path), unused(f"{path}.before", path.parent)])
+    return message, f"{copy} && {python()} -m mlflow db upgrade {shlex.quote(f'sqlite:///{path}')}"
 
 
 def _is_unfinished(path: Path) -> bool:

@@ -112,10 +112,9 @@ def look(settings: Settings, state: Path) -> list[ServiceStatus]:
         return [ServiceStatus(NAME, "stopped", note=f"{cron}, once it runs: make up")]
     try:
         now = prefect_client.standing(_prefect(settings, state))
-    except PasswordError as error:
-        return [ServiceStatus(NAME, "not known", pid=scheduler.pid, note=f"{error}; {error.remedy}")]
     except ServerError as error:
-        return [ServiceStatus(NAME, "no server", pid=scheduler.pid, note=str(error))]
+        word = "not known" if isinstance(error, PasswordError) else "no server"
+        return [ServiceStatus(NAME, word, pid=scheduler.pid, note=f"{error}; {error.remedy}")]
     if now is None:
         note = f"Prefect has no deployment {prefect_client.DEPLOYMENT}, so no run starts; to create it again: make up"
         return [ServiceStatus(NAME, "broken", pid=scheduler.pid, note=note)]
@@ -138,6 +137,6 @@ def _prefect(settings: Settings, state: Path) -> Server:
         return Server(PREFECT, servers.base(PREFECT, url), "team", login=servers.login_of(PREFECT))
     server = servers.found(state, PREFECT)
     if server is None:
-        message = "its Prefect server does not run, so no run starts: make down, then make up"
-        raise ServerError(message, "make up")
+        message = "its Prefect server does not run, so no run starts"
+        raise ServerError(message, "make down, then: make up")
     return server

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import psutil
 
-from common.commands import python, set_aside
+from common.commands import python, set_aside, show_access
 from registry.subprocesses import git, is_alive
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ FREE_CACHE = f"{python()} -m dvc gc --workspace --all-branches --all-tags"
 _LOCKED = re.compile(r"Unable to acquire lock|is busy, it is being blocked by")
 _BLOCKER = re.compile(r"\(PID (?P<pid>\d+)\)")
 _INVALID = re.compile(r"'(?:\./)?(?P<name>[^'\n]+)' is invalid|unable to read: '(?P<other>[^'\n]+)'")
-_MISSING = re.compile(r"missing data 'source': (?P<name>[^\n]+)|does not exist: '(?P<dep>[^'\n]+)'")
+_MISSING = re.compile(
+    r"missing data 'source': (?P<name>[^\n]+)|does not exist: '(?P<dep>[^'\n]+)'"
+    r"|failed to reproduce '[^'\n]+': \[Errno 2\] No such file or directory: '(?P<gone>[^'\n]+)'"
+)
 _KILLED = re.compile(r"exited with -(?P<number>\d+)")
 _READ_ONLY = re.compile(r"Read-only file system(?::? '(?P<name>[^'\n]+)')?")
 _DENIED = re.compile(r"Permission denied(?::? '(?P<name>[^'\n]+)')?")
@@ -95,17 +98,17 @@ def _no_git(_root: Path, output: str) -> DvcFault | None:
 def _unwritable(root: Path, output: str) -> DvcFault | None:
     if match := _READ_ONLY.search(output):
         where = match["name"] or str(root)
-        return DvcFault("user", f"the disk is mounted read-only: {where}", f"findmnt --target {shlex.quote(where)}")
+        return DvcFault("user", f"the disk is mounted read-only: {where}", show_access(root / where))
     if match := _DENIED.search(output):
         where = match["name"] or str(root)
-        return DvcFault("user", f"no permission to use {where}", f"ls -ld {shlex.quote(where)}")
+        return DvcFault("user", f"no permission to use {where}", show_access(root / where))
     return None
 
 
 def _missing(_root: Path, output: str) -> DvcFault | None:
     if not (match := _MISSING.search(output)):
         return None
-    name = match["name"] or match["dep"]
+    name = match["name"] or match["dep"] or match["gone"]
     return DvcFault("user", f"{name} does not exist, and a stage reads it", "make nightly")
 
 

@@ -26,12 +26,9 @@ def read_params(root: Path) -> dict[str, Any]:
         values = read_params_file(path)
     except FileNotFoundError as error:
         message = f"there is no {NAME} in {root}"
-        raise ParamsError(message, "run this in the root of the checkout") from error
-    except YamlFileError as error:
-        message = f"{NAME} cannot be read: {error}"
+        raise ParamsError(message, f"git checkout HEAD -- {NAME}") from error
+    except (YamlFileError, yaml.YAMLError) as error:
+        message = f"{NAME} cannot be read: {' '.join(str(error).split())}"
         raise ParamsError(message, f"{restore(root, NAME)}   # or correct yours: git diff {NAME}") from error
-    except yaml.YAMLError as error:
-        message = f"{NAME} is not YAML: {' '.join(str(error).split())}"
-        raise ParamsError(message, f"git diff {NAME}") from error
     check(values)
     return dict(values)

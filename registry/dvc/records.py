@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -179,7 +180,9 @@ def _refuse_link(root: Path, path: str) -> None:
         if folder.is_symlink():
             name = folder.relative_to(root).as_posix()
             message = f"{name} is a link, and what is written there would leave the checkout"
-            raise VersionError(message, f"rm {name} && mkdir {name}   # or mount the other disk there")
+            raise VersionError(
+                message, f"rm {shlex.quote(name)} && mkdir {shlex.quote(name)}   # or mount the other disk there"
+            )
 
 
 def _paths(graph: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

@@ -11,6 +11,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import requests
+
 from common.commands import python
 from registry.dvc.config import Config, login_options, read_config, set_options
 from registry.dvc.dataset import first_version, is_cached, listing_of, object_path, read_version
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from common.settings import Settings
 
+ANSWER_S = 10.0
 PLUGIN = re.compile(r"requires '(dvc-[\w-]+)'")  # the package that DVC needs for a kind of remote
 CORRUPTED = re.compile(r"object \w+\.dir is corrupted")  # DVC's message for an unreadable list in the remote
 REMOTE = "rushes"  # our remote's name in .dvc/config.local
@@ -130,9 +133,24 @@ def _unfetched(root: Path, url: str, done: Result, md5: str) -> VersionError:
     if not gaps.lost:
         message = f"{DATA}/ cannot be fetched from {url}, though all of it is there. {done.reason}"
         return _unreached(url, done, message, f"{python()} -m dvc fetch -v {VERSION}")
+    if not _answers(url):
+        message = f"{DATA}/ cannot be fetched from {url}: it does not answer"
+        return _unreached(url, done, message, f"{python()} -m dvc fetch -v {VERSION}")
     whole = f"the remote {url} lacks this version, {md5[:12]}: it was not pushed, or not to the end"
     some = f"the remote {url} lacks files of version {md5[:12]}: {listed(gaps.lost)}"
     return VersionError(whole if LIST in gaps.lost else some, push_command(md5))
+
+
+def _answers(url: str) -> bool:
+    """False for an HTTP server that cannot be reached: DVC reports all of its files as missing."""
+    try:
+        if url.startswith(("http://", "https://")):
+            requests.head(url, timeout=ANSWER_S)
+    except requests.exceptions.SSLError:  # a certificate that DVC's configuration may name
+        return True
+    except requests.RequestException:
+        return False
+    return True
 
 
 def push(root: Path, url: str) -> list[str]:

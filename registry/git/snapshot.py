@@ -341,11 +341,11 @@ def _checked(returncode: int, stderr: bytes, verb: str) -> None:
     if not returncode:
         return
     reason = _reason(stderr)
-    remedy = "git status"
+    remedy = "git fsck"  # names what is damaged
     if "insufficient permission" in reason or "Permission denied" in reason:
         remedy = 'sudo chown -R "$(id -u)" .git'
-    elif "dubious ownership" in reason:
-        remedy = 'git config --global --add safe.directory "$PWD"'
+    elif "index file" in reason:  # it is made again from HEAD; the files stay
+        remedy = 'index="$(git rev-parse --git-path index)" && mv "$index" "$index.damaged" && git reset'
     message = f"git {verb} failed: {reason}"
     raise RecordError(message, remedy)
 

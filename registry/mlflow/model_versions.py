@@ -387,7 +387,7 @@ def prove(bundle: Bundle) -> None:
             session.run(None, example_feed(session))
         except Exception as error:  # ONNX Runtime's errors have no other common base
             message = f"{name} of the bundle {bundle.digest[:12]} does not run: {error}"
-            raise RegistryError(message, "restore another version, or register a new one: make nightly") from error
+            raise RegistryError(message) from error
 
 
 def rejection_of(version: Version) -> str:

@@ -155,7 +155,8 @@ def _read_key(path: Path) -> bytes:
         key = None
     if isinstance(key, Ed25519PublicKey):
         return key.public_bytes_raw()
-    message = f"{path} is not an Ed25519 public key in PEM. To make a pair of keys: python -m flows keys new"
+    make = "python -m flows keys new keys/studio.pem"
+    message = f"{path} is not an Ed25519 public key in PEM. To make a pair of keys, in the checkout: {make}"
     raise MisuseError(message)
 
 

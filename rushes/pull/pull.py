@@ -129,8 +129,8 @@ def pull(
 def _rolled_back(fetch: _Fetch, asked: Wanted) -> NothingFitsError:
     offer = fetch.offer
     return NothingFitsError(
-        f"{asked} at {fetch.where} {offer.rejected}. Take the one in use: {pull_hint(asked.name, fetch.where)}; "
-        "to take this one all the same, add --rejected"
+        f"{asked} at {fetch.where} {offer.rejected}. To take it all the same, add --rejected. "
+        f"Take the one in use: {pull_hint(asked.name, fetch.where)}"
     )
 
 

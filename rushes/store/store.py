@@ -145,8 +145,8 @@ def find_model(place: Path | None, family: str) -> Path:
         candidates = stored_bundles(family_folder) if newest is None else [newest]
         if candidates:
             return candidates[-1].folder
-    message = f"no {family} model in {store}: fetch one with: {pull_hint(family, to=place)}."
-    message += did_you_mean(family, families_in(store))
+    near = did_you_mean(family, families_in(store))
+    message = f"no {family} model in {store}.{near} Fetch one with: {pull_hint(family, to=place)}"
     raise NothingFitsError(message)
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 import traceback
 from pathlib import Path
 
 from pydantic import BaseModel, field_validator
 
-from common.commands import python
+from common.commands import python, show_access
 from rushes import __version__
 from rushes.errors import Kind, RushesError, place_of
 from rushes.redaction import redact
@@ -23,6 +22,7 @@ TRANSIENT_NAMES = {"ConnectionError", "ReadTimeout", "ConnectTimeout", "Timeout"
 
 # As registry.dvc.faults has it, which no stage may import: `--workspace` alone would delete what tagged versions need.
 UNWRITABLE = {errno.EROFS: "the disk is mounted read-only", errno.EACCES: "this user may not use it"}
+TRAINING = ("train", "compress")  # stages whose memory goes by the size of a batch
 TRY_AGAIN = "it is tried again by itself; if it stays, see whether the servers answer: make status"
 FULL = f"{python()} -m dvc gc --workspace --all-branches --all-tags   # or make room yourself; then run again"
 
@@ -65,23 +65,22 @@ def write_failure(root: Path, stage: str, item: str, error: BaseException) -> St
 def describe(stage: str, item: str, error: BaseException) -> StageFailure:
     """The kind, message and remedy of an error."""
     text = "".join(traceback.format_exception(error))
-    kind, message, remedy = _judged(error)
+    kind, message, remedy = _judged(stage, item, error)
     return StageFailure(stage=stage, item=item, kind=kind, message=message, remedy=remedy, traceback=text)
 
 
-def _judged(error: BaseException) -> tuple[Kind, str, str]:
+def _judged(stage: str, item: str, error: BaseException) -> tuple[Kind, str, str]:
     words = str(error).strip() or type(error).__name__
     if isinstance(error, RushesError):
         return error.kind, words, error.remedy or (TRY_AGAIN if error.kind == "transient" else "")
     if _out_of_memory(error):
-        return "user", "out of memory", "lower train.batch_size in params.yaml, or run on a larger machine"
+        smaller = f"lower {item}.train.batch_size in params.yaml" if stage in TRAINING else "end other programs"
+        return "user", "out of memory", f"{smaller}, or run on a larger machine"
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return "user", words, FULL
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
         place = Path(os.fsdecode(error.filename or "."))
-        there = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
-        shown = shlex.quote(str(there))
-        return "user", f"{UNWRITABLE[error.errno]}: {place}", f"findmnt --target {shown}; ls -ld {shown}; id"
+        return "user", f"{UNWRITABLE[error.errno]}: {place}", show_access(place)
     if _transient(error):
         return "transient", words, TRY_AGAIN
     remedy = f"this is a bug in rushes {__version__}{place_of(error)}: please report it, with its log"

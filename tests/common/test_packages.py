@@ -4,6 +4,7 @@ import hashlib
 import io
 import re
 import subprocess
+import sys
 import tarfile
 import zipfile
 
@@ -106,12 +107,14 @@ def test_a_package_that_cannot_be_had_is_named_with_the_remedy(shop, tmp_path):
 
 
 def test_a_python_without_pip_is_told_how_to_get_it(requirements, tmp_path, monkeypatch):
-    """As in an environment made by uv."""
-    failed = subprocess.CompletedProcess([], 1, "", "/usr/bin/python: No module named pip\n")
-    monkeypatch.setattr(packages.subprocess, "run", lambda *_args, **_kwargs: failed)
-
-    with pytest.raises(PackageError, match="-m ensurepip"):
+    """As in an environment made by uv; after the printed command the same call fetches."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "it's an environment"], check=True)
+    monkeypatch.setattr(packages.sys, "executable", str(tmp_path / "it's an environment/bin/python"))
+    with pytest.raises(PackageError, match="-m ensurepip") as failed:
         fetch(requirements, tmp_path / "to")
+    subprocess.run(str(failed.value).rpartition("Run: ")[2], shell=True, check=True, capture_output=True)  # noqa: S602 - as pasted
+
+    assert fetch(requirements, tmp_path / "to")
 
 
 def test_pip_that_ends_well_without_the_file_is_not_believed(requirements, tmp_path, monkeypatch):

@@ -12,10 +12,12 @@ import yaml
 
 from curation.errors import DataError
 from curation.ingest import ingest
-from curation.params import SplitParams
-from curation.store.index import read_csv, read_index
+from curation.params import SplitParams, load_collection
+from curation.store.index import read_csv, read_index, read_splits
 from curation.store.splits import extend
+from rushes.errors import MisuseError
 from tests.curation.planted import PARAMS, picture, plant, state
+from tests.support.repos import ROOT
 from tests.support.scripts import plant as plant_scripts
 from tests.support.scripts import script_params
 
@@ -107,6 +109,26 @@ def more_labels(remedy, folder):
     return {}
 
 
+def counted(folder):
+    """Votes on pictures of other names."""
+    plant(folder)
+    (folder.parent / "votes.csv").write_text("Image name,happy,sad\nx.jpg,7,3\n", encoding="utf-8")
+
+
+def named(remedy, folder):
+    """The first column holds the paths of the pictures."""
+    assert "first column must hold" in remedy
+    rows = [f"{file.relative_to(folder)},7,3" for file in folder.rglob("*.jpg")]
+    (folder.parent / "votes.csv").write_text("\n".join(["Image name,happy,sad", *rows, ""]), encoding="utf-8")
+    return {}
+
+
+def votes_there(remedy, folder):
+    """A file that exists, by the option of the remedy."""
+    named("first column must hold", folder)
+    return {re.search(r"--(\w+) FILE", remedy)[1]: folder.parent / "votes.csv"}
+
+
 LAYOUT = {"layout": "{label}/{performer}/*"}
 CASES = {
     "captions, columns": (write("captions.csv", "name,text\nhappy/00.jpg,she smiles\n"), {},
@@ -119,9 +141,13 @@ CASES = {
                         rewrite("captions.csv", lambda text, _: text.replace(b"nobody", b"00"))),
     "layout, not one": (by_label("happy", "sad"), {"layout": "{label}"}, lambda remedy, _: {"layout": quoted(remedy)}),
     "layout, unfit": (by_label("happy", "sad"), LAYOUT, lambda remedy, _: {"layout": quoted(remedy)}),
+    "layout, left out": (lambda folder: [plant(folder / name, seed=ord(name)) for name in "AB"], {},
+                         lambda remedy, _: {"layout": quoted(remedy)}),
     "layout, no label": (by_label("day 1", "day 2"), LAYOUT, renamed),
     "empty folders": (an_empty_folder, {}, gone),
     "one class": (by_label("happy"), {}, more_labels),
+    "votes, names": (counted, {"votes": "votes.csv"}, named),
+    "votes, not there": (by_label("happy", "sad"), {"votes": "vote.csv"}, votes_there),
 }  # fmt: skip
 
 
@@ -131,6 +157,7 @@ def test_following_the_remedy_of_an_input_helps(root, tmp_path, fault):
     plant_it, how, follow = CASES[fault]
     folder = tmp_path / "set"
     plant_it(folder)
+    how = {**how, **({"votes": tmp_path / how["votes"]} if "votes" in how else {})}
     pictures = len(list(folder.rglob("*.jpg")))
     with pytest.raises(DataError) as refused:
         ingest(folder, root, "faces", PARAMS, **how)
@@ -237,6 +264,71 @@ def test_shares_of_nothing_are_raised(root, tmp_path):
 
     assert set(shares) == {"validation_share", "test_share"}
     assert not ingest(tmp_path / "more", root, "faces", params).problem
+
+
+def test_groups_that_cannot_be_divided_get_a_source_with_more(root, tmp_path):
+    """As many as the remedy asks for fill every split; what was there keeps its own."""
+    by_performer("Ann", "Bob")(tmp_path / "first")
+    result = ingest(tmp_path / "first", root, "faces", PARAMS, **LAYOUT)
+    before = read_splits(root, "faces")
+    count = int(re.search(r"a source of at least (\d) groups", result.remedy)[1])
+    by_performer(*("Cid", "Dee", "Eve", "Fay")[:count])(tmp_path / "second")
+    again = ingest(tmp_path / "second", root, "faces", PARAMS, **LAYOUT)
+
+    assert "cannot be divided" in result.problem
+    assert not again.problem
+    assert read_splits(root, "faces").items() >= before.items()
+
+
+def test_a_split_that_no_source_gives_is_ingested(root, tmp_path):
+    """In a folder of the name that the remedy has."""
+    for name in ("train", "test"):
+        plant(tmp_path / "set" / name, seed=len(name))
+    plant(tmp_path / "alone/train", seed=300)
+    result = ingest(tmp_path / "alone", root, "faces", PARAMS, layout="{split}/{label}/*")
+    wanted = re.search(r"ingest samples for (.*?), or", result.remedy)[1].split(" and ")
+    for number, name in enumerate(wanted):
+        plant(tmp_path / "more" / name, seed=700 + 50 * number)
+    again = ingest(tmp_path / "more", root, "faces", PARAMS, layout="{split}/{label}/*")
+
+    assert result.problem
+    assert not again.problem
+
+
+def test_folders_of_people_are_read_by_the_printed_layout(root, tmp_path):
+    """Once the pictures of each lie in folders of labels, as the remedy asks."""
+    folder = plant(tmp_path / "set", 1, labels=[f"person {number}" for number in range(14)])
+    first = ingest(folder, root, "faces", PARAMS)
+    [remedy] = set(first.remedies.values())
+    for number, file in enumerate(sorted(folder.rglob("*.jpg"))):
+        place = file.parent / ("happy", "sad")[number % 2]
+        place.mkdir()
+        file.rename(place / file.name)
+    again = ingest(folder, root, "faces", PARAMS, layout=quoted(remedy))
+
+    assert (first.added, again.refused, again.labels) == (0, {}, {"happy": 7, "sad": 7})
+
+
+@pytest.mark.parametrize("name", ["face", "fases"])
+def test_a_collection_of_the_remedy_can_be_read(name):
+    """Each that is listed."""
+    with pytest.raises(MisuseError) as refused:
+        load_collection(ROOT / "params.yaml", name)
+    names = re.search(r"name one of (.*), or", refused.value.remedy)[1].split(", ")
+
+    assert all(load_collection(ROOT / "params.yaml", one) for one in names)
+
+
+def test_the_starter_is_left_out(root, tmp_path):
+    """The real samples are as they were, and more of them are ingested."""
+    ingest(plant(tmp_path / "real"), root, "faces", PARAMS)
+    before = state(root / "datasets/faces/real")
+    with pytest.raises(DataError, match="holds real samples") as refused:
+        ingest(plant(tmp_path / "drawn", seed=90), root, "faces", PARAMS, source="starter", starter=True)
+
+    assert refused.value.remedy == "leave the starter out"
+    assert state(root / "datasets/faces/real") == before
+    assert ingest(plant(tmp_path / "drawn", seed=90), root, "faces", PARAMS).added == 12
 
 
 def test_an_empty_collection_is_ingested_by_the_printed_command(root, tmp_path):

@@ -17,7 +17,9 @@ from flows.cli.stage_logs import NoSuchLogError, find_log, known_logs
 from flows.nightly import data_tasks, params
 from flows.nightly.params import ParamsError, choose, flatten, lay, parse, read_params
 from flows.nightly.run_history import NoSuchRunError, PastRun, find_run, keep, past_runs
+from models.families import NAMES
 from report.data.run import NightlyRun
+from steps.runtime.failures import describe
 from tests.support.repos import git
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +70,38 @@ def test_a_name_in_params_yaml_is_corrected(families, wrong):
     corrected = {key.replace(wrong, right): right if value == wrong else value for key, value in families.items()}
 
     params.check({**VALUES, "families": corrected})
+
+
+def test_a_family_is_named_where_there_is_none():
+    """In the file that the remedy names."""
+    remedy = refused(ParamsError, lambda: choose({**VALUES, "families": {}}, ["expression"]))
+
+    assert remedy == "name one in params.yaml"
+    assert choose({**VALUES, "families": {"expression": "faces"}}, ["expression"]) == ["expression"]
+
+
+@pytest.mark.parametrize("wrong", [{"epochs": "three"}, {"epocs": 3}])
+def test_params_that_are_corrected_are_accepted(wrong):
+    """A value of another type, and an unknown key."""
+    broken = lay(VALUES, {})
+    broken["expression"]["train"] |= wrong
+    remedy = refused(ParamsError, lambda: params.check(broken))
+    broken["expression"]["train"] = VALUES["expression"]["train"]
+
+    assert remedy == "nothing was started: correct the params and run again"
+    params.check(broken)
+
+
+@pytest.mark.parametrize("family", NAMES)
+@pytest.mark.parametrize("stage", ["train", "compress"])
+def test_out_of_memory_names_a_param_that_can_be_lowered(stage, family):
+    """It is the family's own, and no other changes; a stage that trains nothing has none."""
+    path = re.search(r"lower (\S+) in params.yaml", describe(stage, family, MemoryError()).remedy)[1]
+    lowered = flatten(lay(VALUES, parse(VALUES, [f"{path}=2"])))
+
+    assert lowered == flatten(VALUES) | {path: 2}
+    assert path.startswith(f"{family}.train.")
+    assert "params.yaml" not in describe("clean", "faces", MemoryError()).remedy
 
 
 def test_a_collection_from_the_remedy_exists():
@@ -141,17 +175,23 @@ def test_a_family_without_data_is_fed_by_the_printed_command(tmp_path, there):
     assert data_tasks.missing_data(tmp_path, VALUES, "scene") is None
 
 
-@pytest.mark.parametrize("text", ["a: " + "[" * 3000 + "]" * 3000, b"# caf\xe9\n"], ids=["nested", "latin-1"])
+@pytest.mark.parametrize(
+    "text",
+    ["a: " + "[" * 3000 + "]" * 3000, b"# caf\xe9\n", "families: {expression: faces\n", "a: &a [*a]\n", None],
+    ids=["nested", "latin-1", "not closed", "contains itself", "deleted"],
+)
 def test_params_that_cannot_be_read_are_restored(tmp_path, text):
-    """From git, or as they were made; the unreadable ones are kept."""
+    """From git; the unreadable ones are kept."""
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     git(tmp_path, "init", "--quiet")
     git(tmp_path, "add", "params.yaml")
     git(tmp_path, "commit", "--quiet", "--message", "params")
-    broken = text if isinstance(text, bytes) else text.encode()
-    (tmp_path / "params.yaml").write_bytes(broken)
+    (tmp_path / "params.yaml").unlink()
+    if text is not None:
+        (tmp_path / "params.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
     remedy = refused(ParamsError, lambda: read_params(tmp_path))
     subprocess.run(["/bin/sh", "-c", remedy], cwd=tmp_path, check=True)
 
     assert read_params(tmp_path) == VALUES
-    assert (tmp_path / ".state/damaged/params.yaml").read_bytes() == broken
+    kept = tmp_path / ".state/damaged/params.yaml"
+    assert text is None or kept.read_bytes() == (text if isinstance(text, bytes) else text.encode())

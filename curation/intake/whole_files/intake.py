@@ -204,8 +204,7 @@ def _copy(file: Path, to: Path, sha256: str) -> None:
         if not _reflink(file, partial):
             shutil.copyfile(file, partial)
         if sha256_of(partial) != sha256:
-            reason = "was written to while it was read"
-            raise RefusedError(reason, "wait until its copy is done, then run again")
+            raise RefusedError(UNSETTLED, WAIT)
 
 
 def _reflink(file: Path, to: Path) -> bool:

@@ -251,13 +251,3 @@ def test_a_folder_that_cannot_be_read_is_an_error(tmp_path, monkeypatch):
     with pytest.raises(DataError, match="cannot be read") as caught:
         scan(tmp_path, LABELS)
     assert "allow" in caught.value.remedy
-
-
-def test_a_table_that_is_closed_is_not_called_empty(tmp_path, monkeypatch):
-    """Missing permission; root has it, so it is simulated."""
-    (tmp_path / "samples.csv").write_text("path,label\n", encoding="utf-8")
-    monkeypatch.setattr("os.access", lambda *_: False)
-
-    with pytest.raises(DataError, match=r"samples.csv cannot be read") as caught:
-        scan(tmp_path, LABELS)
-    assert "allow" in caught.value.remedy

@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -151,6 +152,7 @@ def test_prefect_that_dies_amid_a_run(here, monkeypatch, capsys, ended, status, 
     planted = SimpleNamespace(nightly=broken_off, flush=lambda: None)
     monkeypatch.setitem(sys.modules, "flows.nightly.prefect_flow", planted)
     monkeypatch.setattr(commands.params, "read_params", lambda _root: {})
+    (here / "prefect.log").write_text("killed")
     dead = servers.Server(servers.PREFECT, "http://127.0.0.1:9", "a run", log=here / "prefect.log")
     with session(here, Settings(state=here / ".state"), "nightly") as now:
         monkeypatch.setattr(now, "open", lambda _kinds: now.servers.append(dead))
@@ -159,8 +161,11 @@ def test_prefect_that_dies_amid_a_run(here, monkeypatch, capsys, ended, status, 
         found = run(monkeypatch, "nightly")
         now.servers.clear()
 
+    output = capsys.readouterr().err
     assert found == status
-    assert word in capsys.readouterr().err
+    assert word in output
+    if ended is None:
+        assert Path(re.search(r"see (\S+), then run again", output)[1]).read_text() == "killed"
 
 
 def test_broken_settings_are_reported(monkeypatch, tmp_path, capsys):

@@ -11,6 +11,7 @@ from flows.cli.run_tables import compare_runs, print_comparison, print_runs
 from flows.cli.stage_logs import NoSuchLogError, find_log, follow_log, known_logs, print_log
 from flows.nightly import run_history
 from flows.nightly.run_history import NoSuchRunError, PastRun, find_run, keep, past_runs
+from flows.servers import local
 from report.data.run import Failure, NightlyRun
 from tests.support.repos import git
 
@@ -37,12 +38,19 @@ def state(tmp_path):
     return tmp_path
 
 
-def test_a_run_leaves_its_entry(world):
-    """Params, outcome and folder of an ended run, as another process reads them."""
+def test_a_run_leaves_its_entry(world, capsys):
+    """Params, outcome and folder of an ended run, as another process reads them; before it, it is advised."""
     world.break_stage("train@scene", "user", "out of memory")
+    state = world.root / ".state"
+    with pytest.raises(NoSuchRunError) as none:
+        find_run(state, "last")
+    before = print_runs(state, 9, []), local.last_run(state)
     world.nightly()
-    past = find_run(world.root / ".state", "last")
+    past = find_run(state, "last")
 
+    assert (none.value.remedy, before) == ("make nightly", (3, None))
+    assert (print_runs(state, 9, []), local.last_run(state).failed) == (0, True)
+    assert "has ended here yet: make nightly" in capsys.readouterr().out
     assert past.outcome == "failed"
     assert past.params["expression.train.epochs"] == 16
     assert past.nightly.failures[0].message == "out of memory"

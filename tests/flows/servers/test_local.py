@@ -1,7 +1,11 @@
 import os
+import re
+import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
 
@@ -12,7 +16,10 @@ from flows.servers import definitions, local, prefect_client, scheduler, servers
 from flows.servers.lock import run_lock
 from flows.servers.prefect_client import DeploymentState
 from flows.servers.servers import PortTakenError, found, free_port
+from registry.mlflow import runs
+from registry.mlflow.runs import RegistryDownError
 from report.data.run import Failure, NightlyRun
+from steps.runtime.failures import describe
 
 pytestmark = pytest.mark.usefixtures("planted")
 SCHEDULE = scheduler.up  # the real one
@@ -80,20 +87,40 @@ def test_up_waits_for_a_run_with_servers_of_its_own(tmp_path, planted):
     server = servers.start(tmp_path, planted, free_port(), "a run")
     with run_lock(tmp_path, "nightly"), pytest.raises(local.RunInProgressError, match="nightly") as caught:
         local.up(settings_of(free_port()), tmp_path)
-    servers.stop(tmp_path, server)
+    assert (caught.value.exit_status, server.alive()) == (4, True)
+    rows = local.up(settings_of(free_port()), tmp_path)  # after the end of the run, as the remedy has it
 
-    assert caught.value.exit_status == 4
+    assert caught.value.remedy == "wait for its end, then: make up"
+    assert rows[0].state == "answers"
+    assert local.down(tmp_path) == ["MLflow"]
+
+
+RUN = """
+import sys, time
+from pathlib import Path
+from flows.servers.lock import run_lock
+with run_lock(Path(sys.argv[1]), "nightly"):
+    print("held", flush=True)
+    time.sleep(600)
+"""
 
 
 def test_down_does_not_pull_the_servers_from_under_a_run(tmp_path, planted):
-    """--force overrides it."""
+    """The printed option ends the run first, and then the servers."""
     local.up(settings_of(free_port()), tmp_path)
-    with run_lock(tmp_path, "nightly"), pytest.raises(local.RunInProgressError, match="would fail"):
-        local.down(tmp_path)
-    alive = found(tmp_path, planted).alive()
-    local.down(tmp_path)
+    words = [sys.executable, "-c", RUN, tmp_path]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]) as run:
+        run.stdout.readline()
+        with pytest.raises(local.RunInProgressError, match="would fail") as caught:
+            local.down(tmp_path)
+        alive = found(tmp_path, planted).alive(), run.poll()
+        options = caught.value.remedy.rpartition(" down ")[2].split()
+        stopped = local.down(tmp_path, **{option.removeprefix("--"): True for option in options})
+        ended = run.poll()
+        run.kill()
 
-    assert alive
+    assert alive == (True, None)
+    assert (options, stopped, ended is None) == (["--force"], ["MLflow"], False)
 
 
 def test_half_an_up_is_taken_back(tmp_path, planted, monkeypatch):
@@ -150,6 +177,65 @@ def test_scheduler_is_up_once_prefect_plans_a_run(tmp_path, planted, monkeypatch
     servers.stop(tmp_path, *started)
 
     assert list(written) == ["nobody asks"]
+
+
+def test_status_shows_which_server_does_not_answer(tmp_path, planted):
+    """As the remedies ask; once it runs, the same call succeeds."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    settings = Settings(registry={"url": url})
+    with pytest.raises(RegistryDownError, match="check with make status, then run again") as down:
+        runs.client(url)
+    before = local.look(settings, tmp_path)[0].state
+    server = servers.start(tmp_path / "team", planted, port, "make up")
+    servers.wait_healthy([server], deadline_s=20)
+    after, client = local.look(settings, tmp_path)[0].state, runs.client(url)
+    servers.stop(tmp_path / "team", server)
+
+    assert describe("register", "expression", down.value).remedy.endswith("make status")
+    assert (before, after) == ("does not answer", "answers")
+    assert client
+
+
+@pytest.mark.parametrize("keeper", ["make up", "team"])
+def test_the_state_of_a_prefect_that_does_not_answer_is_shown(tmp_path, monkeypatch, keeper):
+    """By the log that is named, or by `make status` where the server is the team's."""
+    url, log = f"http://127.0.0.1:{free_port()}", tmp_path / "prefect.log"
+    log.write_text("the reason")
+    server = servers.Server(definitions.PREFECT, url, keeper, log=log if keeper == "make up" else None)
+    with pytest.raises(servers.ServerError, match="does not answer") as gone, prefect_client.connect(server) as client:
+        client.read_deployments()
+    monkeypatch.setattr(local, "KINDS", (definitions.PREFECT,))
+    rows = local.look(Settings(prefect={"url": url}), tmp_path)
+
+    if keeper == "team":
+        assert (gone.value.remedy.split("   ")[0], rows[0].state) == ("make status", "does not answer")
+    else:
+        assert Path(re.search(r"see (.*), then run again", gone.value.remedy)[1]).read_text() == "the reason"
+
+
+@pytest.mark.parametrize("now", [None, standing()], ids=["it ended", "no run is planned"])
+def test_the_log_of_a_scheduler_that_does_not_come_up_is_named(tmp_path, planted, monkeypatch, now):
+    """It holds the reason; once that is fixed, the same call succeeds."""
+    code = "raise SystemExit('the reason')"
+    bad = replace(planted, command=lambda *_: [sys.executable, "-c", code])
+    prefect = servers.Server(definitions.PREFECT, "http://x", "team", log=tmp_path / "logs/mlflow.log")
+    monkeypatch.setattr(prefect_client, "standing", lambda _prefect: now)
+    monkeypatch.setattr(scheduler, "LOOK_S", 0.01)
+    monkeypatch.setattr(scheduler, "log_path", lambda _state: tmp_path / "logs/mlflow.log")
+    monkeypatch.setattr(scheduler, "_start", lambda *_: servers.start(tmp_path, bad, free_port(), "make up"))
+    with pytest.raises(servers.ServerError) as caught:
+        SCHEDULE(settings_of(1), tmp_path, prefect, [])
+    log = Path(re.search(r"its complete log is ([^;]+)", caught.value.remedy)[1])
+    written = iter([None, standing("later", datetime.now(UTC))])
+    monkeypatch.setattr(prefect_client, "standing", lambda _prefect: next(written))
+    monkeypatch.setattr(scheduler, "_start", lambda *_: servers.start(tmp_path, planted, free_port(), "make up"))
+    text, started = log.read_text(), []
+    SCHEDULE(settings_of(1), tmp_path, prefect, started)
+    servers.stop(tmp_path, *started)
+
+    assert "the reason" in text
+    assert len(started) == 1
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,10 @@ def experiments(url):
 
 @pytest.mark.slow
 def test_older_database_is_named_with_the_command_that_helps(tmp_path):
-    """Before the server is started; the printed command works, and nothing is lost."""
-    (tmp_path / "mlflow").mkdir()
+    """Before the server is started; the printed command works, and nothing is lost, no earlier copy either."""
+    tmp_path = tmp_path / "it's a state"
+    (tmp_path / "mlflow").mkdir(parents=True)
+    (tmp_path / "mlflow/mlflow.db.before").write_text("of last year")
     before = make_older(f"sqlite:///{mlflow_database.path_of(tmp_path)}")
     with pytest.raises(ServerError, match=f"older MLflow: it has schema {before}") as caught:
         start(tmp_path, MLFLOW, free_port(), "a run")
@@ -67,7 +69,8 @@ def test_older_database_is_named_with_the_command_that_helps(tmp_path):
         stop(tmp_path, server)
 
     assert "expression" in found
-    assert mlflow_database.revision(tmp_path / "mlflow/mlflow.db.before") == before
+    assert mlflow_database.revision(tmp_path / "mlflow/mlflow.db.before.2") == before
+    assert (tmp_path / "mlflow/mlflow.db.before").read_text() == "of last year"
 
 
 def test_newer_database_is_named(tmp_path):

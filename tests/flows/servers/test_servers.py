@@ -1,6 +1,8 @@
 import json
 import os
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -76,8 +78,13 @@ def test_server_that_dies_is_reported_with_the_end_of_its_log(tmp_path, kind, mo
     bad = servers.Kind("mlflow", "MLflow", "registry", "/", lambda *_: [sys.executable, "-c", code], kind.variables)
     server = start(tmp_path, bad, servers.free_port(), "a run")
 
-    with pytest.raises(ServerError, match=r"ended before it answered\n  the database is of a newer version"):
+    with pytest.raises(ServerError, match=r"ended before it answered\n  the database is of a newer version") as caught:
         wait_healthy([server])
+    log = Path(re.search(r"its complete log is (.*); then run again", caught.value.remedy)[1])
+    assert "newer version" in log.read_text()
+    again = start(tmp_path, kind, servers.free_port(), "a run")
+    wait_healthy([again], deadline_s=20)
+    stop(tmp_path, again)
 
 
 def test_server_that_never_answers_is_given_up(tmp_path, kind):
@@ -96,7 +103,13 @@ def test_team_server_that_is_down_is_named_with_its_setting(tmp_path, kind):
     with pytest.raises(ServerError, match="does not answer") as caught:
         open_servers(settings, tmp_path, [kind])
 
-    assert "registry.url" in caught.value.remedy
+    server = start(tmp_path / "team", kind, servers.free_port(), "make up")
+    wait_healthy([server], deadline_s=20)
+    name, key = re.search(r"change (\w+)\.(\w+) in", caught.value.remedy).groups()
+    [opened] = open_servers(Settings.model_validate({name: {key: server.url}}), tmp_path, [kind])
+    stop(tmp_path / "team", server)
+
+    assert (opened.url, opened.keeper) == (server.url, "team")
     assert "secret" not in str(caught.value)
 
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -10,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from prefect.client.orchestration import SyncPrefectClient
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -74,6 +77,42 @@ def test_team_on_one_machine(flows, tmp_path):
     assert flows("down").stdout.strip() == "stopped: scheduler, Prefect, MLflow"
     assert not any(runs(entry["pid"]) for entry in output.values())
     assert not any((tmp_path / "home").iterdir())
+
+
+def test_what_status_advises_helps(flows, tmp_path):
+    """Before the first `up`; another schedule in the settings; a paused one; a dead server. What MLflow has stays."""
+
+    def entry(name):
+        return json.loads((tmp_path / "state/servers" / f"{name}.json").read_text())
+
+    def follow(advice, **how):
+        """Each `make X` of the advice in turn; returns the line of the scheduler that the last one prints."""
+        shown = flows("status", **how).stdout
+        words = re.findall(r"make (up|down)", shown[shown.index(advice) :].splitlines()[0])
+        assert words == (["up"] if "once" in advice else ["down", "up"])
+        done = [flows(word, **how) for word in words]
+        assert not any(one.returncode for one in done)
+        return next(line for line in done[-1].stdout.splitlines() if line.startswith("scheduler"))
+
+    assert "MLflow does not run: make up" in flows("status").stdout
+    lines = [follow("once it runs")]
+    created = f"{entry('mlflow')['url']}/api/2.0/mlflow/experiments/create"
+    requests.post(created, json={"name": "kept"}, timeout=30).raise_for_status()
+    later = {"RUSHES_SCHEDULE__CRON": "45 4 * * *"}
+    lines.append(follow("Prefect has 30 3 * * * Europe/Berlin", **later))
+    login = (tmp_path / "state/prefect/login").read_text().strip()
+    with SyncPrefectClient(f"{entry('prefect')['url']}/api", auth_string=login) as client:
+        client.pause_deployment(client.read_deployment_by_name("nightly/nightly").id)
+    lines.append(follow("paused in Prefect", **later))
+    os.kill(entry("prefect")["pid"], signal.SIGKILL)
+    lines.append(follow("its Prefect server does not run", **later))
+    found = requests.post(
+        f"{entry('mlflow')['url']}/api/2.0/mlflow/experiments/search", json={"max_results": 9}, timeout=30
+    )
+
+    assert ["runs" in line and "next 20" in line for line in lines] == [True] * 4
+    assert ["45 4 * * *" in line for line in lines] == [False, True, True, True]
+    assert "kept" in {one["name"] for one in found.json()["experiments"]}
 
 
 def assert_guarded(asked, login):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from registry.dvc.faults import classify, clear_stale_locks
 from registry.dvc.pipeline import PipelineError, StageNode
 from registry.dvc.versions import VersionError
 from registry.subprocesses import dvc
+from tests.support.repos import lay_source
 
 TRAIN = StageNode("train@expression", "train", "expression", "expression", ("clean@faces",))
 HOLDS_LOCK = "from dvc.repo import Repo\nwith Repo('.').lock:\n    print('held', flush=True); input()"
@@ -34,6 +36,46 @@ def lock_held(root):
     with subprocess.Popen([sys.executable, "-c", HOLDS_LOCK], cwd=root, **pipes) as other:
         other.stdout.readline()
         yield other
+
+
+CLEAN = StageNode("clean@faces", "clean", "faces", "", ())
+DIES = "import os, pathlib\nif pathlib.Path('full').exists():\n    os.kill(os.getpid(), {})\n"
+
+
+def failure(root, node, tmp_path):
+    """The fault of a stage that fails."""
+    status = pipeline.reproduce(root, node, os.environ, tmp_path / "log")
+    return stage_error(root, node, status, tmp_path / "log").fault
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "words"), [(9, "resumes where it was"), (15, "finished steps are not repeated")])
+def test_a_stage_that_was_killed_is_run_again(ran, tmp_path, number, words):
+    """Once there is memory, the same command succeeds; the finished stages keep their outputs."""
+    (ran / "steps/train.py").write_text(DIES.format(number))
+    (ran / "full").touch()
+    before = (ran / "build/clean/faces/result").stat().st_mtime_ns
+    fault = failure(ran, TRAIN, tmp_path)
+    (ran / "full").unlink()
+
+    assert fault.remedy.startswith("run again")
+    assert words in fault.remedy
+    assert pipeline.reproduce(ran, TRAIN, os.environ, tmp_path / "log") == 0
+    assert (ran / "build/clean/faces/result").stat().st_mtime_ns == before
+
+
+@pytest.mark.slow
+def test_data_that_a_stage_lacks_are_fetched_by_the_next_run(ran, tmp_path):
+    """Its first task pulls them; a new source beside them stays."""
+    (ran / "steps/clean.py").write_text("# changed\n")
+    shutil.rmtree(ran / "datasets/faces")
+    fault = failure(ran, CLEAN, tmp_path)
+    lay_source(ran, "scenes/new", starter=False, text="new")
+    versions.pull(ran, Settings())
+
+    assert fault.remedy == "make nightly"
+    assert pipeline.reproduce(ran, CLEAN, os.environ, tmp_path / "log") == 0
+    assert (ran / "datasets/scenes/new/source.json").is_file()
 
 
 def test_lock_of_another_command(ran, tmp_path):

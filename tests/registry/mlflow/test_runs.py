@@ -11,6 +11,7 @@ from threading import Thread
 import grimp
 import pytest
 
+from common.settings import Settings
 from registry.mlflow import runs
 from registry.mlflow.runs import OWNER, RegistryDownError, RegistryError
 
@@ -60,14 +61,16 @@ def test_imports_go_one_way():
     )  # a circle is a CycleError
 
 
-def test_no_server_no_logger(monkeypatch):
+def test_no_server_no_logger(monkeypatch, mlflow_server):
     """Without a server a training runs and logs nothing; code that needs one reports how to start it."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
     assert runs.run_logger("dots", "key", {}) is None
     with pytest.raises(RegistryError, match="no MLflow server is configured") as error:
         runs.client()
-    assert "make up" in error.value.remedy
+    assert "name the team's as registry.url" in error.value.remedy
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", Settings(registry={"url": mlflow_server}).registry.url)
+    assert runs.client().search_experiments()
 
 
 @pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "sqlite:///mlflow.db", "mlruns"])

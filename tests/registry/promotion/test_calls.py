@@ -85,8 +85,15 @@ def test_a_prompt_of_that_name_is_left_alone(registry, studio):
 
 @pytest.mark.slow
 def test_a_prompt_on_a_real_server_is_left_alone(mlflow):
-    """MLflow hides it in the same way."""
-    mlflow.register_prompt("prompted", "Write {{word}}.")
-
-    with pytest.raises(RegistryError, match="a prompt called prompted"):
+    """MLflow hides it in the same way; once it is deleted, as the remedy asks, there is a model. Other prompts stay."""
+    for name in ("prompted", "other"):
+        mlflow.register_prompt(name, "Write {{word}}.")
+    with pytest.raises(RegistryError, match="a prompt called prompted") as refused:
         model_versions.ensure_model(mlflow, "prompted")
+    mlflow.delete_prompt_version("prompted", "1")
+    mlflow.delete_prompt("prompted")
+    model_versions.ensure_model(mlflow, "prompted")
+
+    assert refused.value.remedy.startswith("delete the prompt")
+    assert model_versions.standing(mlflow, "prompted").exists
+    assert mlflow.get_prompt_version("other", "1")

@@ -99,6 +99,38 @@ def test_a_run_gives_rollback_what_it_lacks(registry, studio, shifts):
     assert rollback.rollback("dots", "sees ghosts", FakeClient(registry), studio.state).restored == 1
 
 
+def test_a_run_promotes_the_first_version_whose_floors_hold(registry, studio):
+    """One that misses them is registered and is no champion; after the runs that the remedy asks for there are two."""
+    rules = studio.root / "mlflow" / "promotion.yaml"
+    kept = yaml.safe_load(rules.read_text())
+    rules.write_text(yaml.safe_dump({**kept, "floors": {"accuracy": 1.1}}))
+    studio.nightly(POOREST)
+    with pytest.raises(NothingToRestoreError, match="has no champion") as refused:
+        rollback.rollback("dots", "sees ghosts", FakeClient(registry), studio.state)
+    rules.write_text(yaml.safe_dump(kept))
+    promoted = [studio.nightly(shift).promoted for shift in (POOR, BEST)]
+
+    assert refused.value.remedy.startswith("make nightly promotes a first one")
+    assert promoted == [True, True]
+    assert rollback.rollback("dots", "sees ghosts", FakeClient(registry), studio.state).restored == 2
+
+
+@pytest.mark.parametrize("name", ["bundle/manifest.json", "bundle/certificate.json", "train/summary.json"])
+def test_a_run_makes_what_there_is_to_register(registry, studio, name):
+    """The version in use stays until then."""
+    studio.nightly(POOR)
+    studio.stages(BEST)
+    (studio.build / name).unlink()
+    with pytest.raises(RegistryError, match="is missing: there is nothing to register") as refused:
+        studio.register()
+    before = dict(registry.models["dots"].aliases)
+    after = studio.nightly(BEST)
+
+    assert refused.value.remedy == "make nightly"
+    assert before == {"champion": "1"}
+    assert (after.promoted, after.version) == (True, 2)
+
+
 def test_a_floor_of_a_missing_metric_is_corrected(studio):
     """With a metric that the remedy lists, the version is judged."""
     rules = studio.root / "mlflow" / "promotion.yaml"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import count
 
 import pytest
@@ -63,7 +64,8 @@ def test_held_until_released(mlflow, two):
     unchanged = two.nightly(BEST)
     fresh = two.nightly(POOR, seed=1)
     held_at = champion(mlflow, two)
-    hold = rollback.release(two.family.name)
+    family = re.search(r"-m flows release (\S+) ends it", fresh.reasons[0])[1]
+    hold = rollback.release(family)
     released = two.nightly(POOR, seed=1)
 
     assert (unchanged.registered, unchanged.promoted) == (False, False)

@@ -24,6 +24,16 @@ def test_the_suffix_determines_the_format(tmp_path, name, form):
     assert read_path(_file(tmp_path, name, form(script(1)))).elements == script(1)
 
 
+def test_a_file_of_final_draft_by_another_name_is_renamed(tmp_path):
+    """To the suffix of the remedy."""
+    path = _file(tmp_path, "s.fountain", fdx(script(1)))
+    with pytest.raises(RushesError, match="of another program") as caught:
+        read_path(path)
+    suffix = str(caught.value).rpartition("rename it to ")[2]
+
+    assert read_path(path.rename(path.with_suffix(suffix))).elements == script(1)
+
+
 @pytest.mark.parametrize("name", ["s.docx", "s.pdf", "fountain", "s.celtx"])
 def test_another_suffix_is_refused(tmp_path, name):
     """With the formats that are read; each suffix but Fountain's older one is among them."""
