@@ -68,10 +68,10 @@ def read(data: bytes) -> tuple[Truth, int]:
 
 
 def _comparable(truth: Truth) -> Truth:
-    """Normalises blanks, the case of names, and asides within or outside the dialogue."""
+    """Normalises blanks, names, which are without extensions, and asides within or outside the dialogue."""
     headings = [" ".join(text.split()) for text in truth.headings]
     speeches = [" ".join(_ASIDE.sub(" ", text).split()) for text in truth.speeches]
-    return Truth(headings, [text.upper() for text in truth.cues], speeches)
+    return Truth(headings, [speaker_of(text).upper() for text in truth.cues], speeches)
 
 
 def _common(known: list[str], seen: list[str]) -> int:

@@ -136,3 +136,22 @@ TURKISH = replace(
     dialogue=("Geç kaldın.", "Biliyorum.", "Ne?!"),
     action=("Kapı açılır.", "Yağmur yağıyor."),
 )
+DANISH = replace(
+    SWEDISH,
+    names=("ANNA", "MORTEN", "DEN GAMLE", "FRU ØSTERGAARD"),
+    places=("KØKKEN", "MØLLE", "BANEGÅRD"),
+    times=("DAG", "NAT", "AFTEN"),
+    action=("Døren går op.", "Anna ser ud ad vinduet. Det regner."),
+    asides=("(stille)",),
+    dialogue=("Du kommer for sent.", "Det ved jeg.", "Hvad?!", "De var tre: den gamle, den lange og den tavse."),
+)
+CZECH = replace(
+    POLISH,
+    names=("ANNA", "MAREK", "STAŘEC", "PANÍ NOVÁKOVÁ"),
+    insides=("INT.", "EXT."),
+    places=("KUCHYNĚ", "MLÝN", "NÁDRAŽÍ"),
+    times=("DEN", "NOC", "VEČER"),
+    action=("Dveře se otevřou.", "Anna se dívá z okna. Prší."),
+    asides=("(tiše)",),
+    dialogue=("Jdeš pozdě.", "Já vím.", "Co?!", "Byli tři: ten starý, ten vysoký a ten, který nikdy nemluvil."),
+)

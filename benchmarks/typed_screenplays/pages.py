@@ -15,6 +15,7 @@ STAR_COLUMN = 78
 TAGGED = frozenset({"heading", "cue", "transition"})
 SPOKEN = frozenset({"dialogue", "aside"})
 WRAPPED = frozenset({"dialogue", "aside", "action"})
+LOOSE = WRAPPED | {"cue"}
 
 
 class Row(NamedTuple):
@@ -55,6 +56,8 @@ class Typewriter:
                 lines += self._turned(page, rows, number, cue)
                 if row is EMPTY:
                     continue
+            if style.loose and row.kind in LOOSE and lines and lines[-1] and self.chance.random() < style.loose:
+                lines.append(self._shown(EMPTY))
             lines.append(self._shown(row))
             count += 1
         return lines
@@ -75,6 +78,8 @@ class Typewriter:
         """True if a row must stay on the page of the one before it."""
         row, before = rows[number], rows[number - 1] if number else EMPTY
         is_under = before.kind in {"cue", "heading", "number"} or row.kind == "beside"
+        if before.kind == "cue" and self.style.turn_below_name:
+            return False
         in_speech = row.kind in SPOKEN and (not self.style.more or before.kind == "aside")
         return is_under or in_speech
 
@@ -136,5 +141,6 @@ def _turn(style: Style, page: int) -> list[str]:
             f"\fTHE MILL - Final Shooting Script{' ' * 8}FULL BLUE 3/4/05{' ' * 8}{page}A.",
             "", f"{left}{page + 3}   CONTINUED: (2){' ' * 40}{page + 3}", "",
         ],
+        "head apart": ["", "\fTHE MILL", "", "Blue Rev. 3/4/05", "", number, ""],
         "web": ["", f"THE MILL - Rev. 1/2/99{' ' * 20}{number}", "", ""],
     }[style.pages]  # fmt: skip

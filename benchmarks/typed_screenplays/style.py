@@ -19,7 +19,7 @@ class Style:
         wrap: False leaves a paragraph on one long line.
         first: Columns by which the first line of action and dialogue is indented.
         rewrap: Longer lines were broken again by mail, and their rests stand at the margin.
-        centred: Names are centred on their column, and transitions end at theirs.
+        centred: Names are centred on their column, and transitions end at theirs; `centred_words` centres speeches too.
         heading: Its form.
         heading_case: upper, title or lower.
         left: The form of the scene's number before the heading; `far` that of the one at the right.
@@ -37,7 +37,8 @@ class Style:
         gap: Empty lines between a name and its dialogue.
         above: Those above a name.
         over: Those above a heading.
-        between: Those between any two lines.
+        between: Those between any two lines; `spread` those between lines of a speech.
+        loose: The share of lines above which an empty line was inserted by a converter.
         paragraph: Those above action.
         blank: The content of an empty line; `trailing` is the end of every line.
         indent: The indentation: blanks, tabs, mixed (tabs, then blanks), nbsp or entities.
@@ -46,6 +47,7 @@ class Style:
         pages: The form of a page break.
         page_lines: Lines per page.
         more: Speeches are split by pages, with (MORE) and (CONT'D).
+        turn_below_name: A page may end between a name and its words.
         stars: The share of lines with a revision star; `star_gap` the blanks before it, 0 for a column of its own.
         front: Lines above everything.
         opening: Somebody speaks before the first heading.
@@ -72,6 +74,7 @@ class Style:
     first: int = 0
     rewrap: int = 0
     centred: bool = False
+    centred_words: bool = False
     heading: str = "{inside} {where} - {time}"
     heading_case: str = "upper"
     left: str = ""
@@ -92,6 +95,8 @@ class Style:
     above: int = 1
     over: int = 2
     between: int = 0
+    spread: int = 0
+    loose: float = 0.0
     paragraph: int = 1
     blank: str = ""
     trailing: str = ""
@@ -102,6 +107,7 @@ class Style:
     pages: str = ""
     page_lines: int = 54
     more: bool = False
+    turn_below_name: bool = False
     stars: float = 0.0
     star_gap: int = 0
     front: tuple[str, ...] = ()

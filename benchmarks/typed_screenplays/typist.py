@@ -79,10 +79,10 @@ class _Typist:
             else:
                 self._speech(event)
 
-    def _block(self, gap: int, rows: list[Row]) -> None:
+    def _block(self, gap: int, rows: list[Row], between: int = 0) -> None:
         self.rows += [EMPTY] * gap
         for number, row in enumerate(rows):
-            self.rows += [EMPTY] * (self.style.between if number else 0)
+            self.rows += [EMPTY] * (max(between, self.style.between) if number else 0)
             self.rows.append(row)
 
     def _wrapped(self, kind: str, column: int, text: str, width: int) -> list[Row]:
@@ -186,7 +186,9 @@ class _Typist:
             body += self._wrapped("aside" if is_aside else "dialogue", where, part, width)
         column = style.name - len(cue) // 2 if style.centred else style.name
         self._block(style.above, [Row("cue", column, cue)])
-        self._block(style.gap or style.between, body)
+        if style.centred_words:
+            body = [row._replace(column=max(0, style.name - len(row.text) // 2)) for row in body]
+        self._block(style.gap or style.between, body, style.spread)
 
     def _beside(self, left: Speech, right: Speech) -> None:
         """Rows of dual dialogue."""
@@ -196,8 +198,8 @@ class _Typist:
             self.truth.speeches.append(self._words_of(speech))
             lines = [" " * BESIDE_NAME + speech.name]
             for part in speech.parts:
-                is_aside = part.startswith("(")
-                lines += [f"    {part[:BESIDE_WIDTH]}"] if is_aside else textwrap.wrap(part, BESIDE_WIDTH)
+                indent = "    " if part.startswith("(") else ""
+                lines += textwrap.wrap(part, BESIDE_WIDTH, initial_indent=indent, subsequent_indent=indent)
             columns.append(lines)
         height = max(map(len, columns))
         one, two = ([*lines, *[""] * (height - len(lines))] for lines in columns)

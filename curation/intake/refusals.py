@@ -56,7 +56,7 @@ class Refusals:
         line = line_to_add(self.job.collection, self.job.params.labels, names)
         if len(names) > UNKNOWN_NAMED:
             line = (
-                "if these are not labels, put the files into folders of labels inside of these, and say so: "
+                "if these are not labels, put the files into folders of labels inside of these, and add "
                 "--layout '{performer}/{label}/*'; if they are, name them in params.yaml, under "
                 f"collections.{self.job.collection}.labels"
             )

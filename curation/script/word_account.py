@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from rushes.screenplay_files.read_file import Source
 
 PAGES, HIDDEN, TITLE, NUMBERS = "marks of pages", "notes, synopses and sections", "title page", "scene numbers"
-LABELS = "scene sc scène szene séquence séq seq sec secuencia bild escena scena сцена"
+LABELS = (
+    "scene sc scène scen scena scéna szene séquence séq seq sec secuencia bild escena cena obraz sahne kohtaus jelenet"
+    " сцена"
+)
 _UNSEEN = frozenset({"note", "boneyard", "synopsis", "section"})
 _WORD = re.compile(r"[^\W_]+")
 _KEYS = re.compile(r"^[^:\n]+:", re.MULTILINE)

@@ -30,11 +30,14 @@ TYPED = (
 FOREIGN = re.compile(rf"{_FOREIGN}|I/A", re.IGNORECASE)
 """Openings of headings in other languages that are ordinary words in lower case."""
 
-TRAILING = (
-    rf"(?:{_BOTH}|I/A|{_WHOLE}|{_FOREIGN}(?:/{_FOREIGN})?|{_PLACE})\.?\s?[\s./,\u2013-]\s?"
-    "(?:DAY|NIGHT|MORNING|EVENING|DAWN|DUSK|TAG|NACHT|ABEND|MORGEN|JOUR|NUIT|SOIR|MATIN|DÍA|NOCHE|GIORNO|NOTTE"
+TIME = (
+    "(?:DAY(?:BREAK|LIGHT)?|NIGHT(?:FALL)?|MORNING|EVENING|(?:AFTER)?NOON|MIDNIGHT|DAWN|DUSK|SUN(?:SET|RISE)|LATER"
+    "|TWILIGHT|CONTINUOUS|CONTINUING|SAME(?: TIME)?|TAG|NACHT|ABEND|MORGEN|JOUR|NUIT|SOIR|MATIN|DÍA|NOCHE|GIORNO|NOTTE"
     "|DIA|NOITE|DAG|NATT?|PÄIVÄ|YÖ|DZIEŃ|NAPPAL|ÉJSZAKA|GÜN|GECE|ДЕНЬ|НОЧЬ)"
 )
+"""Pattern of a time of day as headings name it."""
+
+TRAILING = rf"(?:{_BOTH}|I/A|{_WHOLE}|{_FOREIGN}(?:/{_FOREIGN})?|{_PLACE})\.?\s?[\s./,\u2013-]\s?{TIME}"
 """Pattern of the end of a heading that gives the place first: KÜCHE - INNEN/TAG."""
 
 

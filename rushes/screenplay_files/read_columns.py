@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rushes.screenplay.elements import Element, canonical
@@ -76,6 +77,7 @@ class _Cues:
 
     def __init__(self, lines: Sequence[Line]) -> None:
         self._lines = lines
+        self._margins = _margins(lines)
         # Candidates: names with words directly below, and names separated from their words by empty lines.
         named = [place for place, line in enumerate(lines[:-1]) if may_be_cue(line.words)]
         direct = [place for place in named if self._has_words(place, range(1))]
@@ -93,7 +95,10 @@ class _Cues:
         # In a text in capitals, capitals below a name prove nothing.
         if sum(is_capital(lines[place + 1].words) for place in direct) <= len(direct) / 2:
             direct = [place for place in direct if not self._is_sign(place, names, usual[0][0])]
-        self.places = {*direct, *gapped}
+        # A name known from elsewhere may stand over words that are not farther left, such as centred ones.
+        known = {bare_name(lines[place].words) for place in direct}
+        over = [place for place in named if lines[place].gap and not lines[place + 1].gap and self._is_apart(place)]
+        self.places = {*direct, *gapped, *(place for place in over if bare_name(lines[place].words) in known)}
         self.places |= set(self._small(len(self.places)))
         self.columns = {place: self._words_at(place) for place in self.places}
         self._next = self._following()
@@ -127,7 +132,6 @@ class _Cues:
 
     def _words_at(self, place: int) -> int:
         """The column of the first words below a line that are not in brackets; of the brackets if all are."""
-        at = place + 1
         is_open = False
         for at in range(place + 1, min(place + 6, len(self._lines))):
             line = self._lines[at]
@@ -136,15 +140,11 @@ class _Cues:
             if not (line.words.startswith("(") or is_open) or (is_open and _closed(line.words)[1]):
                 return line.column
             is_open = ")" not in line.words
-        return self._lines[at].column
+        return self._lines[place + 1].column
 
     def _is_apart(self, place: int) -> bool:
         """True if the lines below an empty line are indented further than the narration around them."""
-        margin = next(
-            (line.column for line in reversed(self._lines[: place + 1]) if heading_of(line.words)),
-            min(line.column for line in self._lines),
-        )
-        return self._lines[place + 1].column > margin + FARTHER
+        return self._lines[place + 1].column > self._margins[place] + FARTHER
 
     def _is_sign(self, place: int, names: Counter[str], usual: int) -> bool:
         """True if a name is a legible sign: it occurs once, away from the column of cues, above words in capitals."""
@@ -199,8 +199,15 @@ class _Reader:
         else:
             is_whole = self.kind == "action" and line.gap == 0
             self._go_on("action", line.words) if is_whole else self._begin("action", line.words)
-            self.margin = line.column
+            if not (is_whole and line.column == 0 and self._is_rewrapped):
+                self.margin = line.column
         return place + 1
+
+    @cached_property
+    def _is_rewrapped(self) -> bool:
+        """True if lines at the left edge are rests of lines that mail has broken again: few begin a paragraph."""
+        at_edge = [line.gap == 0 for line in self.lines[1:] if line.column == 0]
+        return sum(at_edge) > len(at_edge) / 2
 
     def end_element(self) -> None:
         """Ends the current element."""
@@ -285,7 +292,7 @@ class _Reader:
         if line.gap == 0:
             # Without an empty line above, only a clear return to the margin ends the speech.
             is_out = line.column <= self.column - FARTHER - NEAR and line.column <= self.margin + NEAR
-            return not is_out
+            return not is_out or (line.column == 0 < self.margin and self._is_rewrapped)
         return self._is_in_speech(line, self.cues.next_column(place))
 
     def _is_awaited(self, line: Line) -> bool:
@@ -323,6 +330,16 @@ class _Reader:
             self._begin("parenthetical", line.words)
         else:
             self._go_on("dialogue", line.words)
+
+
+def _margins(lines: Sequence[Line]) -> list[int]:
+    """For each line the least column since the heading above it; above the first heading the least column of all."""
+    least = min((line.column for line in lines), default=0)
+    margins: list[int] = []
+    for line in lines:
+        least = line.column if heading_of(line.words) else min(least, line.column)
+        margins.append(least)
+    return margins
 
 
 def _closed(words: str) -> tuple[str, str]:

@@ -24,8 +24,10 @@ from rushes.screenplay_files.read_fdx import fdx_text, read_fdx
 from rushes.screenplay_files.read_play import is_plain_play, is_play, read_play
 from rushes.screenplay_files.text_encoding import decode
 from rushes.screenplay_files.typed.flush_text import as_fountain
+from rushes.screenplay_files.typed.headings import heading_of
 from rushes.screenplay_files.typed.lines import without_markup
 from rushes.screenplay_files.typed.page_artifacts import tidy, without_page_marks
+from rushes.screenplay_files.typed.place_headings import with_marked_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,6 +150,7 @@ def _from_text(data: bytes, suffix: str) -> Source:
     # Fountain has no pages, so none of its lines is a page mark. A single line has neither pages nor columns.
     if suffix in FOUNTAIN or "\n" not in text:
         return Source(parse(text), found, text, text, original=original, guessed=decoded.guessed)
+    text = with_marked_places(text)
     bare, marks = without_page_marks(text.split("\n"))
     return Source(_typed(bare), found + marks, text, bare, original=original, guessed=decoded.guessed)
 
@@ -164,6 +167,8 @@ def _from_first_line(text: str) -> str:
 def _typed(text: str) -> list[Element]:
     """Elements of a text without page marks: a play, a screenplay in columns, or one without."""
     indented = is_indented(text)
-    if is_play(text) or (is_plain_play(text) and not indented):
+    # A play has scenes, but no headings of a screenplay.
+    is_prose = not indented and not any(heading_of(line.strip()) for line in text.split("\n"))
+    if is_play(text) or (is_prose and is_plain_play(text)):
         return read_play(text)
     return read_screenplay(text) if indented else parse(as_fountain(text))

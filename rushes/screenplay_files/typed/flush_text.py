@@ -2,6 +2,7 @@
 
     12 INT. MILL - DAY 12        a heading with its numbers
     ANNA: You are late.          a name with a colon, its words beside it or below
+    ANNA      You are late.      a name with its words in a column beside it
     ANNA                         a name whose words follow after an empty line
 
 Text that is valid Fountain already is unchanged.
@@ -47,9 +48,11 @@ _PARTED = (
     ),
 )
 _DASH = _PARTED[0]
+_COLUMN = re.compile(r"(?P<name>[^:\n]{1,45}?)\s{2,}(?P<words>\S.*)")
 _ENDS = re.compile(r"[.!?:)\u2026-]['\"\u201d\u2019)]*$")
 _STOPS = re.compile(r"[.!?\u2026]['\"\u201d\u2019)]*$")
 _TWO_ASIDES = re.compile(r"(?P<aside>\([^()]*\))\s*(?P<words>[^\s()].*\))")
+_ASIDE = re.compile(r"\([^()]+\)")
 _SPEAKER = re.compile(r"[^\W_][\w.'\u2019&# -]*(?:\s*\([^)]*\))?")
 
 
@@ -71,9 +74,13 @@ def _with_cues(lines: Sequence[Line]) -> list[Line]:
     """Turns names beside their words or with a colon into cues, if they outnumber plain cues."""
     plain = sum(may_be_cue(one.words) and ":" not in one.words and below.gap == 0 for one, below in pairwise(lines))
     is_small = is_small_name if is_uncapped(line.words for line in lines) else is_title_case
-    for form in (_BESIDE, *_PARTED):
+    for form in (_COLUMN, _BESIDE, *_PARTED):
         found = [form.fullmatch(line.words) for line in lines]
-        names = _speakers(lines, found, is_small if form in {_BESIDE, _DASH} else None, certain=form is _BESIDE)
+        if form is _COLUMN:
+            found = _in_column(lines, found)
+        names = _speakers(
+            lines, found, is_small if form in {_COLUMN, _BESIDE, _DASH} else None, certain=form is _BESIDE
+        )
         if names.total() >= OFTEN and names.total() > plain and max(names.values()) >= OFTEN:
             parted = [new for line, one in zip(lines, found, strict=True) for new in _parted(line, one, names)]
             # Below words beside a name, a paragraph may well be more of the speech.
@@ -109,6 +116,13 @@ def _speaks(line: Line, found: re.Match[str], is_small: Callable[[str], bool] | 
     name = found["name"]
     is_name = may_be_cue(f"{name}:") or bool(is_small and is_small(name) and not name.casefold().endswith("title"))
     return bool(is_name and _SPEAKER.fullmatch(name)) and not heading_of(line.words)
+
+
+def _in_column(lines: Sequence[Line], found: Sequence[re.Match[str] | None]) -> list[re.Match[str] | None]:
+    """Those whose words begin in the column in which most do."""
+    starts = [line.column + one.start("words") if one else -1 for line, one in zip(lines, found, strict=True)]
+    usual = Counter(start for start in starts if start > 0).most_common(1)
+    return [one if usual and start == usual[0][0] else None for start, one in zip(starts, found, strict=True)]
 
 
 def _is_one_of(names: Counter[str], found: re.Match[str] | None) -> bool:
@@ -232,24 +246,37 @@ def _with_close_words(lines: Sequence[Line]) -> list[Line]:
     }
     if len(far) < OFTEN or len(far) <= direct:
         return list(lines)
+    far |= {below for place in far for below in _more(lines, place)}
     return [replace(line, gap=0) if place in far else line for place, line in enumerate(lines)]
+
+
+def _more(lines: Sequence[Line], place: int) -> Iterator[int]:
+    """Paragraphs that continue the speech whose words begin at a place: asides, and what follows these."""
+    is_aside = _ASIDE.fullmatch(lines[place].words) is not None
+    for below in range(place + 1, len(lines)):
+        line = lines[below]
+        begins = (
+            _ASIDE.fullmatch(line.words) is not None and line.words[1].islower()
+        )  # (beat); a direction is a sentence
+        if line.gap != 1 or not (begins or is_aside) or may_be_cue(line.words) or heading_of(line.words):
+            return
+        yield below
+        is_aside = begins
 
 
 def _forced(lines: Sequence[Line]) -> list[Line]:
     """Forces names that Fountain does not recognise, such as McCLANE, and action that it takes for names."""
-    marks = dict(enumerate(map(_mark, pairwise(lines))))
-    return [replace(line, words=f"{marks.get(place, '')}{line.words}") for place, line in enumerate(lines)]
+    return [*(replace(line, words=_forced_words(line, below)) for line, below in pairwise(lines)), *lines[-1:]]
 
 
-def _mark(pair: tuple[Line, Line]) -> str:
-    """Prefix that forces the kind of a line: @ for a name, ! for action; empty if none is needed."""
-    line, below = pair
+def _forced_words(line: Line, below: Line) -> str:
+    """Words with the prefix that forces their kind, if they need one: @ for a name, ! for action."""
     if not line.gap or below.gap or line.words[0] in "@!.>#=~(*_[":
-        return ""
+        return line.words
     if may_be_cue(line.words):
-        return "" if bare_name(line.words).isupper() else "@"
+        return f"{'' if bare_name(line.words).isupper() else '@'}{cue_of(line.words)}"
     is_other = line.words.isupper() and not heading_of(line.words) and not CUT.fullmatch(line.words)
-    return "!" if is_other else ""
+    return f"{'!' if is_other else ''}{line.words}"
 
 
 def _is_far(name: Line, below: Line) -> bool:

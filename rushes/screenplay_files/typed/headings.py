@@ -4,7 +4,7 @@
     1 INT. MILL - DAY 1             12-13 INT./EXT. VAN         **INT. MILL - DAY**
 
 At the right end only a scene number is removed: it contains a digit and is set apart, or equals the one at the left.
-All other text is place and time.
+All other text is place and time. A place without INT. is one with the mark of `place_headings`: `12 .MILL 12`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING
 
 from rushes.screenplay.elements import Element
-from rushes.screenplay.headings import FOREIGN, TRAILING, TYPED
+from rushes.screenplay.headings import FOREIGN, TIME, TRAILING, TYPED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,24 +24,26 @@ MAX_HEADING = 200  # letters; a longer line is not a heading, however it begins
 MIN_BROKEN = 30  # letters of a first line that may have been too long for its column
 _ONE = r"[A-Z]{0,3}-?\d{1,4}(?:\.\d{1,2})?[A-Za-z]{0,4}"
 _NUMBER = rf"{_ONE}(?:\s?[-\u2013,&/]\s?{_ONE}){{0,3}}"
-_LABEL = r"(?:SC(?:[EÈ]NE)?|S[EÉ]Q(?:UENCE)?|SEC(?:UENCIA)?|SZENE|BILD|ESCENA|SCENA|СЦЕНА)"
-_BEFORE = rf"(?:(?:{_LABEL}\.?\s*|#\s?|[(\[])?(?P<number>{_NUMBER}|[A-Z](?=[.):]))[.):,#\]]*\s*(?:[-\u2013]\s*)?)?"
+LABEL = (
+    r"(?:SC(?:[EÈÉ]N[EA]?)?|S[EÉ]Q(?:UENCE)?|SEC(?:UENCIA)?|SZENE|BILD|ESCENA|CENA|OBRAZ|SAHNE|KOHTAUS|JELENET|СЦЕНА)"
+)
+BEFORE = rf"(?:(?:{LABEL}\.?\s*|#\s?|[(\[])?(?P<number>{_NUMBER}|[A-Z](?=[.):]))[.):,#\]]*\s*(?:[-\u2013]\s*)?)?"
 _LEAD = (
     r"(?:(?:FLASH ?(?:BACK|FORWARD)|INTERCUT|ESTABLISHING(?: SHOT)?|MONTAGE|DREAM(?: SEQUENCE)?|BACK TO)"
     r"\s*[:\u2013\u2014-]+\s*)?"
 )
-_PLACE_FIRST = re.compile(rf"{_BEFORE}(?P<text>[^\W\d_].*?[\s./,\u2013-]\s?{TRAILING}\b.*)")
+_PLACE_FIRST = re.compile(rf"{BEFORE}(?P<text>[^\W\d_].*?[\s./,\u2013-]\s?{TRAILING}\b.*)")
 _HEADING = re.compile(
-    rf"{_BEFORE}"
+    rf"{BEFORE}"
     rf"(?P<text>{_LEAD}(?P<opening>(?i:{TYPED}))(?P<point>\.|\s*[:\u2013\u2014-]|/|(?=\s)).*)"
 )
-_AT_RIGHT = re.compile(rf"(?P<gap>\s+)(?:[-\u2013]\s|[#(\[])?(?P<number>{_NUMBER})[.):*#\]]*$")
+AT_RIGHT = re.compile(rf"(?P<gap>\s+)(?:[-\u2013]\s|[#(\[])?(?P<number>{_NUMBER})[.):*#\]]*$")
 _YEAR = re.compile(r"(?:1[5-9]|20)\d\d")
 _WRAPPED = re.compile(r"([*_]{1,4})(?=\S)(.+?)(?<=\S)\1")
-_TIME = re.compile(
-    r"(?:DAY(?:BREAK|LIGHT)?|NIGHT(?:FALL)?|MORNING|EVENING|(?:AFTER)?NOON|MIDNIGHT|DAWN|DUSK|SUN(?:SET|RISE)|LATER"
-    r"|TWILIGHT|CONTINUOUS|CONTINUING|SAME(?: TIME)?)\W*$"
-)
+_TIME = re.compile(rf"{TIME}\W*$")
+ORDINAL = r"\d{1,3}(?:ST|ND|RD|TH)\s"  # 2ND FLOOR is not numbered
+PLACE = rf"(?:{ORDINAL})?[^\W\d_].*"
+_MARKED = re.compile(rf"{BEFORE}(?<!\S)\.(?P<text>{PLACE})")
 _CAPITALS = re.compile(
     r"(?:(?:[^\W_a-z]|[\W_])\S*|of|the|in|on|at|by|to|and|a)(?:\s+(?:(?:[^\W_a-z]|[\W_])\S*|of|the|in|on|at|by|to|and|a))*"
 )
@@ -62,6 +64,7 @@ def heading_of(words: str) -> Element | None:
     found = _HEADING.fullmatch(wrapped[2] if wrapped else words)
     if found is None or not _is_certain(found):
         found = _PLACE_FIRST.fullmatch(words) if words.isupper() else None
+        found = found or (_MARKED.fullmatch(words) if is_capital(words) else None)
     if found is None:
         return None
     text, number = _without_right(found["text"], found["number"] or "")
@@ -114,7 +117,7 @@ def _is_certain(found: re.Match[str]) -> bool:
 
 def _without_right(text: str, left: str) -> tuple[str, str]:
     """A heading without the number at its right end, and its number."""
-    found = _AT_RIGHT.search(text)
+    found = AT_RIGHT.search(text)
     if found is None or not text[: found.start()].strip():
         return text, left
     number, gap = found["number"], len(found["gap"])

@@ -24,8 +24,8 @@ _TAG = re.compile(
     r"|link|meta|tt|small|big|blockquote)(?:\s[^<>\n]{0,300})?/?>",
     re.IGNORECASE,
 )
-_STRONG = re.compile(r"^(\s*)(\*{2,3})(\S.*?)\2[^\S\n]*$", re.MULTILINE)
-_STRONG_HEADING = re.compile(rf"^\s*\*{{2,3}}(?:\d+\w*\.?\s+)?{TYPED}\b[^*\n]*\*{{2,3}}[^\S\n]*$", re.MULTILINE)
+_STRONG = re.compile(r"^([^\S\n]*)(\*{2,3})(\S.*?)\2[^\S\n]*$", re.MULTILINE)
+_STRONG_HEADING = re.compile(rf"^[^\S\n]*\*{{2,3}}(?:\d+\w*\.?\s+)?{TYPED}\b[^*\n]*\*{{2,3}}[^\S\n]*$", re.MULTILINE)
 _ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,5}|#x[\da-f]{1,4});", re.IGNORECASE)
 _CUT_AND_HEADING = re.compile(
     rf"(?P<cut>(?:(?:SMASH |MATCH |JUMP |HARD )?CUT TO|DISSOLVE TO|FADE (?:IN|UP|TO))(?: ON)?[:.]?)"

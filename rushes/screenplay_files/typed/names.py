@@ -30,7 +30,7 @@ _SHOT = re.compile(
 )
 _BRACKETS = re.compile(r"\s*\[([^\]\n]*)\]$")
 _STOP = re.compile(r"(?<=[^\W\d_]{3})\.$")  # ANNA. on its own line; MR. T. and JR. keep their full stop
-_BARE = re.compile(r"\s*(?:[\s,]|\s[-\u2013\u2014]+)\s*((?:V\.\s?O|O\.\s?S|O\.\s?C)\.?)$", re.IGNORECASE)
+_BARE = re.compile(r"(?<!\s)(?:\s*,\s*|\s+(?:[-\u2013\u2014]+\s*)?)((?:V\.\s?O|O\.\s?S|O\.\s?C)\.?)$", re.IGNORECASE)
 _BIG = r"[^\W\d_a-z][\w'\u2019.-]*"
 _BETWEEN = r"(?: |/| & | and )(?:(?:van|von|der|de|du|la|le|of|the|in) ){0,2}"
 _TITLE_CASE = re.compile(rf"(?:\d+(?:st|nd|rd|th) )?{_BIG}(?:{_BETWEEN}{_BIG}| #?\d+){{0,3}}")
@@ -58,7 +58,7 @@ def cue_of(words: str) -> str:
 def bare_name(words: str) -> str:
     """The name in a cue, without brackets and the colon at its end."""
     words = cue_of(words)
-    return re.sub(r"\s*\([^)]*\)?", "", words).strip().rstrip(":").rstrip().lstrip("@")
+    return re.sub(r"(?<!\s)\s*\([^)]*\)?", "", words).strip().rstrip(":").rstrip().lstrip("@")
 
 
 def may_be_cue(words: str) -> bool:

@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 
 NUMBERS, MORE, CONTINUED = "page numbers", "MORE and CONT'D", "CONTINUED"
 REVISIONS, WATERMARKS, LIBRARY, FADE_IN = "revision marks", "watermarks", "Gutenberg boilerplate", "FADE IN"
-MARKS = (NUMBERS, MORE, CONTINUED, REVISIONS, WATERMARKS, LIBRARY, FADE_IN)
+SPEECHES = "numbers of speeches"
+MARKS = (NUMBERS, MORE, CONTINUED, REVISIONS, WATERMARKS, LIBRARY, FADE_IN, SPEECHES)
 PAGE_LINES, MIN_PAGE_LINES = 55, 10
 MIN_PAGES = 4  # on fewer pages a repeated line proves nothing
 PAGES_SHARE = 0.5  # minimum share of pages with a watermark
 TURN, EVEN = 3, 0.25  # lines around a page break; relative tolerance of page lengths
 EVEN_SHARE = 0.75  # minimum share of distances that equal a page length
+COUNTED, COUNTED_SHARE = 3, 0.5  # minimum numbers of a count; minimum share of them that are one higher than the last
+MANY_SPEECHES = 6  # minimum numbers before names
 MAX_MARK = 100  # maximum number of characters of an artifact
 
 _FEED = "\f"
@@ -49,7 +52,9 @@ _OPENS = re.compile(r"\s*\*{3} ?START OF (?:THE|THIS) PROJECT GUTENBERG", re.IGN
 _CLOSES = re.compile(r"\s*(?:\*{3} ?END OF (?:THE|THIS) |End of (?:the )?)Project Gutenberg", re.IGNORECASE)
 _FADE_IN = re.compile(r"\s*FADE(?:S)? (?:IN|UP)\s*[:.]?\s*", re.IGNORECASE)
 # A running head: words, and the page number far to the right.
-_RUNNING_HEAD = re.compile(r"(?P<words>\S.*?\S)\s{4,}(?:page\s+)?\d{1,3}[a-z]?\.?", re.IGNORECASE)
+_RUNNING_HEAD = re.compile(r"(?P<words>\S.*?\S)\s{4,}(?:page\s+)?(?P<number>\d{1,3})[a-z]?\.?", re.IGNORECASE)
+_SPLIT = re.compile(r":|\s{2,}")  # words may be beside a name
+_NUMBERED_NAME = re.compile(r"(?P<indent>\s*)(?P<number>\d{1,4})[.):]?\s+(?P<name>[^\W\d_].*)")
 _DATED = re.compile(r"\b(?:rev(?:\.|ised|isions?)|draft)(?![a-z])|\d{1,4}[./-]\d{1,2}[./-]\d{1,4}", re.IGNORECASE)
 _CONTD = re.compile(r"\(\s*(?:CONT(?:['\u2019]?D|INU(?:ED|ING))?\.?)\s*\)", re.IGNORECASE)
 _OPEN_END = re.compile(r"[\w,;\u2019'-]$")
@@ -58,9 +63,13 @@ _OPEN_END = re.compile(r"[\w,;\u2019'-]$")
 def without_page_marks(lines: Sequence[str]) -> tuple[str, Counter[str]]:
     """Text of lines without page artifacts, and the number of lines by kind."""
     lines, found = _without_library(lines)
+    lines, numbered = _without_speech_numbers(lines)
+    found[SPEECHES] += numbered
     # Numbers in sequence are a countdown in the story, so they are exempt before lines are removed.
     watermarks = _watermarks(lines)
+    heads = _counted_heads(lines)
     kinds = _without_countdowns([_kind(lines, place, watermarks) for place in range(len(lines))])
+    kinds = [kind or (NUMBERS if place in heads else "") for place, kind in enumerate(kinds)]
     found += Counter(filter(None, kinds))
     stars = [bool(not kind and _STAR.search(line)) for kind, line in zip(kinds, lines, strict=True)]
     found += Counter({REVISIONS: sum(stars)})
@@ -146,6 +155,46 @@ def _is_running_head(lines: Sequence[str], place: int) -> bool:
     if found is None or heading_of(line) or not _is_alone(lines, place):
         return False
     return bool(_DATED.search(found["words"])) or _FEED in lines[place] or line.endswith(".")
+
+
+def _counted_heads(lines: Sequence[str]) -> set[int]:
+    """Places of lines with the same words and numbers that count pages, whatever is above and below them."""
+    found: dict[str, dict[int, int]] = {}
+    for place, line in enumerate(lines):
+        words = line.replace(_FEED, "").strip()
+        head = _RUNNING_HEAD.fullmatch(words) if len(words) <= MAX_MARK else None
+        is_below = place > 0 and heading_of(lines[place - 1].strip())  # a heading may take two lines
+        if head and not (heading_of(words) or is_below):
+            found.setdefault(_normal(head["words"]), {})[place] = int(head["number"])
+    counted = [pages for pages in found.values() if _is_count(list(pages.values()))]
+    # Lines that are close to each other are on one page.
+    apart = [pages for pages in counted if min(b - a for a, b in pairwise(pages)) >= MIN_PAGE_LINES]
+    return {place for pages in apart for place in pages}
+
+
+def _is_count(numbers: Sequence[int]) -> bool:
+    """True if most of the numbers are one higher than the number before them."""
+    steps = sum(below - above == 1 for above, below in pairwise(numbers))
+    return len(numbers) >= COUNTED and steps >= COUNTED_SHARE * (len(numbers) - 1)
+
+
+def _without_speech_numbers(lines: Sequence[str]) -> tuple[list[str], int]:
+    """Lines without the numbers before names, if these count speeches; and how many they are."""
+    found = {
+        place: one
+        for place, line in enumerate(lines)
+        if (one := _NUMBERED_NAME.fullmatch(line[:MAX_MARK])) and may_be_cue(_SPLIT.split(one["name"])[0])
+    }
+    names = {bare_name(_SPLIT.split(one["name"])[0]) for one in found.values()}
+    # Unlike the numbered places of scenes, names soon recur.
+    is_often = len(found) >= max(MANY_SPEECHES, 2 * len(names))
+    if not (is_often and _is_count([int(one["number"]) for one in found.values()])):
+        return list(lines), 0
+    bare = list(lines)
+    for place, one in found.items():  # a name at the margin stays there, any other in its column
+        blanks = one.start("name") - one.end("indent") if one["indent"] else 0
+        bare[place] = one["indent"] + " " * blanks + lines[place][one.start("name") :]
+    return bare, len(found)
 
 
 def _without_countdowns(kinds: Sequence[str]) -> list[str]:

@@ -239,3 +239,31 @@ def test_no_bytes_break_a_reader(data, suffix):
         found = read_document(data, suffix)
 
     assert found is None or all(scene.text for scene in found.scenes)
+
+
+def test_the_rest_of_a_rewrapped_line_stays_in_its_speech():
+    """Mail breaks long lines again, and their rests are at the left edge."""
+    speech = "{0:8}ANNA\n{0:6}If you ask me, he never meant to\ncome back. He\n{0:6}took the coat.".format("")
+    text = "\n\n".join(["    INT. MILL - DAY", "    The wheel turns, and turns, and\nstops.", *[speech] * 4])
+    elements = read_document(text.encode(), ".txt").scenes[0].elements
+
+    assert [one.text for one in elements if one.kind == "dialogue"] == [
+        "If you ask me, he never meant to come back. He took the coat."
+    ] * 4
+
+
+def test_a_known_name_speaks_words_that_are_centred_below_it():
+    """Though these begin farther right than the name."""
+    speeches = [
+        f"{name:^60}\n{words:^60}" for name, words in [("INSPECTOR", "Who wants to know that?"), ("INSPECTOR", "No.")]
+    ]
+    text = "\n\n".join(["INT. MILL - DAY", "The wheel turns.", *speeches])
+
+    assert read_document(text.encode(), ".txt").cues == ["INSPECTOR"] * 2
+
+
+def test_a_name_speaks_on_a_page_that_is_moved_left():
+    """Its words may be left of the heading on the page before."""
+    pages = [f"{'':18}INT. MILL - DAY\n", *[f"{'':8}The wheel turns.\n\n{'':30}Mrs. Bell\n{'':19}No.\n"] * 3]
+
+    assert read_document("\n".join(pages).encode(), ".txt").cues == ["Mrs. Bell"] * 3

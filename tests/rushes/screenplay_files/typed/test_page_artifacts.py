@@ -10,6 +10,7 @@ from rushes.screenplay_files.typed.page_artifacts import (
     MORE,
     NUMBERS,
     REVISIONS,
+    SPEECHES,
     WATERMARKS,
     without_page_marks,
 )
@@ -120,3 +121,39 @@ def test_cues_of_other_formats_lose_their_marks_too():
     assert texts(work) == ".A\n\nANNA (V.O.)\nOne.\n\nANNA\nTwo.\n\nA bell.\n\nANNA\nThree.\n"
     assert work.taken_out == {MORE: 4}
     assert work.cues == ["ANNA", "ANNA", "ANNA"]
+
+
+@pytest.mark.parametrize("head", ["www.scripts.example      The Mill      {}", "THE MILL      FULL BLUE      {}A."])
+def test_a_line_that_counts_pages_is_furniture(head):
+    """Even between the lines of a speech; as many lines that count nothing are not."""
+    page = "{:30}ANNA\n{:20}Sit down over there and\n" + head + "\n{:20}read it.\n\n" + "The wheel turns.\n\n" * 9
+    text = "INT. MILL - DAY\n\n" + "".join(page.format("", "", number, "") for number in (2, 3, 4))
+    work = read_document(text.encode(), ".txt")
+    still = read_document(text.replace("3", "7").replace("4", "2").encode(), ".txt")
+
+    assert work.taken_out[NUMBERS] == 3
+    assert [one.text for one in work.scenes[0].elements if one.kind == "dialogue"] == [
+        "Sit down over there and read it."
+    ] * 3
+    assert still.taken_out[NUMBERS] == 0
+
+
+@pytest.mark.parametrize("form", ["{n}. {name}\n{words}", "{n}  {name}:\n{words}", "{n}. {name}: {words}"])
+@pytest.mark.parametrize("indent", ["", "    "])
+def test_numbers_of_speeches_are_taken_out(form, indent):
+    """Above words and beside them, at the margin and in columns."""
+    names = ["ANNA", "MARK"] * 4
+    speeches = [form.format(n=n, name=f"{name}", words="Sit down.") for n, name in enumerate(names, 5)]
+    text = "\n\n".join(["INT. MILL - DAY", *(f"{indent}{speech}" for speech in speeches)])
+    work = read_document(text.encode(), ".txt")
+
+    assert (work.cues, work.taken_out[SPEECHES], work.words.lost) == (names, 8, 0)
+
+
+def test_numbers_that_do_not_count_are_part_of_names():
+    """As in the name of a patrol."""
+    speeches = [f"{number} BRAVO\nSit down." for number in (4, 2, 4, 2, 4, 2)]
+
+    assert (
+        read_document("\n\n".join(["INT. MILL - DAY", *speeches]).encode(), ".txt").cues == ["4 BRAVO", "2 BRAVO"] * 3
+    )

@@ -210,3 +210,33 @@ def test_names_speak_in_a_text_in_capitals():
     text = columns(*TALK, ("          Miller", "What is it?"), *TALK).upper()
 
     assert cues(text) == [name.upper() for name, _ in (*TALK, ("Miller", ""), *TALK)]
+
+
+@pytest.mark.parametrize("case", [str, str.upper])
+def test_names_speak_beside_a_column_of_words(case):
+    """Without a colon; the words go on below themselves."""
+    lines = [f"{case(name):12}{words}\n{'':12}Please." for name, words in TALK * 2]
+    work = read_document("\n\n".join(["INT. MILL - DAY", *lines]).encode(), ".txt")
+
+    assert work.cues == [name.upper() for name, _ in TALK * 2]
+    assert "".join(one.text for one in work.scenes[0].elements if one.kind == "dialogue").startswith(
+        "You are late.\nPlease"
+    )
+
+
+def test_blanks_inside_lines_make_no_column_of_words():
+    """They begin in many columns."""
+    lines = [f"{name}  walks on" for name in ("ANNA", "JO", "INSPECTOR", "OLD MAN", "Q") * 3]
+
+    assert cues("\n\n".join(["INT. MILL - DAY", *lines])) == []
+
+
+def test_an_aside_between_empty_lines_is_in_the_speech():
+    """And so is what follows it, but no direction in brackets."""
+    speeches = [
+        f"{name.upper()}\n\n(beat)\n\n{words}\n\n(then)\n\nNo.\n\n(The wheel turns.)" for name, words in TALK * 2
+    ]
+    work = read_document("\n\n".join(["INT. MILL - DAY", *speeches]).encode(), ".txt")
+    kinds = [one.kind for one in work.scenes[0].elements]
+
+    assert kinds == ["heading", *["character", *["parenthetical", "dialogue"] * 2, "action"] * 10]
