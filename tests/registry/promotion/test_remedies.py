@@ -100,7 +100,7 @@ def test_a_run_gives_rollback_what_it_lacks(registry, studio, shifts):
 
 
 def test_a_run_promotes_the_first_version_whose_floors_hold(registry, studio):
-    """One that misses them is registered and is no champion; after the runs that the remedy asks for there are two."""
+    """One that misses them is registered and never champion; after the runs that the remedy asks for there are two."""
     rules = studio.root / "mlflow" / "promotion.yaml"
     kept = yaml.safe_load(rules.read_text())
     rules.write_text(yaml.safe_dump({**kept, "floors": {"accuracy": 1.1}}))
