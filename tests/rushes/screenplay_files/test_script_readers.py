@@ -112,7 +112,7 @@ def test_a_typed_screenplay_comes_back(elements):
     assert write(parse(write(elements))) == write(elements)
 
 
-def test_final_draft_says_more_than_words():
+def test_final_draft_has_more_than_words():
     """Numbers, dual dialogue, styles within a word, a title page; a note is not read."""
     note = "<ScriptNote><Paragraph><Text>cut this</Text></Paragraph></ScriptNote>"
     action = f'<Paragraph Type="Action"><Text>A </Text><Text Style="Bold">ket</Text><Text>tle.</Text>{note}</Paragraph>'
