@@ -18,6 +18,8 @@ Row = dict[str, str]
 
 def header_of(file: Path) -> list[str]:
     """Column names in lower case; empty if the file is not a readable CSV."""
+    if not file.is_file():  # opening a named pipe would block
+        return []
     try:
         with file.open(encoding="utf-8-sig", errors="replace", newline="") as opened:
             first = opened.readline(10_000)

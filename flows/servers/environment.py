@@ -26,7 +26,13 @@ TELEMETRY_OFF = {
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 
-FILES_OF_PREFECT = (".env", "prefect.toml")  # beside the profiles in PREFECT_HOME
+# Files in the working folder that libraries read when they are imported.
+READ_ON_IMPORT = {
+    ".env": "Prefect",
+    "prefect.toml": "Prefect",
+    "matplotlibrc": "Matplotlib",
+    ".numba_config.yaml": "Numba",
+}
 
 
 def checkout_root() -> Path:
@@ -41,9 +47,9 @@ def set_up(root: Path, settings: Settings) -> Path:
         The absolute state folder, so that child processes of a trial, which run in another tree, share it.
 
     Raises:
-        MisuseError: A file that Prefect reads on import cannot be read.
+        MisuseError: A file that a library reads on import cannot be read.
     """
-    _check_files_of_prefect(root)
+    _check_read_on_import(root)
     state = (root / settings.state).resolve()
     state.mkdir(parents=True, exist_ok=True)
     os.environ.update(TELEMETRY_OFF)
@@ -64,9 +70,9 @@ def set_up(root: Path, settings: Settings) -> Path:
     return state
 
 
-def _check_files_of_prefect(root: Path) -> None:
-    """Refuses files at which Prefect's import would block or fail with a trace back."""
-    for name in FILES_OF_PREFECT:
+def _check_read_on_import(root: Path) -> None:
+    """Refuses files at which the import of a library would block, or fail with a trace back."""
+    for name, library in READ_ON_IMPORT.items():
         try:
             text = read_plain_text(root / name)
             if name.endswith(".toml"):
@@ -74,7 +80,7 @@ def _check_files_of_prefect(root: Path) -> None:
         except FileNotFoundError:
             continue
         except (YamlFileError, tomllib.TOMLDecodeError) as error:
-            message = f"{name}, which Prefect reads, cannot be read: {error}"
+            message = f"{name}, which {library} reads, cannot be read: {error}"
             raise MisuseError(message, set_aside([name], root)) from error
 
 

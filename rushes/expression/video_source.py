@@ -293,6 +293,8 @@ def _fps(video: cv2.VideoCapture) -> float:
 
 
 def _decode(path: Path) -> np.ndarray | None:
+    if not path.is_file():  # opening a named pipe would block
+        return None
     try:
         # Decode from bytes: OpenCV on Windows cannot open every file name.
         return decode_picture(np.fromfile(path, np.uint8))

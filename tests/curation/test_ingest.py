@@ -3,6 +3,7 @@
 import errno
 import io
 import itertools
+import os
 import stat
 
 import numpy as np
@@ -84,6 +85,15 @@ def test_faults_are_refused_with_their_reasons(root, tmp_path):
     assert (root / "quarantine/faces/set/happy/cut.jpg").is_file()
     assert not (root / "quarantine/faces/set/sad/link.jpg").exists()
     assert state(folder) == before
+
+
+@pytest.mark.parametrize("name", ["samples.csv", "votes.csv", "captions.csv", "happy/notes.csv"])
+def test_a_pipe_in_place_of_a_table_blocks_nothing(root, tmp_path, name):
+    """It is not read; the pictures beside it are taken."""
+    folder = plant(tmp_path / "set")
+    os.mkfifo(folder / name)
+
+    assert ingest(folder, root, "faces", PARAMS).added == 12
 
 
 def test_a_fixed_file_leaves_the_quarantine(root, tmp_path):

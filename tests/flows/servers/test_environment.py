@@ -1,4 +1,4 @@
-"""The environment is set up before Prefect is imported, which reads files in the checkout."""
+"""The environment is set up before libraries are imported, some of which read files in the checkout."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from flows.servers.environment import set_up
 from rushes.errors import MisuseError
 
 
-@pytest.mark.parametrize("name", [".env", "prefect.toml"])
+@pytest.mark.parametrize("name", [".env", "prefect.toml", "matplotlibrc", ".numba_config.yaml"])
 @pytest.mark.parametrize(
     ("make", "why"),
     [
@@ -19,11 +19,11 @@ from rushes.errors import MisuseError
         (lambda path: path.write_bytes(b"A=\xff\n"), "it is not UTF-8: line 1"),
     ],
 )
-def test_a_file_at_which_prefect_would_fail_is_set_aside(monkeypatch, tmp_path, name, make, why):
+def test_a_file_at_which_an_import_would_fail_is_set_aside(monkeypatch, tmp_path, name, make, why):
     """A pipe would block every command for ever."""
     monkeypatch.setattr(os, "environ", dict(os.environ))
     make(tmp_path / name)
-    with pytest.raises(MisuseError, match=f"^{name}, which Prefect reads, cannot be read: {why}$") as refused:
+    with pytest.raises(MisuseError, match=f"^{name}, which [A-Z][a-z]+ reads, cannot be read: {why}$") as refused:
         set_up(tmp_path, Settings())
     subprocess.run(["/bin/sh", "-c", refused.value.remedy], cwd=tmp_path, check=True)
 

@@ -46,10 +46,11 @@ def test_a_folder_counts_as_a_person_does(tmp_path):
 
 
 def test_a_picture_that_cannot_be_decoded_comes_without_pixels(tmp_path):
-    """One bad file does not stop a folder; a single picture is a source too."""
+    """One bad file does not stop a folder, nor does a pipe; a single picture is a source too."""
     (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    os.mkfifo(tmp_path / "pipe.jpg")
 
-    assert [frame.picture_bgr for frame in open_source(str(tmp_path)).frames()] == [None]
+    assert [frame.picture_bgr for frame in open_source(str(tmp_path)).frames()] == [None, None]
     assert [frame.file for frame in open_source(str(tmp_path / "bad.jpg")).frames()] == ["bad.jpg"]
 
 
