@@ -43,7 +43,7 @@ class Examined:
     """Result of the checks: one row a sample with kept, reason, why, row, the figures, and where to read the sample.
 
     `not_judged` lists checks for which a source was too small, `reader` reads the images or texts, `extras` are the
-    columns of the medium that are packed, and `said` is merged into set.json.
+    columns of the medium that are packed, and `info` is merged into set.json.
     """
 
     medium: Medium

@@ -134,7 +134,7 @@ def learned_from(names: pd.Series, params: CollectionParams) -> pd.Series:
 def read_index(root: Path, collection: str, params: CollectionParams) -> pd.DataFrame:
     """Samples of the sources in params.yaml, one row each, in a fixed order, index 0..N-1.
 
-    The columns are those of `read_source`, prepared for training: `label` is one of the taxonomy, with corrections
+    The columns are those of `read_source_index`, ready for training: `label` is one of the taxonomy, with corrections
     applied (a corrected sample loses its votes, which were for another label); `votes` are shares in the taxonomy's
     order or None; `split` is that of splits.csv; `group` is never empty (the given group, else the performer, else the
     hash) and `grouped` is true if one was given. Samples whose label is no longer in params.yaml are left out;

@@ -29,8 +29,8 @@ MAX_TOKENS = 128
 BATCH = 32
 INPUTS, OUTPUT = ("input_ids", "attention_mask", "token_type_ids"), "last_hidden_state"
 
-# Texts of a category. Chosen, with `plain`, over 68 headings of buildings, forests, glaciers, mountains, seas
-# and streets: the nearest template has the right category for 97 % of them after `plain`, and for 85 % without it.
+# Texts of a category. Chosen, with `heading_phrase`, over 68 headings of buildings, forests, glaciers, mountains, seas
+# and streets: the nearest template has the right category for 97 % of them after it, and for 85 % without it.
 TEMPLATES = (
     "{}",
     "a photo of a {}",

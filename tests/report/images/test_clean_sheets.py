@@ -1,6 +1,7 @@
 import pytest
 
 from curation.image.clean import examine
+from curation.store.sample_set import NO_LABEL
 from report.images import clean_sheets
 from report.images.clean_sheets import dropped_sheet, kept_sheet
 from tests.support.raw import Sample, collection_params, encode, photo, photos, write_raw
@@ -41,6 +42,14 @@ def test_a_sheet_of_one_source(tmp_path, examined, drawn):
     dropped_sheet(examined, "faces", tmp_path / "x.jpg", "two")
 
     assert [len(drawn[0][0]), drawn[0][2]] == [2, "two: 2 of 2 pictures dropped"]
+
+
+def test_those_kept_apart_are_not_dropped(tmp_path, examined, drawn):
+    """A picture without a label may still be of use, and is packed apart."""
+    examined.table.loc[examined.table["kept"].idxmax(), ["kept", "reason"]] = False, NO_LABEL
+    dropped_sheet(examined, "faces", tmp_path / "x.jpg")
+
+    assert drawn[0][2] == "faces: 3 of 43 pictures dropped"
 
 
 def test_the_test_split_stays_shut(tmp_path, examined, drawn):
