@@ -48,7 +48,7 @@ def test_another_suffix_is_refused(tmp_path, name):
     ("name", "content", "fault"),
     [
         ("s.fountain", fdx(scene(1)), "rename it to .fdx"), ("s.txt", b"%PDF-1.7", "export it as Fountain"),
-        ("s.fdx", b"PK\3\4", "export it as Fountain"), ("s.fdx", write(scene(1)), "s.fdx .* complete file of Final Draft"),
+        ("s.fdx", b"PK\3\4", "export it as Fountain"), ("s.fdx", write(scene(1)), "s.fdx .* complete file"),
         ("s.fdx", fdx(scene(1))[:300], "complete file of Final Draft: export it again"),
         ("s.txt", b"INT. A\n\0", "s.txt contains a null byte"), ("s.txt", b"a" * (17 << 20), "is larger than 16 MB"),
     ],
