@@ -141,5 +141,5 @@ def test_screenplays_are_read_in_every_form(capsys):
     assert [len(line) for line in lines] == [6] * 16
     assert [line[0].partition(":")[0] for line in lines] == ["tuned"] * 8 + ["held out"] * 8
     assert {line[5] for line in lines[:8]} == {"held"}
-    assert all(float(line[3]) > 0.85 for line in lines[8:14])
+    assert all(float(line[3]) > 0.8 for line in lines[8:14])
     assert status == any(line[5] == "missed" for line in lines)
