@@ -10,12 +10,15 @@ import os
 import sys
 from pathlib import Path
 
-from rushes.errors import FAILED, RushesError
+import yaml
+
+from rushes.errors import FAILED, MisuseError, RushesError
 from steps.runtime.failures import clear_failure, write_failure
 from steps.runtime.threads import throttle_spin
 
 STAGES = ("clean", "augment", "train", "compress", "evaluate")
 WORDS = 2
+BY_PARAMS = (ValueError, LookupError, TypeError, AttributeError, FileNotFoundError, yaml.YAMLError)
 
 
 def main(words: list[str]) -> int:
@@ -31,6 +34,8 @@ def main(words: list[str]) -> int:
         importlib.import_module("registry.dvc.verify").verify_inputs(Path(), stage, item)
         importlib.import_module(f"steps.{stage}").run(item)
     except Exception as error:  # noqa: BLE001  # whatever it was, it is described, and the stage has failed
+        if isinstance(fault, MisuseError) and not isinstance(error, BY_PARAMS):
+            fault = None
         failure = write_failure(Path(), stage, item, fault or error)
         print(f"{stage} {item}: {failure.message}\n{failure.remedy}", file=sys.stderr)  # noqa: T201  # a stage speaks through its log
         if failure.kind == "bug":
@@ -42,8 +47,8 @@ def main(words: list[str]) -> int:
 def _fault_of_inputs() -> RushesError | None:
     """The error of params.yaml, dvc.yaml, dvc.lock or datasets.dvc that a run would report; None if all can be read.
 
-    Found before the stage runs, since a person may edit them meanwhile; reported if the stage fails, in place of its
-    own error: it may not need what is wrong.
+    Found before the stage runs, since a person may edit them meanwhile; reported if the stage fails, since it may not
+    need what is wrong. An error of params is reported only in place of one that invalid params may have caused.
     """
     try:
         # By name: these know every family, and a stage depends on its own alone.

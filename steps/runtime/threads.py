@@ -45,17 +45,19 @@ def bound_spin(environment: MutableMapping[str, str]) -> None:
 def waited_s() -> float | None:
     """Seconds that this process's living threads were ready to run and had no core; None if the kernel counts none.
 
-    Second field of schedstat (Linux, Documentation/scheduler/sched-stats).
+    Second field of schedstat; all are 0 where they are not counted (Linux, Documentation/scheduler/sched-stats).
     """
-    waited_ns = 0
+    ran_ns = waited_ns = 0
     for task in Path("/proc/self/task").glob("*/schedstat"):
         try:
-            waited_ns += int(task.read_text(encoding="ascii").split()[1])
+            fields = task.read_text(encoding="ascii").split()
         except (FileNotFoundError, ProcessLookupError):
             continue  # the thread has ended
-        except (OSError, IndexError, ValueError):
+        except OSError:
             return None
-    return waited_ns / 1e9
+        ran_ns += int(fields[0])
+        waited_ns += int(fields[1])
+    return waited_ns / 1e9 if ran_ns else None
 
 
 class SpinThrottle(threading.Thread):

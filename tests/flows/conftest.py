@@ -21,7 +21,8 @@ def world(tmp_path, monkeypatch):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(VALUES), encoding="utf-8")
     world = World(tmp_path)
-    monkeypatch.setattr(plan.params, "check", lambda _values: None)
+    for place in ("flows.nightly.params.check", "registry.dvc.params.check"):
+        monkeypatch.setattr(place, lambda _values: None)
     monkeypatch.setattr(tasks, "versions", world.versions())
     monkeypatch.setattr(
         tasks, "records", SimpleNamespace(record=lambda _root, _text: Record("c" * 40, "main", dirty=False))

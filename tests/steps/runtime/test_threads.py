@@ -138,10 +138,10 @@ def test_there_are_more_threads_than_cores(cores, threads, pools, monkeypatch):
 
 
 def test_the_time_waited_is_that_of_the_kernel():
-    """In seconds, and it only grows."""
-    first_s = waited_s()
+    """In seconds, summed over threads that are alive: it may fall when one ends."""
+    waits = waited_s()
 
-    assert first_s is None or 0 <= first_s <= waited_s()
+    assert waits is None or waits > 0
 
 
 @pytest.mark.parametrize(
