@@ -7,6 +7,9 @@ import numpy as np
 from PIL import Image
 
 from curation.params import CollectionParams
+from tests.support.films import film_params, shots, write_film
+from tests.support.scripts import plant as plant_scripts
+from tests.support.scripts import script_params
 
 PARAMS = CollectionParams(labels=["angry", "happy", "neutral", "sad"])
 LATER = 4e9  # long after any file was written: no copy is under way
@@ -57,3 +60,10 @@ def fill_inbox(root):
     (box / "Shoot 7" / "samples.csv").write_text(f"path,label,performer\n{rows}", encoding="utf-8")
     (box / "set.zip").write_bytes(b"PK")
     return box
+
+
+PLANTED = {
+    "faces": (PARAMS, plant),
+    "scripts": (script_params(), plant_scripts),
+    "films": (film_params(), lambda folder: write_film(folder / "reel.mp4", shots(5))),
+}

@@ -19,7 +19,7 @@ from registry.dvc.dataset import md5_of, object_path, read_version
 from registry.git import snapshot
 from registry.subprocesses import dvc
 from steps.runtime.failures import describe
-from tests.support.repos import copy_without_make, git, lay_source, silence, versioned_repo
+from tests.support.repos import copy_without_make, git, lay_source, repo_with_environment, silence
 
 pytestmark = pytest.mark.slow
 
@@ -32,10 +32,7 @@ def _template(tmp_path_factory):
     """Data of a tagged version, unreferenced data, and data without a commit."""
     with pytest.MonkeyPatch.context() as patch:
         silence(patch, tmp_path_factory.mktemp("home"))
-        root = versioned_repo(tmp_path_factory.mktemp("template") / "checkout")
-        (root / ".venv").symlink_to(sys.prefix)
-        with (root / ".gitignore").open("a") as file:
-            file.write("/.venv\n")
+        root = repo_with_environment(tmp_path_factory.mktemp("template") / "checkout")
         assert dvc(root, "repro").returncode == 0
         git(root, "add", "--all")
         git(root, "commit", "--quiet", "--message", "version 1")

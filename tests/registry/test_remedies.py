@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import shutil
 import subprocess
-import sys
 
 import pytest
 
@@ -19,7 +18,7 @@ from registry.dvc.verify import DamagedError
 from registry.git import snapshot
 from registry.git.snapshot import RecordError
 from registry.signing import KeyFileError, new_pair
-from tests.support.repos import code_repo, copy_without_make, git, lay_source, silence, versioned_repo
+from tests.support.repos import code_repo, copy_without_make, git, lay_source, repo_with_environment, silence
 
 SHARD = "datasets/faces/studio/shard-000000.tar"
 MARKS = b"<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> other\n"
@@ -30,10 +29,8 @@ def _template(tmp_path_factory):
     """Two sources in a version that is committed."""
     with pytest.MonkeyPatch.context() as patch:
         silence(patch, tmp_path_factory.mktemp("home"))
-        root = versioned_repo(tmp_path_factory.mktemp("template") / "checkout")
-        (root / ".venv").symlink_to(sys.prefix)
-        with (root / ".gitignore").open("a") as file:
-            file.write("/.venv\n/spent")  # without an end of line, as some editors leave it
+        # Without an end of line, as some editors leave it.
+        root = repo_with_environment(tmp_path_factory.mktemp("template") / "checkout", "/.venv\n/spent")
         git(root, "add", "--all")
         git(root, "commit", "--quiet", "--message", "data")
         return root

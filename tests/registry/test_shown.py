@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 
 import pytest
 
@@ -21,7 +20,7 @@ from registry.git import snapshot
 from registry.git.snapshot import RecordError
 from registry.subprocesses import Result
 from steps.runtime.failures import describe
-from tests.support.repos import git, silence, versioned_repo
+from tests.support.repos import git, repo_with_environment, silence
 
 SHARD = "datasets/faces/studio/shard-000000.tar"
 
@@ -31,10 +30,7 @@ def _template(tmp_path_factory):
     """Two sources in a version that is committed."""
     with pytest.MonkeyPatch.context() as patch:
         silence(patch, tmp_path_factory.mktemp("home"))
-        root = versioned_repo(tmp_path_factory.mktemp("template") / "checkout")
-        (root / ".venv").symlink_to(sys.prefix)
-        with (root / ".gitignore").open("a") as file:
-            file.write("/.venv\n")
+        root = repo_with_environment(tmp_path_factory.mktemp("template") / "checkout")
         git(root, "add", "--all")
         git(root, "commit", "--quiet", "--message", "data")
         return root

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,6 +119,15 @@ def versioned_repo(root: Path) -> Path:
     lay_source(root, "scenes/studio", starter=False, text="scene")
     done = dvc(root, "add", "datasets")
     assert done.returncode == 0, done.reason
+    return root
+
+
+def repo_with_environment(root: Path, ignored: str = "/.venv\n") -> Path:
+    """`versioned_repo` with an environment at .venv, as printed commands name it; `ignored` goes into .gitignore."""
+    versioned_repo(root)
+    (root / ".venv").symlink_to(sys.prefix)
+    with (root / ".gitignore").open("a") as file:
+        file.write(ignored)
     return root
 
 

@@ -1,4 +1,4 @@
-"""What the tests of whole runs share; a module of tests gives the copy of the project as its fixture `project`."""
+"""Fixtures of the tests of whole runs; a module of tests gives the copy of the project as its fixture `project`."""
 
 import pytest
 
