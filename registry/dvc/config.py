@@ -7,6 +7,7 @@ what DVC versions and removes, and a default remote exists, or DVC would push no
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,7 +84,8 @@ def _merged(root: Path) -> Mapping[str, Any]:
         found: Mapping[str, Any] = Merged(str(root / FOLDER))
     except ConfigError as error:
         name = _broken(root)
-        remedy = restore(root, name) if name in {TRACKED, LOCAL} else f"mv {name} {name}.damaged"
+        own = f"mv {shlex.quote(name)} {shlex.quote(f'{name}.damaged')}"  # a home may have spaces
+        remedy = restore(root, name) if name in {TRACKED, LOCAL} else own
         raise VersionError(redact(f"{name} cannot be read: {error}"), remedy) from error
     return found
 

@@ -99,9 +99,10 @@ def test_a_checkout_without_its_folder_gets_it_back(root, make):
     assert follow(root).endswith("and DVC needs it for versions")
 
 
-def test_the_users_own_configuration_is_named(root):
-    """It lies in the home, not in the checkout."""
-    own = Path(os.environ["HOME"], ".config/dvc/config")
+def test_the_users_own_configuration_is_named(root, tmp_path, monkeypatch):
+    """It lies in the home, whose path may have spaces, not in the checkout."""
+    monkeypatch.setenv("HOME", str(tmp_path / "a home"))
+    own = tmp_path / "a home/.config/dvc/config"
     own.parent.mkdir(parents=True)
     own.write_text("[core]\n    nonsense = 1\n")
 
