@@ -33,7 +33,8 @@ _MISSING = re.compile(
     r"missing data 'source': (?P<name>[^\n]+)|does not exist: '(?P<dep>[^'\n]+)'"
     r"|failed to reproduce '[^'\n]+': \[Errno 2\] No such file or directory: '(?P<gone>[^'\n]+)'"
 )
-_KILLED = re.compile(r"exited with -(?P<number>\d+)")
+# Bash becomes the command, which then ends by the signal; dash, cron's shell, waits for it and exits with 128 more.
+_KILLED = re.compile(r"exited with (?:-(?P<signal>\d+)|(?P<status>\d+))")
 _READ_ONLY = re.compile(r"Read-only file system(?::? '(?P<name>[^'\n]+)')?")
 _DENIED = re.compile(r"Permission denied(?::? '(?P<name>[^'\n]+)')?")
 
@@ -115,8 +116,11 @@ def _missing(_root: Path, output: str) -> DvcFault | None:
 def _killed(_root: Path, output: str) -> DvcFault | None:
     if not (match := _KILLED.search(output)):
         return None
-    number = int(match["number"])
-    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    number = int(match["signal"] or int(match["status"]) - 128)
+    known = number in set(signal.Signals)
+    if not known and match["status"]:
+        return None
+    name = signal.Signals(number).name if known else f"signal {number}"
     if number != signal.SIGKILL:
         return None if number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS) else _ended_by(name)
     message = f"the stage's process was killed ({name}): by a person, or by the system because the memory ran out"

@@ -49,9 +49,14 @@ def failure(root, node, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("shell", ["/bin/bash", "/bin/sh", ""])
 @pytest.mark.parametrize(("number", "words"), [(9, "resumes where it was"), (15, "finished steps are not repeated")])
-def test_a_stage_that_was_killed_is_run_again(ran, tmp_path, number, words):
-    """Once there is memory, the same command succeeds; the finished stages keep their outputs."""
+def test_a_stage_that_was_killed_is_run_again(ran, tmp_path, monkeypatch, number, words, shell):
+    """Once there is memory, the same command succeeds; the finished stages keep their outputs.
+
+    Under the shell of a terminal, of cron and of a service without one.
+    """
+    monkeypatch.setenv("SHELL", shell)
     (ran / "steps/train.py").write_text(DIES.format(number))
     (ran / "full").touch()
     before = (ran / "build/clean/faces/result").stat().st_mtime_ns
@@ -127,7 +132,12 @@ def test_stage_that_another_command_writes(ran, tmp_path):
         ("failed to run: python -m steps train x, exited with -9", "user", "killed (SIGKILL)"),
         ("missing data 'source': datasets/faces", "user", "datasets/faces does not exist"),
         ("'./dvc.lock' is invalid (possible merge conflicts).", "user", "dvc.lock cannot be read"),
+        ("failed to run: python -m steps train x, exited with 137", "user", "killed (SIGKILL)"),
+        ("failed to run: python -m steps train x, exited with 143", "user", "ended by SIGTERM"),
         ("ERROR: something else, exited with -11", None, None),
+        ("ERROR: something else, exited with 139", None, None),
+        ("ERROR: something else, exited with 1", None, None),
+        ("ERROR: something else, exited with 255", None, None),
     ],
 )
 def test_words(tmp_path, text, kind, message):
