@@ -1,7 +1,7 @@
 # Two commands do everything on a fresh machine: make nightly, make test. Both set up .venv first.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help nightly test test-slow test-newest lint docs docs-serve up down status wheel install lock
+.PHONY: help nightly test test-slow test-gpu test-newest lint docs docs-serve up down status wheel install lock
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -26,11 +26,16 @@ nightly: $(STAMP) ## Retrain everything that can be better, prove it, register i
 	@$(PY) -m flows nightly
 
 test: $(STAMP) ## Every test but the slow ones
-	@$(PY) -m pytest -m "not slow" -n $(JOBS) $(ARGS)
+	@$(PY) -m pytest -m "not slow and not gpu" -n $(JOBS) $(ARGS)
 
 # Each file stays in one process, so that its fixtures (servers, nightly runs) are made once.
 test-slow: $(STAMP) ## The slow tests: real servers, real training, browsers
-	@$(PY) -m pytest -m slow -n $(JOBS) --dist loadfile $(ARGS)
+	@$(PY) -m pytest -m "slow and not gpu" -n $(JOBS) --dist loadfile $(ARGS)
+
+# One process, so that the figures of the probe are those of a device that is not shared.
+test-gpu: $(STAMP) ## The tests of training on a GPU, slow ones too; fails where there is no CUDA device
+	@$(PY) -m tests.support.cuda
+	@$(PY) -m pytest -m gpu $(ARGS)
 
 test-newest: $(STAMP) ## The wheel with the newest versions of what it needs, in an environment of its own
 	@bash .ci/newest $(PY)

@@ -95,13 +95,60 @@ class ScheduleSettings(_Table):
     heartbeat_timeout_s: int = Field(300, ge=60)
 
 
-class TrainingSettings(_Table):
-    """Devices for training, passed to Lightning's Trainer."""
+Choice = Literal["auto", "on", "off"]
 
+
+class GpuSettings(_Table):
+    """Use of a GPU. None of these changes a result by more than the order of its sums does.
+
+    Attributes:
+        resident_share: Share of the device's free memory up to which a whole split is kept there; a larger one is
+            copied batch by batch, ahead of its use.
+        channels_last: Memory format of convolutions.
+        fused: The optimiser's update of all weights in one kernel.
+        compile: The networks' forward and backward pass through torch.compile.
+        cuda_graphs: The same, recorded once as CUDA graphs; `on` compiles the networks too.
+    """
+
+    resident_share: float = Field(0.25, ge=0.0, le=1.0)
+    channels_last: Choice = "auto"
+    fused: Choice = "auto"
+    compile: Choice = "auto"
+    cuda_graphs: Choice = "auto"
+
+
+class TrainingSettings(_Table):
+    """Place and number of the processes that train a network; docs/cluster.md describes each engine.
+
+    Attributes:
+        engine: `local`: this machine; `torchrun`: the nodes that torchrun or srun start; `ray`: a Ray cluster.
+        accelerator: For Lightning's Trainer.
+        devices: Devices per node; for `local` and `torchrun`.
+        strategy: For Lightning's Trainer.
+        threads: CPU threads of each process; 0: all cores.
+        num_nodes: Nodes of `torchrun`.
+        address: Address of an existing Ray cluster, HOST:PORT; empty: one is started for the run and stopped after it.
+        workers: Processes of `ray`.
+        min_workers: Processes with which `ray` goes on after nodes have left; 0: as many as `workers`.
+        resources_per_worker: Resources that Ray reserves for each process.
+        node_timeout_s: Seconds that a node which has left is waited for.
+        storage: Folder or s3:// address of the checkpoints, which every node can reach; empty: in `state`.
+        gpu: Use of a GPU.
+    """
+
+    engine: Literal["local", "torchrun", "ray"] = "local"
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: int = Field(1, ge=1)
     strategy: Literal["auto", "ddp"] = "auto"
-    threads: int = Field(0, ge=0)  # 0: all cores
+    threads: int = Field(0, ge=0)
+    num_nodes: int = Field(1, ge=1)
+    address: str = ""
+    workers: int = Field(1, ge=1)
+    min_workers: int = Field(0, ge=0)
+    resources_per_worker: dict[str, float] = {"CPU": 1.0}
+    node_timeout_s: int = Field(30, ge=1)
+    storage: str = ""
+    gpu: GpuSettings = GpuSettings()
 
 
 class SigningSettings(_Table):
@@ -120,6 +167,10 @@ class NotifySettings(_Table):
     """Command that receives the pager's text on standard input when a run fails. Empty: none."""
 
     command: str = ""
+
+
+class SearchSettings(_AddressTable):
+    """Database of the searches for params, for Optuna. Empty `url`: a file in `state`."""
 
 
 class _SettingsFile(TomlConfigSettingsSource):
@@ -144,6 +195,7 @@ class Settings(BaseSettings):
     notify: NotifySettings = NotifySettings()
     signing: SigningSettings = SigningSettings()
     budget: BudgetSettings = BudgetSettings()
+    search: SearchSettings = SearchSettings()
     state: Path = Path(".state")  # servers' databases, checkpoints, locks, logs
 
     @model_validator(mode="before")

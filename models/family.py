@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytorch_lightning import LightningDataModule, LightningModule
 
     from curation.store.sample_set import SampleSet
+    from models.components.search_space import SearchSpace
     from rushes.bundle.manifest import Bundle
 
 
@@ -45,8 +46,11 @@ class FitParams(Section):
     """Of the first weights and of all other randomness."""
     epochs: int = Field(1, ge=1)
     """Passes over the training split, at most."""
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
-    """`auto` is bf16 where the hardware is faster in it."""
+    batch_size: int = Field(64, ge=1)
+    """Samples of each step, of all processes together."""
+    precision: Literal["auto", "32-true", "tf32", "bf16-mixed"] = "auto"
+    """`auto` is bf16 where the hardware is faster in it. `tf32` rounds the factors of matrix products to 10 bits on a
+    GPU; elsewhere it equals `32-true`, which rounds none."""
     learning_rate: float = Field(1e-3, gt=0.0)
     """At its peak."""
     ema_decay: float = Field(0.0, ge=0.0, lt=1.0)
@@ -299,6 +303,8 @@ class Family:
             them, not where the split is the reference for generated images.
         distillation: Training of students; None if the family has none.
         fine_tuning: Pruning and fine-tuning; None if the family has no such candidates.
+        search_space: Ranges that `python -m flows search` varies, by path below the family, such as
+            `train.learning_rate`. The size of a network is not among them: it is bound by the budget.
         progress: module -> images that show the progress of training, uint8 H,W,C each, with the same inputs every
             epoch; None if there is nothing to show.
     """
@@ -325,4 +331,5 @@ class Family:
     scores_as_given: bool = True
     distillation: Distillation | None = None
     fine_tuning: FineTuning | None = None
+    search_space: SearchSpace = field(default_factory=dict)
     progress: Callable[[LightningModule], list[np.ndarray]] | None = None
