@@ -23,6 +23,8 @@ from registry.dvc.stage_key import stage_key
 from rushes.inference.cpu import processor
 from training.divergence import NotFiniteError, not_finite_weight
 from training.fit import Devices
+from training.gpu.profile import keep_compiled
+from training.storage import StorageError, checkpoint_folder, remove_folder
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +48,9 @@ def run(item: str) -> None:
     os.utime(cache)
     clean = SampleSet(Path("build/clean") / collection)
     # On one device: of several, each would run this whole stage once more.
-    devices = Devices(accelerator=settings.training.accelerator, threads=settings.training.threads)
+    where = settings.training
+    devices = Devices(accelerator=where.accelerator, threads=where.threads, gpu=where.gpu)
+    keep_compiled(settings.state / "inductor")
     search = CompressionSearch(family, params, samples, clean, read_asset, cache, devices)
     result = search.run(network)
     result.write(build / "search", params.budget)
@@ -83,7 +87,10 @@ def remove_earlier_cache(state: Path, item: str) -> None:
 def forget_checkpoints(item: str) -> None:
     """Removes the checkpoints of train: its out is stored by now."""
     summary = json.loads((Path("build") / item / "train" / "summary.json").read_text(encoding="utf-8"))
-    shutil.rmtree(load_settings().state / "checkpoints" / item / summary["key"][:16], ignore_errors=True)
+    try:
+        remove_folder(checkpoint_folder(load_settings(), item, summary["key"]))
+    except StorageError as error:  # the model does not need them
+        sys.stdout.write(f"checkpoint: those of train are left behind: {error}\n")
 
 
 def trained(family: Family, samples: SampleSet, params: FamilyParams, folder: Path) -> torch.nn.Module:

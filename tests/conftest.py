@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import tempfile
+from uuid import uuid4
 
 import hypothesis
 import pytest
@@ -55,3 +56,22 @@ def _no_skip(report, name):
         report.outcome = "failed"
         report.longrepr = f"{name} was skipped, and in CI every test runs: {reason}"
     return report
+
+
+@pytest.fixture(scope="module", params=["folder", "s3"])
+def storage_base(request, tmp_path_factory):
+    """Storage of checkpoints: a folder, or a bucket of an S3 server."""
+    from tests.support.s3 import ROOT, s3_server  # noqa: PLC0415  # moto takes a second
+    from training.storage import place_of  # noqa: PLC0415  # as above
+
+    if request.param == "folder":
+        yield tmp_path_factory.mktemp("storage")
+    else:
+        with s3_server():
+            yield place_of(ROOT)
+
+
+@pytest.fixture
+def place(storage_base):
+    """Unused folder in the storage."""
+    return storage_base / uuid4().hex

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import sys
 import textwrap
@@ -13,13 +14,15 @@ import numpy as np
 from PIL import Image
 from pytorch_lightning.callbacks import Callback
 
-from common.atomic import replacing
+from training import storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from pytorch_lightning import LightningModule, Trainer
+
+    from training.storage import Place
 
 FOLDER = "progress"
 ANIMATION, STRIP = "progress.webp", "progress.jpg"
@@ -38,14 +41,16 @@ WEIGHT = 450  # of 100 (thin) to 900 (black)
 class Progress(Callback):
     """Writes the pictures of each epoch beside the checkpoints, so that a resumed run has those of earlier epochs."""
 
-    def __init__(self, draw: Callable[[LightningModule], list[np.ndarray]], checkpoints: Path) -> None:
+    def __init__(self, draw: Callable[[LightningModule], list[np.ndarray]], checkpoints: Place) -> None:
         self.draw, self.folder = draw, checkpoints / FOLDER
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes the pictures; at this point the module has the averaged weights."""
         if trainer.is_global_zero and not trainer.sanity_checking:
-            with replacing(self.folder / f"{trainer.current_epoch:05d}.png", durable=False) as partial:
-                Image.fromarray(tiled(self.draw(pl_module))).save(partial, format="PNG")
+            picture = io.BytesIO()
+            Image.fromarray(tiled(self.draw(pl_module))).save(picture, format="PNG")
+            path = self.folder / f"{trainer.current_epoch:05d}.png"
+            storage.replace(path, picture.getvalue(), durable=False)
 
 
 def tiled(pictures_hwc: Sequence[np.ndarray]) -> np.ndarray:
@@ -56,7 +61,7 @@ def tiled(pictures_hwc: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.concatenate(filled[i : i + across], 1) for i in range(0, len(filled), across)])
 
 
-def assemble(checkpoints: Path, out: Path, owed: Sequence[str] = ()) -> None:
+def assemble(checkpoints: Place, out: Path, owed: Sequence[str] = ()) -> None:
     """Writes the animation, and a strip that replaces it in print; does nothing if there are no pictures.
 
     Args:
@@ -65,7 +70,7 @@ def assemble(checkpoints: Path, out: Path, owed: Sequence[str] = ()) -> None:
         owed: Credits that must be shown with every picture. They are drawn below the pictures, because most programs
             drop metadata such as Exif.
     """
-    opened = [_opened(path) for path in sorted((checkpoints / FOLDER).glob("*.png"))]
+    opened = [_opened(path) for path in storage.files(checkpoints / FOLDER, "*.png")]
     frames = [_enlarged(frame) for frame in opened if frame is not None]
     if not frames:
         return
@@ -79,14 +84,21 @@ def assemble(checkpoints: Path, out: Path, owed: Sequence[str] = ()) -> None:
     _credited(_strip([frames[place] for place in places]), line).save(out / STRIP, quality=QUALITY)
 
 
-def _opened(path: Path) -> Image.Image | None:
+def _opened(path: Place) -> Image.Image | None:
     """Opens a picture; None, with a line in the stage's log, if it is damaged: an animation may lack a frame."""
+    damage: Exception
     try:
-        with Image.open(path) as frame:
-            return frame.convert("RGB")
-    except (OSError, ValueError, SyntaxError) as error:
-        sys.stdout.write(f"progress: {path} is damaged ({error}) and left out\n")
-        return None
+        content = io.BytesIO(storage.read(path))
+    except OSError as error:
+        damage = error
+    else:
+        try:
+            with Image.open(content) as frame:
+                return frame.convert("RGB")
+        except (OSError, ValueError, SyntaxError) as error:
+            damage = error
+    sys.stdout.write(f"progress: {path} is damaged ({damage}) and left out\n")
+    return None
 
 
 def _enlarged(frame: Image.Image) -> Image.Image:

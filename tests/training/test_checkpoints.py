@@ -1,19 +1,23 @@
-"""Checkpoints: with damaged files, a training ends with an undisturbed one's weights, and logs the damage."""
+"""Checkpoints: with damaged files, a training ends with an undisturbed one's weights, and logs the damage.
+
+In a folder and on S3 alike.
+"""
 
 from __future__ import annotations
 
 import io
-import shutil
+import pathlib
 
 import numpy as np
 import pytest
+import s3fs
 import torch
 
 from models.expression.definition import family
 from models.expression.params import TrainParams
 from tests.support.sets import small_set
 from tests.training.test_fit import CPU, SMALL, DieAt, KilledError, same, weights
-from training import checkpoints
+from training import storage
 from training.checkpoints import BEST, LAST, PREVIOUS, DamagedCheckpointError, SealedCheckpointIO, read, sealed
 from training.fit import fit
 
@@ -46,88 +50,77 @@ DAMAGES = {
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
+def undisturbed(tmp_path_factory, storage_base):
     """The set, the weights of a whole training, and the checkpoints of one that died in its fourth epoch."""
     folder = tmp_path_factory.mktemp("training")
     samples = small_set(folder / "set", {"train": 48, "validation": 16})
     whole = fit(family, PARAMS, samples, folder / "whole", devices=CPU)
     with pytest.raises(KilledError):
-        fit(family, PARAMS, samples, folder / "broken", devices=CPU, callbacks=[DieAt(3)])
-    return samples, weights(whole), folder / "broken"
+        fit(family, PARAMS, samples, storage_base / "broken", devices=CPU, callbacks=[DieAt(3)])
+    return samples, weights(whole), storage_base / "broken"
 
 
-def goes_on(undisturbed, folder, harm):
+def goes_on(undisturbed, folder, damage, names):
     """Resumes from damaged files, and returns the start, once the end equals the undisturbed one's."""
     samples, whole, broken = undisturbed
-    shutil.copytree(broken, folder)
-    harm(folder)
+    for path in storage.files(broken, "*"):
+        content = storage.read(path)
+        if (content := damage(content) if path.name in names else content) is not None:
+            storage.replace(folder / path.name, content)
     fitted = fit(family, PARAMS, samples, folder, devices=CPU)
     assert same(weights(fitted), whole)
     return fitted.resumed_at
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_last_checkpoint_is_passed_over(undisturbed, tmp_path, capsys, damage):
+def test_a_damaged_last_checkpoint_is_passed_over(undisturbed, place, capsys, damage):
     """Training resumes from the one before, ends with the same weights, and the log names the file."""
-
-    def harm(folder):
-        (folder / LAST).write_bytes(damage((folder / LAST).read_bytes()))
-
-    assert goes_on(undisturbed, tmp_path / "ck", harm) == 2
-    assert f"checkpoint: {tmp_path / 'ck' / LAST} is " in capsys.readouterr().out
+    assert goes_on(undisturbed, place, damage, [LAST]) == 2
+    assert f"checkpoint: {place / LAST} is " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_where_all_checkpoints_are_damaged_training_starts_again(undisturbed, tmp_path, damage):
+def test_where_all_checkpoints_are_damaged_training_starts_again(undisturbed, place, damage):
     """It ends with the same weights."""
-
-    def harm(folder):
-        for name in (LAST, PREVIOUS, BEST):
-            (folder / name).write_bytes(damage((folder / name).read_bytes()))
-
-    assert goes_on(undisturbed, tmp_path / "ck", harm) == 0
+    assert goes_on(undisturbed, place, damage, [LAST, PREVIOUS, BEST]) == 0
 
 
-def test_lost_weights_of_the_best_epoch_are_restored(undisturbed, tmp_path, capsys):
+def test_lost_weights_of_the_best_epoch_are_restored(undisturbed, place, capsys):
     """From another checkpoint of that epoch, if there is one, without training it twice."""
-
-    def harm(folder):
-        (folder / BEST).write_bytes(flip((folder / BEST).read_bytes()))
-
-    assert goes_on(undisturbed, tmp_path / "ck", harm) == 3
+    assert goes_on(undisturbed, place, flip, [BEST]) == 3
     assert "best.ckpt is restored from previous.ckpt, which is of the same epoch" in capsys.readouterr().out
 
 
-def test_lost_weights_of_the_best_epoch_are_made_again(undisturbed, tmp_path):
+def test_lost_weights_of_the_best_epoch_are_made_again(undisturbed, place):
     """Without a checkpoint of that epoch, it is trained again; one of another epoch never replaces it."""
-
-    def harm(folder):
-        for name in (PREVIOUS, BEST):
-            (folder / name).unlink()
-
-    assert goes_on(undisturbed, tmp_path / "ck", harm) == 0
+    assert goes_on(undisturbed, place, lambda _: None, [PREVIOUS, BEST]) == 0
 
 
 @pytest.mark.parametrize("step", range(6))
-def test_killed_while_it_writes(undisturbed, tmp_path, monkeypatch, step):
+def test_killed_while_it_writes(undisturbed, place, monkeypatch, step):
     """At each change of the folder in turn: the remains are intact, and the training ends with the same weights."""
     samples, whole, _ = undisturbed
-    real, calls = checkpoints.Path.replace, []
+    calls = []
 
-    def dies(path, target):
-        calls.append(path)
-        if len(calls) == 6 + step:
-            raise KilledError
-        return real(path, target)
+    def dying(real):
+        def change(self, target, *args, **options):
+            if isinstance(self, pathlib.Path) or target in {"put_object", "copy_object"}:
+                calls.append(target)
+                if len(calls) == 6 + step:
+                    raise KilledError
+            return real(self, target, *args, **options)
+
+        return change
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints.Path, "replace", dies)
+        for kind, name in [(pathlib.Path, "replace"), (s3fs.S3FileSystem, "_call_s3")]:
+            patch.setattr(kind, name, dying(getattr(kind, name)))
         with pytest.raises(KilledError):
-            fit(family, PARAMS, samples, tmp_path / "ck", devices=CPU)
+            fit(family, PARAMS, samples, place, devices=CPU)
     for name in (LAST, PREVIOUS, BEST):
-        if (tmp_path / "ck" / name).exists():
-            read(tmp_path / "ck" / name)
-    resumed = fit(family, PARAMS, samples, tmp_path / "ck", devices=CPU)
+        if storage.exists(place / name):
+            read(place / name)
+    resumed = fit(family, PARAMS, samples, place, devices=CPU)
 
     assert resumed.resumed_at > 0
     assert same(weights(resumed), whole)

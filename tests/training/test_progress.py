@@ -1,24 +1,27 @@
 """Credits are drawn below the pictures of a training, and so stay with the files."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
 from curation.store.sample_set import SampleSet
 from steps.train import _owed
-from training.progress import FOLDER, GROUND, INK, LEAST_PX, _width_px, _wrapped, assemble
+from training import storage
+from training.progress import FOLDER, GROUND, INK, LEAST_PX, Progress, _width_px, _wrapped, assemble
 
 LINE = "Big Buck Bunny, (c) 2008 Blender Foundation, www.bigbuckbunny.org, CC BY 3.0"
 
 
 @pytest.fixture
-def checkpoints(tmp_path):
+def checkpoints(place):
     """Checkpoints with three drawn epochs, in three shades that differ from the band's and its ink."""
-    folder = tmp_path / "ck"
-    (folder / FOLDER).mkdir(parents=True)
     for epoch in range(3):
-        Image.new("RGB", (LEAST_PX, LEAST_PX), (200, 90, 40 * epoch)).save(folder / FOLDER / f"{epoch:05d}.png")
-    return folder
+        trainer = SimpleNamespace(is_global_zero=True, sanity_checking=False, current_epoch=epoch)
+        picture_hwc = np.full((LEAST_PX, LEAST_PX, 3), (200, 90, 40 * epoch), np.uint8)
+        Progress(lambda picture_hwc: [picture_hwc], place).on_validation_epoch_end(trainer, picture_hwc)
+    return place
 
 
 def bands(file):
@@ -40,6 +43,16 @@ def test_the_credit_stands_in_every_frame_and_in_the_strip(checkpoints, tmp_path
 
     assemble(checkpoints, tmp_path)
     assert [band.size for band in (*bands(tmp_path / "progress.webp"), *bands(tmp_path / "progress.jpg"))] == [0] * 4
+
+
+def test_a_damaged_picture_is_left_out(checkpoints, tmp_path, capsys):
+    """The log names it."""
+    damaged = checkpoints / FOLDER / "00001.png"
+    storage.replace(damaged, storage.read(damaged)[:40])
+    assemble(checkpoints, tmp_path)
+
+    assert len(bands(tmp_path / "progress.webp")) == 2
+    assert f"progress: {damaged} is damaged" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("line", [LINE, "x" * 300, "喜" * 90, " ".join([LINE] * 5)])
