@@ -19,6 +19,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from safetensors.torch import load_file, save_file
 
 from training.fit import averaging, fit, precision_for
+from training.gpu.profile import uses_gpu
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,8 +140,8 @@ def _timed(family: Family, params: Any, samples: SampleSet, prepare: Prepare) ->
     prepare(module)
     trainer = Trainer(
         precision=precision_for(params.precision, "auto"), max_epochs=1, limit_train_batches=STEPS, limit_val_batches=0,
-        logger=False, callbacks=[clock, *averaging(params)], enable_progress_bar=False, enable_model_summary=False,
-        enable_checkpointing=False,
+        logger=False, callbacks=[clock, *averaging(params, gpu=uses_gpu("auto"))], enable_progress_bar=False,
+        enable_model_summary=False, enable_checkpointing=False,
     )  # fmt: skip
     trainer.fit(module, family.data(samples, params))
     return clock.step_s

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from pytorch_lightning import LightningDataModule
 
+from models.components.placement import PlacedData, Prefetched
 from models.components.randomness import derived_seed
 from rushes.errors import MisuseError
 
@@ -95,7 +95,7 @@ class Shuffled:
 
     def __iter__(self) -> Iterator[Batch]:
         # The order is a function of (seed, epoch); each process takes a contiguous share of every global batch.
-        order = self._order()
+        order = self._order().to(self.pictures_nhwc.device)
         share = self.batch_size // self.world_size
         for step in range(len(self)):
             start = step * self.batch_size + self.rank * share
@@ -142,7 +142,7 @@ class InOrder:
             yield Batch(self.pictures_nhwc[mine], self.targets_nl[mine], 0, 0, extra)
 
 
-class PackedPictures(LightningDataModule):
+class PackedPictures(PlacedData):
     """Lightning data module of a packed set; on a GPU the whole set is kept on the device if it fits."""
 
     def __init__(self, samples: SampleSet, params: Any) -> None:  # noqa: ANN401  # each family has its own params
@@ -150,47 +150,40 @@ class PackedPictures(LightningDataModule):
         self.samples = samples
         self.params = params
 
-    def train_dataloader(self) -> Shuffled:
+    def train_dataloader(self) -> Shuffled | Prefetched:
         """The training split, shuffled differently in each epoch."""
-        pictures_nhwc, targets_nl = self._tensors("train")
-        return Shuffled(
+        pictures_nhwc, targets_nl, extra = self._tensors("train")
+        batches = Shuffled(
             pictures_nhwc,
             targets_nl,
             self.params.batch_size,
             self.params.norm_samples,
             self.params.seed,
-            *self._place(),
+            *self.process(),
             epoch=lambda: self.trainer.current_epoch if self.trainer else 0,
             samples=getattr(self.params, "epoch_samples", 0),
-            extra=self.extras_of("train", pictures_nhwc.device),
+            extra=extra,
         )
+        return self.ahead(batches, pictures_nhwc.device)
 
-    def val_dataloader(self) -> InOrder:
+    def val_dataloader(self) -> InOrder | Prefetched:
         """The validation split."""
-        pictures_nhwc, targets_nl = self._tensors("validation")
-        extra = self.extras_of("validation", pictures_nhwc.device)
-        return InOrder(pictures_nhwc, targets_nl, *self._place(), extra=extra)
+        pictures_nhwc, targets_nl, extra = self._tensors("validation")
+        return self.ahead(InOrder(pictures_nhwc, targets_nl, *self.process(), extra=extra), pictures_nhwc.device)
 
-    def extras_of(self, split: str, device: torch.device) -> torch.Tensor | None:
-        """Additional input of each sample of a split, on a device; None by default, families override it."""
-        del split, device
+    def extras_of(self, split: str) -> torch.Tensor | None:
+        """Additional input of each sample of a split; None by default, families override it."""
+        del split
         return None
 
-    def _place(self) -> tuple[int, int]:
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-
-    def _tensors(self, split: str) -> tuple[torch.Tensor, torch.Tensor]:
+    def _tensors(self, split: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Images, targets and additional input, all in one place."""
         array = self.samples.array(split)
-        device = self._device(array.nbytes)
         # torch warns about read-only arrays; nothing here writes to it.
         pictures_nhwc = torch.from_numpy(np.asarray(array) if array.flags.writeable else _writeable_view(array))
-        return pictures_nhwc.to(device), torch.from_numpy(self.samples.targets(split)).to(device)
-
-    def _device(self, size_bytes: int) -> torch.device:
-        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
-        if device.type != "cuda" or size_bytes > torch.cuda.mem_get_info(device)[0] // 4:
-            return torch.device("cpu")
-        return device
+        targets_nl, extra = torch.from_numpy(self.samples.targets(split)), self.extras_of(split)
+        home = self.home_of(pictures_nhwc.nbytes + targets_nl.nbytes + (0 if extra is None else extra.nbytes))
+        return pictures_nhwc.to(home), targets_nl.to(home), None if extra is None else extra.to(home)
 
 
 def _writeable_view(array: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from models.components.distillation import Teacher
 from models.components.randomness import derived_seed
+from models.components.search_space import Choice, Range
 from models.expression.copies import balance
 from models.expression.network import ExportWrapper, ExpressionNetwork
 from models.expression.params import ExpressionParams, TrainParams
@@ -175,4 +176,17 @@ family = Family(
     monitor=Monitor("val/macro_f1", "max"),
     distillation=Distillation(students, teach, unlabelled=True),
     fine_tuning=FineTuning(fine_tuning_config, example, kept, loss),
+    search_space={
+        "train.learning_rate": Range(0.01, 0.5, log=True),
+        "train.weight_decay": Range(5e-5, 5e-3, log=True),
+        "train.batch_size": Choice((32, 64, 128)),
+        "train.dropout": Range(0.0, 0.5),
+        "train.label_smoothing": Range(0.0, 0.3),
+        "train.mixup": Range(0.0, 0.4),
+        "train.rotation_deg": Range(0.0, 25.0),
+        "train.scale": Range(0.0, 0.3),
+        "train.shift": Range(0.0, 0.2),
+        "train.contrast": Range(0.0, 0.5),
+        "train.occlusion": Range(0.0, 0.5),
+    },
 )

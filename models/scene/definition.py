@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from models.components.randomness import derived_seed
+from models.components.search_space import Range
 from models.family import Distillation, Family, Graph, Monitor
 from models.scene.crops import crop_closer
 from models.scene.distil import Lesson, begin_as_part, strongest
@@ -162,4 +163,14 @@ family = Family(
     scores_as_given=False,
     distillation=Distillation(students, teach),
     progress=progress,
+    search_space={
+        "train.learning_rate": Range(1e-4, 2e-3, log=True),
+        "train.final_learning_rate_share": Range(0.05, 1.0, log=True),
+        "train.beta2": Range(0.9, 0.999),
+        "train.gamma": Range(0.01, 1.0, log=True),
+        "train.colour": Range(0.0, 0.4),
+        "train.shift": Range(0.0, 0.25),
+        "train.category_dropped": Range(0.1, 0.9),
+        "train.text_noise": Range(0.0, 0.6),
+    },
 )

@@ -5,14 +5,15 @@ Legend: N places in the text, T steps.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
-from pytorch_lightning import LightningDataModule
 
+from models.components.placement import CPU, PlacedData, Prefetched
 from models.components.randomness import derived_seed
 from rushes.errors import MisuseError
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from models.script.params import TrainParams
 
 VALIDATION_LANES, VALIDATION_STEPS = 64, 128
+ID_BYTES = 8  # of a token on the device: an int64
+
+Ids = TypeVar("Ids", np.ndarray, torch.Tensor)
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def lanes(tokens: np.ndarray, count: int) -> np.ndarray:
     return np.stack([padded[i * length : (i + 1) * length + 1] for i in range(count)])
 
 
-def batches(lanes_nl: np.ndarray, steps: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def batches(lanes_nl: Ids, steps: int) -> Iterator[tuple[Ids, Ids]]:
     """Ids N,T and targets N,T, consecutive pieces to the end of the lanes; the last may be shorter."""
     length = lanes_nl.shape[1] - 1
     for start in range(0, length, steps):
@@ -76,6 +80,7 @@ class Contiguous:
         rank: Index of this process.
         world_size: Number of processes.
         epoch: Returns the current epoch; called at the start of each pass.
+        device: Where the tokens of an epoch are kept.
 
     Raises:
         ValueError: The lanes cannot be divided among the processes.
@@ -89,6 +94,7 @@ class Contiguous:
     rank: int = 0
     world_size: int = 1
     epoch: Callable[[], int] = int
+    device: torch.device = CPU
 
     def __post_init__(self) -> None:
         if self.batch_size % self.world_size:
@@ -96,18 +102,22 @@ class Contiguous:
             raise MisuseError(message, f"set train.batch_size in params.yaml to a multiple of {self.world_size}")
 
     def __len__(self) -> int:
+        return max(1, math.ceil(max(1, self.read - 1) / self.batch_size) // self.steps)
+
+    @property
+    def read(self) -> int:
+        """Characters in an epoch."""
         total = sum(len(document) for document in self.documents)
-        read = min(self.characters, total) if self.characters else total
-        return max(1, math.ceil(max(1, read - 1) / self.batch_size) // self.steps)
+        return min(self.characters, total) if self.characters else total
 
     def __iter__(self) -> Iterator[TokenBatch]:
         read = len(self) * self.batch_size * self.steps
         lanes_nl = lanes(self._text(read + 1), self.batch_size)
         share = self.batch_size // self.world_size
         mine = slice(self.rank * share, (self.rank + 1) * share)
-        pieces = batches(lanes_nl[mine], self.steps)
+        pieces = batches(torch.from_numpy(lanes_nl[mine]).to(self.device), self.steps)
         for step, (ids_nt, targets_nt) in zip(range(len(self)), pieces, strict=False):
-            yield TokenBatch(torch.from_numpy(ids_nt), torch.from_numpy(targets_nt), step, self.rank * share)
+            yield TokenBatch(ids_nt, targets_nt, step, self.rank * share)
 
     def _text(self, count: int) -> np.ndarray:
         """An epoch's share of all documents in a shuffled order; the next epoch continues where it ends."""
@@ -129,6 +139,7 @@ class InTurn:
     tokens: np.ndarray
     rank: int = 0
     world_size: int = 1
+    device: torch.device = CPU
 
     def __len__(self) -> int:
         length = math.ceil(max(1, len(self.tokens) - 1) / VALIDATION_LANES)
@@ -136,35 +147,36 @@ class InTurn:
 
     def __iter__(self) -> Iterator[TokenBatch]:
         mine = lanes(self.tokens, VALIDATION_LANES)[self.rank :: self.world_size]
-        for step, (ids_nt, targets_nt) in enumerate(batches(mine, VALIDATION_STEPS)):
-            yield TokenBatch(torch.from_numpy(ids_nt), torch.from_numpy(targets_nt), step)
+        for step, (ids_nt, targets_nt) in enumerate(batches(torch.from_numpy(mine).to(self.device), VALIDATION_STEPS)):
+            yield TokenBatch(ids_nt, targets_nt, step)
 
 
-class ScriptTokens(LightningDataModule):
-    """Tokens of a set."""
+class ScriptTokens(PlacedData):
+    """Tokens of a set; on a GPU those of an epoch are kept on the device if they fit."""
 
     def __init__(self, samples: SampleSet, params: TrainParams) -> None:
         super().__init__()
         self.samples, self.params = samples, params
 
-    def train_dataloader(self) -> Contiguous:
+    def train_dataloader(self) -> Contiguous | Prefetched:
         """The training split by document, in a new order each epoch."""
-        return Contiguous(
+        text = Contiguous(
             tuple(documents_of(self.samples, "train")),
             self.params.batch_size,
             self.params.sequence_length,
             self.params.seed,
             self.params.epoch_characters,
-            *self._place(),
+            *self.process(),
             epoch=lambda: self.trainer.current_epoch if self.trainer else 0,
         )
+        home = self.home_of(ID_BYTES * text.read)
+        return self.ahead(dataclasses.replace(text, device=home), home)
 
-    def val_dataloader(self) -> InTurn:
+    def val_dataloader(self) -> InTurn | Prefetched:
         """The validation split."""
-        return InTurn(tokens_of(self.samples, "validation").astype(np.int64), *self._place())
-
-    def _place(self) -> tuple[int, int]:
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        tokens = tokens_of(self.samples, "validation").astype(np.int64)
+        home = self.home_of(tokens.nbytes)
+        return self.ahead(InTurn(tokens, *self.process(), home), home)
 
 
 def tokens_of(samples: SampleSet, split: str) -> np.ndarray:

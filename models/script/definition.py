@@ -9,6 +9,7 @@ import torch
 
 from models.components.distillation import Teacher
 from models.components.randomness import derived_seed
+from models.components.search_space import Choice, Range
 from models.family import Distillation, Family, Graph, Made, Monitor
 from models.script.encode import encode
 from models.script.network import ExportWrapper, ScriptNetwork, build
@@ -129,4 +130,15 @@ family = Family(
     agreement=agreement_of_next,
     distillation=Distillation(students, teach),
     scores_as_given=False,
+    search_space={
+        "train.learning_rate": Range(2e-3, 2e-2, log=True),
+        "train.weight_decay": Range(1e-4, 0.1, log=True),
+        "train.batch_size": Choice((64, 128, 256)),
+        "train.sequence_length": Range(16, 64),
+        "train.warmup_steps": Range(10, 200, log=True),
+        "train.beta2": Range(0.95, 0.999),
+        "train.clip": Range(0.25, 4.0, log=True),
+        "train.dropout": Range(0.0, 0.4),
+        "train.state_dropped": Range(0.0, 0.5),
+    },
 )

@@ -62,7 +62,8 @@ class ScriptModule(LightningModule):
         self._set_rate(self.share_done(batch.step))
         if batch.step and self.params.state_dropped:
             self._forget(batch)
-        seed_default(self.device, self.params.seed, self.current_epoch, batch.step, "dropout", batch.first_place)
+        self.network.share = (batch.first_place, self.params.batch_size)
+        seed_default(self.device, self.params.seed, self.current_epoch, batch.step, "dropout", 0)
         loss, count, logits_ntv = self.model_step(batch, "train")
         loss = loss / count
         for teacher in self.teachers:
@@ -75,9 +76,9 @@ class ScriptModule(LightningModule):
 
     def _forget(self, batch: TokenBatch) -> None:
         """Resets the state of some places, as if a text began there; the choice depends only on seed and step."""
-        place = (self.params.seed, self.current_epoch, batch.step, batch.first_place, "state")
-        random = generator_for(self.device, *place)
-        kept_n = torch.rand(len(batch.ids_nt), generator=random, device=self.device) >= self.params.state_dropped
+        random = generator_for(self.device, self.params.seed, self.current_epoch, batch.step, 0, "state")
+        kept_n = torch.rand(self.params.batch_size, generator=random, device=self.device) >= self.params.state_dropped
+        kept_n = kept_n[batch.first_place : batch.first_place + len(batch.ids_nt)]
         for reader in {"train", TEACHER} & self._states.keys():
             hidden, cell = self._states[reader]
             mask_1n1 = kept_n.to(hidden.dtype)[None, :, None]

@@ -28,6 +28,9 @@ class ScriptNetwork(nn.Module):
         super().__init__()
         self.layers, self.width = params.layers, params.width
         self.dropout = params.dropout
+        # The first place of this process in the text, and the places of all: masks are drawn for all places, so that
+        # they do not depend on the number of processes.
+        self.share: tuple[int, int] | None = None
         self.characters = nn.Embedding(vocabulary, params.embedding)
         nn.init.normal_(self.characters.weight, std=0.5)
         self.recurrent = nn.LSTM(params.embedding, params.width, params.layers, batch_first=True)
@@ -62,7 +65,10 @@ class ScriptNetwork(nn.Module):
         if not self.training or not self.dropout:
             return x_ntc
         # One mask for all steps (locked dropout).
-        return x_ntc * functional.dropout(torch.ones_like(x_ntc[:, :1]), self.dropout)
+        count, _, channels = x_ntc.shape
+        first, places = self.share or (0, count)
+        mask_n1c = functional.dropout(x_ntc.new_ones(places, 1, channels), self.dropout)
+        return x_ntc * mask_n1c[first : first + count]
 
 
 class ExportWrapper(nn.Module):

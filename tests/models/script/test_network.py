@@ -9,6 +9,7 @@ import torch
 
 from compression.methods.export import export
 from models.script.definition import graphs, module
+from models.script.network import ScriptNetwork
 from models.script.params import TrainParams
 
 SMALL = TrainParams(width=16, embedding=8, layers=2)
@@ -61,3 +62,18 @@ def test_forget_gates_are_open_at_first(network):
         gates = rest.detach().view(4, SMALL.width).mean(1)
 
         assert [round(float(gate)) for gate in gates] == [0, 1, 0, 0]
+
+
+def test_dropout_does_not_depend_on_the_number_of_processes():
+    """The mask of a process is its part of the mask of all places."""
+    network = ScriptNetwork(5, TrainParams(width=8, embedding=4, dropout=0.5)).train()
+    ids_nt = torch.arange(12).reshape(6, 2) % 5
+    outputs = []
+    for share in ((0, 6), (0, 6), (4, 6)):
+        torch.manual_seed(0)
+        network.share = share
+        part = ids_nt[share[0] :]
+        outputs.append(network(part, network.start(len(part)))[0])
+
+    assert torch.equal(outputs[0], outputs[1])
+    torch.testing.assert_close(outputs[2], outputs[0][4:])
