@@ -18,11 +18,13 @@ from flows.servers import environment
 from models.params_file import NAME, ParamsError
 from registry.dvc.stage_key import stage_key
 from rushes.errors import UserError
+from training import storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from common.settings import Settings
     from curation.ingest import IngestResult
     from flows.servers.session import Session
 
@@ -275,26 +277,26 @@ def champions(session: Session, families: Sequence[str]) -> dict[str, int | None
     return None
 
 
-def resumes(tree: Path, state: Path, task: str) -> str:
+def resumes(tree: Path, settings: Settings, task: str) -> str:
     """`resumes at epoch 12` if a training with these data, params and code has left a checkpoint, else empty."""
     stage, _, family = task.partition("@")
-    folder = _checkpoints(tree, state, family) if stage == "train" else None
-    if folder is None:
-        return ""
-    from training.checkpoints import epochs_done  # noqa: PLC0415  # PyTorch takes seconds, and only for this
+    # A dep is missing, dvc.yaml is broken, or the storage cannot be used: the stage will report it.
+    with suppress(OSError, LookupError, storage.StorageError):
+        folder = _checkpoints(tree, settings, family) if stage == "train" else None
+        if folder is None:
+            return ""
+        from training.checkpoints import epochs_done  # noqa: PLC0415  # PyTorch takes seconds, and only for this
 
-    done = epochs_done(folder)
-    return "" if done is None else f"resumes at epoch {done + 1}"
+        done = epochs_done(folder)
+        return "" if done is None else f"resumes at epoch {done + 1}"
+    return ""
 
 
-def _checkpoints(tree: Path, state: Path, family: str) -> Path | None:
-    folder = state / "checkpoints" / family
-    if not folder.is_dir():
-        return None
-    with suppress(OSError, LookupError):  # a dep is missing, or dvc.yaml is broken: the stage will report it
-        own = folder / stage_key(tree, "train", family)[:16]
-        return own if own.is_dir() else None
-    return None
+def _checkpoints(tree: Path, settings: Settings, family: str) -> storage.Place | None:
+    if not storage.exists(storage.checkpoint_folder(settings, family, "any").parent):
+        return None  # without hashing the data
+    folder = storage.checkpoint_folder(settings, family, stage_key(tree, "train", family))
+    return folder if storage.exists(folder) else None
 
 
 def _names(folder: Path) -> set[str]:

@@ -25,7 +25,7 @@ from registry.dvc.params import read_params
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["ParamsError", "choose", "dump", "flatten", "lay", "nested", "parse", "read_params"]
+__all__ = ["ParamsError", "choose", "dump", "flatten", "lay", "merged", "nested", "parse", "read_params"]
 
 
 def parse(values: Mapping[str, Any], texts: Sequence[str]) -> dict[str, Any]:
@@ -54,10 +54,16 @@ def lay(values: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
     if renamed := find_renamed(patch, RENAMED_PARAMS):
         message = "; ".join(describe(old, new) for old, new in renamed.items())
         raise ParamsError(message, f"override {', '.join(renamed.values())} instead")
+    changed = merged(values, patch)
+    check(changed)
+    return changed
+
+
+def merged(values: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """The params with a patch applied, unchecked."""
     changed = copy.deepcopy(dict(values))
     for path, value in flatten(patch).items():
         _put(changed, path.split("."), value)
-    check(changed)
     return changed
 
 

@@ -137,11 +137,13 @@ def _reproduce(run: Run, node: StageNode, changes: dict[str, Change], number: st
     failures.forget(run.tree, node)
     log = run.log(node)
     log.parent.mkdir(parents=True, exist_ok=True)
-    resumes = data_tasks.resumes(run.tree, run.session.state, node.name)
+    resumes = data_tasks.resumes(run.tree, run.session.settings, node.name)
     print_line(f"{number} {node.name}: {change.text}{f'; {resumes}' if resumes else ''} ...")
     run.session.revive(MLFLOW)  # training uses it
     with reported(node.name, log):
-        status = pipeline.reproduce(run.tree, node, os.environ, log, (run.session.lock.fd,))
+        # A folder beside the checkout is not beside the tree of a trial.
+        env = os.environ | {"RUSHES_TRAINING__STORAGE": run.session.settings.training.storage}
+        status = pipeline.reproduce(run.tree, node, env, log, (run.session.lock.fd,))
     if status:
         raise failures.stage_error(run.tree, node, status, log)
     if pipeline.is_from_cache(log):

@@ -191,7 +191,7 @@ class _TaskInProgress:
             remedy=error.fault.remedy,
             log=run.shown(error.log) if error.log else "",
             log_tail=error.tail(),
-            resumes=data_tasks.resumes(run.tree, run.session.state, self.name),
+            resumes=data_tasks.resumes(run.tree, run.session.settings, self.name),
             again=run.request.command(),
             unfit=error.fault.kind == "unfit",
         )

@@ -17,6 +17,7 @@ from registry.git import snapshot as records
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
+    from pathlib import Path
 
     from flows.nightly.run import Outcome, Run
 
@@ -90,14 +91,19 @@ def worktree(run: Run, stack: ExitStack) -> Outcome:
     """Creates a tree for a trial: that of the record, with the other params; the checkout stays unchanged."""
     path = run.session.state / "trials" / run.out.name
     tree = stack.enter_context(records.worktree(run.root, run.nightly.record, path))
-    (tree / NAME).write_text(params.dump(run.values), encoding="utf-8")
-    if (run.root / "settings.toml").is_file():
-        (tree / "settings.toml").write_bytes((run.root / "settings.toml").read_bytes())
-    versions.pull(tree, run.session.settings)
+    fill(run, tree)
     run.kept = records.record(tree, TRIAL_MESSAGE)
     run.tree, run.nightly.record = tree, run.kept.commit
     changes = [f"{path}={value}" for path, value in run.nightly.overrides.items()]
     return "ran", f"{run.kept.commit[:12]} with {', '.join([*(['--quick'] if run.request.quick else []), *changes])}"
+
+
+def fill(run: Run, tree: Path) -> None:
+    """Gives a worktree what git does not hold: the params of the run, the settings and the data."""
+    (tree / NAME).write_text(params.dump(run.values), encoding="utf-8")
+    if (run.root / "settings.toml").is_file():
+        (tree / "settings.toml").write_bytes((run.root / "settings.toml").read_bytes())
+    versions.pull(tree, run.session.settings)
 
 
 def register(run: Run, family: str) -> Outcome:

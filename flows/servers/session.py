@@ -131,10 +131,13 @@ def session(root: Path, settings: Settings, command: str) -> Iterator[Session]:
 
 def _anchored(settings: Settings, root: Path, state: Path) -> Settings:
     """The settings with absolute folders: a trial runs in another tree, and shares them."""
-    url = settings.remote.url
-    if url and "://" not in url:
-        url = os.path.normpath(root / Path(url).expanduser())
-    return settings.model_copy(update={"state": state, "remote": settings.remote.model_copy(update={"url": url})})
+
+    def absolute(address: str) -> str:
+        return os.path.normpath(root / Path(address).expanduser()) if address and "://" not in address else address
+
+    remote = settings.remote.model_copy(update={"url": absolute(settings.remote.url)})
+    training = settings.training.model_copy(update={"storage": absolute(settings.training.storage)})
+    return settings.model_copy(update={"state": state, "remote": remote, "training": training})
 
 
 def _stop_servers(now: Session) -> None:

@@ -31,6 +31,8 @@ FAMILY = "rushes.family"
 KEY = "rushes.key"
 DIGEST = "rushes.digest"
 OWNER = "rushes.owner"
+# Environment variable with the run that a training logs to, in place of the run of its key: a trial of a search.
+OWN_RUN = "_RUSHES_MLFLOW_RUN"
 
 HEALTH_TIMEOUT_S = 10.0
 QUIET = {
@@ -187,7 +189,8 @@ def fresh_params(run: Run, params: Mapping[str, str]) -> list[Param]:
 def run_logger(family: str, key: str, params: Mapping[str, Any]) -> RunLogger | None:
     """The Lightning logger of a training: on the run of a key, created if there is none.
 
-    A killed training continues in its run. Only rank 0 uses the server.
+    A killed training continues in its run, and a trial of a search logs to the run that the search has opened. Only
+    rank 0 uses the server.
 
     Returns:
         None if MLFLOW_TRACKING_URI is empty: `register` then creates the run from the files.
@@ -205,13 +208,15 @@ def run_logger(family: str, key: str, params: Mapping[str, Any]) -> RunLogger | 
     mlflow = client()
     where = find_experiment(mlflow, family)
     end_abandoned(mlflow, family, where)
-    known = by_key(mlflow, family, key, where)
-    run = _reopen(mlflow, known[0]) if known else create_run(mlflow, family, key)
+    own = os.environ.get(OWN_RUN)
+    known = [mlflow.get_run(own)] if own else by_key(mlflow, family, key, where)
+    run = reopen(mlflow, known[0]) if known else create_run(mlflow, family, key)
     mlflow.log_batch(run.info.run_id, params=fresh_params(run, flat(params)))
     return RunLogger(address(), run.info.run_id, resumed=bool(known))
 
 
-def _reopen(mlflow: MlflowClient, run: Run) -> Run:
+def reopen(mlflow: MlflowClient, run: Run) -> Run:
+    """Sets a run RUNNING again, owned by this process."""
     mlflow.set_tag(run.info.run_id, OWNER, me())
     mlflow.update_run(run.info.run_id, status="RUNNING")
     return run

@@ -178,13 +178,15 @@ def _mark_best(axes: Axes, values: pd.Series, *, lowest: bool) -> None:
     axes.set_title(f"best {_figure_text(best)}, epoch {epoch:g}", loc="right", color=ACCENT, fontsize=10)
 
 
-def interval_figure(gain: float, low: float, high: float, min_gain: float = 0.0) -> Figure:
-    """The gain of the challenger over the champion with its 95 % interval, against what is asked of its lower end."""
+def interval_figure(
+    gain: float, low: float, high: float, min_gain: float = 0.0, *, against: str = "champion"
+) -> Figure:
+    """The gain of one model over another with its 95 % interval, against what is asked of its lower end."""
     colour = SECOND if low > min_gain else ACCENT
     figure = figure_of(420, 130)
     axes = figure.add_subplot(facecolor="none")
     axes.axvline(0, ymax=0.84, color=INK, linewidth=1)
-    _write_above(axes, 0, "champion ", INK, "right" if min_gain else "center")
+    _write_above(axes, 0, f"{against} ", INK, "right" if min_gain else "center")
     if min_gain:
         axes.axvline(min_gain, ymax=0.84, color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
         _write_above(axes, min_gain, " must exceed", SOFT, "left")

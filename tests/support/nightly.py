@@ -42,9 +42,10 @@ class World:
         """Plants a failure of a stage; after `times` attempts it succeeds."""
         self.breaks[name] = [(kind, message, remedy)] * times
 
-    def reproduce(self, tree, node, _env, log, _pass_fds=()):
+    def reproduce(self, tree, node, env, log, _pass_fds=()):
         """Replaces registry.dvc.pipeline.reproduce."""
         self.asked.append(node.name)
+        self.env = env
         log.write_text("first line\nlast line\n", encoding="utf-8")
         if not self.breaks.get(node.name):
             return 0

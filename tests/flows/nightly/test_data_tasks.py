@@ -5,6 +5,7 @@ import zipfile
 
 import pytest
 
+from common.settings import Settings, TrainingSettings
 from curation.errors import DataError
 from curation.store.index import read_sources
 from curation.store.source_info import read_metadata
@@ -25,22 +26,22 @@ from tests.support.films import film_params, shots, write_film
 from tests.support.repos import code_repo
 from tests.support.scripts import script_params
 from training.checkpoints import sealed
+from training.storage import checkpoint_folder, replace
 
 
-def test_resume_is_reported_for_this_very_training(tmp_path):
+def test_resume_is_reported_for_this_very_training(tmp_path, place):
     """The next epoch, counted from one; a checkpoint of other params does not count, nor does one without deps."""
-    tree, state = code_repo(tmp_path / "tree"), tmp_path / "state"
-    without_data = resumes(tree, state, "train@expression")
+    tree, settings = code_repo(tmp_path / "tree"), Settings(training=TrainingSettings(storage=str(place)))
+    without_data = resumes(tree, settings, "train@expression")
     (tree / "build/clean/faces").mkdir(parents=True)
-    folder = state / "checkpoints/expression" / stage_key(tree, "train", "expression")[:16]
-    folder.mkdir(parents=True)
-    (folder / "last.ckpt").write_bytes(sealed({"epoch": 4}))
-    output = resumes(tree, state, "train@expression")
-    other = resumes(tree, state, "compress@expression")
+    folder = checkpoint_folder(settings, "expression", stage_key(tree, "train", "expression"))
+    replace(folder / "last.ckpt", sealed({"epoch": 4}))
+    output = resumes(tree, settings, "train@expression")
+    other = resumes(tree, settings, "compress@expression")
     (tree / "params.yaml").write_text((tree / "params.yaml").read_text().replace("epochs: 3", "epochs: 4"))
 
     assert (without_data, output, other) == ("", "resumes at epoch 6", "")
-    assert resumes(tree, state, "train@expression") == ""
+    assert resumes(tree, settings, "train@expression") == ""
 
 
 @pytest.mark.parametrize(("endless", "seconds"), [(False, 50), (True, PATIENCE_S)])

@@ -3,10 +3,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from common.settings import Settings, TrainingSettings
 from flows.nightly import data_tasks, disk, plan, tasks
 from flows.nightly.plan import conduct
 from flows.nightly.run import RunRequest, worked
-from flows.servers.session import Session
+from flows.servers.session import Session, _anchored
 from models.params_file import ParamsError
 from registry.dvc.pipeline import PipelineError
 from registry.dvc.versions import DataState
@@ -69,6 +70,16 @@ def test_mlflow_that_died_is_started_again_before_a_stage(world, monkeypatch):
     world.nightly(request=RunRequest(("expression",)))
 
     assert revived == [("mlflow", number) for number in range(len(world.asked) - 1)]
+
+
+def test_stages_share_the_storage_of_the_checkout(world, monkeypatch):
+    """A folder beside the checkout is another one beside the tree of a trial."""
+    training = TrainingSettings(storage="checkpoints")
+    anchored = _anchored(Settings(training=training), world.root, world.root)
+    monkeypatch.setattr("tests.support.nightly.Settings", lambda: anchored)
+    world.nightly(request=RunRequest(("expression",)))
+
+    assert world.env["RUSHES_TRAINING__STORAGE"] == str(world.root / "checkpoints")
 
 
 def test_failed_family_does_not_stop_the_others(world):

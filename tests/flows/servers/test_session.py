@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from common.settings import RegistrySettings, RemoteSettings, Settings
+from common.settings import RegistrySettings, RemoteSettings, Settings, TrainingSettings
 from flows.servers import servers
 from flows.servers.servers import ServerError
 from flows.servers.session import session
@@ -57,8 +57,9 @@ def test_first_server_is_ended_where_the_second_cannot_be_had(tmp_path, kind, mo
 
 @pytest.mark.parametrize(("url", "meant"), [("shared", "{}/shared"), ("s3://team/data", "s3://team/data"), ("", "")])
 def test_folders_mean_the_same_in_the_tree_of_a_trial(tmp_path, url, meant):
-    """A remote in a folder beside the checkout is resolved from there, not from the worktree."""
-    settings = Settings(state=Path(".state"), remote=RemoteSettings(url=url))
+    """A remote or storage in a folder beside the checkout is resolved from there, not from the worktree."""
+    training = TrainingSettings(storage=url)
+    settings = Settings(state=Path(".state"), remote=RemoteSettings(url=url), training=training)
     with session(tmp_path, settings, "nightly") as now:
-        assert now.settings.remote.url == meant.format(tmp_path)
+        assert now.settings.remote.url == now.settings.training.storage == meant.format(tmp_path)
         assert now.settings.state == tmp_path / ".state"
