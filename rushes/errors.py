@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import traceback
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 DONE, FAILED, MISUSE, NOTHING_FITS, HELD = 0, 1, 2, 3, 4
 
@@ -49,10 +49,21 @@ class RushesError(Exception):
         self.exit_status = self.default_exit_status if exit_status is None else exit_status
         self.kind: Kind = self.default_kind if kind is None else kind
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies as they are errors whose class takes other arguments, such as from a process on another machine."""
+        return _restored, (type(self), self.args, self.__dict__)
+
     @property
     def transient(self) -> bool:
         """True if a retry may help."""
         return self.kind == "transient"
+
+
+def _restored(kind: type[RushesError], given: tuple[Any, ...], state: dict[str, Any]) -> RushesError:
+    error = kind.__new__(kind)
+    error.args = given
+    error.__dict__.update(state)
+    return error
 
 
 class UserError(RushesError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,36 +18,104 @@ from models.components.load import load_params
 from models.families import by_name
 from registry.dvc.stage_key import stage_key
 from registry.mlflow.runs import finish, run_logger
-from training.fit import Devices, Fitted, fit
+from steps.runtime.epochs_file import epochs_file
+from training.engines import local, torchrun
+from training.engines.ray import driver as ray_driver
+from training.engines.work import check_counts
+from training.fit import Devices, Fitted, fit, fitted_from
+from training.gpu.profile import keep_compiled
 from training.progress import assemble
+from training.report_epochs import ReportEpochs
+from training.shared_set import find, publish
+from training.storage import check_storage, checkpoint_folder, place_of
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
-    from models.family import Family
+    from common.settings import Settings, TrainingSettings
+    from models.family import Family, FitParams
+    from training.shared_set import SharedSet
+    from training.storage import Place
 
 PACKAGES = ("torch", "pytorch-lightning", "numpy", "opencv-python-headless", "onnxruntime")
 
 
 def run(item: str) -> None:
     """Writes build/F/train: weights.safetensors, history.csv, summary.json."""
-    family, settings = by_name(item), load_settings()
-    params = load_params(Path("params.yaml"), family)[1].train
+    settings = load_settings()
+    keep_compiled(settings.state / "inductor")
+    job = _job(item, settings)
+    _run(job, settings.training)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training, as every one of its processes knows it."""
+
+    item: str
+    key: str
+    params: FitParams
+    checkpoints: Place
+    samples: SampleSet
+    shared: SharedSet | None = None  # the set on the storage, for nodes that do not mount this checkout
+
+
+def _job(item: str, settings: Settings) -> Job:
+    params = load_params(Path("params.yaml"), by_name(item))[1].train
     key = stage_key(Path(), "train", item)
-    checkpoints = settings.state / "checkpoints" / item / key[:16]
-    logger = run_logger(item, key, {"train": params.model_dump(mode="json")})
-    devices = Devices(**settings.training.model_dump())
-    samples = SampleSet(Path("build") / item / "set")
+    check_storage(settings.training.storage)
+    place = checkpoint_folder(settings, item, key)
+    folder = place.absolute() if isinstance(place, Path) else place  # a process of Ray has another working directory
+    return Job(item, key, params, folder, SampleSet(Path("build", item, "set").absolute()))
+
+
+def _run(job: Job, training: TrainingSettings) -> None:
+    """Trains with the engine of the settings."""
+    family, work = by_name(job.item), partial(train, job)
+    counts = check_counts(family, job.params, job.samples, training)
+    if training.engine == "torchrun":
+        torchrun.run(work, training, job.key, ("-m", "steps", "train", job.item))
+    elif training.engine == "ray":
+        shared = publish(job.samples, job.item, place_of(training.storage)) if training.storage else None
+        ray_driver.run(partial(train, replace(job, shared=shared)), training, job.key, counts, Path().absolute())
+        write_outputs(job, fitted_from(family, job.params, job.samples.info, job.checkpoints))
+    else:
+        local.run(work, training)
+
+
+def train(job: Job, devices: Devices) -> Fitted:
+    """Trains in one process, and logs to the run of its key; the first one writes the outputs, unless Ray started it.
+
+    Raises:
+        MisuseError: This node has another packed set.
+    """
+    samples = find(job.samples, job.shared) if job.shared else job.samples
+    logger = run_logger(job.item, job.key, {"train": job.params.model_dump(mode="json")})
     try:
-        fitted = fit(family, params, samples, checkpoints, devices=devices, loggers=_list(logger))
-        if fitted.is_first:
-            write(family, fitted, params.model_dump(), key, Path("build") / item / "train")
-            assemble(checkpoints, Path("build") / item / "train", _owed(samples))
+        fitted = fit(
+            by_name(job.item),
+            job.params,
+            samples,
+            job.checkpoints,
+            devices=devices,
+            loggers=_list(logger),
+            callbacks=[ReportEpochs(path)] if (path := epochs_file()) else [],
+        )
+        if fitted.is_first and devices.distributed is None:
+            write_outputs(job, fitted)
     except BaseException:
         finish(logger, failed=True)
         raise
     if fitted.is_first:
         finish(logger)
+    return fitted
+
+
+def write_outputs(job: Job, fitted: Fitted) -> None:
+    """Writes build/F/train."""
+    folder = Path("build") / job.item / "train"
+    write(by_name(job.item), fitted, job.params.model_dump(), job.key, folder)
+    assemble(job.checkpoints, folder, _owed(job.samples))
 
 
 def _list(logger: Logger | None) -> list[Logger]:

@@ -6,7 +6,6 @@ import logging
 import sys
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -18,35 +17,60 @@ from pytorch_lightning.callbacks import (
     WeightAveraging,
 )
 
+from common.settings import GpuSettings
+from models.components.placement import PlacedData
 from models.family import EarlyStopParams
-from training.checkpoints import ROWS, SealedCheckpointIO, kept_checkpoints, read, resume_point
+from training.checkpoints import BEST, LAST, SealedCheckpointIO, kept_checkpoints, read
 from training.divergence import DivergedError, not_finite_weight
+from training.gpu.averaging import DeviceAveraging, share_kept
+from training.gpu.probe import probe_trainer, profile_for
+from training.gpu.profile import LayOutState, UseProfile, exact_products, uses_gpu
 from training.pace import Pace
 from training.progress import Progress
+from training.resume import ROWS, ResumeTogether, resume_point
 from training.stop_diverged import StopWhenDiverged
+from training.storage import place_of
+from training.throughput import Throughput
 from training.time_left import left
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Mapping, Sequence
 
+    from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+    from pytorch_lightning import LightningDataModule
     from pytorch_lightning.loggers import Logger
     from pytorch_lightning.strategies import DDPStrategy
 
     from curation.store.sample_set import SampleSet
     from models.family import Family, FitParams, Monitor
+    from training.storage import Place
 
 LOG_EVERY = 50
 
 
 @dataclass(frozen=True)
 class Devices:
-    """Devices for training; from settings, never from params. `threads` 0 means all cores."""
+    """Devices for training; from settings, never from params.
+
+    Attributes:
+        accelerator: As for Lightning's Trainer.
+        devices: Devices of this node.
+        strategy: `auto` or `ddp`.
+        threads: CPU threads of each process; 0: all cores.
+        num_nodes: Number of nodes.
+        distributed: Kind of strategy of an engine that has started the processes itself; None: Lightning's own.
+        environment: How such a process finds its rank; None: Lightning finds out.
+        gpu: Options of training on a GPU.
+    """
 
     accelerator: str = "auto"
     devices: int = 1
     strategy: str = "auto"
     threads: int = 0
+    num_nodes: int = 1
+    distributed: type[DDPStrategy] | None = None
+    environment: ClusterEnvironment | None = None
+    gpu: GpuSettings = field(default_factory=GpuSettings)
 
 
 @dataclass(frozen=True)
@@ -122,15 +146,15 @@ class History(Callback):
 
 
 def precision_for(
-    wanted: Literal["auto", "32-true", "bf16-mixed"], accelerator: str
+    wanted: Literal["auto", "32-true", "tf32", "bf16-mixed"], accelerator: str
 ) -> Literal["32-true", "bf16-mixed"]:
-    """Precision that `auto` selects on this machine: bf16 if the hardware multiplies matrices in bf16.
+    """Lightning's precision for that of the params; `auto` is bf16 if the hardware multiplies matrices in bf16.
 
     For CPUs this means AMX. AVX-512's bf16 alone made a step a third slower than float32 (measured).
     """
     if wanted != "auto":
-        return wanted
-    if accelerator != "cpu" and torch.cuda.is_available():
+        return "32-true" if wanted == "tf32" else wanted
+    if uses_gpu(accelerator):
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
     return "bf16-mixed" if torch.cpu._is_amx_tile_supported() else "32-true"  # noqa: SLF001  # no public name
 
@@ -139,7 +163,7 @@ def fit(
     family: Family,
     params: FitParams,
     samples: SampleSet,
-    checkpoints: Path,
+    checkpoints: Place,
     *,
     devices: Devices = Devices(),  # frozen
     loggers: Sequence[Logger] = (),
@@ -169,6 +193,7 @@ def fit(
     Raises:
         DivergedError: A loss, a figure or a weight became NaN or infinite.
         DamagedCheckpointError: The weights of the best epoch were damaged during training.
+        StorageError: The storage of the checkpoints cannot be used.
     """
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # hides its tips and device lists
     if devices.threads:
@@ -186,25 +211,40 @@ def fit(
     best, *kept = kept_checkpoints(checkpoints, family.monitor.name, family.monitor.mode)
     # Placed before the averaging, which swaps its weights in at the start of validation and out at its end.
     watch = [Progress(family.progress, checkpoints)] if family.progress else []
+    several = devices.distributed is not None or devices.devices * devices.num_nodes > 1
+    throughput = [Throughput(params.batch_size)] if several else []
+    point = resume_point(checkpoints, module, lambda rows: _best_epoch(rows, family.monitor))
+    gpu = uses_gpu(devices.accelerator)
+
+    def data() -> LightningDataModule:
+        batches = family.data(samples, params)
+        if isinstance(batches, PlacedData):
+            batches.resident_share = devices.gpu.resident_share
+        return batches
+
     trainer = _trainer(
         params,
         devices,
         loggers,
         [
+            ResumeTogether(point),
             Pace(),
             history,
             guard,
             _stop(family.monitor, params),
             *watch,
-            *averaging(params),
+            *averaging(params, gpu=gpu),
+            *throughput,
             best,
             *kept,
+            *(_sped_up(module, data, params, devices, params.epochs - point.epochs, title) if gpu else []),
+            LayOutState(),
             *callbacks,
         ],
         by_hand=not module.automatic_optimization,
     )
-    resume, resumed_at = resume_point(checkpoints, module, lambda rows: _best_epoch(rows, family.monitor))
-    trainer.fit(module, family.data(samples, params), ckpt_path=resume, weights_only=True)
+    with exact_products(params.precision):
+        trainer.fit(module, data(), ckpt_path=point.path, weights_only=True)
     best_epoch = load_best(module, best.best_model_path)
     if figure := not_finite_weight(module.state_dict()):
         raise DivergedError(figure, best_epoch, *blamed)
@@ -213,9 +253,45 @@ def fit(
         history.rows,
         best_epoch,
         trainer.current_epoch < params.epochs,
-        resumed_at,
+        point.epochs,
         trainer.is_global_zero,
     )
+
+
+def fitted_from(family: Family, params: FitParams, info: Mapping[str, Any], checkpoints: Place) -> Fitted:
+    """The result of a training that has ended in other processes, from its checkpoints.
+
+    Raises:
+        DamagedCheckpointError: A checkpoint cannot be read.
+    """
+    module = family.module(info, params)
+    rows = read(checkpoints / LAST)["callbacks"][ROWS]["rows"]
+    best_epoch = load_best(module, checkpoints / BEST)
+    return Fitted(module, rows, best_epoch, len(rows) < params.epochs)
+
+
+def _sped_up(
+    module: LightningModule,
+    data: Callable[[], LightningDataModule],
+    params: FitParams,
+    devices: Devices,
+    epochs: int,
+    title: str,
+) -> list[Callback]:
+    """Callback with the profile for this GPU."""
+    trainer_of = probe_trainer(devices.accelerator, precision_for(params.precision, devices.accelerator))
+    with exact_products(params.precision):
+        profile = profile_for(
+            devices.gpu,
+            module,
+            data,
+            trainer_of,
+            epochs,
+            callbacks=lambda: averaging(params, gpu=True),
+            processes=devices.devices,
+            title=title,
+        )
+    return [UseProfile(profile)]
 
 
 def _stop(monitor: Monitor, params: FitParams) -> EarlyStopping:
@@ -237,11 +313,12 @@ def _trainer(
     return Trainer(
         accelerator=devices.accelerator,
         devices=devices.devices,
+        num_nodes=devices.num_nodes,
         strategy=_strategy(devices, by_hand=by_hand),
         precision=precision_for(params.precision, devices.accelerator),
         max_epochs=params.epochs,
         logger=list(loggers),
-        plugins=[SealedCheckpointIO()],
+        plugins=[SealedCheckpointIO(), *([devices.environment] if devices.environment else [])],
         callbacks=[*callbacks, *bar],
         log_every_n_steps=LOG_EVERY,
         num_sanity_val_steps=0,
@@ -252,7 +329,9 @@ def _trainer(
 
 
 def _strategy(devices: Devices, *, by_hand: bool) -> str | DDPStrategy:
-    if devices.strategy == "auto" and devices.devices == 1:
+    if devices.distributed:
+        return devices.distributed(find_unused_parameters=by_hand)
+    if devices.strategy == "auto" and devices.devices * devices.num_nodes == 1:
         return "auto"
     from pytorch_lightning.strategies import DDPStrategy  # noqa: PLC0415  # only where it is used
 
@@ -261,25 +340,27 @@ def _strategy(devices: Devices, *, by_hand: bool) -> str | DDPStrategy:
     return DDPStrategy(process_group_backend=backend, find_unused_parameters=by_hand)
 
 
-def averaging(params: FitParams) -> list[Callback]:
-    """Moving average of the weights with a lower decay at first, so that a short run does not end near its start."""
+def averaging(params: FitParams, *, gpu: bool = False) -> list[Callback]:
+    """Moving average of the weights with a lower decay at first; on a GPU rounded differently, without waits."""
     decay = params.ema_decay
 
     def average(kept: torch.Tensor, new: torch.Tensor, count: torch.Tensor | int) -> torch.Tensor:
         if not new.is_floating_point():  # a counter
             return new
-        return torch.lerp(new, kept, min(decay, (1 + int(count)) / (10 + int(count))))
+        return torch.lerp(new, kept, share_kept(decay, int(count)))
 
-    return [WeightAveraging(avg_fn=average)] if decay > 0 else []
+    if not decay:
+        return []
+    return [DeviceAveraging(decay) if gpu else WeightAveraging(avg_fn=average)]
 
 
-def load_best(module: LightningModule, path: str | os.PathLike[str]) -> int:
+def load_best(module: LightningModule, path: str | Place) -> int:
     """Loads the weights of the best epoch into the module, and returns that epoch, counted from 0.
 
     Raises:
         DamagedCheckpointError: The checkpoint does not match its checksum.
     """
-    checkpoint = read(Path(path))
+    checkpoint = read(place_of(path))
     module.load_state_dict(checkpoint["state_dict"])
     module.eval()
     return int(checkpoint["epoch"])

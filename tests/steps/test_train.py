@@ -1,17 +1,23 @@
 """A diverged training has no outputs to compress, and its run in MLflow ends as failed."""
 
+import json
+import os
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
 from common.settings import load_settings
-from steps import train
+from steps import compress, train
+from steps.runtime import epochs_file
 from tests.support.repos import ROOT
 from tests.support.sets import small_set
 from tests.training.test_fit import SMALL
+from training import storage
 from training.divergence import DivergedError
+from training.gpu.profile import CACHE
 
 
 class Logger:
@@ -34,6 +40,8 @@ def trained(tmp_path, monkeypatch):
     monkeypatch.setenv("RUSHES_TRAINING__ACCELERATOR", "cpu")
     monkeypatch.setattr(train, "stage_key", lambda *_: "0" * 64)
     monkeypatch.setattr(train, "_list", lambda _: [])  # only the final status is logged
+    monkeypatch.setenv(CACHE, "")  # put back as it was after the test
+    monkeypatch.delenv(CACHE)
 
     def run(**changes):
         values = yaml.safe_load(Path("params.yaml").read_text())
@@ -71,9 +79,62 @@ def test_a_run_ends_as_failed_where_its_weights_cannot_be_written(trained, monke
 
 
 def test_a_good_run_ends_well(trained):
-    """Its checkpoints are in the configured folder."""
+    """Its checkpoints are in the state folder."""
     trained()
 
     assert trained.ended == ["success"]
     assert Path("build/expression/train/weights.safetensors").is_file()
     assert (load_settings().state / "checkpoints" / "expression" / "0000000000000000" / "last.ckpt").is_file()
+
+
+def test_checkpoints_lie_in_the_storage_until_the_model_is_compressed(trained, storage_base, monkeypatch, capsys):
+    """And nowhere else; those of other trainings stay. A storage that cannot be used then fails nothing."""
+    monkeypatch.setenv("RUSHES_TRAINING__STORAGE", str(storage_base))
+    storage.replace(storage_base / "expression" / "other" / "last.ckpt", b"")
+    trained()
+
+    assert storage.exists(storage_base / "expression" / "0000000000000000" / "last.ckpt")
+    assert not Path(".state/checkpoints").exists()
+    monkeypatch.setenv("RUSHES_TRAINING__STORAGE", "gs://bucket")
+    compress.forget_checkpoints("expression")
+    assert "those of train are left behind: training.storage cannot be gs://bucket" in capsys.readouterr().out
+    monkeypatch.setenv("RUSHES_TRAINING__STORAGE", str(storage_base))
+    compress.forget_checkpoints("expression")
+    assert [path.name for path in (storage_base / "expression").iterdir()] == ["other"]
+
+
+def test_storage_is_checked_before_anything_starts(trained, tmp_path, monkeypatch):
+    """A training of hours does not fail at its first checkpoint, and MLflow has no run of it."""
+    monkeypatch.setenv("RUSHES_TRAINING__STORAGE", str(tmp_path / "unmounted"))
+    with pytest.raises(storage.StorageError, match="unmounted cannot be used: there is no such folder"):
+        trained()
+
+    assert trained.ended == []
+    assert not (tmp_path / "unmounted").exists()
+
+
+def test_settings_of_the_gpu_reach_the_training(trained, monkeypatch):
+    """The options, and the folder of compiled kernels."""
+    monkeypatch.setenv("RUSHES_TRAINING__GPU__COMPILE", "off")
+    monkeypatch.setenv("RUSHES_TRAINING__GPU__RESIDENT_SHARE", "0.5")
+    given = []
+    real = train.fit
+    monkeypatch.setattr(
+        train, "fit", lambda *words, devices, **named: given.append(devices) or real(*words, devices=devices, **named)
+    )
+    trained()
+
+    assert [(devices.gpu.compile, devices.gpu.resident_share) for devices in given] == [("off", 0.5)]
+    assert os.environ[CACHE] == str(Path(".state/inductor").resolve())
+
+
+def test_epochs_are_reported_to_a_search(trained, monkeypatch, tmp_path):
+    """The file has what the history has, epoch by epoch; without the variable no file is written."""
+    trained()
+    assert not list(tmp_path.glob("*.json"))
+    monkeypatch.setenv(epochs_file.VARIABLE, str(tmp_path / "epochs.json"))
+    shutil.rmtree(load_settings().state)
+    trained()
+    history = pd.read_csv("build/expression/train/history.csv")
+
+    assert pd.DataFrame(json.loads((tmp_path / "epochs.json").read_text())).round(12).equals(history.round(12))

@@ -67,6 +67,8 @@ EXEMPT: dict[str, dict[str, str]] = {
     "rushes/scene/text_encoder.py": {"^nights?$": "a time of day in scene headings"},
     "tests/rushes/scene/": {"^nights?$": "a time of day in scene headings"},
     "rushes/expression/video_source.py": {"^tell$": "Python's file.tell"},
+    "flows/search/": {"^tell$": "Optuna's Study.tell"},
+    "tests/flows/search/": {"^tell$": "Optuna's Study.tell"},
     "flows/__main__.py": {"^ladder$": "the earlier name of a command"},
     "report/data/diff.py": {"^night$": "the key of earlier versions"},
     "flows/nightly/run_history.py": {"^night$": "the key of earlier versions"},
