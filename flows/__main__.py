@@ -29,8 +29,10 @@ from flows.cli.help_texts import (
     LOGS_EXAMPLES,
     NIGHTLY_EXAMPLES,
     PUSH_EXAMPLES,
+    RAYJOB_EXAMPLES,
     ROLLBACK_EXAMPLES,
     RUNS_EXAMPLES,
+    SEARCH_EXAMPLES,
     SERVE_EXAMPLE,
     STATUS_EXAMPLE,
     STATUSES,
@@ -156,6 +158,34 @@ def candidates(
     raise typer.Exit(run_candidates(_enter(), _settings(), family, change or [], as_json=as_json))
 
 
+@app.command(epilog=f"{SEARCH_EXAMPLES}\n{STATUSES}")
+def search(
+    family: Annotated[str, typer.Argument(help="A family, such as expression.")],
+    trials: Annotated[int, typer.Option(min=2, help="Trials, the params of params.yaml as the first of them.")] = 20,
+    hours: Annotated[float, typer.Option(min=0.0, help="Time for all of it; 0: no limit.")] = 0.0,
+    seeds: Annotated[int, typer.Option(min=2, help="Seeds to compare the best trial and the default with.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the search itself.")] = 0,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="A param of all trials; may be repeated.")
+    ] = None,
+    ranges: Annotated[
+        list[str] | None,
+        typer.Option("--range", metavar="PATH=RANGE", help="LOW..HIGH, LOW..HIGH,log or A|B; may be repeated."),
+    ] = None,
+    only: Annotated[bool, typer.Option("--only-ranges", help="Search nothing but the params of --range.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Print the ranges, and start nothing.")] = False,
+) -> None:
+    """Search for better params of a family by trials on the validation split. Repeated, a stopped search continues.
+
+    The best params come out as a patch of params.yaml to review. Exit status 3 where none are shown to be better.
+    """
+    from flows.search.request import SearchRequest  # noqa: PLC0415 - heavy, and --help is not
+    from flows.search.run import run_search  # noqa: PLC0415  # as above
+
+    wanted = SearchRequest(family, trials, hours, seeds, seed, tuple(change or ()), tuple(ranges or ()), only)
+    raise typer.Exit(run_search(_enter(), _settings(), wanted, show=show))
+
+
 @app.command(epilog=f"{ROLLBACK_EXAMPLES}\n{STATUSES}")
 def rollback(
     family: Annotated[str, typer.Argument(help="A family, such as expression.")],
@@ -251,6 +281,39 @@ def logs(
         raise typer.Exit(stage_logs.print_logs(root, state, run))
     log = stage_logs.find_log(stage_logs.known_logs(root, state, run), name)
     raise typer.Exit(stage_logs.follow_log(log, state) if follow else stage_logs.print_log(log, lines))
+
+
+@app.command(epilog=f"{RAYJOB_EXAMPLES}\n{STATUSES}")
+def rayjob(
+    *,
+    image: Annotated[str, typer.Option(help="The image of the pods, which has the checkout in /rushes.")] = "",
+    families: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A family to train; may be repeated. All, if left out.")
+    ] = None,
+    secret: Annotated[
+        str, typer.Option(help="The secret with the credentials of S3 and MLflow; none, if empty.")
+    ] = "rushes-credentials",  # noqa: S107 - a name
+    claim: Annotated[str, typer.Option(help="The volume claim for checkpoints in a folder.")] = "rushes-checkpoints",
+    memory: Annotated[str, typer.Option(help="The memory of each pod.")] = "8Gi",
+    out: Annotated[Path | None, typer.Option(help="The file; deploy/kubernetes/rayjob.yaml, if left out.")] = None,
+    check: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Validate this manifest, and write nothing.")
+    ] = None,
+    definition: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="The cluster's own definition, to validate by.")
+    ] = None,
+) -> None:
+    """Write a manifest that trains on Kubernetes with KubeRay, from the settings; or validate an edited one.
+
+    --check names each unknown key, missing key, wrong type and wrong value with its line, and then exits with 1.
+    """
+    from flows.cli import rayjob as job  # noqa: PLC0415 - jsonschema, and --help is light
+
+    if check:
+        raise typer.Exit(job.run_check(check, definition))
+    path = (out or environment.checkout_root() / job.FILE).absolute()
+    deployment = job.Deployment(image or job.IMAGE, ",".join(families or ()), secret, claim, memory)
+    raise typer.Exit(job.run_write(_settings_here(), deployment, path))
 
 
 @app.command(epilog=f"{UP_EXAMPLE}\n{STATUSES}")

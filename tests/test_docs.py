@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib
+import itertools
+import json
 import re
 import shlex
 import subprocess
@@ -14,22 +16,28 @@ import cv2
 import pytest
 import typer
 import yaml
+from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ValidationError
+from ray.scripts.scripts import cli as ray_cli
+from torch.distributed import run as torch_run
 
-from common.settings import Settings
+from common.settings import PREFIX, Settings, load_settings
 from curation.annotations.sample_tables import read_sample_table
 from curation.params import CollectionParams
 from flows.__main__ import app as flows_app
+from flows.cli.rayjob import CLAIM
+from models.families import NAMES
 from models.params_file import model as params_model
 from rushes.cli.app import app as capture_app
 from rushes.expression import face_search
 from rushes.store.store import folder_name
+from steps.__main__ import STAGES
 from tests.support import model_store, runtime, scenes
 
 ROOT = Path(__file__).parents[1]
 HANDWRITTEN = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # What the pages start besides our own programs.
-TOOLS = {"cp"}
+TOOLS = {"cp", "docker", "dvc", "git", "kubectl", "sbatch"}
 # Files whose names look like a param or a setting in backticks.
 FILE_ENDINGS = {"csv", "dvc", "example", "html", "json", "md", "onnx", "toml", "txt", "yaml"}
 
@@ -75,17 +83,41 @@ def known(app: typer.Typer, words: list[str]) -> tuple[set[str], list[str]]:
     return {name for parameter in command.params for name in parameter.opts} | {"--help"}, words
 
 
+def options_of_tool(words: list[str]) -> set[str]:
+    """Options of torchrun, and of a command of Ray."""
+    if words[0] == "torchrun":
+        return set(torch_run.get_args_parser()._option_string_actions)
+    return {name for parameter in ray_cli.commands[words[1]].params for name in parameter.opts}
+
+
+def without_variables(words: list[str]) -> list[str]:
+    """A command without the variables set before it, or by `export`; those of ours are settings."""
+    words = words[1:] if words[0] == "export" else words
+    names = [word.partition("=")[0] for word in itertools.takewhile(re.compile(r"[A-Z_]+=").match, words)]
+    ours = {name.removeprefix(PREFIX).lower().replace("__", ".") for name in names if name.startswith(PREFIX)}
+    assert ours <= SETTINGS
+    return words[len(names) :]
+
+
 @pytest.mark.parametrize("command", commands())
 def test_a_shown_command_exists(command):
-    """Each target of make, program, command and option that a page shows is there."""
-    words = shlex.split(command)
-    words = words[1:] if words[0] == ".venv/bin/python" else words
-    words = words[1:] if words[0] == "python" else words
+    """Each target of make, program, command, option, setting and file of deploy/ that a page shows is there."""
+    words = without_variables(shlex.split(command, comments=True))
+    assert all((ROOT / word).is_file() for word in words if word.startswith("deploy/"))
+    if not words:
+        return
+    words = words[1:] if words[0] in {".venv/bin/python", "python"} else words
+    words[0] = words[0].removeprefix(".venv/bin/")
     if words[0] == "make":
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     elif words[0] == "rushes" or words[:2] == ["-m", "flows"]:
         options, rest = known(capture_app, words[1:]) if words[0] == "rushes" else known(flows_app, words[2:])
         assert {word for word in rest if word.startswith("--")} <= options
+    elif words[:2] == ["-m", "steps"]:
+        assert words[2] in STAGES
+        assert words[3] in NAMES
+    elif words[0] in {"ray", "torchrun"}:
+        assert {word for word in words if word.startswith("--")} <= options_of_tool(words)
     elif words[0] == "-m":
         source = (ROOT / f"{words[1].replace('.', '/')}.py").read_text()
         shared = (ROOT / "benchmarks" / "support" / "face_sets.py").read_text()
@@ -105,6 +137,23 @@ def test_a_shown_override_is_accepted(path):
     assert name in section
     section[name] = yaml.safe_load(path[1])
     params_model().model_validate(values)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "export RUSHES_TRAINING__ENGIN=ray",
+        ".venv/bin/ray start --haed",
+        ".venv/bin/torchrun --nodes 2 -m steps train expression",
+        "python -m steps tran expression",
+        "kubectl apply -f deploy/kubernetes/job.yaml",
+        "helm install",
+    ],
+)
+def test_a_planted_command_is_found(command):
+    """The check above can fail."""
+    with pytest.raises(AssertionError):
+        test_a_shown_command_exists(command)
 
 
 def test_a_planted_override_is_refused():
@@ -224,6 +273,27 @@ def test_the_sample_table_is_read(tmp_path):
     found = read_sample_table(tmp_path / "samples.csv").candidates
     assert [one.label for one in found] == ["happy", "happy", "sad"]
     assert found[0].until == "2027-06-30"
+
+
+def test_the_settings_of_an_example_are_accepted(tmp_path, monkeypatch):
+    """Each settings.toml that a page shows."""
+    shown = blocks("toml")
+    monkeypatch.chdir(tmp_path)
+
+    assert shown
+    for _, block in shown:
+        (tmp_path / "settings.toml").write_text(block)
+        load_settings()
+
+
+def test_the_volume_claim_of_an_example_is_valid():
+    """By Kubernetes' own schema, with the name that the manifest mounts."""
+    [(_, block)] = blocks("yaml")
+    claim = yaml.safe_load(block)
+    schema = json.loads((ROOT / "deploy" / "kubernetes" / "pod.schema.json").read_text())
+    Draft202012Validator(schema | {"$ref": "#/$defs/PersistentVolumeClaimSpec"}).validate(claim["spec"])
+
+    assert claim["metadata"]["name"] == CLAIM
 
 
 @pytest.mark.parametrize(("page", "block"), blocks("python"))

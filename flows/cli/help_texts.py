@@ -26,6 +26,13 @@ CANDIDATES_EXAMPLES = """Examples:
     python -m flows candidates expression
     python -m flows candidates expression --set expression.budget.max_latency_ms=0.5
 """
+SEARCH_EXAMPLES = """Examples:
+
+    python -m flows search expression --trials 20 --hours 2
+    python -m flows search expression --show
+    python -m flows search expression --range train.learning_rate=1e-3..1e-1,log --only-ranges
+    python -m flows search expression --set train.epochs=12 --range 'train.widths=[16,32,64]|[32,64,128]'
+"""
 ROLLBACK_EXAMPLES = """Examples:
 
     python -m flows rollback expression --reason "calls every beard angry"
@@ -51,6 +58,13 @@ PUSH_EXAMPLES = """Examples:
 
     python -m flows push
     python -m flows push --verify 0418571c1b5d
+"""
+RAYJOB_EXAMPLES = """Examples:
+
+    python -m flows rayjob --image registry.example.org/rushes:1 --families expression
+    python -m flows rayjob --image registry.example.org/rushes:1 --out build/rayjob.yaml
+    python -m flows rayjob --check deploy/kubernetes/rayjob.yaml
+    python -m flows rayjob --check deploy/kubernetes/rayjob.yaml --definition build/rayjobs.json
 """
 DOWN_EXAMPLES = """Examples:
 

@@ -21,7 +21,9 @@ from flows.servers.servers import ServerError
 from flows.servers.session import session
 from registry.promotion.rollback import Rollback
 
-COMMANDS = ("nightly", "ingest", "candidates", "rollback", "release", "checkout", "up", "down", "status", "serve")
+COMMANDS = (
+    "nightly", "ingest", "candidates", "rollback", "release", "checkout", "rayjob", "up", "down", "status", "serve",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", COMMANDS)
