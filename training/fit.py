@@ -72,6 +72,11 @@ class Devices:
     environment: ClusterEnvironment | None = None
     gpu: GpuSettings = field(default_factory=GpuSettings)
 
+    @property
+    def several(self) -> bool:
+        """True if other processes train with this one."""
+        return self.distributed is not None or self.devices * self.num_nodes > 1
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -211,8 +216,7 @@ def fit(
     best, *kept = kept_checkpoints(checkpoints, family.monitor.name, family.monitor.mode)
     # Placed before the averaging, which swaps its weights in at the start of validation and out at its end.
     watch = [Progress(family.progress, checkpoints)] if family.progress else []
-    several = devices.distributed is not None or devices.devices * devices.num_nodes > 1
-    throughput = [Throughput(params.batch_size)] if several else []
+    throughput = [Throughput(params.batch_size)] if devices.several else []
     point = resume_point(checkpoints, module, lambda rows: _best_epoch(rows, family.monitor))
     gpu = uses_gpu(devices.accelerator)
 
@@ -288,7 +292,7 @@ def _sped_up(
             trainer_of,
             epochs,
             callbacks=lambda: averaging(params, gpu=True),
-            processes=devices.devices,
+            processes=2 if devices.several else 1,
             title=title,
         )
     return [UseProfile(profile)]
