@@ -17,9 +17,13 @@ TEXTS, WIDTH = 8, 384  # embeddings of a picture
 VOCABULARY, DOCUMENTS = 110, 16
 
 
-def faces(folder: Path, count: int) -> SampleSet:
-    """Grey pictures of 48 px."""
-    return write_set(folder, _table(count), {"train": _noise(count, 48, 1)}, _info(48, 1))
+def faces(folder: Path, count: int, validation: int = 0) -> SampleSet:
+    """Grey pictures of 48 px, and some for validation."""
+    tables, arrays = [_table(count)], {"train": _noise(count, 48, 1)}
+    if validation:
+        tables.append(_table(validation).assign(split="validation"))
+        arrays["validation"] = _noise(validation, 48, 1)
+    return write_set(folder, pd.concat(tables, ignore_index=True), arrays, _info(48, 1))
 
 
 def scenes(folder: Path, count: int, size_px: int) -> SampleSet:
