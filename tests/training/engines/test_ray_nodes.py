@@ -189,4 +189,4 @@ def test_a_lost_head_ends_the_stage_and_the_next_run_resumes(nodes, checkout, tm
     assert process.returncode == 1
     assert f"the head of the Ray cluster at {head.host}:{PORT} has gone" in log
     assert json.loads(checkout.failure())["kind"] == "transient"
-    assert epochs_in(resumed)[0] >= 4
+    assert epochs_in(resumed)[0] >= 3  # the line of an epoch precedes its checkpoint
