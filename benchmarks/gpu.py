@@ -27,11 +27,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from benchmarks.support import gpu_loaders, gpu_loops, gpu_sets
+from benchmarks.support import made_up_sets
 from benchmarks.support.command import new_parser, quiet
 from benchmarks.support.face_sets import SMALL, SPLIT, below, check_arguments, collected, make_sets, run
 from benchmarks.support.figures import Figure, interleave, report
-from benchmarks.support.gpu_loops import Conditions
+from benchmarks.support.gpu import loaders, loops
+from benchmarks.support.gpu.loops import Conditions
 from benchmarks.within import planned, trained
 from common.settings import GpuSettings
 from models.expression.definition import family as expression
@@ -108,16 +109,16 @@ def contests(folder: Path, *, small: bool) -> list[Contest]:
         family.name: family.params.model_validate({"train": QUICK[family.name] if small else given}).train
         for family, given in ((expression, FACES), (scene, PLACES), (script, TEXTS))
     }
-    faces = gpu_sets.faces(folder / "faces", 64 if small else 32_768)
-    places = gpu_sets.scenes(folder / "scenes", 32 if small else 8192, 16 if small else 64)
-    texts = gpu_sets.scripts(folder / "scripts", 4096 if small else 8_000_000)
+    faces = made_up_sets.faces(folder / "faces", 64 if small else 32_768)
+    places = made_up_sets.scenes(folder / "scenes", 32 if small else 8192, 16 if small else 64)
+    texts = made_up_sets.scripts(folder / "scripts", 4096 if small else 8_000_000)
     characters = params["script"].batch_size * params["script"].sequence_length
     return [
-        Contest(expression, params["expression"], faces, stock_faces, gpu_loops.faces_ms, "pictures",
+        Contest(expression, params["expression"], faces, stock_faces, loops.faces_ms, "pictures",
                 params["expression"].batch_size),
-        Contest(scene, params["scene"], places, stock_places, gpu_loops.places_ms, "pictures",
+        Contest(scene, params["scene"], places, stock_places, loops.places_ms, "pictures",
                 params["scene"].batch_size),
-        Contest(script, params["script"], texts, stock_texts, gpu_loops.texts_ms, "characters", characters),
+        Contest(script, params["script"], texts, stock_texts, loops.texts_ms, "characters", characters),
     ]  # fmt: skip
 
 
@@ -125,23 +126,23 @@ def stock_faces(
     module: Any, samples: SampleSet, params: Any, _device: str, workers: int | None  # noqa: ANN401  # of this family
 ) -> tuple[LightningModule, Any]:  # fmt: skip
     """The network in a plain module, and a loader whose workers augment."""
-    faces = gpu_loaders.AugmentedFaces(samples, params)
-    loader = gpu_loaders.loader(faces, params.batch_size, shuffle=True, workers=workers)
-    return gpu_loaders.PlainClassifier(module.network, params), loader
+    faces = loaders.AugmentedFaces(samples, params)
+    loader = loaders.loader(faces, params.batch_size, shuffle=True, workers=workers)
+    return loaders.PlainClassifier(module.network, params), loader
 
 
 def stock_places(
     module: LightningModule, samples: SampleSet, params: Any, device: str, workers: int | None  # noqa: ANN401  # of this family
 ) -> tuple[LightningModule, Any]:  # fmt: skip
     """The product's module, and a loader of samples."""
-    return module, gpu_loaders.place_batches(samples, params, device, workers)
+    return module, loaders.place_batches(samples, params, device, workers)
 
 
 def stock_texts(
     module: LightningModule, samples: SampleSet, params: Any, device: str, workers: int | None  # noqa: ANN401  # of this family
 ) -> tuple[LightningModule, Any]:  # fmt: skip
     """The product's module, and a loader of pieces of text."""
-    return module, gpu_loaders.text_batches(samples, params, device, workers)
+    return module, loaders.text_batches(samples, params, device, workers)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from tqdm import tqdm
 
 from benchmarks.support.command import new_parser
 from benchmarks.support.figures import Figure, report
-from benchmarks.support.gpu_sets import faces
+from benchmarks.support.made_up_sets import faces
 from benchmarks.support.scaling_work import ROOT, child
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from benchmarks import gpu
-from benchmarks.support.gpu_loaders import Pieces
-from benchmarks.support.gpu_loops import Rows
-from benchmarks.support.gpu_sets import scripts
+from benchmarks.support.gpu.loaders import Pieces
+from benchmarks.support.gpu.loops import Rows
+from benchmarks.support.made_up_sets import scripts
 from models.script.params import TrainParams
 from tests.benchmarks.test_compression import faces
 from tests.support import cuda

@@ -1,0 +1,1 @@
+"""Loaders and loops that the benchmark of training on a GPU compares."""
