@@ -1,0 +1,1 @@
+"""Outputs that drive a character or keep a take: network protocols, curves and recordings of tracked faces."""
