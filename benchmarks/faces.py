@@ -43,7 +43,7 @@ from models.expression.definition import DETECTOR, FULL_RANGE_DETECTOR
 from rushes.bundle.manifest import read_bundle
 from rushes.expression.classifier import FaceClassifier, crop_face
 from rushes.expression.detector import FULL_RANGE, BlazeFace, Face, face_of, merge, roll_of
-from rushes.expression.face_search import FaceFinder, FaceTracker, squares
+from rushes.expression.face_search import FaceFinder, FilmDetector, squares
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -270,7 +270,7 @@ def measure(data: Path | None, bundle: Path | None, scratch: Path, size: Size) -
     finder = FaceFinder(short_range, full_range)
     empty = read_streets(data, 10 * size.frames) if data else draw_streets(size.frames, 1)
     heads, before = Heads(head), SearchBefore(short_range)
-    bench = Bench(lambda: FaceTracker(finder), lambda: before, finder, heads, empty[::2], size)
+    bench = Bench(lambda: FilmDetector(finder), lambda: before, finder, heads, empty[::2], size)
     classifier = FaceClassifier.from_bundle(read_bundle(bundle)) if bundle else None
     figures = [*found_figures(bench), false_figure(bench, empty)]
     figures += roll_figures(bench, classifier or SmallReader(head, size.taught, size.epochs))

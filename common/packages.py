@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # The only package whose data is not in a wheel: Big Buck Bunny is in moviepy's sdist.
 SDISTS = "moviepy"
 LAST_LINES = 12
+NESTED = "!/"  # between the path of a zip file inside an archive and a path inside of it
 ARCHIVES = (".whl", ".zip", ".tar.gz")
 
 
@@ -107,32 +108,25 @@ def read_member(archive: Path, member: str) -> bytes:
 
     Args:
         archive: An archive from `fetch`.
-        member: Path inside the archive; in an sdist, below its single folder NAME-VERSION.
+        member: Path inside the archive; in an sdist, below its single folder NAME-VERSION. A file of a zip file inside
+            the archive is written as `faces.zip!/face.bin`.
 
     Raises:
         PackageError: The file does not exist, or the archive cannot be read.
     """
+    outer, _, inner = member.partition(NESTED)
     try:
         if archive.name.endswith(".tar.gz"):
-            return _read_sdist(archive, member)
-        with zipfile.ZipFile(archive) as wheel:
-            return wheel.read(member)
+            content = _read_sdist(archive, outer)
+        else:
+            with zipfile.ZipFile(archive) as wheel:
+                content = wheel.read(outer)
+        if not inner:
+            return content
+        with zipfile.ZipFile(io.BytesIO(content)) as nested:
+            return nested.read(inner)
     except (KeyError, OSError, EOFError, tarfile.TarError, zipfile.BadZipFile) as error:
         message = f"{archive} holds no {member} that can be read ({error}): delete the archive and run again"
-        raise PackageError(message) from error
-
-
-def read_nested(archive: Path, inner: str, member: str) -> bytes:
-    """Reads a file from a zip file inside a package.
-
-    Raises:
-        PackageError: One of them does not exist or cannot be read.
-    """
-    try:
-        with zipfile.ZipFile(io.BytesIO(read_member(archive, inner))) as opened:
-            return opened.read(member)
-    except (KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        message = f"{inner} in {archive} holds no {member} that can be read ({error}): delete the archive and run again"
         raise PackageError(message) from error
 
 

@@ -147,7 +147,7 @@ class Asset:
 
     role: str
     package: str  # normalised name, as in assets.txt
-    member: str  # path inside the archive
+    member: str  # path inside the archive, for `common.packages.read_member`
     name: str  # file name in the bundle
     sha256: str
     licence: str

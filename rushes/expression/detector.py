@@ -134,21 +134,11 @@ class BlazeFace:
 
 def _load(model: Path, layout: Layout) -> Any:  # noqa: ANN401  # cv2's stubs know no TFLite overload with an engine
     """Loads a network and checks that it has this layout."""
-    net = _read(model)
+    net = read_tflite(model)
     if set(net.getUnconnectedOutLayersNames()) != set(layout.outputs):
         message = f"{model} is not {layout.name}: it has the outputs {', '.join(net.getUnconnectedOutLayersNames())}"
         raise UserError(message)
     return net
-
-
-def _read(model: Path) -> Any:  # noqa: ANN401  # as above
-    try:
-        return read_tflite(model)
-    except (cv2.error, OSError) as error:
-        message = (
-            f"{model} is not a network that OpenCV {cv2.__version__} can load: fetch the bundle again, or update rushes"
-        )
-        raise UserError(message) from error
 
 
 def try_network(model: Path) -> None:
@@ -157,7 +147,7 @@ def try_network(model: Path) -> None:
     Raises:
         UserError: OpenCV cannot load it, or its outputs contain NaN or infinity.
     """
-    outputs = set(_read(model).getUnconnectedOutLayersNames())
+    outputs = set(read_tflite(model).getUnconnectedOutLayersNames())
     for layout in (SHORT_RANGE, FULL_RANGE):
         if outputs == set(layout.outputs):
             blank_bgr = np.zeros((layout.input_px, layout.input_px, 3), np.uint8)

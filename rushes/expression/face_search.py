@@ -90,9 +90,9 @@ class FaceFinder:
         """Finds all faces of an image, the largest first."""
         return _by_size(self.search(frame_bgr, self.places(frame_bgr), most=10 * MOST_PROPOSALS))
 
-    def tracker(self) -> FaceTracker:
+    def tracker(self) -> FilmDetector:
         """Creates a detector for one film."""
-        return FaceTracker(self)
+        return FilmDetector(self)
 
     def places(self, frame_bgr: np.ndarray) -> list[Square | None]:
         """Parts of a frame to search in turn: squares for small faces, and the whole frame before each."""
@@ -216,7 +216,7 @@ class _Track:
         return face is not None
 
 
-class FaceTracker:
+class FilmDetector:
     """Finds the faces of a film or camera: follows known faces and searches for new ones, one part at a time.
 
     The first frame, frames after a cut and frames in which a face is lost are searched completely. Between unrelated

@@ -33,6 +33,7 @@ def main() -> None:
     from rushes.expression.detector import try_network  # noqa: PLC0415
     from rushes.inference.reference_outputs import drift_of  # noqa: PLC0415
     from rushes.inference.session import example_feed, open_graph, run_graph  # noqa: PLC0415
+    from rushes.tracking import landmarks  # noqa: PLC0415
 
     _limit(request["memory_bytes"], request["cpu_s"])
     try:
@@ -42,6 +43,7 @@ def main() -> None:
                 _check_finite(name, run_graph(session, None, example_feed(session), Path(name)))
         for name in request["networks"]:
             try_network(Path(name))
+            landmarks.try_network(Path(name))
         references = request["references"] and References.model_validate(request["references"])
         drift = drift_of(Path(request["main"]), references) if references else {}
         reply: dict[str, Any] = {"drift": {output: vars(one) for output, one in drift.items()}}

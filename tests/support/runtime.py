@@ -15,6 +15,7 @@ from tests.support.certified import certify
 from tests.support.tflite import network
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 LABELS = ["angry", "happy", "sad"]
@@ -41,18 +42,24 @@ def write_graph(path: Path, labels: int = len(LABELS), output: str = "probabilit
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
 
 
-def write_bundle(folder: Path, detector: bytes = NETWORK, **settings: object) -> str:
+def write_bundle(
+    folder: Path, detector: bytes = NETWORK, assets: Mapping[Path, str] | None = None, **settings: object
+) -> str:
     """A bundle with its certificate; returns its digest.
 
     Args:
         folder: The bundle's folder.
         detector: A .tflite network, or a text that gives the detector, and so the bundle, another digest.
+        assets: More files, and their roles.
         settings: Of the manifest.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_graph(folder / "expression.onnx")
     (folder / "detector.tflite").write_bytes(detector if detector[4:8] == TFLITE else NETWORK + detector)
     files = {"expression.onnx": "graph", "detector.tflite": "detector"}
+    for path, role in (assets or {}).items():
+        (folder / path.name).write_bytes(path.read_bytes())
+        files[path.name] = role
     listed = {
         name: BundledFile(role=role, sha256=sha256_file(folder / name), size_bytes=(folder / name).stat().st_size)
         for name, role in files.items()

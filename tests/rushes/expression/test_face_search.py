@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rushes.expression import face_search
-from rushes.expression.face_search import FaceFinder, FaceTracker, open_finder, squares
+from rushes.expression.face_search import FaceFinder, FilmDetector, open_finder, squares
 
 
 class Spots:
@@ -70,7 +70,7 @@ def test_a_bundle_without_the_full_range_searches_with_the_short_one(networks):
 
 def test_a_film_is_not_searched_every_frame(networks):
     """A known face costs a look every other frame, and the search for others a look every few frames."""
-    tracker, frames = FaceTracker(FaceFinder(*networks)), 24
+    tracker, frames = FilmDetector(FaceFinder(*networks)), 24
     found = [tracker.detect(_frame((400 + 5 * number, 300, 40))) for number in range(frames)]
 
     assert [round(face.box_xywh_px[0]) for [face] in found] == list(range(400, 520, 5))
@@ -81,7 +81,7 @@ def test_a_film_is_not_searched_every_frame(networks):
 @pytest.mark.parametrize("frames", [5, 6])
 def test_a_face_that_goes_is_gone_at_once(networks, frames):
     """Also in the tracked frames between two looks."""
-    tracker = FaceTracker(FaceFinder(*networks))
+    tracker = FilmDetector(FaceFinder(*networks))
     for _ in range(frames):
         assert len(tracker.detect(_frame((400, 300, 40)))) == 1
 
@@ -90,7 +90,7 @@ def test_a_face_that_goes_is_gone_at_once(networks, frames):
 
 def test_two_tracks_of_one_face_become_one(networks):
     """Two people who cross are not counted twice."""
-    tracker = FaceTracker(FaceFinder(*networks))
+    tracker = FilmDetector(FaceFinder(*networks))
     for number in range(16):
         faces = tracker.detect(_frame((300 + 5 * number, 300, 40), (460 - 5 * number, 300, 40)))
 
@@ -99,7 +99,7 @@ def test_two_tracks_of_one_face_become_one(networks):
 
 def test_every_picture_of_a_folder_is_searched(networks):
     """Unlike pictures count as cuts: a small face is found in each, without false ones."""
-    tracker = FaceTracker(FaceFinder(*networks))
+    tracker = FilmDetector(FaceFinder(*networks))
     pictures = [_frame((300 + 9 * number, 200, 40), level=40 + 60 * (number % 2)) for number in range(4)]
 
     assert [len(tracker.detect(picture)) for picture in [*pictures, _frame(level=10)]] == [1, 1, 1, 1, 0]
@@ -109,7 +109,7 @@ def test_every_face_of_a_crowd_is_found_in_one_picture(networks):
     """The limit of close looks in a film does not apply to a still."""
     crowd = _frame(*((40 + 90 * column, 60 + 90 * row, 35) for column in range(6) for row in range(4)))
 
-    assert len(FaceTracker(FaceFinder(*networks)).detect(crowd)) == 24
+    assert len(FilmDetector(FaceFinder(*networks)).detect(crowd)) == 24
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_every_face_of_a_crowd_is_found_in_one_picture(networks):
 def test_a_face_that_comes_in_is_found_soon(networks, there, side, frames):
     """Within so many frames, at any time."""
     for before in range(1, frames + 1):
-        tracker = FaceTracker(FaceFinder(*networks))
+        tracker = FilmDetector(FaceFinder(*networks))
         for _ in range(before):
             assert len(tracker.detect(_frame(*there))) == len(there)
         found = [len(tracker.detect(_frame(*there, (400, 300, side)))) for _ in range(frames)]

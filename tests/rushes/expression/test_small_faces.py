@@ -11,7 +11,7 @@ from benchmarks.support.heads import HEIGHT, WIDTH, Heads, draw_streets, filmed,
 from common.packages import fetch
 from rushes.expression.classifier import Crop, crop_face
 from rushes.expression.detector import FULL_RANGE, BlazeFace, roll_of
-from rushes.expression.face_search import FaceFinder, FaceTracker
+from rushes.expression.face_search import FaceFinder, FilmDetector
 from tests.support.repos import ROOT
 
 pytestmark = pytest.mark.slow
@@ -43,7 +43,7 @@ def test_small_faces_are_found(finder, heads, streets, shares, least):
     """A drifting head is found in at least so many frames, without false ones; the last height is the required one."""
     found = false = 0
     for number in range(4):
-        hits, wrong = count(FaceTracker(finder), clip_of(heads, streets, number, shares, 15), len(shares) - 1)
+        hits, wrong = count(FilmDetector(finder), clip_of(heads, streets, number, shares, 15), len(shares) - 1)
         found, false = found + hits, false + wrong
 
     assert found >= least * 60
@@ -59,7 +59,7 @@ def test_who_comes_in_is_found_within_so_many_frames(finder, heads, streets, the
         if there:
             scene, _ = put_head(scene, heads.draw(2 * number, "neutral"), 0.4 * HEIGHT, (180, 240))
         joined, box = put_head(scene, heads.draw(2 * number + 1, "happy"), share * HEIGHT, (480, 200))
-        tracker = FaceTracker(finder)
+        tracker = FilmDetector(finder)
         for _ in range(5 + number):
             assert len(tracker.detect(filmed(scene, random))) == there
         found = [tracker.detect(filmed(joined, random)) for _ in range(frames)]
@@ -72,7 +72,7 @@ def test_the_box_of_a_head_that_holds_still_does_too(finder, heads, streets):
     random, steps = np.random.default_rng(0), []
     for person in range(4):
         scene, _ = put_head(streets[person], heads.draw(person, "happy"), 0.3 * HEIGHT, (WIDTH / 2, HEIGHT / 2))
-        tracker = FaceTracker(finder)
+        tracker = FilmDetector(finder)
         sizes = [tracker.detect(filmed(scene, random))[0].box_xywh_px[2] for _ in range(24)]
         steps.append(np.abs(np.diff(sizes)).mean() / sizes[0])
 
@@ -84,7 +84,7 @@ def test_a_bundle_without_the_full_range_finds_more_than_before(blazeface_file, 
     network, clip = BlazeFace(blazeface_file), clip_of(heads, streets, 1, (0.1,), 10)
 
     assert count(SearchBefore(network), clip)[0] == 0
-    assert count(FaceTracker(FaceFinder(network)), clip)[0] >= 8
+    assert count(FilmDetector(FaceFinder(network)), clip)[0] >= 8
 
 
 def test_empty_streets_and_title_cards_have_no_face(finder, streets):

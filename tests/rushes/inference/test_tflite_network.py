@@ -1,11 +1,14 @@
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from rushes.errors import MisuseError, UserError
 from rushes.inference import tflite_network
-from rushes.inference.tflite_network import read_tflite
+from rushes.inference.tflite_network import LitertNetwork, OpencvNetwork, open_tflite, read_tflite
+from tests.support.runtime import NETWORK
 
 
 @pytest.fixture
@@ -47,3 +50,34 @@ def test_by_bytes_where_a_name_cannot_be_opened(asked, monkeypatch, tmp_path, ha
     read_tflite(named(path))
     assert isinstance(asked[0][0], np.ndarray)
     assert environment == ({"OPENCV_FORCE_DNN_ENGINE": "1"} if has_classic else {})
+
+
+def test_both_libraries_give_the_same_numbers(tmp_path):
+    """By the name of the output, in the same order, of a network from pictures to pictures."""
+    (tmp_path / "net.tflite").write_bytes(NETWORK)
+    given = np.random.default_rng(0).uniform(0, 1, (1, 8, 8, 4)).astype(np.float32)
+    one, other = (open_tflite(tmp_path / "net.tflite", name).run(given) for name in ("litert", "opencv"))
+
+    assert list(one) == list(other) == ["output"]
+    np.testing.assert_allclose(one["output"], other["output"], atol=1e-6)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a network" * 10])
+@pytest.mark.parametrize("backend", ["opencv", "litert"])
+def test_another_file_is_no_network(backend, content, tmp_path):
+    """With the remedy."""
+    (tmp_path / "net.tflite").write_bytes(content)
+
+    with pytest.raises(UserError, match=r"net\.tflite is not a network that .* can load: fetch the bundle again"):
+        open_tflite(tmp_path / "net.tflite", backend)
+
+
+def test_the_fastest_backend_that_is_installed(tmp_path, monkeypatch):
+    """LiteRT, else OpenCV; LiteRT is not replaced where it is asked for."""
+    (tmp_path / "net.tflite").write_bytes(NETWORK)
+    assert isinstance(open_tflite(tmp_path / "net.tflite"), LitertNetwork)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+
+    assert isinstance(open_tflite(tmp_path / "net.tflite"), OpencvNetwork)
+    with pytest.raises(MisuseError, match=r"pip install ai-edge-litert \(the wheel's extra \[fast\]\), or use OpenCV"):
+        open_tflite(tmp_path / "net.tflite", "litert")

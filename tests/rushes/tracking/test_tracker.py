@@ -1,0 +1,243 @@
+"""Tracking of actors with a made-up detector and network: who is who, what is held, and when the detector searches."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from rushes.expression.detector import Face
+from rushes.tracking.one_euro import LIVE
+from rushes.tracking.tracker import FaceTracker
+
+FPS = 25
+
+
+@dataclass
+class Stage:
+    """A detector and landmark networks that see the faces of the present frame.
+
+    Attributes:
+        faces: (x, y, size, weight of every unit) of each.
+        face: The canonical face.
+        searches: Places that were searched in each frame.
+        finds: Runs of the landmark network.
+    """
+
+    face: object
+    faces: list = field(default_factory=list)
+    searches: list = field(default_factory=list)
+    finds: int = 0
+
+    def places(self, _frame_bgr):
+        """As of a wide frame."""
+        return ["whole", "left", "whole", "right"]
+
+    def search(self, _frame_bgr, places):
+        """Large faces on the whole frame, small ones in parts."""
+        self.searches[-1] += places
+        seen = [one for one in self.faces if ("whole" in places if one[2] > 50 else set(places) - {"whole"})]
+        return [Face((x - s / 2, y - s / 2, s, s), 1.0, np.array([[x - 9, y], [x + 9, y]])) for x, y, s, _ in seen]
+
+    def find(self, _frame_bgr, square):
+        """The face nearest to the middle of a square."""
+        self.finds += 1
+        near = sorted(self.faces, key=lambda one: np.hypot(*np.subtract(one[:2], square.middle_px)))
+        if not near or np.hypot(*np.subtract(near[0][:2], square.middle_px)) > square.side_px / 2:
+            return self._points(*square.middle_px, square.side_px / 1.5, 0), 0.01
+        return self._points(*near[0]), 0.99
+
+    def units(self, landmarks_px):
+        """The weight, which lies in the depth of an unused landmark."""
+        return np.full(52, landmarks_px[477, 2], np.float32)
+
+    def _points(self, x, y, size, weight):
+        points_n3 = np.concatenate([self.face.vertices_cm * [1, -1, -1], np.zeros((10, 3))])
+        low, high = points_n3[:, :2].min(axis=0), points_n3[:, :2].max(axis=0)
+        points_n3[:, :2] -= (low + high) / 2
+        points_n3 *= size / (high - low).max()
+        points_n3[:, :2] += (x, y)
+        points_n3[477, 2] = weight
+        return points_n3.astype(np.float32)
+
+
+@pytest.fixture
+def stage(face):
+    """An empty stage."""
+    return Stage(face)
+
+
+@pytest.fixture
+def play(stage):
+    """Plays frames with these faces on it: returns the tracked faces of each."""
+    frames_bgr, trackers, count = np.zeros((480, 640, 3), np.uint8), {}, [0]
+
+    def played(frames, *faces, actors=1, smoothing=None):
+        tracker = trackers.setdefault(0, FaceTracker(stage, stage, actors=actors, smoothing=smoothing))
+        stage.faces, results = list(faces), []
+        for _ in range(frames):
+            stage.searches.append([])
+            results.append(tracker.track(frames_bgr, count[0] / FPS))
+            count[0] += 1
+        return results
+
+    return played
+
+
+def states(results):
+    """States of the faces of each frame, without repetition."""
+    every = [tuple(face.state for face in faces) for faces in results]
+    return [state for number, state in enumerate(every) if number == 0 or state != every[number - 1]]
+
+
+FIRST, SECOND = (200, 200, 100, 0.8), (450, 220, 100, 0.4)
+
+
+def test_a_known_face_is_followed_without_the_detector(stage, play):
+    """It moves across the frame; the detector ran for the first frame alone."""
+    results = [play(1, (200 + 8 * step, 200, 100, 0.8))[0] for step in range(30)]
+
+    assert [len(faces) for faces in results] == [1] * 30
+    assert results[-1][0].landmarks_px[:468, 0].mean() == pytest.approx(200 + 8 * 29, abs=10)
+    assert stage.searches[0]
+    assert not any(stage.searches[1:])
+
+
+def test_a_lost_face_is_held_then_eases_to_neutral_then_is_gone(play):
+    """0.3 s with its last values, 0.5 s on the way, its place kept."""
+    [before] = play(3, FIRST)[-1]
+    results = play(25)
+    held, easing = results[:7], results[7:19]
+
+    assert states(results) == [("held",), ("easing",), ()]
+    assert [faces[0].state for faces in held] == ["held"] * 7  # the eighth frame is 0.32 s after the last one
+    assert all((faces[0].units == before.units).all() and faces[0].score == 0 for faces in held)
+    weights = [faces[0].units[0] for faces in easing]
+    assert weights == sorted(weights, reverse=True)
+    assert weights[0] > 0.75
+    assert weights[-1] < 0.1
+    assert abs(easing[-1][0].head.yaw_deg) <= abs(before.head.yaw_deg)
+    np.testing.assert_array_equal(easing[-1][0].head.translation_m, before.head.translation_m)
+    assert not any(results[19:])
+
+
+@pytest.mark.parametrize("away_frames", [1, 5, 12, 40, 41, 42, 200])
+@pytest.mark.parametrize("back", [FIRST, (420, 300, 90, 0.5)])
+def test_a_face_is_picked_up_within_three_frames(play, away_frames, back):
+    """Wherever it comes back, and however long it was away."""
+    play(4, FIRST)
+    play(away_frames)
+    results = play(3, back)
+
+    assert [(face.actor, face.state) for face in results[-1]] == [(0, "tracked")]
+    assert results[-1][0].units[0] == pytest.approx(back[3])
+
+
+def test_a_small_face_is_found_by_parts(play, stage):
+    """Within a second or two, as one part costs as much as eight looks at the whole frame."""
+    play(4)
+    play(60, (300, 200, 40, 0.5))
+
+    assert [len(play(1, (300, 200, 40, 0.5))[0])] == [1]
+    assert max(map(len, stage.searches[1:])) <= 2
+
+
+def test_actors_keep_their_numbers_when_they_come_and_go(play):
+    """The largest is the first; who comes back near gets the old number, though the other is also gone."""
+    play(2, FIRST, SECOND, actors=2)
+    play(40, SECOND)
+    results = play(20, SECOND, (230, 210, 110, 0.7))
+
+    assert [(face.actor, round(float(face.units[0]), 1)) for face in results[-1]] == [(0, 0.7), (1, 0.4)]
+
+
+def test_two_actors_who_change_places_slowly_keep_their_numbers(play):
+    """They pass at different heights."""
+    for step in range(60):
+        [one, other] = play(1, (150 + 5 * step, 130, 100, 0.8), (450 - 5 * step, 330, 100, 0.4), actors=2)[0]
+
+        assert (one.actor, other.actor) == (0, 1)
+        assert (one.units[0], other.units[0]) == (pytest.approx(0.8), pytest.approx(0.4))
+
+
+def test_one_face_has_one_track(play):
+    """An actor who passes behind another: one face is tracked, and both again after it."""
+    for step in range(40):
+        front, behind = (300, 200, 100, 0.8), (100 + 10 * step, 200, 80, 0.4)
+        hidden = abs(behind[0] - front[0]) < 55  # the square behind still holds the face in front
+        faces = play(1, front, *(() if hidden else (behind,)), actors=2)[0]
+        tracked = [face for face in faces if face.state == "tracked"]
+
+        assert [face.actor for face in tracked][:1] == [0]
+        assert len(tracked) == len({round(float(face.landmarks_px[0, 0])) for face in tracked})
+        assert tracked[0].units[0] == pytest.approx(0.8)
+    assert [face.actor for face in play(2, front, behind, actors=2)[-1]] == [0, 1]
+
+
+def test_who_comes_back_near_keeps_the_number(play):
+    """Though there is one that nobody has had."""
+    play(3, FIRST, actors=2)
+    play(10)
+    moved = (FIRST[0] + 60, *FIRST[1:])
+
+    assert [(face.actor, face.state) for face in play(1, moved)[0]] == [(0, "tracked")]
+
+
+def test_the_landmark_network_runs_once_a_face(play, stage):
+    """Also while another actor is searched; not at all for one that is gone."""
+    play(30, FIRST, actors=2)
+    assert stage.finds == 2 + 29  # the first frame has a coarse and a fine square
+
+    play(40)
+    stage.finds = 0
+    play(30)
+    assert stage.finds == 0
+
+
+def test_a_new_face_elsewhere_is_another_actor(play):
+    """While the first is only just lost, its number is kept for it."""
+    play(3, FIRST, actors=2)
+    results = play(3, SECOND)
+
+    assert [(face.actor, face.state) for face in results[-1]] == [(0, "held"), (1, "tracked")]
+
+
+def test_no_more_actors_than_asked(play):
+    """The largest of three; nobody takes its place."""
+    crowd = [(100, 200, 80, 0.1), (300, 200, 120, 0.9), (500, 200, 80, 0.2)]
+
+    assert [round(float(face.units[0]), 1) for face in play(30, *crowd)[-1]] == [0.9]
+
+
+def test_a_clock_that_stands_still_still_loses_a_face(stage):
+    """A repeated time counts as one more frame."""
+    tracker, frame_bgr = FaceTracker(stage, stage), np.zeros((480, 640, 3), np.uint8)
+    stage.faces, stage.searches = [FIRST], [[]]
+    tracker.track(frame_bgr, 7.0)
+    stage.faces = []
+    states = [[face.state for face in tracker.track(frame_bgr, time_s)] for time_s in [7.0] * 12 + [3.0] * 14]
+
+    assert states[0] == ["held"]
+    assert states[12] == ["easing"]
+    assert states[-1] == []
+
+
+def test_a_frame_of_another_size_is_searched_completely(stage):
+    """Squares of the old frame mean nothing in it."""
+    tracker = FaceTracker(stage, stage)
+    stage.faces, stage.searches = [FIRST], [[]]
+    tracker.track(np.zeros((480, 640, 3), np.uint8), 0)
+    stage.faces, stage.searches = [(210, 205, 90, 0.9), (700, 500, 200, 0.3)], [[]]
+    [found] = tracker.track(np.zeros((1080, 1920, 3), np.uint8), 0.04)
+
+    assert (found.actor, found.state) == (0, "tracked")
+    assert found.landmarks_px[:468, 0].mean() == pytest.approx(700, abs=15)
+
+
+def test_values_are_smoothed_and_stay_within_their_range(play):
+    """A jump of the weight arrives in steps; without smoothing at once."""
+    play(10, FIRST, smoothing=LIVE)
+    weights = [faces[0].units[0] for faces in play(6, (*FIRST[:3], 0.2))]
+
+    assert 0.2 < weights[0] < 0.8
+    assert weights == sorted(weights, reverse=True)
+    assert weights[-1] == pytest.approx(0.2, abs=0.06)

