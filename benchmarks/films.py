@@ -29,7 +29,7 @@ import numpy as np
 
 from benchmarks.support.command import new_parser
 from benchmarks.support.figures import Figure, interleave, report
-from rushes.expression.video_source import OpenCvClip
+from rushes.capture.video_source import OpenCvClip
 from rushes.media.film import open_film
 
 if TYPE_CHECKING:

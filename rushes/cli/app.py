@@ -125,13 +125,16 @@ def capture_command(
 ) -> None:
     """Recognise the expression of each face in a camera, clip or folder."""
     _quiet_libraries()
-    from rushes.expression.capture import capture  # noqa: PLC0415  # for a quick --help
+    from rushes.capture.analysis import Analyser  # noqa: PLC0415  # for a quick --help
+    from rushes.capture.loop import capture  # noqa: PLC0415  # for a quick --help
+    from rushes.capture.outputs import Outputs  # noqa: PLC0415  # for a quick --help
     from rushes.loading import load  # noqa: PLC0415  # for a quick --help
     from rushes.store.store import origin_of  # noqa: PLC0415  # for a quick --help
 
     opened = load("expression", store=model, trust=trust, uncertified=uncertified)
     origin = origin_of(opened.bundle)
-    capture(source, opened.detector(), opened.classifier, show=show, save=save, json_to=json, log=_log, origin=origin)
+    analyser = Analyser(opened.detector(), opened.classifier)
+    capture(source, analyser, Outputs(show, save, json), log=_log, origin=origin)
 
 
 app.command("check", epilog=check_command.CHECK_EXAMPLES)(check_command.check_command)

@@ -1,1 +1,1 @@
-"""The family expression at run time: camera, face detection, classification, overlay."""
+"""The family expression at run time: face detection and classification."""

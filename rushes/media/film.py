@@ -2,7 +2,7 @@
 
 Ingest and capture use the same reader. It decodes with PyAV (the wheel's extra [film]; installed in a checkout). Times
 are the stream's presentation time stamps minus the first one, so a film may start at any time, contain an edit list, or
-change its rate. Packets and frames that cannot be decoded are counted. Without PyAV, `rushes.expression.video_source`
+change its rate. Packets and frames that cannot be decoded are counted. Without PyAV, `rushes.capture.video_source`
 uses OpenCV, and refuses films that OpenCV decodes incorrectly.
 
 - Interlaced frames: deinterlaced (`rushes.media.deinterlacing`).

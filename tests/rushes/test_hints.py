@@ -17,9 +17,8 @@ from flows import __main__ as flows
 from flows.servers import environment
 from rushes.bundle.manifest import read_head
 from rushes.bundle.signature import load_trust
+from rushes.capture.video_source import open_source
 from rushes.errors import MisuseError, RushesError
-from rushes.expression.capture import capture
-from rushes.expression.video_source import open_source
 from rushes.inference.first_use import ChildLimits, prove
 from rushes.inference.tflite_network import open_tflite
 from rushes.pull import http_retry
@@ -33,7 +32,7 @@ from tests.support.certified import public_key, signer
 from tests.support.command import command_line
 from tests.support.encoded import encode_fields, waves
 from tests.support.repos import ROOT, git
-from tests.support.runtime import NETWORK
+from tests.support.runtime import NETWORK, capture
 from tests.support.scenes import write_encoder, write_tokenizer
 
 

@@ -66,7 +66,7 @@ EXEMPT: dict[str, dict[str, str]] = {
     "tests/test_prose.py": {".": "planted words"},
     "rushes/scene/text_encoder.py": {"^nights?$": "a time of day in scene headings"},
     "tests/rushes/scene/": {"^nights?$": "a time of day in scene headings"},
-    "rushes/expression/video_source.py": {"^tell$": "Python's file.tell"},
+    "rushes/capture/video_source.py": {"^tell$": "Python's file.tell"},
     "flows/search/": {"^tell$": "Optuna's Study.tell"},
     "tests/flows/search/": {"^tell$": "Optuna's Study.tell"},
     "flows/__main__.py": {"^ladder$": "the earlier name of a command"},

@@ -10,13 +10,20 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from rushes.bundle.manifest import BundledFile, Manifest, sha256_file, write_manifest
+from rushes.capture import loop
+from rushes.capture.analysis import LabelAnalyser
+from rushes.capture.outputs import Outputs
 from rushes.expression.detector import Face
 from tests.support.certified import certify
 from tests.support.tflite import network
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from rushes.capture.summary import Summary
+    from rushes.expression.classifier import Classifier
+    from rushes.expression.detector import Detector
 
 LABELS = ["angry", "happy", "sad"]
 SIZE_PX = 48
@@ -128,3 +135,14 @@ def put_head(frame_bgr: np.ndarray, x: int, y: int, size_px: int) -> np.ndarray:
     """The frame with such a head on it."""
     frame_bgr[y : y + size_px, x : x + size_px] = draw_head(size_px)
     return frame_bgr
+
+
+def capture(
+    source: str,
+    detector: Detector,
+    classifier: Classifier,
+    log: Callable[[str], None] = lambda _: None,
+    **outputs: object,
+) -> Summary:
+    """Captures a source with these models."""
+    return loop.capture(source, LabelAnalyser(detector, classifier), Outputs(**outputs), log=log)

@@ -24,7 +24,7 @@ PLACES = {
     "capture": [
         "rushes.expression.classifier.fit_picture",
         "rushes.store.store.read_records",
-        "rushes.expression.capture.line_of",
+        "rushes.capture.json_lines.line_of",
     ],
     "check": ["rushes.inference.latency.example_feed", "rushes.inference.check.prove", "rushes.store.store.verify"],
     "list": ["rushes.store.listing.verify", "rushes.store.listing.read_records"],

@@ -5,8 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from rushes.capture.video_source import open_source
 from rushes.errors import RushesError
-from rushes.expression.video_source import open_source
 from rushes.media.film import FilmError, open_film
 from tests.support.encoded import HEIGHT_PX, RATE, WIDTH_PX, encode, h264_in_avi, pictures, remuxed, with_hole
 

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from rushes.capture.video_source import OpenCvClip, open_source
 from rushes.errors import RushesError
-from rushes.expression.video_source import OpenCvClip, open_source
 from rushes.media.film_headers import edited_s, frame_fields, is_hdr, is_interlaced
 from tests.rushes.media.test_film_pixels import AT, BT601, FINE, INTERLACED, LIMITED, SDR, error
 from tests.support.encoded import encode, encode_fields, h264_in_avi, pictures, remuxed, turned_by, waves, with_hole
@@ -22,7 +22,7 @@ def plain(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def without_pyav(monkeypatch):
     """Makes PyAV unavailable to a source."""
-    monkeypatch.setattr("rushes.expression.video_source.find_spec", lambda _: None)
+    monkeypatch.setattr("rushes.capture.video_source.find_spec", lambda _: None)
 
 
 @pytest.mark.parametrize("form", list(SDR))

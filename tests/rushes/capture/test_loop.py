@@ -9,13 +9,14 @@ import cv2
 import numpy as np
 import pytest
 
+from rushes.capture import json_lines, loop
+from rushes.capture.analysis import Analysis
+from rushes.capture.film_writer import FilmWriter
+from rushes.capture.frames import Frame
 from rushes.errors import MisuseError, NothingFitsError, RushesError
-from rushes.expression import capture as capturing
-from rushes.expression.capture import FilmWriter, capture
-from rushes.expression.video_source import Frame
 from rushes.media.film import open_film
 from tests.support.encoded import HEIGHT_PX, WIDTH_PX, encode, pictures
-from tests.support.runtime import SQUARE, BrightSquare, draw_frame, write_clip
+from tests.support.runtime import SQUARE, BrightSquare, capture, draw_frame, write_clip
 
 
 def _film(path):
@@ -152,7 +153,7 @@ def test_a_reader_of_the_pipe_that_leaves_ends_it(clip, detector, classifier, mo
         def isatty(self):
             return False
 
-    monkeypatch.setattr(capturing, "_drop_stdout", lambda: None)
+    monkeypatch.setattr(json_lines, "_drop_stdout", lambda: None)
     monkeypatch.setattr(sys, "stdout", Head())
 
     assert capture(str(clip), detector, classifier).frames == 1
@@ -166,7 +167,7 @@ def test_a_bar_shows_how_far_it_is(clip, detector, classifier, tmp_path, monkeyp
     seen = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(capturing, "tqdm", lambda frames, **_: seen.append(1) or contextlib.nullcontext(frames))
+    monkeypatch.setattr(loop, "tqdm", lambda frames, **_: seen.append(1) or contextlib.nullcontext(frames))
     capture(str(clip), detector, classifier, json_to=json_to)
 
     assert len(seen) == bars
@@ -176,7 +177,7 @@ def test_a_camera_that_stumbles_keeps_its_time(tmp_path):
     """Late frames are shown longer, and excess frames are dropped."""
     film = FilmWriter(tmp_path / "out.mp4", fps=10)
     for number, time_s in enumerate((0.0, 0.01, 0.1, 0.5)):
-        film.put(Frame(number, time_s, draw_frame(number)), [], draw_frame(number))
+        film.put(Analysis(Frame(number, time_s, draw_frame(number))), draw_frame(number))
     film.close()
 
     assert len(_film(tmp_path / "out.mp4")[0]) == 6
@@ -186,7 +187,7 @@ def test_a_film_that_was_not_written_whole_replaces_nothing(tmp_path):
     """OpenCV does not report a full disk: the film is checked before it gets its name."""
     (tmp_path / "out.mp4").write_bytes(b"the take before")
     film = FilmWriter(tmp_path / "out.mp4", fps=10)
-    film.put(Frame(0, 0.0, draw_frame(0)), [], draw_frame(0))
+    film.put(Analysis(Frame(0, 0.0, draw_frame(0))), draw_frame(0))
     film._video.release()
     os.truncate(film._draft, 200)
 

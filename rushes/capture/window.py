@@ -14,12 +14,9 @@ import cv2
 from rushes.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
 
-    from rushes.expression.classifier import FaceExpression
-    from rushes.expression.video_source import Frame
+    from rushes.capture.analysis import Analysis
 
 QUIT_KEYS = {ord("q"), ord("Q"), 27}  # 27 is Escape
 PROBE = "import cv2; cv2.namedWindow('rushes'); cv2.waitKey(1)"
@@ -70,7 +67,7 @@ class Window:
         self._is_sized = False
         cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
 
-    def put(self, frame: Frame, expressions: Sequence[FaceExpression], drawn_bgr: np.ndarray | None) -> bool:  # noqa: ARG002  # a sink takes all three
+    def put(self, analysis: Analysis, drawn_bgr: np.ndarray | None) -> bool:  # noqa: ARG002  # a sink takes both
         """Shows the frame; returns False if the user quits."""
         if drawn_bgr is not None:
             self._size(drawn_bgr)

@@ -1,10 +1,11 @@
 import cv2
 import pytest
 
+from rushes.capture import window
+from rushes.capture.analysis import Analysis
+from rushes.capture.frames import Frame
+from rushes.capture.window import Window, check_window
 from rushes.errors import RushesError
-from rushes.expression import window
-from rushes.expression.video_source import Frame
-from rushes.expression.window import Window, check_window
 from tests.support.runtime import draw_frame
 
 
@@ -27,7 +28,7 @@ def screen(monkeypatch):
 
 
 def _put(shown):
-    return shown.put(Frame(0, 0.0, draw_frame(0)), [], draw_frame(0))
+    return shown.put(Analysis(Frame(0, 0.0, draw_frame(0))), draw_frame(0))
 
 
 def test_a_window_shows_until_q_is_pressed(screen):

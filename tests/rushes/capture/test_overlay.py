@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from rushes.capture.overlay import Overlay, colour_of
 from rushes.drawing import INK
 from rushes.expression.classifier import FaceExpression
-from rushes.expression.overlay import Overlay, colour_of
 
 LABELS = ("angry", "happy", "sad")
 

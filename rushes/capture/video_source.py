@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
-import time
 from contextlib import ExitStack
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING
 
 import cv2
 import numpy as np
 
+from rushes.capture.camera import Camera
+from rushes.capture.frames import FPS, Frame, rate_of
 from rushes.errors import MisuseError, UserError
 from rushes.media.film import LONGEST_S, FilmError, open_film, squared
 from rushes.media.film_headers import edited_s, frame_fields, is_hdr, is_interlaced, is_mirrored
 from rushes.media.image import SUFFIXES, decode_picture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from rushes.capture.frames import FrameSource
 
 PICTURES = SUFFIXES
-FPS = 24.0  # of a folder of pictures, and of a camera or clip without a rate
-MAX_FPS = 1000.0
 LACKING_SHARE, LACKING_S = 0.02, 1.0  # of the duration that may be missing, because some containers only estimate it
 WITH_PYAV = "PyAV reads more formats: pip install av (the wheel's extra [film])"
 # Matroska and WebM: identifiers of the header and of the segment that contains everything else.
@@ -33,51 +32,21 @@ _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 _BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"}  # possible first boxes of an MP4 or MOV
 
 
-@dataclass(frozen=True)
-class Frame:
-    """Frame with its number from 0, its time in the source, and its pixels (None if they cannot be decoded)."""
-
-    number: int
-    time_s: float
-    picture_bgr: np.ndarray | None
-    file: str = ""
-
-
-class FrameSource(Protocol):
-    """A source of frames.
-
-    Attributes:
-        name: Its name, for messages.
-        fps: Frames per second.
-        total: Number of frames; None if unknown.
-        live: True for a camera or stream.
-    """
-
-    name: str
-    fps: float
-    total: int | None
-    live: bool
-
-    def frames(self) -> Iterator[Frame]:
-        """Frames in order."""
-        ...
-
-    def close(self) -> None:
-        """Releases the camera or file."""
-        ...
-
-
-def open_source(text: str) -> FrameSource:
+def open_source(text: str, log: Callable[[str], None] = lambda _: None) -> FrameSource:
     """Opens a camera by its number or stream URL, a clip, a picture or a folder of pictures.
 
+    Args:
+        text: What the user named.
+        log: Called with a line when a camera is lost, and when it is back.
+
     Raises:
-        MisuseError: There is no such file, or the folder has no picture.
+        MisuseError: There is no such file, the folder has no picture, or the URL is that of a film.
         UserError: The camera or the clip gives no picture.
     """
     if text.isdecimal():
-        return Camera(int(text))
+        return Camera(int(text), log)
     if "://" in text:
-        return Camera(text)
+        return Camera(text, log)
     path = Path(text).expanduser()
     if path.is_dir():
         return Folder.of(path)
@@ -93,6 +62,7 @@ class Folder:
     """Pictures of a folder in natural order: 2.jpg before 10.jpg."""
 
     live = False
+    dropped = losses = 0
     fps = FPS
 
     def __init__(self, name: str, paths: list[Path]) -> None:
@@ -125,6 +95,7 @@ class Clip:
     """Film file read by `rushes.media.film`: original times, upright, square pixels, progressive, SDR."""
 
     live = False
+    dropped = losses = 0
 
     def __init__(self, path: Path) -> None:
         self.name, self._path = str(path), path
@@ -176,6 +147,7 @@ class OpenCvClip:
     """
 
     live = False
+    dropped = losses = 0
 
     def __init__(self, path: Path) -> None:
         self.name, self._path = str(path), path
@@ -187,7 +159,7 @@ class OpenCvClip:
             raise UserError(message)
         self._refuse()
         fields = frame_fields(path)
-        self.fps = _fps(self._video) / fields
+        self.fps = rate_of(self._video) / fields
         self.total: int | None = self._count() // fields or None
 
     def _refuse(self) -> None:
@@ -202,7 +174,7 @@ class OpenCvClip:
         count = self._video.get(cv2.CAP_PROP_FRAME_COUNT)
         count = int(count) if 0 < count < 1 << 31 else 0
         edited = edited_s(self._path)  # an edit list removes some of the frames that OpenCV counts
-        return count if edited is None else min(count, round(edited * _fps(self._video)))
+        return count if edited is None else min(count, round(edited * rate_of(self._video)))
 
     def frames(self) -> Iterator[Frame]:
         """Yields each frame.
@@ -243,53 +215,12 @@ class OpenCvClip:
         self._video.release()
 
 
-class Camera:
-    """Camera, by its number, or stream, by its URL."""
-
-    live = True
-    total: int | None = None
-
-    def __init__(self, place: int | str) -> None:
-        self.name = f"camera {place}" if isinstance(place, int) else place
-        self._video = cv2.VideoCapture(place)
-        if not self._video.isOpened():
-            message = f"{self.name} cannot be opened: is it plugged in, free and allowed? Others: --source 1, or a file"
-            if Path(str(place)).exists():  # a folder is often named by a date, and so read as a number
-                message += f". For what is called so in this folder: --source ./{place}"
-            raise UserError(message)
-        self.fps = _fps(self._video)
-
-    def frames(self) -> Iterator[Frame]:
-        """Yields frames as they arrive.
-
-        Raises:
-            RushesError: The camera or stream gives no more frames.
-        """
-        begun_s = time.monotonic()
-        number = -1
-        for number, picture_bgr in enumerate(_pictures(self._video)):
-            yield Frame(number, time.monotonic() - begun_s, picture_bgr)
-        message = (
-            f"{self.name} gives no picture after frame {number + 1}: check its cable, and other programs that use it"
-        )
-        raise UserError(message)
-
-    def close(self) -> None:
-        """Releases the camera."""
-        self._video.release()
-
-
 def _pictures(video: cv2.VideoCapture) -> Iterator[np.ndarray]:
     while True:
         there, picture_bgr = video.read()
         if not there:
             return
         yield picture_bgr
-
-
-def _fps(video: cv2.VideoCapture) -> float:
-    fps = float(video.get(cv2.CAP_PROP_FPS))
-    return fps if math.isfinite(fps) and 1 <= fps <= MAX_FPS else FPS
 
 
 def _decode(path: Path) -> np.ndarray | None:

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from rushes.capture.video_source import OpenCvClip, cut_short, open_source
 from rushes.errors import MisuseError, RushesError
-from rushes.expression.video_source import Camera, OpenCvClip, cut_short, open_source
 from tests.support.runtime import draw_frame, write_clip
 
 
@@ -167,35 +167,3 @@ def test_a_folder_called_by_a_number_is_named(tmp_path, monkeypatch):
 
     with pytest.raises(RushesError, match=r"camera 20260304 cannot be opened.*--source \./20260304"):
         open_source("20260304")
-
-
-class Unplugged:
-    """A camera that is unplugged after two pictures."""
-
-    left = 2
-
-    def isOpened(self):  # noqa: N802  # cv2's name
-        """True."""
-        return True
-
-    def get(self, _):
-        """A camera without a rate."""
-        return 0.0
-
-    def read(self):
-        """Two black pictures, then none."""
-        self.left -= 1
-        return self.left >= 0, np.zeros((4, 4, 3), np.uint8)
-
-    def release(self):
-        """Does nothing."""
-
-
-def test_a_camera_that_goes_away_is_an_error(monkeypatch):
-    """Earlier frames are returned; a camera without a rate has the usual one."""
-    monkeypatch.setattr(cv2, "VideoCapture", lambda _: Unplugged())
-    camera, seen = Camera(0), []
-
-    with pytest.raises(RushesError, match="no picture after frame 2: check its cable"):
-        seen.extend(camera.frames())
-    assert camera.fps == 24

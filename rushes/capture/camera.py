@@ -1,0 +1,159 @@
+"""Camera or stream: a thread reads it, and whoever is slower than it gets the latest picture."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+
+from rushes.capture.frames import Frame, rate_of
+from rushes.errors import MisuseError, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy as np
+
+RETRY_S = 1.0  # between attempts to open a camera that was lost
+TICK_S = 0.1  # between empty frames while it is lost, so that a character returns to neutral
+SILENT_S = 1.0  # without a picture from a camera that is not lost: a driver may block in a read
+CLOSE_S = 2.0  # a driver may block in a read for longer; the device is then left to the end of the process
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A picture with its number among all that were read and the time of its arrival (time.monotonic)."""
+
+    number: int
+    arrived_s: float
+    pixels_bgr: np.ndarray
+
+
+class Camera:
+    """Camera, by its number, or stream, by its URL.
+
+    Attributes:
+        name: Its name, for messages.
+        fps: Frames per second that it declares.
+        dropped: Pictures that were replaced by later ones before anybody took them.
+        losses: Number of times that it stopped giving pictures.
+
+    Args:
+        place: A number, or the URL of a stream.
+        log: Called with a line when the camera is lost, and when it is back.
+
+    Raises:
+        UserError: It cannot be opened.
+        MisuseError: The URL is that of a film with an end.
+    """
+
+    live = True
+    total: int | None = None
+
+    def __init__(self, place: int | str, log: Callable[[str], None] = lambda _: None) -> None:
+        self.name = f"camera {place}" if isinstance(place, int) else place
+        self._place, self._log = place, log
+        video = open_video(place)
+        if video is None:
+            message = f"{self.name} cannot be opened: is it plugged in, free and allowed? Others: --source 1, or a file"
+            if Path(str(place)).exists():  # a folder is often named by a date, and so read as a number
+                message += f". For what is called so in this folder: --source ./{place}"
+            raise UserError(message)
+        if video.get(cv2.CAP_PROP_FRAME_COUNT) > 0:
+            video.release()
+            message = f"{self.name} is a film, and not a camera: download it, and give --source the file"
+            raise MisuseError(message)
+        self.fps = rate_of(video)
+        self.dropped = self.losses = 0
+        self._video: cv2.VideoCapture | None = video
+        self._changed = threading.Condition()
+        self._latest: _Picture | None = None
+        self._read = 0
+        self._is_lost = self._closing = False
+        self._thread = threading.Thread(target=self._read_all, name=f"reader of {self.name}", daemon=True)
+
+    def frames(self) -> Iterator[Frame]:
+        """Yields the latest picture each time, with the number that it has among all that the camera gave.
+
+        Its time is that of its arrival, in seconds since the start. While the camera gives none, frames without pixels
+        are yielded every 0.1 s, and a lost camera is opened again as soon as it is there.
+        """
+        begun_s = last_s = time.monotonic()
+        self._thread.start()
+        while not self._closing:
+            with self._changed:
+                self._changed.wait_for(lambda: self._latest or self._closing, timeout=TICK_S)
+                picture, self._latest = self._latest, None
+            if picture is not None:
+                last_s = picture.arrived_s
+                yield Frame(
+                    picture.number, picture.arrived_s - begun_s, picture.pixels_bgr, arrived_s=picture.arrived_s
+                )
+            elif self._is_lost or time.monotonic() - last_s > SILENT_S:
+                yield Frame(self._read, time.monotonic() - begun_s, None)
+
+    def _read_all(self) -> None:
+        while not self._closing:
+            there, pixels_bgr = (False, None) if self._video is None else self._video.read()
+            if there and pixels_bgr is not None:
+                self._put(pixels_bgr)
+            else:
+                self._reopen()
+        if self._video is not None:  # by the thread that reads: releasing it during a read crashes some drivers
+            self._video.release()
+
+    def _put(self, pixels_bgr: np.ndarray) -> None:
+        with self._changed:
+            if self._is_lost:
+                self._is_lost = False
+                self._log(f"{self.name} gives pictures again")
+            self.dropped += self._latest is not None
+            self._latest = _Picture(self._read, time.monotonic(), pixels_bgr)
+            self._read += 1
+            self._changed.notify()
+
+    def _reopen(self) -> None:
+        if not self._is_lost:
+            self._is_lost, self.losses = True, self.losses + 1
+            self._log(
+                f"{self.name} gives no picture after frame {self._read}: check its cable, and other programs that use "
+                "it; capture goes on when it is back"
+            )
+        if self._video is not None:
+            self._video.release()
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing, timeout=RETRY_S)
+        self._video = None if self._closing else open_video(self._place)
+
+    def close(self) -> None:
+        """Ends the thread, which releases the camera."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(CLOSE_S)
+        elif self._video is not None:
+            self._video.release()
+
+
+def open_video(place: int | str) -> cv2.VideoCapture | None:
+    """Opens a camera or stream with the shortest queue that its driver allows; None if it cannot be opened.
+
+    On Windows DirectShow is tried before Media Foundation, which takes up to a minute to open some cameras
+    (opencv/opencv#17687).
+    """
+    windows = sys.platform == "win32" and isinstance(place, int)
+    for backend in (cv2.CAP_DSHOW, cv2.CAP_MSMF) if windows else (cv2.CAP_ANY,):
+        video = cv2.VideoCapture(place, backend)
+        if video.isOpened():
+            with contextlib.suppress(cv2.error):  # not every driver has this property
+                video.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+            return video
+        video.release()
+    return None

@@ -1,0 +1,81 @@
+"""Writes captured frames as an MP4 film."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from rushes.capture.video_source import cut_short
+from rushes.errors import UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rushes.capture.analysis import Analysis
+
+
+class FilmWriter:
+    """MP4 film with the expressions drawn in. It gets its final name when it is complete."""
+
+    def __init__(self, path: Path, fps: float) -> None:
+        self._path, self._fps = path, fps
+        self._draft = path.with_name(f".{path.stem}.{os.getpid()}.part.mp4")
+        self._video: Any = None
+        self._size = (0, 0)
+        self._written = 0
+
+    def put(self, analysis: Analysis, drawn_bgr: np.ndarray | None) -> bool:
+        """Writes the frame at its time: frames are repeated or dropped if the camera's rate is irregular."""
+        if drawn_bgr is None:
+            return True
+        if self._video is None:
+            self._open(drawn_bgr)
+        # Repeat the frame until the film, at a constant rate, has reached the frame's time; zero times drops it.
+        for _ in range(round(analysis.frame.time_s * self._fps) + 1 - self._written):
+            self._video.write(_onto(drawn_bgr, self._size))
+            self._written += 1
+        return True
+
+    def _open(self, first_bgr: np.ndarray) -> None:
+        self._size = (first_bgr.shape[1], first_bgr.shape[0])
+        self._video = cv2.VideoWriter(str(self._draft), cv2.VideoWriter.fourcc(*"mp4v"), self._fps, self._size)
+        if not self._video.isOpened():
+            message = (
+                f"{self._path} cannot be written as MP4 of {self._size[0]}x{self._size[1]} at {self._fps:g} frames/s"
+            )
+            raise UserError(message)
+
+    def close(self) -> None:
+        """Closes the film and renames it to its final name."""
+        if self._video is not None:
+            self._video.release()
+            self._put_up()
+
+    def _put_up(self) -> None:
+        if cut_short(self._draft):  # OpenCV does not report failed writes
+            self._draft.unlink(missing_ok=True)
+            message = f"{self._path} could not be written completely and was removed: is the disk full?"
+            raise UserError(message)
+        try:
+            self._draft.replace(self._path)
+        except OSError as error:
+            message = f"{self._path} cannot be written: {error.strerror}"
+            raise UserError(message) from error
+
+
+def _onto(picture_bgr: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Picture scaled to fit the film's size, with black margins: all frames of a film have the size of the first."""
+    height, width = picture_bgr.shape[:2]
+    if (width, height) == size:
+        return picture_bgr
+    # Scale without distortion.
+    scale = min(size[0] / width, size[1] / height)
+    fitted = cv2.resize(picture_bgr, (max(1, int(width * scale)), max(1, int(height * scale))))
+    # Paste it into the middle of a black frame.
+    canvas = np.zeros((size[1], size[0], 3), np.uint8)
+    top, left = (size[1] - fitted.shape[0]) // 2, (size[0] - fitted.shape[1]) // 2
+    canvas[top : top + fitted.shape[0], left : left + fitted.shape[1]] = fitted
+    return canvas

@@ -1,0 +1,64 @@
+"""Writes a line of JSON for each frame."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+
+    from rushes.capture.analysis import Analysis
+    from rushes.capture.frames import Frame
+    from rushes.expression.classifier import FaceExpression
+
+
+def line_of(frame: Frame, expressions: Sequence[FaceExpression]) -> dict[str, Any]:
+    """JSON line of a frame. `expression` is that of the largest face; null if there is no face."""
+    line: dict[str, Any] = {"frame": frame.number, "time_s": round(frame.time_s, 3)}
+    if frame.file:
+        line["file"] = frame.file
+    if frame.picture_bgr is None:
+        line["error"] = "cannot be decoded" if frame.file else "the camera gives no picture"
+    line["expression"] = expressions[0].label if expressions else None
+    line["faces"] = [
+        {
+            "box_px": [round(value) for value in expression.box_xywh_px],
+            "score": round(expression.score, 4),
+            "label": expression.label,
+            "probabilities": {
+                label: round(value, 4) for label, value in zip(expression.labels, expression.probabilities, strict=True)
+            },
+        }
+        for expression in expressions
+    ]
+    return line
+
+
+class JsonLines:
+    """JSON lines, each flushed at once, so that a pipe receives each frame as soon as it is done."""
+
+    def __init__(self, file: IO[str], origin: Mapping[str, str | int | None] | None = None) -> None:
+        self._file, self._model = file, {"model": dict(origin)} if origin else {}
+
+    def put(self, analysis: Analysis, drawn_bgr: np.ndarray | None) -> bool:  # noqa: ARG002  # a sink takes both
+        """Writes the line; returns False if the pipe is broken (`| head`)."""
+        try:
+            # Plain ASCII: a Windows console cannot print every character.
+            self._file.write(json.dumps(line_of(analysis.frame, analysis.expressions) | self._model) + "\n")
+            self._file.flush()
+        except BrokenPipeError:
+            _drop_stdout()
+            return False
+        return True
+
+
+def _drop_stdout() -> None:
+    """Redirects a broken standard output to the null device, so that Python does not fail again on closing it."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,155 @@
+import functools
+import itertools
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import cv2
+import numpy as np
+import pytest
+
+from rushes.capture import camera as cameras
+from rushes.capture.camera import Camera
+from rushes.errors import MisuseError, RushesError
+from tests.support.local_server import listening
+from tests.support.mjpeg import mjpeg_camera
+from tests.support.runtime import write_clip
+
+
+@pytest.fixture
+def stream():
+    with mjpeg_camera() as given:
+        yield given
+
+
+def test_a_slow_reader_gets_the_latest_picture(stream):
+    """While a picture is being used, older ones are dropped and counted; none is older than a frame when taken."""
+    camera, seen = Camera(stream.url), []
+    for frame in camera.frames():
+        seen.append(frame)
+        if len(seen) == 6:
+            break
+        until = stream.given + 10
+        while stream.given < until:  # inference as long as ten frames
+            stream.pause.wait(0.002)
+    camera.close()
+    numbers = [frame.number for frame in seen]
+
+    assert all(later - earlier >= 8 for earlier, later in itertools.pairwise(numbers)), numbers
+    assert camera.dropped >= numbers[-1] - len(seen)
+    # The brightness is the number of the picture that was sent: no queue lies between the camera and the reader.
+    assert [round(float(frame.picture_bgr.mean())) for frame in seen] == pytest.approx(numbers, abs=2)
+
+
+def test_a_fast_reader_gets_each_picture(stream):
+    """Nothing is dropped as long as the reader is faster than the camera."""
+    camera, numbers = Camera(stream.url), []
+    for frame in camera.frames():
+        numbers.append(frame.number)
+        if len(numbers) == 20:
+            break
+    camera.close()
+
+    assert numbers == list(range(20))
+    assert camera.dropped == 0
+
+
+def test_a_pulled_camera_is_waited_for(stream, monkeypatch):
+    """Empty frames are given while it is away, both changes are reported once, and its pictures go on."""
+    monkeypatch.setattr(cameras, "RETRY_S", 0.05)
+    lines, empty, after = [], 0, 0
+    camera = Camera(stream.url, lines.append)
+    for frame in camera.frames():
+        if frame.picture_bgr is None:
+            empty += 1
+            if empty == 3:
+                stream.pulled.clear()
+        elif frame.number == 5:
+            stream.pulled.set()
+        after += frame.picture_bgr is not None and empty > 0
+        if after == 5:
+            break
+    camera.close()
+
+    assert camera.losses == 1
+    assert len(lines) == 2
+    assert "gives no picture after frame" in lines[0]
+    assert "gives pictures again" in lines[1]
+
+
+def test_a_silent_camera_does_not_stop_the_loop(stream, monkeypatch):
+    """Time goes on in empty frames while a read blocks: Ctrl-C is noticed, and a character returns to neutral."""
+    monkeypatch.setattr(cameras, "SILENT_S", 0.1)
+    monkeypatch.setattr(cameras, "CLOSE_S", 0.1)
+    camera, times_s = Camera(stream.url), []
+    for frame in camera.frames():
+        stream.silent.set()
+        if frame.picture_bgr is None:
+            times_s.append(frame.time_s)
+        if len(times_s) == 3:
+            break
+    losses = camera.losses
+    stream.pulled.set()  # ends the read
+    camera.close()
+
+    assert times_s == sorted(times_s)
+    assert losses == 0
+
+
+def test_a_film_by_url_is_no_camera(tmp_path):
+    """Frames of a film must not be dropped."""
+    write_clip(tmp_path / "take.mp4")
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    with listening(server) as url, pytest.raises(MisuseError, match="is a film, and not a camera: download it"):
+        Camera(f"http://{url}/take.mp4")
+
+
+def test_a_camera_that_cannot_be_opened_is_named():
+    """The message names what to look at."""
+    with pytest.raises(RushesError, match="camera 97 cannot be opened: is it plugged in"):
+        Camera(97)
+
+
+class Device:
+    """A camera of one backend."""
+
+    def __init__(self, works):
+        self.works, self.set_to = works, {}
+
+    def isOpened(self):  # noqa: N802  # cv2's name
+        """True if the backend works."""
+        return self.works
+
+    def get(self, _):
+        """A camera without a rate."""
+        return 0.0
+
+    def set(self, prop, value):
+        """Keeps the value."""
+        self.set_to[prop] = value
+
+    def read(self):
+        """Black pictures."""
+        return True, np.zeros((4, 4, 3), np.uint8)
+
+    def release(self):
+        """Does nothing."""
+
+
+@pytest.mark.parametrize(
+    ("platform", "works", "tried"),
+    [
+        ("win32", cv2.CAP_DSHOW, [cv2.CAP_DSHOW]),
+        ("win32", cv2.CAP_MSMF, [cv2.CAP_DSHOW, cv2.CAP_MSMF]),
+        ("linux", cv2.CAP_ANY, [cv2.CAP_ANY]),
+    ],
+)
+def test_backends_are_tried_in_order(monkeypatch, platform, works, tried):
+    """DirectShow comes before Media Foundation; the queue is as short as the driver allows; no rate reads as 24."""
+    seen = []
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setattr(cv2, "VideoCapture", lambda _, api: seen.append(api) or Device(api == works))
+    camera = Camera(0)
+
+    assert seen == tried
+    assert camera.fps == 24
+    assert camera._video.set_to == {cv2.CAP_PROP_BUFFERSIZE: 1}
