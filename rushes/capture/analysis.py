@@ -1,12 +1,19 @@
-"""Runs the models on one frame."""
+"""Runs the models on one frame: the label of each face alone, or with the units and pose of tracked actors."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
+from rushes.capture.label_faces import label_face
+from rushes.capture.mesh import edges_of
 from rushes.expression.classifier import classify_faces
+from rushes.expression.face_search import open_finder
+from rushes.tracking.landmarks import open_landmarks
+from rushes.tracking.tracker import FaceTracker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,6 +21,9 @@ if TYPE_CHECKING:
     from rushes.capture.frames import Frame
     from rushes.expression.classifier import Classifier, FaceExpression
     from rushes.expression.detector import Detector
+    from rushes.expression.model import ExpressionModel
+    from rushes.inference.tflite_network import Backend
+    from rushes.tracking.face import TrackedFace
 
 
 @dataclass(frozen=True)
@@ -23,19 +33,40 @@ class Analysis:
     Attributes:
         frame: The frame.
         expressions: Expression of each face, the largest face first.
+        numbers: Number of the actor of each of these faces, if actors are tracked.
+        actors: Tracked actors, by number; those that were lost a moment ago have no expression.
         detect_ms: Time for finding the faces.
         classify_ms: Time for classifying them.
     """
 
     frame: Frame
-    expressions: Sequence[FaceExpression] = field(default_factory=list)
+    expressions: Sequence[FaceExpression] = ()
+    numbers: Sequence[int] = ()
+    actors: Sequence[TrackedFace] = ()
     detect_ms: float = 0.0
     classify_ms: float = 0.0
 
 
+class Analyser(Protocol):
+    """Interface of what runs the models on each frame.
+
+    Attributes:
+        edges: Edges of the mesh of landmarks (N, 2), for drawing; none if actors are not tracked.
+    """
+
+    @property
+    def edges(self) -> np.ndarray:
+        """See above."""
+        ...
+
+    def analyse(self, frame: Frame) -> Analysis:
+        """Finds and classifies the faces of a frame; a frame without pixels has none."""
+        ...
+
+
 @dataclass(frozen=True)
-class Analyser:
-    """Runs the models on each frame.
+class LabelAnalyser:
+    """Classifies each face.
 
     Attributes:
         detector: Finds faces, and follows them from frame to frame.
@@ -44,9 +75,10 @@ class Analyser:
 
     detector: Detector
     classifier: Classifier
+    edges: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
 
     def analyse(self, frame: Frame) -> Analysis:
-        """Finds and classifies the faces of a frame; a frame without pixels has none."""
+        """See `Analyser`."""
         if frame.picture_bgr is None:
             return Analysis(frame)
         started_s = time.perf_counter()
@@ -54,4 +86,62 @@ class Analyser:
         found_s = time.perf_counter()
         expressions = classify_faces(frame.picture_bgr, faces, self.classifier)
         ended_s = time.perf_counter()
-        return Analysis(frame, expressions, 1000 * (found_s - started_s), 1000 * (ended_s - found_s))
+        return Analysis(frame, expressions, (), (), 1000 * (found_s - started_s), 1000 * (ended_s - found_s))
+
+
+@dataclass(frozen=True)
+class TrackingAnalyser:
+    """Tracks actors, and classifies the face of each from its landmarks.
+
+    Attributes:
+        tracker: Tracks landmarks, units, head and gaze.
+        classifier: The expression network.
+        edges: Edges of the mesh of landmarks (N, 2).
+    """
+
+    tracker: FaceTracker[Any]
+    classifier: Classifier
+    edges: np.ndarray
+
+    def analyse(self, frame: Frame) -> Analysis:
+        """See `Analyser`. While a camera gives no picture, actors are held and then ease to neutral."""
+        if frame.picture_bgr is None:
+            return Analysis(frame, actors=self.tracker.wait(frame.time_s))
+        started_s = time.perf_counter()
+        actors = self.tracker.track(frame.picture_bgr, frame.time_s)
+        found_s = time.perf_counter()
+        seen = {actor.actor: label_face(actor) for actor in actors if actor.state == "tracked"}
+        numbers = sorted(seen, key=lambda number: -seen[number].box_xywh_px[2])
+        expressions = classify_faces(frame.picture_bgr, [seen[number] for number in numbers], self.classifier)
+        ended_s = time.perf_counter()
+        times_ms = 1000 * (found_s - started_s), 1000 * (ended_s - found_s)
+        return Analysis(frame, expressions, numbers, actors, *times_ms)
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """Options of tracking.
+
+    Attributes:
+        actors: Maximum number of actors.
+        fov_deg: Vertical field of view of the camera.
+        backend: Library that runs the landmark networks.
+    """
+
+    actors: int = 1
+    fov_deg: float = 45.0
+    backend: Backend = "auto"
+
+
+def open_analyser(model: ExpressionModel, tracking: Tracking | None = None) -> Analyser:
+    """Opens what a capture runs: the label alone, or with tracking.
+
+    Raises:
+        UserError: The bundle is older than the landmark networks.
+        MisuseError: The library of the backend is not installed.
+    """
+    if tracking is None:
+        return LabelAnalyser(model.detector(), model.classifier)
+    networks = open_landmarks(model.bundle, tracking.backend)
+    tracker = FaceTracker(open_finder(model.bundle), networks, actors=tracking.actors, fov_deg=tracking.fov_deg)
+    return TrackingAnalyser(tracker, model.classifier, edges_of(networks.face.triangles))

@@ -8,18 +8,19 @@ import os
 import sys
 from typing import IO, TYPE_CHECKING, Any
 
+from rushes.drive.lines import face_line
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     import numpy as np
 
     from rushes.capture.analysis import Analysis
-    from rushes.capture.frames import Frame
-    from rushes.expression.classifier import FaceExpression
 
 
-def line_of(frame: Frame, expressions: Sequence[FaceExpression]) -> dict[str, Any]:
+def line_of(analysis: Analysis) -> dict[str, Any]:
     """JSON line of a frame. `expression` is that of the largest face; null if there is no face."""
+    frame, expressions = analysis.frame, analysis.expressions
     line: dict[str, Any] = {"frame": frame.number, "time_s": round(frame.time_s, 3)}
     if frame.file:
         line["file"] = frame.file
@@ -37,6 +38,10 @@ def line_of(frame: Frame, expressions: Sequence[FaceExpression]) -> dict[str, An
         }
         for expression in expressions
     ]
+    for face, number in zip(line["faces"], analysis.numbers, strict=False):
+        face["actor"] = number
+    if analysis.actors:
+        line["actors"] = [face_line(actor) for actor in analysis.actors]
     return line
 
 
@@ -50,7 +55,7 @@ class JsonLines:
         """Writes the line; returns False if the pipe is broken (`| head`)."""
         try:
             # Plain ASCII: a Windows console cannot print every character.
-            self._file.write(json.dumps(line_of(analysis.frame, analysis.expressions) | self._model) + "\n")
+            self._file.write(json.dumps(line_of(analysis) | self._model) + "\n")
             self._file.flush()
         except BrokenPipeError:
             _drop_stdout()

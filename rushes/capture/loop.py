@@ -55,7 +55,7 @@ def capture(
         pictures = open_source(source, log)
         stack.callback(pictures.close)
         stopped = stack.enter_context(_stop_on_signal())
-        sinks = outputs.open(stack, pictures, origin)
+        sinks = outputs.open(stack, pictures, origin, log)
         # No progress bar between lines of JSON.
         lines_seen = outputs.json_to == STDOUT and sys.stdout.isatty()
         frames = _until(stopped, pictures.frames() if lines_seen else _with_progress(pictures, stack))
@@ -72,12 +72,12 @@ def capture(
 def _loop(
     frames: Iterator[Frame], analyser: Analyser, sinks: list[Sink], summary: Summary, *, live: bool, drawn: bool
 ) -> None:
-    overlay = Overlay()
+    overlay = Overlay(analyser.edges)
     for frame in frames:
         analysis = analyser.analyse(frame)
         summary.add(analysis, live=live)
         pixels_bgr = frame.picture_bgr if drawn else None
-        picture = None if pixels_bgr is None else overlay.draw(pixels_bgr, analysis.expressions)
+        picture = None if pixels_bgr is None else overlay.draw(pixels_bgr, analysis.expressions, analysis.actors)
         # A list, so that every sink gets the frame even after one returns False.
         go_on = [sink.put(analysis, picture) for sink in sinks]
         summary.sent(analysis)

@@ -5,22 +5,32 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from rushes.capture.actor_sink import ActorSink
 from rushes.capture.film_writer import FilmWriter
 from rushes.capture.json_lines import JsonLines
 from rushes.capture.window import Window, check_window
+from rushes.drive.address import parse_address
+from rushes.drive.bvh import BvhSink
+from rushes.drive.curves import CurvesSink
+from rushes.drive.destinations import open_destination
+from rushes.drive.names import names_of
+from rushes.drive.timecode import TakeClock, nearest_rate
 from rushes.errors import MisuseError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import ExitStack
 
     import numpy as np
 
     from rushes.capture.analysis import Analysis
     from rushes.capture.frames import FrameSource
+    from rushes.drive.sink import Sink as FaceSink
 
 STDOUT = "-"
 
@@ -41,16 +51,29 @@ class Outputs:
         show: True to show the frames in a window.
         save: The film to write, as MP4.
         json_to: The file for the JSON lines, or `-` for standard output.
+        drive: Addresses of characters to drive, such as `vmc://127.0.0.1:39539`.
+        names: Names of their rig: a preset, or a YAML file.
+        curves: The file for the curves, as CSV.
+        bvh: The file for the motion of head and eyes.
     """
 
     show: bool = False
     save: Path | None = None
     json_to: str = STDOUT
+    drive: tuple[str, ...] = ()
+    names: str = "arkit"
+    curves: Path | None = None
+    bvh: Path | None = None
 
     @property
     def drawn(self) -> bool:
         """True if the picture is shown or saved."""
         return self.show or self.save is not None
+
+    @property
+    def tracked(self) -> bool:
+        """True if an output needs tracked actors."""
+        return bool(self.drive) or self.curves is not None or self.bvh is not None
 
     def check(self, source: str) -> None:
         """Checks the outputs before the first frame.
@@ -61,18 +84,30 @@ class Outputs:
         """
         if self.show:
             check_window()
-        for option, path in (
-            ("--save", self.save),
-            ("--json", None if self.json_to == STDOUT else path_of(self.json_to)),
-        ):
+        lines = None if self.json_to == STDOUT else path_of(self.json_to)
+        files = {"--save": self.save, "--json": lines, "--curves": self.curves, "--bvh": self.bvh}
+        for option, path in files.items():
             if path is not None:
                 _check_output(option, path, path_of(source))
         if self.save is not None and self.save.suffix.lower() not in {".mp4", ".m4v"}:
             message = f"--save {self.save}: films are written as MP4; name it {self.save.with_suffix('.mp4')}"
             raise MisuseError(message)
+        names_of(self.names)
+        for address in self.drive:
+            parse_address(address)
 
-    def open(self, stack: ExitStack, source: FrameSource, origin: Mapping[str, str | int | None] | None) -> list[Sink]:
-        """Opens the outputs; the stack closes them."""
+    def open(
+        self,
+        stack: ExitStack,
+        source: FrameSource,
+        origin: Mapping[str, str | int | None] | None,
+        log: Callable[[str], None],
+    ) -> list[Sink]:
+        """Opens the outputs; the stack closes them.
+
+        Raises:
+            UserError: A file cannot be written, or the name of a host is not known.
+        """
         to_stdout = self.json_to == STDOUT
         file = sys.stdout if to_stdout else stack.enter_context(path_of(self.json_to).open("w", encoding="utf-8"))
         sinks: list[Sink] = [JsonLines(file, origin)]
@@ -84,7 +119,25 @@ class Outputs:
             window = Window(source.name, None if source.live else source.fps)
             stack.callback(window.close)
             sinks.append(window)
+        for sink, in_silence in self._actor_sinks(source, log):
+            stack.callback(sink.close)
+            sinks.append(ActorSink(sink, in_silence))
         return sinks
+
+    def _actor_sinks(self, source: FrameSource, log: Callable[[str], None]) -> Iterator[tuple[FaceSink, bool]]:
+        """Opens the outputs of tracked actors one by one, with True for those that also get frames without a picture.
+
+        The timecode of a camera starts at the time of day, that of a film at 0.
+        """
+        rate = nearest_rate(source.fps)
+        clock = TakeClock.from_wall(datetime.now().astimezone().time(), rate) if source.live else TakeClock(rate)
+        names = names_of(self.names)
+        for address in self.drive:
+            yield open_destination(address, names, clock, log), True
+        if self.curves is not None:
+            yield CurvesSink.open(self.curves, clock), False
+        if self.bvh is not None:
+            yield BvhSink.open(self.bvh, Fraction(source.fps)), False
 
 
 def _check_output(option: str, path: Path, source: Path) -> None:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from rushes.capture.mesh import draw_actors
 from rushes.drawing import INK, TextStyle, bold, put_text, text_width
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rushes.expression.classifier import FaceExpression
+    from rushes.tracking.face import TrackedFace
 
 # One colour per label, by its index in the taxonomy; BGR, bright enough on skin and on black.
 COLOURS = (
@@ -35,14 +37,22 @@ DESIGN_PX = 720  # short edge at which one unit is one pixel
 
 
 class Overlay:
-    """Draws frame by frame, and keeps each panel on its side of the head, because changes would flicker."""
+    """Draws frame by frame, and keeps each panel on its side of the head, because changes would flicker.
 
-    def __init__(self) -> None:
+    Args:
+        edges: Edges of the mesh of landmarks (N, 2), if actors are tracked.
+    """
+
+    def __init__(self, edges: np.ndarray | None = None) -> None:
+        self._edges = np.zeros((0, 2), int) if edges is None else edges
         self._stood: list[tuple[Box, str]] = []  # the head, and on which side of it
 
-    def draw(self, picture_bgr: np.ndarray, expressions: Sequence[FaceExpression]) -> np.ndarray:
-        """Draws all expressions on a copy of the picture; panels avoid heads and each other."""
+    def draw(
+        self, picture_bgr: np.ndarray, expressions: Sequence[FaceExpression], actors: Sequence[TrackedFace] = ()
+    ) -> np.ndarray:
+        """Draws meshes and expressions on a copy of the picture; panels avoid heads and each other."""
         canvas = picture_bgr.copy()
+        draw_actors(canvas, actors, self._edges)
         unit = float(np.clip(min(canvas.shape[:2]) / DESIGN_PX, 0.5, 4.0))
         for expression in reversed(expressions):
             _draw_brackets(canvas, expression, unit)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from pathlib import Path  # noqa: TC003  # typer reads the annotations when it runs
@@ -11,9 +10,15 @@ from typing import Annotated
 import typer
 
 from rushes import __version__
-from rushes.cli import check_command, list_command, scene_commands, write_command
-from rushes.cli.options import AllowOlderOption, ModelOption, RejectedOption, TrustOption, UncertifiedOption  # noqa: TC001  # typer reads them when it runs
-from rushes.errors import FAILED, RushesError, bug_report, plain
+from rushes.cli import capture_command, check_command, list_command, scene_commands, write_command
+from rushes.cli.options import (  # typer reads them when it runs
+    AllowOlderOption,
+    RejectedOption,
+    TrustOption,
+    UncertifiedOption,
+    log_line,
+)
+from rushes.errors import FAILED, RushesError, bug_report
 
 app = typer.Typer(
     name="rushes",
@@ -45,18 +50,6 @@ below 256 bytes a second over 30 s; and when a response or a file is larger than
 
 \b
 Exit status: 0 done, 1 failed, 2 misuse, 3 no such version.
-"""
-CAPTURE_EXAMPLES = """\b
-Examples:
-  rushes capture --show
-  rushes capture --source clip.mp4 --save clip-read.mp4 --json clip.jsonl
-  rushes capture --model models --source stills
-  rushes capture --source 1 | jq -r .expression
-
-\b
-Prints one line of JSON a frame: frame, time_s, expression (of the largest face, or null), faces (box_px, score,
-label, probabilities) and model (family, version, digest).
-Exit status: 0 done, 1 failed, 2 misuse, 3 no face in any frame.
 """
 
 
@@ -96,7 +89,9 @@ def pull_command(
     from rushes.store.store import default_store, quoted, usual_registry  # noqa: PLC0415  # for a quick --help
 
     where, store, keys = registry or usual_registry(), to or default_store(), load_trust(trust)
-    pulled = pull(name, where, store, _log, keys, uncertified=uncertified, allow_older=allow_older, rejected=rejected)
+    pulled = pull(
+        name, where, store, log_line, keys, uncertified=uncertified, allow_older=allow_older, rejected=rejected
+    )
     version = f"version {pulled.version}" if pulled.version is not None else "without a version"
     how = f"{pulled.fetched} file{'s' if pulled.fetched > 1 else ''} fetched" if pulled.fetched else "was there already"
     typer.echo(f"{pulled.family} {version}, digest {pulled.digest[:12]}: {how}, every hash is right")
@@ -104,39 +99,10 @@ def pull_command(
     typer.echo(pulled.folder)
     if pulled.family in USES:
         model = to if pulled.is_newest else pulled.folder
-        _log(f"use it: {USES[pulled.family]}{'' if model is None else f' --model {quoted(model)}'}")
+        log_line(f"use it: {USES[pulled.family]}{'' if model is None else f' --model {quoted(model)}'}")
 
 
-@app.command("capture", epilog=CAPTURE_EXAMPLES)
-def capture_command(
-    model: ModelOption = None,
-    source: Annotated[
-        str, typer.Option(metavar="CLIP|FOLDER|0", help="A clip, a folder of images, or the number of a camera.")
-    ] = "0",
-    show: Annotated[bool, typer.Option("--show", help="Show the result in a window; q quits.")] = False,
-    save: Annotated[
-        Path | None, typer.Option(metavar="OUT.mp4", help="Write a film with the expressions drawn in.")
-    ] = None,
-    json: Annotated[
-        str, typer.Option("--json", metavar="FILE|-", help="File for the lines of JSON; - is standard output.")
-    ] = "-",
-    trust: TrustOption = None,
-    uncertified: UncertifiedOption = False,
-) -> None:
-    """Recognise the expression of each face in a camera, clip or folder."""
-    _quiet_libraries()
-    from rushes.capture.analysis import Analyser  # noqa: PLC0415  # for a quick --help
-    from rushes.capture.loop import capture  # noqa: PLC0415  # for a quick --help
-    from rushes.capture.outputs import Outputs  # noqa: PLC0415  # for a quick --help
-    from rushes.loading import load  # noqa: PLC0415  # for a quick --help
-    from rushes.store.store import origin_of  # noqa: PLC0415  # for a quick --help
-
-    opened = load("expression", store=model, trust=trust, uncertified=uncertified)
-    origin = origin_of(opened.bundle)
-    analyser = Analyser(opened.detector(), opened.classifier)
-    capture(source, analyser, Outputs(show, save, json), log=_log, origin=origin)
-
-
+app.command("capture", epilog=capture_command.CAPTURE_EXAMPLES)(capture_command.capture_command)
 app.command("check", epilog=check_command.CHECK_EXAMPLES)(check_command.check_command)
 app.command("list", epilog=list_command.LIST_EXAMPLES)(list_command.list_command)
 app.command("scene", epilog=scene_commands.SCENE_EXAMPLES)(scene_commands.scene_command)
@@ -164,21 +130,8 @@ def _end(reason: object, status: int) -> None:
     """Prints the reason and exits; with RUSHES_DEBUG=1 raises the error with its traceback."""
     if os.environ.get("RUSHES_DEBUG"):
         raise  # noqa: PLE0704  # only called while an exception is handled
-    _log(f"rushes: {' '.join(str(reason).split())}")
+    log_line(f"rushes: {' '.join(str(reason).split())}")
     sys.exit(status)
-
-
-def _log(text: str) -> None:
-    """Prints one line on standard error; line breaks in it are replaced."""
-    with contextlib.suppress(BrokenPipeError):
-        typer.echo(plain(text), err=True)
-
-
-def _quiet_libraries() -> None:
-    """Turns off the warnings of OpenCV and FFmpeg about a missing camera. Must run before they are imported."""
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")  # it misses fonts that are not used here
 
 
 if __name__ == "__main__":

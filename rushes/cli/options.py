@@ -1,11 +1,14 @@
-"""Options that several commands of `rushes` share."""
+"""Options and output that several commands of `rushes` share."""
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from rushes.errors import plain
 
 ModelOption = Annotated[
     Path | None,
@@ -34,3 +37,9 @@ AllowOlderOption = Annotated[
 RejectedOption = Annotated[
     bool, typer.Option("--rejected", help="Take a version that was rolled back; commands do not use it by default.")
 ]
+
+
+def log_line(text: str) -> None:
+    """Prints one line on standard error; line breaks in it are replaced."""
+    with contextlib.suppress(BrokenPipeError):
+        typer.echo(plain(text), err=True)

@@ -70,6 +70,11 @@ def rate_of(text: str) -> Rate:
     return RATES[name]
 
 
+def nearest_rate(fps: float) -> Rate:
+    """Rate without drop frame that is nearest to a number of frames per second."""
+    return min((rate for rate in RATES.values() if not rate.dropped), key=lambda rate: abs(float(rate.fps) - fps))
+
+
 def label_of(frame: int, rate: Rate) -> str:
     """Label of a frame, such as `00:01:00;02`; frames are counted from midnight and start again after a day."""
     frame %= rate.frames_a_day

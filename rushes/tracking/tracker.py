@@ -134,9 +134,7 @@ class FaceTracker(Generic[Place]):
             time_s: Time of the frame. A clock that stands still or goes back counts as one more step of the usual
                 length.
         """
-        if 0 < time_s - self._time_s < np.inf:
-            self._step_s = time_s - self._time_s
-        self._time_s = time_s
+        self._step(time_s)
         # Squares of a frame of another size are meaningless: search all of it, as of the first frame.
         places = self._detector.places(picture_bgr)
         if other_size := picture_bgr.shape != self._shape:
@@ -149,6 +147,18 @@ class FaceTracker(Generic[Place]):
             self._search(picture_bgr, due, found)
         self._update(found, time_s)
         return [face for face in (actor.shown() for actor in self._actors) if face is not None]
+
+    def wait(self, time_s: float) -> list[TrackedFace]:
+        """Faces while a camera gives no picture: held, then on the way to neutral."""
+        self._step(time_s)
+        for actor in self._actors:
+            actor.miss(self._step_s)
+        return [face for face in (actor.shown() for actor in self._actors) if face is not None]
+
+    def _step(self, time_s: float) -> None:
+        if 0 < time_s - self._time_s < np.inf:
+            self._step_s = time_s - self._time_s
+        self._time_s = time_s
 
     def _follow(self, picture_bgr: np.ndarray) -> Found:
         """Landmarks of the known actors, in the squares in which they were last seen."""

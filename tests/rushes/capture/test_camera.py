@@ -94,7 +94,7 @@ def test_a_silent_camera_does_not_stop_the_loop(stream, monkeypatch):
     assert losses == 0
 
 
-def test_a_film_by_url_is_no_camera(tmp_path):
+def test_a_film_by_url_is_refused(tmp_path):
     """Frames of a film must not be dropped."""
     write_clip(tmp_path / "take.mp4")
     handler = functools.partial(SimpleHTTPRequestHandler, directory=tmp_path)

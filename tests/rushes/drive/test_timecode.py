@@ -2,7 +2,7 @@ from datetime import time
 
 import pytest
 
-from rushes.drive.timecode import RATES, TakeClock, frame_of, label_of, rate_of
+from rushes.drive.timecode import RATES, TakeClock, frame_of, label_of, nearest_rate, rate_of
 from rushes.errors import MisuseError
 
 
@@ -153,3 +153,11 @@ def test_every_frame_has_its_own_label(rate):
 def test_a_clock_starts_at_the_time_of_day(rate, now, label):
     """Hour, minute and second are those of the clock on the wall."""
     assert TakeClock.from_wall(now, RATES[rate]).label(0.0) == label
+
+
+@pytest.mark.parametrize(
+    ("fps", "name"), [(23.976, "23.976"), (24.0, "24"), (29.97, "29.97"), (31.2, "30"), (1000.0, "60")]
+)
+def test_a_camera_counts_at_the_nearest_rate(fps, name):
+    """Cameras declare rates that SMPTE does not have."""
+    assert nearest_rate(fps).name == name

@@ -221,6 +221,21 @@ def test_a_clock_that_stands_still_still_loses_a_face(stage):
     assert states[-1] == []
 
 
+def test_actors_ease_to_neutral_while_a_camera_gives_no_picture(stage):
+    """Time goes on without pictures; who comes back is tracked within three pictures."""
+    tracker, frame_bgr = FaceTracker(stage, stage), np.zeros((480, 640, 3), np.uint8)
+    assert tracker.wait(0.0) == []
+    stage.faces, stage.searches = [FIRST], [[]]
+    tracker.track(frame_bgr, 1.0)
+    states = [[face.state for face in tracker.wait(1.0 + number / 10)] for number in range(1, 11)]
+
+    assert states[:2] == [["held"]] * 2
+    assert states[3:6] == [["easing"]] * 3
+    assert states[-1] == []
+    seen = [tracker.track(frame_bgr, 2.1 + number / 25) for number in range(3)]
+    assert [face.state for face in seen[-1]] == ["tracked"]
+
+
 def test_a_frame_of_another_size_is_searched_completely(stage):
     """Squares of the old frame mean nothing in it."""
     tracker = FaceTracker(stage, stage)

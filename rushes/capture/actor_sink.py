@@ -1,0 +1,33 @@
+"""Passes tracked actors to an output of `rushes.drive`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from rushes.capture.analysis import Analysis
+    from rushes.drive.sink import Sink
+
+
+@dataclass(frozen=True)
+class ActorSink:
+    """An output of tracked actors.
+
+    Attributes:
+        sink: The output.
+        in_silence: True if it also gets actors while a camera gives no picture, so that a character returns to neutral.
+            A file has no frames there.
+    """
+
+    sink: Sink
+    in_silence: bool
+
+    def put(self, analysis: Analysis, drawn_bgr: np.ndarray | None) -> bool:  # noqa: ARG002  # a sink takes both
+        """Outputs the actors of a frame."""
+        frame = analysis.frame
+        if frame.picture_bgr is not None or self.in_silence:
+            self.sink.put(frame.time_s, frame.number, analysis.actors)
+        return True

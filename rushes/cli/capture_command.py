@@ -1,0 +1,87 @@
+"""`rushes capture`: models on the frames of a camera or film, and what they drive."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path  # noqa: TC003  # typer reads the annotations when it runs
+from typing import Annotated, Literal
+
+import typer
+
+from rushes.cli.options import ModelOption, TrustOption, UncertifiedOption, log_line  # typer reads them
+
+CAPTURE_EXAMPLES = """\b
+Examples:
+  rushes capture --show
+  rushes capture --drive vmc://127.0.0.1:39539
+  rushes capture --drive livelink://192.168.1.20 --show --actors 2
+  rushes capture --source take.mp4 --curves take.csv --bvh take.bvh
+  rushes capture --source clip.mp4 --save clip-read.mp4 --json clip.jsonl
+  rushes capture --model models --source stills
+  rushes capture --source 1 | jq -r .expression
+
+\b
+Prints one line of JSON a frame: frame, time_s, expression (of the largest face, or null), faces (box_px, score,
+label, probabilities), model (family, version, digest), and with --units or an output that needs them actors (actor,
+state, score, units, head, gaze_deg, landmarks_px).
+--drive vmc:// takes ?actor=N, livelink:// also ?subject=NAME. Of a camera the latest picture is always the next one.
+Exit status: 0 done, 1 failed, 2 misuse, 3 no face in any frame.
+"""
+
+
+def capture_command(
+    model: ModelOption = None,
+    source: Annotated[
+        str, typer.Option(metavar="CLIP|FOLDER|0|URL", help="A clip, a folder of images, or a camera.")
+    ] = "0",
+    show: Annotated[bool, typer.Option("--show", help="Show the result in a window; q quits.")] = False,
+    save: Annotated[
+        Path | None, typer.Option(metavar="OUT.mp4", help="Write a film with the results drawn in.")
+    ] = None,
+    json: Annotated[
+        str, typer.Option("--json", metavar="FILE|-", help="File for the lines of JSON; - is standard output.")
+    ] = "-",
+    units: Annotated[
+        bool, typer.Option("--units", help="Track 52 units, head pose and gaze; the outputs below do so anyway.")
+    ] = False,
+    drive: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="Send to a character: vmc://HOST:PORT or livelink://HOST. Repeatable."),
+    ] = None,
+    names: Annotated[
+        str, typer.Option(metavar="RIG|FILE.yaml", help="Names of the rig for VMC: arkit, vrm, vrm0, vrm1 or a file.")
+    ] = "arkit",
+    curves: Annotated[
+        Path | None, typer.Option(metavar="OUT.csv", help="Write the curves as Live Link Face does.")
+    ] = None,
+    bvh: Annotated[Path | None, typer.Option(metavar="OUT.bvh", help="Write the motion of head and eyes.")] = None,
+    actors: Annotated[int, typer.Option(min=1, max=16, help="Maximum number of actors.")] = 1,
+    fov: Annotated[
+        float, typer.Option(min=5, max=150, metavar="DEGREES", help="Vertical field of view of the camera.")
+    ] = 45.0,
+    backend: Annotated[
+        Literal["auto", "opencv", "litert"], typer.Option(help="What runs the landmark networks.")
+    ] = "auto",
+    trust: TrustOption = None,
+    uncertified: UncertifiedOption = False,
+) -> None:
+    """Recognise the expression of each face in a camera, clip or folder; track faces and drive characters."""
+    _quiet_libraries()
+    from rushes.capture.analysis import Tracking, open_analyser  # noqa: PLC0415  # for a quick --help
+    from rushes.capture.loop import capture  # noqa: PLC0415  # for a quick --help
+    from rushes.capture.outputs import Outputs  # noqa: PLC0415  # for a quick --help
+    from rushes.loading import load  # noqa: PLC0415  # for a quick --help
+    from rushes.store.store import origin_of  # noqa: PLC0415  # for a quick --help
+
+    outputs = Outputs(show, save, json, tuple(drive or ()), names, curves, bvh)
+    outputs.check(source)
+    tracking = Tracking(actors, fov, backend) if units or outputs.tracked else None
+    opened = load("expression", store=model, trust=trust, uncertified=uncertified)
+    capture(source, open_analyser(opened, tracking), outputs, log=log_line, origin=origin_of(opened.bundle))
+
+
+def _quiet_libraries() -> None:
+    """Turns off the warnings of OpenCV and FFmpeg about a missing camera. Must run before they are imported."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")  # it misses fonts that are not used here
