@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from common.settings import PREFIX, RegistrySettings, Settings, TrainingSettings
 from flows import __main__ as cli
 from flows.cli import rayjob_check
+from flows.cli.app import context
 from flows.cli.rayjob import FILE, GPU, STORAGE, Deployment, build_manifest, write_text
 from flows.cli.rayjob_check import find_faults
 from rushes.errors import MisuseError
@@ -240,7 +241,7 @@ def test_what_is_written_is_valid(training):
 
 def run(monkeypatch, *words):
     """The exit status of a command in this checkout, with the settings of the working folder."""
-    monkeypatch.setattr(cli, "_enter", Path.cwd)
+    monkeypatch.setattr(context, "enter", Path.cwd)
     monkeypatch.setattr(sys, "argv", ["flows", "rayjob", *map(str, words)])
     try:
         return cli.main()
