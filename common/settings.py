@@ -124,7 +124,8 @@ class TrainingSettings(_Table):
         engine: `local`: this machine; `torchrun`: the nodes that torchrun or srun start; `ray`: a Ray cluster.
         accelerator: For Lightning's Trainer.
         devices: Devices per node; for `local` and `torchrun`.
-        strategy: For Lightning's Trainer.
+        strategy: `ddp`: every process keeps all weights; `fsdp`: each keeps a share of them, not for `ray`; `auto`:
+            `ddp` if there are several processes.
         threads: CPU threads of each process; 0: all cores.
         num_nodes: Nodes of `torchrun`.
         address: Address of an existing Ray cluster, HOST:PORT; empty: one is started for the run and stopped after it.
@@ -139,7 +140,7 @@ class TrainingSettings(_Table):
     engine: Literal["local", "torchrun", "ray"] = "local"
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: int = Field(1, ge=1)
-    strategy: Literal["auto", "ddp"] = "auto"
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
     threads: int = Field(0, ge=0)
     num_nodes: int = Field(1, ge=1)
     address: str = ""

@@ -53,7 +53,8 @@ def run(work: Work, training: TrainingSettings, key: str, command: Sequence[str]
         _start_agent(training, key, command)
         return None
     devices, num_nodes = found
-    return work(Devices(training.accelerator, devices, "ddp", training.threads, num_nodes, gpu=training.gpu))
+    strategy = "fsdp" if training.strategy == "fsdp" else "ddp"
+    return work(Devices(training.accelerator, devices, strategy, training.threads, num_nodes, gpu=training.gpu))
 
 
 def launched(environment: Mapping[str, str]) -> tuple[int, int] | None:
