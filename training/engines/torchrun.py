@@ -27,7 +27,7 @@ MAX_RESTARTS = 3  # of the processes of a node, after one has failed or a node h
 
 
 class ProcessesError(RushesError):
-    """A process that torchrun has started failed, and has left no description of its failure."""
+    """A process that torchrun has started failed; reported only if it has left no description, such as a killed one."""
 
     default_kind = "user"
 
