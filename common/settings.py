@@ -128,11 +128,13 @@ class TrainingSettings(_Table):
             `ddp` if there are several processes.
         threads: CPU threads of each process; 0: all cores.
         num_nodes: Nodes of `torchrun`.
-        address: Address of an existing Ray cluster, HOST:PORT; empty: one is started for the run and stopped after it.
+        address: HOST:PORT; for `torchrun` where the nodes meet, the first of them; for `ray` that of an existing
+            cluster, which if empty is started for the run and stopped after it.
         workers: Processes of `ray`.
-        min_workers: Processes with which `ray` goes on after nodes have left; 0: as many as `workers`.
+        min_workers: Processes with which `ray` and `torchrun` go on after nodes have left; 0: as many as at first.
         resources_per_worker: Resources that Ray reserves for each process.
-        node_timeout_s: Seconds that a node which has left is waited for.
+        node_timeout_s: Seconds that a node which has left is waited for; for `torchrun`, that further nodes are waited
+            for once there are enough.
         storage: Folder or s3:// address of the checkpoints, which every node can reach; empty: in `state`.
         gpu: Use of a GPU.
     """

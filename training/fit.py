@@ -347,7 +347,7 @@ def _strategy(devices: Devices, *, by_hand: bool) -> str | DDPStrategy:
         return "auto"
     from pytorch_lightning.strategies import DDPStrategy  # noqa: PLC0415  # only where it is used
 
-    backend = "nccl" if devices.accelerator != "cpu" and torch.cuda.is_available() else "gloo"
+    backend = "nccl" if uses_gpu(devices.accelerator) else "gloo"
     # Networks trained in turns, with manual optimisation, have gradients in turns: do not wait for the other network's.
     kind = ShardedStrategy if devices.sharded else DDPStrategy
     return kind(process_group_backend=backend, find_unused_parameters=by_hand)
