@@ -249,9 +249,10 @@ def run(monkeypatch, *words):
         return done.code
 
 
-def test_a_relative_storage_is_refused_until_the_remedy_is_followed(tmp_path, monkeypatch, capsys):
-    """Each pod would write its checkpoints into a folder of its own."""
-    (tmp_path / "settings.toml").write_text('[training]\nstorage = "checkpoints"\n')
+@pytest.mark.parametrize("setting", ['storage = "checkpoints"', 'strategy = "fsdp"'])
+def test_a_setting_that_pods_cannot_use_is_refused_until_the_remedy_is_followed(tmp_path, monkeypatch, capsys, setting):
+    """Each pod would write its checkpoints into a folder of its own, or the job would fail when it trains."""
+    (tmp_path / "settings.toml").write_text(f"[training]\n{setting}\n")
     assert run(monkeypatch, "--out", "job.yaml") == 2
     line = capsys.readouterr().err.partition("under [training]: ")[2]
     (tmp_path / "settings.toml").write_text(f"[training]\n{line}")
