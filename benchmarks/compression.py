@@ -47,10 +47,10 @@ from benchmarks.support.face_sets import (
     right,
     run,
 )
-from benchmarks.support.fer_peer import open_fer, prepared
 from benchmarks.support.figures import Figure
-from benchmarks.support.resnet import DEPTHS, STEMS, WIDTHS, ResNetParams
-from benchmarks.support.resnet import module as resnet_module
+from benchmarks.support.peers.fer import open_fer, prepared
+from benchmarks.support.peers.resnet import DEPTHS, STEMS, WIDTHS, ResNetParams
+from benchmarks.support.peers.resnet import module as resnet_module
 from benchmarks.support.timing import medians, percentile, rounds_ms
 from benchmarks.within import planned, train
 from compression.measure.multiply_adds import multiply_adds
@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from pytorch_lightning import LightningModule
 
     from benchmarks.support.face_sets import Sets
-    from benchmarks.support.fer_peer import Fer
+    from benchmarks.support.peers.fer import Fer
     from benchmarks.within import Trained
     from compression.search.candidates import MeasuredCandidate, SearchResult
     from models.expression.params import ExpressionParams, TrainParams

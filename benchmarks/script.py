@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from benchmarks.support.command import new_parser, quiet
 from benchmarks.support.figures import Figure, interleave, report
-from benchmarks.support.nanogpt import STEPS, Peer
+from benchmarks.support.peers.nanogpt import STEPS, Peer
 from compression.methods.export import export
 from compression.methods.quantise import quantise_dynamic
 from models.script.data import Contiguous, batches, lanes

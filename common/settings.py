@@ -124,14 +124,17 @@ class TrainingSettings(_Table):
         engine: `local`: this machine; `torchrun`: the nodes that torchrun or srun start; `ray`: a Ray cluster.
         accelerator: For Lightning's Trainer.
         devices: Devices per node; for `local` and `torchrun`.
-        strategy: For Lightning's Trainer.
+        strategy: `ddp`: every process keeps all weights; `fsdp`: each keeps a share of them, not for `ray`; `auto`:
+            `ddp` if there are several processes.
         threads: CPU threads of each process; 0: all cores.
         num_nodes: Nodes of `torchrun`.
-        address: Address of an existing Ray cluster, HOST:PORT; empty: one is started for the run and stopped after it.
+        address: HOST:PORT; for `torchrun` where the nodes meet, the first of them; for `ray` that of an existing
+            cluster, which if empty is started for the run and stopped after it.
         workers: Processes of `ray`.
-        min_workers: Processes with which `ray` goes on after nodes have left; 0: as many as `workers`.
+        min_workers: Processes with which `ray` and `torchrun` go on after nodes have left; 0: as many as at first.
         resources_per_worker: Resources that Ray reserves for each process.
-        node_timeout_s: Seconds that a node which has left is waited for.
+        node_timeout_s: Seconds that a node which has left is waited for; for `torchrun`, that further nodes are waited
+            for once there are enough.
         storage: Folder or s3:// address of the checkpoints, which every node can reach; empty: in `state`.
         gpu: Use of a GPU.
     """
@@ -139,7 +142,7 @@ class TrainingSettings(_Table):
     engine: Literal["local", "torchrun", "ray"] = "local"
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: int = Field(1, ge=1)
-    strategy: Literal["auto", "ddp"] = "auto"
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
     threads: int = Field(0, ge=0)
     num_nodes: int = Field(1, ge=1)
     address: str = ""

@@ -21,7 +21,7 @@ from registry.mlflow.runs import finish, run_logger
 from steps.runtime.epochs_file import epochs_file
 from training.engines import local, torchrun
 from training.engines.ray import driver as ray_driver
-from training.engines.work import check_counts
+from training.engines.work import check_counts, check_strategy
 from training.fit import Devices, Fitted, fit, fitted_from
 from training.gpu.profile import keep_compiled
 from training.progress import assemble
@@ -72,6 +72,7 @@ def _job(item: str, settings: Settings) -> Job:
 def _run(job: Job, training: TrainingSettings) -> None:
     """Trains with the engine of the settings."""
     family, work = by_name(job.item), partial(train, job)
+    check_strategy(family, job.params, job.samples, training)
     counts = check_counts(family, job.params, job.samples, training)
     if training.engine == "torchrun":
         torchrun.run(work, training, job.key, ("-m", "steps", "train", job.item))

@@ -28,6 +28,7 @@ from training.gpu.profile import LayOutState, UseProfile, exact_products, uses_g
 from training.pace import Pace
 from training.progress import Progress
 from training.resume import ROWS, ResumeTogether, resume_point
+from training.sharding import ShardedAveraging, ShardedStrategy
 from training.stop_diverged import StopWhenDiverged
 from training.storage import place_of
 from training.throughput import Throughput
@@ -55,7 +56,7 @@ class Devices:
     Attributes:
         accelerator: As for Lightning's Trainer.
         devices: Devices of this node.
-        strategy: `auto` or `ddp`.
+        strategy: `auto`, `ddp` or `fsdp`.
         threads: CPU threads of each process; 0: all cores.
         num_nodes: Number of nodes.
         distributed: Kind of strategy of an engine that has started the processes itself; None: Lightning's own.
@@ -71,6 +72,11 @@ class Devices:
     distributed: type[DDPStrategy] | None = None
     environment: ClusterEnvironment | None = None
     gpu: GpuSettings = field(default_factory=GpuSettings)
+
+    @property
+    def sharded(self) -> bool:
+        """True if each process keeps a share of the weights."""
+        return self.strategy == "fsdp"
 
     @property
     def several(self) -> bool:
@@ -237,7 +243,7 @@ def fit(
             guard,
             _stop(family.monitor, params),
             *watch,
-            *averaging(params, gpu=gpu),
+            *averaging(params, gpu=gpu, sharded=devices.sharded),
             *throughput,
             best,
             *kept,
@@ -249,6 +255,8 @@ def fit(
     )
     with exact_products(params.precision):
         trainer.fit(module, data(), ckpt_path=point.path, weights_only=True)
+    if devices.sharded:  # its weights are shares
+        module = family.module(samples.info, params)
     best_epoch = load_best(module, best.best_model_path)
     if figure := not_finite_weight(module.state_dict()):
         raise DivergedError(figure, best_epoch, *blamed)
@@ -292,7 +300,7 @@ def _sped_up(
             trainer_of,
             epochs,
             callbacks=lambda: averaging(params, gpu=True),
-            processes=2 if devices.several else 1,
+            processes=2 if devices.several or devices.sharded else 1,
             title=title,
         )
     return [UseProfile(profile)]
@@ -339,12 +347,13 @@ def _strategy(devices: Devices, *, by_hand: bool) -> str | DDPStrategy:
         return "auto"
     from pytorch_lightning.strategies import DDPStrategy  # noqa: PLC0415  # only where it is used
 
-    backend = "nccl" if devices.accelerator != "cpu" and torch.cuda.is_available() else "gloo"
+    backend = "nccl" if uses_gpu(devices.accelerator) else "gloo"
     # Networks trained in turns, with manual optimisation, have gradients in turns: do not wait for the other network's.
-    return DDPStrategy(process_group_backend=backend, find_unused_parameters=by_hand)
+    kind = ShardedStrategy if devices.sharded else DDPStrategy
+    return kind(process_group_backend=backend, find_unused_parameters=by_hand)
 
 
-def averaging(params: FitParams, *, gpu: bool = False) -> list[Callback]:
+def averaging(params: FitParams, *, gpu: bool = False, sharded: bool = False) -> list[Callback]:
     """Moving average of the weights with a lower decay at first; on a GPU rounded differently, without waits."""
     decay = params.ema_decay
 
@@ -355,6 +364,8 @@ def averaging(params: FitParams, *, gpu: bool = False) -> list[Callback]:
 
     if not decay:
         return []
+    if sharded:
+        return [ShardedAveraging(decay)]
     return [DeviceAveraging(decay) if gpu else WeightAveraging(avg_fn=average)]
 
 

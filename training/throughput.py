@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,7 +22,8 @@ class Throughput(Callback):
     """Logs, per epoch and process, `process/RANK/FIGURE`; only the first process writes.
 
     `samples_per_s`: samples of this process per second of training. `data_wait`: share of that time spent on waiting
-    for the next batch. `utilisation`: processor time per second and thread; of the GPU, if there is one.
+    for the next batch. `utilisation`: processor time per second and thread; of a GPU NVML's, if
+    `nvidia-ml-py` is installed.
 
     Args:
         batch_size: Samples of a global batch.
@@ -66,11 +69,15 @@ class Throughput(Callback):
             f"process/{rank}/{name}": value
             for rank, values in enumerate(every)
             for name, value in zip(FIGURES, values, strict=True)
+            if not math.isnan(value)
         }
         for logger in trainer.loggers:
             logger.log_metrics(figures, trainer.global_step)
 
     def _utilisation(self, device: torch.device, spent_s: float) -> float:
         if device.type == "cuda":
-            return torch.cuda.utilization(device) / 100.0
+            # NVML or its package `nvidia-ml-py` may be missing: no reason to end a training.
+            with suppress(ModuleNotFoundError, RuntimeError):
+                return torch.cuda.utilization(device) / 100.0
+            return math.nan
         return (self._used() - self._used_s) / spent_s / torch.get_num_threads()

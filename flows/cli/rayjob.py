@@ -62,10 +62,13 @@ def build_manifest(settings: Settings, deployment: Deployment) -> dict[str, Any]
     """The RayJob as Kubernetes reads it.
 
     Raises:
-        MisuseError: `training.storage` is a relative folder, which each pod would have for itself; or a family does not
-            exist.
+        MisuseError: `training.storage` is a relative folder, which each pod would have for itself; a family does not
+            exist; or the job would refuse the strategy.
     """
     training = settings.training
+    if training.strategy == "fsdp":
+        message = "training.strategy is fsdp, which the engine ray does not have"
+        raise MisuseError(message, 'in settings.toml, under [training]: strategy = "ddp"')
     resources = _worker_resources(settings)
     custom = {name: amount for name, amount in resources.items() if name not in KNOWN}
     workers, storage = training.workers, _storage(settings)

@@ -62,6 +62,7 @@ class ScriptModule(LightningModule):
         self._set_rate(self.share_done(batch.step))
         if batch.step and self.params.state_dropped:
             self._forget(batch)
+        # Each process draws for all places, so 0: the place of one process alone, which draws the same.
         self.network.share = (batch.first_place, self.params.batch_size)
         seed_default(self.device, self.params.seed, self.current_epoch, batch.step, "dropout", 0)
         loss, count, logits_ntv = self.model_step(batch, "train")
@@ -76,6 +77,7 @@ class ScriptModule(LightningModule):
 
     def _forget(self, batch: TokenBatch) -> None:
         """Resets the state of some places, as if a text began there; the choice depends only on seed and step."""
+        # The 0 as in training_step.
         random = generator_for(self.device, self.params.seed, self.current_epoch, batch.step, 0, "state")
         kept_n = torch.rand(self.params.batch_size, generator=random, device=self.device) >= self.params.state_dropped
         kept_n = kept_n[batch.first_place : batch.first_place + len(batch.ids_nt)]

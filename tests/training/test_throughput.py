@@ -52,3 +52,22 @@ def test_they_are_logged_for_each_epoch_of_a_training(tmp_path):
     assert len(logged) == len(history) == SMALL["epochs"]
     assert logged["process/0/data_wait"].between(0.0, 1.0).all()
     assert not any("process" in name for row in history for name in row)
+
+
+def test_a_gpu_whose_utilisation_cannot_be_read(monkeypatch):
+    """The training goes on without the figure."""
+
+    def utilization(_device: torch.device) -> int:
+        raise ModuleNotFoundError(name="pynvml")
+
+    monkeypatch.setattr(torch.cuda, "utilization", utilization)
+    watch, logged = Throughput(64), []
+    unknown = watch._utilisation(torch.device("cuda"), 1.0)
+    trainer = trainer_of(logged, others=[[1.0, 2.0, unknown]])
+    watch.on_train_epoch_start(trainer, None)
+    watch.on_train_epoch_end(trainer, SimpleNamespace(device=torch.device("cpu")))
+
+    assert {name for name in logged[0][1] if name.startswith("process/1")} == {
+        "process/1/samples_per_s",
+        "process/1/data_wait",
+    }

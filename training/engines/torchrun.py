@@ -27,7 +27,7 @@ MAX_RESTARTS = 3  # of the processes of a node, after one has failed or a node h
 
 
 class ProcessesError(RushesError):
-    """A process that torchrun has started failed, and has left no description of its failure."""
+    """A process that torchrun has started failed; reported only if it has left no description, such as a killed one."""
 
     default_kind = "user"
 
@@ -53,7 +53,8 @@ def run(work: Work, training: TrainingSettings, key: str, command: Sequence[str]
         _start_agent(training, key, command)
         return None
     devices, num_nodes = found
-    return work(Devices(training.accelerator, devices, "ddp", training.threads, num_nodes, gpu=training.gpu))
+    strategy = "fsdp" if training.strategy == "fsdp" else "ddp"
+    return work(Devices(training.accelerator, devices, strategy, training.threads, num_nodes, gpu=training.gpu))
 
 
 def launched(environment: Mapping[str, str]) -> tuple[int, int] | None:

@@ -22,6 +22,26 @@ if TYPE_CHECKING:
 Work = Callable[[Devices], Fitted]
 
 
+def check_strategy(family: Family, params: FitParams, samples: SampleSet, training: TrainingSettings) -> None:
+    """Checks that the family can train with the strategy of the settings.
+
+    Raises:
+        MisuseError: The weights cannot be sharded.
+    """
+    if training.strategy != "fsdp":
+        return
+    reason = ""
+    if training.engine == "ray":
+        reason = "the engine ray has no fsdp"
+    elif "on" in {training.gpu.compile, training.gpu.cuda_graphs}:
+        reason = "sharded weights move, so training.gpu.compile and training.gpu.cuda_graphs cannot be on"
+    elif not family.module(samples.info, params).automatic_optimization:
+        reason = f"{family.name} trains two networks in turns, which fsdp does not support"
+    if reason:
+        message = f"training.strategy is fsdp: {reason}"
+        raise MisuseError(message, 'set training.strategy in settings.toml to "ddp"')
+
+
 def check_counts(family: Family, params: FitParams, samples: SampleSet, training: TrainingSettings) -> list[int]:
     """Numbers of processes among which the family's batches can be divided.
 

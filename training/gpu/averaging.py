@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from pytorch_lightning.callbacks import WeightAveraging
+from torch.distributed.tensor import DTensor
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule, Trainer
@@ -71,7 +72,9 @@ class DeviceAveraging(WeightAveraging):
 
 
 def _tensors_of(module: torch.nn.Module) -> list[torch.Tensor]:
-    return [*module.parameters(), *module.buffers()]
+    """Weights and buffers; of sharded ones the share of this process."""
+    tensors = [*module.parameters(), *module.buffers()]
+    return [one.to_local() if isinstance(one, DTensor) else one for one in tensors]
 
 
 def share_kept(decay: float, count: int) -> float:

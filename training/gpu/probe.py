@@ -170,9 +170,8 @@ def profile_for(
         title: Title of the training, before the line.
     """
     fixed = {} if any(map(convolutions_of, networks_of(module))) else {"channels_last": "on"}
-    if (
-        max(processes, int(os.environ.get("WORLD_SIZE", "1"))) > 1
-    ):  # each would choose for itself, and measure while the others do
+    # Each of several processes would choose for itself, and measure while the others do.
+    if max(processes, int(os.environ.get("WORLD_SIZE", "1"))) > 1:
         fixed |= {
             name: "on" if getattr(GpuProfile(), name) else "off"
             for name in ("channels_last", "fused", "compile", "cuda_graphs")

@@ -39,7 +39,7 @@ COMMANDS = {
     "keys": ("keys new {here}/studio.pem", ["registry.signing.new_pair"]),
 }
 PLACES = [(name, place) for name, (_, places) in COMMANDS.items() for place in places]
-EVERYWHERE = "flows.__main__.load_settings"  # within the `try` that reads settings.toml
+EVERYWHERE = "flows.cli.app.context.load_settings"  # within the `try` that reads settings.toml
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from common.settings import Settings
 from flows import __main__ as cli
 from flows.cli import commands
+from flows.cli.app import context
 from flows.servers import environment, servers
 from flows.servers.lock import run_lock
 from flows.servers.servers import ServerError
@@ -75,7 +76,7 @@ def here(tmp_path, monkeypatch):
     """A separate checkout, with this one's params."""
     shutil.copy(Path(__file__).parents[3] / "params.yaml", tmp_path)
     monkeypatch.setattr(environment, "checkout_root", lambda: tmp_path)
-    monkeypatch.setattr(cli, "_settings", lambda: Settings(state=tmp_path / ".state"))
+    monkeypatch.setattr(context, "read_settings", lambda: Settings(state=tmp_path / ".state"))
     monkeypatch.chdir(tmp_path)
     for name in ("PATH", "PREFECT_HOME", "RUSHES_STATE", "MPLCONFIGDIR", "MLFLOW_TRACKING_URI", "PREFECT_API_URL"):
         monkeypatch.setenv(name, os.environ.get(name, ""))

@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from common.settings import PREFIX, RegistrySettings, Settings, TrainingSettings
 from flows import __main__ as cli
 from flows.cli import rayjob_check
+from flows.cli.app import context
 from flows.cli.rayjob import FILE, GPU, STORAGE, Deployment, build_manifest, write_text
 from flows.cli.rayjob_check import find_faults
 from rushes.errors import MisuseError
@@ -240,7 +241,7 @@ def test_what_is_written_is_valid(training):
 
 def run(monkeypatch, *words):
     """The exit status of a command in this checkout, with the settings of the working folder."""
-    monkeypatch.setattr(cli, "_enter", Path.cwd)
+    monkeypatch.setattr(context, "enter", Path.cwd)
     monkeypatch.setattr(sys, "argv", ["flows", "rayjob", *map(str, words)])
     try:
         return cli.main()
@@ -248,9 +249,10 @@ def run(monkeypatch, *words):
         return done.code
 
 
-def test_a_relative_storage_is_refused_until_the_remedy_is_followed(tmp_path, monkeypatch, capsys):
-    """Each pod would write its checkpoints into a folder of its own."""
-    (tmp_path / "settings.toml").write_text('[training]\nstorage = "checkpoints"\n')
+@pytest.mark.parametrize("setting", ['storage = "checkpoints"', 'strategy = "fsdp"'])
+def test_a_setting_that_pods_cannot_use_is_refused_until_the_remedy_is_followed(tmp_path, monkeypatch, capsys, setting):
+    """Each pod would write its checkpoints into a folder of its own, or the job would fail when it trains."""
+    (tmp_path / "settings.toml").write_text(f"[training]\n{setting}\n")
     assert run(monkeypatch, "--out", "job.yaml") == 2
     line = capsys.readouterr().err.partition("under [training]: ")[2]
     (tmp_path / "settings.toml").write_text(f"[training]\n{line}")

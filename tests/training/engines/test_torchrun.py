@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+from subprocess import PIPE
+
 import psutil
 import pytest
 
 from common.settings import TrainingSettings
+from registry.dvc.pipeline import SAME, stages, status
 from rushes.errors import MisuseError
 from tests.support.nodes import machines
+from tests.support.repos import ROOT
 from tests.training.engines.conftest import epochs_in, make_checkout, read_until, same
 from training.engines.torchrun import agent_command, launched
 
@@ -67,3 +75,26 @@ def test_two_nodes_learn_what_two_processes_learn(tmp_path):
     assert (one.returncode, two.returncode) == (0, 0), log + other
     assert same(checkout.learned(tmp_path / "storage"), local)
     assert 12 <= len(epochs_in(log + other)) <= 13
+
+
+@pytest.mark.slow
+def test_a_training_by_hand_is_recorded_by_the_documented_command(tmp_path):
+    """The next run finds nothing to do."""
+    line = next(one for one in (ROOT / "docs/cluster.md").read_text().splitlines() if "dvc commit" in one)
+    checkout = make_checkout(tmp_path, epochs=2)
+    checkout.configure(engine="torchrun")
+    (node,) = (one for one in stages(checkout.root, ["expression"]) if one.stage == "train")
+    env = {**checkout.project.env, "MLFLOW_TRACKING_URI": "", "OMP_NUM_THREADS": "1"}
+    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+
+    def run(command: str) -> str:
+        return subprocess.run(
+            ["sh", "-c", command], cwd=checkout.root, env=env, check=True, stdout=PIPE, text=True
+        ).stdout
+
+    run("torchrun --standalone --nproc-per-node 2 -m steps train expression")
+    assert status(checkout.root, node).text == "first run"
+    run(line)
+
+    assert status(checkout.root, node).text == SAME
+    assert "didn't change, skipping" in run(f"dvc repro --single-item {node.name}")

@@ -7,9 +7,14 @@ import pytest
 from common.settings import TrainingSettings
 from models.expression.definition import family
 from models.expression.params import TrainParams
+from models.scene import definition as scene
+from models.scene.params import AugmentParams as CropParams
+from models.scene.params import TrainParams as SceneParams
 from rushes.errors import MisuseError
+from tests.support.places import TRAIN as SCENE
+from tests.support.places import place_set
 from tests.support.sets import small_set
-from training.engines.work import check_counts
+from training.engines.work import check_counts, check_strategy
 
 
 @pytest.fixture
@@ -52,3 +57,28 @@ def test_more_processes_at_least_than_at_most(samples):
 
     least = int(refused.value.remedy.split()[-1])
     assert check_counts(family, PARAMS, samples, TrainingSettings(engine="ray", workers=2, min_workers=least)) == [2]
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"engine": "ray"}, "the engine ray has no fsdp"),
+        ({"gpu": {"compile": "on"}}, "sharded weights move, so training.gpu.compile"),
+        ({"gpu": {"cuda_graphs": "on"}}, "sharded weights move, so training.gpu.compile"),
+    ],
+)
+def test_settings_that_fsdp_does_not_suit(samples, settings, reason):
+    """Refused, with the strategy that does."""
+    with pytest.raises(MisuseError, match=f"training.strategy is fsdp: {reason}") as refused:
+        check_strategy(family, PARAMS, samples, TrainingSettings(strategy="fsdp", **settings))
+    advised = refused.value.remedy.split('"')[1]
+    check_strategy(family, PARAMS, samples, TrainingSettings(strategy=advised, **settings))
+    check_strategy(family, PARAMS, samples, TrainingSettings(strategy="fsdp"))
+
+
+def test_a_family_that_cannot_be_sharded(tmp_path, monkeypatch):
+    """One with two networks, each with an optimiser of its own."""
+    places = place_set(tmp_path, params=CropParams(), monkeypatch=monkeypatch)
+
+    with pytest.raises(MisuseError, match=r"scene trains two networks in turns"):
+        check_strategy(scene.family, SceneParams(**SCENE), places, TrainingSettings(strategy="fsdp"))
