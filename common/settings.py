@@ -125,7 +125,7 @@ class TrainingSettings(_Table):
         accelerator: For Lightning's Trainer.
         devices: Devices per node; for `local` and `torchrun`.
         strategy: For Lightning's Trainer.
-        threads: CPU threads of each process; 0: all cores.
+        threads: CPU threads of each process; 0: all cores, or with `ray` as many as it reserves.
         num_nodes: Nodes of `torchrun`.
         address: Address of an existing Ray cluster, HOST:PORT; empty: one is started for the run and stopped after it.
         workers: Processes of `ray`.
