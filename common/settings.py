@@ -133,6 +133,7 @@ class TrainingSettings(_Table):
         resources_per_worker: Resources that Ray reserves for each process.
         node_timeout_s: Seconds that a node which has left is waited for.
         storage: Folder or s3:// address of the checkpoints, which every node can reach; empty: in `state`.
+        keep_days: Days that the checkpoints of a training which was given up, its set, and compiled kernels are kept.
         gpu: Use of a GPU.
     """
 
@@ -148,6 +149,7 @@ class TrainingSettings(_Table):
     resources_per_worker: dict[str, float] = {"CPU": 1.0}
     node_timeout_s: int = Field(30, ge=1)
     storage: str = ""
+    keep_days: int = Field(14, ge=1)
     gpu: GpuSettings = GpuSettings()
 
 
