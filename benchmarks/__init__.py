@@ -5,7 +5,7 @@ May import every package but flows. No figure here is a test: a benchmark prints
 
 import os
 
-from steps.runtime.threads import bound_spin
+from common.threads import bound_spin
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 bound_spin(os.environ)  # before PyTorch is imported

@@ -3,7 +3,7 @@
     python -m benchmarks.busy_machine [--quick]
 
 OpenMP's threads spin while they wait for each other; next to another process that costs many times the step, and so a
-stage shortens the spin as long as its threads wait for a core (steps/runtime/threads.py). Each side is a separate
+stage shortens the spin as long as its threads wait for a core (common/threads.py). Each side is a separate
 process that trains the small network of `benchmarks.train_step` on as many threads as there are cores; milliseconds per
 step, in turns.
 
@@ -31,10 +31,10 @@ import torch
 from benchmarks.support.command import new_parser
 from benchmarks.support.figures import Figure, interleave, report
 from benchmarks.train_step import LABELS, SMALL
+from common.threads import OF_A_USER, SpinThrottle
 from models.expression.definition import family
 from models.expression.module import ExpressionModule
 from models.expression.params import TrainParams
-from steps.runtime.threads import OF_A_USER, SpinThrottle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -126,7 +126,7 @@ class TrainingSettings(_Table):
         devices: Devices per node; for `local` and `torchrun`.
         strategy: `ddp`: every process keeps all weights; `fsdp`: each keeps a share of them, not for `ray`; `auto`:
             `ddp` if there are several processes.
-        threads: CPU threads of each process; 0: all cores.
+        threads: CPU threads of each process; 0: all cores, or with `ray` as many as it reserves.
         num_nodes: Nodes of `torchrun`.
         address: HOST:PORT; for `torchrun` where the nodes meet, the first of them; for `ray` that of an existing
             cluster, which if empty is started for the run and stopped after it.
@@ -136,6 +136,7 @@ class TrainingSettings(_Table):
         node_timeout_s: Seconds that a node which has left is waited for; for `torchrun`, that further nodes are waited
             for once there are enough.
         storage: Folder or s3:// address of the checkpoints, which every node can reach; empty: in `state`.
+        keep_days: Days that the checkpoints of a training which was given up, its set, and compiled kernels are kept.
         gpu: Use of a GPU.
     """
 
@@ -151,6 +152,7 @@ class TrainingSettings(_Table):
     resources_per_worker: dict[str, float] = {"CPU": 1.0}
     node_timeout_s: int = Field(30, ge=1)
     storage: str = ""
+    keep_days: int = Field(14, ge=1)
     gpu: GpuSettings = GpuSettings()
 
 

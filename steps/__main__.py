@@ -12,9 +12,9 @@ from pathlib import Path
 
 import yaml
 
+from common.threads import throttle_spin
 from rushes.errors import FAILED, MisuseError, RushesError
 from steps.runtime.failures import clear_failure, write_failure
-from steps.runtime.threads import throttle_spin
 
 STAGES = ("clean", "augment", "train", "compress", "evaluate")
 WORDS = 2

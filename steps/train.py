@@ -26,6 +26,7 @@ from training.fit import Devices, Fitted, fit, fitted_from
 from training.gpu.profile import keep_compiled
 from training.progress import assemble
 from training.report_epochs import ReportEpochs
+from training.retention import remove_abandoned
 from training.shared_set import find, publish
 from training.storage import check_storage, checkpoint_folder, place_of
 
@@ -45,6 +46,7 @@ def run(item: str) -> None:
     settings = load_settings()
     keep_compiled(settings.state / "inductor")
     job = _job(item, settings)
+    remove_abandoned(settings, item, job.key)
     _run(job, settings.training)
 
 
@@ -77,7 +79,8 @@ def _run(job: Job, training: TrainingSettings) -> None:
     if training.engine == "torchrun":
         torchrun.run(work, training, job.key, ("-m", "steps", "train", job.item))
     elif training.engine == "ray":
-        shared = publish(job.samples, job.item, place_of(training.storage)) if training.storage else None
+        place = place_of(training.storage) if training.storage else None
+        shared = publish(job.samples, job.item, place, training.keep_days) if place else None
         ray_driver.run(partial(train, replace(job, shared=shared)), training, job.key, counts, Path().absolute())
         write_outputs(job, fitted_from(family, job.params, job.samples.info, job.checkpoints))
     else:

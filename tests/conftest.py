@@ -10,7 +10,7 @@ from uuid import uuid4
 import hypothesis
 import pytest
 
-from steps.runtime.threads import bound_spin
+from common.threads import bound_spin
 
 os.environ.update(
     DO_NOT_TRACK="1",

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from rushes.errors import MisuseError
 from training import storage
+from training.retention import MARK, mark_used, remove_unused
 
 if TYPE_CHECKING:
     from curation.store.sample_set import SampleSet
@@ -35,34 +36,35 @@ class SharedSet:
         folder: Its place there.
         digest: Digest of all its files.
         names: Names of its files.
+        keep_days: Days that a node keeps its copy of another set.
     """
 
     folder: Place
     digest: str
     names: tuple[str, ...]
+    keep_days: int
 
 
-def publish(samples: SampleSet, family: str, place: Place) -> SharedSet:
-    """Puts a set on the storage, unless it is there; former sets of the family are removed.
+def publish(samples: SampleSet, family: str, place: Place, keep_days: int) -> SharedSet:
+    """Puts a set on the storage, unless it is there; `retention` removes former ones.
 
     Args:
         samples: The set.
         family: Name of the family.
         place: The storage.
+        keep_days: Of the settings.
 
     Returns:
         What other nodes need to find it.
     """
     digest, names = digest_of(samples.folder), _names(samples.folder)
     folder = place / "sets" / family / digest[:DIGITS]
-    present = {path.name for path in storage.files(folder, "*")} if storage.exists(folder) else set()
+    mark_used(folder)
+    present = {path.name for path in storage.files(folder, "*")}
     for name in names:
         if name not in present:  # a file appears when it is complete
             storage.replace(folder / name, (samples.folder / name).read_bytes())
-    for other in storage.files(folder.parent, "*"):
-        if other.name != folder.name:
-            storage.remove_folder(other)
-    return SharedSet(folder, digest, names)
+    return SharedSet(folder, digest, names, keep_days)
 
 
 def find(samples: SampleSet, shared: SharedSet, cache: Path | None = None) -> SampleSet:
@@ -99,7 +101,7 @@ def digest_of(folder: Path) -> str:
 
 
 def _names(folder: Path) -> tuple[str, ...]:
-    return tuple(sorted(path.name for path in folder.iterdir() if path.is_file()))
+    return tuple(sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != MARK))
 
 
 def _cache() -> Path:
@@ -110,6 +112,8 @@ def _copied(shared: SharedSet, cache: Path) -> Path:
     """Copies what is missing; the other processes of the node wait meanwhile."""
     folder = cache / shared.digest[:DIGITS]
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    mark_used(folder)
+    remove_unused(cache, shared.keep_days)
     with (cache / f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for name in shared.names:

@@ -174,6 +174,22 @@ def remove_folder(folder: Place) -> None:
             folder.fs.rm(folder.path, recursive=True)
 
 
+def last_write_s(folder: Place) -> float:
+    """Time of the last write to a folder or one of its files, in seconds since the epoch; 0 if there is none."""
+    if isinstance(folder, Path):
+        return max(_written_s(path) for path in (folder, *folder.rglob("*")))
+    with _reaching(folder):
+        every = folder.fs.find(folder.path, detail=True)
+    return max((one["LastModified"].timestamp() for one in every.values()), default=0.0)
+
+
+def _written_s(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # it has just been replaced
+        return 0.0
+
+
 def files(folder: Place, pattern: str) -> list[Place]:
     """Files of a folder that match a pattern, by name."""
     with _reaching(folder):

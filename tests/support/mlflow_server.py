@@ -23,12 +23,12 @@ QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SER
 
 
 @contextmanager
-def serve(folder: Path) -> Iterator[str]:
+def serve(folder: Path, host: str = "127.0.0.1") -> Iterator[str]:
     """A server with its database and its artifacts in a folder; its address while the context lasts."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", host, "--port", str(port)]
     command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--serve-artifacts"]
     command += ["--artifacts-destination", str(folder / "artifacts")]
     with (folder / "log").open("wb") as log:
@@ -36,8 +36,8 @@ def serve(folder: Path) -> Iterator[str]:
             command, env={**os.environ, **QUIET}, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
-        await_health(server, f"http://127.0.0.1:{port}", folder / "log")
-        yield f"http://127.0.0.1:{port}"
+        await_health(server, f"http://{host}:{port}", folder / "log")
+        yield f"http://{host}:{port}"
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)

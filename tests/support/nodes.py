@@ -31,11 +31,12 @@ UP = "Ray runtime started"
 
 @dataclass
 class Machine:
-    """A network namespace: commands in it see its address alone."""
+    """A network namespace: commands in it see its address alone, and reach servers of the tests at `outside`."""
 
     namespace: str
     host: str
     device: str
+    outside: str
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
 
@@ -87,17 +88,19 @@ class Machine:
 
 @contextmanager
 def machines(count: int) -> Iterator[list[Machine]]:
-    """Machines that can reach each other and nothing else."""
+    """Machines that can reach each other, and servers that listen at `outside`, and nothing else."""
     with ExitStack() as stack:
         place = next(NETS)
         bridge, net = f"rb{os.getpid()}-{place}"[:15], (os.getpid() + place) % 250
         _ip("link", "add", bridge, "type", "bridge")
         stack.callback(_ip, "link", "del", bridge)
+        outside = f"10.77.{net}.254"
+        _ip("addr", "add", f"{outside}/24", "dev", bridge)
         _ip("link", "set", bridge, "up")
         made = []
         for number in range(1, count + 1):
             name = f"{os.getpid()}-{place}{number}"
-            machine = Machine(f"rn{name}", f"10.77.{net}.{number}", f"rv{name}")
+            machine = Machine(f"rn{name}", f"10.77.{net}.{number}", f"rv{name}", outside)
             stack.enter_context(_joined(machine, bridge))
             stack.callback(machine.kill)
             made.append(machine)

@@ -7,11 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from pytorch_lightning import Callback
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 
 from models.expression.definition import family
 from models.expression.params import TrainParams
@@ -78,6 +81,21 @@ def test_the_curve_of_the_loss_is_its_mean_over_the_epoch(samples, tmp_path):
     losses = [row["train/loss"] for row in rows]
     assert len(losses) == 3
     assert max(losses) - min(losses) < 0.1
+
+
+def test_one_process_of_an_engine_averages_nothing(samples, tmp_path):
+    """It learns what a process without an engine learns, without the cost of gradients that are sent to itself."""
+
+    class Seen(Callback):
+        def on_train_start(self, trainer, pl_module) -> None:
+            self.strategy = type(trainer.strategy)
+
+    seen, params = Seen(), TrainParams(**SMALL | {"epochs": 1})
+    engine = replace(CPU, distributed=DDPStrategy, environment=LightningEnvironment())
+    fitted = fit(family, params, samples, tmp_path / "engine", devices=engine, callbacks=[seen])
+
+    assert seen.strategy is SingleDeviceStrategy
+    assert same(weights(fitted), weights(fit(family, params, samples, tmp_path / "none", devices=CPU)))
 
 
 def test_same_seed_same_weights_other_seed_other_weights(samples, tmp_path):

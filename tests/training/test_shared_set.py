@@ -33,7 +33,7 @@ def samples(tmp_path):
 
 def test_a_node_without_the_checkout_reads_the_same_set(place, samples, tmp_path):
     """Pictures and table are equal."""
-    shared = publish(samples, "expression", place)
+    shared = publish(samples, "expression", place, 14)
     train = np.array(samples.array("train"))
     table = samples.kept("train")
     shutil.rmtree(samples.folder)
@@ -46,7 +46,7 @@ def test_a_node_without_the_checkout_reads_the_same_set(place, samples, tmp_path
 
 def test_another_set_at_the_same_path_is_not_trained_on(place, samples, tmp_path):
     """A node whose own build has as many files of the same sizes, of other pictures."""
-    shared = publish(samples, "expression", place)
+    shared = publish(samples, "expression", place, 14)
     wanted = np.array(samples.array("train"))
     small_set(samples.folder, {"train": 8, "validation": 4}, seed=1)
     found = find(samples, shared, tmp_path / "cache")
@@ -57,24 +57,25 @@ def test_another_set_at_the_same_path_is_not_trained_on(place, samples, tmp_path
 
 def test_a_mounted_checkout_is_read_where_it_is(place, samples, tmp_path):
     """Nothing is copied."""
-    assert find(samples, publish(samples, "expression", place), tmp_path / "cache") is samples
+    assert find(samples, publish(samples, "expression", place, 14), tmp_path / "cache") is samples
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_new_set_replaces_the_former_one(place, samples, tmp_path):
-    """The storage does not grow; what is there is not written again."""
-    first = publish(samples, "expression", place)
-    assert publish(samples, "expression", place) == first
-    other = small_set(tmp_path / "other", {"train": 8, "validation": 4}, seed=1)
-    second = publish(other, "expression", place)
+def test_a_former_set_stays(place, samples, tmp_path):
+    """A training in progress may need it; what is there is not written again."""
+    first = publish(samples, "expression", place, 14)
+    storage.replace(first.folder / "train.npy", b"there")
+    assert publish(samples, "expression", place, 14) == first
+    assert storage.read(first.folder / "train.npy") == b"there"
+    other = publish(small_set(tmp_path / "other", {"train": 8, "validation": 4}, seed=1), "expression", place, 14)
 
-    assert [path.name for path in storage.files(place / "sets" / "expression", "*")] == [second.folder.name]
-    assert first.folder != second.folder
+    found = [path.name for path in storage.files(place / "sets" / "expression", "*")]
+    assert found == sorted([first.folder.name, other.folder.name])
 
 
 def test_a_damaged_set_is_refused(place, samples, tmp_path):
     """On the storage: the remedy removes it, and the next run publishes it again."""
-    shared = publish(samples, "expression", place)
+    shared = publish(samples, "expression", place, 14)
     storage.replace(shared.folder / "train.npy", b"damaged")
     driver = samples.folder.rename(tmp_path / "elsewhere")
     with pytest.raises(MisuseError, match=r"is not that of this training") as refused:
@@ -82,6 +83,6 @@ def test_a_damaged_set_is_refused(place, samples, tmp_path):
     driver.rename(samples.folder)
     storage.remove_folder(storage.place_of(refused.value.remedy.split()[1].rstrip(",")))
 
-    assert digest_of(samples.folder) == publish(samples, "expression", place).digest
+    assert digest_of(samples.folder) == publish(samples, "expression", place, 14).digest
     shutil.move(samples.folder, tmp_path / "elsewhere")
     assert find(samples, shared, tmp_path / "cache").array("train").shape[0] == 24

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import psutil
@@ -43,13 +44,15 @@ def test_a_cluster_of_its_own(checkout):
 
 
 def test_a_killed_stage_takes_its_cluster_along(checkout):
-    """Nothing of it is left."""
+    """Nothing of it is left; its processes had the priority of the stage."""
     checkout.configure(engine="ray", workers=2)
     process = checkout.start(PWD_OF_TEST=str(checkout.root))
     read_until(process, "epoch 2 of")
-    seen = len(processes_of(checkout.root))
+    seen = len(found := processes_of(checkout.root))
+    priorities = [one.nice() for one in found if "RayTrainWorker" in " ".join(one.cmdline())]
     process.kill()
     process.wait()
     wait_for_end(checkout.root)
 
     assert seen > 3
+    assert priorities == [os.nice(0)] * 2, "Ray's default gives way to everything else"

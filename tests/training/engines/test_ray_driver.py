@@ -11,6 +11,7 @@ import ray
 
 from common.settings import TrainingSettings
 from rushes.errors import MisuseError, TransientError
+from tests.common.test_threads import run
 from tests.support.repos import git
 from training.divergence import DivergedError
 from training.engines.ray import cluster
@@ -65,6 +66,22 @@ def test_other_packages_on_a_node():
         check_packages({"numpy": "0.1"}, "10.0.0.7")
     with pytest.raises(MisuseError, match=r"has nosuch missing"):
         check_packages({"nosuch": "1"}, "10.0.0.7")
+
+
+def test_the_spin_of_a_process_is_throttled(tmp_path):
+    """As that of a stage; here Ray's context is pretended."""
+    code = """
+        import sys, threading, types, ray.train
+        from training.engines.ray import worker
+        from common.settings import GpuSettings
+
+        rank = types.SimpleNamespace(get_world_rank=lambda: 0, get_world_size=lambda: 1)
+        ray.train.get_context, ray.util.get_node_ip_address = lambda: rank, lambda: "10.0.0.7"
+        names = lambda _devices: print(*[thread.name.replace(" ", "-") for thread in threading.enumerate()])
+        more = {"accelerator": "cpu", "threads": 1, "gpu": GpuSettings(), "wanted": 1}
+        worker.train({"work": names, "environment": {}, "packages": {}, **more})
+    """
+    assert "spin-throttle" in run(code, tmp_path)
 
 
 def test_the_archive_is_the_checkout(tmp_path):

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
@@ -15,17 +16,22 @@ import torch
 from models.scene.params import AugmentParams as CropParams
 from models.script.encode import encode
 from models.script.params import AugmentParams
+from registry.mlflow import runs
 from tests.models.script.conftest import packed
+from tests.support.mlflow_server import serve
 from tests.support.nodes import PORT, RAY, machines
 from tests.support.places import TRAIN as SCENE
 from tests.support.places import place_set
 from tests.support.repos import ROOT
 from tests.support.sets import small_set
 from tests.training.engines.conftest import TRAIN, Checkout, epochs_in, make_checkout, read_until, same
+from training.throughput import FIGURES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SCRIPT = {"batch_size": 4, "sequence_length": 32, "epoch_characters": 1024, "width": 32, "embedding": 16}
+EPOCHS = 3
 MEMORY_BYTES = 1_000_000_000
+AGAIN_S = 60
 
 
 @pytest.fixture(scope="module")
@@ -106,16 +112,46 @@ def test_every_family_has_the_gradients_of_one_process(nodes, tmp_path, monkeypa
 
 
 def test_a_killed_process_costs_at_most_an_epoch(nodes, checkout, local, tmp_path):
-    """Of whichever node; the result is that of an undisturbed training."""
+    """Of whichever node; it trains again within a minute, and the result is that of an undisturbed training."""
     use_ray(checkout, nodes[0])
     process = checkout.start(nodes[0])
     log = read_until(process, "epoch 3 of 12")
     workers_of(nodes[1])[0].kill()
+    killed_s = time.monotonic()
+    log += read_until(process, "process 1 of 2")
+    started_s = time.monotonic()
+    log += read_until(process, "epoch ")  # of the first epoch after the kill, later than its first step
+    trained_s = time.monotonic()
     log += process.communicate(timeout=200)[0]
+    print(f"after SIGKILL: restart {started_s - killed_s:.1f} s, end of an epoch {trained_s - killed_s:.1f} s")
 
     assert process.returncode == 0, log
+    assert trained_s - killed_s < AGAIN_S
     assert same(checkout.learned(tmp_path / "storage"), local)
     assert len(epochs_in(log)) <= 13
+
+
+def test_one_run_has_the_speed_of_every_process(nodes, checkout, tmp_path, monkeypatch):
+    """In a real MLflow, written by the first process alone, each epoch once."""
+    (tmp_path / "mlflow").mkdir()
+    use_ray(checkout, nodes[0])
+    checkout.project.set_train(epochs=EPOCHS)
+    with serve(tmp_path / "mlflow", nodes[0].outside) as uri:
+        log = checkout.train(nodes[0], MLFLOW_TRACKING_URI=uri)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        mlflow = runs.client()
+        (one,) = runs.runs(mlflow, "expression", "")
+        names = [f"process/{rank}/{name}" for rank in range(2) for name in FIGURES]
+        points = {name: mlflow.get_metric_history(one.info.run_id, name) for name in names}
+    requests = [line for line in (tmp_path / "mlflow/log").read_text().splitlines() if "log-batch" in line]
+    (writer,) = {machine.host for machine in nodes if any(f" {machine.host}:" in line for line in requests)}
+
+    assert one.info.status == "FINISHED"
+    assert {name for name in one.data.metrics if name.startswith("process/")} == set(names)
+    assert {len(found) for found in points.values()} == {EPOCHS}
+    for name, found in points.items():
+        assert all(0 <= point.value < 1 if "data_wait" in name else point.value > 0 for point in found), name
+    assert f"process 1 of 2 on {writer}" in log
 
 
 def test_an_error_of_ours_is_not_tried_again(nodes, checkout):

@@ -25,6 +25,9 @@ MAX_FAILURES = 3  # restarts after a process was lost, before the stage fails
 COLLECTIVE_TIMEOUT_S = 300  # a process that waits for the others so long is restarted with them; Ray waits 30 minutes
 # What the processes need of the stage's environment: access to MLflow and to the storage.
 FORWARDED = ("MLFLOW_", "AWS_", "GIT_CONFIG_", "DVC_", "RUSHES_")
+# Environment of the processes: they stay in the checkout, and have the priority that a stage has. By default they would
+# be 15 nicer, and give way to anything else on the node.
+WORKERS = {"RAY_CHDIR_TO_TRIAL_DIR": "0", "RAY_worker_niceness": "0"}
 PACKAGES = ("torch", "pytorch-lightning", "numpy", "ray")
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
@@ -57,7 +60,7 @@ def run(work: Work, training: TrainingSettings, key: str, counts: Sequence[int],
         sys.stdout.reconfigure(line_buffering=True)  # Ray prints the processes' lines, and does not flush them
     with tempfile.TemporaryDirectory(prefix="rushes-") as folder:
         archive = pack(root, Path(folder) / "checkout.zip")
-        runtime = {"working_dir": str(archive), "env_vars": {"RAY_CHDIR_TO_TRIAL_DIR": "0"}}
+        runtime = {"working_dir": str(archive), "env_vars": WORKERS}
         os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # processes stay in the checkout
         os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(training.node_timeout_s)
         with cluster.connected(training, runtime) as address:

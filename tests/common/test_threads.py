@@ -8,14 +8,14 @@ import threading
 
 import pytest
 
-from steps.runtime.threads import AGAIN_S, OF_A_USER, POOL, SHORT_SPIN, WAITING, SpinThrottle, bound_spin, waited_s
+from common.threads import AGAIN_S, OF_A_USER, POOL, SHORT_SPIN, WAITING, SpinThrottle, bound_spin, waited_s
 from tests.support.repos import ROOT
 
 # Prints the seconds of CPU that the second thread of 200 parallel operations spends, 2 ms of one thread between each:
 # with libgomp's own spin, in the throttle, and after it.
 SPINS = """
     import time, torch
-    from steps.runtime.threads import AGAIN_S, GRAIN, SpinThrottle
+    from common.threads import AGAIN_S, GRAIN, SpinThrottle
 
     torch.set_num_threads(2)
     numbers = torch.zeros(2 * GRAIN + 1)
@@ -82,7 +82,7 @@ class Kernel:
 def two_threads(monkeypatch):
     """Idle threads of a throttle do nothing here; PyTorch has two threads."""
     monkeypatch.setattr("torch.get_num_threads", lambda: 2)
-    monkeypatch.setattr("steps.runtime.threads._keep_pool", lambda _end, _threads: None)
+    monkeypatch.setattr("common.threads._keep_pool", lambda _end, _threads: None)
 
 
 def test_libgomp_spins_shortly_while_it_is_throttled(tmp_path):
@@ -127,7 +127,7 @@ def test_there_are_more_threads_than_cores(cores, threads, pools, monkeypatch):
     started = []
     monkeypatch.setattr("os.sched_getaffinity", lambda _process: range(cores))
     monkeypatch.setattr("torch.get_num_threads", lambda: threads)
-    monkeypatch.setattr("steps.runtime.threads._keep_pool", lambda _end, threads: started.append(threads))
+    monkeypatch.setattr("common.threads._keep_pool", lambda _end, threads: started.append(threads))
 
     assert Kernel().short_after(0.5, 1.0)
     for thread in threading.enumerate():
