@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAX_FAILURES = 3  # restarts after a process was lost, before the stage fails
 COLLECTIVE_TIMEOUT_S = 300  # a process that waits for the others so long is restarted with them; Ray waits 30 minutes
 # What the processes need of the stage's environment: access to MLflow and to the storage.
-FORWARDED = ("MLFLOW_", "AWS_", "GIT_CONFIG_", "DVC_", "RUSHES_")
+FORWARDED = ("MLFLOW_", "AWS_", "GIT_CONFIG_", "DVC_", "RUSHES_", "_RUSHES_MLFLOW_")
 PACKAGES = ("torch", "pytorch-lightning", "numpy", "ray")
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
