@@ -164,12 +164,12 @@ def _finish(process: subprocess.Popen[bytes]) -> int:
         raise
 
 
-def end(pid: int, grace_s: float = 10.0) -> None:
-    """Ends a process and all its children: terminates them, then kills those that remain."""
-    try:
-        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return
+def end(*pids: int, grace_s: float = 10.0) -> None:
+    """Ends processes and all their children: terminates them, then kills those that remain."""
+    family: list[psutil.Process] = []
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            family += [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     end_all(family, grace_s)
 
 

@@ -18,7 +18,7 @@ from models.components.load import load_params
 from models.families import by_name
 from registry.dvc.stage_key import stage_key
 from registry.mlflow.runs import finish, run_logger
-from steps.runtime.epochs_file import epochs_file
+from steps.runtime.trial_folder import CHECKPOINTS, EPOCHS, trial_folder
 from training.engines import local, torchrun
 from training.engines.ray import driver as ray_driver
 from training.engines.work import check_counts, check_strategy
@@ -59,6 +59,7 @@ class Job:
     params: FitParams
     checkpoints: Place
     samples: SampleSet
+    epochs: Place | None = None  # file for the figures of each epoch, if this is a training of a search
     shared: SharedSet | None = None  # the set on the storage, for nodes that do not mount this checkout
 
 
@@ -66,9 +67,11 @@ def _job(item: str, settings: Settings) -> Job:
     params = load_params(Path("params.yaml"), by_name(item))[1].train
     key = stage_key(Path(), "train", item)
     check_storage(settings.training.storage)
-    place = checkpoint_folder(settings, item, key)
+    trial = place_of(trial_folder()) if trial_folder() else None
+    place = trial / CHECKPOINTS if trial else checkpoint_folder(settings, item, key)
     folder = place.absolute() if isinstance(place, Path) else place  # a process of Ray has another working directory
-    return Job(item, key, params, folder, SampleSet(Path("build", item, "set").absolute()))
+    samples = SampleSet(Path("build", item, "set").absolute())
+    return Job(item, key, params, folder, samples, trial / EPOCHS if trial else None)
 
 
 def _run(job: Job, training: TrainingSettings) -> None:
@@ -103,7 +106,7 @@ def train(job: Job, devices: Devices) -> Fitted:
             job.checkpoints,
             devices=devices,
             loggers=_list(logger),
-            callbacks=[ReportEpochs(path)] if (path := epochs_file()) else [],
+            callbacks=[ReportEpochs(job.epochs)] if job.epochs else [],
         )
         if fitted.is_first and devices.distributed is None:
             write_outputs(job, fitted)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from pytorch_lightning.callbacks import Callback
 
-from common.atomic import replacing
+from training import storage
 from training.fit import History
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pytorch_lightning import LightningModule, Trainer
+
+    from training.storage import Place
 
 
 class ReportEpochs(Callback):
@@ -23,7 +23,7 @@ class ReportEpochs(Callback):
         path: JSON file, one object an epoch; replaced as a whole.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         self._path = path
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -31,5 +31,4 @@ class ReportEpochs(Callback):
         del pl_module
         if trainer.is_global_zero:
             [history] = [one for one in trainer.callbacks if isinstance(one, History)]  # type: ignore[attr-defined]
-            with replacing(self._path, durable=False) as part:
-                part.write_text(json.dumps(history.rows), encoding="utf-8")
+            storage.replace(self._path, json.dumps(history.rows).encode(), durable=False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from flows.cli.console import print_line
@@ -24,10 +24,14 @@ TAIL_BYTES = 65536
 
 @contextmanager
 def reported(name: str, log: Path) -> Iterator[None]:
-    """Prints the progress of a stage every half minute, if it has changed."""
-    if terminal() is not None:
+    """Prints the progress of a stage whose output is shown on a terminal anyway: only where there is none."""
+    with nullcontext() if terminal() is not None else followed(name, log):
         yield
-        return
+
+
+@contextmanager
+def followed(name: str, log: Path) -> Iterator[None]:
+    """Prints the progress of a stage every half minute, if it has changed."""
     ended = threading.Event()
     thread = threading.Thread(target=follow, args=(name, log, lambda: ended.wait(EVERY_S)), daemon=True)
     thread.start()

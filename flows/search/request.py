@@ -32,6 +32,7 @@ class SearchRequest:
         changes: `PATH=VALUE` texts: params of all trials.
         ranges: `PATH=RANGE` texts: see `flows.search.space.read_space`.
         only: True to search nothing but `ranges`.
+        parallel: Trainings at once.
     """
 
     family: str
@@ -42,6 +43,7 @@ class SearchRequest:
     changes: tuple[str, ...] = ()
     ranges: tuple[str, ...] = ()
     only: bool = False
+    parallel: int = 1
 
     def command(self) -> str:
         """The command that repeats it, and continues it if it was stopped."""
@@ -51,6 +53,7 @@ class SearchRequest:
         words += [f"--set {shlex.quote(text)}" for text in self.changes]
         words += [f"--range {shlex.quote(text)}" for text in self.ranges]
         words += ["--only-ranges"] if self.only else []
+        words += [f"--parallel {self.parallel}"] if self.parallel > 1 else []
         return " ".join([f"{environment.python()} -m flows search {self.family}", *words])
 
 

@@ -1,34 +1,34 @@
-"""A search from the check of its request to its end: worktree, study, MLflow."""
+"""A search from the check of its request to its end: worktrees, study, MLflow."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import typer
 
 from flows.cli.console import print_line
-from flows.cli.progress import reported
-from flows.nightly import failures, plan, tasks
+from flows.nightly import plan, tasks
 from flows.nightly.run import RunRequest
+from flows.search import parallel
 from flows.search import space as spaces
+from flows.search.pool import Pool
 from flows.search.request import make_plan
 from flows.search.search import Search
 from flows.search.study import open_study
 from flows.search.tracking import open_runs
-from flows.search.training import TrialTree
+from flows.search.trees import trial_trees
 from flows.servers import environment, stopping
 from flows.servers.definitions import MLFLOW
 from flows.servers.session import session
 from models.params_file import NAME
-from registry.dvc import pipeline
 from registry.dvc.stage_key import stage_key
-from registry.git import snapshot
 from registry.mlflow.runs import client
+from registry.subprocesses import git
 from rushes.errors import DONE, NOTHING_FITS
+from training.storage import place_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,12 +48,14 @@ def run_search(root: Path, settings: Settings, request: SearchRequest, *, show: 
         ParamsError: The family or a param does not exist, or a value or a range is not valid.
         LockHeldError: Another run holds the lock.
         DefaultTrialError: The default params cannot be trained.
+        MisuseError: The engine cannot train as many trials at once as are wanted.
     """
     environment.set_up(root, settings)
     planned = make_plan(root, request)
     if show:
         typer.echo("\n".join(planned.lines()))
         return DONE
+    parallel.check_engine(planned, settings.training)
     again = request.command()
     with stopping.stoppable(again), session(root, settings, again) as now, ExitStack() as stack:
         for process in now.lock.ended:
@@ -65,31 +67,21 @@ def run_search(root: Path, settings: Settings, request: SearchRequest, *, show: 
             result = search.conclude()
         except BaseException:
             with suppress(Exception):  # the reason of the end matters more
-                search.runs.abandon()
+                search.pool.runs.abandon()
             raise
     return DONE if result.is_better else NOTHING_FITS
 
 
 def _prepare(now: Session, planned: SearchPlan, stack: ExitStack) -> Search:
-    """Records the tree, lays it out beside the checkout with its data, packs the set once, and opens the study."""
+    """Records the tree, lays out the trees of the trials with one packed set, and opens the study."""
     run = plan.prepare(now, RunRequest((planned.family.name,), planned.patch), lambda _name, work: work())
-    print_line("preparing the data and the tree of the trials ...")
+    print_line("preparing the data and the trees of the trials ...")
     tasks.fetch(run)
     tasks.version(run)
     tasks.record(run)
-    folder = stack.enter_context(snapshot.worktree(now.root, run.nightly.record, now.state / "search" / "tree"))
-    text = (folder / NAME).read_bytes().decode("utf-8-sig")
-    tasks.fill(run, folder)
-    nodes = [node for node in pipeline.stages(folder, [planned.family.name]) if node.stage in ("clean", "augment")]
-    for node in nodes:
-        log = now.state / "logs" / f"search-{node.name}.log"
-        with reported(node.name, log):
-            if status := pipeline.reproduce(folder, node, os.environ, log, (now.lock.fd,)):
-                print_line(f"log      {log}")
-                raise failures.stage_error(folder, node, status, log)
-    augment = nodes[-1] if planned.augments else None
-    tree = TrialTree(folder, planned.family.name, planned.values, (now.lock.fd,), augment)
-    name = f"{planned.family.name}-{_key(folder, planned)[:12]}"
+    trees = trial_trees(run, planned, stack)
+    text = git(now.root, "show", f"{run.nightly.record}:{NAME}").stdout.decode("utf-8-sig")
+    name = f"{planned.family.name}-{_key(trees[0].tree, planned)[:12]}"
     study = open_study(
         now.settings.search, now.state, name,
         less_is_better=planned.less_is_better, epochs=planned.epochs, seed=planned.request.seed,
@@ -99,7 +91,10 @@ def _prepare(now: Session, planned: SearchPlan, stack: ExitStack) -> Search:
     about = {"trials": planned.request.trials, "seed": planned.request.seed, "space": planned.space_texts()}
     runs = open_runs(lambda: client(now.ready(MLFLOW).api), planned.family.name, name, about)
     print_line(f"search {name}: {len(study.ended())} of {planned.request.trials} trials done")
-    return Search(planned, now, tree, study, runs, run.nightly.record, text)
+    out, shared = now.root / "build" / "search" / name, now.settings.training.storage
+    folder = (place_of(shared) if shared else now.state) / "search" / name
+    pool = Pool(trees, runs, planned.family.monitor, folder, out / "logs")
+    return Search(planned, now.root, pool, study, run.nightly.record, text, out)
 
 
 def _key(tree: Path, planned: SearchPlan) -> str:

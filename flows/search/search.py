@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
+import math
 import time
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -12,33 +13,34 @@ from optuna.importance import get_param_importances
 from optuna.trial import TrialState
 
 from flows.cli.console import print_line
-from flows.cli.progress import reported
 from flows.nightly import params
 from flows.search import space as spaces
 from flows.search.comparison import compare
 from flows.search.params_patch import write_patch
-from flows.search.study import NUMBER, REASON, SECONDS, STOPPED
+from flows.search.pool import kept_figure
+from flows.search.study import BEGAN, NUMBER, REASON, SECONDS, STOPPED
+from flows.search.training import Job
 from models.params_file import NAME
 from report.formatting import figure_text
 from report.search.page import FILES, build
 from report.search.result import SearchResult, TrialResult
 from rushes.errors import UserError
+from training import storage
 from training.time_left import left, span
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from optuna.trial import FrozenTrial, Trial
 
+    from flows.search.pool import Pool
     from flows.search.request import SearchPlan
     from flows.search.study import SearchStudy
-    from flows.search.tracking import SearchRuns
-    from flows.search.training import Rows, Trained, TrialTree
-    from flows.servers.session import Session
-    from models.family import Monitor
+    from flows.search.training import Trained
     from report.search.result import Comparison
 
-COMPARED = "compared"  # attribute of the study: figure and seconds of each training of the comparison
+COMPARED = "compared"  # attribute of the study: figure, begin and seconds of each training of the comparison
 HOUR_S = 3600
 FEWEST_TRIALS = 8  # complete ones; with fewer the importance of a param is noise
 STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
@@ -54,76 +56,80 @@ class Search:
 
     Attributes:
         plan: The checked request.
-        session: The lock and the servers.
-        tree: Worktree in which trials are trained.
+        root: The checkout.
+        pool: Worktrees in which trials are trained.
         study: Optuna's study.
-        runs: The runs in MLflow.
         record: Commit of the exact tree.
         text: Text of params.yaml there.
+        out: Folder of the report.
+        clock: Returns the time in seconds.
     """
 
     plan: SearchPlan
-    session: Session
-    tree: TrialTree
+    root: Path
+    pool: Pool
     study: SearchStudy
-    runs: SearchRuns
     record: str
     text: str
-
-    @property
-    def out(self) -> Path:
-        """Folder of the report."""
-        return self.session.root / "build" / "search" / self.study.study.study_name
-
-    @property
-    def folder(self) -> Path:
-        """Folder of the checkpoints of trials in progress."""
-        return self.session.state / "search" / self.study.study.study_name
+    out: Path
+    clock: Callable[[], float] = time.time
+    _open: dict[str, Trial] = field(default_factory=dict)  # attempts in progress, by the name of their trainings
 
     def run_trials(self) -> None:
         """Runs trials until the budget is spent; those of an earlier call count."""
+        self._open = {}
         for number in self.study.close_killed():
             print_line(f"trial {number} was interrupted; it is tried again")
         request, began, before = self.plan.request, time.monotonic(), len(self.study.ended())
-        while (done := len(self.study.ended())) < request.trials and self._in_time():
-            trial = self.study.next_trial(spaces.encode(self.plan.space, self.plan.default))
-            result = self._run_trial(trial)
-            done = len(self.study.ended())
-            rest = left(done - before, request.trials - before, time.monotonic() - began)
-            print_line(f"[{done}/{request.trials}] {self._line(result)}{rest and f', {rest}'}")
-            if result.number == 0 and result.state == "failed":
-                message = f"the default params cannot be trained: {result.reason}"
-                raise DefaultTrialError(message, f"see {self._log('trial-0')}; correct {NAME}, then search again")
+        try:
+            with closing(self.pool.run(self._next_trial)) as trainings:
+                for job, trained in trainings:
+                    result = self._end_trial(self._open.pop(job.name), trained)
+                    done = len(self.study.ended())
+                    rest = left(done - before, request.trials - before, time.monotonic() - began)
+                    print_line(f"[{done}/{request.trials}] {self._line(result)}{rest and f', {rest}'}")
+                    self._check_default(result)
+        except (Exception, KeyboardInterrupt, SystemExit):
+            for trial in self._open.values():  # an attempt that a person or another trial has ended does not count
+                with suppress(Exception):  # the reason of the end matters more
+                    trial.set_user_attr(STOPPED, value=True)
+            raise
+        done = len(self.study.ended())
         if done < request.trials:
             print_line(f"the time of {request.hours:g} h is spent after {done} of {request.trials} trials")
 
     def conclude(self) -> SearchResult:
         """Compares the best trial with the default, and writes the page and the patch."""
         result = self._result()
+        complete = sum(trial.state == "complete" for trial in result.trials)
+        result.importance = get_param_importances(self.study.study) if complete >= FEWEST_TRIALS else {}
         best = result.best
         if best is not None and best.number != 0:
             result.comparison = self._compare(best)
             changed = {path: value for path, value in best.params.items() if value != self.plan.default[path]}
-            result.patch = write_patch(self.tree.tree, self.text, changed, self.out / FILES.patch)
+            result.patch = write_patch(self.pool.trees[0].tree, self.text, changed, self.out / FILES.patch)
         else:
             (self.out / FILES.patch).unlink(missing_ok=True)
         result.seconds = self._spent_s()
         page = build(result, self.out)
         gain = result.comparison.gain if result.comparison else None
         figures = {"best": best.value if best else None, "gain": gain}
-        self.runs.close(
+        self.pool.runs.close(
             {f"search_{name}": value for name, value in figures.items() if value is not None},
             [path for path in (page, self.out / FILES.data, self.out / FILES.patch) if path.is_file()],
             result.verdict(),
         )
-        shutil.rmtree(self.folder, ignore_errors=True)
+        storage.remove_folder(self.pool.folder)
         self._print(result, page)
         return result
 
-    def _run_trial(self, trial: Trial) -> TrialResult:
-        number = trial.user_attrs[NUMBER]
-        chosen = spaces.decode(self.plan.space, trial.params)
-        monitor = self.plan.family.monitor
+    def _next_trial(self) -> Job | None:
+        """The next trial, if another one is wanted and in time."""
+        if len(self.study.ended()) + len(self._open) >= self.plan.request.trials or not self._in_time():
+            return None
+        trial = self.study.next_trial(spaces.encode(self.plan.space, self.plan.default))
+        trial.set_user_attr(BEGAN, self.clock())
+        number, monitor = trial.user_attrs[NUMBER], self.plan.family.monitor
 
         def stop(row: dict[str, float], seconds: float) -> bool:
             epoch = int(row["epoch"]) + 1
@@ -132,71 +138,83 @@ class Search:
             # Asked each time, since Hyperband notes the figures that later trials are compared with.
             return trial.should_prune() and number != 0 and epoch < self.plan.epochs
 
-        try:
-            trained = self._train(f"trial-{number}", f"trial {number}", chosen, stop)
-        except (KeyboardInterrupt, SystemExit):
-            trial.set_user_attr(STOPPED, value=True)
-            raise
+        job = Job(f"trial-{number}", f"trial {number}", spaces.decode(self.plan.space, trial.params), stop)
+        self._open[job.name] = trial
+        return job
+
+    def _end_trial(self, trial: Trial, trained: Trained) -> TrialResult:
         trial.set_user_attr(SECONDS, trained.seconds)
         if trained.state == "failed":
             trial.set_user_attr(REASON, trained.reason)
-        value = kept_figure(trained.rows, monitor) if trained.state == "complete" else None
+        value = kept_figure(trained.rows, self.plan.family.monitor) if trained.state == "complete" else None
         state = next(state for state, name in STATES.items() if name == trained.state)
         self.study.study.tell(trial.number, value, state)
-        return self._trial_result(number)
+        return self._trial_result(trial.user_attrs[NUMBER])
 
-    def _train(self, name: str, title: str, chosen: dict[str, Any], stop: Any = None) -> Trained:  # noqa: ANN401 - a function
-        """One training with its nested run in MLflow; its checkpoints go once it has ended by itself."""
-        run_id = self.runs.open_trial(title, name)
-        print_line(f"{title}: {_spelt(self.plan.family.name, chosen)} ...")
-        log = self._log(name)
-        with reported(title, log):
-            trained = self.tree.train(chosen, self.folder / name, log, run_id, **({"stop": stop} if stop else {}))
-        rows = trained.rows
-        self.runs.close_trial(run_id, trained.state, kept_figure(rows, self.plan.family.monitor) if rows else None)
-        shutil.rmtree(self.folder / name, ignore_errors=True)
-        return trained
+    def _check_default(self, result: TrialResult) -> None:
+        if result.number == 0 and result.state == "failed":
+            message = f"the default params cannot be trained: {result.reason}"
+            log = self.pool.logs / "trial-0.log"
+            raise DefaultTrialError(message, f"see {log}; correct {NAME}, then search again")
 
     def _compare(self, best: TrialResult) -> Comparison:
         """Trains the best trial and the default with other seeds; a repeated call trains nothing again."""
         seeds = [self.plan.train["seed"] + number for number in range(1, self.plan.request.seeds + 1)]
         print_line(f"comparing trial {best.number} with the default, with {len(seeds)} other seeds each ...")
-        figures: dict[int, list[float]] = {0: [], best.number: []}
-        for seed in seeds:
-            for number, chosen in ((0, self.plan.default), (best.number, best.params)):
-                value, failed = self._with_seed(number, seed, chosen)
-                if failed:
-                    return compare([], [], best.number, less_is_better=self.plan.less_is_better, failed=failed)
-                figures[number].append(value)
-        return compare(figures[0], figures[best.number], best.number, less_is_better=self.plan.less_is_better)
-
-    def _with_seed(self, number: int, seed: int, chosen: dict[str, Any]) -> tuple[float, str]:
         known = dict(self.study.study.user_attrs.get(COMPARED, {}))
-        key = f"{number}:{seed}"
-        if key not in known:
-            title = f"{f'trial {number}' if number else 'default'}, seed {seed}"
-            changes = {**chosen, f"{self.plan.family.name}.train.seed": seed}
-            trained = self._train(f"seed-{seed}-trial-{number}", title, changes)
-            if trained.state == "failed":
-                return 0.0, f"{title}: {trained.reason}"
-            value = kept_figure(trained.rows, self.plan.family.monitor)
-            known[key] = (value, trained.seconds)
-            self.study.study.set_user_attr(COMPARED, known)
-            print_line(f"  {title}: {self.plan.family.monitor.name} {figure_text(value)}, {span(trained.seconds)}")
-        return float(known[key][0]), ""
+        compared = {0: self.plan.default, best.number: best.params}
+        wanted = [self._with_seed(seed, number, compared[number]) for seed in seeds for number in compared]
+        jobs = iter([job for job in wanted if job.name not in known])
+        began, failed = dict[str, float](), list[str]()
+
+        def next_job() -> Job | None:
+            job = None if failed else next(jobs, None)
+            if job is not None:
+                began[job.name] = self.clock()
+            return job
+
+        with closing(self.pool.run(next_job)) as trainings:
+            for job, trained in trainings:
+                if trained.state == "failed":
+                    failed.append(f"{job.title}: {trained.reason}")
+                    continue
+                value = kept_figure(trained.rows, self.plan.family.monitor)
+                known[job.name] = (value, began[job.name], trained.seconds)
+                self.study.study.set_user_attr(COMPARED, known)
+                shown = f"{self.plan.family.monitor.name} {figure_text(value)}, {span(trained.seconds)}"
+                print_line(f"  {job.title}: {shown}")
+        less = self.plan.less_is_better
+        if failed:
+            return compare([], [], best.number, less_is_better=less, failed=failed[0])
+        default, better = ([float(known[_seed_name(seed, number)][0]) for seed in seeds] for number in compared)
+        return compare(default, better, best.number, less_is_better=less)
+
+    def _with_seed(self, seed: int, number: int, chosen: dict[str, Any]) -> Job:
+        title = f"{f'trial {number}' if number else 'default'}, seed {seed}"
+        return Job(_seed_name(seed, number), title, {**chosen, f"{self.plan.family.name}.train.seed": seed})
 
     def _in_time(self) -> bool:
         """True if another trial and the comparison at the end fit into the hours that were given."""
-        limit_s = self.plan.request.hours * HOUR_S
-        if not limit_s:
+        limit_s, longest_s = self.plan.request.hours * HOUR_S, self._longest_s()
+        if not limit_s or not longest_s:
             return True
+        compared = math.ceil(2 * self.plan.request.seeds / len(self.pool.trees))
+        return self._spent_s() + (1 + compared) * longest_s <= limit_s
+
+    def _longest_s(self) -> float:
+        """Time of the longest training; that of the default at its pace as long as none is complete, 0 if unknown."""
         complete = [trial.seconds for trial in self._trials() if trial.state == "complete"]
-        longest = max(complete, default=0.0)
-        return self._spent_s() + (1 + 2 * self.plan.request.seeds) * longest <= limit_s or not complete
+        default = self._open.get("trial-0")
+        if complete or default is None:
+            return max(complete, default=0.0)
+        now = self.study.attempts(0)[-1]
+        epochs = self.plan.default.get(f"{self.plan.family.name}.train.epochs", self.plan.train["epochs"])
+        return float(now.user_attrs.get(SECONDS, 0.0) * epochs / max(now.intermediate_values, default=1))
 
     def _spent_s(self) -> float:
+        """Time in which at least one training was in progress."""
         compared = self.study.study.user_attrs.get(COMPARED, {}).values()
-        return self.study.seconds() + float(sum(seconds for _, seconds in compared))
+        return covered_s([*self.study.spans(), *((began, seconds) for _, began, seconds in compared)])
 
     def _trials(self) -> list[TrialResult]:
         return [self._trial_result(number) for number in self.study.ended()]
@@ -218,8 +236,7 @@ class Search:
         )
 
     def _result(self) -> SearchResult:
-        trials, plan = self._trials(), self.plan
-        complete = sum(trial.state == "complete" for trial in trials)
+        plan = self.plan
         return SearchResult(
             family=plan.family.name,
             study=self.study.study.study_name,
@@ -231,8 +248,7 @@ class Search:
             space=plan.space_texts(),
             default=plan.default,
             overrides=params.flatten(plan.patch),
-            trials=trials,
-            importance=get_param_importances(self.study.study) if complete >= FEWEST_TRIALS else {},
+            trials=self._trials(),
         )
 
     def _line(self, trial: TrialResult) -> str:
@@ -246,11 +262,8 @@ class Search:
         best = self._result().best
         return f"best {figure_text(best.value)} (trial {best.number})" if best else ""
 
-    def _log(self, name: str) -> Path:
-        return self.out / "logs" / f"{name}.log"
-
     def _print(self, result: SearchResult, page: Path) -> None:
-        shown = page.relative_to(self.session.root)
+        shown = page.relative_to(self.root)
         typer.echo(result.verdict())
         typer.echo(f"  report  {shown}")
         if result.patch:
@@ -258,11 +271,14 @@ class Search:
             typer.echo(f"  {how}: git apply {shown.with_name(FILES.patch)}")
 
 
-def kept_figure(rows: Rows, monitor: Monitor) -> float:
-    """Figure of the epoch whose weights a training keeps."""
-    figures = [row[monitor.name] for row in rows]
-    return figures[-1] if monitor.mode == "last" else max(figures) if monitor.mode == "max" else min(figures)
+def covered_s(spans: Iterable[tuple[float, float]]) -> float:
+    """Time that spans, each of its begin and its seconds, cover together: what several have in common counts once."""
+    total, until = 0.0, -math.inf
+    for began, seconds in sorted(spans):
+        total += max(0.0, began + seconds - max(began, until))
+        until = max(until, began + seconds)
+    return total
 
 
-def _spelt(family: str, chosen: dict[str, Any]) -> str:
-    return ", ".join(f"{path.removeprefix(f'{family}.')}={value}" for path, value in chosen.items())
+def _seed_name(seed: int, number: int) -> str:
+    return f"seed-{seed}-trial-{number}"

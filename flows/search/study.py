@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from common.settings import SearchSettings
 
 NUMBER, OWNER, KILLED, STOPPED = "number", "owner", "killed", "stopped"  # user attributes of a trial
-REASON, SECONDS = "reason", "seconds"
+REASON, BEGAN, SECONDS = "reason", "began", "seconds"
 RANDOM_TRIALS = 5  # of each bracket of Hyperband, before TPE has something to learn from
 REDUCTION = 3  # of so many trials that reach a checkpoint of a bracket, one goes on
 SHORTEST = REDUCTION**2  # no trial is pruned before this part of its epochs
@@ -86,17 +86,21 @@ class SearchStudy:
 
     def attempts(self, number: int) -> list[FrozenTrial]:
         """The attempts of a trial, the last one is the one that counts."""
-        return [trial for trial in self.study.get_trials(deepcopy=False) if trial.user_attrs.get(NUMBER) == number]
+        return self._attempts().get(number, [])
 
     def ended(self) -> dict[int, FrozenTrial]:
         """The trials that have ended, by number; without those that are to be tried again."""
-        numbers = {trial.user_attrs.get(NUMBER) for trial in self.study.get_trials(deepcopy=False)}
-        last = {number: self.attempts(number) for number in sorted(number for number in numbers if number is not None)}
         return {
             number: attempts[-1]
-            for number, attempts in last.items()
+            for number, attempts in self._attempts().items()
             if attempts[-1].state.is_finished() and not self._may_retry(attempts)
         }
+
+    def _attempts(self) -> dict[int, list[FrozenTrial]]:
+        """The attempts of each trial, by number."""
+        trials = [trial for trial in self.study.get_trials(deepcopy=False) if NUMBER in trial.user_attrs]
+        numbers = sorted({trial.user_attrs[NUMBER] for trial in trials})
+        return {number: [trial for trial in trials if trial.user_attrs[NUMBER] == number] for number in numbers}
 
     def close_killed(self) -> list[int]:
         """Fails the attempts of dead processes; returns their trial numbers."""
@@ -114,17 +118,19 @@ class SearchStudy:
         waiting = self.study.get_trials(states=(TrialState.WAITING,))
         number = waiting[0].user_attrs[NUMBER] if waiting else self._enqueue(default)
         self.study.sampler = TPESampler(
-            seed=zlib.crc32(f"{self.seed} {number}".encode()), n_startup_trials=RANDOM_TRIALS, multivariate=True
-        )
+            seed=zlib.crc32(f"{self.seed} {number}".encode()), n_startup_trials=RANDOM_TRIALS, multivariate=True,
+            constant_liar=True,  # trials in progress count as bad ones, so that the next one is not beside them
+        )  # fmt: skip
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Fixed parameter")  # a default outside the ranges
             trial = self.study.ask(fixed_distributions=dict(self.distributions))
         trial.set_user_attr(OWNER, me())
         return trial
 
-    def seconds(self) -> float:
-        """Time that trials have taken, killed attempts included."""
-        return float(sum(trial.user_attrs.get(SECONDS, 0.0) for trial in self.study.get_trials(deepcopy=False)))
+    def spans(self) -> list[tuple[float, float]]:
+        """Begin and seconds of all attempts, killed ones included."""
+        attributes = [trial.user_attrs for trial in self.study.get_trials(deepcopy=False)]
+        return [(one[BEGAN], one[SECONDS]) for one in attributes if SECONDS in one]
 
     def _enqueue(self, default: Mapping[str, Any]) -> int:
         """Puts the next trial into the queue, so that its number is known before its params are drawn."""
@@ -136,7 +142,7 @@ class SearchStudy:
         return number
 
     def _running(self) -> set[int]:
-        """Trials of other machines that share the storage."""
+        """Trials in progress: of this search, and of other machines that share the storage."""
         return {trial.user_attrs[NUMBER] for trial in self.study.get_trials(states=(TrialState.RUNNING,))}
 
     def _may_retry(self, attempts: list[FrozenTrial]) -> bool:

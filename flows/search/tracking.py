@@ -64,7 +64,7 @@ class SearchRuns:
         mlflow.set_terminated(self.parent, "FINISHED")
 
     def abandon(self) -> None:
-        """Ends the search's run, and the nested run of the training in progress, as KILLED."""
+        """Ends the search's run, and the nested runs of the trainings in progress, as KILLED."""
         mlflow = self.client()
         condition = f"attributes.status = 'RUNNING' and tags.`{PARENT}` = '{self.parent}'"
         for run_id in [run.info.run_id for run in runs.runs(mlflow, self.family, condition)] + [self.parent]:

@@ -132,19 +132,38 @@ def reproduce(
         VersionError: See `registry.dvc.records.check_records`.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
+    words = command(root, node)
+    with log.open("wb") as file:
+        status = follow(words, root, file, env=dvc_environment(env), echo=terminal(), pass_fds=pass_fds)
+    verify_run(root, node, status, log)
+    return status
+
+
+def command(root: Path, node: StageNode) -> list[str]:
+    """Checks the inputs of a stage; returns the command that runs it if it has changed.
+
+    Raises:
+        registry.dvc.verify.DamagedError: An input differs from the record.
+        VersionError: See `registry.dvc.records.check_records`.
+    """
     check_records(root)
     lock = lock_stages(root)
     check_lists(root, lock, node.name)
     verify_outs(root, lock, node.upstream)
     if node.family is None:
         verify_data(root, node.item)
-    words = dvc_command("repro", "--single-item", node.name)
-    with log.open("wb") as file:
-        status = follow(words, root, file, env=dvc_environment(env), echo=terminal(), pass_fds=pass_fds)
+    return dvc_command("repro", "--single-item", node.name)
+
+
+def verify_run(root: Path, node: StageNode, status: int, log: Path) -> None:
+    """Checks outs that a command of `command` has restored, and removes DVC's hints from its log.
+
+    Raises:
+        registry.dvc.verify.DamagedError: An out differs from the record.
+    """
     log.write_bytes(without_hints(log.read_bytes()))
     if status == 0 and is_from_cache(log):
         verify_outs(root, lock_stages(root), [node.name], reread=True)
-    return status
 
 
 def is_from_cache(log: Path) -> bool:

@@ -58,7 +58,7 @@ class SearchResult(BaseModel):
         default: Values in params.yaml.
         overrides: Params that were changed for all trials.
         importance: Share of each param in the variation of the figure; empty with too few trials.
-        seconds: Time of all trainings.
+        seconds: Time in which at least one training was in progress.
         patch: Unified diff of params.yaml; empty if the default is the best trial.
     """
 

@@ -11,7 +11,7 @@ import yaml
 
 from common.settings import load_settings
 from steps import compress, train
-from steps.runtime import epochs_file
+from steps.runtime import trial_folder
 from tests.support.repos import ROOT
 from tests.support.sets import small_set
 from tests.training.test_fit import SMALL
@@ -132,7 +132,7 @@ def test_epochs_are_reported_to_a_search(trained, monkeypatch, tmp_path):
     """The file has what the history has, epoch by epoch; without the variable no file is written."""
     trained()
     assert not list(tmp_path.glob("*.json"))
-    monkeypatch.setenv(epochs_file.VARIABLE, str(tmp_path / "epochs.json"))
+    monkeypatch.setenv(trial_folder.VARIABLE, str(tmp_path))
     shutil.rmtree(load_settings().state)
     trained()
     history = pd.read_csv("build/expression/train/history.csv")

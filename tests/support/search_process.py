@@ -1,8 +1,8 @@
 """A search whose trainings are planted: real Optuna on SQLite, real git, no network is trained.
 
-    python -m tests.support.search_process FOLDER TRIALS [TRIAL EPOCH]
+    python -m tests.support.search_process FOLDER TRIALS PARALLEL TRIAL EPOCH
 
-With a trial and an epoch, the process kills itself there, as `kill -9` would.
+The process kills itself in this epoch of this trial, as `kill -9` would.
 """
 
 from __future__ import annotations
@@ -13,19 +13,23 @@ import signal
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from common.settings import SearchSettings
 from flows.search import space as spaces
+from flows.search.pool import Pool
 from flows.search.request import SearchPlan, SearchRequest
 from flows.search.search import Search
 from flows.search.study import NUMBER, open_study
-from flows.search.training import Trained, TrialTree, _take
+from flows.search.training import Job, Trained, TrialTree
 from models.components.search_space import Choice, Range
 from models.family import Monitor
 from tests.support.repos import ROOT, git
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 EPOCHS = 9
 PATHS = ("expression.train.learning_rate", "expression.train.dropout", "expression.train.widths")
@@ -33,33 +37,48 @@ SPACE = dict(zip(PATHS, (Range(1e-3, 0.5, log=True), Range(0.0, 0.5), Choice(([8
 
 
 class PlantedTree(TrialTree):
-    """Figures as a function of the params and the epoch."""
+    """Figures as a function of the params and the epoch. An epoch takes a second of a clock of its own."""
 
     failing: frozenset[str] = frozenset({"trial-5"})  # trainings that diverge in their second epoch
     dies_at: tuple[str, int] | None = None  # training and epoch in which this process is killed
+    clock: list[float]  # the time, of all trees of a search
 
-    def train(
-        self, changes: dict[str, Any], state: Path, log: Path, run_id: str, stop: Any = lambda _row, _seconds: False
-    ) -> Trained:
+    def start(self, job: Job, folder: Any, log: Path, run_id: str) -> Any:
         """Replaces TrialTree's."""
         del run_id
         log.parent.mkdir(parents=True, exist_ok=True)
         with (self.tree.parent / "trained.txt").open("a") as file:
-            file.write(f"{state.name}\n")
-        state.mkdir(parents=True, exist_ok=True)
-        seen: list[dict[str, float]] = []
-        for epoch in range(EPOCHS):
-            row: dict[str, float] = {"epoch": epoch, "val/macro_f1": figure(changes, epoch)}
-            if epoch and state.name in self.failing:
-                return Trained("failed", seen, 1.0, "the loss became NaN in epoch 2")
-            if _take([row], seen, lambda row: stop(row, 1.0 + row["epoch"])):
-                return Trained("pruned", seen, 1.0 + epoch)
-            if (state.name, epoch) == self.dies_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-        return Trained("complete", seen, float(EPOCHS))
+            file.write(f"{job.name}\n")
+        folder.mkdir(parents=True, exist_ok=True)
+        return PlantedTraining(self, job)
 
 
-def figure(changes: dict[str, Any], epoch: int) -> float:
+class PlantedTraining:
+    """Replaces Training: one epoch a poll."""
+
+    pid = 2**31 - 2  # of no process
+
+    def __init__(self, tree: PlantedTree, job: Job) -> None:
+        self.tree, self.job, self.began = tree, job, tree.clock[0]
+        self.seen: list[dict[str, float]] = []
+
+    def poll(self) -> Trained | None:
+        """Trains an epoch."""
+        epoch = len(self.seen)
+        seconds = 1.0 + epoch
+        self.tree.clock[0] = max(self.tree.clock[0], self.began + seconds)
+        row: dict[str, float] = {"epoch": epoch, "val/macro_f1": figure(self.job.changes, epoch)}
+        if epoch and self.job.name in self.tree.failing:
+            return Trained("failed", self.seen, 1.0, "the loss became NaN in epoch 2")
+        self.seen.append(row)
+        if self.job.stop(row, seconds):
+            return Trained("pruned", self.seen, seconds)
+        if (self.job.name, epoch) == self.tree.dies_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return Trained("complete", self.seen, seconds) if epoch == EPOCHS - 1 else None
+
+
+def figure(changes: Mapping[str, Any], epoch: int) -> float:
     """Best near a learning rate of 0.05; the default of 0.1 is worse. The seed moves it a little."""
     rate, seed = changes[PATHS[0]], changes.get("expression.train.seed", 0)
     peak = 0.9 - 0.08 * abs(math.log10(rate / 0.05)) - 0.1 * changes[PATHS[1]]
@@ -106,10 +125,13 @@ def planted_search(folder: Path, trials: int, **request: Any) -> Search:
         SearchSettings(), folder / "state", "expression-planted", less_is_better=False, epochs=EPOCHS,
         distributions=spaces.distributions(SPACE, values, default), seed=wanted.seed,
     )  # fmt: skip
-    session: Any = SimpleNamespace(root=folder, state=folder / "state")
     runs: Any = PlantedRuns()
+    trees = [PlantedTree(tree, "expression", values, ()) for _ in range(wanted.parallel)]
+    PlantedTree.clock = [max((began + seconds for began, seconds in study.spans()), default=0.0)]
+    out = folder / "build" / "search" / study.study.study_name
+    pool = Pool(trees, runs, family.monitor, folder / "state" / "search" / "planted", out / "logs", poll_s=0)
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    return Search(plan, session, PlantedTree(tree, "expression", values, ()), study, runs, "c" * 40, text)
+    return Search(plan, folder, pool, study, "c" * 40, text, out, clock=lambda: PlantedTree.clock[0])
 
 
 def outcome(search: Search) -> list[Any]:
@@ -120,12 +142,9 @@ def outcome(search: Search) -> list[Any]:
 
 def main() -> None:
     """Runs the search."""
-    folder, trials, *place = sys.argv[1:]
-    if place:
-        PlantedTree.dies_at = (f"trial-{place[0]}", int(place[1]))
-    search = planted_search(Path(folder), int(trials))
-    search.run_trials()
-    search.conclude()
+    folder, trials, parallel, trial, epoch = sys.argv[1:]
+    PlantedTree.dies_at = (f"trial-{trial}", int(epoch))
+    planted_search(Path(folder), int(trials), parallel=int(parallel)).run_trials()
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ EXAMPLES = {
     "search": """Examples:
 
     python -m flows search expression --trials 20 --hours 2
+    python -m flows search expression --trials 40 --parallel 4
     python -m flows search expression --show
     python -m flows search expression --range train.learning_rate=1e-3..1e-1,log --only-ranges
     python -m flows search expression --set train.epochs=12 --range 'train.widths=[16,32,64]|[32,64,128]'

@@ -73,6 +73,7 @@ def search(
         typer.Option("--range", metavar="PATH=RANGE", help="LOW..HIGH, LOW..HIGH,log or A|B; may be repeated."),
     ] = None,
     only: Annotated[bool, typer.Option("--only-ranges", help="Search nothing but the params of --range.")] = False,
+    parallel: Annotated[int, typer.Option(min=1, metavar="N", help="Trainings at once.")] = 1,
     show: Annotated[bool, typer.Option("--show", help="Print the ranges, and start nothing.")] = False,
 ) -> None:
     """Search for better params of a family by trials on the validation split. Repeated, a stopped search continues.
@@ -82,7 +83,7 @@ def search(
     from flows.search.request import SearchRequest  # noqa: PLC0415 - heavy, and --help is not
     from flows.search.run import run_search  # noqa: PLC0415  # as above
 
-    wanted = SearchRequest(family, trials, hours, seeds, seed, tuple(change or ()), tuple(ranges or ()), only)
+    wanted = SearchRequest(family, trials, hours, seeds, seed, tuple(change or ()), tuple(ranges or ()), only, parallel)
     raise typer.Exit(run_search(context.enter(), context.read_settings(), wanted, show=show))
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from flows.cli import progress
-from flows.cli.progress import follow, newest, reported
+from flows.cli.progress import follow, followed, newest, reported
 
 
 def test_the_newest_line_is_printed_when_it_has_changed(tmp_path, capsys):
@@ -47,3 +47,12 @@ def test_it_ends_with_the_stage_whatever_becomes_of_it(tmp_path, monkeypatch):
     with pytest.raises(KeyError):
         fails()
     assert progress.threading.active_count() == before
+
+
+@pytest.mark.parametrize(("progress_of", "threads"), [(reported, 0), (followed, 1)])
+def test_on_a_terminal_only_what_is_not_shown_there(tmp_path, monkeypatch, progress_of, threads):
+    """The output of a stage is; a training of a search writes to its log alone, so its log is followed."""
+    monkeypatch.setattr(progress, "terminal", lambda: progress.print_line)
+    before = progress.threading.active_count()
+    with progress_of("trial 1", tmp_path / "log"):
+        assert progress.threading.active_count() == before + threads

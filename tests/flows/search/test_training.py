@@ -2,22 +2,27 @@
 
 import json
 import signal
+import time
 
 import pytest
 import yaml
 
-from flows.search.training import TrialTree
+from flows.search import training as module
+from flows.search.training import Job, TrialTree
 from tests.support.processes import runs
 from tests.support.repos import ROOT
+from tests.support.s3 import ROOT as S3
+from tests.support.s3 import s3_server
+from training import storage
 
 STAGE = """
 import json, os, signal, sys, time
 from pathlib import Path
 import yaml
 
-epochs, path = int(os.environ.get("PLANTED_EPOCHS", "3")), Path(os.environ["_RUSHES_EPOCHS"])
+epochs, path = int(os.environ.get("PLANTED_EPOCHS", "3")), Path(os.environ["_RUSHES_TRIAL"], "epochs.json")
 train = yaml.safe_load(Path("params.yaml").read_text())["expression"]["train"]
-print("training with", train["dropout"], os.environ["RUSHES_STATE"], os.environ["_RUSHES_MLFLOW_RUN"], flush=True)
+print("training with", train["dropout"], os.environ["_RUSHES_TRIAL"], os.environ["_RUSHES_MLFLOW_RUN"], flush=True)
 Path("pid").write_text(str(os.getpid()))
 path.parent.mkdir(parents=True, exist_ok=True)
 rows = [{"epoch": epoch, "val/macro_f1": 0.1 * epoch} for epoch in range(epochs)]
@@ -54,10 +59,18 @@ def tree(tmp_path):
     return TrialTree(tmp_path / "tree", "expression", values, ())
 
 
+def start(tree, stop=lambda _row, _seconds: False):
+    """The same, in progress."""
+    folder = tree.tree.parent
+    return tree.start(Job("trial", "trial", CHANGES, stop), folder / "state", folder / "logs" / "trial.log", "run-7")
+
+
 def train(tree, stop=lambda _row, _seconds: False):
     """One training with another dropout."""
-    folder = tree.tree.parent
-    return tree.train(CHANGES, folder / "state", folder / "logs" / "trial.log", "run-7", stop)
+    training = start(tree, stop)
+    while (trained := training.poll()) is None:
+        time.sleep(0.01)
+    return trained
 
 
 def test_complete(tree):
@@ -107,18 +120,6 @@ def test_a_record_of_an_earlier_failure_is_not_taken(tree, monkeypatch):
     assert "out of memory" not in train(tree).reason
 
 
-def test_interrupt_ends_the_process(tree, monkeypatch):
-    """Nothing is left running."""
-    monkeypatch.setenv("PLANTED_END", "hang")
-
-    def stop(_row, _seconds):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(tree, stop)
-    assert not runs(int((tree.tree / "pid").read_text()))
-
-
 def test_epochs_of_a_killed_training_count(tree):
     """A training that continues after a kill reports its earlier epochs first: they are in the file already."""
     state = tree.tree.parent / "state"
@@ -128,3 +129,29 @@ def test_epochs_of_a_killed_training_count(tree):
     train(tree, lambda row, _seconds: seen.append(row["epoch"]))
 
     assert seen == [0, 1, 2]
+
+
+def test_epochs_on_s3(tree, monkeypatch):
+    """Where nodes share a bucket alone, a training is ended by what is there; a service that is away ends nothing."""
+    monkeypatch.setenv("PLANTED_END", "hang")
+    monkeypatch.setattr(module, "S3_POLL_S", 0.0)
+    with s3_server():
+        folder = storage.place_of(f"{S3}/trial")
+        job = Job("trial", "trial", CHANGES, lambda row, _seconds: row["epoch"] == 1)
+        training = tree.start(job, folder, tree.tree.parent / "logs" / "trial.log", "run-7")
+        nothing = training.poll()
+        storage.replace(folder / "epochs.json", json.dumps([{"epoch": epoch} for epoch in range(3)]).encode())
+        with monkeypatch.context() as patch:
+            patch.setattr(storage, "read", raise_away)
+            away = training.poll()
+        trained = training.poll()
+
+    assert (nothing, away) == (None, None)
+    assert (trained.state, len(trained.rows)) == ("pruned", 2)
+    assert not runs(training.pid)
+
+
+def raise_away(path):
+    """Replaces a read from a service that does not answer."""
+    message = f"{path} cannot be used"
+    raise storage.StorageError(message, "", kind="transient")

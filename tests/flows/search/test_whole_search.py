@@ -25,6 +25,14 @@ NESTED = """
     select runs.name, runs.status, tags.value from runs
     join tags on tags.run_uuid = runs.run_uuid and tags.key = 'mlflow.parentRunId' order by runs.name
 """
+# Values of each nested run of a search, with its figures of the epochs as its process has logged them.
+EPOCHS = """
+    select runs.name, {values} from runs
+    join tags on tags.run_uuid = runs.run_uuid and tags.key = 'mlflow.parentRunId'
+    join tags as search on search.run_uuid = tags.value and search.key = 'rushes.search' and search.value = '{study}'
+    join metrics on metrics.run_uuid = runs.run_uuid and metrics.key = 'val/macro_f1' group by runs.name
+"""
+TRIALS = ("trial 0", "trial 1", "trial 2")
 DEADLINE_S = 300
 
 
@@ -43,11 +51,11 @@ def project(tmp_path_factory):
     end(project)
 
 
-def kill_within_a_trial(project, number):
-    """Starts the search, and kills its process and no other while a trial is trained."""
-    process = project.start(*SEARCH, *RANGES)
+def kill_within_trials(project, command, *numbers):
+    """Starts the search, and kills its process and no other while these trials are trained."""
+    process = project.start(*command)
     until = time.monotonic() + DEADLINE_S
-    while not list(project.root.glob(f".state/search/*/trial-{number}/epochs.json")):
+    while not all(list(project.root.glob(f".state/search/*/trial-{number}/epochs.json")) for number in numbers):
         assert process.poll() is None
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -64,7 +72,7 @@ def mlflow_rows(project, question):
 
 def test_killed_and_continued(project):
     """The same command ends the search: the killed trial is tried once more, the crash of another is recorded."""
-    kill_within_a_trial(project, 1)
+    kill_within_trials(project, (*SEARCH, *RANGES), 1)
     output = project.flows(*SEARCH, *RANGES)
     [data] = project.root.glob("build/search/expression-*/search.json")
     result = SearchResult.model_validate_json(data.read_text())
@@ -131,3 +139,26 @@ def test_another_run_holds_the_lock(project):
     assert (held.returncode, refused.returncode) == (4, 2)
     assert "less than 1" in refused.stderr
     assert not left_behind(project)
+
+
+def test_two_trials_at_once(project):
+    """Killed with two in progress, and continued: each counts once, and none waits for another."""
+    command = ("search", "expression", "--trials", "3", "--seeds", "2", "--parallel", "2", "--only-ranges")
+    command += ("--range", "train.dropout=0.0..0.2", "--set", "train.epochs=24")
+    kill_within_trials(project, command, 0, 1)
+    output = project.flows(*command)
+    [data] = [path for path in project.root.glob("build/search/*/search.json") if "--parallel" in path.read_text()]
+    result = SearchResult.model_validate_json(data.read_text())
+    epochs = dict(mlflow_rows(project, EPOCHS.format(values="count(*)", study=data.parent.name)))
+    spans = mlflow_rows(project, EPOCHS.format(values="runs.start_time, runs.end_time", study=data.parent.name))
+    (_, _, first), (_, _, second), (_, third, _) = [row for row in spans if row[0] in TRIALS]
+
+    assert output.returncode == (0 if result.is_better else 3), output.stderr
+    assert "trial 0 was interrupted; it is tried again\ntrial 1 was interrupted; it is tried again" in output.stderr
+    assert [(trial.number, trial.attempts) for trial in result.trials] == [(0, 2), (1, 2), (2, 1)]
+    assert [epochs[f"trial {trial.number}"] for trial in result.trials] == [trial.epochs for trial in result.trials]
+    assert result.trials[0].epochs == 24
+    assert min(first, second) <= third < max(first, second)
+    assert mlflow_rows(project, "select name from runs where status = 'RUNNING'") == []
+    assert not left_behind(project)
+    assert len(git(project.root, "worktree", "list").splitlines()) == 1

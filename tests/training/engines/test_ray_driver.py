@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import zipfile
+from contextlib import nullcontext
 
 import pytest
 import ray
@@ -123,3 +124,25 @@ def test_an_error_of_ours_is_found_and_travels():
     assert own_error({1: RuntimeError("connection reset"), 0: outer}) is error
     assert own_error({0: RuntimeError("connection reset")}) is None
     assert (str(again), again.remedy, again.kind) == (str(error), error.remedy, error.kind)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "workers", "needs", "most", "remedy"),
+    [
+        ([{"CPU": 4.0}, {"CPU": 3.0}], 2, {"CPU": 2.0}, 1, "leave out --parallel, or lower training.workers"),
+        ([{"CPU": 4.0}, {"CPU": 4.0}], 1, {"CPU": 1.0}, 8, "--parallel 8, or lower training.workers"),
+        ([{"CPU": 4.0}, {"CPU": 4.0, "GPU": 1.0}], 1, {"CPU": 1.0, "GPU": 1.0}, 1, "leave out --parallel"),
+        ([{"CPU": 1.0}], 2, {"CPU": 1.0}, 0, "lower training.workers"),
+    ],
+)
+def test_room_for_several_trainings(monkeypatch, nodes, workers, needs, most, remedy):
+    """A process has to fit into one node, and all resources count; the number that the message gives is accepted."""
+    monkeypatch.setattr(cluster, "connected", lambda _training, _runtime: nullcontext("10.0.0.5:6379"))
+    left = {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}}
+    monkeypatch.setattr(ray, "nodes", lambda: [*({"Alive": True, "Resources": one} for one in nodes), left])
+    wanted = TrainingSettings(engine="ray", workers=workers, resources_per_worker=needs)
+    with pytest.raises(MisuseError, match=f"has room for {most} of {most + 2} trainings") as caught:
+        cluster.check_room(wanted, most + 2)
+
+    assert remedy in caught.value.remedy
+    cluster.check_room(wanted, most)

@@ -104,6 +104,29 @@ def address_of(training: TrainingSettings) -> str:
     return training.address or os.environ.get("RAY_ADDRESS", "")
 
 
+def check_room(training: TrainingSettings, count: int) -> None:
+    """Checks that a running cluster has room for several trainings at once; each would wait for the others otherwise.
+
+    Raises:
+        NoClusterError: The cluster cannot be used.
+        MisuseError: It is too small.
+    """
+    needs = {name: amount for name, amount in training.resources_per_worker.items() if amount}
+    with connected(training, {}) as address:
+        import ray  # noqa: PLC0415  # see `connected`
+
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if not needs:
+        return
+    most = sum(min(int(node.get(name, 0.0) // amount) for name, amount in needs.items()) for node in nodes)
+    most //= training.workers
+    if most < count:
+        each = f"{training.workers} processes with {needs}"
+        message = f"the cluster at {address} has room for {most} of {count} trainings of {each} at once"
+        fewer = f"--parallel {most}, or " if most > 1 else "leave out --parallel, or " if most else ""
+        raise MisuseError(message, f"{fewer}lower training.workers or training.resources_per_worker in settings.toml")
+
+
 def _own(training: TrainingSettings, folder: str) -> dict[str, Any]:
     """Options of a cluster of this machine alone, with room for the wanted processes."""
     wanted = {name: training.workers * amount for name, amount in training.resources_per_worker.items()}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAX_FAILURES = 3  # restarts after a process was lost, before the stage fails
 COLLECTIVE_TIMEOUT_S = 300  # a process that waits for the others so long is restarted with them; Ray waits 30 minutes
 # What the processes need of the stage's environment: access to MLflow and to the storage.
-FORWARDED = ("MLFLOW_", "AWS_", "GIT_CONFIG_", "DVC_", "RUSHES_")
+FORWARDED = ("MLFLOW_", "AWS_", "GIT_CONFIG_", "DVC_", "RUSHES_", "_RUSHES_MLFLOW_")
 # Environment of the processes: they stay in the checkout, and have the priority that a stage has. By default they would
 # be 15 nicer, and give way to anything else on the node.
 WORKERS = {"RAY_CHDIR_TO_TRIAL_DIR": "0", "RAY_worker_niceness": "0"}
