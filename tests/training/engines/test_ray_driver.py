@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import re
 import subprocess
+import tomllib
 import zipfile
 from contextlib import nullcontext
 
@@ -17,7 +19,7 @@ from tests.support.repos import git
 from training.divergence import DivergedError
 from training.engines.ray import cluster
 from training.engines.ray.checkout import pack
-from training.engines.ray.driver import check_reach
+from training.engines.ray.driver import accelerator_of, check_reach
 from training.engines.ray.policy import own_error
 from training.engines.ray.worker import check_packages
 
@@ -146,3 +148,28 @@ def test_room_for_several_trainings(monkeypatch, nodes, workers, needs, most, re
 
     assert remedy in caught.value.remedy
     cluster.check_room(wanted, most)
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "needs", "found"),
+    [
+        ("auto", {"CPU": 2}, "cpu"),
+        ("auto", {"CPU": 2, "GPU": 1}, "gpu"),
+        ("cpu", {}, "cpu"),
+        ("gpu", {"GPU": 0.5}, "gpu"),
+    ],
+)
+def test_processes_use_what_they_reserve(accelerator, needs, found):
+    """Ray hides from a process every GPU that it has not reserved."""
+    assert accelerator_of(TrainingSettings(engine="ray", accelerator=accelerator, resources_per_worker=needs)) == found
+
+
+@pytest.mark.parametrize(("accelerator", "needs"), [("gpu", {"CPU": 2}), ("cpu", {"CPU": 1, "GPU": 1})])
+def test_a_gpu_that_is_not_reserved(accelerator, needs):
+    """A training is not moved to the other device without a word; the remedy, pasted, is accepted."""
+    with pytest.raises(
+        MisuseError, match=f'accelerator is "{accelerator}", and each process reserves CPU = '
+    ) as refused:
+        accelerator_of(TrainingSettings(engine="ray", accelerator=accelerator, resources_per_worker=needs))
+    table = tomllib.loads(re.search(r"(resources_per_worker = .*}) in", refused.value.remedy)[1])
+    accelerator_of(TrainingSettings(engine="ray", accelerator=accelerator, **table))

@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from rushes.errors import MisuseError, RushesError, TransientError, UserError
@@ -56,6 +56,7 @@ def run(work: Work, training: TrainingSettings, key: str, counts: Sequence[int],
         NodesMissingError: There are too few nodes.
         HeadLostError: The head of the cluster has gone.
     """
+    accelerator_of(training)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # Ray prints the processes' lines, and does not flush them
     with tempfile.TemporaryDirectory(prefix="rushes-") as folder:
@@ -66,6 +67,21 @@ def run(work: Work, training: TrainingSettings, key: str, counts: Sequence[int],
         with cluster.connected(training, runtime) as address:
             check_reach(training)
             cluster.watched(lambda: _fit(work, training, key, counts, folder), address)
+
+
+def accelerator_of(training: TrainingSettings) -> Literal["cpu", "gpu"]:
+    """Device of each process: a GPU if it reserves one, since Ray hides all others from it.
+
+    Raises:
+        MisuseError: training.accelerator wants the other one.
+    """
+    found: Literal["cpu", "gpu"] = "gpu" if training.resources_per_worker.get("GPU") else "cpu"
+    if training.accelerator not in ("auto", found):
+        reserved = ", ".join(f"{name} = {count:g}" for name, count in training.resources_per_worker.items())
+        message = f'training.accelerator is "{training.accelerator}", and each process reserves {reserved}'
+        fitting = "{ CPU = 1, GPU = 1 }" if found == "cpu" else "{ CPU = 1 }"
+        raise MisuseError(message, f"set training.resources_per_worker = {fitting} in settings.toml")
+    return found
 
 
 def check_reach(training: TrainingSettings) -> None:
@@ -96,12 +112,13 @@ def _fit(work: Work, training: TrainingSettings, key: str, counts: Sequence[int]
     from training.engines.ray.policy import Trainer, own_error  # noqa: PLC0415
     from training.engines.ray.worker import train  # noqa: PLC0415
 
-    gpu = bool(training.resources_per_worker.get("GPU"))
+    accelerator = accelerator_of(training)
+    gpu = accelerator == "gpu"
     least, most = training.min_workers or training.workers, training.workers
     trainer = Trainer(
         train,
         counts=counts,
-        train_loop_config=_config(work, training, accelerator="gpu" if gpu else "cpu"),
+        train_loop_config=_config(work, training, accelerator),
         torch_config=TorchConfig(backend="nccl" if gpu else "gloo", timeout_s=COLLECTIVE_TIMEOUT_S),
         scaling=ScalingConfig(
             num_workers=most if least == most else (least, most),
