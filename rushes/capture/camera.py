@@ -14,6 +14,7 @@ import cv2
 
 from rushes.capture.frames import Frame, rate_of
 from rushes.errors import MisuseError, UserError
+from rushes.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,7 +58,7 @@ class Camera:
     total: int | None = None
 
     def __init__(self, place: int | str, log: Callable[[str], None] = lambda _: None) -> None:
-        self.name = f"camera {place}" if isinstance(place, int) else place
+        self.name = f"camera {place}" if isinstance(place, int) else redact(place)
         self._place, self._log = place, log
         video = open_video(place)
         if video is None:

@@ -55,7 +55,7 @@ def capture(
         pictures = open_source(source, log)
         stack.callback(pictures.close)
         stopped = stack.enter_context(_stop_on_signal())
-        sinks = outputs.open(stack, pictures, origin, log)
+        sinks = outputs.open(stack, pictures, origin, analyser.edges, log)
         # No progress bar between lines of JSON.
         lines_seen = outputs.json_to == STDOUT and sys.stdout.isatty()
         frames = _until(stopped, pictures.frames() if lines_seen else _with_progress(pictures, stack))

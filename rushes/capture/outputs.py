@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 from rushes.capture.actor_sink import ActorSink
 from rushes.capture.film_writer import FilmWriter
 from rushes.capture.json_lines import JsonLines
+from rushes.capture.web.address import parse_web_address
+from rushes.capture.web.server import WebSink
 from rushes.capture.window import Window, check_window
 from rushes.drive.address import parse_address
 from rushes.drive.bvh import BvhSink
@@ -55,6 +57,7 @@ class Outputs:
         names: Names of their rig: a preset, or a YAML file.
         curves: The file for the curves, as CSV.
         bvh: The file for the motion of head and eyes.
+        web: Address of the page, such as `8765`; None without it.
     """
 
     show: bool = False
@@ -64,6 +67,7 @@ class Outputs:
     names: str = "arkit"
     curves: Path | None = None
     bvh: Path | None = None
+    web: str | None = None
 
     @property
     def drawn(self) -> bool:
@@ -73,7 +77,7 @@ class Outputs:
     @property
     def tracked(self) -> bool:
         """True if an output needs tracked actors."""
-        return bool(self.drive) or self.curves is not None or self.bvh is not None
+        return bool(self.drive) or any(output is not None for output in (self.curves, self.bvh, self.web))
 
     def check(self, source: str) -> None:
         """Checks the outputs before the first frame.
@@ -95,18 +99,21 @@ class Outputs:
         names_of(self.names)
         for address in self.drive:
             parse_address(address)
+        if self.web is not None:
+            parse_web_address(self.web)
 
     def open(
         self,
         stack: ExitStack,
         source: FrameSource,
         origin: Mapping[str, str | int | None] | None,
+        edges: np.ndarray,
         log: Callable[[str], None],
     ) -> list[Sink]:
-        """Opens the outputs; the stack closes them.
+        """Opens the outputs; the stack closes them. `edges` are those of the mesh that the page draws.
 
         Raises:
-            UserError: A file cannot be written, or the name of a host is not known.
+            UserError: A file cannot be written, the name of a host is not known, or a port is in use.
         """
         to_stdout = self.json_to == STDOUT
         file = sys.stdout if to_stdout else stack.enter_context(path_of(self.json_to).open("w", encoding="utf-8"))
@@ -122,6 +129,10 @@ class Outputs:
         for sink, in_silence in self._actor_sinks(source, log):
             stack.callback(sink.close)
             sinks.append(ActorSink(sink, in_silence))
+        if self.web is not None:
+            page = WebSink.open(parse_web_address(self.web), source, origin, edges, log)
+            stack.callback(page.close)
+            sinks.append(page)
         return sinks
 
     def _actor_sinks(self, source: FrameSource, log: Callable[[str], None]) -> Iterator[tuple[FaceSink, bool]]:

@@ -102,7 +102,9 @@ def pull_command(
         log_line(f"use it: {USES[pulled.family]}{'' if model is None else f' --model {quoted(model)}'}")
 
 
-app.command("capture", epilog=capture_command.CAPTURE_EXAMPLES)(capture_command.capture_command)
+app.command("capture", cls=capture_command.CaptureCommand, epilog=capture_command.CAPTURE_EXAMPLES)(
+    capture_command.capture_command
+)
 app.command("check", epilog=check_command.CHECK_EXAMPLES)(check_command.check_command)
 app.command("list", epilog=list_command.LIST_EXAMPLES)(list_command.list_command)
 app.command("scene", epilog=scene_commands.SCENE_EXAMPLES)(scene_commands.scene_command)

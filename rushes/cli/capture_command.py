@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path  # noqa: TC003  # typer reads the annotations when it runs
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperCommand
 
+from rushes.capture.web.address import PORT
 from rushes.cli.options import ModelOption, TrustOption, UncertifiedOption, log_line  # typer reads them
 
 CAPTURE_EXAMPLES = """\b
 Examples:
   rushes capture --show
+  rushes capture --web
   rushes capture --drive vmc://127.0.0.1:39539
   rushes capture --drive livelink://192.168.1.20 --show --actors 2
   rushes capture --source take.mp4 --curves take.csv --bvh take.bvh
@@ -27,6 +31,16 @@ state, score, units, head, gaze_deg, landmarks_px).
 --drive vmc:// takes ?actor=N, livelink:// also ?subject=NAME. Of a camera the latest picture is always the next one.
 Exit status: 0 done, 1 failed, 2 misuse, 3 no face in any frame.
 """
+
+
+class CaptureCommand(TyperCommand):
+    """The command, whose option --web may stand without a value: Typer has no optional values."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  # typer brings its own click
+        """Adds the default port to a `--web` at the end or before another option."""
+        followed = itertools.zip_longest(args, args[1:], fillvalue="-")
+        given = [f"--web={PORT}" if word == "--web" and after.startswith("-") else word for word, after in followed]
+        return super().parse_args(ctx, given)
 
 
 def capture_command(
@@ -55,6 +69,12 @@ def capture_command(
         Path | None, typer.Option(metavar="OUT.csv", help="Write the curves as Live Link Face does.")
     ] = None,
     bvh: Annotated[Path | None, typer.Option(metavar="OUT.bvh", help="Write the motion of head and eyes.")] = None,
+    web: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[PORT|HOST:PORT]", help=f"Show a page with all of it; by default on port {PORT}, here only."
+        ),
+    ] = None,
     actors: Annotated[int, typer.Option(min=1, max=16, help="Maximum number of actors.")] = 1,
     fov: Annotated[
         float, typer.Option(min=5, max=150, metavar="DEGREES", help="Vertical field of view of the camera.")
@@ -73,7 +93,7 @@ def capture_command(
     from rushes.loading import load  # noqa: PLC0415  # for a quick --help
     from rushes.store.store import origin_of  # noqa: PLC0415  # for a quick --help
 
-    outputs = Outputs(show, save, json, tuple(drive or ()), names, curves, bvh)
+    outputs = Outputs(show, save, json, tuple(drive or ()), names, curves, bvh, web)
     outputs.check(source)
     tracking = Tracking(actors, fov, backend) if units or outputs.tracked else None
     opened = load("expression", store=model, trust=trust, uncertified=uncertified)

@@ -76,6 +76,14 @@ def test_the_wheel_brings_nothing_heavy(environment):
     assert _run(environment / "python", "-I", "-c", check).stdout.strip() == "[]"
 
 
+def test_the_page_of_a_capture_is_in_the_wheel(environment):
+    """Its HTML, style and scripts are data of the package."""
+    code = "from rushes.capture.web.document import document; html, _ = document(); print(len(html), b'<!-- ' in html)"
+    size, missing = _run(environment / "python", "-I", "-c", code).stdout.split()
+
+    assert (int(size) > 30_000, missing) == (True, "False")
+
+
 def test_a_set_pulls_and_captures(environment, on_set):
     """From the stick to lines of JSON and a film, with the real detector."""
     home = {"RUSHES_MODELS": str(on_set / "models")}

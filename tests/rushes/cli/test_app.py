@@ -3,7 +3,9 @@ import subprocess
 import sys
 
 import pytest
+import typer
 
+from rushes.cli.app import app
 from rushes.errors import plain
 from rushes.expression import face_search
 from tests.support.command import command_line
@@ -183,6 +185,17 @@ def test_help_is_light():
     done = _python("-c", "import sys, rushes.cli.app; print(*{'cv2', 'onnxruntime', 'requests'} & set(sys.modules))")
 
     assert done.stdout.strip() == "", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "web"),
+    [([], None), (["--web"], "8765"), (["--web", "--units"], "8765"), (["--web", "9000"], "9000"), (["--web=0"], "0")],
+)
+def test_web_may_stand_alone(words, web):
+    """The option has a value of its own, and one may be given."""
+    command = typer.main.get_command(app).commands["capture"]
+
+    assert command.make_context("capture", words).params["web"] == web
 
 
 def test_capture_is_light(bundle_folder, clip, tmp_path):
