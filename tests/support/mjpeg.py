@@ -14,7 +14,7 @@ import numpy as np
 from tests.support.local_server import listening
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 SIZE_PX = (64, 48)
 RATE = 50.0
@@ -39,8 +39,8 @@ class Stream:
 
 
 @contextmanager
-def mjpeg_camera() -> Iterator[Stream]:
-    """A camera of 50 pictures a second, whose brightness is the picture's number."""
+def mjpeg_camera(pictures_bgr: Sequence[np.ndarray] = ()) -> Iterator[Stream]:
+    """A camera of 50 pictures a second: these in turn, or grey ones whose brightness is the picture's number."""
     stream = Stream()
 
     class Handler(BaseHTTPRequestHandler):
@@ -61,7 +61,8 @@ def mjpeg_camera() -> Iterator[Stream]:
                 stream.pause.wait(1 / RATE)
 
         def _send(self) -> None:
-            picture = np.full((SIZE_PX[1], SIZE_PX[0], 3), stream.given % 200, np.uint8)
+            grey = np.full((SIZE_PX[1], SIZE_PX[0], 3), stream.given % 200, np.uint8)
+            picture = pictures_bgr[stream.given % len(pictures_bgr)] if pictures_bgr else grey
             data = cv2.imencode(".jpg", picture)[1].tobytes()
             head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
             try:

@@ -109,6 +109,12 @@ def test_a_camera_that_cannot_be_opened_is_named():
         Camera(97)
 
 
+def test_a_password_of_a_stream_is_not_printed():
+    """Network cameras have it in their URL."""
+    with pytest.raises(RushesError, match=r"rtsp://\*\*\*@127.0.0.1:9/live cannot be opened"):
+        Camera("rtsp://anna:marzipan@127.0.0.1:9/live")
+
+
 class Device:
     """A camera of one backend."""
 
