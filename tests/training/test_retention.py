@@ -1,4 +1,4 @@
-"""What trainings leave behind goes when none has used it for some days; never what one in progress needs."""
+"""Removal of what trainings leave behind when none has used it for some days; never what one in progress needs."""
 
 from __future__ import annotations
 

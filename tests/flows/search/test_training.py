@@ -132,7 +132,7 @@ def test_epochs_of_a_killed_training_count(tree):
 
 
 def test_epochs_on_s3(tree, monkeypatch):
-    """Where nodes share a bucket alone, a training is ended by what is there; a service that is away ends nothing."""
+    """A training on nodes that share a bucket alone is ended by what is there; a service that is away ends nothing."""
     monkeypatch.setenv("PLANTED_END", "hang")
     monkeypatch.setattr(module, "S3_POLL_S", 0.0)
     with s3_server():

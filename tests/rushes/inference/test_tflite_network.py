@@ -64,7 +64,7 @@ def test_both_libraries_give_the_same_numbers(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"not a network" * 10])
 @pytest.mark.parametrize("backend", ["opencv", "litert"])
-def test_another_file_is_no_network(backend, content, tmp_path):
+def test_another_file_is_refused(backend, content, tmp_path):
     """With the remedy."""
     (tmp_path / "net.tflite").write_bytes(content)
 

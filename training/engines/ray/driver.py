@@ -73,7 +73,7 @@ def accelerator_of(training: TrainingSettings) -> Literal["cpu", "gpu"]:
     """Device of each process: a GPU if it reserves one, since Ray hides all others from it.
 
     Raises:
-        MisuseError: training.accelerator wants the other one.
+        MisuseError: training.accelerator requires the other one.
     """
     found: Literal["cpu", "gpu"] = "gpu" if training.resources_per_worker.get("GPU") else "cpu"
     if training.accelerator not in ("auto", found):
