@@ -39,7 +39,7 @@ HANDWRITTEN = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # What the pages start besides our own programs.
 TOOLS = {"cp", "docker", "dvc", "git", "kubectl", "sbatch"}
 # Files whose names look like a param or a setting in backticks.
-FILE_ENDINGS = {"csv", "dvc", "example", "html", "json", "md", "onnx", "toml", "txt", "yaml"}
+FILE_ENDINGS = {"csv", "dvc", "example", "html", "json", "jsonl", "md", "mkv", "onnx", "toml", "txt", "yaml"}
 
 
 def blocks(language: str) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Passes tracked actors to an output of `rushes.drive`."""
+"""Passes tracked actors to an output of `rushes.drive`, and with the picture to the recording of a take."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from rushes.capture.analysis import Analysis
     from rushes.drive.sink import Sink
+    from rushes.take.recording import Recording
 
 
 @dataclass(frozen=True)
@@ -30,4 +31,22 @@ class ActorSink:
         frame = analysis.frame
         if frame.picture_bgr is not None or self.in_silence:
             self.sink.put(frame.time_s, frame.number, analysis.actors)
+        return True
+
+
+@dataclass(frozen=True)
+class RecordingSink:
+    """The recording of a take: frames with a picture.
+
+    Attributes:
+        recording: The recording.
+    """
+
+    recording: Recording
+
+    def put(self, analysis: Analysis, drawn_bgr: np.ndarray | None) -> bool:  # noqa: ARG002  # a sink takes both
+        """Records the actors of a frame and its picture as the camera gave it."""
+        frame = analysis.frame
+        if frame.picture_bgr is not None:
+            self.recording.put(frame.time_s, frame.number, analysis.actors, frame.picture_bgr)
         return True

@@ -6,13 +6,15 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import cv2
-import numpy as np
 
 from rushes.capture.video_source import cut_short
 from rushes.errors import UserError
+from rushes.take.film import fitted
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import numpy as np
 
     from rushes.capture.analysis import Analysis
 
@@ -35,7 +37,7 @@ class FilmWriter:
             self._open(drawn_bgr)
         # Repeat the frame until the film, at a constant rate, has reached the frame's time; zero times drops it.
         for _ in range(round(analysis.frame.time_s * self._fps) + 1 - self._written):
-            self._video.write(_onto(drawn_bgr, self._size))
+            self._video.write(fitted(drawn_bgr, self._size))
             self._written += 1
         return True
 
@@ -64,18 +66,3 @@ class FilmWriter:
         except OSError as error:
             message = f"{self._path} cannot be written: {error.strerror}"
             raise UserError(message) from error
-
-
-def _onto(picture_bgr: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Picture scaled to fit the film's size, with black margins: all frames of a film have the size of the first."""
-    height, width = picture_bgr.shape[:2]
-    if (width, height) == size:
-        return picture_bgr
-    # Scale without distortion.
-    scale = min(size[0] / width, size[1] / height)
-    fitted = cv2.resize(picture_bgr, (max(1, int(width * scale)), max(1, int(height * scale))))
-    # Paste it into the middle of a black frame.
-    canvas = np.zeros((size[1], size[0], 3), np.uint8)
-    top, left = (size[1] - fitted.shape[0]) // 2, (size[0] - fitted.shape[1]) // 2
-    canvas[top : top + fitted.shape[0], left : left + fitted.shape[1]] = fitted
-    return canvas

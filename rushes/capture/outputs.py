@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from rushes.capture.actor_sink import ActorSink
+from rushes.capture.actor_sink import ActorSink, RecordingSink
 from rushes.capture.film_writer import FilmWriter
 from rushes.capture.json_lines import JsonLines
 from rushes.capture.web.address import parse_web_address
@@ -21,8 +21,9 @@ from rushes.drive.bvh import BvhSink
 from rushes.drive.curves import CurvesSink
 from rushes.drive.destinations import open_destination
 from rushes.drive.names import names_of
-from rushes.drive.timecode import TakeClock, nearest_rate
+from rushes.drive.timecode import TakeClock, nearest_rate, rate_of
 from rushes.errors import MisuseError
+from rushes.take.recording import FilmFormat, Recording, Slate, check_new
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
     from rushes.capture.analysis import Analysis
     from rushes.capture.frames import FrameSource
     from rushes.drive.sink import Sink as FaceSink
+    from rushes.take.film import Coding
 
 STDOUT = "-"
+WALL_CLOCK = "clock"
 
 
 class Sink(Protocol):
@@ -43,6 +46,34 @@ class Sink(Protocol):
     def put(self, analysis: Analysis, drawn_bgr: np.ndarray | None) -> bool:
         """Outputs a frame; returns False to stop the loop."""
         ...
+
+
+@dataclass(frozen=True)
+class Take:
+    """A take to record.
+
+    Attributes:
+        folder: Its folder, new or empty.
+        scene: Scene on the slate.
+        take: Take on the slate; by default the name of the folder.
+        performer: Performer on the slate.
+        calibrated: Date of the performer's calibration, if it is applied.
+        coding: How the picture is filmed.
+    """
+
+    folder: Path
+    scene: str = ""
+    take: str = ""
+    performer: str = ""
+    calibrated: str = ""
+    coding: Coding = "jpeg"
+
+    def slate(self, origin: Mapping[str, str | int | None] | None) -> Slate:
+        """Slate with the time of now, and the model."""
+        model, version = origin or {}, (origin or {}).get("version")
+        name = f"{model.get('family', '')}{'' if version is None else f' v{version}'}"
+        date, take = datetime.now().astimezone().isoformat(timespec="seconds"), self.take or self.folder.resolve().name
+        return Slate(self.scene, take, self.performer, date, name, str(model.get("digest", "")), self.calibrated)
 
 
 @dataclass(frozen=True)
@@ -58,6 +89,10 @@ class Outputs:
         curves: The file for the curves, as CSV.
         bvh: The file for the motion of head and eyes.
         web: Address of the page, such as `8765`; None without it.
+        record: The take to record.
+        timecode: Timecode of the first frame, or `clock` for the time of day; by default that of a camera, and 0 of a
+            film.
+        rate: Rate of the timecode; by default the one nearest to the source.
     """
 
     show: bool = False
@@ -68,6 +103,9 @@ class Outputs:
     curves: Path | None = None
     bvh: Path | None = None
     web: str | None = None
+    record: Take | None = None
+    timecode: str | None = None
+    rate: str | None = None
 
     @property
     def drawn(self) -> bool:
@@ -77,7 +115,8 @@ class Outputs:
     @property
     def tracked(self) -> bool:
         """True if an output needs tracked actors."""
-        return bool(self.drive) or any(output is not None for output in (self.curves, self.bvh, self.web))
+        outputs = (self.curves, self.bvh, self.web, self.record)
+        return bool(self.drive) or any(output is not None for output in outputs)
 
     def check(self, source: str) -> None:
         """Checks the outputs before the first frame.
@@ -96,6 +135,11 @@ class Outputs:
         if self.save is not None and self.save.suffix.lower() not in {".mp4", ".m4v"}:
             message = f"--save {self.save}: films are written as MP4; name it {self.save.with_suffix('.mp4')}"
             raise MisuseError(message)
+        if self.record is not None:
+            _check_folder("--record", self.record.folder)
+            check_new(self.record.folder)
+        if self.timecode not in {None, WALL_CLOCK} or self.rate is not None:
+            self._clock(60.0, live=False)
         names_of(self.names)
         for address in self.drive:
             parse_address(address)
@@ -126,22 +170,36 @@ class Outputs:
             window = Window(source.name, None if source.live else source.fps)
             stack.callback(window.close)
             sinks.append(window)
-        for sink, in_silence in self._actor_sinks(source, log):
+        clock = self._clock(source.fps, live=source.live)
+        for sink, in_silence in self._actor_sinks(source, clock, log):
             stack.callback(sink.close)
             sinks.append(ActorSink(sink, in_silence))
         if self.web is not None:
             page = WebSink.open(parse_web_address(self.web), source, origin, edges, log)
             stack.callback(page.close)
             sinks.append(page)
+        if self.record is not None:
+            folder, coded = self.record.folder, FilmFormat(self.record.coding, source.fps, source.live)
+            recording = Recording.open(folder, self.record.slate(origin), clock, coded)
+            stack.callback(lambda: log(f"{folder}: {recording.counted}"))
+            stack.callback(recording.close)
+            stack.push(lambda kind, *_: recording.cut_short() if kind else None)  # another output or the source failed
+            sinks.append(RecordingSink(recording))
         return sinks
 
-    def _actor_sinks(self, source: FrameSource, log: Callable[[str], None]) -> Iterator[tuple[FaceSink, bool]]:
-        """Opens the outputs of tracked actors one by one, with True for those that also get frames without a picture.
+    def _clock(self, fps: float, *, live: bool) -> TakeClock:
+        """Timecode of a source: from the time of day for a camera, from 0 for a film, or as the options have it."""
+        rate = nearest_rate(fps) if self.rate is None else rate_of(self.rate)
+        if self.timecode is None and not live:
+            return TakeClock(rate)
+        if self.timecode in {None, WALL_CLOCK}:
+            return TakeClock.from_wall(datetime.now().astimezone().time(), rate)
+        return TakeClock.from_label(str(self.timecode), rate)
 
-        The timecode of a camera starts at the time of day, that of a film at 0.
-        """
-        rate = nearest_rate(source.fps)
-        clock = TakeClock.from_wall(datetime.now().astimezone().time(), rate) if source.live else TakeClock(rate)
+    def _actor_sinks(
+        self, source: FrameSource, clock: TakeClock, log: Callable[[str], None]
+    ) -> Iterator[tuple[FaceSink, bool]]:
+        """Opens the outputs of tracked actors one by one; True stands for those that also get a camera's silence."""
         names = names_of(self.names)
         for address in self.drive:
             yield open_destination(address, names, clock, log), True
@@ -152,12 +210,16 @@ class Outputs:
 
 
 def _check_output(option: str, path: Path, source: Path) -> None:
+    _check_folder(option, path)
+    if path.is_dir() or (path.exists() and source.exists() and path.samefile(source)):
+        message = f"{option} {path} is {'a folder' if path.is_dir() else 'the source itself'}: name another file"
+        raise MisuseError(message)
+
+
+def _check_folder(option: str, path: Path) -> None:
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         why = "cannot be written to" if path.parent.is_dir() else "does not exist"
         message = f"{option} {path}: the folder {path.parent} {why}"
-        raise MisuseError(message)
-    if path.is_dir() or (path.exists() and source.exists() and path.samefile(source)):
-        message = f"{option} {path} is {'a folder' if path.is_dir() else 'the source itself'}: name another file"
         raise MisuseError(message)
 
 

@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 
 from rushes.capture.web.address import PORT
 from rushes.cli.options import ModelOption, TrustOption, UncertifiedOption, log_line  # typer reads them
+from rushes.errors import MisuseError
 
 CAPTURE_EXAMPLES = """\b
 Examples:
@@ -20,6 +21,7 @@ Examples:
   rushes capture --drive vmc://127.0.0.1:39539
   rushes capture --drive livelink://192.168.1.20 --show --actors 2
   rushes capture --source take.mp4 --curves take.csv --bvh take.bvh
+  rushes capture --record take01 --scene 12A --take 3 --performer anna --drive vmc://127.0.0.1:39539
   rushes capture --source clip.mp4 --save clip-read.mp4 --json clip.jsonl
   rushes capture --model models --source stills
   rushes capture --source 1 | jq -r .expression
@@ -29,6 +31,7 @@ Prints one line of JSON a frame: frame, time_s, expression (of the largest face,
 label, probabilities), model (family, version, digest), and with --units or an output that needs them actors (actor,
 state, score, units, head, gaze_deg, landmarks_px).
 --drive vmc:// takes ?actor=N, livelink:// also ?subject=NAME. Of a camera the latest picture is always the next one.
+--record makes a folder with the picture without any drawing (camera.mkv), curves.csv, lines.jsonl and slate.json.
 Exit status: 0 done, 1 failed, 2 misuse, 3 no face in any frame.
 """
 
@@ -75,6 +78,23 @@ def capture_command(
             metavar="[PORT|HOST:PORT]", help=f"Show a page with all of it; by default on port {PORT}, here only."
         ),
     ] = None,
+    record: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Record a take: picture, curves, lines and slate.")
+    ] = None,
+    scene: Annotated[str, typer.Option(metavar="TEXT", help="Scene on the slate.")] = "",
+    take: Annotated[str, typer.Option(metavar="TEXT", help="Take on the slate; by default the folder's name.")] = "",
+    performer: Annotated[str, typer.Option(metavar="NAME", help="Performer on the slate.")] = "",
+    timecode: Annotated[
+        str | None,
+        typer.Option(
+            metavar="clock|HH:MM:SS:FF",
+            help="Timecode of the first frame; by default the time of day for a camera, 00:00:00:00 for a film.",
+        ),
+    ] = None,
+    rate: Annotated[
+        str | None, typer.Option(metavar="FPS", help="Rate of the timecode, such as 29.97df; by default the nearest.")
+    ] = None,
+    film: Annotated[Literal["jpeg", "lossless"], typer.Option(help="Coding of the recorded picture.")] = "jpeg",
     actors: Annotated[int, typer.Option(min=1, max=16, help="Maximum number of actors.")] = 1,
     fov: Annotated[
         float, typer.Option(min=5, max=150, metavar="DEGREES", help="Vertical field of view of the camera.")
@@ -89,11 +109,15 @@ def capture_command(
     _quiet_libraries()
     from rushes.capture.analysis import Tracking, open_analyser  # noqa: PLC0415  # for a quick --help
     from rushes.capture.loop import capture  # noqa: PLC0415  # for a quick --help
-    from rushes.capture.outputs import Outputs  # noqa: PLC0415  # for a quick --help
+    from rushes.capture.outputs import Outputs, Take  # noqa: PLC0415  # for a quick --help
     from rushes.loading import load  # noqa: PLC0415  # for a quick --help
     from rushes.store.store import origin_of  # noqa: PLC0415  # for a quick --help
 
-    outputs = Outputs(show, save, json, tuple(drive or ()), names, curves, bvh, web)
+    recorded = None if record is None else Take(record.expanduser(), scene, take, performer, coding=film)
+    if recorded is None and (scene or take):
+        message = "--scene and --take are written on the slate of a take: add --record FOLDER"
+        raise MisuseError(message)
+    outputs = Outputs(show, save, json, tuple(drive or ()), names, curves, bvh, web, recorded, timecode, rate)
     outputs.check(source)
     tracking = Tracking(actors, fov, backend) if units or outputs.tracked else None
     opened = load("expression", store=model, trust=trust, uncertified=uncertified)

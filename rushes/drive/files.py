@@ -24,38 +24,38 @@ class GrowingFile:
         """
         self.path = path
         self.records = 0
-        self._size = 0
+        self.size = 0
         with self._failing("cannot be written"):
             self._file = path.open("wb", buffering=0)
 
-    def append(self, text: str, *, records: int = 1) -> None:
+    def append(self, text: str | bytes, *, records: int = 1) -> None:
         """Appends records, such as lines, all or none.
 
         Args:
-            text: Text with its line breaks.
+            text: Text with its line breaks, or bytes.
             records: Number of records in it, 0 for a heading.
 
         Raises:
             UserError: The disk is full or fails; the file ends with the record before.
         """
-        content = text.encode()
+        content = _bytes(text)
         with self._failing("cannot be written any further"):
             try:
                 self._write(content)
             except OSError:
                 with contextlib.suppress(OSError):  # a device cannot be cut
-                    self._file.seek(self._size)
+                    self._file.seek(self.size)
                     self._file.truncate()
                 raise
-        self._size += len(content)
+        self.size += len(content)
         self.records += records
 
-    def overwrite(self, at: int, content: str) -> None:
+    def overwrite(self, at: int, content: str | bytes) -> None:
         """Writes over a part of the file that exists, which takes no further space on the disk."""
         with self._failing("cannot be completed"):
             self._file.seek(at)
-            self._write(content.encode())
-            self._file.seek(self._size)
+            self._write(_bytes(content))
+            self._file.seek(self.size)
 
     def _write(self, content: bytes) -> None:
         rest = memoryview(content)
@@ -82,6 +82,10 @@ class GrowingFile:
             with contextlib.suppress(OSError):  # a pipe or a device cannot be synced
                 os.fsync(self._file.fileno())
             self._file.close()
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else text
 
 
 class FilePerActor:

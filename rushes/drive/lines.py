@@ -11,11 +11,13 @@ from rushes.drive.files import GrowingFile
 from rushes.tracking.face import UNITS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from rushes.drive.timecode import TakeClock
     from rushes.tracking.face import TrackedFace
+
+_NONE: Mapping[str, int | None] = {}
 
 
 def face_line(face: TrackedFace) -> dict[str, Any]:
@@ -60,8 +62,20 @@ class LinesSink:
         """
         return cls(GrowingFile(path), clock)
 
-    def put(self, time_s: float, frame_number: int, faces: Sequence[TrackedFace]) -> None:
+    def put(
+        self,
+        time_s: float,
+        frame_number: int,
+        faces: Sequence[TrackedFace],
+        more: Mapping[str, int | None] = _NONE,
+    ) -> None:
         """Appends the frame.
+
+        Args:
+            time_s: Its time since the start of the source.
+            frame_number: Its number in the source.
+            faces: Faces in it.
+            more: What else the line has.
 
         Raises:
             UserError: The disk is full; the lines until then are kept.
@@ -70,6 +84,7 @@ class LinesSink:
             "frame": frame_number,
             "time_s": round(time_s, 3),
             "timecode": self._clock.label(time_s),
+            **more,
             "faces": [face_line(face) for face in faces],
         }
         self._file.append(json.dumps(line) + "\n")

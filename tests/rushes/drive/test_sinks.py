@@ -7,8 +7,8 @@ from rushes.drive.curves import CurvesSink
 from rushes.drive.destinations import open_destination
 from rushes.drive.lines import LinesSink
 from rushes.drive.names import names_of
-from rushes.drive.recording import Recording, Slate
 from rushes.drive.timecode import TakeClock, rate_of
+from rushes.take.recording import Recording, Slate
 from tests.support.face_streams import Receiver, made_up_face
 
 CLOCK = TakeClock(rate_of("25"))

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from rushes.drive.curves import read_curves
-from rushes.drive.recording import CURVES, LINES, SLATE, Recording, Slate
 from rushes.drive.timecode import TakeClock, rate_of
 from rushes.errors import MisuseError, UserError
+from rushes.take.recording import CURVES, LINES, SLATE, Recording, Slate
 from tests.support.face_streams import made_up_face
 from tests.support.full_disk import disk_of
 
@@ -51,6 +51,7 @@ def test_a_take_lies_side_by_side(tmp_path):
         "date": "2026-03-01",
         "model_version": "expression/v7",
         "model_digest": "sha256:00ff",
+        "calibrated": "",
         "timecode": "10:00:00:00",
         "frame_rate": "25",
         "frames_written": 6,
@@ -101,7 +102,7 @@ def test_a_full_disk_ends_with_a_whole_take(tmp_path):
 RECORDING = """
 import sys
 from pathlib import Path
-from tests.rushes.drive.test_recording import started
+from tests.rushes.take.test_recording import started
 from tests.support.face_streams import made_up_face
 recording = started(Path(sys.argv[1]))
 for number in range(10**6):

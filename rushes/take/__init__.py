@@ -1,0 +1,1 @@
+"""Takes: recording the picture of a camera beside the curves, and reading a take again."""
