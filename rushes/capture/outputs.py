@@ -131,7 +131,7 @@ class Outputs:
         files = {"--save": self.save, "--json": lines, "--curves": self.curves, "--bvh": self.bvh}
         for option, path in files.items():
             if path is not None:
-                _check_output(option, path, path_of(source))
+                check_output(option, path, path_of(source))
         if self.save is not None and self.save.suffix.lower() not in {".mp4", ".m4v"}:
             message = f"--save {self.save}: films are written as MP4; name it {self.save.with_suffix('.mp4')}"
             raise MisuseError(message)
@@ -209,7 +209,17 @@ class Outputs:
             yield BvhSink.open(self.bvh, Fraction(source.fps)), False
 
 
-def _check_output(option: str, path: Path, source: Path) -> None:
+def check_output(option: str, path: Path, source: Path) -> None:
+    """Checks before a command's work that a file can be written.
+
+    Args:
+        option: The option that names it, for the message.
+        path: The file.
+        source: A file that must not be written over.
+
+    Raises:
+        MisuseError: It cannot be written, or is the source itself.
+    """
     _check_folder(option, path)
     if path.is_dir() or (path.exists() and source.exists() and path.samefile(source)):
         message = f"{option} {path} is {'a folder' if path.is_dir() else 'the source itself'}: name another file"

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from rushes import __version__
-from rushes.cli import capture_command, check_command, list_command, scene_commands, write_command
+from rushes.cli import capture_command, check_command, list_command, retarget_command, scene_commands, write_command
 from rushes.cli.options import (  # typer reads them when it runs
     AllowOlderOption,
     RejectedOption,
@@ -107,6 +107,7 @@ app.command("capture", cls=capture_command.CaptureCommand, epilog=capture_comman
 )
 app.command("check", epilog=check_command.CHECK_EXAMPLES)(check_command.check_command)
 app.command("list", epilog=list_command.LIST_EXAMPLES)(list_command.list_command)
+app.command("retarget", epilog=retarget_command.RETARGET_EXAMPLES)(retarget_command.retarget_command)
 app.command("scene", epilog=scene_commands.SCENE_EXAMPLES)(scene_commands.scene_command)
 app.command("storyboard", epilog=scene_commands.STORYBOARD_EXAMPLES)(scene_commands.storyboard_command)
 app.command("write", epilog=write_command.WRITE_EXAMPLES)(write_command.write_command)

@@ -8,6 +8,7 @@ stand in `rushes.drive.livelink`.
 from __future__ import annotations
 
 import csv
+import io
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -95,14 +96,16 @@ def _row(timecode: str, values: np.ndarray) -> str:
 
 
 def write_curves(path: Path, curves: Curves) -> None:
-    """Writes curves in the order of their columns.
+    """Writes curves in the order of their columns, which may be those of any rig.
 
     Raises:
         UserError: The file cannot be written.
     """
     file = GrowingFile(path)
     try:
-        file.append(",".join((*LEADING, *curves.columns)) + "\n", records=0)
+        heading = io.StringIO()
+        csv.writer(heading, lineterminator="\n").writerow((*LEADING, *curves.columns))
+        file.append(heading.getvalue(), records=0)
         for timecode, values in zip(curves.timecodes, curves.values, strict=True):
             file.append(_row(timecode, values))
     finally:

@@ -7,6 +7,7 @@ from rushes import __version__
 from tests.support import model_store
 from tests.support.command import command_line
 from tests.support.runtime import BrightSquare, write_clip
+from tests.support.takes import write_take
 from tests.support.written import SOURCE
 
 COMMANDS = {
@@ -14,6 +15,7 @@ COMMANDS = {
     "capture": "capture --source {here}/clip.mp4",
     "check": "check expression",
     "list": "list",
+    "retarget": "retarget {here}/take --out {here}/again.csv",
     "scene": "scene --text sea --out {here}/sheet.png",
     "storyboard": "storyboard {here}/script.fountain --out {here}/board.html",
     "write": "write --theme sea --length 20w",
@@ -28,6 +30,7 @@ PLACES = {
     ],
     "check": ["rushes.inference.latency.example_feed", "rushes.inference.check.prove", "rushes.store.store.verify"],
     "list": ["rushes.store.listing.verify", "rushes.store.listing.read_records"],
+    "retarget": ["rushes.take.reading.read_curves", "rushes.take.reading.rate_of", "rushes.take.retargeting.Curves"],
     "scene": [
         "rushes.scene.text_encoder.TextEncoder._embed",
         "rushes.scene.generator.heading_phrase",
@@ -41,6 +44,7 @@ MISTAKES = {
     "capture": ("capture --source {here}/no.mp4", "no.mp4"),
     "check": ("check expression@8", "Versions of expression there: 7"),
     "list": ("list --model {here}", "no model in"),
+    "retarget": ("retarget {here}/take --out {here}/again.csv --actor 4", "no curves of actor 4"),
     "scene": ("scene --text sea --category wood", "this model knows"),
     "storyboard": ("storyboard {here}/empty.fountain", "scene heading"),
     "write": ("write --length 5miles", "write pages as 2p"),
@@ -60,6 +64,7 @@ def rushes(models, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("rushes.expression.face_search.open_finder", lambda _: BrightSquare())
     monkeypatch.chdir(tmp_path)
     write_clip(tmp_path / "clip.mp4", frames=2)
+    write_take(tmp_path / "take", frames=3)
     (tmp_path / "script.fountain").write_text("INT. MILL - DAY\n\nRain.\n")
     (tmp_path / "empty.fountain").write_text(SOURCE)
     run = command_line(monkeypatch, capsys)
