@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from rushes.calibration.calibration import CalibratedTracker, Tracker
 from rushes.capture.label_faces import label_face
 from rushes.capture.mesh import edges_of
 from rushes.expression.classifier import classify_faces
@@ -18,12 +19,17 @@ from rushes.tracking.tracker import FaceTracker
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rushes.calibration.calibration import Calibration
     from rushes.capture.frames import Frame
     from rushes.expression.classifier import Classifier, FaceExpression
     from rushes.expression.detector import Detector
     from rushes.expression.model import ExpressionModel
     from rushes.inference.tflite_network import Backend
     from rushes.tracking.face import TrackedFace
+    from rushes.tracking.landmarks import LandmarkNetworks
+
+
+NOT_CALIBRATED = "not calibrated"
 
 
 @dataclass(frozen=True)
@@ -52,10 +58,16 @@ class Analyser(Protocol):
 
     Attributes:
         edges: Edges of the mesh of landmarks (N, 2), for drawing; none if actors are not tracked.
+        note: What whoever watches should know, such as `not calibrated`; empty if there is nothing.
     """
 
     @property
     def edges(self) -> np.ndarray:
+        """See above."""
+        ...
+
+    @property
+    def note(self) -> str:
         """See above."""
         ...
 
@@ -76,6 +88,7 @@ class LabelAnalyser:
     detector: Detector
     classifier: Classifier
     edges: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
+    note: str = ""
 
     def analyse(self, frame: Frame) -> Analysis:
         """See `Analyser`."""
@@ -97,11 +110,13 @@ class TrackingAnalyser:
         tracker: Tracks landmarks, units, head and gaze.
         classifier: The expression network.
         edges: Edges of the mesh of landmarks (N, 2).
+        note: `not calibrated`, or nothing.
     """
 
-    tracker: FaceTracker[Any]
+    tracker: Tracker
     classifier: Classifier
     edges: np.ndarray
+    note: str = NOT_CALIBRATED
 
     def analyse(self, frame: Frame) -> Analysis:
         """See `Analyser`. While a camera gives no picture, actors are held and then ease to neutral."""
@@ -133,8 +148,10 @@ class Tracking:
     backend: Backend = "auto"
 
 
-def open_analyser(model: ExpressionModel, tracking: Tracking | None = None) -> Analyser:
-    """Opens what a capture runs: the label alone, or with tracking.
+def open_analyser(
+    model: ExpressionModel, tracking: Tracking | None = None, calibration: Calibration | None = None
+) -> Analyser:
+    """Opens what a capture runs: the label alone, or with tracking, corrected by the calibration of a performer.
 
     Raises:
         UserError: The bundle is older than the landmark networks.
@@ -143,5 +160,21 @@ def open_analyser(model: ExpressionModel, tracking: Tracking | None = None) -> A
     if tracking is None:
         return LabelAnalyser(model.detector(), model.classifier)
     networks = open_landmarks(model.bundle, tracking.backend)
-    tracker = FaceTracker(open_finder(model.bundle), networks, actors=tracking.actors, fov_deg=tracking.fov_deg)
-    return TrackingAnalyser(tracker, model.classifier, edges_of(networks.face.triangles))
+    edges, tracker = edges_of(networks.face.triangles), _tracker(model, tracking, networks)
+    if calibration is None:
+        return TrackingAnalyser(tracker, model.classifier, edges)
+    return TrackingAnalyser(CalibratedTracker(tracker, calibration), model.classifier, edges, note="")
+
+
+def open_tracker(model: ExpressionModel, tracking: Tracking) -> Tracker:
+    """Opens a tracker alone, as for a calibration.
+
+    Raises:
+        UserError: The bundle is older than the landmark networks.
+        MisuseError: The library of the backend is not installed.
+    """
+    return _tracker(model, tracking, open_landmarks(model.bundle, tracking.backend))
+
+
+def _tracker(model: ExpressionModel, tracking: Tracking, networks: LandmarkNetworks) -> Tracker:
+    return FaceTracker(open_finder(model.bundle), networks, actors=tracking.actors, fov_deg=tracking.fov_deg)

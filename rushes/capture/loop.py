@@ -50,7 +50,7 @@ def capture(
         UserError: The source or an output failed.
     """
     outputs.check(source)
-    summary = Summary()
+    summary = Summary(note=analyser.note)
     with contextlib.ExitStack() as stack:
         pictures = open_source(source, log)
         stack.callback(pictures.close)
@@ -59,7 +59,7 @@ def capture(
         # No progress bar between lines of JSON.
         lines_seen = outputs.json_to == STDOUT and sys.stdout.isatty()
         frames = _until(stopped, pictures.frames() if lines_seen else _with_progress(pictures, stack))
-        stack.callback(lambda: log(summary.text()))
+        stack.callback(_log_lines, summary, log)
         begun_s = time.perf_counter()
         try:
             _loop(frames, analyser, sinks, summary, live=pictures.live, drawn=outputs.drawn)
@@ -72,7 +72,7 @@ def capture(
 def _loop(
     frames: Iterator[Frame], analyser: Analyser, sinks: list[Sink], summary: Summary, *, live: bool, drawn: bool
 ) -> None:
-    overlay = Overlay(analyser.edges)
+    overlay = Overlay(analyser.edges, analyser.note)
     for frame in frames:
         analysis = analyser.analyse(frame)
         summary.add(analysis, live=live)
@@ -84,6 +84,11 @@ def _loop(
         if not all(go_on):
             summary.left = True
             return
+
+
+def _log_lines(summary: Summary, log: Callable[[str], None]) -> None:
+    for line in summary.lines():
+        log(line)
 
 
 def _with_progress(pictures: FrameSource, stack: contextlib.ExitStack) -> Iterator[Frame]:

@@ -41,9 +41,11 @@ class Overlay:
 
     Args:
         edges: Edges of the mesh of landmarks (N, 2), if actors are tracked.
+        note: Text in the bottom left corner, such as `not calibrated`.
     """
 
-    def __init__(self, edges: np.ndarray | None = None) -> None:
+    def __init__(self, edges: np.ndarray | None = None, note: str = "") -> None:
+        self._note = note
         self._edges = np.zeros((0, 2), int) if edges is None else edges
         self._stood: list[tuple[Box, str]] = []  # the head, and on which side of it
 
@@ -62,6 +64,8 @@ class Overlay:
                 _draw_panel(canvas, expression, place_xywh, unit)
             else:
                 _draw_tag(canvas, expression, unit)
+        if self._note:
+            _draw_note(canvas, self._note, unit)
         return canvas
 
     def _panels(
@@ -129,6 +133,14 @@ def _draw_row(
     if filled > start:
         cv2.line(canvas, (start, middle), (filled, middle), colour_of(index), thick, cv2.LINE_AA)
     _text_right(canvas, _percent(expression, index), (left + width, base), style)
+
+
+def _draw_note(canvas: np.ndarray, text: str, unit: float) -> None:
+    style, margin = TextStyle(15 * unit, INK), round(10 * unit)
+    size = (round(text_width(text, style)) + 2 * margin, round(28 * unit))
+    left, top = margin, canvas.shape[0] - margin - size[1]
+    _dark_plate(canvas, (left, top, *size), round(6 * unit))
+    put_text(canvas, text, (left + margin, top + round(19 * unit)), style)
 
 
 def _rows(expression: FaceExpression) -> list[int]:

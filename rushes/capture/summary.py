@@ -35,6 +35,7 @@ class _Times:
 class Summary:
     """Counts and times for the final summary line."""
 
+    note: str = ""  # of the analyser, such as `not calibrated`
     frames: int = 0
     faces: int = 0
     frames_with_face: int = 0
@@ -72,22 +73,28 @@ class Summary:
         self.wall_s = wall_s
         self.dropped, self.losses = source.dropped, source.losses
 
-    def text(self) -> str:
-        """Summary in one to three human-readable lines."""
+    def lines(self) -> list[str]:
+        """Summary for a person, in one to five lines."""
         fps = self.frames / self.wall_s if self.wall_s else 0.0
-        line = (
+        first = (
             f"{counted(self.frames, 'frame')}, {counted(self.faces, 'face')}, "
             f"a face in {counted(self.frames_with_face, 'frame')}; {fps:.1f} frames/s, "
             f"{1000 / fps if fps else 0:.1f} ms a frame (median: detect {self.detect.percentile(50):.1f} ms, "
             f"classify {self.classify.percentile(50):.1f} ms)"
         )
+        lines = [first]
         if age_ms := self.age.percentile(95):
-            line += f"\n{counted(self.dropped, 'frame')} dropped for later ones; 95 % were sent within {age_ms:.0f} ms"
+            lines.append(
+                f"{counted(self.dropped, 'frame')} dropped for later ones; 95 % were sent within {age_ms:.0f} ms"
+            )
+        if self.note:
+            lines.append(self.note)
         if self.losses:
-            line += f"\nthe camera was lost {counted(self.losses, 'time')}"
+            lines.append(f"the camera was lost {counted(self.losses, 'time')}")
         if self.unreadable:
-            line += f"\n{counted(len(self.unreadable), 'picture')} could not be read: {', '.join(self.unreadable[:3])}"
-        return line
+            unreadable = ", ".join(self.unreadable[:3])
+            lines.append(f"{counted(len(self.unreadable), 'picture')} could not be read: {unreadable}")
+        return lines
 
 
 def counted(number: int, thing: str) -> str:

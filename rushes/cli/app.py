@@ -10,7 +10,15 @@ from typing import Annotated
 import typer
 
 from rushes import __version__
-from rushes.cli import capture_command, check_command, list_command, retarget_command, scene_commands, write_command
+from rushes.cli import (
+    calibrate_command,
+    capture_command,
+    check_command,
+    list_command,
+    retarget_command,
+    scene_commands,
+    write_command,
+)
 from rushes.cli.options import (  # typer reads them when it runs
     AllowOlderOption,
     RejectedOption,
@@ -102,6 +110,7 @@ def pull_command(
         log_line(f"use it: {USES[pulled.family]}{'' if model is None else f' --model {quoted(model)}'}")
 
 
+app.command("calibrate", epilog=calibrate_command.CALIBRATE_EXAMPLES)(calibrate_command.calibrate_command)
 app.command("capture", cls=capture_command.CaptureCommand, epilog=capture_command.CAPTURE_EXAMPLES)(
     capture_command.capture_command
 )

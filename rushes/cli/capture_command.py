@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
+from dataclasses import replace
 from pathlib import Path  # noqa: TC003  # typer reads the annotations when it runs
 from typing import Annotated, Any, Literal
 
@@ -11,7 +11,15 @@ import typer
 from typer.core import TyperCommand
 
 from rushes.capture.web.address import PORT
-from rushes.cli.options import ModelOption, TrustOption, UncertifiedOption, log_line  # typer reads them
+from rushes.cli.options import (  # typer reads them
+    BackendOption,
+    FovOption,
+    ModelOption,
+    TrustOption,
+    UncertifiedOption,
+    log_line,
+    quiet,
+)
 from rushes.errors import MisuseError
 
 CAPTURE_EXAMPLES = """\b
@@ -83,7 +91,9 @@ def capture_command(
     ] = None,
     scene: Annotated[str, typer.Option(metavar="TEXT", help="Scene on the slate.")] = "",
     take: Annotated[str, typer.Option(metavar="TEXT", help="Take on the slate; by default the folder's name.")] = "",
-    performer: Annotated[str, typer.Option(metavar="NAME", help="Performer on the slate.")] = "",
+    performer: Annotated[
+        str, typer.Option(metavar="NAME", help="Performer: applies their calibration, and is written on the slate.")
+    ] = "",
     timecode: Annotated[
         str | None,
         typer.Option(
@@ -96,17 +106,14 @@ def capture_command(
     ] = None,
     film: Annotated[Literal["jpeg", "lossless"], typer.Option(help="Coding of the recorded picture.")] = "jpeg",
     actors: Annotated[int, typer.Option(min=1, max=16, help="Maximum number of actors.")] = 1,
-    fov: Annotated[
-        float, typer.Option(min=5, max=150, metavar="DEGREES", help="Vertical field of view of the camera.")
-    ] = 45.0,
-    backend: Annotated[
-        Literal["auto", "opencv", "litert"], typer.Option(help="What runs the landmark networks.")
-    ] = "auto",
+    fov: FovOption = 45.0,
+    backend: BackendOption = "auto",
     trust: TrustOption = None,
     uncertified: UncertifiedOption = False,
 ) -> None:
     """Recognise the expression of each face in a camera, clip or folder; track faces and drive characters."""
-    _quiet_libraries()
+    quiet()
+    from rushes.calibration.store import find_calibration  # noqa: PLC0415  # for a quick --help
     from rushes.capture.analysis import Tracking, open_analyser  # noqa: PLC0415  # for a quick --help
     from rushes.capture.loop import capture  # noqa: PLC0415  # for a quick --help
     from rushes.capture.outputs import Outputs, Take  # noqa: PLC0415  # for a quick --help
@@ -120,12 +127,14 @@ def capture_command(
     outputs = Outputs(show, save, json, tuple(drive or ()), names, curves, bvh, web, recorded, timecode, rate)
     outputs.check(source)
     tracking = Tracking(actors, fov, backend) if units or outputs.tracked else None
+    if performer and tracking is None:
+        message = (
+            "--performer applies a calibration to tracked units: add --units, or an output of units such as --drive"
+        )
+        raise MisuseError(message)
     opened = load("expression", store=model, trust=trust, uncertified=uncertified)
-    capture(source, open_analyser(opened, tracking), outputs, log=log_line, origin=origin_of(opened.bundle))
-
-
-def _quiet_libraries() -> None:
-    """Turns off the warnings of OpenCV and FFmpeg about a missing camera. Must run before they are imported."""
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")  # it misses fonts that are not used here
+    calibration = find_calibration(performer, opened.bundle, log_line) if performer else None
+    if recorded is not None and calibration is not None:
+        outputs = replace(outputs, record=replace(recorded, calibrated=calibration.date))
+    analyser = open_analyser(opened, tracking, calibration)
+    capture(source, analyser, outputs, log=log_line, origin=origin_of(opened.bundle))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -37,9 +38,20 @@ AllowOlderOption = Annotated[
 RejectedOption = Annotated[
     bool, typer.Option("--rejected", help="Take a version that was rolled back; commands do not use it by default.")
 ]
+FovOption = Annotated[
+    float, typer.Option(min=5, max=150, metavar="DEGREES", help="Vertical field of view of the camera.")
+]
+BackendOption = Annotated[Literal["auto", "opencv", "litert"], typer.Option(help="What runs the landmark networks.")]
 
 
 def log_line(text: str) -> None:
     """Prints one line on standard error; line breaks in it are replaced."""
     with contextlib.suppress(BrokenPipeError):
         typer.echo(plain(text), err=True)
+
+
+def quiet() -> None:
+    """Turns off the warnings of OpenCV and FFmpeg about a missing camera. Must run before they are imported."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")  # it misses fonts that are not used here

@@ -34,7 +34,7 @@ _KEY_FRAME = b"\x81\x00\x00\x80"  # of track 1, at the time of its cluster
 
 @dataclass(frozen=True)
 class Format:
-    """How pictures are coded.
+    """Coding of pictures.
 
     Attributes:
         codec: Matroska's name.

@@ -18,6 +18,7 @@ def made_up_actor(
     at: tuple[float, float] = (160.0, 120.0),
     size: float = 80.0,
     state: Literal["tracked", "held", "easing"] = "tracked",
+    angles_deg: tuple[float, float, float] = (0.0, 0.0, 0.0),
     **units: float,
 ) -> TrackedFace:
     """An actor whose landmarks fill an upright ellipse, with eyes, nose and mouth where a face has them."""
@@ -30,7 +31,7 @@ def made_up_actor(
     values = np.zeros(len(UNITS), np.float32)
     for name, value in units.items():
         values[UNITS.index(name)] = value
-    head = HeadPose(0.0, 0.0, 0.0, np.array([0, 0, 0.6]))
+    head = HeadPose(*angles_deg, np.array([0, 0, 0.6]))
     return TrackedFace(number, 0.99, values, head, np.zeros((2, 2), np.float32), landmarks_px, state)
 
 

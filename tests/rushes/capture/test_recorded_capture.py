@@ -82,10 +82,14 @@ def test_a_film_is_recorded_without_a_loss(clip, classifier, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_camera_is_recorded_until_a_signal(classifier, tmp_path, number):
     """Its timecode is the time of day; the take is complete, and the summary counts."""
-    said = []
+    messages = []
     with mjpeg_camera() as stream:
         record(
-            stream.url, classifier, tmp_path / "take01", Tracker(8, lambda: signal.raise_signal(number)), said.append
+            stream.url,
+            classifier,
+            tmp_path / "take01",
+            Tracker(8, lambda: signal.raise_signal(number)),
+            messages.append,
         )
     slate, lines, curves, frames = opened(tmp_path / "take01")
 
@@ -93,7 +97,7 @@ def test_a_camera_is_recorded_until_a_signal(classifier, tmp_path, number):
     assert slate["state"] == "complete"
     assert slate["date"][11:16] == slate["timecode"][:5]
     assert slate["frames_dropped"] == lines[-1]["frame"] - lines[0]["frame"] - 8
-    assert said[-1] == f"{tmp_path / 'take01'}: 9 frames recorded"
+    assert messages[-1] == f"{tmp_path / 'take01'}: 9 frames recorded"
 
 
 def test_pictures_that_the_film_lacks_are_counted(clip, classifier, tmp_path, monkeypatch):

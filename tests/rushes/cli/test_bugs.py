@@ -5,12 +5,14 @@ import pytest
 
 from rushes import __version__
 from tests.support import model_store
+from tests.support.actors import MadeUpTracker, made_up_actor
 from tests.support.command import command_line
 from tests.support.runtime import BrightSquare, write_clip
 from tests.support.takes import write_take
 from tests.support.written import SOURCE
 
 COMMANDS = {
+    "calibrate": "calibrate --performer anna --source {here}/clip.mp4 --neutral 0.5 --motion 0.5",
     "pull": "pull expression --registry {models} --to {here}/store",
     "capture": "capture --source {here}/clip.mp4",
     "check": "check expression",
@@ -22,6 +24,11 @@ COMMANDS = {
 }
 # The project's functions that each command calls, also inside its `try` blocks.
 PLACES = {
+    "calibrate": [
+        "rushes.calibration.session.open_source",
+        "rushes.calibration.calibration.Calibration",
+        "rushes.calibration.store.networks_of",
+    ],
     "pull": ["rushes.pull.folder_registry.pointed", "rushes.store.store.verify", "rushes.pull.pull.record_pull"],
     "capture": [
         "rushes.expression.classifier.fit_picture",
@@ -40,6 +47,7 @@ PLACES = {
     "write": ["rushes.script.decoding.draw", "rushes.script.writer.learned"],
 }
 MISTAKES = {
+    "calibrate": ("calibrate --performer anna --source {here}/no.mp4", "no.mp4"),
     "pull": ("pull a*b --registry {models}", "is not the name of a model"),
     "capture": ("capture --source {here}/no.mp4", "no.mp4"),
     "check": ("check expression@8", "Versions of expression there: 7"),
@@ -62,8 +70,9 @@ def rushes(models, tmp_path, monkeypatch, capsys):
     """Runs a command line; returns status, standard output and standard error."""
     monkeypatch.setenv("RUSHES_MODELS", str(models))
     monkeypatch.setattr("rushes.expression.face_search.open_finder", lambda _: BrightSquare())
+    monkeypatch.setattr("rushes.capture.analysis.open_tracker", lambda *_: MadeUpTracker([made_up_actor()]))
     monkeypatch.chdir(tmp_path)
-    write_clip(tmp_path / "clip.mp4", frames=2)
+    write_clip(tmp_path / "clip.mp4", frames=25, fps=25)
     write_take(tmp_path / "take", frames=3)
     (tmp_path / "script.fountain").write_text("INT. MILL - DAY\n\nRain.\n")
     (tmp_path / "empty.fountain").write_text(SOURCE)

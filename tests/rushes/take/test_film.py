@@ -107,7 +107,7 @@ class Stalled:
 
 
 def test_a_slow_disk_loses_pictures_of_a_camera_and_delays_nobody(tmp_path, monkeypatch):
-    """What does not fit into the queue is lost and counted; numbers of the film have no gap."""
+    """Pictures beyond the queue are lost and counted; numbers of the film have no gap."""
     disk = Stalled(monkeypatch)
     made = Film(tmp_path / "camera.mkv", "jpeg", 25.0, live=True)
     numbers = [made.put(draw_frame(0), number / 25) for number in range(film.WAITING + 20)]

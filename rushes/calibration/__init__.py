@@ -1,0 +1,1 @@
+"""Calibration of a performer: the neutral face, the range of motion and the constant part of the head pose."""
