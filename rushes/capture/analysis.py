@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from rushes.calibration.calibration import CalibratedTracker, Tracker
-from rushes.capture.label_faces import label_face
+from rushes.capture.label_faces import SteadyLabels, label_face
 from rushes.capture.mesh import edges_of
 from rushes.expression.classifier import classify_faces
 from rushes.expression.face_search import open_finder
@@ -104,19 +104,21 @@ class LabelAnalyser:
 
 @dataclass(frozen=True)
 class TrackingAnalyser:
-    """Tracks actors, and classifies the face of each from its landmarks.
+    """Tracks actors, and classifies the face of each from its landmarks; of a camera, labels do not flicker.
 
     Attributes:
         tracker: Tracks landmarks, units, head and gaze.
         classifier: The expression network.
         edges: Edges of the mesh of landmarks (N, 2).
         note: `not calibrated`, or nothing.
+        labels: Labels of a camera's actors.
     """
 
     tracker: Tracker
     classifier: Classifier
     edges: np.ndarray
     note: str = NOT_CALIBRATED
+    labels: SteadyLabels = field(default_factory=SteadyLabels)
 
     def analyse(self, frame: Frame) -> Analysis:
         """See `Analyser`. While a camera gives no picture, actors are held and then ease to neutral."""
@@ -128,6 +130,11 @@ class TrackingAnalyser:
         seen = {actor.actor: label_face(actor) for actor in actors if actor.state == "tracked"}
         numbers = sorted(seen, key=lambda number: -seen[number].box_xywh_px[2])
         expressions = classify_faces(frame.picture_bgr, [seen[number] for number in numbers], self.classifier)
+        if frame.arrived_s is not None:  # from a camera
+            expressions = [
+                self.labels.steady(number, expression, frame.time_s)
+                for number, expression in zip(numbers, expressions, strict=True)
+            ]
         ended_s = time.perf_counter()
         times_ms = 1000 * (found_s - started_s), 1000 * (ended_s - found_s)
         return Analysis(frame, expressions, numbers, actors, *times_ms)

@@ -1,7 +1,11 @@
-"""Faces for the expression network from the landmarks of tracked actors, so that no detector runs for the label."""
+"""Labels of tracked actors: faces for the expression network from landmarks, and labels that do not flicker.
+
+No detector runs for the label, since the landmarks give the face.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +14,7 @@ from rushes.expression.detector import Face
 from rushes.tracking.crop import SCALE, rotation, square_of_landmarks
 
 if TYPE_CHECKING:
+    from rushes.expression.classifier import FaceExpression
     from rushes.tracking.face import TrackedFace
 
 # BlazeFace's box relative to the square around all landmarks, along the axes of the head: medians over 130 rendered
@@ -18,6 +23,9 @@ if TYPE_CHECKING:
 BOX_SIDE, BOX_DOWN = 0.90, 0.035
 # The detector's key points: right eye, left eye, tip of the nose, mouth, and both ears, as landmarks to average.
 KEY_POINTS = ((33, 133), (263, 362), (1,), (61, 291), (234,), (454,))
+LEAD = 0.1  # in probability, by which another label has to lead
+LEAD_S = 0.15  # for so long: five pictures at 30 frames/s, the first included
+FORGOTTEN_S = 1.0  # without a face; its next label counts at once
 
 
 def label_face(face: TrackedFace) -> Face:
@@ -29,3 +37,34 @@ def label_face(face: TrackedFace) -> Face:
     box_xywh_px = (float(x - side_px / 2), float(y - side_px / 2), side_px, side_px)
     points_62 = np.array([face.landmarks_px[list(indices), :2].mean(axis=0) for indices in KEY_POINTS])
     return Face(box_xywh_px, face.score, points_62)
+
+
+@dataclass
+class _Label:
+    """Label of an actor, the one that leads it with the time since when, and the time of the latest frame."""
+
+    index: int
+    leader: int | None
+    since_s: float
+    seen_s: float
+
+
+class SteadyLabels:
+    """Holds the label of each actor until another one has led it by a margin for a moment."""
+
+    def __init__(self) -> None:
+        self._actors: dict[int, _Label] = {}
+
+    def steady(self, actor: int, expression: FaceExpression, time_s: float) -> FaceExpression:
+        """Expression with the label that the actor has at this time; the probabilities stay."""
+        probabilities = expression.probabilities
+        best, label = int(np.argmax(probabilities)), self._actors.get(actor)
+        if label is None or not 0 <= time_s - label.seen_s <= FORGOTTEN_S:
+            label = self._actors[actor] = _Label(best, None, time_s, time_s)
+        label.seen_s = time_s
+        leader = best if probabilities[best] - probabilities[label.index] >= LEAD else None
+        if leader != label.leader:
+            label.leader, label.since_s = leader, time_s
+        if leader is not None and time_s - label.since_s >= LEAD_S:
+            label.index, label.leader = leader, None
+        return expression if label.index == best else replace(expression, held=label.index)

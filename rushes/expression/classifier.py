@@ -48,26 +48,28 @@ class FaceExpression:
         score: Confidence of the detector, 0 to 1.
         labels: Labels of the model.
         probabilities: Probability of each label, in the order of `labels`; they sum to 1.
+        held: Index of the label before, while a live capture holds it against flicker.
     """
 
     box_xywh_px: tuple[float, float, float, float]
     score: float
     labels: tuple[str, ...]
     probabilities: tuple[float, ...]
+    held: int | None = None
 
     @property
     def best(self) -> int:
-        """Index of the most likely label."""
-        return int(np.argmax(self.probabilities))
+        """Index of the label: the most likely one, or the one that is held."""
+        return int(np.argmax(self.probabilities)) if self.held is None else self.held
 
     @property
     def label(self) -> str:
-        """The most likely label."""
+        """The label."""
         return self.labels[self.best]
 
     @property
     def probability(self) -> float:
-        """Probability of the most likely label."""
+        """Probability of the label."""
         return self.probabilities[self.best]
 
 
