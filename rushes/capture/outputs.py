@@ -93,6 +93,7 @@ class Outputs:
         timecode: Timecode of the first frame, or `clock` for the time of day; by default that of a camera, and 0 of a
             film.
         rate: Rate of the timecode; by default the one nearest to the source.
+        calibrated: Performer whose calibration is applied, for the page; None without one.
     """
 
     show: bool = False
@@ -106,6 +107,7 @@ class Outputs:
     record: Take | None = None
     timecode: str | None = None
     rate: str | None = None
+    calibrated: str | None = None
 
     @property
     def drawn(self) -> bool:
@@ -175,7 +177,7 @@ class Outputs:
             stack.callback(sink.close)
             sinks.append(ActorSink(sink, in_silence))
         if self.web is not None:
-            page = WebSink.open(parse_web_address(self.web), source, origin, edges, log)
+            page = WebSink.open(parse_web_address(self.web), source, origin, edges, log, self.calibrated)
             stack.callback(page.close)
             sinks.append(page)
         if self.record is not None:

@@ -134,6 +134,8 @@ def capture_command(
         raise MisuseError(message)
     opened = load("expression", store=model, trust=trust, uncertified=uncertified)
     calibration = find_calibration(performer, opened.bundle, log_line) if performer else None
+    if calibration is not None:
+        outputs = replace(outputs, calibrated=performer)
     if recorded is not None and calibration is not None:
         outputs = replace(outputs, record=replace(recorded, calibrated=calibration.date))
     analyser = open_analyser(opened, tracking, calibration)

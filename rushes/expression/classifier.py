@@ -48,7 +48,7 @@ class FaceExpression:
         score: Confidence of the detector, 0 to 1.
         labels: Labels of the model.
         probabilities: Probability of each label, in the order of `labels`; they sum to 1.
-        held: Index of the label before, while a live capture holds it against flicker.
+        held: Index of the label before, while a live capture keeps it against flicker.
     """
 
     box_xywh_px: tuple[float, float, float, float]

@@ -68,13 +68,14 @@ class WebSink:
         origin: Mapping[str, str | int | None] | None,
         edges: np.ndarray,
         log: Callable[[str], None],
+        calibration: str | None = None,
     ) -> WebSink:
-        """Starts the server, and logs the URL of the page.
+        """Starts the server, and logs the URL of the page, which names the performer of the calibration.
 
         Raises:
             UserError: The address cannot be listened on.
         """
-        sink = cls(Feed(source, origin, edges), address)
+        sink = cls(Feed(source, origin, edges, calibration=calibration), address)
         log(f"see it work: {sink.url}")
         return sink
 
