@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import dropwhile, groupby
 from typing import TYPE_CHECKING, Literal
 
+from rushes.screenplay.headings import opens_heading
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -217,7 +219,7 @@ def _heading(element: Element) -> Element:
 
 
 def title_page(lines: list[str]) -> list[Element]:
-    """Title page in these lines, from the first key that only a title page has."""
+    """Title page in these lines, from the first key that only a title page has, without those that open a scene."""
     pairs: list[tuple[str, str]] = []
     for line in lines:
         match = None if line[:1] == " " else _KEY.match(line)
@@ -225,7 +227,8 @@ def title_page(lines: list[str]) -> list[Element]:
             pairs.append((match[1].strip(), match[2].strip()))
         elif pairs:
             pairs.append((pairs[-1][0], line.strip()))
-    kept = dropwhile(lambda pair: not TITLE_KEY.match(f"{pair[0]}:"), (pair for pair in pairs if pair[1]))
+    known = (pair for pair in pairs if pair[1] and not opens_heading(f"{pair[0]}: {pair[1]}"))
+    kept = dropwhile(lambda pair: not TITLE_KEY.match(f"{pair[0]}:"), known)
     text = "\n".join(f"{key}: {value}" for key, value in kept)
     return [Element("title", text)] if text else []
 

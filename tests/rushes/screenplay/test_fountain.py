@@ -28,6 +28,14 @@ def test_what_is_written_is_read_back(drawn):
     assert write(clean) == text
 
 
+def test_a_key_that_opens_a_scene_is_not_of_the_title_page():
+    """A scene may follow the title page directly, so such a line is its heading."""
+    page = [Element("title", "TITLE: Ferry\nINT.: 0\nAuthor: Anna")]
+
+    assert canonical(page) == [Element("title", "TITLE: Ferry\nAuthor: Anna")]
+    assert parse(write(page)) == canonical(page)
+
+
 @FEW
 @given(TEXTS)
 def test_any_text_is_read(text):
