@@ -55,10 +55,22 @@ class Heads:
     @functools.lru_cache(maxsize=512)  # noqa: B019  # lives as long as the benchmark
     def draw(self, person: int, expression: str) -> RenderedHead:
         """A head that looks about into the camera, upright."""
-        model, random = _model(self._wheel), np.random.default_rng([0, person, len(expression)])
-        performer, units = cast(model, 0, person), express(expression, random)
+        random = np.random.default_rng([0, person, len(expression)])
+        units = express(expression, random)
         yaw_deg, pitch_deg = random.normal(0, TURN_DEG)
-        mesh = pose(model, performer, units, np.zeros(2), np.radians([yaw_deg, pitch_deg, 0.0]))
+        return self.pose(person, units, (float(yaw_deg), float(pitch_deg)), random)
+
+    def pose(
+        self,
+        person: int,
+        units: dict[str, float],
+        turn_deg: tuple[float, float],
+        random: np.random.Generator | None = None,
+    ) -> RenderedHead:
+        """A head with these units and this yaw and pitch; without `random` a person's light is always the same."""
+        model, random = _model(self._wheel), random or np.random.default_rng([1, person])
+        performer = cast(model, 0, person)
+        mesh = pose(model, performer, units, np.zeros(2), np.radians([*turn_deg, 0.0]))
         shot = draw_shot(HEAD_PX, random)
         shot = dataclasses.replace(shot, fill=0.5, offset=(0.0, -0.05), blur_px=0.0, noise=0.0)
         folds_hw = creases(model.canvas, performer.person.age, units)

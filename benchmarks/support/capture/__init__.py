@@ -1,0 +1,1 @@
+"""Support of `benchmarks.capture`: generated clips, MediaPipe in its own environment, a camera, a long run."""
