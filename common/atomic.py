@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,14 +15,17 @@ PARTIAL = ".partial"
 
 
 @contextmanager
-def replacing(path: Path, mode: int = 0o644, *, durable: bool = True) -> Iterator[Path]:
+def replacing(path: Path, mode: int = 0o644, *, durable: bool = True, shared: bool = False) -> Iterator[Path]:
     """Context with a temporary name beside `path`; the file written there replaces `path` if the block succeeds.
 
     The file left by a killed process ends in PARTIAL, and the next process overwrites it. `durable` waits for the disk,
     so that a power failure does no harm either; thousands of small files that can be generated again need not wait.
+    `shared` is for a file that several processes or machines may write at once: each has a temporary name of its own,
+    which nobody overwrites after a kill.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}{PARTIAL}")
+    own = f".{secrets.token_hex(4)}" if shared else ""
+    partial = path.with_name(f".{path.name}{own}{PARTIAL}")
     partial.unlink(missing_ok=True)
     os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
     try:

@@ -135,7 +135,7 @@ def replace(path: Place, content: bytes, keep: str = "", *, durable: bool = True
         durable: Wait for the disk; S3 always does.
     """
     if isinstance(path, Path):
-        with replacing(path, durable=durable) as partial:
+        with replacing(path, durable=durable, shared=True) as partial:
             partial.write_bytes(content)
             if keep and path.is_file():
                 path.replace(path.with_name(keep))

@@ -12,6 +12,7 @@ import requests
 import s3fs
 import torch
 
+from common import atomic
 from steps.runtime.failures import describe
 from tests.support.s3 import KEYS, ROOT, s3_server
 from training import storage
@@ -181,3 +182,19 @@ def test_a_bucket_that_disappears_is_reported():
     assert not storage.exists(path)
     with pytest.raises(StorageError, match="bucket does not exist"):
         storage.replace(path, b"", "previous.ckpt")
+
+
+def test_two_processes_write_one_file_at_once(tmp_path, monkeypatch):
+    """Two trainings publish the same set in the same moment; each takes a temporary name of its own."""
+    file, synced = tmp_path / "apart.npy", atomic.sync_and_replace
+
+    def meanwhile(partial, path):
+        monkeypatch.setattr(atomic, "sync_and_replace", synced)
+        storage.replace(file, b"the other's")
+        synced(partial, path)
+
+    monkeypatch.setattr(atomic, "sync_and_replace", meanwhile)
+    storage.replace(file, b"one's own")
+
+    assert file.read_bytes() == b"one's own"
+    assert [path.name for path in tmp_path.iterdir()] == ["apart.npy"]
