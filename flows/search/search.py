@@ -96,7 +96,7 @@ class Search:
             raise
         done = len(self.study.ended())
         if done < request.trials:
-            print_line(f"the time of {request.hours:g} h is spent after {done} of {request.trials} trials")
+            print_line(f"{done} of {request.trials} trials done: {request.hours:g} h leave no time for another")
 
     def conclude(self) -> SearchResult:
         """Compares the best trial with the default, and writes the page and the patch."""

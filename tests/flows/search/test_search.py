@@ -236,7 +236,7 @@ def test_hours_leave_time_for_the_comparison(tmp_path, capsys):
         search.run_trials()
         numbers.append(len(search._trials()))
         search.conclude()
-        assert f"is spent after {numbers[-1]} of 40 trials" in capsys.readouterr().err
+        assert f"{numbers[-1]} of 40 trials done: 0.025 h leave no time for another" in capsys.readouterr().err
         assert search._spent_s() <= 90
 
     assert 2 < numbers[0] < numbers[1] - 2 < 38
