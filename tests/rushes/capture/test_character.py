@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 
@@ -53,3 +54,30 @@ def test_a_rendered_jaw_opens_that_of_a_character(blazeface_file, full_range_fil
     assert "dropped for later ones" in printed
     assert np.corrcoef(truth, read)[0, 1] > 0.8
     assert {face["actor"] for frame in frames for face in frame["faces"]} == {0}
+
+
+@pytest.mark.slow
+def test_nothing_is_sent_elsewhere(blazeface_file, full_range_file, landmark_files, clip, tmp_path):
+    """In a network of its own, all that leaves the process are the packets to the given address.
+
+    The kernel counts the packets, also those that a library would send by itself: to any other machine there is no
+    route, and looking up a name would ask a server elsewhere.
+    """
+    roles = {**dict(zip(landmark_files, ROLES, strict=True)), full_range_file: "detector_full_range"}
+    write_bundle(tmp_path / "bundle", blazeface_file.read_bytes(), roles)
+    command = [
+        sys.executable, "-m", "rushes.cli", "capture", "--model", str(tmp_path / "bundle"), "--source", str(clip),
+        "--drive", "vmc://127.0.0.1:39539", "--json", str(tmp_path / "out.jsonl"), "--record", str(tmp_path / "take"),
+    ]  # fmt: skip
+    count = f"ip link set lo up && {shlex.join(command)} >&2; [ $? = 3 ] && cat /proc/net/snmp"  # 3: no face in it
+    counted = subprocess.run(["unshare", "--net", "sh", "-c", count], capture_output=True, text=True, check=True)
+    rows = [line.split() for line in counted.stdout.splitlines()]
+    found = {
+        names[0] + name: int(value)
+        for names, values in zip(rows[::2], rows[1::2], strict=True)
+        for name, value in zip(names[1:], values[1:], strict=True)
+    }
+
+    assert found["Ip:OutNoRoutes"] == 0
+    assert found["Udp:OutDatagrams"] == 10  # each frame without an actor is one packet: OK, T and no units
+    assert found["Tcp:ActiveOpens"] == 0
