@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 RETRY_S = 1.0  # between attempts to open a camera that was lost
 TICK_S = 0.1  # between empty frames while it is lost, so that a character returns to neutral
+STALE = 0.5  # age of a waiting picture, in frames, from which the next one is worth waiting for
+SMOOTHING = 0.1  # of the measured time between pictures
 SILENT_S = 1.0  # without a picture from a camera that is not lost: a driver may block in a read
 CLOSE_S = 2.0  # a driver may block in a read for longer; the device is then left to the end of the process
 
@@ -76,13 +78,16 @@ class Camera:
         self._changed = threading.Condition()
         self._latest: _Picture | None = None
         self._read = 0
+        self._step_s, self._last_s = 1 / self.fps, 0.0  # measured, as the declared rate is often another one
         self._is_lost = self._closing = False
         self._thread = threading.Thread(target=self._read_all, name=f"reader of {self.name}", daemon=True)
 
     def frames(self) -> Iterator[Frame]:
         """Yields the latest picture each time, with the number that it has among all that the camera gave.
 
-        Its time is that of its arrival, in seconds since the start. While the camera gives none, frames without pixels
+        A picture that has waited for more than half a frame is passed over for the next one: it would be sent late, and
+        whoever needs a whole frame for each picture would stay behind for ever. The time of a picture is that of its
+        arrival, in seconds since the start. While the camera gives none, frames without pixels
         are yielded every 0.1 s, and a lost camera is opened again as soon as it is there.
         """
         begun_s = last_s = time.monotonic()
@@ -90,6 +95,7 @@ class Camera:
         while not self._closing:
             with self._changed:
                 self._changed.wait_for(lambda: self._latest or self._closing, timeout=TICK_S)
+                self._await_next()
                 picture, self._latest = self._latest, None
             if picture is not None:
                 last_s = picture.arrived_s
@@ -98,6 +104,12 @@ class Camera:
                 )
             elif self._is_lost or time.monotonic() - last_s > SILENT_S:
                 yield Frame(self._read, time.monotonic() - begun_s, None)
+
+    def _await_next(self) -> None:
+        """Waits for the next picture, at most for the time of a frame, if the waiting one is stale."""
+        waiting = self._latest
+        if waiting is not None and time.monotonic() - waiting.arrived_s > STALE * self._step_s:
+            self._changed.wait_for(lambda: self._latest is not waiting or self._closing, timeout=self._step_s)
 
     def _read_all(self) -> None:
         while not self._closing:
@@ -115,7 +127,10 @@ class Camera:
                 self._is_lost = False
                 self._log(f"{self.name} gives pictures again")
             self.dropped += self._latest is not None
-            self._latest = _Picture(self._read, time.monotonic(), pixels_bgr)
+            now_s = time.monotonic()
+            if self._last_s:
+                self._step_s += SMOOTHING * (min(now_s - self._last_s, SILENT_S) - self._step_s)
+            self._latest, self._last_s = _Picture(self._read, now_s, pixels_bgr), now_s
             self._read += 1
             self._changed.notify()
 

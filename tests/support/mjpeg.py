@@ -39,8 +39,8 @@ class Stream:
 
 
 @contextmanager
-def mjpeg_camera(pictures_bgr: Sequence[np.ndarray] = ()) -> Iterator[Stream]:
-    """A camera of 50 pictures a second: these in turn, or grey ones whose brightness is the picture's number."""
+def mjpeg_camera(pictures_bgr: Sequence[np.ndarray] = (), rate: float = RATE) -> Iterator[Stream]:
+    """A camera of so many pictures a second: these in turn, or grey ones whose brightness is the picture's number."""
     stream = Stream()
 
     class Handler(BaseHTTPRequestHandler):
@@ -58,7 +58,7 @@ def mjpeg_camera(pictures_bgr: Sequence[np.ndarray] = ()) -> Iterator[Stream]:
             while not stream.pulled.is_set():
                 if not stream.silent.is_set():
                     self._send()
-                stream.pause.wait(1 / RATE)
+                stream.pause.wait(1 / rate)
 
         def _send(self) -> None:
             grey = np.full((SIZE_PX[1], SIZE_PX[0], 3), stream.given % 200, np.uint8)
