@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from rushes.tracking.crop import square_of_detection, square_of_landmarks
+from rushes.tracking.crop import SCALE, square_of_detection, square_of_landmarks
 from rushes.tracking.face import HeadPose, TrackedFace
 from rushes.tracking.gaze import gaze_deg
 from rushes.tracking.head_pose import FOV_DEG, camera_of, fit_head, pose_of
@@ -56,13 +56,15 @@ class Detector(Protocol[Place]):
 
 
 class _Actor:
-    """An actor: the square around the face, the filter, and the values of the last frame in which it was seen."""
+    """An actor: the square around the face, the filters, and the values of the last frame in which it was seen."""
 
     def __init__(self, smoothing: Smoothing | None) -> None:
         self.square: FaceSquare | None = None  # None in frames of another size
         self.face: TrackedFace | None = None  # None if it was never seen
         self.seen, self.lost_s = False, 0.0
-        self._filter = OneEuro(smoothing) if smoothing else None
+        self._smoothing = smoothing
+        # The filter of the landmarks starts again when the face appears; it counts in faces of that time.
+        self._filter, self._points_filter, self._face_px = OneEuro(smoothing or LIVE), OneEuro(), 1.0
 
     @property
     def held(self) -> bool:
@@ -76,9 +78,15 @@ class _Actor:
 
     def see(self, face: TrackedFace, time_s: float) -> None:
         """Takes over the values of a frame, smoothed."""
-        self.square, self.seen, self.lost_s = square_of_landmarks(face.landmarks_px), True, 0.0
-        if self._filter is not None:
+        square = square_of_landmarks(face.landmarks_px)
+        is_followed = self.seen and self.square is not None and self.square.is_same_face(square)
+        self.square, self.seen, self.lost_s = square, True, 0.0
+        if self._smoothing is not None:
             face = _with_values(face, self._filter.filter(_values(face) / SCALES, time_s) * SCALES)
+            if not is_followed:  # it may have appeared elsewhere
+                self._points_filter, self._face_px = OneEuro(self._smoothing), square.side_px / SCALE
+            points_n3 = self._points_filter.filter(face.landmarks_px / self._face_px, time_s) * self._face_px
+            face = replace(face, landmarks_px=points_n3.astype(np.float32))
         self.face = face
 
     def miss(self, step_s: float) -> None:

@@ -186,7 +186,7 @@ def test_a_head_is_followed_lost_and_picked_up(heads, finder, networks, monkeypa
     picture_bgr, searches = film_head(heads).picture_bgr, []
     search = finder.search
     monkeypatch.setattr(finder, "search", lambda *given: searches.append(1) or search(*given))
-    tracker, black_bgr = FaceTracker(finder, networks), np.zeros_like(picture_bgr)
+    tracker, black_bgr = FaceTracker(finder, networks, smoothing=None), np.zeros_like(picture_bgr)
     shifted = [np.roll(picture_bgr, 6 * step, axis=1) for step in range(-4, 5)]
     faces = [tracker.track(frame_bgr, number / 25) for number, frame_bgr in enumerate(shifted)]
     noses_px = [face.landmarks_px[1, 0] for [face] in faces]

@@ -221,6 +221,27 @@ def test_a_clock_that_stands_still_still_loses_a_face(stage):
     assert states[-1] == []
 
 
+def test_landmarks_are_smoothed_and_start_anew_where_a_face_appears(stage):
+    """At rest they move by less than half of the jitter; a face that comes back elsewhere is there at once."""
+    tracker, raw = FaceTracker(stage, stage), FaceTracker(stage, stage, smoothing=None)
+    frame_bgr, random = np.zeros((480, 640, 3), np.uint8), np.random.default_rng(0)
+    stage.searches, seen = [[]], ([], [])
+    for number in range(40):
+        stage.faces = [(200 + random.normal(), 200 + random.normal(), 90, 0.0)]
+        for place, one in enumerate((tracker, raw)):
+            seen[place].append(one.track(frame_bgr, number / 25)[0].landmarks_px)
+    jitter, of_raw = (np.abs(np.diff(curve[20:], 2, axis=0)).mean() for curve in seen)
+    stage.faces = [(450, 300, 90, 0.0)]
+    found = [
+        next(iter(zip(*(one.track(frame_bgr, 1.6 + number / 25) for one in (tracker, raw)), strict=True)))
+        for number in range(4)
+    ]
+    [smooth, rough] = next(pair for pair in found if pair[0].state == "tracked")
+
+    assert jitter < 0.5 * of_raw
+    np.testing.assert_allclose(smooth.landmarks_px, rough.landmarks_px, atol=0.01)
+
+
 def test_actors_ease_to_neutral_while_a_camera_gives_no_picture(stage):
     """Time goes on without pictures; who comes back is tracked within three pictures."""
     tracker, frame_bgr = FaceTracker(stage, stage), np.zeros((480, 640, 3), np.uint8)
