@@ -31,7 +31,7 @@ def check_engine(plan: SearchPlan, training: TrainingSettings) -> None:
     if training.engine == "torchrun":
         _check_torchrun(count, training)
     if count > 1 and training.engine == "ray":
-        _check_ray(plan, training)
+        _check_ray(count, training)
     elif count > 1 and not training.threads:
         _check_cores(count, training.devices)
 
@@ -55,16 +55,12 @@ def _check_torchrun(count: int, training: TrainingSettings) -> None:
         raise MisuseError(message, 'set training.address = "" in settings.toml: one node needs none')
 
 
-def _check_ray(plan: SearchPlan, training: TrainingSettings) -> None:
-    count = plan.request.parallel
+def _check_ray(count: int, training: TrainingSettings) -> None:
     if not address_of(training):
         message = f"--parallel {count}: without training.address each training would start a Ray cluster of its own"
         ray = Path(python()).with_name("ray")
         remedy = f'{ray} start --head, and set training.address in settings.toml; or training.engine = "local"'
         raise MisuseError(message, remedy)
-    if plan.augments and training.storage:
-        message = f"--parallel {count}: params of augment are searched, and training.storage keeps one set of a family"
-        raise MisuseError(message, "leave out --parallel, or search params of train alone")
     check_room(training, count)
 
 

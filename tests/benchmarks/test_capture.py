@@ -78,7 +78,7 @@ def test_given_clips_are_read_from_folders_and_archives(tmp_path):
 
     assert given_films(tmp_path / "set", tmp_path) == given_films(clip, tmp_path) == [clip]
     [unpacked] = given_films(tmp_path / "set.tar.gz", tmp_path / "unpacked")
-    assert unpacked.name == "b.mp4"
+    assert unpacked.name.endswith("b.mp4")
     with pytest.raises(ValueError, match="holds no film"):
         given_films(tmp_path / "empty", tmp_path)
 

@@ -37,7 +37,7 @@ out = Path("build/expression/train")
 out.mkdir(parents=True)
 (out / "history.csv").write_text("epoch,val/macro_f1\\n0,0.5\\n")
 """
-LOCAL, RAY = {"engine": "local"}, {"engine": "ray", "address": "10.0.0.5:6379"}
+LOCAL = {"engine": "local"}
 
 
 @pytest.fixture
@@ -104,29 +104,28 @@ def test_trees_share_files_and_not_copies(tmp_path):
     assert not (tmp_path / "2/dvc.lock").samefile(tmp_path / "1/dvc.lock")
 
 
-def plan(count, *, augments=False):
+def plan(count):
     """A plan of so many trainings at once."""
-    return SimpleNamespace(request=SearchRequest("expression", 20, parallel=count), augments=augments)
+    return SimpleNamespace(request=SearchRequest("expression", 20, parallel=count))
 
 
 @pytest.mark.parametrize(
-    ("count", "training", "augments", "reason", "remedy"),
+    ("count", "training", "reason", "remedy"),
     [
-        (5, LOCAL, False, "has 4 cores, too few for 5 processes", "--parallel 4, or set training.threads"),
-        (2, LOCAL | {"devices": 3}, False, "too few for 6 processes", "leave out --parallel"),
-        (2, {"engine": "ray"}, False, "a Ray cluster of its own", "ray start --head, and set training.address"),
-        (2, RAY | {"storage": "/mnt/a"}, True, "keeps one set of a family", "search params of train alone"),
-        (1, {"engine": "torchrun", "num_nodes": 2}, False, "nobody would start", "set training.engine"),
-        (5, {"engine": "torchrun"}, False, "has 4 cores", "--parallel 4, or set training.threads"),
-        (2, {"engine": "torchrun", "address": "10.0.0.5:1"}, False, "cannot meet at one", 'training.address = ""'),
+        (5, LOCAL, "has 4 cores, too few for 5 processes", "--parallel 4, or set training.threads"),
+        (2, LOCAL | {"devices": 3}, "too few for 6 processes", "leave out --parallel"),
+        (2, {"engine": "ray"}, "a Ray cluster of its own", "ray start --head, and set training.address"),
+        (1, {"engine": "torchrun", "num_nodes": 2}, "nobody would start", "set training.engine"),
+        (5, {"engine": "torchrun"}, "has 4 cores", "--parallel 4, or set training.threads"),
+        (2, {"engine": "torchrun", "address": "10.0.0.5:1"}, "cannot meet at one", 'training.address = ""'),
     ],
 )
-def test_what_cannot_work_is_refused(monkeypatch, count, training, augments, reason, remedy):
+def test_what_cannot_work_is_refused(monkeypatch, count, training, reason, remedy):
     """With the values that would do; these are then accepted."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(parallel, "cores", lambda: 4)
     with pytest.raises(MisuseError) as caught:
-        parallel.check_engine(plan(count, augments=augments), TrainingSettings(**training))
+        parallel.check_engine(plan(count), TrainingSettings(**training))
 
     assert reason in str(caught.value)
     assert remedy in caught.value.remedy
