@@ -49,7 +49,7 @@ def test_ipv6():
     try:
         receiver = Receiver(socket.AF_INET6)
     except OSError:
-        pytest.skip("no IPv6 on this machine")
+        pytest.skip("needs IPv6 on the loopback: sysctl net.ipv6.conf.lo.disable_ipv6=0")
     sender = UdpSender(parse_address(f"vmc://[::1]:{receiver.port}"), print)
     sender.send(b"six")
 
