@@ -56,6 +56,10 @@ class Medium:
     columns: Mapping[str, str] = field(default_factory=dict)
     slow: bool = False
 
+    def sets_apart(self, params: CollectionParams) -> bool:
+        """True if samples without a label are kept apart, for students; with a parent they get a style cluster."""
+        return self.labelled and params.parent is None
+
 
 def by_name(name: str) -> Medium:
     """The medium of that name.

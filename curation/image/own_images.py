@@ -31,7 +31,7 @@ def examine_own(root: Path, collection: str, params: CollectionParams) -> Examin
     looks = measure_all(read_bytes(root, collection, table[table["reason"] == ""]), table.index, "clean: look")
     table = table.join(looks.columns)
     not_judged = _check(table, looks, params)
-    if params.parent is None:  # with a parent, they get a style cluster instead
+    if medium.sets_apart(params):
         mark(table, table["label"] == "", NO_LABEL, "has no label")
     table["kept"] = table["reason"] == ""
     table["row"] = places(table)

@@ -22,6 +22,7 @@ from curation.intake.pseudonyms import People
 from curation.intake.refusals import Refusals
 from curation.intake.source_writer import TERMS, rows_of, withheld
 from curation.intake.starter_policy import drop_starters
+from curation.medium import by_name
 from curation.store import splits
 
 if TYPE_CHECKING:
@@ -162,7 +163,10 @@ class Intake(ABC):
             row.update(terms)
 
     def _replace_starter(self) -> None:
-        self.replaced |= not self.job.starter and bool(self.rows) and drop_starters(self.job)
+        # Students alone learn from samples that are kept apart, so a starter is still needed beside them.
+        apart = by_name(self.job.params.medium).sets_apart(self.job.params)
+        taught = any(row["label"] or not apart for row in self.rows)
+        self.replaced |= not self.job.starter and taught and drop_starters(self.job)
 
     def _check_room(self) -> None:
         files = [one.file for one in self.listing.candidates if one.file] if self.listing.total is not None else []

@@ -126,8 +126,12 @@ class IngestResult:
 
 
 def source_slug(name: str) -> str:
-    """A source's name from a folder's: lower-case letters of any script, digits, dashes."""
-    return re.sub(r"[\W_]+", "-", unicodedata.normalize("NFKC", name).casefold()).strip("-") or "source"
+    """A source's name from a folder's: lower-case letters of any script, digits, dashes.
+
+    Folders that differ only in digits after an @, such as `collected@20270630-0915`, are parts of one source.
+    """
+    name = re.sub(r"(?<=.)@[\d-]+$", "", unicodedata.normalize("NFKC", name))
+    return re.sub(r"[\W_]+", "-", name.casefold()).strip("-") or "source"
 
 
 def name_of(path: Path) -> str:

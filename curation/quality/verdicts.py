@@ -103,9 +103,12 @@ def hold_losses(examined: Examined, collection: str, params: CollectionParams) -
     Raises:
         TooManyDropped: Names the source that loses the largest share, its most frequent reason and the param. Samples
             withheld by consent are not a loss, nor are samples kept apart, nor copies of another source: a rewritten
-            draft that comes alone is dropped, and the run goes on.
+            draft that comes alone is dropped, and the run goes on. Where samples without a label are kept apart, those
+            that are dropped are not a loss either: frames that a capture has collected are often alike or dark.
     """
     shown = examined.shown[~examined.shown["reason"].isin(REASONS_APART)]
+    if examined.medium.sets_apart(params):
+        shown = shown[shown["label"] != ""]
     first = shown["copy_of"].map(shown.set_index("id")["source"])
     lost = (~shown["kept"] & (first.isna() | (first == shown["source"]))).groupby(shown["source"]).mean()
     source = str(lost.idxmax()) if len(lost) else ""

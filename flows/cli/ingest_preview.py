@@ -38,21 +38,21 @@ def foresee(
     """
     from curation.ingest import ingest  # noqa: PLC0415  # pandas
     from curation.medium import by_name  # noqa: PLC0415  # likewise
-    from curation.store.index import read_sources, sources  # noqa: PLC0415  # likewise
+    from curation.store.index import read_sources  # noqa: PLC0415  # likewise
     from curation.store.source_info import real_sources  # noqa: PLC0415  # likewise
 
-    real, rows = real_sources(root, name), by_name(section.medium).rows
-    before = read_sources(root, name)
-    if not real and (starters := sources(root, name)):
-        count = before["id"].nunique()
-        yield f"  replaces {name}: the starter, {count:,} {rows} in {', '.join(starters)}, removed"
+    before, rows = read_sources(root, name), by_name(section.medium).rows
+    starter = ~before["source"].isin(real_sources(root, name))
     with tempfile.TemporaryDirectory(dir=state, prefix="preview-") as scratch:
         mirror(root, Path(scratch), name)
         result = ingest(path, Path(scratch), name, section, **how)
-        yield f"  adds     {_counted(result, before if real else before.iloc[:0], rows)}"
+        if result.replaced_starter:
+            gone, before = before[starter], before[~starter]
+            names = ", ".join(sorted(gone["source"].unique()))
+            yield f"  replaces {name}: the starter, {gone['id'].nunique():,} {rows} in {names}, removed"
+        yield f"  adds     {_counted(result, before, rows)}"
         if result.added and section.parent is None:
-            ids = set(before["id"]) if real else set()
-            yield from _judged(Path(scratch), result, section, ids)
+            yield from _judged(Path(scratch), result, section, set(before["id"]))
 
 
 def mirror(root: Path, scratch: Path, name: str) -> None:

@@ -79,6 +79,28 @@ def test_they_are_packed_apart(tmp_path):
     assert apart["row"].tolist() == list(range(40))
 
 
+def test_those_that_are_dropped_are_not_losses(tmp_path):
+    """Planted: a source without labels, half of it dark and the rest one picture over and over. The stage goes on."""
+    dark = [Sample(encode(photo(300 + number) // 8), "", source="collected") for number in range(4)]
+    alike = [Sample(encode(photo(310)), "", source="collected", name=f"again {number}") for number in range(4)]
+    made = cleaned(tmp_path, [*photos(20), *dark, *alike])
+
+    assert made.info["sources"]["collected"]["reasons"] == {"underexposed": 4, "exact duplicate": 3}
+    assert len(np.load(made.folder / "apart.npy")) == 1
+
+
+def test_the_starter_stays_beside_them(root, tmp_path):
+    """Nothing could be trained from them alone; the first picture with a label replaces it."""
+    ingest(plant(tmp_path / "drawn"), root, "faces", PARAMS, source="starter", starter=True)
+    alone = ingest(plant(tmp_path / "more", labels=("unlabelled",), seed=9), root, "faces", PARAMS)
+    assert (alone.added, alone.problem, alone.replaced_starter) == (6, "", False)
+    assert len(read_index(root, "faces", PARAMS)) == 18
+
+    real = ingest(plant(tmp_path / "set", seed=50), root, "faces", PARAMS)
+    assert real.replaced_starter
+    assert set(read_index(root, "faces", PARAMS)["source"]) == {"more", "set"}
+
+
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_a_copy_of_a_labelled_picture_goes(tmp_path, split):
     """Planted: a labelled picture of each split, once more without its label. The labelled one stays in any case."""

@@ -109,6 +109,21 @@ def test_the_inbox_again_adds_nothing(root):
     assert not list(box.iterdir())
 
 
+def test_parts_of_a_source_join_it(root):
+    """Folders that differ in digits after an @; an @ before letters is part of the name."""
+    box = root / "inbox" / "faces"
+    for number, name in enumerate(("shoot@20270630-0915", "shoot@20270701-0800", "takes@home")):
+        plant(box / name, seed=number)
+    results = inbox(root, "faces", PARAMS, now=LATER)
+
+    assert [(result.source, result.added, result.already) for result in results] == [
+        ("shoot", 12, 0),
+        ("shoot", 12, 0),
+        ("takes-home", 12, 0),
+    ]
+    assert len(read_index(root, "faces", PARAMS)) == 36
+
+
 def test_votes_in_the_inbox_serve_all_and_go_last(root):
     """They lie beside two sources, and would be applied to other pictures in a later run."""
     box = root / "inbox" / "faces"
