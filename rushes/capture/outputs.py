@@ -16,6 +16,7 @@ from rushes.capture.json_lines import JsonLines
 from rushes.capture.web.address import parse_web_address
 from rushes.capture.web.server import WebSink
 from rushes.capture.window import Window, check_window
+from rushes.collect.sink import Collecting, CollectingSink
 from rushes.drive.address import parse_address
 from rushes.drive.bvh import BvhSink
 from rushes.drive.curves import CurvesSink
@@ -94,6 +95,7 @@ class Outputs:
             film.
         rate: Rate of the timecode; by default the one nearest to the source.
         calibrated: Performer whose calibration is applied, for the page; None without one.
+        collect: What to collect for training; None for nothing.
     """
 
     show: bool = False
@@ -108,6 +110,7 @@ class Outputs:
     timecode: str | None = None
     rate: str | None = None
     calibrated: str | None = None
+    collect: Collecting | None = None
 
     @property
     def drawn(self) -> bool:
@@ -140,6 +143,8 @@ class Outputs:
         if self.record is not None:
             _check_folder("--record", self.record.folder)
             check_new(self.record.folder)
+        if self.collect is not None:
+            self.collect.check()
         if self.timecode not in {None, WALL_CLOCK} or self.rate is not None:
             self._clock(60.0, live=False)
         names_of(self.names)
@@ -180,6 +185,10 @@ class Outputs:
             page = WebSink.open(parse_web_address(self.web), source, origin, edges, log, self.calibrated)
             stack.callback(page.close)
             sinks.append(page)
+        if self.collect is not None:
+            collecting = CollectingSink.open(self.collect, log)
+            stack.callback(collecting.close)
+            sinks.append(collecting)
         if self.record is not None:
             folder, coded = self.record.folder, FilmFormat(self.record.coding, source.fps, source.live)
             recording = Recording.open(folder, self.record.slate(origin), clock, coded)

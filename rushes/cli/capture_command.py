@@ -31,6 +31,7 @@ Examples:
   rushes capture --source take.mp4 --curves take.csv --bvh take.bvh
   rushes capture --record take01 --scene 12A --take 3 --performer anna --drive vmc://127.0.0.1:39539
   rushes capture --source clip.mp4 --save clip-read.mp4 --json clip.jsonl
+  rushes capture --collect inbox/faces --consent anna.yaml
   rushes capture --model models --source stills
   rushes capture --source 1 | jq -r .expression
 
@@ -40,6 +41,8 @@ label, probabilities), model (family, version, digest), and with --units or an o
 state, score, units, head, gaze_deg, landmarks_px).
 --drive vmc:// takes ?actor=N, livelink:// also ?subject=NAME. Of a camera the latest picture is always the next one.
 --record makes a folder with the picture without any drawing (camera.mkv), curves.csv, lines.jsonl and slate.json.
+--collect keeps pictures for training on which the model is unsure, of a performer who consents. The consent is a YAML
+file with three lines, such as who: anna, use: training and until: 2027-06-30.
 Exit status: 0 done, 1 failed, 2 misuse, 3 no face in any frame.
 """
 
@@ -105,6 +108,20 @@ def capture_command(
         str | None, typer.Option(metavar="FPS", help="Rate of the timecode, such as 29.97df; by default the nearest.")
     ] = None,
     film: Annotated[Literal["jpeg", "lossless"], typer.Option(help="Coding of the recorded picture.")] = "jpeg",
+    collect: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Collect pictures for training, such as in inbox/faces; needs --consent."),
+    ] = None,
+    consent: Annotated[
+        Path | None, typer.Option(metavar="FILE.yaml", help="Consent of the performer: who, use and until.")
+    ] = None,
+    collect_rate: Annotated[float, typer.Option(min=0.01, max=600, metavar="N", help="At most so many a minute.")] = 6,
+    unsure: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, metavar="MARGIN", help="Collect where the two likeliest labels are less than this apart."
+        ),
+    ] = 0.2,
     actors: Annotated[int, typer.Option(min=1, max=16, help="Maximum number of actors.")] = 1,
     fov: FovOption = 45.0,
     backend: BackendOption = "auto",
@@ -117,6 +134,7 @@ def capture_command(
     from rushes.capture.analysis import Tracking, open_analyser  # noqa: PLC0415  # for a quick --help
     from rushes.capture.loop import capture  # noqa: PLC0415  # for a quick --help
     from rushes.capture.outputs import Outputs, Take  # noqa: PLC0415  # for a quick --help
+    from rushes.collect.sink import collecting_of  # noqa: PLC0415  # for a quick --help
     from rushes.loading import load  # noqa: PLC0415  # for a quick --help
     from rushes.store.store import origin_of  # noqa: PLC0415  # for a quick --help
 
@@ -124,7 +142,9 @@ def capture_command(
     if recorded is None and (scene or take):
         message = "--scene and --take are written on the slate of a take: add --record FOLDER"
         raise MisuseError(message)
+    collecting = collecting_of(collect, consent, performer, unsure, collect_rate)
     outputs = Outputs(show, save, json, tuple(drive or ()), names, curves, bvh, web, recorded, timecode, rate)
+    outputs = replace(outputs, collect=collecting)
     outputs.check(source)
     tracking = Tracking(actors, fov, backend) if units or outputs.tracked else None
     if performer and tracking is None:
@@ -136,6 +156,8 @@ def capture_command(
     calibration = find_calibration(performer, opened.bundle, log_line) if performer else None
     if calibration is not None:
         outputs = replace(outputs, calibrated=performer)
+    if collecting is not None:
+        outputs = replace(outputs, collect=replace(collecting, crop=opened.classifier.crop))
     if recorded is not None and calibration is not None:
         outputs = replace(outputs, record=replace(recorded, calibrated=calibration.date))
     analyser = open_analyser(opened, tracking, calibration)

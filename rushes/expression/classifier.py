@@ -49,6 +49,7 @@ class FaceExpression:
         labels: Labels of the model.
         probabilities: Probability of each label, in the order of `labels`; they sum to 1.
         held: Index of the label before, while a live capture keeps it against flicker.
+        roll_rad: Roll of the head towards the right of the picture, with which the network's crop is rotated.
     """
 
     box_xywh_px: tuple[float, float, float, float]
@@ -56,6 +57,7 @@ class FaceExpression:
     labels: tuple[str, ...]
     probabilities: tuple[float, ...]
     held: int | None = None
+    roll_rad: float = 0.0
 
     @property
     def best(self) -> int:
@@ -190,9 +192,15 @@ class FaceClassifier:
 
 def classify_faces(frame_bgr: np.ndarray, faces: Sequence[Face], classifier: Classifier) -> list[FaceExpression]:
     """Expression of each face of a frame, in the order of the faces."""
-    squares_bgr = [crop_face(frame_bgr, face.box_xywh_px, classifier.crop, roll_of(face)) for face in faces]
+    rolls_rad = [roll_of(face) for face in faces]
+    squares_bgr = [
+        crop_face(frame_bgr, face.box_xywh_px, classifier.crop, roll)
+        for face, roll in zip(faces, rolls_rad, strict=True)
+    ]
     probabilities_nl = classifier.classify(squares_bgr)
     return [
-        FaceExpression(face.box_xywh_px, face.score, classifier.labels, tuple(float(value) for value in row))
-        for face, row in zip(faces, probabilities_nl, strict=True)
+        FaceExpression(
+            face.box_xywh_px, face.score, classifier.labels, tuple(float(value) for value in row), roll_rad=roll
+        )
+        for face, row, roll in zip(faces, probabilities_nl, rolls_rad, strict=True)
     ]

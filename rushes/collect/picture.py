@@ -1,0 +1,55 @@
+"""Picture of a face for training: upright, whole, and with the square that the network saw in its middle.
+
+Training takes the centre square of a picture. So the picture is as wide as the network's crop, and has the room that
+keeps hair and chin above and below it alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rushes.expression.classifier import Crop, crop_face
+
+if TYPE_CHECKING:
+    from rushes.expression.classifier import FaceExpression
+
+ROOM = 0.25  # of the side of the square, above and below it, as far as the frame has it
+MIN_SIDE_PX = 48  # of the square; a smaller face shows less than the network takes
+_AS_GIVEN = Crop(scale=1.0, shift_y=0.0)
+
+
+def picture_of(frame_bgr: np.ndarray, face: FaceExpression, crop: Crop) -> np.ndarray | None:
+    """Picture of a face in a frame.
+
+    Args:
+        frame_bgr: uint8 H,W,3.
+        face: The face and its roll.
+        crop: Crop of the network.
+
+    Returns:
+        uint8 H,W,3, at least as high as wide, whose centre square is the crop; None if the face is too small or leaves
+        the frame.
+    """
+    height, width = frame_bgr.shape[:2]
+    x, y, w, h = face.box_xywh_px
+    side = round(max(w, h) * crop.scale)
+    if side < MIN_SIDE_PX or x < 0 or y < 0 or x + w > width or y + h > height:
+        return None
+    # Find the middle of the network's square, which is shifted along the axis of the head.
+    shift_px = max(w, h) * crop.shift_y
+    middle_x = x + w / 2 - np.sin(face.roll_rad) * shift_px
+    middle_y = y + h / 2 + np.cos(face.roll_rad) * shift_px
+    # Add the room that the frame has both above and below it, so that the square stays in the middle.
+    room = max(0, int(min(ROOM * side, middle_y - side / 2, height - middle_y - side / 2)))
+    whole = side + 2 * room
+    box = (middle_x - whole / 2, middle_y - whole / 2, float(whole), float(whole))
+    square_bgr = crop_face(frame_bgr, box, _AS_GIVEN, face.roll_rad)
+    return np.ascontiguousarray(square_bgr[:, room : room + side])
+
+
+def centre_of(picture_bgr: np.ndarray) -> np.ndarray:
+    """Centre square of a picture, as training takes it."""
+    room = (picture_bgr.shape[0] - picture_bgr.shape[1]) // 2
+    return picture_bgr[room : room + picture_bgr.shape[1]]
