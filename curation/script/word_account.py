@@ -43,7 +43,14 @@ class WordAccount:
 
 def words_of(texts: Iterable[str]) -> Counter[str]:
     """Counts of the words in texts, case-insensitive."""
-    return Counter(word.casefold() for text in texts for word in _WORD.findall(text))
+    spelt: Counter[str] = Counter()
+    for text in texts:
+        spelt.update(_WORD.findall(text))
+    # Folded once each, which is several times as fast as at every place.
+    folded: Counter[str] = Counter()
+    for word, count in spelt.items():
+        folded[word.casefold()] += count
+    return folded
 
 
 def account(source: Source, tidied: Sequence[Element], scenes: Sequence[_Scene]) -> WordAccount:

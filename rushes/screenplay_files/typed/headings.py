@@ -10,6 +10,7 @@ All other text is place and time. A place without INT. is one with the mark of `
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from rushes.screenplay.elements import Element
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from rushes.screenplay_files.typed.lines import Line
 
+# Different lines of a document, more or less: each is asked about in several passes. With the answers kept, a play of
+# 4,000 lines is read in half the time.
+KEPT_LINES = 2**14
 MAX_HEADING = 200  # letters; a longer line is not a heading, however it begins
 MIN_BROKEN = 30  # letters of a first line that may have been too long for its column
 _ONE = r"[A-Z]{0,3}-?\d{1,4}(?:\.\d{1,2})?[A-Za-z]{0,4}"
@@ -51,11 +55,13 @@ _SMALL = re.compile(r"(?<=[A-Z])[a-z]{1,3}(?=[A-Z])|(?<=\d)(?:st|nd|rd|th|s)\b|(
 _CLEAR = 2  # minimum number of blanks before a number that is set apart
 
 
+@lru_cache(KEPT_LINES)
 def is_capital(words: str) -> bool:
     """True if words are in capitals; McCLANE and 2nd count as capitals."""
     return _SMALL.sub("", words).isupper()
 
 
+@lru_cache(KEPT_LINES)
 def heading_of(words: str) -> Element | None:
     """The heading in these words, without its number; None if they are not one."""
     if len(words) > MAX_HEADING:

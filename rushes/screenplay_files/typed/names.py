@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from rushes.screenplay_files.typed.headings import heading_of, is_capital
+from rushes.screenplay_files.typed.headings import KEPT_LINES, heading_of, is_capital
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,12 +56,14 @@ def cue_of(words: str) -> str:
     return _BARE.sub(r" (\1)", bracketed) if bracketed[:1].isalnum() else bracketed
 
 
+@lru_cache(KEPT_LINES)
 def bare_name(words: str) -> str:
     """The name in a cue, without brackets and the colon at its end."""
     words = cue_of(words)
     return re.sub(r"(?<!\s)\s*\([^)]*\)?", "", words).strip().rstrip(":").rstrip().lstrip("@")
 
 
+@lru_cache(KEPT_LINES)
 def may_be_cue(words: str) -> bool:
     """True if words may name a speaker: short, in capitals, not a cut, a heading or a sentence."""
     name = bare_name(words)
