@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ from curation.image.metrics import STATISTICS, measure_grey
 from curation.store.index import collection_folder
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
     from pathlib import Path
 
     from curation.image.metrics import ImageStatistics
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 LOOK_SCALE = 1  # times the packed size: at full size the edges of a codec's blocks look like sharp edges
 FADE_S = 0.25  # to either side of a frame
+MOST_PENDING = 4  # decoded frames that wait to be measured
 SMALL = (64, 36)  # width and height at which motion and fades are measured
 SEEN = ("motion", "change", "residual", "letters", "ground", "left", "top", "time_s", *STATISTICS)
 
@@ -141,22 +145,32 @@ class _Film:
 
     def read(self, film: Path) -> dict[int, Looked]:
         wanted = {number for one in self.planned for number in (one.frame, *one.around)}
-        asked, seen = {one.frame for one in self.planned}, {}
-        with opened(film) as capture, progress(total=len(asked), title="clean: look", unit="frame") as bar:
+        asked = {one.frame for one in self.planned}
+        seen: dict[int, Future[Looked]] = {}
+        pending: deque[Future[Looked]] = deque()
+        with (
+            opened(film) as capture,
+            progress(total=len(asked), title="clean: look", unit="frame") as bar,
+            ThreadPoolExecutor(max_workers=1) as looking,  # while the next frames are decoded
+        ):
             for number, time_s, picture_hwc in frames_of(capture, wanted):
                 grey_hw = cv2.cvtColor(picture_hwc, cv2.COLOR_BGR2GRAY)
                 self.smalls[number] = cv2.resize(grey_hw, SMALL, interpolation=cv2.INTER_AREA).astype(np.float32)
                 if number in asked:
-                    seen[number] = self._looked(cv2.cvtColor(picture_hwc, cv2.COLOR_BGR2RGB), grey_hw, time_s)
+                    if len(pending) == MOST_PENDING:
+                        pending.popleft().result()
+                    seen[number] = looking.submit(self._looked, picture_hwc, grey_hw, time_s)
+                    pending.append(seen[number])
                     bar.update()
         found = {}
         for one in self.planned:
             if one.frame in seen:
-                values, look, square_hwc = seen[one.frame]
+                values, look, square_hwc = seen[one.frame].result()
                 found[one.row] = (values | self._motion(one), look, square_hwc)
         return found
 
-    def _looked(self, rgb_hwc: np.ndarray, grey_hw: np.ndarray, time_s: float) -> Looked:
+    def _looked(self, picture_hwc: np.ndarray, grey_hw: np.ndarray, time_s: float) -> Looked:
+        rgb_hwc = cv2.cvtColor(picture_hwc, cv2.COLOR_BGR2RGB)
         look, card = measure_grey(_shrunk(grey_hw, LOOK_SCALE * self.params.size_px)), card_of(grey_hw)
         top, left = offsets(rgb_hwc, self.params.crop)
         values: dict[str, Any] = dict(zip(STATISTICS, look, strict=False))

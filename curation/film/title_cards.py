@@ -6,6 +6,7 @@ as they are at its brightest, and on the same baseline: leaves, fences and flowe
 
 from __future__ import annotations
 
+from statistics import median
 from typing import NamedTuple
 
 import cv2
@@ -50,15 +51,19 @@ def _letters(grey_hw: np.ndarray) -> int:
     # White top-hat: what is lighter than its surroundings and narrower than the brush.
     brush = cv2.getStructuringElement(cv2.MORPH_RECT, (BRUSH_PX, BRUSH_PX))
     spots_hw = (cv2.morphologyEx(grey_hw, cv2.MORPH_TOPHAT, brush) > MIN_CONTRAST).astype(np.uint8)
-    # Connected components are candidate letters; the peak of each is its brightest pixel.
+    # Connected components are candidate letters; keep those of the size, aspect ratio and fill of a letter.
     count, names_hw, boxes_n5, _ = cv2.connectedComponentsWithStats(spots_hw, connectivity=8)
-    inside = names_hw > 0
-    peaks_n = np.zeros(count, np.int64)
-    np.maximum.at(peaks_n, names_hw[inside].astype(np.intp), grey_hw[inside])
-    # Keep components of the size, aspect ratio and fill of a letter.
     left, top, wide, high, area = boxes_n5.T
     letter = (high >= LOW_PX) & (high <= HIGH_PX) & (wide <= MOST_WIDE * high) & (area >= LEAST_FILLED * wide * high)
     letter[0] = False  # label 0 is the ground
+    if letter.sum() < LINE:
+        return 0
+    # The peak of each is its brightest pixel.
+    places = np.flatnonzero(names_hw)
+    names = names_hw.ravel()[places]
+    of_letter = letter[names]
+    peaks_n = np.zeros(count, np.uint8)
+    np.maximum.at(peaks_n, names[of_letter], grey_hw.ravel()[places[of_letter]])
     spots = np.stack([left, left + wide, top + high, high, peaks_n], axis=1)[letter]
     return _in_lines(spots[np.lexsort((spots[:, 0], spots[:, 2]))])
 
@@ -89,8 +94,8 @@ def _runs(spots_n5: np.ndarray, near: np.ndarray) -> list[list[int]]:
 def _follows(spots_n5: np.ndarray, number: int, run: list[int]) -> bool:
     left, _, _, high, peak = spots_n5[number]
     # A letter follows if it is close to the run's last and of the run's usual height and brightness.
-    usual = float(np.median(spots_n5[run, 3]))
+    usual = median(spots_n5[run, 3].tolist())
     near = left - spots_n5[run[-1], 1] <= GAP * usual
     return bool(
-        near and usual / ALIKE <= high <= usual * ALIKE and abs(peak - np.median(spots_n5[run, 4])) <= SAME_LEVEL
+        near and usual / ALIKE <= high <= usual * ALIKE and abs(peak - median(spots_n5[run, 4].tolist())) <= SAME_LEVEL
     )
