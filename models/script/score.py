@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from rushes.script.vocabulary import Spelling
 from rushes.script.writer import ScriptWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from curation.store.sample_set import SampleSet
@@ -145,8 +146,9 @@ class BatchedGraph:
     def _spelled(self, text: str) -> tuple[np.ndarray, np.ndarray]:
         """Tokens, and for each the number of preceding characters that are not in the vocabulary."""
         ids, costs, lost = [], [], 0
+        spelled = cache(self.spelling.tokens)  # text has few different characters
         for sign in text:
-            tokens = self.spelling.tokens(sign)
+            tokens = spelled(sign)
             lost += not tokens
             for token in tokens:
                 ids.append(token)
@@ -182,25 +184,61 @@ class BatchedGraph:
         """
         if self.cache is None:
             return
-        cache, text, at = RunCache(0, self.cache), None, 0
-        for (ids, start), bits_t in zip(parts, bits_nt, strict=True):
-            # Start a new cache for a new text, and feed it everything up to the part.
-            if ids is not text or not from_start:
-                cache, text, at = RunCache(len(self.spelling.vocabulary), self.cache), ids, 0 if from_start else start
-            cache.extend(ids[at : start + 1].tolist())
-            at = min(start + 1 + len(bits_t), len(ids))
-            bits_t[: at - start - 1] = remembered(cache, ids[start + 1 : at], bits_t)
+        texts = {id(ids): ids.astype(np.uint8).tobytes() for ids, _ in parts}
+        places = tuple((list(texts).index(id(ids)), start) for ids, start in parts)
+        size, vocabulary = bits_nt.shape[1], len(self.spelling.vocabulary)
+        found = _forecasts(self.cache, vocabulary, tuple(texts.values()), places, size, from_start=from_start)
+        for bits_t, forecasts_t2 in zip(bits_nt, found, strict=True):
+            bits_t[: len(forecasts_t2)] = _mixed(bits_t[: len(forecasts_t2)], forecasts_t2)
+
+
+@lru_cache(maxsize=2)
+def _forecasts(
+    rules: CacheRules,
+    vocabulary: int,
+    texts: tuple[bytes, ...],
+    places: tuple[tuple[int, int], ...],
+    size: int,
+    *,
+    from_start: bool,
+) -> list[np.ndarray]:
+    """Weight and share of the cache for the characters after each place (text, start), T,2 each.
+
+    Kept for the next bundle that is scored on the same texts: no network has a part in them, and they take as long as
+    the network.
+    """
+    found, cache, text, at = [], RunCache(0, rules), -1, 0
+    for number, start in places:
+        # Start a new cache for a new text, and feed it everything up to the part.
+        ids = texts[number]
+        if number != text or not from_start:
+            cache, text, at = RunCache(vocabulary, rules), number, 0 if from_start else start
+        cache.extend(ids[at : start + 1])
+        at = min(start + 1 + size, len(ids))
+        found.append(_forecast(cache, ids[start + 1 : at]))
+    return found
+
+
+def _forecast(cache: RunCache, ids: Iterable[int]) -> np.ndarray:
+    """Weight and share of the cache for each character, T,2; the cache reads each one after predicting it."""
+    found = []
+    for token in ids:
+        found.append(cache.share_of(token))
+        cache.push(token)
+    return np.array(found).reshape(-1, 2)
+
+
+def _mixed(bits_t: np.ndarray, forecasts_t2: np.ndarray) -> np.ndarray:
+    """Bits of p = (1 - w) p_network + w p_cache."""
+    weights_t, shares_t = forecasts_t2.T
+    mixed_t: np.ndarray = -np.log2((1.0 - weights_t) * 2.0**-bits_t + weights_t * shares_t)
+    return mixed_t
 
 
 def remembered(cache: RunCache, ids: np.ndarray, bits_t: np.ndarray) -> list[float]:
-    """Bits of characters with a cache mixed in; the cache reads each one after predicting it."""
-    mixed = []
-    for token, bits in zip(ids.tolist(), bits_t.tolist(), strict=False):
-        # p = (1 - w) p_network + w p_cache, in bits.
-        weight, share = cache.share_of(token)
-        mixed.append(-math.log2((1.0 - weight) * 2.0**-bits + weight * share))
-        cache.push(token)
-    return mixed
+    """Bits of characters with a cache mixed in."""
+    read = ids[: len(bits_t)].tolist()
+    return list(_mixed(bits_t[: len(read)], _forecast(cache, read)).tolist())
 
 
 def _cut(ids: np.ndarray, start: int, count: int) -> np.ndarray:
