@@ -14,6 +14,7 @@ from rushes.cli import (
     calibrate_command,
     capture_command,
     check_command,
+    faces_command,
     list_command,
     retarget_command,
     scene_commands,
@@ -115,6 +116,7 @@ app.command("capture", cls=capture_command.CaptureCommand, epilog=capture_comman
     capture_command.capture_command
 )
 app.command("check", epilog=check_command.CHECK_EXAMPLES)(check_command.check_command)
+app.command("faces", epilog=faces_command.FACES_EXAMPLES)(faces_command.faces_command)
 app.command("list", epilog=list_command.LIST_EXAMPLES)(list_command.list_command)
 app.command("retarget", epilog=retarget_command.RETARGET_EXAMPLES)(retarget_command.retarget_command)
 app.command("scene", epilog=scene_commands.SCENE_EXAMPLES)(scene_commands.scene_command)

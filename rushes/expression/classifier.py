@@ -190,14 +190,15 @@ class FaceClassifier:
         return np.asarray(self._session.run([OUTPUT], {INPUT: pictures_nhwc})[0])
 
 
+def face_squares(frame_bgr: np.ndarray, faces: Sequence[Face], crop: Crop) -> list[np.ndarray]:
+    """The square around each face, unscaled, with the eyes level."""
+    return [crop_face(frame_bgr, face.box_xywh_px, crop, roll_of(face)) for face in faces]
+
+
 def classify_faces(frame_bgr: np.ndarray, faces: Sequence[Face], classifier: Classifier) -> list[FaceExpression]:
     """Expression of each face of a frame, in the order of the faces."""
     rolls_rad = [roll_of(face) for face in faces]
-    squares_bgr = [
-        crop_face(frame_bgr, face.box_xywh_px, classifier.crop, roll)
-        for face, roll in zip(faces, rolls_rad, strict=True)
-    ]
-    probabilities_nl = classifier.classify(squares_bgr)
+    probabilities_nl = classifier.classify(face_squares(frame_bgr, faces, classifier.crop))
     return [
         FaceExpression(
             face.box_xywh_px, face.score, classifier.labels, tuple(float(value) for value in row), roll_rad=roll

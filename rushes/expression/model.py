@@ -10,7 +10,7 @@ import numpy as np
 
 from rushes.errors import MisuseError, UserError
 from rushes.expression import face_search
-from rushes.expression.classifier import FaceClassifier, FaceExpression, classify_faces
+from rushes.expression.classifier import FaceClassifier, FaceExpression, classify_faces, face_squares
 from rushes.media.image import decode_picture
 
 if TYPE_CHECKING:
@@ -60,6 +60,25 @@ class ExpressionModel:
         """
         image_bgr = _pixels(image)
         return classify_faces(image_bgr, self._finder.detect(image_bgr), self.classifier)
+
+    def crops(self, image: np.ndarray | str | os.PathLike[str]) -> list[np.ndarray]:
+        """Crops the faces of one image as the network reads them: eyes level, with the margins of the bundle.
+
+        Training pictures that are cropped by this are framed as frames are at run time.
+
+        Args:
+            image: As for `predict`.
+
+        Returns:
+            Squares in BGR, uint8 S,S,3, unscaled; the largest face first.
+
+        Raises:
+            MisuseError: The array is not uint8 H,W,3.
+            UserError: The file is not an image that can be decoded.
+            OSError: The file cannot be read.
+        """
+        image_bgr = _pixels(image)
+        return face_squares(image_bgr, self._finder.detect(image_bgr), self.classifier.crop)
 
     def detector(self) -> Detector:
         """Creates a face detector for one film, which follows faces from frame to frame."""
