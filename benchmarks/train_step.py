@@ -35,7 +35,7 @@ from models.components.randomness import generator_for, seed_default
 from models.expression.definition import family
 from models.expression.module import ExpressionModule, warmed_cosine
 from models.expression.params import TrainParams
-from models.expression.transforms import augment_batch, mixup
+from models.expression.transforms import mixup
 
 SMALL = {"widths": (16, 32, 64), "depths": (1, 1, 1), "batch_size": 64, "norm_samples": 64}
 TINY = {"widths": (8, 16), "depths": (1, 1), "batch_size": 64, "norm_samples": 32}
@@ -118,7 +118,7 @@ def _bare_loss(
     )
     for chunk, (part_nhwc, part_nl) in enumerate(parts):
         generator = generator_for("cpu", params.seed, 0, step, chunk)
-        x_nchw = augment_batch(module.normalised(part_nhwc), params, generator)
+        x_nchw = module.augmented(part_nhwc, generator)
         x_nchw, y_nl = mixup(x_nchw, part_nl, params.mixup, generator)
         seed_default(torch.device("cpu"), params.seed, 0, step, chunk, "dropout")
         logits_nl = network(x_nchw.contiguous(memory_format=torch.channels_last))

@@ -53,7 +53,9 @@ def balance(clean: SampleSet, params: AugmentParams, folder: Path, _read: Read) 
         APART: clean.array(APART)[unlabelled["row"].to_numpy()] if len(unlabelled) else pictures_nhwc[:0],
     }
     made = {"copies": len(sources), "unlabelled": len(unlabelled), "without_label": len(without)}
-    info = clean.info | _statistics(arrays["train"]) | made
+    labels_n = pd.concat(parts[:2])["label"]
+    shares = [round(float((labels_n == label).mean()), 6) for label in clean.info["labels"]]
+    info = clean.info | _statistics(arrays["train"]) | made | {"label_shares": shares}
     return write_set(folder, pd.concat(parts, ignore_index=True), arrays, info)
 
 

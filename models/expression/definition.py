@@ -88,7 +88,7 @@ def module(info: Mapping[str, Any], params: TrainParams) -> ExpressionModule:
         torch.manual_seed(derived_seed(params.seed, "weights"))
         labels = len(info["labels"])
         network = ExpressionNetwork(labels, info["channels"], params.widths, params.depths, params.dropout)
-    return ExpressionModule(network, params, info["mean"], info["std"], labels)
+    return ExpressionModule(network, params, info["mean"], info["std"], labels, info.get("label_shares"))
 
 
 def data(samples: SampleSet, params: TrainParams) -> PackedPictures:
@@ -212,11 +212,17 @@ family = Family(
         "train.batch_size": Choice((32, 64, 128)),
         "train.dropout": Range(0.0, 0.5),
         "train.label_smoothing": Range(0.0, 0.3),
+        "train.label_balance": Range(0.0, 1.0),
         "train.mixup": Range(0.0, 0.4),
         "train.rotation_deg": Range(0.0, 25.0),
         "train.scale": Range(0.0, 0.3),
         "train.shift": Range(0.0, 0.2),
         "train.contrast": Range(0.0, 0.5),
         "train.occlusion": Range(0.0, 0.5),
+        "train.camera.share": Range(0.0, 0.6),
+        "train.camera.min_resolution": Range(0.2, 1.0),
+        "train.camera.blur_px": Range(0.0, 2.5),
+        "train.camera.gamma": Range(0.0, 1.5),
+        "train.camera.shadow": Range(0.0, 0.9),
     },
 )

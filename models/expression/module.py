@@ -11,9 +11,12 @@ from torch.nn import functional
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from models.components.randomness import generator_for, seed_default
+from models.expression.cameras import other_cameras
 from models.expression.transforms import augment_batch, mixup
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from models.components.batches import Batch
     from models.components.distillation import Teacher
     from models.expression.params import TrainParams
@@ -30,14 +33,27 @@ class ExpressionModule(LightningModule):
         mean: Mean of the training images, in 0..1.
         std: Standard deviation of the training images, in 0..1.
         labels: Number of labels.
+        shares: Share of each label in the training images; None: not known, and taken as equal.
     """
 
-    def __init__(self, network: torch.nn.Module, params: TrainParams, mean: float, std: float, labels: int) -> None:
+    offsets_l: torch.Tensor
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        params: TrainParams,
+        mean: float,
+        std: float,
+        labels: int,
+        shares: Sequence[float] | None = None,
+    ) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's stubs lack it for modules
         self.params = params
         self.mean, self.std = mean, std
         self.teachers: list[Teacher] = []  # in a list, so that Lightning does not register it
+        offsets_l = log_shares(shares or [1.0] * labels) * params.label_balance
+        self.register_buffer("offsets_l", offsets_l, persistent=False)
         # Every rank validates its own share; the states are summed over ranks at the end of the epoch.
         self.accuracy = MulticlassAccuracy(labels, average="micro")
         self.macro_f1 = MulticlassF1Score(labels, average="macro")
@@ -48,18 +64,27 @@ class ExpressionModule(LightningModule):
         return logits_nl
 
     def normalised(self, pictures_nhwc: torch.Tensor) -> torch.Tensor:
-        """Images uint8 N,H,W,C -> float N,C,H,W of mean 0 and deviation 1, in channels-last memory format."""
+        """Images of 0 to 255, N,H,W,C -> float N,C,H,W of mean 0 and deviation 1, in channels-last memory format."""
         pictures_nchw = pictures_nhwc.permute(0, 3, 1, 2).float()
         scaled_nchw = pictures_nchw * (1.0 / (255.0 * self.std)) - self.mean / self.std
         return scaled_nchw.contiguous(memory_format=torch.channels_last)
 
+    def augmented(self, pictures_nhwc: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Images uint8 N,H,W,C -> normalised images N,C,H,W, as other cameras and other crops would give them."""
+        taken_nhwc = other_cameras(pictures_nhwc, self.params.camera, generator)
+        return augment_batch(self.normalised(taken_nhwc), self.params, generator)
+
     def model_step(
-        self, pictures_nchw: torch.Tensor, targets_nl: torch.Tensor, smoothing: float = 0.0
+        self,
+        pictures_nchw: torch.Tensor,
+        targets_nl: torch.Tensor,
+        smoothing: float = 0.0,
+        offsets_l: torch.Tensor | float = 0.0,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Step shared by all phases: mean loss over labelled images, and logits N,L."""
+        """Step shared by all phases: mean loss over labelled images, and logits N,L; the loss adds offsets to them."""
         logits_nl = self.network(pictures_nchw).float()
         # Unlabelled images have no target and add no loss, but count in the mean: divide by the labelled share.
-        loss = functional.cross_entropy(logits_nl, smoothed(targets_nl, smoothing))
+        loss = functional.cross_entropy(logits_nl + offsets_l, smoothed(targets_nl, smoothing))
         return loss / labelled_share(targets_nl), logits_nl
 
     def training_step(self, batch: Batch, _batch_idx: int = 0) -> torch.Tensor:
@@ -78,13 +103,13 @@ class ExpressionModule(LightningModule):
 
     def _chunk_loss(self, pictures_nhwc: torch.Tensor, targets_nl: torch.Tensor, step: int, chunk: int) -> torch.Tensor:
         place = (self.params.seed, self.current_epoch, step, chunk)
-        # Augment the normalised images with the chunk's own generator, then run the shared step.
+        # Augment the images with the chunk's own generator, then run the shared step.
         generator = generator_for(pictures_nhwc.device, *place)
-        pictures_nchw = augment_batch(self.normalised(pictures_nhwc), self.params, generator)
+        pictures_nchw = self.augmented(pictures_nhwc, generator)
         pictures_nchw, targets_nl = mixup(pictures_nchw, targets_nl, self.params.mixup, generator)
         seed_default(self.device, *place, "dropout")  # dropout does not accept a generator
         pictures_nchw = pictures_nchw.contiguous(memory_format=torch.channels_last)
-        loss, logits_nl = self.model_step(pictures_nchw, targets_nl, self.params.label_smoothing)
+        loss, logits_nl = self.model_step(pictures_nchw, targets_nl, self.params.label_smoothing, self.offsets_l)
         # Distillation: run the teachers on the same augmented images.
         for teacher in self.teachers:
             with torch.no_grad():
@@ -123,6 +148,16 @@ class ExpressionModule(LightningModule):
         warmup = max(1, round(self.params.warmup_epochs * total / self.params.epochs))
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: warmed_cosine(step, warmup, total))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def log_shares(shares: Sequence[float]) -> torch.Tensor:
+    """Logarithm of each label's share, relative to the commonest one; 0 for a label that never occurs.
+
+    Added to the logits in the loss, it explains how common a label is, so that the network does not have to learn it
+    (logit adjustment, Menon et al. 2021).
+    """
+    relative_l = torch.tensor(shares, dtype=torch.float32) / max(shares)
+    return torch.where(relative_l > 0, relative_l, torch.ones_like(relative_l)).log()
 
 
 def labelled_share(targets_nl: torch.Tensor) -> torch.Tensor:

@@ -39,6 +39,28 @@ class AugmentParams(Section):
     """Width of an occluding square, at most, as a share of the side."""
 
 
+class CameraParams(Section):
+    """Pictures of other cameras and in other light, made from those of a batch during training."""
+
+    share: float = Field(0.0, ge=0.0, le=1.0)
+    """Share of the pictures of a batch that each effect changes, up to its limit; 0: none. 0.3 cost 1 point of FER2013
+    in a short training, and gained none on average under other corruptions: docs/benchmarks.md has the figures."""
+    min_resolution: float = Field(0.3, ge=0.1, le=1.0)
+    """Lowest resolution, as a share of the picture's own; 1: unchanged."""
+    blur_px: float = Field(1.5, ge=0.0, le=5.0)
+    """Deviation of the blur in pixels, at most; it differs between both directions."""
+    jpeg_quality: int = Field(20, ge=1, le=100)
+    """Lowest JPEG quality; 100: no losses."""
+    gamma: float = Field(0.8, ge=0.0, le=3.0)
+    """The exponent of the levels is at most 1 plus this, and at least its inverse."""
+    shadow: float = Field(0.7, ge=0.0, le=1.0)
+    """Share of the light that a shadow across the picture takes away, at most."""
+    cast: float = Field(0.2, ge=0.0, le=0.9)
+    """Change of each channel's strength, at most, as a share; no effect on grey pictures."""
+    fade: float = Field(1.0, ge=0.0, le=1.0)
+    """Share by which colours fade to grey, at most."""
+
+
 class TrainParams(EarlyStopParams):
     """The network, its training, and the augmentation of batches during training."""
 
@@ -70,6 +92,8 @@ class TrainParams(EarlyStopParams):
     """Duration of the warm-up of the learning rate; then it decays along a cosine."""
     label_smoothing: float = Field(0.1, ge=0.0, lt=1.0)
     """Share of the target that is spread over all labels."""
+    label_balance: float = Field(0.0, ge=0.0, le=1.0)
+    """0: labels are predicted as often as they occur in the set; 1: as if all were equally common."""
     mixup: float = Field(0.0, ge=0.0, le=1.0)
     """Alpha of the Beta distribution for blending two images; 0: no blending."""
     ema_decay: float = Field(0.995, ge=0.0, lt=1.0)
@@ -87,6 +111,8 @@ class TrainParams(EarlyStopParams):
     """A quarter of the deviation of the strongest noise, in deviations of the pictures."""
     occlusion: float = Field(0.2, ge=0.0, le=0.9)
     """Width of the square that occludes every second image, at most, as a share of the side."""
+    camera: CameraParams = CameraParams()
+    """Effects of other cameras and other light."""
 
 
 class CompressParams(StaticCompress):

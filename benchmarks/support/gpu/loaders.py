@@ -40,7 +40,10 @@ def loader(samples: Dataset[Any], batch_size: int, *, shuffle: bool, workers: in
 
 
 class AugmentedFaces(Dataset[tuple[torch.Tensor, int]]):
-    """Faces that are augmented one by one with OpenCV, in the loader's workers: the product's operations and limits."""
+    """Faces that are augmented one by one with OpenCV, in the loader's workers: the product's operations and limits.
+
+    Effects of other cameras are left out, so that the peer has less to do.
+    """
 
     def __init__(self, samples: SampleSet, params: TrainParams) -> None:
         self.pictures_nhwc = np.array(samples.array("train"))

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from models.expression.transforms import augment_batch
 from models.scene.losses import critic_loss, disturbed, relativistic
 from models.scene.module import scaled
 from models.script.data import documents_of, lanes
@@ -118,7 +117,7 @@ def faces_ms(module: ExpressionModule, samples: SampleSet, conditions: Condition
         with conditions.step():
             for chunk in range(0, params.batch_size, params.norm_samples):
                 part = slice(chunk, chunk + params.norm_samples)
-                x_nchw = augment_batch(module.normalised(batch_nhwc[part]), params, random)
+                x_nchw = module.augmented(batch_nhwc[part], random)
                 logits_nl = network(x_nchw.contiguous(memory_format=torch.channels_last)).float()
                 smoothing = params.label_smoothing
                 losses.append(functional.cross_entropy(logits_nl, labels_nl[part], label_smoothing=smoothing))

@@ -115,4 +115,4 @@ def module(info: Mapping[str, Any], params: ResNetParams) -> ExpressionModule:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(params.seed, "weights"))
         network = ResNet(labels, info["channels"], params.widths, params.depths, params.stem)
-    return ExpressionModule(network, params, info["mean"], info["std"], labels)
+    return ExpressionModule(network, params, info["mean"], info["std"], labels, info.get("label_shares"))

@@ -101,3 +101,15 @@ def test_each_alteration_alters(uneven, only):
     )
 
     assert np.abs(before - after).mean() > 0.4
+
+
+def test_the_set_knows_the_shares_of_its_labels(uneven, tmp_path):
+    """In the order of the labels, with copies: two and six of the first, as many as of the others."""
+    few = AugmentParams(balance=0.0, min_growth=0.0)
+
+    assert balance(uneven, few, tmp_path / "few", no_asset).info["label_shares"] == pytest.approx(
+        [2 / 18, 8 / 18, 8 / 18], abs=1e-5
+    )
+    assert balance(uneven, PARAMS, tmp_path / "set", no_asset).info["label_shares"] == pytest.approx(
+        [1 / 3] * 3, abs=1e-5
+    )

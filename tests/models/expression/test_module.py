@@ -150,6 +150,39 @@ def test_pictures_without_a_label_dilute_no_loss(judging):
     assert nothing.requires_grad
 
 
+class OneAnswer(torch.nn.Module):
+    """The same logits for every picture."""
+
+    def __init__(self, labels: int) -> None:
+        super().__init__()
+        self.logits_l = torch.nn.Parameter(torch.zeros(labels))
+
+    def forward(self, pictures_nchw: torch.Tensor) -> torch.Tensor:
+        """Logits N,L."""
+        return self.logits_l.expand(len(pictures_nchw), -1)
+
+
+@pytest.mark.parametrize(("balance", "wanted"), [(0.0, [0.9, 0.1]), (0.5, [0.75, 0.25]), (1.0, [0.5, 0.5])])
+def test_label_balance_takes_out_how_common_a_label_is(balance, wanted):
+    """Of pictures that show nothing, nine in ten of one label: the network learns so much of that as is asked for."""
+    shares = [0.9, 0.1, 0.0]
+    module = ExpressionModule(OneAnswer(3), TrainParams(label_balance=balance), 0.5, 0.25, 3, shares)
+    targets = torch.eye(3)[[0] * 9 + [1]]
+    optimiser = torch.optim.LBFGS(module.network.parameters(), max_iter=100)
+
+    def loss() -> torch.Tensor:
+        optimiser.zero_grad()
+        value, _ = module.model_step(pictures(10), targets, 0.0, module.offsets_l)
+        value.backward()
+        return value
+
+    optimiser.step(loss)
+    learned = torch.softmax(module.network.logits_l.detach(), 0)
+
+    assert learned.tolist() == pytest.approx([*wanted, 0.0], abs=0.01)
+    assert not [name for name in module.state_dict() if "offsets" in name]
+
+
 @pytest.mark.parametrize("kind", ["labels", "votes", "blends"])
 def test_where_all_have_a_label_the_loss_is_the_same_to_the_bit(judging, kind):
     """Votes and blends sum to almost 1, and almost would make another training of each."""
