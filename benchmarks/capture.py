@@ -6,8 +6,8 @@
 Heads are rendered (curation/synthetic_faces), and move over a drawn street with a camera's noise, in frames of 640x480,
 1280x720 and 1920x1080: they turn from side to side, speak and blink, so that the box of each face is known.
 
-- cost: CPU-ms a frame, p50 and p99, of label, 52 units and pose of one and of three tracked faces, with LiteRT and with
-  OpenCV, over MediaPipe's FaceLandmarker in VIDEO mode; --data adds clips of one's own;
+- cost: CPU-ms a frame, p50 and p99, of label, 52 units and pose of one and of three tracked faces, with LiteRT, ONNX
+  Runtime and OpenCV, over MediaPipe's FaceLandmarker in VIDEO mode; --data adds clips of one's own;
 - label: the same for the label alone, over `fer`'s way, which searches each frame by a Haar cascade;
 - empty: CPU-ms a frame without a face at 1920x1080, over MediaPipe's FaceDetection of the full range; the mean, since
   only some frames are searched;

@@ -41,7 +41,9 @@ RejectedOption = Annotated[
 FovOption = Annotated[
     float, typer.Option(min=5, max=150, metavar="DEGREES", help="Vertical field of view of the camera.")
 ]
-BackendOption = Annotated[Literal["auto", "opencv", "litert"], typer.Option(help="What runs the landmark networks.")]
+BackendOption = Annotated[
+    Literal["auto", "onnx", "opencv", "litert"], typer.Option(help="What runs the landmark networks.")
+]
 
 
 def log_line(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Face detection in one image: MediaPipe's BlazeFace, short-range and full-range, run by OpenCV.
+"""Face detection in one image: MediaPipe's BlazeFace, short-range and full-range, run by ONNX Runtime.
 
 Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs", 2019. The short-range network has
 an input of 128x128 pixels and misses faces lower than a fifth of it; the full-range network has an input of 192x192
@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import cv2
 import numpy as np
 
 from rushes.errors import UserError
-from rushes.inference.tflite_network import read_tflite
+from rushes.inference.tflite_network import open_tflite
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from rushes.inference.tflite_network import TfliteNetwork
 
 
 @dataclass(frozen=True)
@@ -119,24 +121,19 @@ class BlazeFace:
             raise UserError(message)
 
     def _run(self, square_bgr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        size = (self._layout.input_px,) * 2
         # Scale levels from 0..255 to -1..1 and convert BGR to RGB.
-        self._net.setInput(cv2.dnn.blobFromImage(square_bgr, 1 / 127.5, size, (127.5,) * 3, swapRB=True))
-        try:
-            boxes_1n16, logits_1n1 = self._net.forward(self._layout.outputs)
-        except cv2.error as error:
-            message = f"{self._layout.name} does not run with OpenCV {cv2.__version__}: pull another version"
-            raise UserError(message) from error
+        square_rgb = cv2.cvtColor(square_bgr, cv2.COLOR_BGR2RGB)
+        found = self._net.run(np.multiply(square_rgb, 1 / 127.5, dtype=np.float32)[None] - 1)
+        boxes, logits = (found[name] for name in self._layout.outputs)
         # Convert logits to scores by the logistic function.
-        logits_n = np.clip(logits_1n1[0, :, 0], -SCORE_LIMIT, SCORE_LIMIT)
-        return boxes_1n16[0], 1 / (1 + np.exp(-logits_n))
+        return boxes.reshape(-1, 16), 1 / (1 + np.exp(-np.clip(logits, -SCORE_LIMIT, SCORE_LIMIT)))
 
 
-def _load(model: Path, layout: Layout) -> Any:  # noqa: ANN401  # cv2's stubs know no TFLite overload with an engine
+def _load(model: Path, layout: Layout) -> TfliteNetwork:
     """Loads a network and checks that it has this layout."""
-    net = read_tflite(model)
-    if set(net.getUnconnectedOutLayersNames()) != set(layout.outputs):
-        message = f"{model} is not {layout.name}: it has the outputs {', '.join(net.getUnconnectedOutLayersNames())}"
+    net = open_tflite(model, "onnx")
+    if set(net.outputs) != set(layout.outputs):
+        message = f"{model} is not {layout.name}: it has the outputs {', '.join(net.outputs)}"
         raise UserError(message)
     return net
 
@@ -145,9 +142,9 @@ def try_network(model: Path) -> None:
     """Loads a .tflite network of a bundle and, if it is a face detector, runs it once.
 
     Raises:
-        UserError: OpenCV cannot load it, or its outputs contain NaN or infinity.
+        UserError: It cannot be loaded, or its outputs contain NaN or infinity.
     """
-    outputs = set(read_tflite(model).getUnconnectedOutLayersNames())
+    outputs = set(open_tflite(model, "onnx").outputs)
     for layout in (SHORT_RANGE, FULL_RANGE):
         if outputs == set(layout.outputs):
             blank_bgr = np.zeros((layout.input_px, layout.input_px, 3), np.uint8)

@@ -41,7 +41,20 @@ def open_graph(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
         BundleError: The graph refers to data outside its file or needs custom operators
             (`rushes.inference.graph_guard`), or ONNX Runtime cannot load it.
     """
-    content = read_graph(path)
+    return open_content(read_graph(path), path, threads)
+
+
+def open_content(content: bytes, path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
+    """Opens a session for a graph that `read_graph` has read, or that was made here.
+
+    Args:
+        content: The graph.
+        path: Its file, for the message.
+        threads: As of `open_graph`.
+
+    Raises:
+        BundleError: ONNX Runtime cannot load it.
+    """
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1

@@ -11,15 +11,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 FLOAT32, VERSION = 0, 3
-ADD, OPTIONS_ADD = 0, 11
+ADD, MUL = 0, 18  # operators
+OPTIONS = {ADD: 11, MUL: 21}
 
 
-def network(shape: Sequence[int] = (1, 8, 8, 4), constant: float = 1.0) -> bytes:
-    """One operator that adds a constant to its input.
+def network(shape: Sequence[int] = (1, 8, 8, 4), constant: float = 1.0, operator: int = ADD) -> bytes:
+    """One operator that adds a constant to its input, or multiplies it.
 
     Args:
         shape: Of the input and the output.
         constant: Added to each element of the last axis; NaN makes the outputs NaN.
+        operator: ADD or MUL.
     """
     builder = flatbuffers.Builder(1024)
     weights = np.full(shape[-1], constant, np.float32).tobytes()
@@ -30,8 +32,8 @@ def network(shape: Sequence[int] = (1, 8, 8, 4), constant: float = 1.0) -> bytes
         _tensor(builder, "output", shape, 0),
     ]
     options = _table(builder, {})
-    operator = _table(
-        builder, {1: _integers(builder, [0, 1]), 2: _integers(builder, [2]), 4: options}, {3: OPTIONS_ADD}
+    node = _table(
+        builder, {1: _integers(builder, [0, 1]), 2: _integers(builder, [2]), 4: options}, {3: OPTIONS[operator]}
     )
     name = builder.CreateString("main")
     subgraph = _table(
@@ -40,11 +42,11 @@ def network(shape: Sequence[int] = (1, 8, 8, 4), constant: float = 1.0) -> bytes
             0: _offsets(builder, tensors),
             1: _integers(builder, [0]),
             2: _integers(builder, [2]),
-            3: _offsets(builder, [operator]),
+            3: _offsets(builder, [node]),
             4: name,
         },
     )
-    code = _table(builder, {}, {0: ADD})
+    code = _table(builder, {}, {0: operator})
     tables = {1: _offsets(builder, [code]), 2: _offsets(builder, [subgraph]), 4: _offsets(builder, buffers)}
     builder.Finish(_table(builder, tables, version=VERSION), file_identifier=b"TFL3")
     return bytes(builder.Output())

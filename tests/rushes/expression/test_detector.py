@@ -12,19 +12,16 @@ def _candidate(score, x, y, w, h):
 class FakeNet:
     """A network that responds for one anchor: a face of 64 px around the middle of the bright pixels."""
 
-    def setInput(self, blob_nchw):  # noqa: N802  # cv2's name
-        """Looks for 200 bright pixels."""
-        rows, columns = np.nonzero(blob_nchw[0].mean(axis=0) > 0.5)
-        self.middle_px = None if len(rows) < 200 else (columns.mean() + 0.5, rows.mean() + 0.5)
-
-    def forward(self, _):
-        """Outputs of BlazeFace: 896 boxes and their logits."""
-        boxes, logits = np.zeros((1, 896, 16), np.float32), np.full((1, 896, 1), -100, np.float32)
-        if self.middle_px:
-            logits[0, 600] = 3
-            boxes[0, 600] = np.tile(np.array(self.middle_px) - anchors_xy(SHORT_RANGE)[600] * SHORT_RANGE.input_px, 8)
-            boxes[0, 600, 2:4] = 64
-        return boxes, logits
+    def run(self, given_nhwc):
+        """Outputs of BlazeFace: 896 boxes and their logits; a face where 200 pixels are bright."""
+        rows, columns = np.nonzero(given_nhwc[0].mean(axis=-1) > 0.5)
+        boxes, logits = np.zeros((896, 16), np.float32), np.full(896, -100, np.float32)
+        if len(rows) >= 200:
+            middle_px = np.array([columns.mean() + 0.5, rows.mean() + 0.5])
+            logits[600] = 3
+            boxes[600] = np.tile(middle_px - anchors_xy(SHORT_RANGE)[600] * SHORT_RANGE.input_px, 8)
+            boxes[600, 2:4] = 64
+        return dict(zip(SHORT_RANGE.outputs, (boxes.ravel(), logits), strict=True))
 
 
 @pytest.fixture
@@ -94,7 +91,7 @@ def test_merge_weighs_by_score():
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path):
-    """The error names the file that OpenCV cannot read."""
+    """The error names the file that cannot be read."""
     (tmp_path / "detector.tflite").write_bytes(b"no network")
 
     with pytest.raises(RushesError, match=r"detector\.tflite is not a network"):

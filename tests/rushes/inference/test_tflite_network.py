@@ -7,8 +7,9 @@ import pytest
 
 from rushes.errors import MisuseError, UserError
 from rushes.inference import tflite_network
-from rushes.inference.tflite_network import LitertNetwork, OpencvNetwork, open_tflite, read_tflite
+from rushes.inference.tflite_network import LitertNetwork, OnnxNetwork, OpencvNetwork, open_tflite, read_tflite
 from tests.support.runtime import NETWORK
+from tests.support.tflite import MUL, network
 
 
 @pytest.fixture
@@ -52,18 +53,40 @@ def test_by_bytes_where_a_name_cannot_be_opened(asked, monkeypatch, tmp_path, ha
     assert environment == ({"OPENCV_FORCE_DNN_ENGINE": "1"} if has_classic else {})
 
 
-def test_both_libraries_give_the_same_numbers(tmp_path):
+def test_all_libraries_give_the_same_numbers(tmp_path):
     """By the name of the output, in the same order, of a network from pictures to pictures."""
     (tmp_path / "net.tflite").write_bytes(NETWORK)
     given = np.random.default_rng(0).uniform(0, 1, (1, 8, 8, 4)).astype(np.float32)
-    one, other = (open_tflite(tmp_path / "net.tflite", name).run(given) for name in ("litert", "opencv"))
+    one, *others = (open_tflite(tmp_path / "net.tflite", name).run(given) for name in ("litert", "opencv", "onnx"))
 
-    assert list(one) == list(other) == ["output"]
-    np.testing.assert_allclose(one["output"], other["output"], atol=1e-6)
+    for other in others:
+        assert list(one) == list(other) == ["output"]
+        np.testing.assert_allclose(one["output"], other["output"], atol=1e-6)
+
+
+@pytest.mark.slow
+def test_the_translated_networks_give_the_same_numbers(landmark_files, blazeface_file, full_range_file):
+    """As OpenCV does, of any input: PReLU in both forms, strides, padding, pooling, resizing and concatenation."""
+    for path, size_px in ((landmark_files[0], 256), (blazeface_file, 128), (full_range_file, 192)):
+        translated = open_tflite(path, "onnx")
+        given = np.random.default_rng(0).uniform(-1, 1, (1, size_px, size_px, 3)).astype(np.float32)
+        expected, found = open_tflite(path, "opencv").run(given), translated.run(given)
+
+        assert isinstance(translated, OnnxNetwork)
+        assert set(found) == set(expected)
+        for name, values in expected.items():
+            np.testing.assert_allclose(found[name], values, atol=1e-3)
+
+
+def test_a_network_that_is_not_translated_runs_with_opencv(tmp_path):
+    """One that multiplies."""
+    (tmp_path / "net.tflite").write_bytes(network(operator=MUL))
+
+    assert isinstance(open_tflite(tmp_path / "net.tflite", "onnx"), OpencvNetwork)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a network" * 10])
-@pytest.mark.parametrize("backend", ["opencv", "litert"])
+@pytest.mark.parametrize("backend", ["onnx", "opencv", "litert"])
 def test_another_file_is_refused(backend, content, tmp_path):
     """With the remedy."""
     (tmp_path / "net.tflite").write_bytes(content)
@@ -73,11 +96,11 @@ def test_another_file_is_refused(backend, content, tmp_path):
 
 
 def test_the_fastest_backend_that_is_installed(tmp_path, monkeypatch):
-    """LiteRT, else OpenCV; LiteRT is not replaced where it is asked for."""
+    """LiteRT, else ONNX Runtime; LiteRT is not replaced where it is asked for."""
     (tmp_path / "net.tflite").write_bytes(NETWORK)
     assert isinstance(open_tflite(tmp_path / "net.tflite"), LitertNetwork)
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
 
-    assert isinstance(open_tflite(tmp_path / "net.tflite"), OpencvNetwork)
-    with pytest.raises(MisuseError, match=r"pip install ai-edge-litert \(the wheel's extra \[fast\]\), or use OpenCV"):
+    assert isinstance(open_tflite(tmp_path / "net.tflite"), OnnxNetwork)
+    with pytest.raises(MisuseError, match=r"pip install ai-edge-litert \(the wheel's extra \[fast\]\), or use another"):
         open_tflite(tmp_path / "net.tflite", "litert")
