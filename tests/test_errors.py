@@ -23,6 +23,7 @@ INTERNAL = {
 PARSERS = {
     "rushes/screenplay_files/read_fdx.py",
     "rushes/tracking/head_pose.py",
+    "rushes/inference/tflite_network.py",
     "curation/synthetic_faces/head.py",
 }
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rushes.errors import UserError
 from rushes.inference.onnx_writer import OnnxWriter
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ FIRST, LAST = [0, 3, 1, 2], [0, 2, 3, 1]  # axes that put channels first, and la
 ONE = {"kernel_shape": [1, 1]}
 
 
-class UntranslatedError(Exception):
-    """The network has an operator, or an option of one, that is not translated."""
+class UntranslatedError(UserError):
+    """Raised for an operator, or an option of one, that is not translated; OpenCV runs the network then."""
 
 
 def to_onnx(network: TfliteFile) -> bytes:
