@@ -60,7 +60,7 @@ TOUCHED = {
     "models/scene/network.py": of("scene"),
     "models/script/network.py": of("script"),
     "rushes/expression/detector.py": of("expression"),
-    "rushes/capture/overlay.py": set(),
+    "rushes/capture/drawing/overlay.py": set(),
     "rushes/scene/storyboard.py": of("scene"),
     "rushes/script/writer.py": of("script"),
     "curation/film/shot_detection.py": cleans("film"),

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from rushes.calibration.calibration import CalibratedTracker, Tracker
+from rushes.capture.drawing.mesh import edges_of
 from rushes.capture.label_faces import SteadyLabels, label_face
-from rushes.capture.mesh import edges_of
 from rushes.expression.classifier import classify_faces
 from rushes.expression.face_search import open_finder
 from rushes.tracking.landmarks import open_landmarks

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from rushes.capture.drawing.overlay import Overlay
 from rushes.capture.outputs import STDOUT, Outputs
-from rushes.capture.overlay import Overlay
 from rushes.capture.summary import Summary, counted
 from rushes.capture.video_source import open_source
 from rushes.errors import NothingFitsError, UserError

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from rushes.capture.actor_sink import ActorSink, RecordingSink
+from rushes.capture.drawing.window import Window, check_window
 from rushes.capture.film_writer import FilmWriter
 from rushes.capture.json_lines import JsonLines
 from rushes.capture.web.address import parse_web_address
 from rushes.capture.web.server import WebSink
-from rushes.capture.window import Window, check_window
 from rushes.collect.sink import Collecting, CollectingSink
 from rushes.drive.address import parse_address
 from rushes.drive.bvh import BvhSink

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from rushes.capture.mesh import draw_actors
+from rushes.capture.drawing.mesh import draw_actors
 from rushes.redaction import redact
 from rushes.tracking.face import UNITS
 

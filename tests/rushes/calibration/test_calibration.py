@@ -10,9 +10,9 @@ from rushes.calibration.calibration import CalibratedTracker, Calibration, Origi
 from rushes.calibration.session import MOTIONS, NEUTRAL, Session, run_session
 from rushes.capture import loop
 from rushes.capture.analysis import TrackingAnalyser, open_analyser
+from rushes.capture.drawing.overlay import Overlay
 from rushes.capture.frames import Frame
 from rushes.capture.outputs import Outputs
-from rushes.capture.overlay import Overlay
 from rushes.errors import MisuseError, NothingFitsError, UserError
 from rushes.tracking.face import UNITS
 from tests.support.actors import MadeUpTracker, made_up_actor

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rushes.capture.overlay import Overlay, colour_of
+from rushes.capture.drawing.overlay import Overlay, colour_of
 from rushes.drawing import INK
 from rushes.expression.classifier import FaceExpression
 

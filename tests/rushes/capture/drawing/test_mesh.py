@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rushes.capture.mesh import AXES, FEATURES, draw_actors, edges_of, head_axes
+from rushes.capture.drawing.mesh import AXES, FEATURES, draw_actors, edges_of, head_axes
 from rushes.tracking.face import HeadPose
 from tests.support.actors import made_up_actor
 

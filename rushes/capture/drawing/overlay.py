@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from rushes.capture.mesh import draw_actors
+from rushes.capture.drawing.mesh import draw_actors
 from rushes.drawing import INK, TextStyle, bold, put_text, text_width
 
 if TYPE_CHECKING:

@@ -1,10 +1,10 @@
 import cv2
 import pytest
 
-from rushes.capture import window
 from rushes.capture.analysis import Analysis
+from rushes.capture.drawing import window
+from rushes.capture.drawing.window import Window, check_window
 from rushes.capture.frames import Frame
-from rushes.capture.window import Window, check_window
 from rushes.errors import RushesError
 from tests.support.runtime import draw_frame
 
