@@ -1,11 +1,18 @@
-"""Writes files atomically, and checks in advance that an output can be written."""
+"""Writes files atomically or by one process alone, and checks in advance that an output can be written."""
 
 from __future__ import annotations
 
 import os
+import stat
+from io import FileIO
 from typing import TYPE_CHECKING
 
 from rushes.errors import MisuseError, UserError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +45,29 @@ def save(path: Path, content: bytes) -> None:
     except OSError as error:
         message = f"{path} cannot be written: {error.strerror}"
         raise UserError(message) from error
+
+
+def open_alone(path: Path) -> FileIO:
+    """Opens an empty file for writing, unless another process writes it already; on Windows it does not look.
+
+    Raises:
+        OSError: The file cannot be written.
+        UserError: Another process writes it. Its content stays.
+    """
+    file = FileIO(path, "wb", opener=lambda name, flags: os.open(name, flags & ~os.O_TRUNC, 0o666))
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # several may write to a terminal or the null device
+        return file
+    try:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        message = f"{path} is being written by another program, such as a second capture: end it, or name another file"
+        raise UserError(message) from error
+    except OSError:  # a file system without locks
+        pass
+    file.truncate()
+    return file
 
 
 def check_out(path: Path, suffixes: Sequence[str], otherwise: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 import time
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 RETRY_S = 1.0  # between attempts to open a camera that was lost
 TICK_S = 0.1  # between empty frames while it is lost, so that a character returns to neutral
+BAD_READS = 10  # in a row, after which a camera counts as lost; one damaged picture fails one read
 STALE = 0.5  # age of a waiting picture, in frames, from which the next one is worth waiting for
 SMOOTHING = 0.1  # of the measured time between pictures
 SILENT_S = 1.0  # without a picture from a camera that is not lost: a driver may block in a read
@@ -46,6 +48,7 @@ class Camera:
         fps: Frames per second that it declares.
         dropped: Pictures that were replaced by later ones before anybody took them.
         losses: Number of times that it stopped giving pictures.
+        damaged: Pictures that could not be decoded.
 
     Args:
         place: A number, or the URL of a stream.
@@ -64,16 +67,14 @@ class Camera:
         self._place, self._log = place, log
         video = open_video(place)
         if video is None:
-            message = f"{self.name} cannot be opened: is it plugged in, free and allowed? Others: --source 1, or a file"
-            if Path(str(place)).exists():  # a folder is often named by a date, and so read as a number
-                message += f". For what is called so in this folder: --source ./{place}"
+            message = f"{self.name} cannot be opened: {_why_closed(place)}"
             raise UserError(message)
         if video.get(cv2.CAP_PROP_FRAME_COUNT) > 0:
             video.release()
             message = f"{self.name} is a film, and not a camera: download it, and give --source the file"
             raise MisuseError(message)
         self.fps = rate_of(video)
-        self.dropped = self.losses = 0
+        self.dropped = self.losses = self.damaged = 0
         self._video: cv2.VideoCapture | None = video
         self._changed = threading.Condition()
         self._latest: _Picture | None = None
@@ -87,10 +88,11 @@ class Camera:
 
         A picture that has waited for more than half a frame is passed over for the next one: it would be sent late, and
         whoever needs a whole frame for each picture would stay behind for ever. The time of a picture is that of its
-        arrival, in seconds since the start. While the camera gives none, frames without pixels
-        are yielded every 0.1 s, and a lost camera is opened again as soon as it is there.
+        arrival, in seconds since the start; a clock that goes back counts as a frame. While the camera gives none,
+        frames without pixels are yielded every 0.1 s, and a lost camera is opened again as soon as it is there.
         """
-        begun_s = last_s = time.monotonic()
+        time_s, last_s = 0.0, time.monotonic()
+        shown_s = last_s
         self._thread.start()
         while not self._closing:
             with self._changed:
@@ -98,12 +100,16 @@ class Camera:
                 self._await_next()
                 picture, self._latest = self._latest, None
             if picture is not None:
-                last_s = picture.arrived_s
-                yield Frame(
-                    picture.number, picture.arrived_s - begun_s, picture.pixels_bgr, arrived_s=picture.arrived_s
-                )
+                last_s = now_s = picture.arrived_s
             elif self._is_lost or time.monotonic() - last_s > SILENT_S:
-                yield Frame(self._read, time.monotonic() - begun_s, None)
+                now_s = time.monotonic()
+            else:
+                continue
+            time_s, shown_s = time_s + (now_s - shown_s if now_s > shown_s else self._step_s), now_s
+            if picture is None:
+                yield Frame(self._read, time_s, None)
+            else:
+                yield Frame(picture.number, time_s, picture.pixels_bgr, arrived_s=picture.arrived_s)
 
     def _await_next(self) -> None:
         """Waits for the next picture, at most for the time of a frame, if the waiting one is stale."""
@@ -112,11 +118,17 @@ class Camera:
             self._changed.wait_for(lambda: self._latest is not waiting or self._closing, timeout=self._step_s)
 
     def _read_all(self) -> None:
+        bad = 0  # reads in a row
         while not self._closing:
             there, pixels_bgr = (False, None) if self._video is None else self._video.read()
             if there and pixels_bgr is not None:
+                self.damaged += bad
+                bad = 0
                 self._put(pixels_bgr)
+            elif self._video is not None and bad < BAD_READS:
+                bad += 1
             else:
+                bad = 0
                 self._reopen()
         if self._video is not None:  # by the thread that reads: releasing it during a read crashes some drivers
             self._video.release()
@@ -129,7 +141,7 @@ class Camera:
             self.dropped += self._latest is not None
             now_s = time.monotonic()
             if self._last_s:
-                self._step_s += SMOOTHING * (min(now_s - self._last_s, SILENT_S) - self._step_s)
+                self._step_s += SMOOTHING * (min(max(now_s - self._last_s, 0.0), SILENT_S) - self._step_s)
             self._latest, self._last_s = _Picture(self._read, now_s, pixels_bgr), now_s
             self._read += 1
             self._changed.notify()
@@ -173,3 +185,23 @@ def open_video(place: int | str) -> cv2.VideoCapture | None:
             return video
         video.release()
     return None
+
+
+def _why_closed(place: int | str) -> str:
+    """Reason why a camera could not be opened, and what to do."""
+    if isinstance(place, str):
+        return "check its address and the network; some cameras serve one program at a time, so end others that show it"
+    others = "Others: --source 1, or a file"
+    if Path(str(place)).exists():  # a folder is often named by a date, and so read as a number
+        others += f". For what is called so in this folder: --source ./{place}"
+    device = Path(f"/dev/video{place}")
+    if not sys.platform.startswith("linux"):
+        return (
+            "another program, such as a video call, may hold it: end that program. Or it is not plugged in, or the "
+            f"privacy settings do not allow it. {others}"
+        )
+    if not device.exists():
+        return f"there is no {device}: plug it in. {others}"
+    if not os.access(device, os.R_OK | os.W_OK):
+        return f"this user may not open {device}: sudo usermod -aG video $USER, and log in again. {others}"
+    return f"another program may hold it: end that program, which `fuser -v {device}` shows. {others}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from rushes.errors import UserError
 from rushes.take.film import fitted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import numpy as np
@@ -20,10 +22,22 @@ if TYPE_CHECKING:
 
 
 class FilmWriter:
-    """MP4 film with the expressions drawn in. It gets its final name when it is complete."""
+    """MP4 film with the expressions drawn in. It gets its final name when it is complete.
 
-    def __init__(self, path: Path, fps: float) -> None:
-        self._path, self._fps = path, fps
+    Attributes:
+        left_out_s: Seconds without a picture that the film leaves out.
+
+    Args:
+        path: The film.
+        fps: Its rate.
+        longest_s: Longest time without a picture that the film shows as a still. A camera that is away for an hour
+            would otherwise keep the capture waiting for the writing of 90,000 pictures.
+        log: Called with a line for each longer time.
+    """
+
+    def __init__(self, path: Path, fps: float, longest_s: float = math.inf, log: Callable[[str], None] = print) -> None:
+        self._path, self._fps, self._longest_s, self._log = path, fps, longest_s, log
+        self.left_out_s = 0.0
         self._draft = path.with_name(f".{path.stem}.{os.getpid()}.part.mp4")
         self._video: Any = None
         self._size = (0, 0)
@@ -35,8 +49,13 @@ class FilmWriter:
             return True
         if self._video is None:
             self._open(drawn_bgr)
+        time_s = analysis.frame.time_s - self.left_out_s
+        still_s = time_s - self._written / self._fps
+        if still_s > self._longest_s:
+            self.left_out_s, time_s = self.left_out_s + still_s, self._written / self._fps
+            self._log(f"{self._path} leaves out {still_s:.0f} s without a picture")
         # Repeat the frame until the film, at a constant rate, has reached the frame's time; zero times drops it.
-        for _ in range(round(analysis.frame.time_s * self._fps) + 1 - self._written):
+        for _ in range(round(time_s * self._fps) + 1 - self._written):
             self._video.write(fitted(drawn_bgr, self._size))
             self._written += 1
         return True

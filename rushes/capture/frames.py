@@ -46,6 +46,7 @@ class FrameSource(Protocol):
         live: True for a camera or stream, of which the latest picture is wanted rather than each.
         dropped: Pictures of a camera that were replaced by later ones before anybody took them.
         losses: Times that a camera stopped giving pictures.
+        damaged: Pictures of a camera that could not be decoded.
     """
 
     name: str
@@ -54,6 +55,7 @@ class FrameSource(Protocol):
     live: bool
     dropped: int
     losses: int
+    damaged: int
 
     def frames(self) -> Iterator[Frame]:
         """Frames in order."""

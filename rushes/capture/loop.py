@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from rushes.capture.analysis import Analyser
+    from rushes.capture.failing_output import Sink
     from rushes.capture.frames import Frame, FrameSource
-    from rushes.capture.outputs import Sink
 
 
 def capture(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import math
 import os
 import sys
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from rushes.capture.actor_sink import ActorSink, RecordingSink
 from rushes.capture.drawing.window import Window, check_window
+from rushes.capture.failing_output import FailingOutput
 from rushes.capture.film_writer import FilmWriter
 from rushes.capture.json_lines import JsonLines
 from rushes.capture.web.address import parse_web_address
@@ -24,6 +27,7 @@ from rushes.drive.destinations import open_destination
 from rushes.drive.names import names_of
 from rushes.drive.timecode import TakeClock, nearest_rate, rate_of
 from rushes.errors import MisuseError
+from rushes.output_files import open_alone
 from rushes.take.recording import FilmFormat, Recording, Slate, check_new
 
 if TYPE_CHECKING:
@@ -32,21 +36,14 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from rushes.capture.analysis import Analysis
+    from rushes.capture.failing_output import Sink
     from rushes.capture.frames import FrameSource
     from rushes.drive.sink import Sink as FaceSink
     from rushes.take.film import Coding
 
 STDOUT = "-"
 WALL_CLOCK = "clock"
-
-
-class Sink(Protocol):
-    """An output for frames, such as a film or a window."""
-
-    def put(self, analysis: Analysis, drawn_bgr: np.ndarray | None) -> bool:
-        """Outputs a frame; returns False to stop the loop."""
-        ...
+LONGEST_STILL_S = 10.0  # of a camera that gives no picture, in the film of --save
 
 
 @dataclass(frozen=True)
@@ -163,14 +160,30 @@ class Outputs:
     ) -> list[Sink]:
         """Opens the outputs; the stack closes them. `edges` are those of the mesh that the page draws.
 
+        The page comes first: where a second capture finds its port taken, no file of the first has been touched. Of a
+        camera, a file that fails ends alone.
+
         Raises:
             UserError: A file cannot be written, the name of a host is not known, or a port is in use.
         """
-        to_stdout = self.json_to == STDOUT
-        file = sys.stdout if to_stdout else stack.enter_context(path_of(self.json_to).open("w", encoding="utf-8"))
-        sinks: list[Sink] = [JsonLines(file, origin)]
+        sinks: list[Sink] = []
+
+        def add(sink: Sink, close: Callable[[], None]) -> None:
+            kept = FailingOutput(sink, close, log) if source.live else None
+            stack.callback(kept.close if kept else close)
+            sinks.append(kept or sink)
+
+        if self.web is not None:
+            page = WebSink.open(parse_web_address(self.web), source, origin, edges, log, self.calibrated)
+            stack.callback(page.close)
+            sinks.append(page)
+        if self.json_to == STDOUT:
+            add(JsonLines(sys.stdout, origin), lambda: None)
+        else:
+            lines = io.TextIOWrapper(io.BufferedWriter(open_alone(path_of(self.json_to))), encoding="utf-8")
+            add(JsonLines(lines, origin), lines.close)
         if self.save is not None:
-            film = FilmWriter(self.save, source.fps)
+            film = FilmWriter(self.save, source.fps, LONGEST_STILL_S if source.live else math.inf, log)
             stack.callback(film.close)
             sinks.append(film)
         if self.show:
@@ -179,12 +192,7 @@ class Outputs:
             sinks.append(window)
         clock = self._clock(source.fps, live=source.live)
         for sink, in_silence in self._actor_sinks(source, clock, log):
-            stack.callback(sink.close)
-            sinks.append(ActorSink(sink, in_silence))
-        if self.web is not None:
-            page = WebSink.open(parse_web_address(self.web), source, origin, edges, log, self.calibrated)
-            stack.callback(page.close)
-            sinks.append(page)
+            add(ActorSink(sink, in_silence), sink.close)
         if self.collect is not None:
             collecting = CollectingSink.open(self.collect, log)
             stack.callback(collecting.close)
@@ -193,9 +201,8 @@ class Outputs:
             folder, coded = self.record.folder, FilmFormat(self.record.coding, source.fps, source.live)
             recording = Recording.open(folder, self.record.slate(origin), clock, coded)
             stack.callback(lambda: log(f"{folder}: {recording.counted}"))
-            stack.callback(recording.close)
+            add(RecordingSink(recording), recording.close)
             stack.push(lambda kind, *_: recording.cut_short() if kind else None)  # another output or the source failed
-            sinks.append(RecordingSink(recording))
         return sinks
 
     def _clock(self, fps: float, *, live: bool) -> TakeClock:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rushes.capture.analysis import Analysis
     from rushes.capture.frames import FrameSource
 
+BLACK, BLACK_EVERY_PX = 20, 8  # level that a lens cap leaves, with the noise of a camera; of every eighth pixel
 KEPT = 4096  # of the latest times, so that a capture of a day needs no more memory than one of a minute
 
 
@@ -43,6 +44,8 @@ class Summary:
     left: bool = False  # True if the window was closed or the pipe broken before the end
     dropped: int = 0  # pictures of a camera that were replaced by later ones
     losses: int = 0  # times that the camera stopped giving pictures
+    damaged: int = 0  # pictures of a camera that could not be decoded
+    black: int = 0  # frames of a camera without light
     wall_s: float = 0.0
     detect: _Times = field(default_factory=_Times)
     classify: _Times = field(default_factory=_Times)
@@ -57,6 +60,7 @@ class Summary:
         if frame.picture_bgr is None:
             self.unreadable.append(frame.file)
             return
+        self.black += live and int(frame.picture_bgr[::BLACK_EVERY_PX, ::BLACK_EVERY_PX].max(initial=0) <= BLACK)
         self.detect.add(analysis.detect_ms)
         if analysis.expressions:
             self.classify.add(analysis.classify_ms)
@@ -71,10 +75,10 @@ class Summary:
     def end(self, source: FrameSource, wall_s: float) -> None:
         """Takes over the counts of the source."""
         self.wall_s = wall_s
-        self.dropped, self.losses = source.dropped, source.losses
+        self.dropped, self.losses, self.damaged = source.dropped, source.losses, source.damaged
 
     def lines(self) -> list[str]:
-        """Summary for a person, in one to five lines."""
+        """Summary for a person, in one to seven lines."""
         fps = self.frames / self.wall_s if self.wall_s else 0.0
         first = (
             f"{counted(self.frames, 'frame')}, {counted(self.faces, 'face')}, "
@@ -91,6 +95,11 @@ class Summary:
             lines.append(self.note)
         if self.losses:
             lines.append(f"the camera was lost {counted(self.losses, 'time')}")
+        if self.damaged:
+            lines.append(f"{counted(self.damaged, 'picture')} of the camera could not be decoded: check its cable")
+        if self.black:
+            black = counted(self.black, "frame")
+            lines.append(f"{black} of the camera without light: check the lens cap, the shutter and the lamps")
         if self.unreadable:
             unreadable = ", ".join(self.unreadable[:3])
             lines.append(f"{counted(len(self.unreadable), 'picture')} could not be read: {unreadable}")

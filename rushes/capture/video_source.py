@@ -62,7 +62,7 @@ class Folder:
     """Pictures of a folder in natural order: 2.jpg before 10.jpg."""
 
     live = False
-    dropped = losses = 0
+    dropped = losses = damaged = 0
     fps = FPS
 
     def __init__(self, name: str, paths: list[Path]) -> None:
@@ -95,7 +95,7 @@ class Clip:
     """Film file read by `rushes.media.film`: original times, upright, square pixels, progressive, SDR."""
 
     live = False
-    dropped = losses = 0
+    dropped = losses = damaged = 0
 
     def __init__(self, path: Path) -> None:
         self.name, self._path = str(path), path
@@ -147,7 +147,7 @@ class OpenCvClip:
     """
 
     live = False
-    dropped = losses = 0
+    dropped = losses = damaged = 0
 
     def __init__(self, path: Path) -> None:
         self.name, self._path = str(path), path

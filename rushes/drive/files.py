@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from rushes.errors import UserError
+from rushes.output_files import open_alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,13 +21,13 @@ class GrowingFile:
         """Creates the file.
 
         Raises:
-            UserError: It cannot be created.
+            UserError: It cannot be created, or another process writes it.
         """
         self.path = path
         self.records = 0
         self.size = 0
         with self._failing("cannot be written"):
-            self._file = path.open("wb", buffering=0)
+            self._file = open_alone(path)
 
     def append(self, text: str | bytes, *, records: int = 1) -> None:
         """Appends records, such as lines, all or none.

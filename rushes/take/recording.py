@@ -67,6 +67,7 @@ class Recording:
         self._last: int | None = None
         self._cut_short = False
         text = self._text("recording")  # fails before there are files
+        _claim(folder)
         with contextlib.ExitStack() as stack:  # closes what was opened if the next one fails
             self._curves = CurvesSink.open(folder / CURVES, clock)
             stack.callback(self._curves.close)
@@ -182,6 +183,17 @@ class Recording:
             message = f"the slate has {len(text)} characters: shorten scene, take or performer"
             raise MisuseError(message)
         return text.ljust(_ROOM - 1) + "\n"
+
+
+def _claim(folder: Path) -> None:
+    """Creates the slate, which only one of two captures that record to one folder can do."""
+    try:
+        (folder / SLATE).touch(exist_ok=False)
+    except FileExistsError as error:
+        message = f"--record {folder}: another capture has begun to record there; name a new folder"
+        raise MisuseError(message) from error
+    except OSError as error:
+        raise _unwritable(folder, error) from error
 
 
 def check_new(folder: Path) -> None:

@@ -107,12 +107,6 @@ def test_a_film_by_url_is_refused(tmp_path):
         Camera(f"http://{url}/take.mp4")
 
 
-def test_a_camera_that_cannot_be_opened_is_named():
-    """The message names what to look at."""
-    with pytest.raises(RushesError, match="camera 97 cannot be opened: is it plugged in"):
-        Camera(97)
-
-
 def test_a_password_of_a_stream_is_not_printed():
     """Network cameras have it in their URL."""
     with pytest.raises(RushesError, match=r"rtsp://\*\*\*@127.0.0.1:9/live cannot be opened"):
@@ -163,6 +157,25 @@ def test_backends_are_tried_in_order(monkeypatch, platform, works, tried):
     assert seen == tried
     assert camera.fps == 24
     assert camera._video.set_to == {cv2.CAP_PROP_BUFFERSIZE: 1}
+
+
+@pytest.mark.parametrize(
+    ("platform", "allowed", "message"),
+    [
+        ("linux", True, r"another program may hold it: end that program, which `fuser -v /dev/video0` shows"),
+        ("linux", False, r"this user may not open /dev/video0: sudo usermod -aG video \$USER"),
+        ("darwin", True, r"another program, such as a video call, may hold it: end that program"),
+    ],
+)
+def test_a_camera_that_is_there_and_does_not_open(monkeypatch, platform, allowed, message):
+    """The message names the program that may hold it, or the permission that is missing, and what to do."""
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *_: Device(works=False))
+    monkeypatch.setattr(cameras.Path, "exists", lambda path: str(path) == "/dev/video0")
+    monkeypatch.setattr(cameras.os, "access", lambda *_: allowed)
+
+    with pytest.raises(RushesError, match=message):
+        Camera(0)
 
 
 class Stepped(Device):

@@ -156,7 +156,7 @@ def test_a_frame_stands_at_the_time_of_the_film(monkeypatch, tmp_path, stamp_s, 
 
 def test_a_missing_camera_names_what_to_check():
     """A number without a camera."""
-    with pytest.raises(RushesError, match="camera 97 cannot be opened: is it plugged in"):
+    with pytest.raises(RushesError, match="camera 97 cannot be opened: there is no /dev/video97: plug it in"):
         open_source("97")
 
 
