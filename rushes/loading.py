@@ -12,7 +12,7 @@ from rushes.bundle.manifest import MANIFEST, Bundle, read_head
 from rushes.errors import NothingFitsError
 from rushes.pull.folder_registry import FolderRegistry
 from rushes.pull.selection import parse_wanted
-from rushes.store.store import NEWEST, default_store, find_model, pointed, pull_hint, stored_bundles, use_bundle
+from rushes.store.store import default_store, find_model, in_use, pull_hint, use_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,12 +134,11 @@ def find_folder(model: Place, store: Place | None = None) -> Path:
 
 
 def bundle_in(folder: Path) -> Path | None:
-    """Bundle in a folder, or the most recently pulled bundle in a family's folder; None if there is neither."""
+    """Bundle in a folder, or the bundle in use in a family's folder; None if there is neither."""
     if (folder / MANIFEST).is_file():
         return folder
-    newest = pointed(folder, NEWEST)
-    there = stored_bundles(folder) if newest is None else [newest]
-    return there[-1].folder if there else None
+    found = in_use(folder)
+    return found.folder if found else None
 
 
 def find_named(wanted: str, store: Path | None = None) -> Path:

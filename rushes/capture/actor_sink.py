@@ -48,5 +48,6 @@ class RecordingSink:
         """Records the actors of a frame and its picture as the camera gave it."""
         frame = analysis.frame
         if frame.picture_bgr is not None:
-            self.recording.put(frame.time_s, frame.number, analysis.actors, frame.picture_bgr)
+            origin = analysis.model.origin if analysis.model else None
+            self.recording.put(frame.time_s, frame.number, analysis.actors, frame.picture_bgr, origin)
         return True

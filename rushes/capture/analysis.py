@@ -17,7 +17,7 @@ from rushes.tracking.landmarks import open_landmarks
 from rushes.tracking.tracker import FaceTracker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rushes.calibration.calibration import Calibration
     from rushes.capture.frames import Frame
@@ -33,6 +33,19 @@ NOT_CALIBRATED = "not calibrated"
 
 
 @dataclass(frozen=True)
+class RunningModel:
+    """Model that made an analysis, where it may change during a capture.
+
+    Attributes:
+        origin: Family, version and digest.
+        note: What whoever watches should know, such as the age of a model whose registry is away.
+    """
+
+    origin: Mapping[str, str | int | None]
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Analysis:
     """A frame and what was found in it.
 
@@ -43,6 +56,7 @@ class Analysis:
         actors: Tracked actors, by number; those that were lost a moment ago have no expression.
         detect_ms: Time for finding the faces.
         classify_ms: Time for classifying them.
+        model: Model that made it; None for the one with which the capture began.
     """
 
     frame: Frame
@@ -51,6 +65,7 @@ class Analysis:
     actors: Sequence[TrackedFace] = ()
     detect_ms: float = 0.0
     classify_ms: float = 0.0
+    model: RunningModel | None = None
 
 
 class Analyser(Protocol):

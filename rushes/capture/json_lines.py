@@ -49,13 +49,15 @@ class JsonLines:
     """JSON lines, each flushed at once, so that a pipe receives each frame as soon as it is done."""
 
     def __init__(self, file: IO[str], origin: Mapping[str, str | int | None] | None = None) -> None:
-        self._file, self._model = file, {"model": dict(origin)} if origin else {}
+        self._file, self._origin = file, origin
 
     def put(self, analysis: Analysis, drawn_bgr: np.ndarray | None) -> bool:  # noqa: ARG002  # a sink takes both
         """Writes the line; returns False if the pipe is broken (`| head`)."""
+        origin = analysis.model.origin if analysis.model else self._origin
+        model = {"model": dict(origin)} if origin else {}
         try:
             # Plain ASCII: a Windows console cannot print every character.
-            self._file.write(json.dumps(line_of(analysis) | self._model) + "\n")
+            self._file.write(json.dumps(line_of(analysis) | model) + "\n")
             self._file.flush()
         except BrokenPipeError:
             _drop_stdout()

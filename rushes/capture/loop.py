@@ -50,7 +50,7 @@ def capture(
         UserError: The source or an output failed.
     """
     outputs.check(source)
-    summary = Summary(note=analyser.note)
+    summary = Summary()
     with contextlib.ExitStack() as stack:
         pictures = open_source(source, log)
         stack.callback(pictures.close)
@@ -64,6 +64,7 @@ def capture(
         try:
             _loop(frames, analyser, sinks, summary, live=pictures.live, drawn=outputs.drawn)
         finally:
+            summary.note = analyser.note  # as it is at the end
             summary.end(pictures, time.perf_counter() - begun_s)
     _check_summary(summary, pictures, stopped)
     return summary
@@ -77,6 +78,7 @@ def _loop(
         analysis = analyser.analyse(frame)
         summary.add(analysis, live=live)
         pixels_bgr = frame.picture_bgr if drawn else None
+        overlay.note = analyser.note
         picture = None if pixels_bgr is None else overlay.draw(pixels_bgr, analysis.expressions, analysis.actors)
         # A list, so that every sink gets the frame even after one returns False.
         go_on = [sink.put(analysis, picture) for sink in sinks]

@@ -16,6 +16,7 @@ from rushes.cli import (
     check_command,
     faces_command,
     list_command,
+    pin_command,
     retarget_command,
     scene_commands,
     write_command,
@@ -118,6 +119,7 @@ app.command("capture", cls=capture_command.CaptureCommand, epilog=capture_comman
 app.command("check", epilog=check_command.CHECK_EXAMPLES)(check_command.check_command)
 app.command("faces", epilog=faces_command.FACES_EXAMPLES)(faces_command.faces_command)
 app.command("list", epilog=list_command.LIST_EXAMPLES)(list_command.list_command)
+app.command("pin", epilog=pin_command.PIN_EXAMPLES)(pin_command.pin_command)
 app.command("retarget", epilog=retarget_command.RETARGET_EXAMPLES)(retarget_command.retarget_command)
 app.command("scene", epilog=scene_commands.SCENE_EXAMPLES)(scene_commands.scene_command)
 app.command("storyboard", epilog=scene_commands.STORYBOARD_EXAMPLES)(scene_commands.storyboard_command)

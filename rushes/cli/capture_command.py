@@ -14,7 +14,6 @@ from rushes.capture.web.address import PORT
 from rushes.cli.options import (  # typer reads them
     BackendOption,
     FovOption,
-    ModelOption,
     TrustOption,
     UncertifiedOption,
     log_line,
@@ -33,6 +32,8 @@ Examples:
   rushes capture --source clip.mp4 --save clip-read.mp4 --json clip.jsonl
   rushes capture --collect inbox/faces --consent anna.yaml
   rushes capture --model models --source stills
+  rushes capture --model expression@champion --registry http://models.example:5000 --show
+  rushes capture --model expression@3
   rushes capture --source 1 | jq -r .expression
 
 \b
@@ -43,6 +44,8 @@ state, score, units, head, gaze_deg, landmarks_px).
 --record makes a folder with the picture without any drawing (camera.mkv), curves.csv, lines.jsonl and slate.json.
 --collect keeps pictures for training on which the model is unsure, of a performer who consents. The consent is a YAML
 file with three lines, such as who: anna, use: training and until: 2027-06-30.
+With --registry, a new version of the alias is fetched and verified beside the one that runs, and swapped between two
+frames; back if it fails or is too slow. `rushes pin` fixes a version.
 Exit status: 0 done, 1 failed, 2 misuse, 3 no face in any frame.
 """
 
@@ -58,7 +61,19 @@ class CaptureCommand(TyperCommand):
 
 
 def capture_command(
-    model: ModelOption = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR|NAME[@champion|@7]",
+            help="A bundle, a model store, or a model of your data folder; by default the one in use there.",
+        ),
+    ] = None,
+    registry: Annotated[
+        str, typer.Option(metavar="URL|FOLDER", help="Follow the alias in this registry during the capture.")
+    ] = "",
+    poll: Annotated[
+        float, typer.Option(min=1, metavar="SECONDS", help="Time between two looks at the registry.")
+    ] = 30.0,
     source: Annotated[
         str, typer.Option(metavar="CLIP|FOLDER|0|URL", help="A clip, a folder of images, or a camera.")
     ] = "0",
@@ -135,7 +150,9 @@ def capture_command(
     from rushes.capture.loop import capture  # noqa: PLC0415  # for a quick --help
     from rushes.capture.outputs import Outputs, Take  # noqa: PLC0415  # for a quick --help
     from rushes.collect.sink import collecting_of  # noqa: PLC0415  # for a quick --help
-    from rushes.loading import load  # noqa: PLC0415  # for a quick --help
+    from rushes.loading import open_model  # noqa: PLC0415  # for a quick --help
+    from rushes.model_updates.analyser_updates import following  # noqa: PLC0415  # for a quick --help
+    from rushes.model_updates.choice import choose_model  # noqa: PLC0415  # for a quick --help
     from rushes.store.store import origin_of  # noqa: PLC0415  # for a quick --help
 
     recorded = None if record is None else Take(record.expanduser(), scene, take, performer, coding=film)
@@ -152,7 +169,8 @@ def capture_command(
             "--performer applies a calibration to tracked units: add --units, or an output of units such as --drive"
         )
         raise MisuseError(message)
-    opened = load("expression", store=model, trust=trust, uncertified=uncertified)
+    chosen = choose_model("expression", model, registry, trust=trust, uncertified=uncertified, log=log_line)
+    opened = open_model(chosen.bundle)
     calibration = find_calibration(performer, opened.bundle, log_line) if performer else None
     if calibration is not None:
         outputs = replace(outputs, calibrated=performer)
@@ -161,4 +179,5 @@ def capture_command(
     if recorded is not None and calibration is not None:
         outputs = replace(outputs, record=replace(recorded, calibrated=calibration.date))
     analyser = open_analyser(opened, tracking, calibration)
-    capture(source, analyser, outputs, log=log_line, origin=origin_of(opened.bundle))
+    with following(chosen, analyser, tracking, calibration, log_line, interval_s=poll) as followed:
+        capture(source, followed, outputs, log=log_line, origin=origin_of(opened.bundle))

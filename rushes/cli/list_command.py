@@ -23,7 +23,8 @@ Examples:
   rushes list --json | jq -r '.[] | select(.in_use) | .family'
 
 \b
-A star marks the version that commands use by default. Exit status: 0 done, 3 no model there.
+A star marks the version that commands use by default; it is pinned if `rushes pin` has fixed it.
+Exit status: 0 done, 3 no model there.
 """
 
 
@@ -60,6 +61,7 @@ def _lines(store: str, found: list[Listed]) -> Iterator[str]:
     for one in found:
         version = f"v{one.version}" if one.version is not None else "-"
         star, pulled = "*" if one.in_use else " ", one.pulled[:16].replace("T", " ") or "unknown"
-        yield f"{star} {one.family:<{wide}}  {version:<5} {one.digest[:12]}  pulled {pulled:<16}  {one.signature}"
+        signature = f"pinned, {one.signature}" if one.pinned else one.signature
+        yield f"{star} {one.family:<{wide}}  {version:<5} {one.digest[:12]}  pulled {pulled:<16}  {signature}"
         if one.rejected:
             yield f"  {'':<{wide}}  {one.rejected}"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rushes.drive.timecode import TakeClock
     from rushes.tracking.face import TrackedFace
 
-_NONE: Mapping[str, int | None] = {}
+_NONE: Mapping[str, Any] = {}
 
 
 def face_line(face: TrackedFace) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class LinesSink:
         time_s: float,
         frame_number: int,
         faces: Sequence[TrackedFace],
-        more: Mapping[str, int | None] = _NONE,
+        more: Mapping[str, Any] = _NONE,
     ) -> None:
         """Appends the frame.
 

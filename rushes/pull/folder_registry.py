@@ -63,9 +63,10 @@ class FolderRegistry:
         return read_records(folder if folder.is_dir() else self.folder).rejected
 
     def _bare(self, wanted: Wanted) -> Offer:
-        family = read_head(self.folder).manifest.family
+        head = read_head(self.folder)
+        family = head.manifest.family
         if wanted.version is None and family == wanted.name:
-            return Offer(None, str(self.folder))
+            return Offer(None, str(self.folder), digest=head.digest)
         message = (
             f"{self.folder} is a single {family} bundle, without a version. Take it: {pull_hint(family, self.folder)}"
         )

@@ -46,6 +46,7 @@ class Limits:
         min_bytes_per_s: Minimum rate, averaged over the window.
         download_s: Maximum seconds for all requests of one command, including pauses and retries.
         answer_bytes: Maximum bytes of one JSON response, decompressed.
+        attempts: Maximum number of attempts of one request.
     """
 
     connect_s: float = 5.0
@@ -54,6 +55,7 @@ class Limits:
     min_bytes_per_s: float = 256.0
     download_s: float = 3600.0
     answer_bytes: int = 4 << 20
+    attempts: int = 5
 
 
 LIMITS = Limits()

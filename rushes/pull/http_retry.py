@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, TypeVar
 import requests
 
 from rushes.errors import TransientError, UserError
-from rushes.pull.http_guard import TooSlowError
+from rushes.pull.http_guard import LIMITS, TooSlowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PAUSES_S = (0.5, 1.0, 2.0, 4.0)  # between attempts; there is one attempt more than pauses
+PAUSES_S = (0.5, 1.0, 2.0, 4.0)  # between attempts
 SILENCES = 2  # maximum of attempts that time out: each takes the whole time-out, and the next mostly does too
 T = TypeVar("T")
 _BROKEN = (
@@ -28,15 +28,21 @@ class ServerBusyError(requests.ConnectionError):
     """Response of a server that it is busy."""
 
 
-def attempts(act: Callable[[], T], where: str, log: Callable[[str], None]) -> T:
+def attempts(act: Callable[[], T], where: str, log: Callable[[str], None], most: int = LIMITS.attempts) -> T:
     """Calls a function that uses the network, and repeats the call after a pause if the connection fails.
+
+    Args:
+        act: The function.
+        where: Address of the server, for messages.
+        log: Called with a line before each pause.
+        most: Maximum number of calls.
 
     Raises:
         TransientError: Every attempt failed, or two timed out.
         UserError: An attempt failed in a way that a retry does not fix.
     """
     silences = 0
-    for pause_s in (*PAUSES_S, None):
+    for pause_s in (*PAUSES_S[: most - 1], None):
         try:
             return act()
         except requests.exceptions.SSLError as error:

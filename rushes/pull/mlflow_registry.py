@@ -262,7 +262,7 @@ class MlflowRegistry:
                 ok = answer.status_code == _OK
                 return self._read_whole(answer, self._limits.answer_bytes if ok else MAX_ERROR_BYTES)
 
-        reply = attempts(act, self.where, self._log)
+        reply = attempts(act, self.where, self._log, self._limits.attempts)
         if reply.ok or (missing_ok and reply.error_code in _NOT_FOUND):
             return reply
         if reply.status == _NO_PAGE and not reply.error_code:  # MLflow's own 404 has a code

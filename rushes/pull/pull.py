@@ -36,7 +36,17 @@ from rushes.pull.mlflow_registry import open_registry
 from rushes.pull.selection import Offer, Registry, Wanted, parse_wanted
 from rushes.store.freshness import check_fresh, remember
 from rushes.store.records import record_pull
-from rushes.store.store import NEWEST, admit, check_certified, folder_name, point, pointed, pull_hint, stored_bundles
+from rushes.store.store import (
+    NEWEST,
+    admit,
+    check_certified,
+    folder_name,
+    pin_of,
+    point,
+    pointed,
+    pull_hint,
+    stored_bundles,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +77,8 @@ class _Fetch:
     trust: Trust
     uncertified: bool
     allow_older: bool
+    limits: Limits
+    progress: bool
 
 
 def pull(
@@ -80,6 +92,7 @@ def pull(
     allow_older: bool = False,
     rejected: bool = False,
     limits: Limits = LIMITS,
+    progress: bool = True,
 ) -> Pulled:
     """Fetches a bundle from a registry (a URL or a folder) into a model store, and makes it the newest.
 
@@ -93,6 +106,7 @@ def pull(
         allow_older: True to accept a version older than the newest signed version recorded on this machine.
         rejected: True to accept a version that was rolled back. It does not become the newest.
         limits: Limits of time and size for a server.
+        progress: True to show a progress bar in a terminal.
 
     Raises:
         MisuseError: The name or the registry is not valid.
@@ -103,7 +117,7 @@ def pull(
     """
     asked = parse_wanted(wanted)
     source = open_registry(registry, log, limits)
-    fetch = _Fetch(source, source.find(asked), source.where, log, trust, uncertified, allow_older)
+    fetch = _Fetch(source, source.find(asked), source.where, log, trust, uncertified, allow_older, limits, progress)
     if fetch.offer.rejected and not rejected:
         raise _rolled_back(fetch, asked)
     text = _manifest_text(fetch, asked)
@@ -121,7 +135,7 @@ def pull(
     head = read_head(folder)
     signature = verify(head, trust)
     newest = pointed(folder.parent, NEWEST)
-    is_newest = newest is not None and newest.folder == folder
+    is_newest = newest is not None and newest.folder == folder and pin_of(folder.parent) in {"", folder.name}
     remember(head, trust, reset=allow_older)
     return Pulled(folder, asked.name, fetch.offer.version, digest, fetched, signature, is_newest)
 
@@ -155,7 +169,7 @@ def _all_bytes(fetch: _Fetch, name: str) -> bytes:
     def act() -> bytes:
         return b"".join(fetch.registry.chunks(fetch.offer, name, MAX_TEXT_BYTES))
 
-    return attempts(act, fetch.where, fetch.log)
+    return attempts(act, fetch.where, fetch.log, fetch.limits.attempts)
 
 
 def _check_digest(fetch: _Fetch, asked: Wanted, digest: str) -> None:
@@ -234,10 +248,11 @@ def _fetch_missing(fetch: _Fetch, manifest: Manifest, part: Path) -> int:
     }
     total_bytes = sum(file.size_bytes for file in missing.values())
     _check_room(part, total_bytes)
-    with tqdm(total=total_bytes, unit="B", unit_scale=True, desc=manifest.family, disable=None) as progress:
+    hidden = None if fetch.progress else True  # None: hidden where there is no terminal
+    with tqdm(total=total_bytes, unit="B", unit_scale=True, desc=manifest.family, disable=hidden) as progress:
         for name, file in missing.items():
             act = functools.partial(_fetch_file, fetch, part / name, file.size_bytes, progress)
-            attempts(act, fetch.where, fetch.log)
+            attempts(act, fetch.where, fetch.log, fetch.limits.attempts)
     return len(missing)
 
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from rushes.bundle.manifest import BundleError, read_head
+from rushes.bundle.manifest import read_head
 from rushes.bundle.signature import verify
 from rushes.errors import RushesError, UserError
 from rushes.store.records import read_records
-from rushes.store.store import NEWEST, pointed, stored_bundles
+from rushes.store.store import in_use, pin_of, stored_bundles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +27,7 @@ class Listed(BaseModel):
     version: int | None
     digest: str
     in_use: bool
+    pinned: bool = False
     signature: str
     pulled: str = ""
     registry: str = ""
@@ -52,13 +53,15 @@ def list_store(store: Path, trust: Trust) -> list[Listed]:
 def _family(folder: Path, trust: Trust) -> list[Listed]:
     there, records = stored_bundles(folder), read_records(folder)
     try:
-        used = pointed(folder, NEWEST) or (there[-1] if there else None)
-    except BundleError:  # the pointer is not text, so commands use no bundle by default
-        used = None
-    return [_listed(folder.name, one, records, trust, in_use=one == used) for one in there]
+        used, pin = in_use(folder), pin_of(folder)
+    except RushesError:  # a pointer is not text, or the pinned one is missing, so commands use no bundle by default
+        used, pin = None, ""
+    return [_listed(folder.name, one, records, trust, used, pin) for one in there]
 
 
-def _listed(family: str, one: StoredBundle, records: Records, trust: Trust, *, in_use: bool) -> Listed:
+def _listed(
+    family: str, one: StoredBundle, records: Records, trust: Trust, used: StoredBundle | None, pin: str
+) -> Listed:
     try:
         head = read_head(one.folder)
         digest, signature = head.digest, verify(head, trust)
@@ -69,7 +72,8 @@ def _listed(family: str, one: StoredBundle, records: Records, trust: Trust, *, i
         family=family,
         version=one.version,
         digest=digest,
-        in_use=in_use,
+        in_use=one == used,
+        pinned=one.folder.name == pin,
         signature=signature,
         pulled=record.pulled if record else "",
         registry=record.registry if record else "",

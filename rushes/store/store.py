@@ -3,6 +3,7 @@
 STORE/expression/v7-0123456789ab/    the bundle: registry version and the start of its digest
 STORE/expression/newest              a text file with the name of the most recently pulled folder (Windows has no links)
 STORE/expression/champion            the same for each alias that was pulled by name
+STORE/expression/.pinned             the same for a version fixed by `rushes pin`; no alias starts with a full stop
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from rushes.suggest import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-NEWEST = "newest"
+NEWEST, PINNED = "newest", ".pinned"
 CHAMPION = "champion"
 MAX_POINTER_BYTES = 4096
 _FOLDER = re.compile(r"(?:v(?P<version>[1-9][0-9]{0,8})|bundle)-(?P<digest>[0-9a-f]{12})")
@@ -98,6 +99,41 @@ def pointed(family_folder: Path, pointer: str) -> StoredBundle | None:
     return next((one for one in stored_bundles(family_folder) if one.folder.name == name), None)
 
 
+def pin_of(family_folder: Path) -> str:
+    """Name of the folder to which a family is pinned; empty if it is not pinned."""
+    return _pointer(family_folder / PINNED)
+
+
+def pinned(family_folder: Path) -> StoredBundle | None:
+    """Bundle to which a family is pinned; None if it is not pinned.
+
+    Raises:
+        NothingFitsError: The bundle is not in the store any more.
+    """
+    found = pointed(family_folder, PINNED)
+    if found is None and (name := pin_of(family_folder)):
+        family, store = family_folder.name, family_folder.parent
+        to = None if store == default_store() else store
+        where = "" if to is None else f" --model {quoted(to)}"
+        wanted = f"{family}@{version}" if (version := version_of(family_folder / name)) else family
+        message = (
+            f"{family} is pinned to {plain(name)}, which is not in {store} any more. Fetch it: "
+            f"{pull_hint(wanted, to=to)}. Or remove the pin: rushes pin --remove {family}{where}"
+        )
+        raise NothingFitsError(message)
+    return found
+
+
+def in_use(family_folder: Path) -> StoredBundle | None:
+    """Bundle that commands use by default: the pinned one, else the one pulled last; None if there is none.
+
+    Raises:
+        NothingFitsError: The pinned bundle is not in the store any more.
+    """
+    there = stored_bundles(family_folder)
+    return pinned(family_folder) or pointed(family_folder, NEWEST) or (there[-1] if there else None)
+
+
 def _pointer(path: Path) -> str:
     try:
         return read_regular(path, MAX_POINTER_BYTES).decode("utf-8").strip()
@@ -132,19 +168,17 @@ def origin_text(bundle: Bundle) -> str:
 
 
 def find_model(place: Path | None, family: str) -> Path:
-    """Folder of the bundle to use: `place` itself, or the newest of a family in that store (default store if None).
+    """Folder of the bundle to use: `place` itself, or the one in use in that store (default store if None).
 
     Raises:
-        NothingFitsError: The store has no bundle of that family.
+        NothingFitsError: The store has no bundle of that family, or not the pinned one.
     """
     store = default_store() if place is None else place
     if (store / MANIFEST).is_file():
         return store
     for family_folder in (store / family, store):
-        newest = pointed(family_folder, NEWEST)
-        candidates = stored_bundles(family_folder) if newest is None else [newest]
-        if candidates:
-            return candidates[-1].folder
+        if found := in_use(family_folder):
+            return found.folder
     near = did_you_mean(family, families_in(store))
     message = f"no {family} model in {store}.{near} Fetch one with: {pull_hint(family, to=place)}"
     raise NothingFitsError(message)

@@ -19,7 +19,7 @@ from rushes.errors import MisuseError, UserError
 from rushes.take.film import Coding, Film
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -105,6 +105,7 @@ class Recording:
         frame_number: int,
         faces: Sequence[TrackedFace],
         picture_bgr: np.ndarray | None = None,
+        model: Mapping[str, str | int | None] | None = None,
     ) -> None:
         """Records the frame.
 
@@ -113,6 +114,7 @@ class Recording:
             frame_number: Number of the frame in the source, from 0.
             faces: Faces in the frame.
             picture_bgr: The picture, if it is filmed; nobody changes it afterwards.
+            model: Family, version and digest of the model, if it may be another one than that of the slate.
 
         Raises:
             UserError: The disk is full; the frames until then are kept.
@@ -121,7 +123,7 @@ class Recording:
             self._dropped += max(0, frame_number - self._last - 1)
         self._last = frame_number
         try:
-            more = {}
+            more: dict[str, Any] = {"model": dict(model)} if model else {}
             if self._film is not None and picture_bgr is not None:
                 more["film_frame"] = self._film.put(picture_bgr, time_s)
             self._curves.put(time_s, frame_number, faces)

@@ -24,7 +24,7 @@ PACKAGES = (
 )  # fmt: skip
 FIELD = "remedy"
 COMMAND = re.compile(
-    r"\binstall\b|\bmake (nightly|up|down|status)\b|-m (flows|mlflow) [\w{]|\brushes (pull|list|check)\b"
+    r"\binstall\b|\bmake (nightly|up|down|status)\b|-m (flows|mlflow) [\w{]|\brushes (pull|list|check|pin)\b"
 )
 Function = ast.FunctionDef | ast.Module  # a module holds what stands outside of functions
 

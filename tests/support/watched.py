@@ -13,6 +13,8 @@ from rushes.tracking.face import UNITS, HeadPose, TrackedFace
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rushes.capture.analysis import RunningModel
+
 ORIGIN = {"family": "expression", "version": 12, "digest": "4f1c0b7d9e2a55aa"}
 EDGES = np.zeros((0, 2), int)
 SIZE_PX = (120, 160)
@@ -35,11 +37,16 @@ def actor(units: dict[str, float] | None = None, number: int = 0, state: str = "
 
 
 def analysis(
-    actors: Sequence[TrackedFace] = (), number: int = 0, *, picture: bool = True, arrived_s: float | None = None
+    actors: Sequence[TrackedFace] = (),
+    number: int = 0,
+    *,
+    picture: bool = True,
+    arrived_s: float | None = None,
+    model: RunningModel | None = None,
 ) -> SimpleNamespace:
     """A frame with a picture of noise, or of a silent camera; the first actor is happy."""
     picture_bgr = np.random.default_rng(number).integers(0, 255, (*SIZE_PX, 3), np.uint8) if picture else None
     frame = Frame(number, number / 25, picture_bgr, arrived_s=arrived_s)
     happy = SimpleNamespace(label="happy", labels=("happy", "sad"), probabilities=(0.9, 0.1))
     numbers = [one.actor for one in actors if one.state == "tracked"][:1]
-    return SimpleNamespace(frame=frame, actors=actors, expressions=[happy] * len(numbers), numbers=numbers)
+    return SimpleNamespace(frame=frame, actors=actors, expressions=[happy] * len(numbers), numbers=numbers, model=model)

@@ -41,11 +41,11 @@ class Overlay:
 
     Args:
         edges: Edges of the mesh of landmarks (N, 2), if actors are tracked.
-        note: Text in the bottom left corner, such as `not calibrated`.
+        note: Text in the bottom left corner, such as `not calibrated`; it may change from frame to frame.
     """
 
     def __init__(self, edges: np.ndarray | None = None, note: str = "") -> None:
-        self._note = note
+        self.note = note
         self._edges = np.zeros((0, 2), int) if edges is None else edges
         self._stood: list[tuple[Box, str]] = []  # the head, and on which side of it
 
@@ -64,8 +64,8 @@ class Overlay:
                 _draw_panel(canvas, expression, place_xywh, unit)
             else:
                 _draw_tag(canvas, expression, unit)
-        if self._note:
-            _draw_note(canvas, self._note, unit)
+        if self.note:
+            _draw_note(canvas, self.note, unit)
         return canvas
 
     def _panels(

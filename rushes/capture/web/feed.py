@@ -37,7 +37,7 @@ class Feed:
 
     Args:
         source: The source, for its name and counts.
-        origin: Family, version and digest of the model.
+        origin: Family, version and digest of the model with which the capture begins.
         edges: Edges of the mesh of landmarks (N, 2).
         calibration: Name of the performer for whom the units are calibrated; None without calibration.
         clock: Monotonic time in seconds.
@@ -95,11 +95,14 @@ class Feed:
             age_ms: Time since a camera gave its latest picture; null for a file.
             fps, dropped, losses: Frames per second, frames dropped, and how often the camera was lost.
             silent: True while a camera gives no picture.
+            model, model_note: Family, version and digest of the model; what is to be known of it, such as its age.
             actors: Each with `actor`, `state`, `score`, `units`, `head`, `gaze_deg`, and `expression` or null.
         """
         with self._changed:
             latest, seen, count, arrivals_s = self._latest, self._seen, self._count, list(self._arrivals_s)
         source, frame = self._source, latest.frame if latest else None
+        model = latest.model if latest else None
+        origin = dict(model.origin) if model else self._origin
         arrived_s = seen.frame.arrived_s if seen else None
         spread_s = arrivals_s[-1] - arrivals_s[0] if arrivals_s else 0.0
         return {
@@ -112,7 +115,8 @@ class Feed:
             "losses": source.losses,
             "silent": bool(source.live and frame and frame.picture_bgr is None),
             "source": {"name": self._name, "live": source.live, "total": source.total},
-            "model": self._origin | {"digest": str(self._origin.get("digest") or "")[:DIGEST_CHARS]},
+            "model": origin | {"digest": str(origin.get("digest") or "")[:DIGEST_CHARS]},
+            "model_note": model.note if model else "",
             "calibration": self._calibration,
             "actors": _actors(latest) if latest else [],
         }

@@ -17,6 +17,7 @@ COMMANDS = {
     "capture": "capture --source {here}/clip.mp4",
     "check": "check expression",
     "list": "list",
+    "pin": "pin expression --model {models}",
     "retarget": "retarget {here}/take --out {here}/again.csv",
     "scene": "scene --text sea --out {here}/sheet.png",
     "storyboard": "storyboard {here}/script.fountain --out {here}/board.html",
@@ -37,6 +38,7 @@ PLACES = {
     ],
     "check": ["rushes.inference.latency.example_feed", "rushes.inference.check.prove", "rushes.store.store.verify"],
     "list": ["rushes.store.listing.verify", "rushes.store.listing.read_records"],
+    "pin": ["rushes.loading.read_head", "rushes.store.store.write_whole"],
     "retarget": ["rushes.take.reading.read_curves", "rushes.take.reading.rate_of", "rushes.take.retargeting.Curves"],
     "scene": [
         "rushes.scene.text_encoder.TextEncoder._embed",
@@ -52,6 +54,7 @@ MISTAKES = {
     "capture": ("capture --source {here}/no.mp4", "no.mp4"),
     "check": ("check expression@8", "Versions of expression there: 7"),
     "list": ("list --model {here}", "no model in"),
+    "pin": ("pin expression@8", "Versions of expression there: 7"),
     "retarget": ("retarget {here}/take --out {here}/again.csv --actor 4", "no curves of actor 4"),
     "scene": ("scene --text sea --category wood", "this model knows"),
     "storyboard": ("storyboard {here}/empty.fountain", "scene heading"),

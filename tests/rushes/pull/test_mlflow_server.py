@@ -3,6 +3,8 @@
 import pytest
 
 from rushes.errors import NothingFitsError, RushesError
+from rushes.model_updates.choice import choose_model
+from rushes.model_updates.follower import Follower
 from rushes.pull import http_retry, mlflow_registry
 from rushes.pull.pull import pull
 from tests.support.mlflow_server import serve
@@ -52,6 +54,25 @@ def test_pull_from_a_real_server(registered, tmp_path, wanted, version):
 
     assert (pulled.version, pulled.digest) == (version, digests[version - 1])
     assert (pulled.folder / "certificate.json").is_file()
+
+
+def test_an_alias_of_a_real_server_is_followed(registered, tmp_path, monkeypatch):
+    """Promotion and rollback reach a capture with the next look; graphs are proved here, as on a set."""
+    from mlflow import MlflowClient  # noqa: PLC0415  # as above
+
+    server, digests = registered
+    monkeypatch.setenv("RUSHES_MODELS", str(tmp_path / "store"))
+    chosen = choose_model("expression", "expression@champion", server)
+    follower = Follower(chosen.followed, chosen.bundle, lambda *_: str, print)
+    taken = [chosen.bundle.digest]
+    for version in ("1", "2", "1"):
+        MlflowClient(tracking_uri=server).set_registered_model_alias("expression", "champion", version)
+        follower.poll()
+        candidate = follower.take()
+        taken.append(candidate and candidate.bundle.digest)
+
+    assert taken == [digests[0], None, digests[1], digests[0]]
+    assert follower.note == ""
 
 
 @pytest.mark.parametrize("wanted", ["expression@staging", "expression@9"])

@@ -123,6 +123,8 @@
     text("frame", state.frame === null ? "–" : state.frame + (state.source.total ? ` of ${state.source.total}` : ""));
     const { family, version, digest } = state.model;
     text("model", [family, version && `v${version}`, digest].filter(Boolean).join(" · "));
+    text("model-note", state.model_note);
+    $("model-note").hidden = !state.model_note;
     text(
       "calibration",
       state.calibration ? `calibrated: ${state.calibration}` : "not calibrated",

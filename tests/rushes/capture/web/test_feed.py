@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from rushes.capture.analysis import RunningModel
 from rushes.capture.web import feed as feeds
 from rushes.capture.web.feed import Feed
 from rushes.tracking.face import UNITS
@@ -36,6 +37,16 @@ def test_the_state_has_everything():
     assert first["gaze_deg"] == {"left": [-8, 3], "right": [-9, 3]}
     assert first["expression"] == {"label": "happy", "probabilities": {"happy": 0.9, "sad": 0.1}}
     assert (second["actor"], second["state"], second["expression"]) == (3, "held", None)
+
+
+def test_the_model_is_that_of_the_frame():
+    """It may have been swapped, and its registry be away."""
+    feed = Feed(source(), ORIGIN, EDGES)
+    feed.put(analysis([actor()], model=RunningModel({**ORIGIN, "version": 13, "digest": "b" * 64}, "away since 9:00")))
+    state = feed.state()
+
+    assert state["model"] == {"family": "expression", "version": 13, "digest": "b" * 12}
+    assert state["model_note"] == "away since 9:00"
 
 
 def test_before_the_first_frame():

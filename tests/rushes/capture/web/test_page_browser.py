@@ -1,9 +1,12 @@
 """The page in a browser: what it shows, and that its head moves with each unit."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
+from rushes.capture.analysis import RunningModel
 from rushes.capture.web.address import WebAddress
 from rushes.capture.web.server import WebSink
 from rushes.tracking.face import UNITS
@@ -111,9 +114,13 @@ def test_it_has_a_bar_for_each_unit(page):
     assert bars["mouthSmileLeft"][2] > bars["mouthSmileRight"][2]
 
 
+@pytest.mark.parametrize(
+    "note", ["", "registry not reachable since 2031-05-01 09:00, expression v12 (pulled 3 days ago)"]
+)
 @pytest.mark.parametrize("width_px", [1280, 800, 390])
-def test_nothing_sticks_out(page, width_px):
+def test_nothing_sticks_out(page, sink, width_px, note):
     """A desktop shows all of it without scrolling; a phone scrolls downwards alone."""
+    sink.put(analysis([actor({"jawOpen": 0.5})], 1, model=RunningModel(ORIGIN, note)), None)
     page.open(page.run("location.href"), width_px, 720)
     page.run(WAIT % "shown")
 
@@ -188,6 +195,24 @@ def test_a_lost_camera_and_a_lost_face_are_named(page, sink, camera):
     assert states == ["Face lost: held", "Face lost: easing", "No face"]
     assert (text(page, "#status"), text(page, "#losses")) == ("Camera lost", "2")
     assert page.run("document.body.classList.contains('stale')")
+
+
+def test_a_swapped_model_and_a_registry_that_is_away_are_shown(page, sink):
+    """Version and digest of the frame's model; the note only while there is one."""
+    model = RunningModel({**ORIGIN, "version": 13, "digest": "b" * 64}, "registry not reachable since 9:00")
+    shown = []
+    for given in (model, replace(model, note="")):
+        show(page, sink, analysis([actor()], 1, model=given))
+        shown.append(
+            (
+                text(page, "#model"),
+                text(page, "#model-note"),
+                page.run("document.querySelector('#model-note').offsetHeight") > 0,
+            )
+        )
+
+    name = f"expression · v13 · {'b' * 12}"
+    assert shown == [(name, "registry not reachable since 9:00", True), (name, "", False)]
 
 
 def test_one_of_several_actors_is_chosen(page, sink):
