@@ -125,5 +125,5 @@ def test_it_runs_without_peers(tmp_path, capsys):
     assert [len(line) for line in lines] == [6] * 13
     assert all(float(line[1]) > 0 for line in lines if "lag" not in line[0])
     assert peer.REMEDY in err
-    assert err.count("# cost, ") == 12
+    assert err.count("# cost, ") == 18  # three sizes, one face and three, three backends
     assert float(next(line[3] for line in lines if line[0].startswith("faces of 40 px"))) == 1
