@@ -37,9 +37,9 @@ from benchmarks.support.heads import HEIGHT, WIDTH, Heads, draw_streets, filmed,
 from benchmarks.support.small_reader import SmallReader
 from common.packages import fetch, read_member
 from common.settings import load_settings
+from curation.face_networks import DETECTOR, FULL_RANGE_DETECTOR
 from curation.synthetic_faces.takes import LABELS
 from flows.nightly.data_tasks import only
-from models.expression.definition import DETECTOR, FULL_RANGE_DETECTOR
 from rushes.bundle.manifest import read_bundle
 from rushes.expression.classifier import FaceClassifier, crop_face
 from rushes.expression.detector import FULL_RANGE, BlazeFace, Face, face_of, merge, roll_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -12,13 +11,14 @@ from pydantic import Field, PositiveInt, field_validator
 from curation.params import Section, Seed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
     import torch
     from pytorch_lightning import LightningDataModule, LightningModule
 
+    from common.assets import Asset, Read
     from curation.store.sample_set import SampleSet
     from models.components.search_space import SearchSpace
     from rushes.bundle.manifest import Bundle
@@ -142,28 +142,12 @@ class FineTuning:
 
 
 @dataclass(frozen=True)
-class Asset:
-    """A file from a package pinned in assets.txt: shipped in the bundle, or used by a step to train or measure."""
-
-    role: str
-    package: str  # normalised name, as in assets.txt
-    member: str  # path inside the archive, for `common.packages.read_member`
-    name: str  # file name in the bundle
-    sha256: str
-    licence: str
-
-
-@dataclass(frozen=True)
 class Made:
     """A file of the bundle that is generated from the set, such as the memorisation filter of a writer."""
 
     role: str
     name: str  # file name in the bundle
     content: bytes
-
-
-# Returns an asset's bytes, verified by its sha256; steps pass it in, since settings decide where packages are.
-Read = Callable[[Asset], bytes]
 
 
 @dataclass(frozen=True)

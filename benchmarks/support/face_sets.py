@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from benchmarks.support.figures import Figure
+    from common.assets import Asset
     from curation.params import CollectionParams
     from models.expression.params import ExpressionParams
-    from models.family import Asset, Family
+    from models.family import Family
 
 SPLIT = "test"
 # A smoke run: networks of a few thousand weights.

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from common.assets import Read
     from curation.store.sample_set import SampleSet
-    from models.family import Calibration, Family, Graph, Read
+    from models.family import Calibration, Family, Graph
 
 
 def reference(

@@ -47,8 +47,9 @@ if TYPE_CHECKING:
 
     import torch
 
+    from common.assets import Read
     from curation.store.sample_set import SampleSet
-    from models.family import Family, FamilyParams, Read, StaticCompress
+    from models.family import Family, FamilyParams, StaticCompress
 
 JUDGED, LATENCIES, ROWS = "judged.json", "latencies.json", "rows.parquet"
 OWN = (JUDGED, PARITY, OUTPUTS, ROWS)  # what a candidate's folder keeps beside the bundle

@@ -18,8 +18,8 @@ from models.components.randomness import derived_seed
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from common.assets import Read
     from models.expression.params import AugmentParams
-    from models.family import Read
 
 STATISTICS_SAMPLES = 20_000
 

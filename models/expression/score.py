@@ -14,8 +14,8 @@ from rushes.inference.session import open_graph
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from common.assets import Read
     from curation.store.sample_set import SampleSet
-    from models.family import Read
     from rushes.bundle.manifest import Bundle
 
 BATCH = 64

@@ -17,7 +17,7 @@ from rushes.scene.text_encoder import WIDTH
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from models.family import Read
+    from common.assets import Read
     from models.scene.params import AugmentParams
 
 SPLITS = ("train", "validation")

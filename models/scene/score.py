@@ -22,8 +22,8 @@ from models.scene.metrics.features import Training, features_of_pictures, featur
 from rushes.errors import UserError
 
 if TYPE_CHECKING:
+    from common.assets import Read
     from curation.store.sample_set import SampleSet
-    from models.family import Read
     from rushes.bundle.manifest import Bundle
 
 DRAWINGS = 1024  # of a split, approximately: a small split gets several per image

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.family import Asset
+from common.assets import Asset
 from rushes.scene.text_encoder import TEMPLATES, WIDTH, TextEncoder, heading_phrase
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from models.family import Read
+    from common.assets import Read
 
 # all-MiniLM-L6-v2 (Reimers and Gurevych 2019; Wang et al. 2020) as int8 ONNX, as packaged.
 ENCODER = Asset(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from models.family import Read
+    from common.assets import Read
     from models.script.params import AugmentParams
 
 SPLITS = ("train", "validation")

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from common.assets import Read
     from curation.store.sample_set import SampleSet
-    from models.family import Read
     from rushes.bundle.manifest import Bundle
     from rushes.screenplay.elements import Element
 

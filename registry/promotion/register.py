@@ -46,8 +46,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+    from common.assets import Read
     from common.settings import Settings
-    from models.family import Family, Read, Scores
+    from models.family import Family, Scores
     from registry.git.snapshot import Record
     from registry.mlflow.artifacts import Evidence
     from registry.mlflow.model_versions import Standing

@@ -22,7 +22,8 @@ from models.family import Scores
 from rushes.bundle.manifest import sha256_file
 
 if TYPE_CHECKING:
-    from models.family import Family, Read
+    from common.assets import Read
+    from models.family import Family
     from registry.mlflow.artifacts import Evidence
     from rushes.bundle.manifest import Bundle
 

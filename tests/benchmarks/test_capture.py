@@ -14,7 +14,7 @@ from benchmarks.support.capture.clips import Part, film, given_films, is_inside,
 from benchmarks.support.capture.stream import ages_s
 from benchmarks.support.heads import HEAD_PX, RenderedHead
 from common.packages import fetch, read_member
-from models.expression.definition import DETECTOR, FULL_RANGE_DETECTOR, LANDMARKER
+from curation.face_networks import DETECTOR, FULL_RANGE_DETECTOR, LANDMARKER
 from tests.support.repos import ROOT
 from tests.support.runtime import write_bundle, write_clip
 

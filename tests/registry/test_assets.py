@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from common.assets import Asset
 from common.packages import PackageError
 from common.settings import Settings
-from models.family import Asset
 from registry.assets import asset_reader
 
 ASSET = Asset("tool", "made-up", "made_up/tool.bin", "tool.bin", hashlib.sha256(b"tool").hexdigest(), "CC0-1.0")

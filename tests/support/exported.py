@@ -11,12 +11,13 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from common.assets import Asset
 from compression.measure.outputs import OUTPUTS, write_outputs
 from compression.search.candidate import compress, reference, seal
 from compression.search.candidates import MeasuredCandidate, SearchResult
 from models.expression.definition import family
 from models.expression.params import CompressParams
-from models.family import Asset, BudgetParams
+from models.family import BudgetParams
 from rushes.bundle.manifest import read_bundle, read_head, sha256_file, write_manifest
 from tests.support.trained import quickly_trained
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from models.family import Asset
+    from common.assets import Asset
 
 PLAIN = {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from models.family import Asset
+    from common.assets import Asset
 
 LABELS = ("angry", "happy", "sad")
 SIZE_PX = 32

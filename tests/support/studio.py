@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from models.family import Read
+    from common.assets import Read
     from rushes.bundle.manifest import Bundle
 
 LABELS = ["dark", "grey", "light"]

@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from models.family import Asset
+from common.assets import Asset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

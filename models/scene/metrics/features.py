@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from common.assets import Read
     from curation.store.sample_set import SampleSet
-    from models.family import Read
 
 MOST_FITTED = 6000  # images the classifier is fitted to, at most; more make it slower and hardly better
 # Suits 1280 features of some thousand images; on photographs of six categories 0.89 in a range of 0.86 to 0.89.

@@ -14,13 +14,14 @@ import pytest
 import torch
 from onnx import numpy_helper
 
+from common.assets import Asset
 from compression.measure.outputs import OUTPUTS, PARITY, write_outputs
 from compression.methods.quantise import quantise_static
 from compression.prove import ParityError, certificate, parity
 from compression.search.candidate import compress, reference, seal
 from curation.store.sample_set import SampleSet
 from models.expression.definition import family
-from models.family import Asset, Scores
+from models.family import Scores
 from models.scene.metrics.measures import agreement_of_pictures
 from rushes.bundle.manifest import Budget, BundleError, read_bundle
 from tests.support.drawn import LATENTS, TEXT, scene_bundle

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from common.assets import Read
     from models.components.batches import Batch
-    from models.family import Read
     from rushes.bundle.manifest import Bundle
 
 
