@@ -43,6 +43,7 @@ class Curves:
     timecodes: tuple[str, ...]
     columns: tuple[str, ...]
     values: np.ndarray  # (frames, columns) float64
+    ends: tuple[str, str] = ("", "")  # timecodes of the first and the last row of the file, with a face or without
 
     def column(self, name: str) -> np.ndarray:
         """Curve of one name (frames,)."""
@@ -142,7 +143,9 @@ def read_curves(path: Path) -> Curves:
         reason = f"is not CSV: {error} in line {rows.line_num}"
         raise RefusedError(reason, "") from error
     values = np.array([one for _, one in found], np.float64).reshape(len(found), len(columns))
-    return Curves(tuple(timecode for timecode, _ in found), columns, values)
+    labels = [line.partition(",")[0] for line in whole[1:] if line.strip()]
+    ends = (labels[0], labels[-1]) if labels else ("", "")
+    return Curves(tuple(timecode for timecode, _ in found), columns, values, ends)
 
 
 def _columns(heading: list[str]) -> tuple[str, ...]:

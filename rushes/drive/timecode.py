@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rushes.errors import MisuseError, plain
 from rushes.suggest import did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import time
 
 _LABEL = re.compile(r"(\d\d):(\d\d):(\d\d)([:;])(\d\d)", re.ASCII)
@@ -108,6 +111,21 @@ def frame_of(label: str, rate: Rate) -> int:
         raise MisuseError(message)
     minutes += 60 * hours
     return (60 * minutes + seconds) * rate.nominal + frames - rate.dropped * (minutes - minutes // 10)
+
+
+def frames_of(labels: Sequence[str], rate: Rate) -> np.ndarray:
+    """Frame numbers (N,) of consecutive labels with a part of a frame, such as `13:13:04:31.652`; over midnight too.
+
+    Raises:
+        MisuseError: One is not a timecode, or the rate has no such label.
+    """
+    frames = np.zeros(len(labels))
+    for row, text in enumerate(labels):
+        label, _, part = text.partition(".")
+        frames[row] = frame_of(label, rate) + (int(part) / 10 ** len(part) if part.isdecimal() else 0)
+    days = np.cumsum(np.diff(frames, prepend=frames[:1]) < -rate.frames_a_day / 2)
+    whole: np.ndarray = frames + days * rate.frames_a_day
+    return whole
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, FiniteFloat, ValidationError
 
 from rushes.drive.curves import COLUMNS, Curves, read_curves
 from rushes.drive.livelink import ANGLES, column_of
-from rushes.drive.timecode import RATES, Rate, TakeClock, frame_of, rate_of
+from rushes.drive.timecode import RATES, Rate, TakeClock, frame_of, frames_of, rate_of
 from rushes.errors import MisuseError, NothingFitsError, RefusedError, UserError, plain
 from rushes.take.recording import CURVES, LINES, SLATE
 from rushes.tracking.face import UNITS, HeadPose, TrackedFace
@@ -135,17 +135,11 @@ def _motion(path: Path, curves: Curves, actor: int, clock: TakeClock, places_m: 
 
 def _frames(path: Path, curves: Curves, rate: Rate) -> np.ndarray:
     """Frame number of each row since midnight, with the part of a frame; it goes on over the next midnight."""
-    frames = np.zeros(len(curves.timecodes))
-    for row, text in enumerate(curves.timecodes):
-        label, _, part = text.partition(".")
-        try:
-            frames[row] = frame_of(label, rate) + (int(part) / 10 ** len(part) if part.isdecimal() else 0)
-        except MisuseError as error:
-            message = f"{path}: {error}"
-            raise UserError(message) from error
-    days = np.cumsum(np.diff(frames, prepend=frames[0]) < -rate.frames_a_day / 2)
-    whole: np.ndarray = frames + days * rate.frames_a_day
-    return whole
+    try:
+        return frames_of(curves.timecodes, rate)
+    except MisuseError as error:
+        message = f"{path}: {error}"
+        raise UserError(message) from error
 
 
 def _rate_of_labels(curves: Curves) -> Rate:
