@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from curation.medium import clean_of
+from curation.medium import by_name, clean_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from common.assets import Read
     from curation.params import CollectionParams
     from curation.quality.verdicts import Examined
 
 
-def examine(root: Path, collection: str, params: CollectionParams) -> Examined:
+def examine(root: Path, collection: str, params: CollectionParams, read: Read | None = None) -> Examined:
     """Examines a collection.
+
+    Args:
+        root: The checkout.
+        collection: The collection's name.
+        params: Its section of params.yaml.
+        read: Reads the assets of its medium; needed only for a medium that has some.
 
     Raises:
         DataError: There are no samples, or some cannot be read.
     """
-    return cast("Examined", clean_of(params.medium).examine(root, collection, params))
+    readers = [read] if by_name(params.medium).assets else []
+    return cast("Examined", clean_of(params.medium).examine(root, collection, params, *readers))

@@ -36,7 +36,7 @@ def ingest(
     licence: str = "",
     credit: str = "",
 ) -> IngestResult:
-    """Ingests images, films or scripts into a collection; safe to repeat.
+    """Ingests images, films, scripts or takes into a collection; safe to repeat.
 
     Args:
         path: A folder, a CSV file, a film or a script; never touched, unless `move`.

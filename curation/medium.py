@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import ModuleType
 
+    from common.assets import Asset
     from curation.params import CollectionParams
     from curation.store.packing import Packing
 
@@ -44,6 +45,7 @@ class Medium:
         max_samples: Maximum number of samples that clean takes from one row of the index.
         columns: Columns of the index that only this medium has, with their Arrow types, such as `{"fps": "float64"}`.
         slow: True if clean reads every file to its end; the preview of an ingest then examines only the new source.
+        assets: Files from packages that clean needs; `examine` of such a medium has a fourth argument, their reader.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Medium:
     max_samples: Callable[[CollectionParams], int] = _one
     columns: Mapping[str, str] = field(default_factory=dict)
     slow: bool = False
+    assets: tuple[Asset, ...] = ()
 
     def sets_apart(self, params: CollectionParams) -> bool:
         """True if samples without a label are kept apart, for students; with a parent they get a style cluster."""

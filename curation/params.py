@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # The media: each is a package of curation/, see curation/medium.py.
-MEDIA = ("image", "film", "script")
+MEDIA = ("image", "film", "script", "take")
 Crop = Literal["centre", "attention"]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # range that NumPy, PyTorch and scikit-learn all accept
@@ -161,6 +161,29 @@ class ScriptCheckParams(Section):
     near_scene_overlap: float = Field(default=0.6, gt=0.0, le=1.0)
 
 
+class TakeParams(Section):
+    """Thresholds of the checks that takes go through: films of one face, with the curves of its units or without.
+
+    Attributes:
+        min_frames: Minimum number of frames of a take.
+        min_face_share: Minimum share of frames with a face.
+        min_motion: Minimum standard deviation, over the frames, of the unit that moves most: of the curves, or of the
+            units that the network sees in a take without curves. Units are 0 to 1.
+        min_fit: Minimum correlation of the curves of jaw and lids with those that the network sees; below it the curves
+            do not fit the film if they would fit better earlier or later.
+        max_lag_s: Maximum shift of the curves, in seconds, that is tried for a better fit.
+        max_length_difference_s: Maximum difference of the lengths of film and curves, in seconds; ingest refuses
+            curves beyond it.
+    """
+
+    min_frames: int = Field(default=30, ge=2)
+    min_face_share: Share = 0.5
+    min_motion: float = Field(default=0.02, ge=0.0, le=1.0)
+    min_fit: float = Field(default=0.4, ge=-1.0, le=1.0)
+    max_lag_s: float = Field(default=1.0, ge=0.0, le=10.0)
+    max_length_difference_s: float = Field(default=0.5, ge=0.0)
+
+
 class StyleClusterParams(Section):
     """Clusters of colour and light, the categories of pictures without one.
 
@@ -177,12 +200,13 @@ class CollectionParams(Section):
     """One collection: its medium, its sources, its taxonomy, its size.
 
     Attributes:
-        medium: Medium of its samples: image, film or script.
+        medium: Medium of its samples: image, film, script or take.
         parent: Another collection whose kept samples are included.
         needs: Path that clean reads first, for DVC: `datasets/C`, or `build/clean/PARENT` if there is a parent.
         sources: Patterns of the sources that are used for training.
         labels: The taxonomy; ingest refuses a label that is not in it.
-        size_px: Side of the squares that are used for training; ignored for scripts, as are channels and crop.
+        size_px: Side of the squares that are used for training; ignored for scripts and takes, as are channels and
+            crop.
         channels: 1 for grey, 3 for colour.
         crop: Square that is cut from a picture: its centre, or the region with the most edges.
         split: Assignment of samples that came without a split.
@@ -190,6 +214,7 @@ class CollectionParams(Section):
         shots: Detection of shots; films only.
         frames: The checks of frames; films only.
         script: The checks of documents and scenes; scripts only.
+        take: The checks of takes; takes only.
         style_clusters: Categories for pictures without one; collections with a parent only.
     """
 
@@ -206,6 +231,7 @@ class CollectionParams(Section):
     shots: ShotParams = ShotParams()
     frames: FrameParams = FrameParams()
     script: ScriptCheckParams = ScriptCheckParams()
+    take: TakeParams = TakeParams()
     style_clusters: StyleClusterParams = StyleClusterParams()
 
     @field_validator("medium")

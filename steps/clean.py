@@ -8,10 +8,11 @@ from curation.clean import examine
 from curation.errors import TooManyDropped
 from curation.params import load_collection
 from curation.quality.verdicts import Examined, hold_losses, pack_kept
-from report.images import clean_sheets, script_sheets
+from registry.assets import read_asset
+from report.images import clean_sheets, script_sheets, take_sheets
 
 # Modules with `dropped_sheet` and `kept_sheet`, by what a set is packed from.
-SHEETS = {"pictures": clean_sheets, "texts": script_sheets}
+SHEETS = {"pictures": clean_sheets, "texts": script_sheets, "takes": take_sheets}
 
 
 def run(item: str) -> None:
@@ -22,7 +23,7 @@ def run(item: str) -> None:
     """
     root = Path()
     params = load_collection(root / "params.yaml", item)
-    examined = examine(root, item, params)
+    examined = examine(root, item, params, read_asset)
     try:
         hold_losses(examined, item, params)
     except TooManyDropped as error:

@@ -88,7 +88,7 @@ def test_a_medium(tmp_path):
     project = make_project(tmp_path, {**PARAMS, "collections": {**PARAMS["collections"], **collections}})
     root = project.root
     shutil.copytree(ROOT / "tests/toys/note", root / "curation/note", ignore=shutil.ignore_patterns("__pycache__"))
-    replace(root / "curation/params.py", '"script")', '"script", "note")')
+    replace(root / "curation/params.py", '"take")', '"take", "note")')
     replace(root / "curation/params.py", "class CollectionParams(Section):\n", SECTION)
     replace(
         root / "curation/params.py",

@@ -59,12 +59,16 @@ TOUCHED = {
     "models/expression/network.py": of("expression"),
     "models/scene/network.py": of("scene"),
     "models/script/network.py": of("script"),
-    "rushes/expression/detector.py": of("expression"),
+    # Clean tracks the faces of takes; one list of deps stands for all media.
+    "rushes/expression/detector.py": cleans("image", "film", "script") | of("expression"),
+    "rushes/tracking/tracker.py": cleans("image", "film", "script"),
+    "curation/face_networks.py": ALL,
     "rushes/capture/drawing/overlay.py": set(),
     "rushes/scene/storyboard.py": of("scene"),
     "rushes/script/writer.py": of("script"),
     "curation/film/shot_detection.py": cleans("film"),
     "curation/script/near_duplicates.py": cleans("script"),
+    "curation/take/tracking.py": set(),  # no collection has this medium
     # One list of deps stands for all media.
     "rushes/screenplay_files/read_play.py": cleans("image", "film", "script"),
     # Frames of films are images; one list of deps stands for all media.
@@ -76,7 +80,7 @@ TOUCHED = {
     "models/components/batches.py": of(*FAMILIES),
     "training/fit.py": of(*FAMILIES, stages=("train", "compress", "evaluate")),
     "compression/methods/prune.py": of(*FAMILIES, stages=("compress",)),
-    "rushes/inference/latency.py": of(*FAMILIES),
+    "rushes/inference/latency.py": ALL,
     # What the writer reads and writes, and one list of deps stands for all families.
     "rushes/screenplay/fountain.py": ALL,
     "rushes/pull/pull.py": set(),

@@ -16,8 +16,12 @@ FIELDS = ("label", "split", "performer", "group")
 TOKENS = re.compile(r"\{(?P<field>[^{}]*)\}|(?P<deep>\*\*/?)|(?P<any>\*)|(?P<literal>[^{}*]+)|(?P<stray>[{}])")
 
 
-def compile_layout(layout: str) -> re.Pattern[str]:
+def compile_layout(layout: str, *, labelled: bool = True) -> re.Pattern[str]:
     """Compiles a pattern such as `{label}/{performer}/*` to a regular expression over paths.
+
+    Args:
+        layout: The pattern.
+        labelled: True if it must have a label.
 
     Raises:
         DataError: It has no label, an unknown field, or a field twice.
@@ -28,8 +32,8 @@ def compile_layout(layout: str) -> re.Pattern[str]:
     unknown = [name for name in fields if name not in FIELDS]
     if unknown:
         raise _no_layout(layout, f"there is no field {{{unknown[0]}}}")
-    if "label" not in fields or len(set(fields)) < len(fields):
-        raise _no_layout(layout, "it needs {label}, and every field at most once")
+    if ("label" not in fields and labelled) or len(set(fields)) < len(fields):
+        raise _no_layout(layout, f"it needs {'{label}, and ' * labelled}every field at most once")
     if not re.search(r"[*.]", text.rsplit("/", 1)[-1]) or text.startswith("/") or ".." in text.split("/"):
         raise _no_layout(layout, "it must reach down to the files: its last part is * or *.png or similar")
     return re.compile("".join(_piece(token, layout) for token in TOKENS.finditer(text)), re.DOTALL)
@@ -48,7 +52,7 @@ def fit(path: str, file: Path, pattern: re.Pattern[str], layout: str) -> Candida
     if split is None:
         return UnrecognisedFile(path, file, "is not in a split", "name the folder train, validation or test")
     group, performer = (texts.get(name, "") for name in ("group", "performer"))
-    return Candidate(path, texts["label"], file, split=split, group=group, performer=performer)
+    return Candidate(path, texts.get("label", ""), file, split=split, group=group, performer=performer)
 
 
 def veiled(path: str, layout: str) -> str:

@@ -1,6 +1,7 @@
 """Tables of samples, read line by line.
 
-films.csv, scripts.csv  path and, optionally, title, licence, label and other columns of samples.csv; one line a file
+films.csv, scripts.csv, takes.csv
+                        path and, optionally, title, licence, label and other columns of samples.csv; one line a file
 samples.csv             path,label and, optionally, split, group, performer, use, until, caption, votes
 emotion,pixels,Usage    FER2013 as one CSV
 
@@ -25,7 +26,7 @@ from curation.intake.candidates import Candidate, Listing, shown, split_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-SAMPLES, FILMS, SCRIPTS = "samples.csv", "films.csv", "scripts.csv"
+SAMPLES, FILMS, SCRIPTS, TAKES = "samples.csv", "films.csv", "scripts.csv", "takes.csv"
 SAMPLES_COLUMNS = ("path", "label", "split", "group", "performer", "use", "until", "caption", "votes")
 FER_CSV = "emotion,pixels,Usage"
 FER_LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")  # by FER2013's index

@@ -12,16 +12,13 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from common.commands import restore_committed
-from common.hashing import sha256_of
 from common.progress import progress
-from curation.errors import DataError
 from curation.film.frame_sampling import beside, sampled
 from curation.film.title_cards import card_of
 from curation.film.video import frames_of, opened
 from curation.image.crop import fit, offsets
 from curation.image.metrics import STATISTICS, measure_grey
-from curation.store.index import collection_folder
+from curation.store.index import check_stored, collection_folder
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -77,7 +74,7 @@ def see(
     asked = frames[rows]
     for (source, name), part in asked.groupby(["source", "shard"], sort=True):
         film = collection_folder(root, collection) / str(source) / str(name)
-        _check(film, str(part["sha256"].iloc[0]))
+        check_stored(film, str(part["sha256"].iloc[0]))
         looked = _Film(_planned(part), params).read(film)
         for row, (values, look, square_hwc) in looked.items():
             found[row] = values
@@ -98,15 +95,6 @@ def _scratch(root: Path) -> Path:
     folder = root / "build"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def _check(film: Path, sha256: str) -> None:
-    if not film.is_file():
-        message = f"{film} is missing, and the index of {film.parent.name} names it"
-        raise DataError(message, "make nightly   # fetches it")
-    if sha256_of(film) != sha256:
-        message = f"{film} is damaged: its hash differs"
-        raise DataError(message, restore_committed(film, film.parents[3]))
 
 
 Looked = tuple[dict[str, Any], "ImageStatistics", np.ndarray]

@@ -1,4 +1,4 @@
-"""The inbox of films or scripts: each folder is a source; loose files together form the source `inbox`."""
+"""The inbox of films, scripts or takes: each folder is a source; loose files together form the source `inbox`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class FileInbox(Inbox):
     def run(self) -> Iterator[IngestResult]:
         """Takes in each folder whose copy is complete, then the loose files; one that is still being copied waits."""
         entries = visible(self.folder)
-        held = [entry for entry in entries if still_written(entry, self.now)]
+        written = {entry.stem for entry in entries if still_written(entry, self.now)}
+        held = [entry for entry in entries if entry.stem in written]  # with what lies beside it under its name
         yield from self._waiting(held)
         ready = [entry for entry in entries if entry not in held]
         # Listed before any folder is taken in: empty ones are removed then, and would no longer count as folders.

@@ -10,11 +10,12 @@ Files are copied, or moved if they came from an inbox; an existing file is never
 from __future__ import annotations
 
 import csv
+import glob
 import hashlib
 import os
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -35,7 +36,8 @@ NAME_BYTES = 230  # of the 255 that file systems allow; the remainder is for suf
 class Refusal:
     """A sample that was not taken in.
 
-    `file` is to be copied or moved; `data` is written if there is no file; without either there is nothing to keep.
+    `file` is to be copied or moved, and the files `beside` it with it; `data` is written if there is no file; without
+    either there is nothing to keep.
     """
 
     path: str
@@ -44,6 +46,7 @@ class Refusal:
     file: Path | None = None
     data: bytes | None = None
     person: str = ""  # whose name the path may contain
+    beside: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,13 @@ class Quarantine:
         """Copies or moves the files of refusals to their places; safe to repeat."""
         for refusal in refusals:
             if refusal.path in places:
-                self._keep(refusal, self.folder / places[refusal.path], move=move)
+                place = self.folder / places[refusal.path]
+                self._keep(refusal, place, move=move)
+                for file in refusal.beside:
+                    # A name that is masked, or made unique, is so beside the file too.
+                    same = refusal.file is not None and file.stem == refusal.file.stem
+                    name = f"{place.stem if same else file.stem}{file.suffix}"
+                    self._keep(replace(refusal, file=file), place.with_name(name), move=move)
 
     def merge(self, name: str, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
         """Adds rows to a table; each replaces the row with the same first column."""
@@ -147,7 +156,10 @@ class Quarantine:
         place = self.folder / path
         if place.is_file() and _hash(place) != sha256:
             return False
-        place.unlink(missing_ok=True)
+        for beside in [place, *place.parent.glob(f"{glob.escape(place.stem)}.*")]:
+            # Files beside it have no line of their own.
+            if beside == place or beside.relative_to(self.folder).as_posix() not in self._read(REASONS):
+                beside.unlink(missing_ok=True)
         return True
 
 

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class Reader(Protocol):
-    """Yields images or texts of a table's rows, in any order: (index label of the row, image or text)."""
+    """Yields images, texts or takes of a table's rows, in any order: (index label of the row, sample)."""
 
     def shown(self, rows: pd.DataFrame) -> Iterator[tuple[Any, np.ndarray]]:
         """Originals: RGB uint8 H,W,3 of any size, black if one does not decode; texts as UTF-8, uint8 B."""
 
-    def fitted(self, rows: pd.DataFrame) -> Iterator[tuple[Any, np.ndarray]]:
-        """Samples to pack: uint8 size,size,C; texts as UTF-8, uint8 B."""
+    def fitted(self, rows: pd.DataFrame) -> Iterator[tuple[Any, Any]]:
+        """Samples to pack: uint8 size,size,C; texts as UTF-8, uint8 B; of a take its frames and its pictures."""
 
 
 @dataclass(frozen=True)

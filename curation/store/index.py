@@ -3,6 +3,7 @@
     datasets/C/SOURCE/index.parquet   one row a sample, whose bytes are in SOURCE/shard-NNNNNN.tar
                                       films: one row a shot of the film SOURCE/SHA256.mp4 or similar
                                       scripts: one row a document, the file SOURCE/SHA256.fountain or similar
+                                      takes: one row a film SOURCE/SHA256.mov or similar, and its SOURCE/SHA256.csv
     datasets/C/splits.csv             id,split: made once, extended, never redrawn
     datasets/C/corrections.csv        id,label,reason: labels that reviewers corrected
 
@@ -23,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from common.commands import python, restore_committed
+from common.hashing import sha256_of
 from curation.errors import DataError
 from curation.store.taxonomy import line_to_add, resolve, shares
 
@@ -173,6 +175,20 @@ def read_bytes(root: Path, collection: str, rows: pd.DataFrame) -> Iterator[tupl
     """
     for (source, shard), part in rows.groupby(["source", "shard"], sort=True):
         yield from _read_shard(collection_folder(root, collection) / str(source) / str(shard), part)
+
+
+def check_stored(file: Path, sha256: str) -> None:
+    """Checks a file of a source that is stored whole.
+
+    Raises:
+        DataError: It is missing or damaged.
+    """
+    if not file.is_file():
+        message = f"{file} is missing, and the index of {file.parent.name} names it"
+        raise DataError(message, "make nightly   # fetches it")
+    if sha256_of(file) != sha256:
+        message = f"{file} is damaged: its hash differs"
+        raise DataError(message, restore_committed(file, file.parents[3]))
 
 
 def read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:

@@ -1,14 +1,24 @@
-"""Packs the kept samples of a cleaned table into arrays, one file a split: images of one size, or texts in UTF-8."""
+"""Packs the kept samples of a cleaned table into arrays, one file a split: images, texts in UTF-8, or frames."""
 
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curation.store.sample_set import APART, DROPPED, SPLITS, SampleSet, array_names, write_set, write_text_set
+from curation.store.sample_set import (
+    APART,
+    DROPPED,
+    SPLITS,
+    SampleSet,
+    array_names,
+    write_set,
+    write_take_set,
+    write_text_set,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -19,12 +29,15 @@ if TYPE_CHECKING:
     from curation.params import CollectionParams
 
 
+THUMBNAILS = (6, 96, 96, 3)  # of a take: number, height, width, RGB
+
+
 @dataclass(frozen=True)
 class Packing:
     """Arrays that a packed set is made of.
 
     Attributes:
-        name: "pictures" or "texts".
+        name: "pictures", "texts" or "takes".
         pack: Writes the set: (samples, table, params, out, columns=..., info=...).
         extras: Columns of every set that is packed so.
         about: Entries of set.json.
@@ -97,6 +110,44 @@ def pack_texts(
     return write_text_set(out, table[columns], arrays, info)
 
 
+def pack_takes(
+    takes: Iterable[tuple[Any, tuple[np.ndarray, np.ndarray]]],
+    table: pd.DataFrame,
+    _params: CollectionParams,
+    out: Path,
+    *,
+    columns: list[str],
+    info: Mapping[str, Any],
+) -> SampleSet:
+    """Writes the packed set of a cleaned table of takes; replaces the previous content of `out`.
+
+    Args:
+        takes: (index label of the row, (float32 T,WIDTH, uint8 THUMBNAILS)) of the rows that have a place, in any
+            order.
+        table: Every sample, with split, kept, row, offset and length.
+        out: The folder, build/clean/C.
+        columns: Columns of the table to write.
+        info: For set.json; contains `width`.
+    """
+    scratch = out.with_name(f".{out.name}.part")
+    for folder in (out, scratch):
+        shutil.rmtree(folder, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    names = array_names(table)
+    places = [*SPLITS, DROPPED, APART]
+    sizes, counts = table["length"].groupby(names).sum(), names.value_counts()
+    shapes = {name: (int(sizes.get(name, 0)), int(info["width"])) for name in places}
+    frames = {name: _array(scratch / f"{name}.npy", shape, np.float32) for name, shape in shapes.items()}
+    pictures = {name: np.zeros((int(counts.get(name, 0)), *THUMBNAILS), np.uint8) for name in places}
+    for label, (frames_tw, pictures_nhwc) in takes:
+        start = int(table["offset"][label])
+        frames[names[label]][start : start + len(frames_tw)] = frames_tw
+        pictures[names[label]][table["row"][label]] = pictures_nhwc
+    written = write_take_set(out, table[columns], frames, pictures, info)
+    shutil.rmtree(scratch)
+    return written
+
+
 def _about_pictures(params: CollectionParams) -> dict[str, Any]:
     return {
         "size_px": params.size_px,
@@ -106,7 +157,7 @@ def _about_pictures(params: CollectionParams) -> dict[str, Any]:
     }
 
 
-def _about_texts(params: CollectionParams) -> dict[str, Any]:
+def _about_own_checks(params: CollectionParams) -> dict[str, Any]:
     return {"medium": params.medium, "thresholds": params.value_of(params.medium).model_dump()}
 
 
@@ -120,10 +171,10 @@ def _arrays(names: pd.Series, params: CollectionParams, scratch: Path) -> dict[s
     }
 
 
-def _array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+def _array(path: Path, shape: tuple[int, ...], dtype: type[np.generic] = np.uint8) -> np.ndarray:
     if not shape[0]:  # an empty file cannot be mapped
-        return np.zeros(shape, np.uint8)
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+        return np.zeros(shape, dtype)
+    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
 
 
 def _fill(
@@ -144,6 +195,11 @@ def _size_of_texts(_samples: int, raw_bytes: int, _params: CollectionParams) -> 
     return raw_bytes
 
 
+def _size_of_takes(samples: int, raw_bytes: int, _params: CollectionParams) -> int:
+    # A frame has 6 kB; coded it has 8 kB or more at 720p.
+    return raw_bytes + samples * math.prod(THUMBNAILS)
+
+
 PICTURES = Packing(
     "pictures",
     pack,
@@ -151,4 +207,6 @@ PICTURES = Packing(
     _about_pictures,
     _size_of_pictures,
 )
-TEXTS = Packing("texts", pack_texts, ("why", "copy_of", "offset", "length"), _about_texts, _size_of_texts)
+IN_PIECES = ("why", "copy_of", "offset", "length")
+TEXTS = Packing("texts", pack_texts, IN_PIECES, _about_own_checks, _size_of_texts)
+TAKES = Packing("takes", pack_takes, IN_PIECES, _about_own_checks, _size_of_takes)

@@ -9,6 +9,10 @@
 A set of texts has UTF-8 uint8 B in place of images: all texts of an array concatenated in the order of their rows;
 `offset` and `length` locate each, in bytes.
 
+A set of takes has float32 T,WIDTH: the frames of all takes, one take after another; `offset` and `length` locate each,
+in frames. Its columns stand in curation/take/fields.py. FOLDER/SPLIT-pictures.npy has six pictures of each take for the
+report, uint8 N,6,96,96,3, RGB; `row` is the index into it.
+
 Mandatory columns: id, source, sha256, label, split (train|validation|test), group, performer (or None), kept (bool),
 reason (empty if kept), row (-1 if in no array), votes (list of one share a label of set.json, or None). A medium adds
 typed extras. A batch is one gather of rows; there is no per-sample Python.
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation", "test")
 TRAIN, TEST = SPLITS[0], SPLITS[2]
 DROPPED = "test-dropped"  # array of the test samples that clean dropped
+PICTURES_OF_TAKES = "-pictures"  # after the name of an array of takes
 APART = "apart"  # array of valid samples that are not trained on
 NO_LABEL = "unlabelled"
 REASONS_APART = ("another language", NO_LABEL)
@@ -90,13 +95,30 @@ class SampleSet:
         for offset, length in zip(rows["offset"], rows["length"], strict=True):
             yield text[offset : offset + length].tobytes().decode()
 
+    def frames(self, split: str) -> np.ndarray:
+        """Frames of all takes of a split, float32 T,WIDTH, memory-mapped and read-only.
+
+        `offset` and `length` of `kept(split)` locate each take, in frames.
+        """
+        return self.array(split)
+
+    def thumbnails(self, split: str) -> np.ndarray:
+        """Pictures of the takes of a split, uint8 N,6,96,96,3, RGB, in the order of `kept(split)`; read-only."""
+        return self._load(split, PICTURES_OF_TAKES)
+
     def array(self, split: str) -> np.ndarray:
-        """Images of a split, uint8 N,H,W,C, or its texts, uint8 B; memory-mapped and read-only."""
-        array: np.ndarray = np.load(self.folder / f"{split}.npy", mmap_mode="r")
+        """Images of a split, uint8 N,H,W,C, its texts, uint8 B, or its frames, float32 T,WIDTH; read-only.
+
+        Memory-mapped, unless it is composed of two arrays.
+        """
+        return self._load(split)
+
+    def _load(self, split: str, part: str = "") -> np.ndarray:
+        array: np.ndarray = np.load(self.folder / f"{split}{part}.npy", mmap_mode="r")
         if self.as_given and split == TEST:
-            return np.concatenate([array, np.load(self.folder / f"{DROPPED}.npy")])
+            return np.concatenate([array, np.load(self.folder / f"{DROPPED}{part}.npy")])
         if self.with_unlabelled and split == TRAIN and self._unlabelled.any():
-            return np.concatenate([array, np.load(self.folder / f"{APART}.npy")])
+            return np.concatenate([array, np.load(self.folder / f"{APART}{part}.npy")])
         return array
 
     @cached_property
@@ -169,17 +191,55 @@ def write_text_set(
     Raises:
         ValueError: A column is missing, or an array is not the concatenation of its rows' texts.
     """
+    _check_pieces(table, arrays, "texts", np.uint8, ())
+    return _write(folder, table, arrays, info)
+
+
+def write_take_set(
+    folder: Path,
+    table: pd.DataFrame,
+    arrays: Mapping[str, np.ndarray],
+    pictures: Mapping[str, np.ndarray],
+    info: Mapping[str, Any],
+) -> SampleSet:
+    """Writes a packed set of takes.
+
+    Args:
+        folder: The folder; created if absent.
+        table: One row a sample, with at least COLUMNS, offset and length.
+        arrays: Frames of all takes of each split, float32 T,WIDTH; also under DROPPED and APART.
+        pictures: Pictures of the takes of the same arrays, uint8 N,6,H,W,3.
+        info: For set.json; contains at least `labels` and `width`.
+
+    Raises:
+        ValueError: A column is missing, or an array is not made of its rows' frames or pictures.
+    """
+    _check_pieces(table, arrays, "takes", np.float32, (info["width"],))
+    names = array_names(table)
+    for split, pictures_nkhwc in pictures.items():
+        _check_rows(split, table.loc[names == split, "row"], len(pictures_nkhwc))
+    beside = {f"{split}{PICTURES_OF_TAKES}": array for split, array in pictures.items()}
+    return _write(folder, table, {**arrays, **beside}, info)
+
+
+def _check_pieces(
+    table: pd.DataFrame,
+    arrays: Mapping[str, np.ndarray],
+    pieces: str,
+    dtype: type[np.generic],
+    shape: tuple[int, ...],
+) -> None:
+    """Checks that each array is made of its rows' texts or takes, one after another."""
     _check_columns(table, (*COLUMNS, "offset", "length"))
     names = array_names(table)
     for split, array in arrays.items():
         rows = table[names == split].sort_values("row")
         _check_rows(split, rows["row"], len(rows))
         ends = rows["length"].cumsum().to_numpy()
-        whole = np.array_equal(rows["offset"], ends - rows["length"]) and (ends[-1] if len(ends) else 0) == array.size
-        if array.dtype != np.uint8 or array.ndim != 1 or not whole:
-            message = f"{split}: offset and length of the table are not those of the texts in the array"
+        whole = np.array_equal(rows["offset"], ends - rows["length"]) and (ends[-1] if len(ends) else 0) == len(array)
+        if array.dtype != dtype or array.shape[1:] != shape or not whole:
+            message = f"{split}: offset and length of the table are not those of the {pieces} in the array"
             raise ValueError(message)
-    return _write(folder, table, arrays, info)
 
 
 def _check_columns(table: pd.DataFrame, wanted: Sequence[str]) -> None:

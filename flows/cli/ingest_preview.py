@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.commands import python
+from common.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pandas as pd
 
+    from common.assets import Read
     from curation.intake.job import IngestResult
     from curation.params import CollectionParams
     from curation.quality.verdicts import Examined
@@ -31,7 +33,7 @@ def foresee(
     """Lines that preview what an ingest adds and replaces, and how clean will treat the collection after it.
 
     The data are ingested into a mirror of the collection, made of links, and checked there; the checkout is not
-    changed. Films are read to their end, so for a collection of films only the receiving source is checked.
+    changed. Films are read to their end, so for a collection of films or takes only the receiving source is checked.
 
     Raises:
         DataError: Nothing could be ingested.
@@ -40,6 +42,7 @@ def foresee(
     from curation.medium import by_name  # noqa: PLC0415  # likewise
     from curation.store.index import read_sources  # noqa: PLC0415  # likewise
     from curation.store.source_info import real_sources  # noqa: PLC0415  # likewise
+    from registry.assets import asset_reader  # noqa: PLC0415  # likewise
 
     before, rows = read_sources(root, name), by_name(section.medium).rows
     starter = ~before["source"].isin(real_sources(root, name))
@@ -52,7 +55,8 @@ def foresee(
             yield f"  replaces {name}: the starter, {gone['id'].nunique():,} {rows} in {names}, removed"
         yield f"  adds     {_counted(result, before, rows)}"
         if result.added and section.parent is None:
-            yield from _judged(Path(scratch), result, section, set(before["id"]))
+            ids = set(before["id"])
+            yield from _judged(Path(scratch), result, section, ids, asset_reader(root, load_settings()))
 
 
 def mirror(root: Path, scratch: Path, name: str) -> None:
@@ -79,7 +83,9 @@ def _counted(result: IngestResult, before: pd.DataFrame, units: str) -> str:
     return f"{result.collection}/{result.source}: {', '.join(parts)}{beside}"
 
 
-def _judged(scratch: Path, result: IngestResult, section: CollectionParams, before: set[str]) -> Iterator[str]:
+def _judged(
+    scratch: Path, result: IngestResult, section: CollectionParams, before: set[str], read: Read
+) -> Iterator[str]:
     from curation.clean import examine  # noqa: PLC0415  # as above
     from curation.medium import by_name  # noqa: PLC0415  # as above
     from curation.quality.verdicts import loss_of, stop_of  # noqa: PLC0415  # as above
@@ -90,7 +96,7 @@ def _judged(scratch: Path, result: IngestResult, section: CollectionParams, befo
         return
     if medium.slow:
         section, before = section.model_copy(update={"sources": [result.source]}), set()
-    examined = examine(scratch, name, section)
+    examined = examine(scratch, name, section, read)
     new = ~examined.table["id"].isin(before)
     kept = examined.table["kept"]
     alone = f" {medium.samples} in {name}/{result.source}" if medium.slow else ""

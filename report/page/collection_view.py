@@ -102,8 +102,9 @@ def _named(value: object, prefix: str = "") -> list[tuple[str, Any]]:
 
 def _kept_sheet(view: CollectionView, facts: Collection) -> None:
     """As many of each label, by the order of their ids: the same data give the same sheet."""
-    is_text = facts.table is not None and "offset" in facts.table  # of which clean has drawn all that there is to see
-    if facts.table is None or is_text or any("kept" in shown.name for shown in view.pictures):
+    # Of texts and takes clean has drawn all that there is to see.
+    in_pieces = facts.table is not None and "offset" in facts.table
+    if facts.table is None or in_pieces or any("kept" in shown.name for shown in view.pictures):
         return
     rows = facts.samples.kept("train")
     each = max(1, KEPT_SHOWN // max(1, rows["label"].nunique()))

@@ -11,9 +11,8 @@ import pytest
 
 from common.settings import Settings
 from curation.errors import DataError
-from curation.film.frames import _check
 from curation.ingest import ingest
-from curation.store.index import read_bytes, read_index
+from curation.store.index import check_stored, read_bytes, read_index
 from curation.store.source_info import credits_by_source
 from curation.store.splits import extend
 from registry.dvc import versions
@@ -69,7 +68,7 @@ FAULTS = {
     "datasets/faces/day-1/source.json": lambda root: credits_by_source(root, "faces"),
     "datasets/faces/splits.csv": pictures,
     "datasets/faces/corrections.csv": pictures,
-    FILM: lambda root: _check(root / FILM, sha256(CONTENT).hexdigest()),
+    FILM: lambda root: check_stored(root / FILM, sha256(CONTENT).hexdigest()),
 }
 
 

@@ -40,7 +40,8 @@ def plant_packages(root: Path, folder: Path, contents: Mapping[Asset, bytes] | N
     for asset in dict.fromkeys(asset for family in FAMILIES for asset in (*family.assets, *family.instruments)):
         content = given.get(asset, f"stands for {asset.name}".encode())
         _pin(root / "assets.txt", asset, folder, content)
-        held = [path for path in (root / "models").rglob("*.py") if asset.sha256 in path.read_text()]
+        modules = [path for package in ("curation", "models") for path in (root / package).rglob("*.py")]
+        held = [path for path in modules if asset.sha256 in path.read_text()]
         assert held, f"no module names the sha256 of {asset.name}"
         for path in held:
             path.write_text(path.read_text().replace(asset.sha256, hashlib.sha256(content).hexdigest()))

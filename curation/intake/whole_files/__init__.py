@@ -1,1 +1,1 @@
-"""Intake of files that are stored unchanged: films and scripts."""
+"""Intake of files that are stored unchanged: films, scripts and takes."""

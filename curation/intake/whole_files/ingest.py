@@ -27,12 +27,12 @@ class FileIngest:
         job: Job,
         path: Path,
         *,
-        layout: str | None = None,  # noqa: ARG002  # that of images
-        votes: Path | None = None,  # noqa: ARG002  # likewise
+        layout: str | None = None,
+        votes: Path | None = None,  # noqa: ARG002  # those of images
         only: Iterable[str] | None = None,
     ) -> IngestResult:
         """Takes the files at a path into a source; see `take_in_files`."""
-        return take_in_files(job, path, self.kind, only)
+        return take_in_files(job, path, self.kind, only, layout)
 
     def inbox(self, folder: Path, job: Job, now: float) -> Iterator[IngestResult]:
         """Takes in each folder of inbox/C that is ready, then the loose files."""

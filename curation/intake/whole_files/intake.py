@@ -1,4 +1,4 @@
-"""Intake of whole files, films or scripts: each is read to its end, then copied unchanged, named by its hash.
+"""Intake of whole files, films, scripts or takes: each is read to its end, then copied unchanged, named by its hash.
 
 The index is written after each file, so a killed run resumes with the next one. The source is never modified,
 and hard links are not used, since DVC makes the files in its cache read-only.
@@ -11,6 +11,7 @@ import os
 import shutil
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,12 +34,15 @@ if TYPE_CHECKING:
 
     from curation.intake.candidates import Candidate, Listing
     from curation.intake.job import IngestResult, Job
+    from curation.intake.source_writer import Row
     from curation.intake.whole_files.kind import FileKind
 
 FICLONE = 0x40049409  # Linux: shares disk blocks between both files until one of them is written to
 
 
-def take_in_files(job: Job, path: Path, kind: FileKind, only: Iterable[str] | None = None) -> IngestResult:
+def take_in_files(
+    job: Job, path: Path, kind: FileKind, only: Iterable[str] | None = None, layout: str | None = None
+) -> IngestResult:
     """Takes the files of a kind at a path into a source.
 
     Args:
@@ -46,6 +50,7 @@ def take_in_files(job: Job, path: Path, kind: FileKind, only: Iterable[str] | No
         path: A file, or a folder of files.
         kind: Their kind.
         only: Names directly below the folder; None: all.
+        layout: Pattern of the paths, such as `{performer}/*`.
 
     Raises:
         DataError: Nothing was taken in, or the disk is full or not writable for this user.
@@ -53,7 +58,7 @@ def take_in_files(job: Job, path: Path, kind: FileKind, only: Iterable[str] | No
     with explained():
         sweep_collection(job.root, job.collection)
         check_starter(job)
-        return FileIntake(job, scan_files(path, kind, job.params.labels, only), kind).run()
+        return FileIntake(job, scan_files(path, kind, job.params.labels, only, layout), kind).run()
 
 
 class FileIntake(Intake):
@@ -71,6 +76,8 @@ class FileIntake(Intake):
         self.rows_elsewhere = there["sha256"].value_counts()
 
     def _sweep(self, named: set[str]) -> None:
+        if self.kind.column:
+            named |= {row[self.kind.column] for row in self.rows if row[self.kind.column]}
         for path in self.job.folder.glob("*"):
             kept = path.suffix in {".json", ".parquet"} or path.name in named
             if path.name.endswith(PARTIAL) or not kept:
@@ -80,6 +87,8 @@ class FileIntake(Intake):
         for candidate in self.listing.candidates:
             self._take(candidate)
         self._check_found()
+        if self.refusals.refused:
+            self.people.save()  # ids in the quarantine, so that a corrected file is found there under the same one
         if self.new_terms:
             self._write()
 
@@ -96,6 +105,7 @@ class FileIntake(Intake):
                 raise
             file = candidate.file if candidate.file is not None and candidate.file.is_file() else None
             refusal = Refusal(candidate.path, error.reason, error.remedy, file, person=candidate.performer)
+            refusal = replace(refusal, beside=self.kind.beside(file).files if file is not None else ())
             self.refusals.refused.append((candidate, refusal))
 
     def _leave(self, candidate: Candidate) -> None:
@@ -119,16 +129,33 @@ class FileIntake(Intake):
         file = _real(candidate, self.listing.folder)
         written, sha256 = written_ns(file), sha256_of(file)
         # The same bytes are stored once, in any source of the collection.
-        if sha256 not in {row["sha256"] for row in self.rows} | self.elsewhere.keys():
+        beside = self.kind.beside(file)
+        there = [row for row in self.rows if row["sha256"] == sha256]
+        if not there and sha256 not in self.elsewhere:
             self._enter(candidate, file, sha256, origin)
+        elif there and beside.stored is not None and sha256_of(beside.stored) != there[0][f"{self.kind.column}_sha256"]:
+            self._replace(there, candidate, file, origin)
         else:
             self._meet_again(candidate, sha256)
         self.taken.append(Taken(candidate, sha256, written))
 
+    def _replace(self, rows: list[Row], candidate: Candidate, file: Path, origin: str) -> None:
+        """Enters a known file with other curves or the like beside it, in place of its rows."""
+        sha256, before = rows[0]["sha256"], (list(self.rows), self.before)
+        old, new = ([row for row in part if row["sha256"] != sha256] for part in (self.rows[: self.before], self.added))
+        self.rows, self.before = [*old, *new], len(old)
+        try:
+            self._enter(candidate, file, sha256, origin)
+        except RefusedError:
+            self.rows, self.before = before
+            raise
+
     def _enter(self, candidate: Candidate, file: Path, sha256: str, origin: str) -> None:
         common = self._row_of(candidate, sha256, origin)  # draws the id of a new name, so runs before masking
-        incoming = Incoming(candidate, file, sha256, self.people.masker())
+        incoming = Incoming(candidate, file, sha256, self.people.masker(), self.kind.beside(file))
         found = self.kind.read(self.job, incoming)
+        if self.kind.column:
+            common |= self._stored(incoming.beside.stored)
         name = f"{sha256}{file.suffix.lower()}"
         _copy(file, self.job.folder / name, sha256)
         common |= {"licence": candidate.licence or None, "votes": None}
@@ -136,6 +163,20 @@ class FileIntake(Intake):
         self.rows += [{**common, "group": candidate.group or row["id"], **row} for row in found]
         self._write()
         self._replace_starter()
+
+    def _stored(self, file: Path | None) -> Row:
+        """Stores the file beside another one; returns the columns of the index that name it."""
+        column = self.kind.column
+        if file is None:
+            return {column: None, f"{column}_sha256": None}
+        sha256 = sha256_of(file)
+        name = f"{sha256}{file.suffix.lower()}"
+        _copy(file, self.job.folder / name, sha256)
+        return {column: name, f"{column}_sha256": sha256}
+
+    def _spent(self) -> list[Path]:
+        whole = [one.candidate.file for one in self.taken if one.written in {0, written_ns(one.candidate.file)}]
+        return [file for taken in whole if taken is not None for file in self.kind.beside(taken).files]
 
     def _write(self) -> None:
         self.people.save()

@@ -1,18 +1,42 @@
-"""Interface of files that are taken in whole, films or scripts, for intake, listings and inboxes."""
+"""Interface of files that are taken in whole, films, scripts or takes, for intake, listings and inboxes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from curation.intake.candidates import Candidate
     from curation.intake.job import Job
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Files that belong to a file: they are taken in, refused and removed from an inbox with it.
+
+    Attributes:
+        stored: One that is stored with it, such as its curves.
+        others: The others.
+        performer: Name of the person that they name.
+    """
+
+    stored: Path | None = None
+    others: tuple[Path, ...] = ()
+    performer: str = ""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All of them."""
+        return self.others if self.stored is None else (self.stored, *self.others)
+
+
+def _nothing(_file: Path) -> Beside:
+    return Beside()
 
 
 @dataclass(frozen=True)
@@ -23,6 +47,7 @@ class Incoming:
     file: Path
     sha256: str
     mask: Callable[[str, str], str]
+    beside: Beside = Beside()
 
     def masked(self, text: str) -> str:
         """Replaces all names of people in a text about the file."""
@@ -41,6 +66,9 @@ class FileKind:
         read: (job, file) -> the columns of its rows that are specific to the kind; at least `id`. Refuses other files.
         note: New rows -> a note about them for the user.
         labelled_by_folder: True if a folder named after a label labels its files.
+        beside: File -> the files that belong to it.
+        column: Column of the index for the name under which the file beside it is stored; `COLUMN_sha256` is its hash.
+        stray: Reason and remedy for files that lack the file that they belong to, by suffix in lower case.
     """
 
     one: str
@@ -50,6 +78,9 @@ class FileKind:
     read: Callable[[Job, Incoming], list[Row]]
     note: Callable[[Sequence[Row]], str]
     labelled_by_folder: bool = False
+    beside: Callable[[Path], Beside] = _nothing
+    column: str = ""
+    stray: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def has(self, file: Path) -> bool:
         """True if the name of a file is of this kind."""
