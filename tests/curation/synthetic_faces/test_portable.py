@@ -1,4 +1,4 @@
-"""A processor without the instructions of this one renders the same picture, to the last bit."""
+"""A processor without the instructions of this one renders the same pictures and takes, to the last bit."""
 
 import os
 import subprocess
@@ -16,6 +16,7 @@ import numpy as np
 
 from curation.synthetic_faces.head import load_head
 from curation.synthetic_faces.paint import creases
+from curation.synthetic_faces.performances import closing_weight, draw_take
 from curation.synthetic_faces.puppet import build_model, cast, pose
 from curation.synthetic_faces.faces import express
 from curation.synthetic_faces.shade import Appearance, expose
@@ -30,6 +31,9 @@ for identity in range(3):
     shot = draw_shot(96, rng)
     shown = (mesh.points_n3, mesh.normals_n3, look.paint_hw4, look.folded_hw3, shot.background_hw3)
     floats |= {f"{identity} {n}": part for n, part in enumerate((*shown, expose(mesh, look, shot, rng)))}
+motion, pictures = draw_take(model, 0, 0, np.arange(3) / 8, 64)
+floats |= {f"take {name}": np.round(curves, 6) for name, curves in vars(motion).items()}
+floats |= {"take": np.stack(list(pictures)), "take closing": closing_weight(model, performer)}
 np.savez(sys.argv[2], **floats)
 """
 
@@ -60,5 +64,5 @@ def test_the_processor_does_not_show_in_a_picture(request, tmp_path, wheel):
         rendered.append(np.load(tmp_path / f"{name}.npz"))
     here, elsewhere = rendered
 
-    assert len(here.files) == 18
+    assert len(here.files) == 24
     assert [name for name in here.files if not np.array_equal(here[name], elsewhere[name])] == []
