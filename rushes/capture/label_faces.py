@@ -5,13 +5,14 @@ No detector runs for the label, since the landmarks give the face.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rushes.expression.detector import Face
-from rushes.tracking.crop import SCALE, rotation, square_of_landmarks
+from rushes.faces.detector import Face
+from rushes.tracking.crop import SCALE, square_of_landmarks
 
 if TYPE_CHECKING:
     from rushes.expression.classifier import FaceExpression
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 # heads (yaw to 35 degrees) and 30 real faces. The spread of the side is 6 and 1 %, that of the middle 3 and 1 %; crops
 # of the training pictures themselves have a spread of 15 %.
 BOX_SIDE, BOX_DOWN = 0.90, 0.035
-# The detector's key points: right eye, left eye, tip of the nose, mouth, and both ears, as landmarks to average.
-KEY_POINTS = ((33, 133), (263, 362), (1,), (61, 291), (234,), (454,))
+# The detector's key points: right eye, left eye, tip of the nose, mouth, and both ears: two landmarks each, to average.
+KEY_POINTS = np.array([[33, 133], [263, 362], [1, 1], [61, 291], [234, 234], [454, 454]])
 LEAD = 0.1  # in probability, by which another label has to lead
 LEAD_S = 0.15  # for so long: five pictures at 30 frames/s, the first included
 FORGOTTEN_S = 1.0  # without a face; its next label counts at once
@@ -32,10 +33,11 @@ def label_face(face: TrackedFace) -> Face:
     """Box and key points that the detector would give for a tracked face."""
     square = square_of_landmarks(face.landmarks_px)
     around_px = square.side_px / SCALE
-    x, y = np.array(square.middle_px) + rotation(square.roll_rad) @ np.array([0.0, BOX_DOWN * around_px])
-    side_px = BOX_SIDE * around_px
-    box_xywh_px = (float(x - side_px / 2), float(y - side_px / 2), side_px, side_px)
-    points_62 = np.array([face.landmarks_px[list(indices), :2].mean(axis=0) for indices in KEY_POINTS])
+    side_px, down_px = BOX_SIDE * around_px, BOX_DOWN * around_px
+    x = square.middle_px[0] - down_px * math.sin(square.roll_rad)
+    y = square.middle_px[1] + down_px * math.cos(square.roll_rad)
+    box_xywh_px = (x - side_px / 2, y - side_px / 2, side_px, side_px)
+    points_62 = face.landmarks_px[KEY_POINTS, :2].mean(axis=1)
     return Face(box_xywh_px, face.score, points_62)
 
 

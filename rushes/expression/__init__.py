@@ -1,1 +1,1 @@
-"""The family expression at run time: face detection and classification."""
+"""The family expression at run time: the label of a face."""

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rushes.errors import MisuseError, UserError
-from rushes.expression import face_search
 from rushes.expression.classifier import FaceClassifier, FaceExpression, classify_faces, face_squares
+from rushes.faces import face_search
 from rushes.media.image import decode_picture
 
 if TYPE_CHECKING:
     from rushes.bundle.manifest import Bundle
-    from rushes.expression.detector import Detector
+    from rushes.faces.detector import Detector
 
 
 class ExpressionModel:

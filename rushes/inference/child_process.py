@@ -30,7 +30,7 @@ def main() -> None:
     request = json.loads(sys.stdin.read())
     # Import everything before setting the limits, which are for the graphs only.
     from rushes.bundle.manifest import References  # noqa: PLC0415
-    from rushes.expression.detector import try_network  # noqa: PLC0415
+    from rushes.faces.detector import try_network  # noqa: PLC0415
     from rushes.inference.reference_outputs import drift_of  # noqa: PLC0415
     from rushes.inference.session import example_feed, open_graph, run_graph  # noqa: PLC0415
     from rushes.tracking import landmarks  # noqa: PLC0415

@@ -121,7 +121,7 @@ def _key(bundle: Bundle) -> str:
 def prove(bundle: Bundle, limits: ChildLimits = CHILD_LIMITS) -> Proof:
     """Runs every graph of a bundle once, in a child process, and compares its outputs with the certificate's.
 
-    Networks for OpenCV (.tflite) are loaded there too, and run if they find faces or landmarks.
+    Networks in .tflite are loaded there too, and run if they find faces or landmarks.
 
     Raises:
         BundleError: A graph or network does not run, exceeds the limits, or gives NaN or infinity; or an output differs

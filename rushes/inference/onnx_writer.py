@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 IR_VERSION, OPSET = 8, 17
 TENSOR_TYPES = {"float32": 1, "int64": 7}
-INT, INTS, STRING = 2, 7, 3  # AttributeProto.type
+FLOAT, INT, STRING, INTS = 1, 2, 3, 7  # AttributeProto.type
 
 
 class OnnxWriter:
@@ -30,7 +31,7 @@ class OnnxWriter:
         return name
 
     def node(
-        self, operator: str, inputs: Sequence[str], output: str = "", /, **attributes: int | str | list[int]
+        self, operator: str, inputs: Sequence[str], output: str = "", /, **attributes: float | str | list[int]
     ) -> str:
         """Adds a node; returns the name of its output."""
         output = output or f"n{len(self._nodes)}"
@@ -53,12 +54,14 @@ def _value(name: str, shape: bytes = b"") -> bytes:
     return _part(1, name) + _part(2, _part(1, _number(1, TENSOR_TYPES["float32"]) + shape))
 
 
-def _attribute(name: str, value: int | str | list[int]) -> bytes:
+def _attribute(name: str, value: float | str | list[int]) -> bytes:
     if isinstance(value, int):
         return _part(1, name) + _number(3, value) + _number(20, INT)
     if isinstance(value, str):
         return _part(1, name) + _part(4, value) + _number(20, STRING)
-    return _part(1, name) + b"".join(_number(8, one) for one in value) + _number(20, INTS)
+    if isinstance(value, list):
+        return _part(1, name) + b"".join(_number(8, one) for one in value) + _number(20, INTS)
+    return _part(1, name) + _varint(2 << 3 | 5) + struct.pack("<f", value) + _number(20, FLOAT)
 
 
 def _number(field: int, value: int) -> bytes:

@@ -1,9 +1,9 @@
 """Runs .tflite networks: with ONNX Runtime, with OpenCV, or with LiteRT, which is the wheel's extra [fast].
 
-ONNX Runtime runs a translation (`rushes.inference.tflite_to_onnx`) in half of OpenCV's time. On one thread of a Xeon
-(AVX-512; medians of 9 interleaved rounds, under load) with OpenCV 5.0, ONNX Runtime 1.32 and LiteRT 2.3: the landmark
-network takes 11.2, 5.9 and 5.5 ms, the short-range detector 3.1, 1.4 and 1.3 ms, the full-range one 10.2, 4.1 and 4.1
-ms. The network of the units is not translated: 2.1 ms with OpenCV, 0.6 with LiteRT.
+ONNX Runtime runs a translation (`rushes.inference.tflite_to_onnx`) in less than half of OpenCV's time. On one thread of
+a Xeon (AVX-512; medians of 9 interleaved rounds, under load) with OpenCV 5.0, ONNX Runtime 1.32 and LiteRT 2.3: the
+landmark network takes 10.8, 4.8 and 5.7 ms, the short-range detector 2.7, 1.3 and 1.2 ms, the full-range one 8.7, 3.8
+and 3.8 ms, the network of the units 2.4, 0.8 and 0.7 ms.
 """
 
 from __future__ import annotations

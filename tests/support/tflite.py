@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 FLOAT32, VERSION = 0, 3
-ADD, MUL = 0, 18  # operators
-OPTIONS = {ADD: 11, MUL: 21}
+ADD, MAXIMUM = 0, 55  # operators
+OPTIONS = {ADD: 11, MAXIMUM: 39}
 
 
 def network(shape: Sequence[int] = (1, 8, 8, 4), constant: float = 1.0, operator: int = ADD) -> bytes:
-    """One operator that adds a constant to its input, or multiplies it.
+    """One operator that adds a constant to its input, or takes the larger one of both.
 
     Args:
         shape: Of the input and the output.
-        constant: Added to each element of the last axis; NaN makes the outputs NaN.
-        operator: ADD or MUL.
+        constant: For each element of the last axis; NaN makes the outputs NaN.
+        operator: ADD or MAXIMUM.
     """
     builder = flatbuffers.Builder(1024)
     weights = np.full(shape[-1], constant, np.float32).tobytes()

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from rushes.bundle.manifest import BundleError, read_bundle
-from rushes.expression.classifier import Crop, FaceClassifier, crop_face, fit_picture
-from rushes.expression.detector import Face, roll_of
+from rushes.expression.classifier import Crop, FaceClassifier, classify_faces, crop_face, face_squares, fit_picture
+from rushes.faces.detector import Face, roll_of
 from tests.support.runtime import LABELS, SIZE_PX, write_bundle, write_graph
 
 PLAIN = Crop(scale=1, shift_y=0)
@@ -59,6 +59,25 @@ def test_a_leaning_head_is_cut_upright(roll_deg):
 
     assert np.abs(found - expected).mean() < 3
     assert np.abs(crop_face(turned, box, crop) - expected).mean() > 4
+
+
+@pytest.mark.parametrize("roll_deg", [0, 20])
+def test_a_large_face_is_read_from_a_shrunk_crop(classifier, monkeypatch, roll_deg):
+    """Three pixels for each of the network's, with the same averages; small faces and training crops are unscaled."""
+    noise = np.random.default_rng(0).integers(0, 256, (700, 700, 3), np.uint8)
+    frame = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 3), None, 0, 255, cv2.NORM_MINMAX)
+    eyes = np.array([[0, 0], [np.cos(np.radians(roll_deg)), np.sin(np.radians(roll_deg))]]) * 100
+    faces = [Face((200.3, 210.8, side, side), 0.9, np.vstack([eyes, np.zeros((4, 2))])) for side in (300.0, 90.0)]
+    read = []
+    monkeypatch.setattr(classifier, "classify", lambda squares: read.extend(squares) or np.eye(2, 3))
+    classify_faces(frame, faces, classifier)
+    (large, small), (shrunk, unscaled) = face_squares(frame, faces, classifier.crop), read
+    apart = fit_picture(large, SIZE_PX, 1).astype(float) - fit_picture(shrunk, SIZE_PX, 1)
+
+    assert shrunk.shape == (3 * SIZE_PX, 3 * SIZE_PX, 3)
+    assert np.abs(apart).mean() < 1
+    assert large.shape == (351, 351, 3)
+    assert np.array_equal(unscaled, small)
 
 
 @pytest.mark.parametrize(("left_eye", "roll_deg"), [((60, 40), 0), ((57, 50), 30), ((45, 20), -76), ((42, 44), 0)])

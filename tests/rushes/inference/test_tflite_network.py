@@ -9,7 +9,7 @@ from rushes.errors import MisuseError, UserError
 from rushes.inference import tflite_network
 from rushes.inference.tflite_network import LitertNetwork, OnnxNetwork, OpencvNetwork, open_tflite, read_tflite
 from tests.support.runtime import NETWORK
-from tests.support.tflite import MUL, network
+from tests.support.tflite import MAXIMUM, network
 
 
 @pytest.fixture
@@ -66,21 +66,24 @@ def test_all_libraries_give_the_same_numbers(tmp_path):
 
 @pytest.mark.slow
 def test_the_translated_networks_give_the_same_numbers(landmark_files, blazeface_file, full_range_file):
-    """As OpenCV does, of any input: PReLU in both forms, strides, padding, pooling, resizing and concatenation."""
-    for path, size_px in ((landmark_files[0], 256), (blazeface_file, 128), (full_range_file, 192)):
+    """As OpenCV and LiteRT do, of any input: PReLU in both forms, strides, padding, pooling, resizing, dense layers."""
+    shapes = {landmark_files[0]: (256, 256, 3), blazeface_file: (128, 128, 3), full_range_file: (192, 192, 3)}
+    for path, shape in (shapes | {landmark_files[1]: (146, 2)}).items():
         translated = open_tflite(path, "onnx")
-        given = np.random.default_rng(0).uniform(-1, 1, (1, size_px, size_px, 3)).astype(np.float32)
-        expected, found = open_tflite(path, "opencv").run(given), translated.run(given)
+        given = np.random.default_rng(0).uniform(-1, 1, (1, *shape)).astype(np.float32)
+        found = translated.run(given)
 
         assert isinstance(translated, OnnxNetwork)
-        assert set(found) == set(expected)
-        for name, values in expected.items():
-            np.testing.assert_allclose(found[name], values, atol=1e-3)
+        for backend in ("opencv", "litert"):
+            expected = open_tflite(path, backend).run(given)
+            assert set(found) == set(expected)
+            for name, values in expected.items():
+                np.testing.assert_allclose(found[name], values, atol=1e-3 if path in shapes else 1e-5)
 
 
 def test_a_network_that_is_not_translated_runs_with_opencv(tmp_path):
-    """One that multiplies."""
-    (tmp_path / "net.tflite").write_bytes(network(operator=MUL))
+    """One that takes the larger of two values."""
+    (tmp_path / "net.tflite").write_bytes(network(operator=MAXIMUM))
 
     assert isinstance(open_tflite(tmp_path / "net.tflite", "onnx"), OpencvNetwork)
 

@@ -5,11 +5,12 @@
     tracker = finder.tracker()            # for one film: follows faces from frame to frame
     faces = tracker.detect(frame_bgr)
 
-Proposals come from the short-range network on the whole frame and the full-range network on squares of it. The
-short-range network then runs on close-ups, squares two and three times as wide as the proposal, and must find the face
-in both. Measured on 500 photographs of streets and on rendered heads of 8 to 70 % of the frame's height: proposals
-score up to 0.69 without a face, and from 0.05 with one. The lower of the two close-up scores is at most 0.60 in 99 of
-100 empty frames, and at least 0.77 for 97 of 100 heads of 10 % or more, leaning by up to 45 degrees.
+Proposals come from the short-range network on the whole frame and the full-range network on squares of it, in films
+also on tiles of a large frame and around faces that were lost (rushes/faces/places.py). The short-range network
+then runs on close-ups, squares two and three times as wide as the proposal, and must find the face in both. Measured on
+500 photographs of streets and on rendered heads of 8 to 70 % of the frame's height: proposals score up to 0.69 without
+a face, and from 0.05 with one. The lower of the two close-up scores is at most 0.60 in 99 of 100 empty frames, and at
+least 0.77 for 97 of 100 heads of 10 % or more, leaning by up to 45 degrees.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rushes.expression.crops import cut_square, turn_square
-from rushes.expression.detector import (
+from rushes.faces.crops import cut_square, turn_square
+from rushes.faces.detector import (
     FULL_RANGE,
     MIN_OVERLAP,
     BlazeFace,
@@ -30,12 +31,14 @@ from rushes.expression.detector import (
     roll_of,
     row_of,
 )
-from rushes.expression.following import Patch
+from rushes.faces.following import Patch
+from rushes.faces.places import AROUND_SIDES, square_around, squares, with_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from rushes.bundle.manifest import Bundle
+    from rushes.faces.places import Place
 
 ROLE, FULL_RANGE_ROLE = "detector", "detector_full_range"
 MIN_SCORE = 0.75  # minimum of both close-ups for a new face; chosen by benchmarks/face_threshold.py
@@ -46,18 +49,18 @@ FULL_RANGE_SCORE = 0.2  # minimum of a full-range proposal
 CLOSE_LOOKS = (2.0, 3.0)  # sides of the close-ups, in sides of the proposed box; known faces use only the first
 LEANING_RAD = float(np.radians(8))  # roll from which a close-up is repeated along the axis of the head
 MOST_PROPOSALS = 5  # maximum of close-ups of new proposals in one frame of a film; the rest wait for the next search
-OBLONG = 1.2  # frames with a lower aspect ratio are one square
-# Frames between two searched places, without and with a known face. A frame of up to 16:9 has at most two squares, and
-# the whole frame is searched before each of them: four places. A new large face is found within 4 frames if there is
-# no known face and within 12 if there is one, a new small face within 8 and 24.
-SEARCH_EMPTY_EVERY, SEARCH_EVERY = 2, 6
+# Frames between two searches of the whole frame, and between two parts of it, without and with a known face; never both
+# in one frame. A new large face is found within 3 and 12 frames. A frame of up to 16:9 has two squares: a new face from
+# 5.5 % of its height is found within 6 and 12 frames. In one of 1920x1080, which also has eight tiles, it is found
+# within 18 and 36, and one of 40 pixels within 36 and 72.
+WHOLE_EMPTY_EVERY, WHOLE_EVERY = 3, 12
+PART_EMPTY_EVERY, PART_EVERY = 3, 6
+AROUND_EVERY, AROUND_FRAMES = 3, 150  # frames between two searches around lost faces, and for how many frames
 LOOK_EVERY = 2  # frames between two close-ups of a known face while template matching follows it
 # Change of a face that ends its window: of position or size, as a share of its size, and of roll.
 WINDOW_SHARE, WINDOW_RAD = 0.05, float(np.radians(4))
 CUT_LEVELS = 16.0  # mean difference of two coarse pictures, of 255, above which a new shot begins
 COARSE_CELLS = 24  # along a side of the coarse picture
-
-Square = tuple[int, int, int]  # x, y, side in pixels of the frame
 
 
 def open_finder(bundle: Bundle) -> FaceFinder:
@@ -88,22 +91,32 @@ class FaceFinder:
 
     def detect(self, frame_bgr: np.ndarray) -> list[Face]:
         """Finds all faces of an image, the largest first."""
-        return _by_size(self.search(frame_bgr, self.places(frame_bgr), most=10 * MOST_PROPOSALS))
+        return _by_size(self.search(frame_bgr, self.large_places(frame_bgr), most=10 * MOST_PROPOSALS))
 
     def tracker(self) -> FilmDetector:
         """Creates a detector for one film."""
         return FilmDetector(self)
 
-    def places(self, frame_bgr: np.ndarray) -> list[Square | None]:
-        """Parts of a frame to search in turn: squares for small faces, and the whole frame before each."""
+    def places(self, frame_bgr: np.ndarray) -> list[Place]:
+        """Parts of a frame of a film: the whole frame, then those to search in turn, squares and tiles."""
+        (height, width), (whole, *large) = frame_bgr.shape[:2], self.large_places(frame_bgr)
+        return [whole, *(large if self._full_range is None else with_tiles(large, width, height))]
+
+    def large_places(self, frame_bgr: np.ndarray) -> list[Place]:
+        """The whole frame, and squares of it for faces from 5.5 % of its height."""
         height, width = frame_bgr.shape[:2]
         smaller = squares(width, height, 0.5) if self._full_range is None else []
-        return [turn for place in (*squares(width, height), *smaller) for turn in (None, place)]
+        return [None, *squares(width, height), *smaller]
+
+    def place_around(self, frame_bgr: np.ndarray, middle_px: tuple[float, float], face_px: float) -> Place:
+        """The part to search for a face that was lost there: the whole frame for a large one."""
+        height, width = frame_bgr.shape[:2]
+        return square_around(width, height, middle_px, face_px)
 
     def search(
         self,
         frame_bgr: np.ndarray,
-        places: Sequence[Square | None],
+        places: Sequence[Place],
         known: Sequence[Face] = (),
         most: int = MOST_PROPOSALS,
     ) -> list[Face]:
@@ -111,13 +124,13 @@ class FaceFinder:
 
         Args:
             frame_bgr: uint8 H,W,3.
-            places: Squares to search; None is the whole frame.
+            places: Squares to search, each once; None is the whole frame.
             known: Known faces, which are not returned.
             most: Maximum number of proposals to confirm by close-ups.
         """
         # Collect the proposals of the whole frame and of its squares, the best first.
         glanced = merge(self._short_range.look(frame_bgr, 0, 0, PROPOSAL_SCORE)) if None in places else []
-        looks = [self._search(frame_bgr, *place) for place in places if place is not None]
+        looks = [self._search(frame_bgr, *place) for place in dict.fromkeys(places) if place is not None]
         proposed = sorted([*glanced, *(merge(np.concatenate(looks)) if looks else ())], key=lambda row: -row[0])
         # Accept sure proposals without close-ups.
         there = [row_of(face) for face in known]
@@ -227,14 +240,15 @@ class FilmDetector:
         self._finder = finder
         self._tracks: list[_Track] = []
         self._coarse: np.ndarray | None = None
-        self._frames = self._searched = 0
+        self._frames = self._parts = 0
+        self._lost: list[tuple[Face, int]] = []  # faces, and the frames in which they were lost
 
     def detect(self, frame_bgr: np.ndarray) -> list[Face]:
         """Finds the faces of the next frame, the largest first."""
         self._frames += 1
         if self._is_cut(frame_bgr):
             # The limit of a film frame does not apply: a picture of a crowd may be the only one of it.
-            self._tracks, new = [], self._finder.detect(frame_bgr)
+            self._tracks, self._lost, new = [], [], self._finder.detect(frame_bgr)
         else:
             new = self._next(frame_bgr)
         self._tracks += [_Track(frame_bgr, face, age) for age, face in enumerate(new)]
@@ -242,18 +256,34 @@ class FilmDetector:
 
     def _next(self, frame_bgr: np.ndarray) -> list[Face]:
         """Follows the known faces; returns the new ones."""
-        kept = [track for track in self._tracks if track.follow(frame_bgr, self._finder)]
-        lost, self._tracks = len(kept) < len(self._tracks), _apart(kept)
-        places = self._finder.places(frame_bgr)
-        due = places if lost else self._due(places)
-        return self._finder.search(frame_bgr, due, [track.face for track in self._tracks]) if due else []
+        before = self._tracks
+        kept = [track for track in before if track.follow(frame_bgr, self._finder)]
+        lost, self._tracks = [track.face for track in before if track not in kept], _apart(kept)
+        due = [*self._finder.large_places(frame_bgr), *self._around(frame_bgr, lost)] if lost else self._due(frame_bgr)
+        new = self._finder.search(frame_bgr, due, [track.face for track in self._tracks]) if due else []
+        # Forget lost faces after some time, and those that are back.
+        self._lost = [
+            (face, frame)
+            for face, frame in [*self._lost, *((face, self._frames) for face in lost)]
+            if self._frames - frame < AROUND_FRAMES and not any(_is_near(one, face) for one in new)
+        ]
+        return new
 
-    def _due(self, places: Sequence[Square | None]) -> list[Square | None]:
-        """Part to search in this frame; none in most frames."""
-        if self._frames % (SEARCH_EVERY if self._tracks else SEARCH_EMPTY_EVERY):
-            return []
-        self._searched += 1
-        return [places[self._searched % len(places)]]
+    def _due(self, frame_bgr: np.ndarray) -> list[Place]:
+        """Parts to search in this frame; none in most frames."""
+        whole, *parts = self._finder.places(frame_bgr)
+        whole_every, part_every = (WHOLE_EVERY, PART_EVERY) if self._tracks else (WHOLE_EMPTY_EVERY, PART_EMPTY_EVERY)
+        due = [] if self._frames % whole_every else [whole]
+        if self._frames % part_every == 1:
+            self._parts += 1
+            due.append(parts[self._parts % len(parts)])
+        if self._lost and self._frames % AROUND_EVERY == AROUND_EVERY - 1:
+            face, _ = self._lost[self._frames // AROUND_EVERY % len(self._lost)]
+            due += self._around(frame_bgr, [face])
+        return due
+
+    def _around(self, frame_bgr: np.ndarray, faces: Sequence[Face]) -> list[Place]:
+        return [self._finder.place_around(frame_bgr, *_middle_and_size(face)) for face in faces]
 
     def _is_cut(self, frame_bgr: np.ndarray) -> bool:
         """True if this frame belongs to another shot than the previous one."""
@@ -284,28 +314,21 @@ def _has_left(face: Face, window: Face) -> bool:
     )
 
 
+def _middle_and_size(face: Face) -> tuple[tuple[float, float], float]:
+    x, y, w, h = face.box_xywh_px
+    return (x + w / 2, y + h / 2), max(w, h)
+
+
+def _is_near(face: Face, lost: Face) -> bool:
+    """True if a face is in the square that is searched for a lost one."""
+    middle_px, size_px = _middle_and_size(lost)
+    apart_px = np.abs(np.subtract(_middle_and_size(face)[0], middle_px)).max()
+    return bool(apart_px < AROUND_SIDES / 2 * size_px)
+
+
 def _moved(face: Face, shift_px: tuple[float, float]) -> Face:
     (x, y, w, h), (across, down) = face.box_xywh_px, shift_px
     return Face((x + across, y + down, w, h), face.score, face.keypoints_px + np.array(shift_px))
-
-
-def squares(width: int, height: int, share: float = 1.0) -> list[Square]:
-    """Overlapping squares (x, y, side) that cover a frame: a single square, a row, or a grid of smaller ones.
-
-    Args:
-        width: Width of the frame, in pixels.
-        height: Height of the frame, in pixels.
-        share: Side of a square, as a share of the frame's shorter side.
-    """
-    short, long = sorted((width, height))
-    side = long if share == 1 and long < OBLONG * short else max(1, round(share * short))
-    return [(x, y, side) for y in _steps(height, side) for x in _steps(width, side)]
-
-
-def _steps(length: int, side: int) -> list[int]:
-    """Start positions of pieces that overlap by a fifth or more, so that a face cut by one is whole in another."""
-    count = 1 if length <= side else 1 + int(np.ceil((length - side) / (0.8 * side)))
-    return [round(start) for start in np.linspace(0, max(0, length - side), count)]
 
 
 def _around(frame_bgr: np.ndarray, row_17: np.ndarray, sides: float) -> tuple[np.ndarray, int, int]:

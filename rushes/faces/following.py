@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 
-from rushes.expression.crops import cut_square
+from rushes.faces.crops import cut_square
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,8 +53,9 @@ class Patch:
         # Subsample a large square to at least two pixels per cell, then average it to cells in grey.
         step = max(1, self._side_px // (2 * cells))
         part_bgr = cut_square(frame_bgr, *self._corner_px, self._side_px)[::step, ::step]
-        how = cv2.INTER_AREA if part_bgr.shape[0] > cells else cv2.INTER_LINEAR
-        return cv2.cvtColor(cv2.resize(part_bgr, (cells, cells), interpolation=how), cv2.COLOR_BGR2GRAY)
+        part_hw = cv2.cvtColor(part_bgr, cv2.COLOR_BGR2GRAY)  # averaging one channel takes a third of the time
+        how = cv2.INTER_AREA if part_hw.shape[0] > cells else cv2.INTER_LINEAR
+        return cv2.resize(part_hw, (cells, cells), interpolation=how)
 
 
 def _peak(values: np.ndarray, at: int) -> float:

@@ -2,7 +2,7 @@
 
 Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs", 2019. The short-range network has
 an input of 128x128 pixels and misses faces lower than a fifth of it; the full-range network has an input of 192x192
-pixels and cells four times as fine. rushes/expression/face_search.py selects the parts of a frame to search.
+pixels and cells four times as fine. rushes/faces/face_search.py selects the parts of a frame to search.
 """
 
 from __future__ import annotations
@@ -174,8 +174,12 @@ def letterbox(part_bgr: np.ndarray, input_px: int) -> tuple[np.ndarray, np.ndarr
     height, width = part_bgr.shape[:2]
     scale = input_px / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    # Shrink by area averaging: bilinear sampling keeps noise that prevents BlazeFace from finding small faces.
-    small = cv2.resize(part_bgr, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    # Shrink by area averaging: bilinear sampling keeps noise that prevents BlazeFace from finding small faces. OpenCV
+    # averages by whole factors several times as fast, so halve the picture first unless the factor is one.
+    small = part_bgr
+    while max(height, width) % input_px and min(small.shape[0] // size[1], small.shape[1] // size[0]) >= 2:  # noqa: PLR2004
+        small = cv2.resize(small, (small.shape[1] // 2, small.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(small, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     # Paste it into the middle of a black square.
     left, top = (input_px - size[0]) // 2, (input_px - size[1]) // 2
     square = np.zeros((input_px, input_px, 3), np.uint8)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from rushes.expression.classifier import Crop, crop_face
-from rushes.expression.detector import BlazeFace
-from rushes.expression.face_search import FaceFinder
+from rushes.faces.detector import BlazeFace
+from rushes.faces.face_search import FaceFinder
 from tests.support.runtime import put_head
 
 pytestmark = pytest.mark.slow

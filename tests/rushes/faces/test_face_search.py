@@ -8,8 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from rushes.expression import face_search
-from rushes.expression.face_search import FaceFinder, FilmDetector, open_finder, squares
+from rushes.faces import face_search
+from rushes.faces.face_search import FaceFinder, FilmDetector, open_finder
+
+LARGE = (1080, 1920)
 
 
 class Spots:
@@ -21,7 +23,7 @@ class Spots:
     def look(self, part_bgr, x_px, y_px, min_score):
         """A box around each spot that is large enough."""
         self.looks += 1
-        _, _, stats, _ = cv2.connectedComponentsWithStats((part_bgr.min(axis=2) > 200).astype(np.uint8))
+        _, _, stats, _ = cv2.connectedComponentsWithStats((part_bgr[..., 0] > 200).view(np.uint8))
         rows = []
         for left, top, w, h, _ in stats[1:]:
             if h >= self.least * max(part_bgr.shape) and self.score > min_score:
@@ -30,8 +32,8 @@ class Spots:
         return np.array(rows).reshape(-1, 17)
 
 
-def _frame(*spots, level=40):
-    frame = np.full((480, 640, 3), level, np.uint8)
+def _frame(*spots, level=40, size=(480, 640)):
+    frame = np.full((*size, 3), level, np.uint8)
     for x, y, side in spots:  # sides are multiples of 5
         texture = np.random.default_rng(side).integers(205, 256, (5, 5))
         frame[y : y + side, x : x + side] = np.kron(texture, np.ones((side // 5,) * 2))[..., None]
@@ -74,7 +76,7 @@ def test_a_film_is_not_searched_every_frame(networks):
     found = [tracker.detect(_frame((400 + 5 * number, 300, 40))) for number in range(frames)]
 
     assert [round(face.box_xywh_px[0]) for [face] in found] == list(range(400, 520, 5))
-    assert networks[1].looks <= 2 + frames / (2 * face_search.SEARCH_EVERY)
+    assert networks[1].looks <= 2 + frames / face_search.PART_EVERY
     assert networks[0].looks < 0.75 * frames
 
 
@@ -128,6 +130,46 @@ def test_a_face_that_comes_in_is_found_soon(networks, there, side, frames):
         assert found[-1] == len(there) + 1, before
 
 
+@pytest.mark.parametrize("at", [(30, 30), (550, 520), (1870, 1030), (1200, 60)])
+def test_a_face_of_40_pixels_that_comes_into_a_large_frame_is_found(networks, at):
+    """Within 36 frames, wherever it is; each frame has one look of each network at a part, and close-ups."""
+    tracker, empty, there = FilmDetector(FaceFinder(*networks)), _frame(size=LARGE), _frame((*at, 40), size=LARGE)
+    tracker.detect(empty)
+    for network in networks:
+        network.looks = 0
+    for frames in range(1, 25):
+        assert tracker.detect(empty) == []
+        assert sum(network.looks for network in networks) <= frames
+    found = [tracker.detect(there) for _ in range(36)]
+
+    assert [len(faces) for faces in found[-1:]] == [1]
+    np.testing.assert_allclose(found[-1][0].box_xywh_px, (*at, 40, 40), atol=1)
+
+
+@pytest.mark.parametrize("side", [40, 60, 100, 150])
+@pytest.mark.parametrize("at", [(420, 490), (550, 300), (900, 500)])
+def test_a_face_on_the_border_of_tiles_is_one_face(networks, at, side):
+    """Cut by one tile, whole in the next, and in the squares: searched all together."""
+    finder, frame = FaceFinder(*networks), _frame((*at, side), size=LARGE)
+    [face] = finder.search(frame, finder.places(frame), most=50)
+
+    np.testing.assert_allclose(face.box_xywh_px, (*at, side, side), atol=1)
+
+
+@pytest.mark.parametrize("away", [1, 2, 12, 100])
+def test_a_small_face_that_was_lost_is_found_near_within_three_frames(networks, away):
+    """Also without tracking of actors, and where other people stay."""
+    for other in ((), ((100, 900, 40),)):
+        tracker = FilmDetector(FaceFinder(*networks))
+        with_it, without = _frame((900, 500, 40), *other, size=LARGE), _frame(*other, size=LARGE)
+        near = _frame((940, 480, 40), *other, size=LARGE)
+        while len(tracker.detect(with_it)) <= len(other):
+            pass
+        assert [len(tracker.detect(without)) for _ in range(away)] == [len(other)] * away
+
+        assert len([tracker.detect(near) for _ in range(3)][-1]) == len(other) + 1
+
+
 @pytest.mark.parametrize("roles", [["detector"], ["detector", "detector_full_range"]])
 def test_a_bundle_of_either_kind_opens(monkeypatch, roles):
     """The full range is optional: the contract is unchanged."""
@@ -137,16 +179,3 @@ def test_a_bundle_of_either_kind_opens(monkeypatch, roles):
     open_finder(SimpleNamespace(manifest=SimpleNamespace(files=files), path=lambda role: role))
 
     assert sorted(opened) == roles
-
-
-@pytest.mark.parametrize(("width", "height"), [(1280, 720), (720, 1280), (640, 480), (600, 600), (3000, 100)])
-@pytest.mark.parametrize("share", [1.0, 0.5])
-def test_squares_cover_the_frame(width, height, share):
-    """Every pixel lies in a square, and the squares begin in the frame."""
-    seen = np.zeros((height, width), bool)
-    for x, y, side in squares(width, height, share):
-        seen[y : y + side, x : x + side] = True
-
-        assert 0 <= x < width
-        assert 0 <= y < height
-    assert seen.all()

@@ -1,8 +1,9 @@
+import cv2
 import numpy as np
 import pytest
 
 from rushes.errors import RushesError
-from rushes.expression.detector import FULL_RANGE, SHORT_RANGE, BlazeFace, anchors_xy, letterbox, merge
+from rushes.faces.detector import FULL_RANGE, SHORT_RANGE, BlazeFace, anchors_xy, letterbox, merge
 
 
 def _candidate(score, x, y, w, h):
@@ -27,7 +28,7 @@ class FakeNet:
 @pytest.fixture
 def detector(monkeypatch):
     """BlazeFace with that network."""
-    monkeypatch.setattr("rushes.expression.detector._load", lambda *_: FakeNet())
+    monkeypatch.setattr("rushes.faces.detector._load", lambda *_: FakeNet())
     return BlazeFace("model.tflite")
 
 
@@ -52,6 +53,18 @@ def test_letterbox_can_be_inverted(width, height):
 
     assert square.shape == (SHORT_RANGE.input_px, SHORT_RANGE.input_px, 3)
     np.testing.assert_allclose(found, np.array([x, y]) + size / 2, atol=max(width, height) / SHORT_RANGE.input_px)
+
+
+@pytest.mark.parametrize("side", [576, 577, 1079, 1500])
+def test_a_picture_is_shrunk_by_area(side):
+    """Halved first or not: noise is averaged, a gradient stays within a level, and nothing is shifted."""
+    noise_bgr = np.random.default_rng(0).integers(0, 256, (side, side, 3)).astype(np.uint8)
+    ramp_bgr = np.broadcast_to((np.arange(side) * 255 // side)[None, :, None], (side, side, 3)).astype(np.uint8)
+    (noise, _, _), (ramp, _, _) = (letterbox(picture, FULL_RANGE.input_px) for picture in (noise_bgr, ramp_bgr))
+    exact = cv2.resize(ramp_bgr, (FULL_RANGE.input_px,) * 2, interpolation=cv2.INTER_AREA)
+
+    assert noise.std() < 1.2 * noise_bgr.std() * FULL_RANGE.input_px / side
+    assert np.abs(ramp.astype(int) - exact).max() <= 1
 
 
 def test_a_face_comes_back_in_pixels_of_the_frame(detector):

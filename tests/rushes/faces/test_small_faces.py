@@ -10,8 +10,8 @@ from benchmarks.faces import SearchBefore, clip_of, count, is_hit
 from benchmarks.support.heads import HEIGHT, WIDTH, Heads, draw_streets, filmed, put_head
 from common.packages import fetch
 from rushes.expression.classifier import Crop, crop_face
-from rushes.expression.detector import FULL_RANGE, BlazeFace, roll_of
-from rushes.expression.face_search import FaceFinder, FilmDetector
+from rushes.faces.detector import FULL_RANGE, BlazeFace, roll_of
+from rushes.faces.face_search import FaceFinder, FilmDetector
 from tests.support.repos import ROOT
 
 pytestmark = pytest.mark.slow
@@ -65,6 +65,21 @@ def test_who_comes_in_is_found_within_so_many_frames(finder, heads, streets, the
         found = [tracker.detect(filmed(joined, random)) for _ in range(frames)]
 
         assert any(is_hit(face, box) for faces in found for face in faces), number
+
+
+def test_a_face_of_40_pixels_in_a_large_frame_is_found(finder, heads, streets):
+    """At 1920x1080, each in another place: within 36 frames, then in nearly all, and nothing else."""
+    random, hits = np.random.default_rng(0), 0
+    for number, middle_px in enumerate([(300, 250), (1750, 900)]):
+        large = cv2.resize(streets[number], (1920, 1080))
+        joined, box = put_head(large, heads.draw(number, "happy"), 40, middle_px)
+        tracker, shown = FilmDetector(finder), [filmed(joined, random) for _ in range(3)]
+        assert tracker.detect(large) == []
+        found = [tracker.detect(shown[frame % 3]) for frame in range(42)]
+
+        assert max(map(len, found)) == 1
+        hits += sum(any(is_hit(face, box) for face in faces) for faces in found[36:])
+    assert hits >= 11
 
 
 def test_the_box_of_a_head_that_holds_still_does_too(finder, heads, streets):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rushes.expression.following import Patch
+from rushes.faces.following import Patch
 
 
 def _frame(seed=0):
