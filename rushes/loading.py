@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rushes.expression.model import ExpressionModel
     from rushes.scene.model import SceneModel
     from rushes.script.model import ScriptModel
+    from rushes.tracking.model import TrackingModel
 
 Place = str | os.PathLike[str]
 
@@ -56,6 +57,16 @@ def load(
 
 @overload
 def load(
+    model: Literal["tracking", "tracking@champion"],
+    *,
+    store: Place | None = None,
+    trust: Sequence[Place] | None = None,
+    uncertified: bool = False,
+) -> TrackingModel: ...
+
+
+@overload
+def load(
     model: Place, *, store: Place | None = None, trust: Sequence[Place] | None = None, uncertified: bool = False
 ) -> Any: ...  # noqa: ANN401  # the family is known only when the bundle is read
 
@@ -82,8 +93,8 @@ def load(
         uncertified: True to accept a model without a certificate if no key is trusted.
 
     Returns:
-        Depending on the family: `rushes.expression.model.ExpressionModel`, `rushes.scene.model.SceneModel` or
-        `rushes.script.model.ScriptModel`.
+        Depending on the family: `rushes.expression.model.ExpressionModel`, `rushes.scene.model.SceneModel`,
+        `rushes.script.model.ScriptModel` or `rushes.tracking.model.TrackingModel`.
 
     Raises:
         MisuseError: `model` is neither the name of a model nor a folder, or a key cannot be read.

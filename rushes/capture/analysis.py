@@ -12,8 +12,8 @@ from rushes.calibration.calibration import CalibratedTracker, Tracker
 from rushes.capture.drawing.mesh import edges_of
 from rushes.capture.label_faces import SteadyLabels, label_face
 from rushes.expression.classifier import classify_faces
-from rushes.expression.face_search import open_finder
-from rushes.tracking.landmarks import open_landmarks
+from rushes.faces.face_search import open_finder
+from rushes.tracking.landmarks import check_landmarks, open_landmarks
 from rushes.tracking.tracker import FaceTracker
 
 if TYPE_CHECKING:
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from rushes.calibration.calibration import Calibration
     from rushes.capture.frames import Frame
     from rushes.expression.classifier import Classifier, FaceExpression
-    from rushes.expression.detector import Detector
     from rushes.expression.model import ExpressionModel
+    from rushes.faces.detector import Detector
     from rushes.inference.tflite_network import Backend
     from rushes.tracking.face import TrackedFace
     from rushes.tracking.landmarks import LandmarkNetworks
+    from rushes.tracking.model import TrackingModel
 
 
 NOT_CALIBRATED = "not calibrated"
@@ -163,11 +164,13 @@ class Tracking:
         actors: Maximum number of actors.
         fov_deg: Vertical field of view of the camera.
         backend: Library that runs the landmark networks.
+        model: Model that reads units, head and gaze; None for MediaPipe's network.
     """
 
     actors: int = 1
     fov_deg: float = 45.0
     backend: Backend = "auto"
+    model: TrackingModel | None = None
 
 
 def open_analyser(
@@ -188,15 +191,21 @@ def open_analyser(
     return TrackingAnalyser(CalibratedTracker(tracker, calibration), model.classifier, edges, note="")
 
 
-def open_tracker(model: ExpressionModel, tracking: Tracking) -> Tracker:
-    """Opens a tracker alone, as for a calibration.
+def open_tracker(model: ExpressionModel, tracking: Tracking) -> tuple[Tracker, np.ndarray]:
+    """Opens a tracker alone, as for a calibration, and gives the edges of its mesh.
 
     Raises:
         UserError: The bundle is older than the landmark networks.
         MisuseError: The library of the backend is not installed.
     """
-    return _tracker(model, tracking, open_landmarks(model.bundle, tracking.backend))
+    networks = open_landmarks(model.bundle, tracking.backend)
+    return _tracker(model, tracking, networks), edges_of(networks.face.triangles)
 
 
 def _tracker(model: ExpressionModel, tracking: Tracking, networks: LandmarkNetworks) -> Tracker:
-    return FaceTracker(open_finder(model.bundle), networks, actors=tracking.actors, fov_deg=tracking.fov_deg)
+    if tracking.model is not None:
+        check_landmarks(tracking.model.bundle, model.bundle)
+    units = None if tracking.model is None else tracking.model.network
+    return FaceTracker(
+        open_finder(model.bundle), networks, actors=tracking.actors, fov_deg=tracking.fov_deg, units=units
+    )

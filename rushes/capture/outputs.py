@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
-import sys
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rushes.bundle.manifest import DIGEST_CHARS
 from rushes.capture.actor_sink import ActorSink, RecordingSink
 from rushes.capture.drawing.window import Window, check_window
 from rushes.capture.failing_output import FailingOutput
 from rushes.capture.film_writer import FilmWriter
-from rushes.capture.json_lines import JsonLines
+from rushes.capture.json_lines import JsonLines, print_line
 from rushes.capture.web.address import parse_web_address
 from rushes.capture.web.server import WebSink
 from rushes.collect.sink import Collecting, CollectingSink
@@ -24,10 +23,10 @@ from rushes.drive.address import parse_address
 from rushes.drive.bvh import BvhSink
 from rushes.drive.curves import CurvesSink
 from rushes.drive.destinations import open_destination
+from rushes.drive.files import GrowingFile
 from rushes.drive.names import names_of
 from rushes.drive.timecode import TakeClock, nearest_rate, rate_of
 from rushes.errors import MisuseError
-from rushes.output_files import open_alone
 from rushes.take.recording import FilmFormat, Recording, Slate, check_new
 
 if TYPE_CHECKING:
@@ -70,6 +69,9 @@ class Take:
         """Slate with the time of now, and the model."""
         model, version = origin or {}, (origin or {}).get("version")
         name = f"{model.get('family', '')}{'' if version is None else f' v{version}'}"
+        if "tracking_digest" in model:
+            units = model.get("tracking_version")
+            name += f", tracking {str(model['tracking_digest'])[:DIGEST_CHARS] if units is None else f'v{units}'}"
         date, take = datetime.now().astimezone().isoformat(timespec="seconds"), self.take or self.folder.resolve().name
         return Slate(self.scene, take, self.performer, date, name, str(model.get("digest", "")), self.calibrated)
 
@@ -88,8 +90,7 @@ class Outputs:
         bvh: The file for the motion of head and eyes.
         web: Address of the page, such as `8765`; None without it.
         record: The take to record.
-        timecode: Timecode of the first frame, or `clock` for the time of day; by default that of a camera, and 0 of a
-            film.
+        timecode: Timecode at the start, or `clock` for the time of day; by default that of a camera, and 0 of a film.
         rate: Rate of the timecode; by default the one nearest to the source.
         calibrated: Performer whose calibration is applied, for the page; None without one.
         collect: What to collect for training; None for nothing.
@@ -178,14 +179,13 @@ class Outputs:
             stack.callback(page.close)
             sinks.append(page)
         if self.json_to == STDOUT:
-            add(JsonLines(sys.stdout, origin), lambda: None)
+            add(JsonLines(print_line, origin), lambda: None)
         else:
-            lines = io.TextIOWrapper(io.BufferedWriter(open_alone(path_of(self.json_to))), encoding="utf-8")
-            add(JsonLines(lines, origin), lines.close)
+            lines = GrowingFile(path_of(self.json_to))
+            add(JsonLines(lines.append, origin), lines.close)
         if self.save is not None:
             film = FilmWriter(self.save, source.fps, LONGEST_STILL_S if source.live else math.inf, log)
-            stack.callback(film.close)
-            sinks.append(film)
+            add(film, film.close)
         if self.show:
             window = Window(source.name, None if source.live else source.fps)
             stack.callback(window.close)

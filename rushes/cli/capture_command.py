@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from pathlib import Path  # noqa: TC003  # typer reads the annotations when it runs
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
-from typer.core import TyperCommand
 
-from rushes.capture.web.address import PORT
 from rushes.cli.options import (  # typer reads them
     BackendOption,
     FovOption,
     TrustOption,
     UncertifiedOption,
+    UnitsOption,
+    WebOption,
     log_line,
     quiet,
 )
@@ -33,7 +32,7 @@ Examples:
   rushes capture --collect inbox/faces --consent anna.yaml
   rushes capture --model models --source stills
   rushes capture --model expression@champion --registry http://models.example:5000 --show
-  rushes capture --model expression@3
+  rushes capture --model expression@3 --tracking tracking@champion --drive vmc://127.0.0.1:39539
   rushes capture --source 1 | jq -r .expression
 
 \b
@@ -45,19 +44,9 @@ state, score, units, head, gaze_deg, landmarks_px).
 --collect keeps pictures for training on which the model is unsure, of a performer who consents. The consent is a YAML
 file with three lines, such as who: anna, use: training and until: 2027-06-30.
 With --registry, a new version of the alias is fetched and verified beside the one that runs, and swapped between two
-frames; back if it fails or is too slow. `rushes pin` fixes a version.
+frames; back if it fails or is too slow. `rushes pin` fixes a version. A model of the family tracking is followed too.
 Exit status: 0 done, 1 failed, 2 misuse, 3 no face in any frame.
 """
-
-
-class CaptureCommand(TyperCommand):
-    """The command, whose option --web may stand without a value: Typer has no optional values."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  # typer brings its own click
-        """Adds the default port to a `--web` at the end or before another option."""
-        followed = itertools.zip_longest(args, args[1:], fillvalue="-")
-        given = [f"--web={PORT}" if word == "--web" and after.startswith("-") else word for word, after in followed]
-        return super().parse_args(ctx, given)
 
 
 def capture_command(
@@ -68,6 +57,7 @@ def capture_command(
             help="A bundle, a model store, or a model of your data folder; by default the one in use there.",
         ),
     ] = None,
+    tracking_model: UnitsOption = None,
     registry: Annotated[
         str, typer.Option(metavar="URL|FOLDER", help="Follow the alias in this registry during the capture.")
     ] = "",
@@ -98,12 +88,7 @@ def capture_command(
         Path | None, typer.Option(metavar="OUT.csv", help="Write the curves as Live Link Face does.")
     ] = None,
     bvh: Annotated[Path | None, typer.Option(metavar="OUT.bvh", help="Write the motion of head and eyes.")] = None,
-    web: Annotated[
-        str | None,
-        typer.Option(
-            metavar="[PORT|HOST:PORT]", help=f"Show a page with all of it; by default on port {PORT}, here only."
-        ),
-    ] = None,
+    web: WebOption = None,
     record: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Record a take: picture, curves, lines and slate.")
     ] = None,
@@ -116,7 +101,7 @@ def capture_command(
         str | None,
         typer.Option(
             metavar="clock|HH:MM:SS:FF",
-            help="Timecode of the first frame; by default the time of day for a camera, 00:00:00:00 for a film.",
+            help="Timecode at the start; by default the time of day for a camera, 00:00:00:00 for a film.",
         ),
     ] = None,
     rate: Annotated[
@@ -130,7 +115,9 @@ def capture_command(
     consent: Annotated[
         Path | None, typer.Option(metavar="FILE.yaml", help="Consent of the performer: who, use and until.")
     ] = None,
-    collect_rate: Annotated[float, typer.Option(min=0.01, max=600, metavar="N", help="At most so many a minute.")] = 6,
+    collect_rate: Annotated[
+        float, typer.Option(min=0.01, max=600, metavar="N", help="Maximum number of pictures a minute.")
+    ] = 6,
     unsure: Annotated[
         float,
         typer.Option(
@@ -152,16 +139,17 @@ def capture_command(
     from rushes.collect.sink import collecting_of  # noqa: PLC0415  # for a quick --help
     from rushes.loading import open_model  # noqa: PLC0415  # for a quick --help
     from rushes.model_updates.analyser_updates import following  # noqa: PLC0415  # for a quick --help
-    from rushes.model_updates.choice import choose_model  # noqa: PLC0415  # for a quick --help
-    from rushes.store.store import origin_of  # noqa: PLC0415  # for a quick --help
+    from rushes.model_updates.choice import choose_model, choose_units  # noqa: PLC0415  # for a quick --help
+    from rushes.store.store import origins_of  # noqa: PLC0415  # for a quick --help
 
     recorded = None if record is None else Take(record.expanduser(), scene, take, performer, coding=film)
     if recorded is None and (scene or take):
         message = "--scene and --take are written on the slate of a take: add --record FOLDER"
         raise MisuseError(message)
     collecting = collecting_of(collect, consent, performer, unsure, collect_rate)
-    outputs = Outputs(show, save, json, tuple(drive or ()), names, curves, bvh, web, recorded, timecode, rate)
-    outputs = replace(outputs, collect=collecting)
+    outputs = Outputs(
+        show, save, json, tuple(drive or ()), names, curves, bvh, web, recorded, timecode, rate, collect=collecting
+    )
     outputs.check(source)
     tracking = Tracking(actors, fov, backend) if units or outputs.tracked else None
     if performer and tracking is None:
@@ -169,15 +157,22 @@ def capture_command(
             "--performer applies a calibration to tracked units: add --units, or an output of units such as --drive"
         )
         raise MisuseError(message)
+    if tracking_model and tracking is None:
+        message = "--tracking names the model that reads units: add --units, or an output of units such as --drive"
+        raise MisuseError(message)
     chosen = choose_model("expression", model, registry, trust=trust, uncertified=uncertified, log=log_line)
     opened = open_model(chosen.bundle)
-    calibration = find_calibration(performer, opened.bundle, log_line) if performer else None
+    chosen_units = None
+    if tracking is not None:
+        chosen_units = choose_units(tracking_model, registry, trust=trust, uncertified=uncertified, log=log_line)
+        tracking = replace(tracking, model=open_model(chosen_units.bundle) if chosen_units else None)
+    units_bundle = chosen_units.bundle if chosen_units else None
+    calibration = find_calibration(performer, opened.bundle, log_line, units_bundle) if performer else None
     if calibration is not None:
         outputs = replace(outputs, calibrated=performer)
-    if collecting is not None:
-        outputs = replace(outputs, collect=replace(collecting, crop=opened.classifier.crop))
     if recorded is not None and calibration is not None:
         outputs = replace(outputs, record=replace(recorded, calibrated=calibration.date))
     analyser = open_analyser(opened, tracking, calibration)
-    with following(chosen, analyser, tracking, calibration, log_line, interval_s=poll) as followed:
-        capture(source, followed, outputs, log=log_line, origin=origin_of(opened.bundle))
+    models = [chosen, *([chosen_units] if chosen_units else [])]
+    with following(models, analyser, tracking, calibration, log_line, interval_s=poll) as followed:
+        capture(source, followed, outputs, log=log_line, origin=origins_of(opened.bundle, units_bundle))

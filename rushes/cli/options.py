@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperCommand
 
+from rushes.capture.web.address import PORT
 from rushes.errors import plain
 
 ModelOption = Annotated[
@@ -19,6 +22,14 @@ ModelOption = Annotated[
         file_okay=False,
         metavar="DIR",
         help="A bundle or a model store (its newest version); by default your data folder.",
+    ),
+]
+UnitsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tracking",
+        metavar="DIR|NAME[@champion|@7]|mediapipe",
+        help="The model that reads units, head and gaze; by default that of your data folder, else MediaPipe's.",
     ),
 ]
 TrustOption = Annotated[
@@ -44,11 +55,28 @@ FovOption = Annotated[
 BackendOption = Annotated[
     Literal["auto", "onnx", "opencv", "litert"], typer.Option(help="What runs the landmark networks.")
 ]
+WebOption = Annotated[
+    str | None,
+    typer.Option(metavar="[PORT|HOST:PORT]", help=f"Show a page with all of it; by default on port {PORT}, here only."),
+]
+
+
+class WebCommand(TyperCommand):
+    """A command whose option --web may stand without a value: Typer has no optional values."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  # typer brings its own click
+        """Adds the default port to a `--web` at the end or before another option."""
+        followed = itertools.zip_longest(args, args[1:], fillvalue="-")
+        given = [f"--web={PORT}" if word == "--web" and after.startswith("-") else word for word, after in followed]
+        return super().parse_args(ctx, given)
 
 
 def log_line(text: str) -> None:
-    """Prints one line on standard error; line breaks in it are replaced."""
-    with contextlib.suppress(BrokenPipeError):
+    """Prints one line on standard error; line breaks in it are replaced.
+
+    Where it cannot be printed, as with `2> capture.log` on a full disk, the command goes on.
+    """
+    with contextlib.suppress(OSError):
         typer.echo(plain(text), err=True)
 
 

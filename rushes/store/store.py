@@ -161,6 +161,15 @@ def origin_of(bundle: Bundle) -> dict[str, str | int | None]:
     return {"family": bundle.manifest.family, "version": version, "digest": bundle.digest}
 
 
+def origins_of(bundle: Bundle, tracking: Bundle | None) -> dict[str, str | int | None]:
+    """Origin of a model, with version and digest of the model that reads the units, if there is one."""
+    found = origin_of(bundle)
+    if tracking is not None:
+        units = origin_of(tracking)
+        found |= {"tracking_version": units["version"], "tracking_digest": units["digest"]}
+    return found
+
+
 def origin_text(bundle: Bundle) -> str:
     """Family, version and digest as text: `scene v3, digest 0123456789ab`."""
     name, digest = model_name(bundle), bundle.digest[:DIGEST_CHARS]

@@ -5,11 +5,13 @@ Points are continuous: pixel i of a row reaches from i to i + 1, and its centre 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import cv2
 import numpy as np
+
+from rushes.warp import sample_square
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +22,7 @@ RIGHT_EYE, LEFT_EYE = 33, 263  # outer corners of the actor's eyes among the lan
 
 
 class Detection(Protocol):
-    """A face as a detector gives it, such as `rushes.expression.detector.Face`."""
+    """A face as a detector gives it, such as `rushes.faces.detector.Face`."""
 
     @property
     def box_xywh_px(self) -> tuple[float, float, float, float]:
@@ -48,35 +50,26 @@ class FaceSquare:
     roll_rad: float
 
     def cut(self, picture: np.ndarray, size_px: int) -> np.ndarray:
-        """Samples the square, uint8 size,size,C; the border pixels of the picture are repeated beyond it."""
-        # OpenCV counts from the centres of pixels.
-        to_frame_23 = self._to_frame(size_px)
-        to_frame_23[:, 2] += to_frame_23[:, :2].sum(axis=1) / 2 - 0.5
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        size = (size_px, size_px)
-        return np.asarray(cv2.warpAffine(picture, to_frame_23, size, flags=flags, borderMode=cv2.BORDER_REPLICATE))
+        """Samples the square, size,size,3; the border pixels of the picture are repeated beyond it."""
+        return sample_square(picture, self.middle_px, self.side_px, self.roll_rad, size_px)
 
     def to_frame(self, points_n3: np.ndarray, size_px: int) -> np.ndarray:
         """Maps points of the sampled square to the frame, N x (x, y, z); z is only scaled."""
-        to_frame_23 = self._to_frame(size_px)
-        flat_n2 = points_n3[:, :2] @ to_frame_23[:, :2].T + to_frame_23[:, 2]
-        return np.column_stack([flat_n2, points_n3[:, 2] * (self.side_px / size_px)])
+        scale, half, (x, y) = self.side_px / size_px, size_px / 2, self.middle_px
+        cos, sin = scale * math.cos(self.roll_rad), scale * math.sin(self.roll_rad)
+        to_frame_33 = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, scale]])
+        start_3 = np.array([x - half * (cos - sin), y - half * (sin + cos), 0.0])
+        return np.asarray(points_n3 @ to_frame_33.T + start_3)
 
     def is_same_face(self, other: FaceSquare) -> bool:
         """True if both squares lie around one face: the middles are less than half a face apart."""
         apart_px = np.hypot(*np.subtract(self.middle_px, other.middle_px))
         return bool(apart_px < max(self.side_px, other.side_px) / SCALE / 2)
 
-    def _to_frame(self, size_px: int) -> np.ndarray:
-        """Affine matrix from the sampled square to the frame."""
-        scale = self.side_px / size_px
-        turn_22 = scale * rotation(self.roll_rad)
-        return np.column_stack([turn_22, self.middle_px - turn_22 @ np.full(2, size_px / 2)])
-
 
 def rotation(roll_rad: float) -> np.ndarray:
     """Rotation matrix of picture coordinates, which turns clockwise as seen."""
-    cos, sin = np.cos(roll_rad), np.sin(roll_rad)
+    cos, sin = math.cos(roll_rad), math.sin(roll_rad)
     return np.array([[cos, -sin], [sin, cos]])
 
 
@@ -88,14 +81,19 @@ def square_of_detection(face: Detection) -> FaceSquare:
 
 def square_of_landmarks(landmarks_px: np.ndarray) -> FaceSquare:
     """Square around all landmarks, rotated by the line of the outer eye corners."""
-    roll_rad = _roll_rad(landmarks_px[RIGHT_EYE], landmarks_px[LEFT_EYE])
+    roll_rad = roll_of_landmarks(landmarks_px)
     # Bound the landmarks along the axes of the head.
     upright_22 = rotation(roll_rad)
-    along_n2 = landmarks_px[:, :2] @ upright_22
-    low, high = along_n2.min(axis=0), along_n2.max(axis=0)
+    along_2n = upright_22.T @ landmarks_px[:, :2].T
+    low, high = along_2n.min(axis=1), along_2n.max(axis=1)
     x, y = (float(value) for value in upright_22 @ ((low + high) / 2))
     return FaceSquare((x, y), SCALE * float((high - low).max()), roll_rad)
 
 
+def roll_of_landmarks(landmarks_px: np.ndarray) -> float:
+    """Rotation of the line of the outer eye corners."""
+    return _roll_rad(landmarks_px[RIGHT_EYE].tolist(), landmarks_px[LEFT_EYE].tolist())
+
+
 def _roll_rad(right_eye: Sequence[float] | np.ndarray, left_eye: Sequence[float] | np.ndarray) -> float:
-    return float(np.arctan2(left_eye[1] - right_eye[1], left_eye[0] - right_eye[0]))
+    return math.atan2(left_eye[1] - right_eye[1], left_eye[0] - right_eye[0])

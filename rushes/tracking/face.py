@@ -52,3 +52,5 @@ class TrackedFace:
     gaze_deg: np.ndarray  # (2, 2) float32: (left eye, right eye) x (yaw, pitch) relative to the head, signs of HeadPose
     landmarks_px: np.ndarray  # (478, 3) float32 in the frame's pixels, z in the same scale
     state: Literal["tracked", "held", "easing"]
+    # (7,) float32: yaw, pitch and roll of the head, then `gaze_deg`, as fitted to the landmarks before any correction
+    fitted_deg: np.ndarray | None = None

@@ -18,19 +18,20 @@ if TYPE_CHECKING:
 
 # Landmarks of the left and right eye: middle of the iris, outer corner, inner corner.
 EYES = ((473, 263, 362), (468, 33, 133))
+IRIS, OUTER, INNER = np.array(EYES).T
 RADIUS_CM = 1.2  # of the eyeball
 # Middle of the eyeball from the middle of the corners: away from the nose, up, to the front.
 OUT_CM, UP_CM, FRONT_CM = 0.1, 0.17, -1.0
+CENTRES_CM = np.array([[OUT_CM, UP_CM, FRONT_CM], [-OUT_CM, UP_CM, FRONT_CM]])
 
 
 def gaze_deg(landmarks_px: np.ndarray, fit: HeadFit, camera: Camera, face: CanonicalFace) -> np.ndarray:
     """Yaw and pitch of the left and the right eye relative to the head, float32 (2, 2)."""
-    iris, outer, inner = np.array(EYES).T
-    corners_cm = (face.vertices_cm[outer] + face.vertices_cm[inner]) / 2
-    centres_cm = fit.place(corners_cm + np.array([[OUT_CM, UP_CM, FRONT_CM], [-OUT_CM, UP_CM, FRONT_CM]]))
+    corners_cm = (face.vertices_cm[OUTER] + face.vertices_cm[INNER]) / 2
+    centres_cm = fit.place(corners_cm + CENTRES_CM)
     # Line of sight through the iris, at the canonical eye.
     flat_px = landmarks_px[:, :2].astype(np.float64)
-    shift_px = flat_px[iris] - (flat_px[outer] + flat_px[inner]) / 2
+    shift_px = flat_px[IRIS] - (flat_px[OUTER] + flat_px[INNER]) / 2
     rays_23 = camera.rays(camera.project(fit.place(corners_cm)) + shift_px)
     rays_23 /= np.linalg.norm(rays_23, axis=1, keepdims=True)
     # Its first point on the eyeball, or the nearest one where it misses it.

@@ -7,14 +7,15 @@ Facial Blendshape Prediction", 2023.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from rushes.errors import UserError
+from rushes.errors import NothingFitsError, UserError
 from rushes.inference.tflite_network import backends, open_tflite
-from rushes.tracking.crop import rotation, square_of_landmarks
+from rushes.tracking.crop import roll_of_landmarks, rotation
 from rushes.tracking.head_pose import CanonicalFace, read_canonical_face
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ POINTS, PRESENCE = "Identity", "Identity_1"
 LOGIT_LIMIT = 80.0  # beyond it exp() overflows float32
 UNITS_OUTPUT = "StatefulPartitionedCall:0"
 # kLandmarksSubsetIdxs of mediapipe/tasks/cc/vision/face_landmarker/face_blendshapes_graph.cc.
-UNITS_INPUT = (
+UNITS_INPUT = np.array([
     0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65, 66, 67, 70, 78,
     80, 81, 82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136, 144, 145, 146, 148, 149, 150, 152,
     153, 154, 155, 157, 158, 159, 160, 161, 162, 163, 168, 172, 173, 176, 178, 181, 185, 191, 195, 197, 234, 246,
@@ -40,7 +41,7 @@ UNITS_INPUT = (
     314, 317, 318, 321, 323, 324, 332, 334, 336, 338, 356, 361, 362, 365, 373, 374, 375, 377, 378, 379, 380, 381,
     382, 384, 385, 386, 387, 388, 389, 390, 397, 398, 400, 402, 405, 409, 415, 454, 466, 468, 469, 470, 471, 472,
     473, 474, 475, 476, 477,
-)  # fmt: skip
+])  # fmt: skip
 
 
 class LandmarkNetworks:
@@ -74,8 +75,8 @@ class LandmarkNetworks:
         square_rgb = cv2.cvtColor(square.cut(picture_bgr, INPUT_PX), cv2.COLOR_BGR2RGB)
         found = self._landmarks.run(np.multiply(square_rgb, 1 / 255, dtype=np.float32)[None])
         points_n3 = square.to_frame(found[POINTS].reshape(LANDMARKS, 3), INPUT_PX).astype(np.float32)
-        logit = float(np.clip(found[PRESENCE][0], -LOGIT_LIMIT, LOGIT_LIMIT))
-        return points_n3, 1 / (1 + np.exp(-logit))
+        logit = max(-LOGIT_LIMIT, min(LOGIT_LIMIT, float(found[PRESENCE][0])))
+        return points_n3, 1 / (1 + math.exp(-logit))
 
     def units(self, landmarks_px: np.ndarray) -> np.ndarray:
         """Weights of the units from landmarks, float32 (52,), in the order of UNITS.
@@ -83,7 +84,7 @@ class LandmarkNetworks:
         The face is turned upright first: on rendered heads that lean by 20 and 35 degrees the units then differ from
         those of the upright head by 0.0113 on average, and by 0.0128 otherwise. The network has no tongueOut: it is 0.
         """
-        upright_n2 = landmarks_px[list(UNITS_INPUT), :2] @ rotation(square_of_landmarks(landmarks_px).roll_rad)
+        upright_n2 = landmarks_px[UNITS_INPUT, :2] @ rotation(roll_of_landmarks(landmarks_px))
         found = self._units.run(upright_n2[None].astype(np.float32))[UNITS_OUTPUT]
         # The first output is MediaPipe's _neutral.
         return np.append(np.clip(found[1:], 0, 1), np.float32(0))
@@ -100,6 +101,27 @@ def open_landmarks(bundle: Bundle, backend: Backend = "auto") -> LandmarkNetwork
         raise UserError(message, remedy=f"pull a newer version: rushes pull {bundle.manifest.family}")
     landmarks, units, geometry = map(bundle.path, (LANDMARKS_ROLE, UNITS_ROLE, GEOMETRY_ROLE))
     return LandmarkNetworks(landmarks, units, geometry, backend)
+
+
+def check_landmarks(tracking: Bundle, bundle: Bundle) -> None:
+    """Refuses a model of the family tracking that has learned from the points of another landmark network.
+
+    Args:
+        tracking: Bundle of the family tracking.
+        bundle: Bundle whose landmark network runs.
+
+    Raises:
+        NothingFitsError: The networks differ.
+    """
+    if _hash_of_landmarks(tracking) != _hash_of_landmarks(bundle):
+        message = (
+            f"{tracking.folder} has learned from the points of another landmark network than that of {bundle.folder}"
+        )
+        raise NothingFitsError(message, "pull the newest versions: rushes pull expression, rushes pull tracking")
+
+
+def _hash_of_landmarks(bundle: Bundle) -> list[str]:
+    return [file.sha256 for file in bundle.manifest.files.values() if file.role == LANDMARKS_ROLE]
 
 
 def try_network(model: Path) -> None:

@@ -10,9 +10,9 @@ import rushes
 from rushes import loading
 from rushes.bundle.manifest import MANIFEST, BundleError, read_head, sha256_file
 from rushes.errors import MisuseError, NothingFitsError, UserError
-from rushes.expression import face_search
 from rushes.expression import model as expression_model
 from rushes.expression.model import ExpressionModel
+from rushes.faces import face_search
 from rushes.scene import model as scene_model
 from rushes.script import model as script_model
 from tests.support import model_store, runtime
@@ -102,7 +102,9 @@ def test_a_family_without_a_runtime_is_named(tmp_path):
     (tmp_path / MANIFEST).write_text((tmp_path / MANIFEST).read_text().replace('"expression"', '"sound"'))
     certify(tmp_path, sha256_file(tmp_path / MANIFEST))
 
-    with pytest.raises(NothingFitsError, match=r"family 'sound'; this version runs expression, scene, script"):
+    with pytest.raises(
+        NothingFitsError, match=r"family .sound.; this version runs expression, scene, script, tracking"
+    ):
         loading.open_model(read_head(tmp_path))
 
 

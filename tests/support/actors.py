@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,8 @@ from rushes.tracking.face import UNITS, HeadPose, TrackedFace
 
 if TYPE_CHECKING:
     from typing import Literal
+
+    from rushes.tracking.units_network import UnitsNetwork
 
 
 def made_up_actor(
@@ -42,10 +44,16 @@ class MadeUpTracker:
     Attributes:
         actors: The actors.
         times_s: Times of the frames, with True if there was a picture.
+        units: Network that reads the units.
     """
 
     actors: list[TrackedFace]
     times_s: list[tuple[float, bool]] = field(default_factory=list)
+    units: UnitsNetwork | None = None
+
+    def with_units(self, units: UnitsNetwork | None) -> MadeUpTracker:
+        """See `FaceTracker`."""
+        return replace(self, units=units)
 
     def track(self, _picture_bgr: np.ndarray, time_s: float) -> list[TrackedFace]:
         """See `FaceTracker`."""

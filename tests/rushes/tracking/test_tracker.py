@@ -1,13 +1,16 @@
 """Tracking of actors with a made-up detector and network: who is who, what is held, and when the detector searches."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import cv2
 import numpy as np
 import pytest
 
-from rushes.expression.detector import Face
+from rushes.faces.detector import Face
+from rushes.tracking.appearance import Describer
 from rushes.tracking.one_euro import LIVE
 from rushes.tracking.tracker import FaceTracker
+from rushes.tracking.units_network import Reading
 
 FPS = 25
 
@@ -30,12 +33,16 @@ class Stage:
 
     def places(self, _frame_bgr):
         """As of a wide frame."""
-        return ["whole", "left", "whole", "right"]
+        return ["whole", "left", "right"]
+
+    def place_around(self, _frame_bgr, middle_px, face_px):
+        """As for faces from a fifth of the frame's height."""
+        return "whole" if face_px > 96 else (*middle_px, face_px)
 
     def search(self, _frame_bgr, places):
-        """Large faces on the whole frame, small ones in parts."""
+        """Large faces on the whole frame, small ones in the part that shows them."""
         self.searches[-1] += places
-        seen = [one for one in self.faces if ("whole" in places if one[2] > 50 else set(places) - {"whole"})]
+        seen = [one for one in self.faces if ("whole" in places if one[2] > 50 else self._is_in(one, places))]
         return [Face((x - s / 2, y - s / 2, s, s), 1.0, np.array([[x - 9, y], [x + 9, y]])) for x, y, s, _ in seen]
 
     def find(self, _frame_bgr, square):
@@ -49,6 +56,15 @@ class Stage:
     def units(self, landmarks_px):
         """The weight, which lies in the depth of an unused landmark."""
         return np.full(52, landmarks_px[477, 2], np.float32)
+
+    @staticmethod
+    def _is_in(face, places):
+        """Halves of the frame, and squares around lost faces."""
+        x, y, *_ = face
+        around = [place for place in places if isinstance(place, tuple)]
+        return ("left" if x < 320 else "right") in places or any(
+            max(abs(x - left), abs(y - top)) < 2 * size for left, top, size in around
+        )
 
     def _points(self, x, y, size, weight):
         points_n3 = np.concatenate([self.face.vertices_cm * [1, -1, -1], np.zeros((10, 3))])
@@ -68,19 +84,30 @@ def stage(face):
 
 @pytest.fixture
 def play(stage):
-    """Plays frames with these faces on it: returns the tracked faces of each."""
-    frames_bgr, trackers, count = np.zeros((480, 640, 3), np.uint8), {}, [0]
+    """Plays frames with these faces on it, each lit if there is an exposure: returns the tracked faces of each."""
+    trackers, count = {}, [0]
 
-    def played(frames, *faces, actors=1, smoothing=None):
+    def played(frames, *faces, actors=1, smoothing=None, exposure=0.0, covered=False):
+        frame_bgr = lit([at(HAND, face) for face in faces] if covered else faces, exposure)
         tracker = trackers.setdefault(0, FaceTracker(stage, stage, actors=actors, smoothing=smoothing))
         stage.faces, results = list(faces), []
         for _ in range(frames):
             stage.searches.append([])
-            results.append(tracker.track(frames_bgr, count[0] / FPS))
+            results.append(tracker.track(frame_bgr, count[0] / FPS))
             count[0] += 1
         return results
 
     return played
+
+
+def lit(faces, exposure):
+    """A frame in which the weight of a face stands for the person: each has another pattern; without light, none."""
+    frame_bgr = np.zeros((480, 640, 3), np.uint8)
+    for x, y, size, weight in faces:
+        person = np.random.default_rng(round(100 * weight)).uniform(40, 160, (7, 7)).astype(np.float32)
+        pattern = cv2.resize(exposure * person, (size, size), interpolation=cv2.INTER_CUBIC).clip(0, 255)
+        frame_bgr[y - size // 2 :, x - size // 2 :][:size, :size] = pattern[..., None]
+    return frame_bgr
 
 
 def states(results):
@@ -117,7 +144,8 @@ def test_a_lost_face_is_held_then_eases_to_neutral_then_is_gone(play):
     assert weights[-1] < 0.1
     assert abs(easing[-1][0].head.yaw_deg) <= abs(before.head.yaw_deg)
     np.testing.assert_array_equal(easing[-1][0].head.translation_m, before.head.translation_m)
-    assert not any(results[19:])
+    assert not np.any(results[19][0].units)  # the last one is neutral
+    assert not any(results[20:])
 
 
 @pytest.mark.parametrize("away_frames", [1, 5, 12, 40, 41, 42, 200])
@@ -132,13 +160,25 @@ def test_a_face_is_picked_up_within_three_frames(play, away_frames, back):
     assert results[-1][0].units[0] == pytest.approx(back[3])
 
 
-def test_a_small_face_is_found_by_parts(play, stage):
-    """Within a second or two, as one part costs as much as eight looks at the whole frame."""
+@pytest.mark.parametrize("x", [200, 500])
+def test_a_small_face_is_found_by_parts(play, stage, x):
+    """Each has its turn, and no frame after the first searches more than one place."""
     play(4)
-    play(60, (300, 200, 40, 0.5))
+    play(5, (x, 200, 40, 0.5))
 
-    assert [len(play(1, (300, 200, 40, 0.5))[0])] == [1]
-    assert max(map(len, stage.searches[1:])) <= 2
+    assert [len(play(1, (x, 200, 40, 0.5))[0])] == [1]
+    assert max(map(len, stage.searches[1:])) == 1
+
+
+@pytest.mark.parametrize("away_frames", [1, 2, 10, 40, 41, 100])
+@pytest.mark.parametrize("others", [(), ((100, 400, 100, 0.1),)])
+def test_a_small_face_is_picked_up_within_three_frames_near_where_it_was(play, away_frames, others):
+    """However long it was away, and whoever else is tracked."""
+    play(4, (400, 200, 40, 0.5), *others, actors=2)
+    play(away_frames, *others)
+    results = play(3, (440, 180, 40, 0.5), *others)
+
+    assert [face.state for face in results[-1]] == ["tracked"] * (1 + len(others))
 
 
 def test_actors_keep_their_numbers_when_they_come_and_go(play):
@@ -277,3 +317,166 @@ def test_values_are_smoothed_and_stay_within_their_range(play):
     assert 0.2 < weights[0] < 0.8
     assert weights == sorted(weights, reverse=True)
     assert weights[-1] == pytest.approx(0.2, abs=0.06)
+
+
+class Counting:
+    """Stands for a network: all units are a thousandth of the frames that it has seen of a face, by its state."""
+
+    def __init__(self, level=0.0):
+        self.level = level
+
+    def start(self):
+        """No frames."""
+        return np.zeros((1, 1), np.float32)
+
+    def read(self, _landmarks_px, head, gaze_deg, state_1h):
+        """One more frame; the head is turned by a degree."""
+        state_1h = state_1h + 1
+        turned = replace(head, yaw_deg=head.yaw_deg + 1)
+        return Reading(np.full(52, self.level + state_1h[0, 0] / 1000, np.float32), turned, gaze_deg + 2, state_1h)
+
+
+def _frames_seen(faces):
+    return [round(1000 * float(face.units[0]) % 100) for face in faces]
+
+
+def test_a_network_reads_each_actor_with_a_state_of_its_own(stage):
+    """Units, head and gaze are those of the network; a hidden face is known again, one that was gone is new."""
+    fitted = FaceTracker(stage, stage, smoothing=None)
+    tracker = FaceTracker(stage, stage, actors=2, smoothing=None, units=Counting())
+    frame_bgr, time_s = np.zeros((480, 640, 3), np.uint8), 0.0
+
+    def track(one, frames, *faces):
+        nonlocal time_s
+        stage.faces, found = list(faces), []
+        for _ in range(frames):
+            stage.searches.append([])
+            found, time_s = one.track(frame_bgr, time_s), time_s + 1 / FPS
+        return found
+
+    [plain] = track(fitted, 1, FIRST)
+    [first] = track(tracker, 1, FIRST)
+    assert first.head.yaw_deg == pytest.approx(plain.head.yaw_deg + 1)
+    assert first.gaze_deg == pytest.approx(plain.gaze_deg + 2)
+    track(tracker, 30, FIRST)
+    both = track(tracker, 24, FIRST, SECOND)
+    assert _frames_seen(both)[0] == 55
+    assert _frames_seen(both)[1] <= 24
+    track(tracker, 3, SECOND)
+    assert _frames_seen(track(tracker, 1, FIRST, SECOND))[0] == 56  # hidden for 0.12 s
+    track(tracker, 30, SECOND)
+    assert _frames_seen(track(tracker, 20, FIRST, SECOND))[0] <= 20
+
+
+def test_another_network_takes_over_with_the_same_actors(stage):
+    """Numbers and squares stay; the state begins again, since it is another network's."""
+    frame_bgr, before = np.zeros((480, 640, 3), np.uint8), FaceTracker(stage, stage, smoothing=None, units=Counting())
+    stage.faces = [FIRST]
+    stage.searches.append([])
+    before.track(frame_bgr, 0.0)
+    finds = stage.finds
+    after = before.with_units(Counting(level=0.5))
+    [face] = after.track(frame_bgr, 1 / FPS)
+
+    assert (before.units.level, after.units.level) == (0.0, 0.5)
+    assert face.units[0] == pytest.approx(0.501)
+    assert stage.finds == finds + 1  # followed, not searched
+    [face] = before.track(frame_bgr, 2 / FPS)  # swapped back
+    assert face.units[0] == pytest.approx(0.001)
+    [face] = before.with_units(None).track(frame_bgr, 3 / FPS)
+    assert face.units[0] == pytest.approx(FIRST[3])
+
+
+def at(person, place):
+    """The face of one person at the place of another."""
+    return (*place[:3], person[3])
+
+
+def who(results):
+    """Persons by number, in the last frame."""
+    return {face.actor: round(float(face.units[0]), 2) for face in results[-1] if face.state == "tracked"}
+
+
+NEWCOMER, HAND = (320, 300, 120, 0.6), (0, 0, 0, 0.2)
+
+
+@pytest.mark.parametrize("exposure", [0.5, 1.0, 1.5])
+@pytest.mark.parametrize("away_frames", [10, 40])
+def test_actors_who_come_back_on_swapped_sides_keep_their_numbers(play, away_frames, exposure):
+    """Also when only one does, and while the other is only just lost."""
+    assert who(play(40, FIRST, SECOND, actors=2, exposure=1)) == {0: 0.8, 1: 0.4}
+    play(away_frames)
+    assert who(play(4, at(SECOND, FIRST), exposure=exposure)) == {1: 0.4}
+    assert who(play(4, at(SECOND, FIRST), at(FIRST, SECOND), exposure=exposure)) == {0: 0.8, 1: 0.4}
+
+
+def test_one_leaves_and_another_moves_to_that_place(play):
+    """The first comes back where the other was."""
+    play(40, FIRST, SECOND, actors=3, exposure=1)
+    play(40, SECOND, exposure=1)
+    for step in range(1, 26):
+        play(1, (SECOND[0] - 10 * step, *SECOND[1:]), exposure=1)
+
+    assert who(play(15, at(SECOND, FIRST), at(FIRST, SECOND), exposure=0.7)) == {0: 0.8, 1: 0.4}
+
+
+def test_a_newcomer_gets_a_new_number_while_there_is_one(play):
+    """At the place of one who left, who then comes back elsewhere with the old number."""
+    play(40, FIRST, SECOND, actors=3, exposure=1)
+    play(40, SECOND, exposure=1)
+    assert who(play(40, at(NEWCOMER, FIRST), SECOND, exposure=1)) == {1: 0.4, 2: 0.6}
+    play(40, SECOND, exposure=1)
+    assert who(play(15, SECOND, at(FIRST, NEWCOMER), exposure=1)) == {0: 0.8, 1: 0.4}
+
+
+def test_a_newcomer_without_a_number_left_does_not_change_what_an_actor_looks_like(play):
+    """They get the number of the place; the actor is known again afterwards, at the place of the other."""
+    play(80, FIRST, SECOND, actors=2, exposure=1)
+    play(40)
+    assert who(play(80, at(NEWCOMER, FIRST), exposure=1)) == {0: 0.6}
+    play(40)
+
+    assert who(play(4, at(FIRST, SECOND), exposure=1)) == {0: 0.8}
+
+
+def test_a_number_given_without_a_clear_view_is_put_right(play):
+    """In the dark the place decides; in the first lit frame the face does, and the wrong number is held, then eases."""
+    play(40, FIRST, SECOND, actors=2, exposure=1)
+    play(40)
+    assert who(play(30, at(SECOND, FIRST))) == {0: 0.4}
+    results = play(40, at(SECOND, FIRST), exposure=1)
+
+    assert states(results)[0] == ("held", "tracked")
+    assert who(results) == {1: 0.4}
+    assert all(face.actor == 1 for face in results[-1])
+    assert who(play(15, at(SECOND, FIRST), at(FIRST, SECOND), exposure=1)) == {0: 0.8, 1: 0.4}
+
+
+@pytest.mark.parametrize("place", [FIRST, SECOND])
+def test_a_face_covered_on_entry_is_known_once_it_is_not(play, place):
+    """Within half a second; the number that it had meanwhile is free again."""
+    play(80, FIRST, SECOND, actors=4, exposure=1)
+    play(40)
+    assert who(play(4, at(FIRST, place), exposure=1, covered=True)) == {2: 0.8}
+    assert who(play(13, at(FIRST, place), exposure=1)) == {0: 0.8}
+    play(30, at(FIRST, place), exposure=1)
+    assert who(play(15, at(FIRST, place), NEWCOMER, exposure=1)) == {0: 0.8, 2: 0.6}
+
+
+def test_a_face_covered_for_a_moment_keeps_its_number(play):
+    """Also in the first seconds of all."""
+    play(1, FIRST, actors=3, exposure=1, covered=True)
+    for _ in range(4):
+        assert who(play(20, FIRST, exposure=1)) == {0: 0.8}
+        assert who(play(20, FIRST, exposure=1, covered=True)) == {0: 0.8}
+
+
+@pytest.mark.parametrize(("actors", "descriptors"), [(1, 0), (2, 6)])
+def test_faces_are_described_twice_a_second_with_several_actors_only(play, monkeypatch, actors, descriptors):
+    """Each in every 13th frame."""
+    play(1, FIRST, SECOND, actors=actors, exposure=1)
+    described, describe = [], Describer.describe
+    monkeypatch.setattr(Describer, "describe", lambda *given: described.append(1) or describe(*given))
+    play(2 * FPS + 1, FIRST, SECOND, exposure=1)
+
+    assert len(described) == descriptors
