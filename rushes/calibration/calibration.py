@@ -11,8 +11,9 @@ and chins differ; they are small, so that they are subtracted.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,6 +23,8 @@ from rushes.tracking.face import UNITS, HeadPose, TrackedFace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from rushes.tracking.units_network import UnitsNetwork
 
 TOP_PERCENT = 98
 MIN_MOTION = 0.2
@@ -86,9 +89,9 @@ def measure(
                 "camera, or give the part more time (--neutral, --motion)"
             )
             raise NothingFitsError(message)
-    neutral = np.median(np.array([face.units for face in at_rest], np.float64), axis=0)
-    motion = np.percentile(np.array([face.units for face in in_motion], np.float64), TOP_PERCENT, axis=0) - neutral
-    moved = {unit: value for unit, value in zip(UNITS, motion.tolist(), strict=True) if value >= MIN_MOTION}
+    neutral, top = ranges(at_rest, in_motion)
+    motion = zip(UNITS, (top - neutral).tolist(), strict=True)
+    moved = {unit: value for unit, value in motion if value >= MIN_MOTION}
     heads = [face.head for face in at_rest]
     angles_deg = np.median([(head.yaw_deg, head.pitch_deg, head.roll_deg) for head in heads], axis=0)
     if np.abs(angles_deg).max() > MAX_ANGLE_DEG:
@@ -108,8 +111,24 @@ def measure(
     )
 
 
+def ranges(at_rest: Sequence[TrackedFace], in_motion: Sequence[TrackedFace]) -> tuple[np.ndarray, np.ndarray]:
+    """Value of each unit at rest and at its end, float64 (52,) each, in the order of UNITS."""
+    neutral = np.median(np.array([face.units for face in at_rest], np.float64), axis=0)
+    top = np.percentile(np.array([face.units for face in in_motion], np.float64), TOP_PERCENT, axis=0)
+    return neutral, top
+
+
 class Tracker(Protocol):
     """A tracker of faces, such as `rushes.tracking.tracker.FaceTracker`."""
+
+    @property
+    def units(self) -> UnitsNetwork | None:
+        """Network that reads the units; None for MediaPipe's."""
+        ...
+
+    def with_units(self, units: UnitsNetwork | None) -> Self:
+        """This tracker with another network for the units."""
+        ...
 
     def track(self, picture_bgr: np.ndarray, time_s: float) -> list[TrackedFace]:
         """Faces in the next frame."""
@@ -130,10 +149,30 @@ class CalibratedTracker:
 
     def __init__(self, tracker: Tracker, calibration: Calibration) -> None:
         self._tracker = tracker
+        self._last: TrackedFace | None = None  # as tracked, before a face was lost
+        self._take(calibration)
+
+    def _take(self, calibration: Calibration) -> None:
         self._neutral = np.array([calibration.neutral[unit] for unit in UNITS], np.float32)
         self._gain = np.array([calibration.gain.get(unit, 1.0) for unit in UNITS], np.float32)
         self._angles_deg = calibration.angles_deg
-        self._last: TrackedFace | None = None  # as tracked, before a face was lost
+
+    @property
+    def units(self) -> UnitsNetwork | None:
+        """See `Tracker`."""
+        return self._tracker.units
+
+    def with_calibration(self, calibration: Calibration) -> Self:
+        """This tracker with another calibration."""
+        other = copy(self)
+        other._take(calibration)  # noqa: SLF001  # of this class
+        return other
+
+    def with_units(self, units: UnitsNetwork | None) -> Self:
+        """See `Tracker`."""
+        other = copy(self)
+        other._tracker = self._tracker.with_units(units)  # noqa: SLF001  # of this class
+        return other
 
     def track(self, picture_bgr: np.ndarray, time_s: float) -> list[TrackedFace]:
         """See `Tracker`."""

@@ -7,19 +7,23 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
+from rushes.bundle.manifest import GRAPH
 from rushes.bundle.regular_files import read_regular
 from rushes.calibration.calibration import Calibration
+from rushes.calibration.recording import Recording, computed_again, write_recording
 from rushes.errors import MisuseError, RushesError, UserError, plain
 from rushes.output_files import save
-from rushes.store.store import default_store
+from rushes.store.store import default_store, model_name
 from rushes.tracking.face import UNITS
-from rushes.tracking.landmarks import GEOMETRY_ROLE, LANDMARKS_ROLE, UNITS_ROLE
+from rushes.tracking.landmarks import GEOMETRY_ROLE, LANDMARKS_ROLE, UNITS_ROLE, open_landmarks
+from rushes.tracking.units_network import UnitsNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from rushes.bundle.manifest import Bundle
+    from rushes.calibration.recording import UnitsReader
 
 MAX_BYTES = 1 << 16
 LONGEST_NAME = 60
@@ -38,14 +42,25 @@ def calibration_path(performer: str) -> Path:
     return default_store() / "performers" / f"{quote(name, safe=' ')}.json"
 
 
-def networks_of(bundle: Bundle) -> dict[str, str]:
-    """SHA-256 of the landmark networks of a bundle, by their roles."""
+def networks_of(bundle: Bundle, tracking: Bundle | None = None) -> dict[str, str]:
+    """SHA-256 of the landmark networks of a bundle, by their roles; and of the network that reads the units from them.
+
+    Args:
+        bundle: Bundle with the landmark networks.
+        tracking: Bundle of the family tracking; None where MediaPipe's network reads the units.
+    """
     roles = {LANDMARKS_ROLE, UNITS_ROLE, GEOMETRY_ROLE}
-    return {file.role: file.sha256 for file in bundle.manifest.files.values() if file.role in roles}
+    found = {file.role: file.sha256 for file in bundle.manifest.files.values() if file.role in roles}
+    graphs = [] if tracking is None else tracking.manifest.files.values()
+    return found | {f"tracking {file.role}": file.sha256 for file in graphs if file.role == GRAPH}
 
 
-def write_calibration(calibration: Calibration) -> Path:
+def write_calibration(calibration: Calibration, recording: Recording | None = None) -> Path:
     """Stores a calibration in the place of an older one of the same performer.
+
+    Args:
+        calibration: The calibration.
+        recording: Its frames; None if it cannot be computed again.
 
     Raises:
         UserError: It cannot be written.
@@ -56,12 +71,21 @@ def write_calibration(calibration: Calibration) -> Path:
     except OSError as error:
         message = f"{path.parent} cannot be made: {error.strerror}"
         raise UserError(message) from error
+    # Between the two writes there is no recording, so that a calibration never has that of another session.
+    _recording_path(path).unlink(missing_ok=True)
     save(path, calibration.model_dump_json(indent=2).encode())
+    if recording is not None:
+        write_recording(_recording_path(path), recording)
     return path
 
 
-def find_calibration(performer: str, bundle: Bundle, log: Callable[[str], None]) -> Calibration | None:
+def find_calibration(
+    performer: str, bundle: Bundle, log: Callable[[str], None], tracking: Bundle | None = None
+) -> Calibration | None:
     """Calibration of a performer that holds for the networks of a model; None, with a line in the log, if none does.
+
+    One of the same landmark network is computed again for another network of the units, which is logged. For `bundle`
+    and `tracking` see `networks_of`.
 
     Raises:
         UserError: The file cannot be read.
@@ -75,10 +99,23 @@ def find_calibration(performer: str, bundle: Bundle, log: Callable[[str], None])
     except (ValidationError, RushesError) as error:
         message = f"{path} is not a calibration that can be read: {hint(performer)}"
         raise UserError(message) from error
-    if calibration.networks != networks_of(bundle) or {*calibration.neutral} != {*UNITS}:
-        log(f"{performer} was calibrated with other landmark networks, which does not hold: {hint(performer)}")
-        return None
-    return calibration
+    networks = networks_of(bundle, tracking)
+    if {*calibration.neutral} == {*UNITS} and calibration.networks == networks:
+        return calibration
+    found = computed_again(calibration, _recording_path(path), networks, lambda: _reader(bundle, tracking))
+    if found is None:
+        log(f"{performer} was calibrated with other networks, which does not hold: {hint(performer)}")
+    else:
+        log(f"the calibration of {performer} is computed again for {model_name(tracking or bundle)}")
+    return found
+
+
+def _reader(bundle: Bundle, tracking: Bundle | None) -> UnitsNetwork | UnitsReader:
+    return open_landmarks(bundle) if tracking is None else UnitsNetwork.from_bundle(tracking)
+
+
+def _recording_path(calibration: Path) -> Path:
+    return calibration.with_suffix(".npz")
 
 
 def hint(performer: str) -> str:

@@ -7,7 +7,13 @@ import functools
 import hashlib
 from importlib.resources import files
 
-PARTS = {"style.css": "style", "sculpture.js": "script", "head.js": "script", "page.js": "script"}
+PARTS = {
+    "style.css": "style",
+    "sculpture.js": "script",
+    "head.js": "script",
+    "calibration.js": "script",
+    "page.js": "script",
+}
 
 
 @functools.cache

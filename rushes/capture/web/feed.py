@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
 import numpy as np
@@ -27,6 +28,19 @@ WIDTH_PX = 960  # of the picture on the page at most; the mesh is drawn after sc
 JPEG_QUALITY = 80
 RATE_FRAMES = 31  # whose arrival gives the frames per second
 DIGEST_CHARS = 12
+VIEWER_S = 3.0  # since the latest question for a state, in which the page counts as open: it asks each second
+
+
+class Dialogue(Protocol):
+    """Interface of what the page shows and asks beside a capture, such as the prompts of a calibration."""
+
+    def state(self) -> dict[str, Any]:
+        """Things to show, as JSON values."""
+        ...
+
+    def answer(self, choice: str) -> bool:
+        """Takes the choice of a viewer; returns False if it is not one of those that are offered now."""
+        ...
 
 
 class Feed:
@@ -40,6 +54,7 @@ class Feed:
         origin: Family, version and digest of the model with which the capture begins.
         edges: Edges of the mesh of landmarks (N, 2).
         calibration: Name of the performer for whom the units are calibrated; None without calibration.
+        dialogue: What the page shows and asks beside the frames.
         clock: Monotonic time in seconds.
     """
 
@@ -50,15 +65,17 @@ class Feed:
         edges: np.ndarray,
         *,
         calibration: str | None = None,
+        dialogue: Dialogue | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source, self._edges, self._calibration, self._clock = source, edges, calibration, clock
-        self._origin = dict(origin or {})
+        self._origin, self._dialogue = dict(origin or {}), dialogue
         self._name = redact(source.name)  # the URL of a network camera may have a password
         self._changed = threading.Condition()
         self._latest: Analysis | None = None
         self._seen: Analysis | None = None  # the latest one with a picture
         self._count = 0
+        self._taken, self._asked_s = -1, -math.inf  # count of the latest state that a viewer has, and its question
         self._closed = False
         self._arrivals_s: deque[float] = deque(maxlen=RATE_FRAMES)
         self._encoding = threading.Lock()
@@ -73,6 +90,29 @@ class Feed:
                 self._seen = analysis
                 self._arrivals_s.append(self._clock())
             self._changed.notify_all()
+
+    def answer(self, choice: str) -> bool:
+        """Takes the choice of a viewer; returns False if nothing is asked, or something else."""
+        return self._dialogue is not None and self._dialogue.answer(choice)
+
+    def asked(self, after: int) -> None:
+        """Notes that a viewer, who has the state of that count, asks for the next one."""
+        with self._changed:
+            self._taken, self._asked_s = max(self._taken, after), self._clock()
+            self._changed.notify_all()
+
+    @property
+    def viewed(self) -> bool:
+        """True while somebody has the page open."""
+        return self._clock() - self._asked_s < VIEWER_S
+
+    def finish(self, timeout_s: float) -> None:
+        """Waits until a viewer, if there is one, has the state as it is now."""
+        with self._changed:
+            self._count += 1
+            self._changed.notify_all()
+            if self.viewed:
+                self._changed.wait_for(lambda: self._taken >= self._count, timeout_s)
 
     def close(self) -> None:
         """Ends all waits."""
@@ -96,6 +136,7 @@ class Feed:
             fps, dropped, losses: Frames per second, frames dropped, and how often the camera was lost.
             silent: True while a camera gives no picture.
             model, model_note: Family, version and digest of the model; what is to be known of it, such as its age.
+            dialogue: What is shown and asked beside the frames; null if nothing is.
             actors: Each with `actor`, `state`, `score`, `units`, `head`, `gaze_deg`, and `expression` or null.
         """
         with self._changed:
@@ -115,9 +156,10 @@ class Feed:
             "losses": source.losses,
             "silent": bool(source.live and frame and frame.picture_bgr is None),
             "source": {"name": self._name, "live": source.live, "total": source.total},
-            "model": origin | {"digest": str(origin.get("digest") or "")[:DIGEST_CHARS]},
+            "model": {name: _short(name, value) for name, value in origin.items()},
             "model_note": model.note if model else "",
             "calibration": self._calibration,
+            "dialogue": self._dialogue and self._dialogue.state(),
             "actors": _actors(latest) if latest else [],
         }
 
@@ -164,3 +206,8 @@ def _jpeg(analysis: Analysis, edges: np.ndarray) -> bytes:
     scaled = [replace(actor, landmarks_px=actor.landmarks_px * np.float32(scale)) for actor in analysis.actors]
     draw_actors(canvas_bgr, scaled, edges)
     return bytes(cv2.imencode(".jpg", canvas_bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1])
+
+
+def _short(name: str, value: str | int | None) -> str | int | None:
+    """A digest as it is shown, any other value unchanged."""
+    return str(value or "")[:DIGEST_CHARS] if name.endswith("digest") else value

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 WAIT_S = 1.0  # for a new frame, before the state of the same one is sent again with its age
 IDLE_S = 10.0  # after which a connection that sends or takes nothing is closed
+CLOSE_S = 1.0  # for answers under way at the end
 MOST_CONNECTIONS = 32  # a browser keeps two or three
 TOKEN_BYTES = 24
 HEADERS = {
@@ -112,7 +113,7 @@ class PageServer(ThreadingHTTPServer):
     def __init__(self, feed: Feed, address: WebAddress) -> None:
         self.feed = feed
         self._connections: set[Any] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self.address_family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         try:
             super().__init__((address.host, address.port), _Handler)
@@ -149,16 +150,18 @@ class PageServer(ThreadingHTTPServer):
         """Closes a connection at its end."""
         with self._lock:
             self._connections.discard(request)
+            self._lock.notify_all()
         super().shutdown_request(request)
 
     def server_close(self) -> None:
-        """Closes the server and the connections that are still open."""
+        """Closes the server and its connections, once the answers under way are complete."""
         super().server_close()
         with self._lock:
-            open_now = list(self._connections)
-        for connection in open_now:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+            for how in (socket.SHUT_RD, socket.SHUT_RDWR):
+                for connection in self._connections:
+                    with contextlib.suppress(OSError):
+                        connection.shutdown(how)
+                self._lock.wait_for(lambda: not self._connections, CLOSE_S)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  # as the base class has it
         """Stays silent about a browser that went away; any other exception is printed, as the base class does."""
@@ -167,7 +170,7 @@ class PageServer(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers GET for the page, its state and its picture."""
+    """Answers GET for the page, its state and its picture, and POST for the choice of a viewer."""
 
     server: PageServer
     protocol_version = "HTTP/1.1"
@@ -183,12 +186,26 @@ class _Handler(BaseHTTPRequestHandler):
             html, policy = document()
             self._send(HTTPStatus.OK, html, "text/html; charset=utf-8", {"Content-Security-Policy": policy})
         elif path == "/state":
+            self.server.feed.asked(_after(query))
             self.server.feed.wait(_after(query), WAIT_S)
             self._send(HTTPStatus.OK, json.dumps(self.server.feed.state()).encode(), "application/json")
         elif path == "/picture":
             self._send_picture(_after(query))
         else:
             self._send(HTTPStatus.NOT_FOUND, b"there is /, /state and /picture", "text/plain")
+
+    def do_POST(self) -> None:
+        """Takes the choice of a viewer; a body is not read."""
+        self.close_connection = True
+        path, _, query = self.path.partition("?")
+        if why := self._refusal(path, query):
+            self._send(HTTPStatus.FORBIDDEN, why.encode(), "text/plain; charset=utf-8")
+        elif path != "/answer":
+            self._send(HTTPStatus.NOT_FOUND, b"there is /answer", "text/plain")
+        elif self.server.feed.answer(parse_qs(query).get("choice", [""])[0]):
+            self._send(HTTPStatus.NO_CONTENT, b"", "text/plain")
+        else:
+            self._send(HTTPStatus.CONFLICT, b"this is not asked now", "text/plain")
 
     def _refusal(self, path: str, query: str) -> str:
         """Reason for which a request is refused; "" if it is not."""
@@ -197,8 +214,12 @@ class _Handler(BaseHTTPRequestHandler):
             return "this host name is not one of this machine"
         given = parse_qs(query).get("token", [""])[0]
         if not hmac.compare_digest(given.encode(), self.server.token.encode()) and self.server.token:
-            return "the token is missing or wrong: open the URL that rushes capture has printed"
-        if path != "/" and self.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+            return "the token is missing or wrong: open the URL that rushes has printed"
+        origin = self.headers.get("Origin")  # of a request by a script, or of a POST
+        foreign = origin is not None and urlsplit(origin).netloc != hosts[0]
+        if path != "/" and (
+            foreign or self.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}
+        ):
             return "a page of another site may not read this"
         return ""
 

@@ -34,9 +34,8 @@
     RETRY_MS = 1000,
     STALE_MS = 1000;
   const $ = (id) => document.getElementById(id);
-  const token = new URLSearchParams(location.search).get("token") || "";
-  const ask = (path, after) =>
-    fetch(`${path}?after=${after}&token=${encodeURIComponent(token)}`, { cache: "no-store" });
+  const key = `token=${encodeURIComponent(new URLSearchParams(location.search).get("token") || "")}`;
+  const ask = (path, after) => fetch(`${path}?${key}&after=${after}`, { cache: "no-store" });
   const pause = (ms) => new Promise((done) => setTimeout(done, ms));
   const seenAgain = () =>
     new Promise((done) =>
@@ -77,12 +76,16 @@
       }
     }
   }
-  function showUnits(units) {
+  // Bars from 0 to the value of each unit, or those of a calibration from its rest to its end.
+  function showUnits(units, ranges = null) {
     for (const name in bars) {
-      const percent = Math.round(100 * (units[name] || 0));
-      bars[name].fill.style.width = `${percent}%`;
-      bars[name].value.textContent = percent || "";
-      bars[name].track.dataset.value = percent;
+      const { fill, value, track } = bars[name];
+      const [rest, top] = ranges ? ranges[name] : [0, units[name] || 0];
+      const percent = Math.round(100 * (top - rest));
+      fill.style.width = `${percent}%`;
+      fill.style[track.classList.contains("right") ? "right" : "left"] = `${100 * rest}%`;
+      value.textContent = percent || "";
+      track.dataset.value = percent;
     }
   }
 
@@ -91,14 +94,16 @@
   const bust = new Head.Bust($("head"));
   let chosen = null,
     labelled = "",
-    tabs = "";
-  const degrees = (x) => `${x < 0 ? "−" : ""}${Math.abs(x).toFixed(0)}°`;
+    tabs = "",
+    ended = false;
+  const degrees = (x) => `${Math.round(x) < 0 ? "−" : ""}${Math.abs(Math.round(x))}°`;
   const text = (id, value, className) => {
     $(id).textContent = value;
     if (className !== undefined) $(id).className = className;
   };
 
   function statusOf(state, actor) {
+    if (state.dialogue?.phase === "ended") return ["Ended", ""];
     if (!state.count) return ["Waiting for the first frame", ""];
     if (state.silent) return ["Camera lost", "lost"];
     if (state.source.live && state.age_ms > STALE_MS) return ["No new frame", "lost"];
@@ -113,6 +118,7 @@
     const [words, kind] = statusOf(state, actor);
     text("status", words, `pill ${kind}`);
     document.body.classList.toggle("stale", kind === "lost");
+    document.body.classList.remove("away");
     document.body.classList.toggle("faded", !actor || actor.state !== "tracked");
     text("source", state.source.live ? state.source.name : state.source.name.split(/[\\/]/).pop());
     $("source").title = state.source.name;
@@ -121,8 +127,10 @@
     text("dropped", state.dropped, state.dropped ? "warn" : "");
     text("losses", state.losses, state.losses ? "lost" : "");
     text("frame", state.frame === null ? "–" : state.frame + (state.source.total ? ` of ${state.source.total}` : ""));
-    const { family, version, digest } = state.model;
-    text("model", [family, version && `v${version}`, digest].filter(Boolean).join(" · "));
+    const { family, version, digest, tracking_version, tracking_digest } = state.model;
+    const tracking = tracking_digest && ["tracking", tracking_version && `v${tracking_version}`, tracking_digest];
+    const models = [[family, version && `v${version}`, digest], tracking].filter(Boolean);
+    text("model", models.map((model) => model.filter(Boolean).join(" · ")).join(", "));
     text("model-note", state.model_note);
     $("model-note").hidden = !state.model_note;
     text(
@@ -130,8 +138,10 @@
       state.calibration ? `calibrated: ${state.calibration}` : "not calibrated",
       `pill ${state.calibration ? "live" : "warn"}`,
     );
+    Calibration.show(state.dialogue);
     showActors(state.actors, actor);
     showActor(actor);
+    if (state.dialogue?.ranges) showUnits({}, state.dialogue.ranges);
   }
 
   function showActors(actors, actor) {
@@ -150,12 +160,13 @@
 
   function showActor(actor) {
     showUnits(actor ? actor.units : {});
-    bust.draw(
-      actor ? actor.units : {},
-      actor && actor.head,
-      actor && actor.gaze_deg,
-      !actor || actor.state !== "tracked",
-    );
+    if (!document.body.classList.contains("calibrating"))
+      bust.draw(
+        actor ? actor.units : {},
+        actor && actor.head,
+        actor && actor.gaze_deg,
+        !actor || actor.state !== "tracked",
+      );
     for (const axis of ["yaw", "pitch", "roll"]) text(axis, actor ? degrees(actor.head[`${axis}_deg`]) : "–");
     for (const eye of ["left", "right"]) text(`gaze-${eye}`, actor ? actor.gaze_deg[eye].map(degrees).join(", ") : "–");
     showExpression(actor && actor.expression);
@@ -191,13 +202,17 @@
     });
   }
 
+  for (const button of document.querySelectorAll("[data-choice]"))
+    button.onclick = () => fetch(`answer?${key}&choice=${button.dataset.choice}`, { method: "POST" }).catch(() => {});
+
   function showRefusal(words) {
     text("status", words, "pill lost");
-    document.body.classList.add("stale");
+    document.body.classList.add("stale", "away");
   }
 
   async function follow() {
-    for (let after = -1; ;) {
+    let after = -1;
+    while (!ended) {
       await seenAgain();
       try {
         const answer = await ask("state", after);
@@ -206,22 +221,24 @@
         after = state.count;
         show(state);
         document.dispatchEvent(new CustomEvent("shown", { detail: state }));
+        ended = state.dialogue?.phase === "ended";
       } catch (error) {
         showRefusal(
           error.message.startsWith("the token")
             ? `No access: ${error.message}`
-            : "Capture has ended, or cannot be reached",
+            : `${$("dialogue").hidden ? "Capture" : "Calibration"} has ended, or cannot be reached`,
         );
         after = -1;
         await pause(RETRY_MS);
       }
     }
+    return after;
   }
 
   async function watch() {
     const canvas = $("picture"),
       context = canvas.getContext("2d");
-    for (let after = -1; ;) {
+    for (let after = -1; !ended;) {
       await seenAgain();
       try {
         const answer = await ask("picture", after);
@@ -242,7 +259,14 @@
     }
   }
 
+  // The server closes once it is asked for what comes after its last state: by then no other request is under way.
+  async function run() {
+    const pictures = watch();
+    const last = await follow();
+    await pictures;
+    await ask("state", last).catch(() => {});
+  }
+
   showActor(null);
-  follow();
-  watch();
+  run();
 })();

@@ -136,3 +136,42 @@ def test_waiting_ends_with_a_frame_or_with_the_capture():
 
     assert counts == [1, 1]
     assert feed.wait(0, 60) == 1  # another count is answered at once
+
+
+def test_a_page_that_asks_no_more_is_not_open():
+    """It asks for a state each second; without one for three it has been closed."""
+    times_s = iter([0.0, 10.0, 12.9, 13.1])
+    feed = Feed(source(), ORIGIN, EDGES, clock=lambda: next(times_s))
+    before = feed.viewed
+    feed.asked(0)
+
+    assert (before, feed.viewed, feed.viewed) == (False, True, False)
+
+
+def test_the_last_state_reaches_the_viewer():
+    """The end waits for whoever has the page open, until they ask for what comes after it."""
+    feed, order = Feed(source(), ORIGIN, EDGES), []
+    feed.asked(-1)
+
+    def view():
+        count = feed.wait(0, 60)
+        order.append("shown")
+        feed.asked(count)
+
+    viewer = threading.Thread(target=view)
+    viewer.start()
+    feed.finish(60)
+    order.append("finished")
+    viewer.join(30)
+
+    assert order == ["shown", "finished"]
+
+
+def test_nobody_is_waited_for_where_nobody_looks():
+    """And a viewer that takes nothing is not waited for for ever."""
+    feed = Feed(source(), ORIGIN, EDGES)
+    feed.finish(1e6)
+    feed.asked(0)
+    feed.finish(0.01)
+
+    assert feed.state()["count"] == 2

@@ -208,11 +208,20 @@ def test_a_swapped_model_and_a_registry_that_is_away_are_shown(page, sink):
                 text(page, "#model"),
                 text(page, "#model-note"),
                 page.run("document.querySelector('#model-note').offsetHeight") > 0,
+                page.run("document.querySelector('#calibration').offsetTop"),
             )
         )
 
     name = f"expression · v13 · {'b' * 12}"
-    assert shown == [(name, "registry not reachable since 9:00", True), (name, "", False)]
+    top_px = shown[0][-1]  # the other lines stay where they are
+    assert shown == [(name, "registry not reachable since 9:00", True, top_px), (name, "", False, top_px)]
+
+
+def test_a_head_that_looks_ahead_has_no_sign(page, sink):
+    """Small angles are 0, and not a negative 0."""
+    show(page, sink, analysis([replace(actor(), head=replace(actor().head, yaw_deg=-0.3, pitch_deg=-0.6))]))
+
+    assert (text(page, "#yaw"), text(page, "#pitch")) == ("0°", f"{MINUS}1°")
 
 
 def test_one_of_several_actors_is_chosen(page, sink):

@@ -10,6 +10,7 @@ import requests
 from rushes.capture.web import feed as feeds
 from rushes.capture.web import server as servers
 from rushes.capture.web.address import WebAddress
+from rushes.capture.web.feed import Feed
 from rushes.capture.web.server import WebSink
 from rushes.errors import UserError
 from tests.support.runtime import capture
@@ -85,7 +86,58 @@ def test_who_has_the_picture_gets_no_other(opened):
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "HEAD"])
 def test_only_get(opened, method):
     """The page changes nothing, and another site's preflight gets no permission."""
-    assert get(opened(), "/state", method)[0].status == 501
+    assert get(opened(), "/state", method)[0].status == (404 if method == "POST" else 501)
+
+
+class Dialogue:
+    """Offers one choice."""
+
+    def __init__(self):
+        self.chosen = []
+
+    def state(self):
+        """See `Dialogue`."""
+        return {"chosen": len(self.chosen)}
+
+    def answer(self, choice):
+        """See `Dialogue`."""
+        self.chosen.append(choice)
+        return choice == "again"
+
+
+@pytest.mark.parametrize(
+    ("choice", "headers", "status"),
+    [
+        ("again", {}, 204),
+        ("again", {"Origin": "http://127.0.0.1:{port}", "Sec-Fetch-Site": "same-origin"}, 204),
+        ("other", {}, 409),
+        ("again", {"Origin": "http://evil.example"}, 403),
+        ("again", {"Origin": "http://127.0.0.1:1"}, 403),
+        ("again", {"Origin": "null"}, 403),
+        ("again", {"Sec-Fetch-Site": "cross-site"}, 403),
+        ("again", {"Host": "evil.example"}, 403),
+    ],
+)
+def test_a_choice_is_taken_from_the_page_alone(choice, headers, status):
+    """A form of another site names its origin; older browsers, which mark no request, do so too."""
+    asked = Dialogue()
+    sink = WebSink(Feed(source(), ORIGIN, EDGES, dialogue=asked), WebAddress(port=0))
+    given = {name: value.format(port=port_of(sink)) for name, value in headers.items()}
+    answer, _ = get(sink, f"/answer?choice={choice}", "POST", **given)
+    _, state = get(sink, "/state")
+    sink.close()
+
+    assert answer.status == status
+    assert asked.chosen == ([] if status == 403 else [choice])
+    assert json.loads(state)["dialogue"] == {"chosen": len(asked.chosen)}
+
+
+def test_a_capture_asks_nothing(opened):
+    """Its page has no dialogue."""
+    sink = opened()
+
+    assert get(sink, "/answer?choice=again", "POST")[0].status == 409
+    assert json.loads(get(sink, "/state")[1])["dialogue"] is None
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8765", "127.0.0.1.evil.example", "[::1", ""])
