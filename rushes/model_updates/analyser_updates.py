@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rushes.bundle.manifest import GRAPH
-from rushes.calibration.store import hint, networks_of
+from rushes.calibration.calibration import CalibratedTracker
+from rushes.calibration.store import find_calibration, hint, networks_of
 from rushes.capture.analysis import LabelAnalyser, TrackingAnalyser, open_analyser
 from rushes.capture.frames import Frame
 from rushes.capture.label_faces import SteadyLabels
@@ -18,9 +19,11 @@ from rushes.loading import open_model
 from rushes.model_updates.follower import POLL_S, Follower
 from rushes.model_updates.swapping import SwappingAnalyser
 from rushes.store.store import model_name
+from rushes.tracking.face import HeadPose
+from rushes.tracking.landmarks import LANDMARKS, check_landmarks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from rushes.bundle.manifest import Bundle
     from rushes.calibration.calibration import Calibration
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from rushes.expression.model import ExpressionModel
     from rushes.model_updates.choice import Chosen
     from rushes.model_updates.follower import Change
+    from rushes.tracking.units_network import UnitsNetwork
 
 WARM_UPS = 3  # the first runs of a network allocate
 BLANK = Frame(0, 0.0, np.zeros((480, 640, 3), np.uint8))
@@ -35,7 +39,7 @@ BLANK = Frame(0, 0.0, np.zeros((480, 640, 3), np.uint8))
 
 @contextmanager
 def following(
-    chosen: Chosen,
+    chosen: Sequence[Chosen],
     analyser: Analyser,
     tracking: Tracking | None,
     calibration: Calibration | None,
@@ -43,34 +47,68 @@ def following(
     *,
     interval_s: float = POLL_S,
 ) -> Iterator[Analyser]:
-    """Analyser that follows the chosen alias until the end of the block; the given one if the version is fixed.
+    """Analyser that follows the chosen aliases until the end of the block; the given one if all versions are fixed.
 
     Args:
-        chosen: The model of the analyser, and the alias.
-        analyser: Analyser of that model.
+        chosen: The models of the analyser, one of each family, and their aliases.
+        analyser: Analyser of these models.
         tracking: With which it was opened.
         calibration: With which it was opened.
         log: Called with a line at each swap, and for what goes wrong.
         interval_s: Time between two looks at the registry.
     """
-    if chosen.followed is None:
+    if not any(one.followed for one in chosen):
         yield analyser
         return
 
     def prepare(bundle: Bundle, running: Bundle) -> Change:
-        return prepare_change(bundle, running, swapping.latest or BLANK, tracking, calibration)
+        frame, others = swapping.latest or BLANK, swapping.running
+        if bundle.manifest.family == "tracking":
+            return prepare_units(bundle, others["expression"], calibration)
+        return prepare_change(bundle, running, frame, tracking, calibration, others.get("tracking"))
 
-    follower = Follower(chosen.followed, chosen.bundle, prepare, log, fault=chosen.fault)
-    swapping = SwappingAnalyser(analyser, follower, log)
-    follower.start(interval_s)
+    followers = [
+        Follower(one.followed, one.bundle, prepare, log, fault=one.fault) for one in chosen if one.followed is not None
+    ]
+    fixed = [one.bundle for one in chosen if one.followed is None]
+    swapping = SwappingAnalyser(analyser, followers, log, fixed=fixed)
     try:
+        for follower in followers:
+            follower.start(interval_s)
         yield swapping
     finally:
-        follower.close()
+        for follower in followers:
+            follower.close()
+
+
+def prepare_units(bundle: Bundle, expression: Bundle, calibration: Calibration | None) -> Change:
+    """Opens and warms up a version of the network that reads units, head and gaze; what is known of actors is kept.
+
+    Args:
+        bundle: The version.
+        expression: Bundle whose landmark network runs.
+        calibration: Calibration that is applied; None for none.
+
+    Raises:
+        NothingFitsError: It has learned from other landmarks, or the calibration does not hold for it.
+        BundleError: The graph cannot be opened.
+    """
+    check_landmarks(bundle, expression)
+    held = calibration and _calibration_for(calibration, bundle, expression, bundle)
+    network = open_model(bundle).network
+    face_px = np.zeros((LANDMARKS, 3), np.float32)
+    for _ in range(WARM_UPS):
+        network.read(face_px, HeadPose(0.0, 0.0, 0.0, np.zeros(3)), np.zeros((2, 2)), network.start())
+    return lambda analyser: _with_units(analyser, network, held)
 
 
 def prepare_change(
-    bundle: Bundle, running: Bundle, frame: Frame, tracking: Tracking | None, calibration: Calibration | None
+    bundle: Bundle,
+    running: Bundle,
+    frame: Frame,
+    tracking: Tracking | None,
+    calibration: Calibration | None,
+    units: Bundle | None = None,
 ) -> Change:
     """Opens and warms up a version.
 
@@ -83,9 +121,11 @@ def prepare_change(
         frame: Frame for warming up.
         tracking: Options of tracking; None for the label alone.
         calibration: Calibration that is applied; None for none.
+        units: Model of the family tracking that runs; None where MediaPipe's network reads the units.
 
     Raises:
-        NothingFitsError: The calibration does not hold for its landmark networks.
+        NothingFitsError: The calibration does not hold for its landmark networks, or the model of the units has learned
+            from others.
         BundleError: A graph or network cannot be opened.
     """
     model: ExpressionModel = open_model(bundle)
@@ -94,18 +134,44 @@ def prepare_change(
             for _ in range(WARM_UPS):
                 model.classifier.classify([frame.picture_bgr])
         return lambda analyser: _with_classifier(analyser, model)
-    if calibration is not None and calibration.networks != networks_of(bundle):
-        performer = calibration.performer
-        message = f"{performer} is not calibrated with the landmark networks of {model_name(bundle)}: {hint(performer)}"
-        raise NothingFitsError(message)
-    fresh = open_analyser(model, tracking, calibration)
+    if units is not None:
+        check_landmarks(units, bundle)
+    held = calibration and _calibration_for(calibration, bundle, bundle, units)
+    fresh = open_analyser(model, tracking, held)
     for _ in range(WARM_UPS):
         fresh.analyse(frame)
-    return lambda _: fresh
+
+    def change(analyser: Analyser) -> Analyser:
+        running = analyser.tracker.units if isinstance(analyser, TrackingAnalyser) else None
+        return _with_units(fresh, running, None)
+
+    return change
 
 
 def _files_beside_the_graph(bundle: Bundle) -> dict[str, str]:
     return {name: file.sha256 for name, file in bundle.manifest.files.items() if file.role != GRAPH}
+
+
+def _calibration_for(calibration: Calibration, new: Bundle, bundle: Bundle, units: Bundle | None) -> Calibration:
+    """The calibration that holds for these networks: the same one, or computed again."""
+    found = find_calibration(calibration.performer, bundle, lambda _: None, units)
+    if calibration.networks == networks_of(bundle, units) or found is None:
+        found = calibration
+    if found.networks != networks_of(bundle, units):
+        performer = calibration.performer
+        message = f"{performer} is not calibrated with the networks of {model_name(new)}: {hint(performer)}"
+        raise NothingFitsError(message)
+    return found
+
+
+def _with_units(analyser: Analyser, network: UnitsNetwork | None, calibration: Calibration | None) -> Analyser:
+    """The analyser with another network for the units, and the calibration for it; None: that which it has."""
+    if not isinstance(analyser, TrackingAnalyser):
+        return analyser
+    tracker = analyser.tracker.with_units(network)
+    if calibration is not None and isinstance(tracker, CalibratedTracker):
+        tracker = tracker.with_calibration(calibration)
+    return replace(analyser, tracker=tracker)
 
 
 def _with_classifier(analyser: Analyser, model: ExpressionModel) -> Analyser:

@@ -13,13 +13,28 @@ from rushes.pull.http_guard import LIMITS, Limits
 from rushes.pull.mlflow_registry import open_registry
 from rushes.pull.pull import pull
 from rushes.pull.selection import Wanted, parse_wanted
-from rushes.store.store import CHAMPION, default_store, in_use, model_name, pinned, pointed, use_bundle
+from rushes.store.freshness import remember
+from rushes.store.store import (
+    CHAMPION,
+    NEWEST,
+    default_store,
+    in_use,
+    model_name,
+    pinned,
+    point,
+    pointed,
+    pull_hint,
+    use_bundle,
+)
+from rushes.store.swap_backs import SwapBack, read_swap_backs, swap_back_of, write_swap_backs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rushes.bundle.manifest import Bundle
+    from rushes.store.store import StoredBundle
 
+TRACKING, MEDIAPIPE = "tracking", "mediapipe"
 # Before the first frame, where a cached version could begin: a registry that is away costs 2 s, and a larger download
 # than that of a usual bundle goes on beside the capture.
 START_LIMITS = Limits(connect_s=2.0, silence_s=4.0, window_s=5.0, download_s=20.0, attempts=1)
@@ -54,6 +69,30 @@ class Followed:
     def use(self, folder: Path) -> Bundle:
         """Verifies a bundle; see `rushes.store.store.use_bundle`."""
         return use_bundle(folder, trust=self.trust, uncertified=self.uncertified)
+
+    @property
+    def family_folder(self) -> Path:
+        """Folder of the family in the model store."""
+        return self.store / self.wanted.name
+
+    def remember(self, swap_back: SwapBack, before: Bundle) -> None:
+        """Remembers that a version was swapped back, and makes the one before the one in use again.
+
+        Raises:
+            OSError: The store cannot be written.
+            RushesError: The record of the newest signed version, or a key, cannot be read.
+        """
+        write_swap_backs(self.family_folder, read_swap_backs(self.family_folder) | {self.wanted.alias: swap_back})
+        for pointer in (NEWEST, self.wanted.alias):
+            now = pointed(self.family_folder, pointer)
+            if now is not None and swap_back.is_of(now.version, now.digest):
+                point(self.family_folder, pointer, before.folder)
+        remember(before, load_trust(self.trust), reset=True)  # as older than the one that failed it would be refused
+
+    @property
+    def retry_hint(self) -> str:
+        """Command after which a version that was swapped back is tried again."""
+        return f"To try it again in the next capture: {pull_hint(str(self.wanted), self.registry)}"
 
 
 @dataclass(frozen=True)
@@ -96,11 +135,13 @@ def choose_model(
         TransientError: The registry cannot be reached, and no version is cached.
         BundleError: The bundle is damaged, not trusted, or gives other outputs on this machine.
     """
+    option = _option(family)
     folder = None if model is None else Path(model).expanduser()
     if folder is not None and folder.is_dir():
         if registry:
             message = (
-                f"--registry follows an alias, and --model {model} is a folder: name a model, such as {family}@champion"
+                f"--registry follows an alias, and {option} {model} is a folder: name a model, such as "
+                f"{family}@champion"
             )
             raise MisuseError(message)
         return Chosen(use_bundle(find_named(family, folder), trust=trust, uncertified=uncertified))
@@ -120,15 +161,41 @@ def choose_model(
     return _newest(followed, log)
 
 
+def choose_units(
+    model: str | None,
+    registry: str,
+    *,
+    trust: Sequence[Path] | None = None,
+    uncertified: bool = False,
+    log: Callable[[str], None] = lambda _: None,
+) -> Chosen | None:
+    """Finds and verifies the model of the family tracking with which a capture begins; None for MediaPipe's network.
+
+    Args:
+        model: As of `choose_model`; `mediapipe` for none; None for the one in use in the model store, if there is one.
+        registry: As of `choose_model`.
+        trust: As of `choose_model`.
+        uncertified: As of `choose_model`.
+        log: As of `choose_model`.
+
+    Raises:
+        RushesError: As of `choose_model`.
+    """
+    if model == MEDIAPIPE or (model is None and in_use(default_store() / TRACKING) is None):
+        return None
+    return choose_model(TRACKING, model, registry, trust=trust, uncertified=uncertified, log=log)
+
+
 def _named(family: str, model: str) -> Wanted:
     """Parses the name of a model of this family."""
+    option = _option(family)
     if Path(model).name != model:
-        message = f"--model {model}: there is no such folder"
+        message = f"{option} {model}: there is no such folder"
         raise MisuseError(message)
     asked = parse_wanted(model)
     if asked.name != family:
         message = (
-            f"--model {model} is neither a folder here nor a model of the family {family}, such as {family}@champion"
+            f"{option} {model} is neither a folder here nor a model of the family {family}, such as {family}@champion"
         )
         raise MisuseError(message)
     return asked
@@ -146,14 +213,32 @@ def _fixed(followed: Followed, log: Callable[[str], None]) -> Path:
 
 def _newest(followed: Followed, log: Callable[[str], None]) -> Chosen:
     """Model that the alias names now; the cached version if the registry does not give it in time."""
-    family_folder = followed.store / followed.wanted.name
-    cached = pointed(family_folder, followed.wanted.alias) or in_use(family_folder)
+    cached = pointed(followed.family_folder, followed.wanted.alias) or in_use(followed.family_folder)
     if cached is None:
         return Chosen(followed.use(followed.fetch(log, LIMITS, progress=True)), followed)
     open_registry(followed.registry, log)  # raises if it is neither a folder nor a URL
     try:
+        if swap_back := _swap_back(followed, cached):
+            bundle, name = followed.use(cached.folder), f"{followed.wanted.name} {swap_back.shown}"
+            log(f"{name} is skipped, and {model_name(bundle)} used: {name} {swap_back}. {followed.retry_hint}")
+            return Chosen(bundle, followed)
         return Chosen(followed.use(followed.fetch(lambda _: None, START_LIMITS, progress=True)), followed)
     except NothingFitsError:  # the registry has no such alias, which a cached version must not hide
         raise
     except RushesError as error:
         return Chosen(followed.use(cached.folder), followed, error)
+
+
+def _swap_back(followed: Followed, cached: StoredBundle) -> SwapBack | None:
+    """Swap-back of the version that the alias names now, if the cached one is another."""
+    alias = followed.wanted.alias
+    if alias not in read_swap_backs(followed.family_folder):  # which spares the registry a question
+        return None
+    offer = open_registry(followed.registry, lambda _: None, START_LIMITS).find(followed.wanted)
+    swap_back = swap_back_of(followed.family_folder, alias, offer.version, offer.digest)
+    return None if swap_back is None or cached.digest == swap_back.digest else swap_back
+
+
+def _option(family: str) -> str:
+    """Option of the command that names the model."""
+    return "--tracking" if family == TRACKING else "--model"

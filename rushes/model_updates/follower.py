@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 from rushes import __version__
 from rushes.bundle.manifest import BundleError
-from rushes.errors import NothingFitsError, RushesError, bug_report, place_of
+from rushes.errors import NothingFitsError, RushesError, TransientError, bug_report, place_of
 from rushes.pull.http_guard import Limits
 from rushes.pull.mlflow_registry import open_registry
 from rushes.store.records import DIGEST_CHARS, read_records
 from rushes.store.store import model_name, version_of
+from rushes.store.swap_backs import new_swap_back, read_swap_backs, swap_back_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +81,7 @@ class Follower:
         self._lock = threading.Lock()
         self._ready: Candidate | None = None
         self._refused: set[tuple[int | None, str]] = set()
+        self._swapped_back = read_swap_backs(followed.family_folder).get(followed.wanted.alias)
         self._away_since_s: float | None = None
         self._reported = ""
         self._stop, self._thread = threading.Event(), threading.Thread()
@@ -116,7 +118,7 @@ class Follower:
             offer = open_registry(self._followed.registry, _silent, POLL_LIMITS).find(self._followed.wanted)
             if self._is_news(offer):
                 self._fetch(offer)
-        except RushesError as error:
+        except (RushesError, OSError) as error:  # an OSError is of a registry in a folder, such as a stick
             self._miss(error)
             return
         if self._away_since_s is not None:
@@ -125,28 +127,37 @@ class Follower:
 
     def _is_news(self, offer: Offer) -> bool:
         with self._lock:
+            if self._swapped_back and not self._swapped_back.is_of(offer.version, offer.digest):
+                wanted, family_folder = self._followed.wanted, self._followed.family_folder
+                self._swapped_back = swap_back_of(family_folder, wanted.alias, offer.version, offer.digest)
             is_running = _is_of(offer, self.running)
             if self._ready is not None and (is_running or not _is_of(offer, self._ready.bundle)):
                 self._ready = None
-            return not (is_running or self._ready or (offer.version, offer.digest[:DIGEST_CHARS]) in self._refused)
+            return not (is_running or self._ready or self._is_refused(offer.version, offer.digest[:DIGEST_CHARS]))
+
+    def _is_refused(self, version: int | None, digest: str) -> bool:
+        """True for a version that could not be prepared, or that was swapped back."""
+        if (version, digest) in self._refused:
+            return True
+        return self._swapped_back is not None and self._swapped_back.is_of(version, digest)
 
     def _fetch(self, offer: Offer) -> None:
         running = self.running
         try:
             bundle = self._followed.use(self._followed.fetch(_silent, POLL_LIMITS, progress=False))
-            if bundle.digest == running.digest or _key(bundle) in self._refused:  # the alias was moved meanwhile
+            if bundle.digest == running.digest or self._is_refused(*_key(bundle)):  # the alias was moved meanwhile
                 return
-            candidate = Candidate(bundle, self._prepare(bundle, running))
         except (BundleError, NothingFitsError) as error:
             self._refuse(offer, str(error))
-        except RushesError:
-            raise
+            return
+        try:
+            candidate = Candidate(bundle, self._prepare(bundle, running))
         except Exception as error:  # noqa: BLE001  # whatever a version does when it is opened
             self._refuse(offer, reason_of(error))
-        else:
-            with self._lock:
-                if self.running is running:  # else it was swapped back meanwhile, and the next poll prepares it again
-                    self._ready = candidate
+            return
+        with self._lock:
+            if self.running is running:  # else it was swapped back meanwhile, and the next poll prepares it again
+                self._ready = candidate
 
     def _refuse(self, offer: Offer, reason: str) -> None:
         with self._lock:
@@ -166,22 +177,28 @@ class Follower:
             return candidate
 
     def swap_back(self, before: Bundle, reason: str) -> None:
-        """Notes that a version before runs again; the one that failed is not tried again."""
+        """Notes that a version before runs again; the one that failed is not tried again while the alias names it."""
+        followed = self._followed
         with self._lock:
             failed, self.running, self._ready = self.running, before, None
-            self._refused |= {_key(failed), (_key(failed)[0], "")}  # a registry may not have the digest
+            self._swapped_back = new_swap_back(failed, reason)
         self._log(
-            f"{model_name(failed)} was swapped back to {model_name(before)}, and is not tried again in this capture: "
-            f"{reason}. {_how_to_stay(before)}"
+            f"{model_name(failed)} was swapped back to {model_name(before)}, and is not tried again until "
+            f"{followed.wanted} names another version: {reason}. {followed.retry_hint}. {_how_to_stay(before)}"
         )
+        try:
+            followed.remember(self._swapped_back, before)
+        except (OSError, RushesError) as error:
+            self._log(f"the next capture tries {model_name(failed)} again, since {followed.store}: {error}")
 
-    def _miss(self, error: RushesError) -> None:
+    def _miss(self, error: RushesError | OSError) -> None:
         """Notes that the registry cannot be used; logs it the first time, and again for an error of another kind."""
         now_s = self._now()
         self._away_since_s = self._away_since_s or now_s
         since, now = (datetime.fromtimestamp(time_s, UTC).astimezone() for time_s in (self._away_since_s, now_s))
         shown = f"{since:%H:%M}" if since.date() == now.date() else f"{since:%Y-%m-%d %H:%M}"
-        self.note = f"registry not reachable since {shown}, {_age(self.running, now_s)}"
+        state = "not reachable" if isinstance(error, TransientError | OSError) else "not used"
+        self.note = f"registry {state} since {shown}, {_age(self.running, now_s)}"
         self._report(type(error).__name__, f"{self.note} goes on: {error}")
 
     def _report(self, kind: str, line: str) -> None:
@@ -212,7 +229,7 @@ def reason_of(error: Exception) -> str:
 def _how_to_stay(bundle: Bundle) -> str:
     """Command that fixes a version."""
     version = version_of(bundle.folder)
-    return f"To stay with it: rushes pin {bundle.manifest.family}@{version}" if version else ""
+    return f"To stay with {model_name(bundle)}: rushes pin {bundle.manifest.family}@{version}" if version else ""
 
 
 def _age(bundle: Bundle, now_s: float) -> str:

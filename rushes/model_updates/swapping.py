@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from rushes.capture.analysis import RunningModel
 from rushes.model_updates.follower import reason_of
 from rushes.model_updates.frame_budget import FrameBudget
-from rushes.store.store import model_name, origin_of
+from rushes.store.store import model_name, origins_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
 
@@ -24,28 +24,36 @@ if TYPE_CHECKING:
 
 
 class SwappingAnalyser:
-    """Analyser whose model is that of a follower. Every frame is analysed: none is left out at a swap.
+    """Analyser whose models are those of followers. Every frame is analysed: none is left out at a swap.
 
-    A frame on which a new model raises is analysed again by the one before.
+    A frame on which a new model raises is analysed again by the one before. While a model is on trial, those of other
+    followers wait.
 
     Args:
-        analyser: Analyser of the model with which the capture begins.
-        follower: Gives new versions.
+        analyser: Analyser of the models with which the capture begins.
+        followers: Give new versions, one family each.
         log: Called with a line at each swap.
         clock: Time in seconds, for the duration of an analysis.
+        fixed: Other models that run, which nothing follows.
+
+    Attributes:
+        latest: Latest frame with a picture; a new version is warmed up on it.
+        running: Models that run, by family.
     """
 
     def __init__(
         self,
         analyser: Analyser,
-        follower: Follower,
+        followers: Sequence[Follower],
         log: Callable[[str], None],
         clock: Callable[[], float] = time.perf_counter,
+        fixed: Sequence[Bundle] = (),
     ) -> None:
-        self.latest: Frame | None = None  # with a picture; a new version is warmed up on it
-        self._analyser, self._follower, self._log, self._clock = analyser, follower, log, clock
-        self._before: tuple[Analyser, Bundle] | None = None  # that has passed its trial, and can take over again
-        self._origin = origin_of(follower.running)
+        self.latest: Frame | None = None
+        self._analyser, self._followers, self._log, self._clock = analyser, followers, log, clock
+        # What has passed its trial, and can take over again: the analyser, and the version of the follower.
+        self._before: tuple[Analyser, Follower, Bundle] | None = None
+        self.running = {one.manifest.family: one for one in (*fixed, *(one.running for one in followers))}
         self._budget = FrameBudget()
         self._trial: Trial | None = None
 
@@ -56,16 +64,22 @@ class SwappingAnalyser:
 
     @property
     def note(self) -> str:
-        """Notes of the analyser and of the follower."""
-        return "; ".join(filter(None, (self._analyser.note, self._follower.note)))
+        """Notes of the analyser and of the followers."""
+        return "; ".join(filter(None, (self._analyser.note, self._notes)))
+
+    @property
+    def _notes(self) -> str:
+        return "; ".join(filter(None, (follower.note for follower in self._followers)))
 
     def analyse(self, frame: Frame) -> Analysis:
-        """See `Analyser`. The analysis names the model that made it."""
+        """See `Analyser`. The analysis names the models that made it."""
         self._budget.see(frame)
         try:
-            running = self._follower.running
-            if candidate := self._follower.take():
-                self._swap(candidate, running, frame)
+            for follower in self._followers:
+                if self._trial is None or (self._before is not None and self._before[1] is follower):
+                    running = follower.running
+                    if candidate := follower.take():
+                        self._swap(candidate, follower, running, frame)
             begun_s = self._clock()
             analysis = self._named(self._analyser.analyse(frame))
             took_s = self._clock() - begun_s
@@ -81,15 +95,17 @@ class SwappingAnalyser:
         return analysis
 
     def _named(self, analysis: Analysis) -> Analysis:
-        return replace(analysis, model=RunningModel(self._origin, self._follower.note))
+        origin = origins_of(self.running["expression"], self.running.get("tracking"))
+        return replace(analysis, model=RunningModel(origin, self._notes))
 
-    def _swap(self, candidate: Candidate, running: Bundle, frame: Frame) -> None:
+    def _swap(self, candidate: Candidate, follower: Follower, running: Bundle, frame: Frame) -> None:
         if self._trial is None:
-            self._before, before_s = (self._analyser, running), self._budget.usual_s
+            self._before, before_s = (self._analyser, follower, running), self._budget.usual_s
         else:  # the one that runs is on trial itself
             before_s = self._trial.before_s
         self._analyser = candidate.change(self._analyser)
-        self._origin, self._trial = origin_of(candidate.bundle), self._budget.trial(before_s)
+        self.running[candidate.bundle.manifest.family] = candidate.bundle
+        self._trial = self._budget.trial(before_s)
         self._log(f"{model_name(candidate.bundle)} is in use from frame {frame.number} on, after {model_name(running)}")
 
     def _judge(self, took_s: float) -> None:
@@ -104,7 +120,7 @@ class SwappingAnalyser:
 
     def _swap_back(self, reason: str) -> None:
         if self._before is not None:
-            (self._analyser, bundle), self._before, self._trial = self._before, None, None
-            self._origin = origin_of(bundle)
+            (self._analyser, follower, bundle), self._before, self._trial = self._before, None, None
+            self.running[bundle.manifest.family] = bundle
             self._budget.forget()
-            self._follower.swap_back(bundle, reason)
+            follower.swap_back(bundle, reason)

@@ -11,6 +11,7 @@ from rushes.bundle.signature import verify
 from rushes.errors import RushesError, UserError
 from rushes.store.records import read_records
 from rushes.store.store import in_use, pin_of, stored_bundles
+from rushes.store.swap_backs import read_swap_backs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +68,8 @@ def _listed(
         digest, signature = head.digest, verify(head, trust)
     except RushesError as error:
         digest, signature = one.digest, f"refused: {error}"
-    record, rejection = records.pulled.get(one.folder.name), records.rejection(digest)
+    record, swap_backs = records.pulled.get(one.folder.name), read_swap_backs(one.folder.parent).values()
+    rejection = records.rejection(digest) or next((found for found in swap_backs if found.digest == one.digest), "")
     return Listed(
         family=family,
         version=one.version,
@@ -77,6 +79,6 @@ def _listed(
         signature=signature,
         pulled=record.pulled if record else "",
         registry=record.registry if record else "",
-        rejected=str(rejection) if rejection else "",
+        rejected=str(rejection),
         folder=str(one.folder),
     )

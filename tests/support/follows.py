@@ -13,6 +13,7 @@ from rushes.expression.classifier import FaceExpression
 from rushes.model_updates.choice import choose_model
 from rushes.model_updates.follower import Follower
 from rushes.model_updates.swapping import SwappingAnalyser
+from rushes.store.store import version_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -77,6 +78,7 @@ class Following:
         prepared: Versions that were prepared.
         now_s: Time of day.
         trust: Trusted keys.
+        first: Version with which the capture begins.
     """
 
     registry: FakeMlflow
@@ -88,11 +90,14 @@ class Following:
     trust: Sequence[Path] = ()
 
     def __post_init__(self) -> None:
-        chosen = choose_model("expression", "expression@champion", self.registry.url, trust=self.trust)
+        chosen = choose_model(
+            "expression", "expression@champion", self.registry.url, trust=self.trust, log=self.lines.append
+        )
+        self.first = int(version_of(chosen.bundle.folder) or 0)
         self.follower = Follower(
             chosen.followed, chosen.bundle, self.prepare, self.lines.append, fault=chosen.fault, now=lambda: self.now_s
         )
-        self.swapping = SwappingAnalyser(self.analyser(7), self.follower, self.lines.append, self.clock)
+        self.swapping = SwappingAnalyser(self.analyser(self.first), [self.follower], self.lines.append, self.clock)
 
     def move_to(self, registry: str) -> None:
         """Lets the follower ask another address from now on."""

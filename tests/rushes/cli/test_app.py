@@ -7,7 +7,7 @@ import typer
 
 from rushes.cli.app import app
 from rushes.errors import plain
-from rushes.expression import face_search
+from rushes.faces import face_search
 from tests.support.command import command_line
 from tests.support.runtime import BrightSquare, write_clip
 
@@ -22,7 +22,7 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}))
 # Only the detector is replaced: it finds bright areas.
 PLANT = """
 import numpy as np
-from rushes.expression import detector, face_search
+from rushes.faces import detector, face_search
 
 class Bright:
     def __init__(self, bundle): pass
@@ -125,6 +125,18 @@ def test_an_error_of_the_system_is_one_line(rushes, bundle_folder, clip, monkeyp
     status, _, err = rushes("capture", "--model", bundle_folder, "--source", clip)
 
     assert (status, err) == (1, f"{line}\n")
+
+
+def test_a_log_on_a_full_disk_ends_no_capture(rushes, bundle_folder, clip, monkeypatch):
+    """As with `2> capture.log`, where the line about an output that fails could not be printed either."""
+
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(typer, "echo", fail)
+    status, out, _ = rushes("capture", "--model", bundle_folder, "--source", clip)
+
+    assert (status, len(out.splitlines())) == (0, 10)
 
 
 def test_a_fault_of_ours_is_one_line_too(rushes, bundle_folder, clip, monkeypatch):

@@ -26,7 +26,7 @@ COMMANDS = {
 # The project's functions that each command calls, also inside its `try` blocks.
 PLACES = {
     "calibrate": [
-        "rushes.calibration.session.open_source",
+        "rushes.calibration.run.open_source",
         "rushes.calibration.calibration.Calibration",
         "rushes.calibration.store.networks_of",
     ],
@@ -72,8 +72,8 @@ def models(tmp_path_factory):
 def rushes(models, tmp_path, monkeypatch, capsys):
     """Runs a command line; returns status, standard output and standard error."""
     monkeypatch.setenv("RUSHES_MODELS", str(models))
-    monkeypatch.setattr("rushes.expression.face_search.open_finder", lambda _: BrightSquare())
-    monkeypatch.setattr("rushes.capture.analysis.open_tracker", lambda *_: MadeUpTracker([made_up_actor()]))
+    monkeypatch.setattr("rushes.faces.face_search.open_finder", lambda _: BrightSquare())
+    monkeypatch.setattr("rushes.capture.analysis.open_tracker", lambda *_: (MadeUpTracker([made_up_actor()]), None))
     monkeypatch.chdir(tmp_path)
     write_clip(tmp_path / "clip.mp4", frames=25, fps=25)
     write_take(tmp_path / "take", frames=3)

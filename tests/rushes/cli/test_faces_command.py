@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from rushes.bundle.manifest import read_bundle
-from rushes.expression import face_search
 from rushes.expression.classifier import FaceClassifier, fit_picture
-from rushes.expression.detector import Face
 from rushes.expression.model import ExpressionModel
+from rushes.faces import face_search
+from rushes.faces.detector import Face
 from tests.support.command import command_line
 from tests.support.runtime import SIZE_PX, draw_frame
 

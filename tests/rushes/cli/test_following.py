@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from rushes.expression import face_search
+from rushes.faces import face_search
 from rushes.pull.pull import pull
 from tests.support.command import command_line
 from tests.support.runtime import BrightSquare, write_bundle
@@ -91,14 +91,32 @@ def test_a_pinned_version_that_is_gone_is_fetched_or_given_up(rushes, mlflow, cl
 
 
 def test_a_version_that_was_swapped_back_is_kept_away_by_the_printed_pin(rushes, registry_follower, mlflow, clip):
-    """The next capture would try it again."""
-    line = registry_follower.lines[-1]
-    command = line.split("To stay with it: rushes ")[1]
+    """Also where the alias moves away from it and back."""
+    command = registry_follower.lines[-1].split("To stay with expression v7: rushes ")[1]
     words = ("capture", "--model", "expression@champion", "--registry", mlflow.url, "--source", clip)
-    before = _models(rushes(*words)[1])
 
     assert rushes(*command.split())[0] == 0
-    assert (before, _models(rushes(*words)[1])) == ({8}, {7})
+    for version in (7, 8):
+        mlflow.aliases["champion"] = version
+        assert _models(rushes(*words)[1]) == {7}
+
+
+def test_a_version_that_was_swapped_back_is_tried_again_by_the_printed_pull(rushes, registry_follower, mlflow, clip):
+    """The next capture skips it, and prints the command too; `list` gives the reason."""
+    words = ("capture", "--model", "expression@champion", "--registry", mlflow.url, "--source", clip)
+    _, out, err = rushes(*words)
+    listed = rushes("list")[1].splitlines()
+    commands = [
+        text.split("To try it again in the next capture: rushes ")[1].split(". ")[0]
+        for text in (registry_follower.lines[-1], err)
+    ]
+
+    assert (_models(out), commands[0]) == ({7}, commands[1].splitlines()[0])
+    assert ("*" in listed[1], "v7" in listed[1], "v8" in listed[2]) == (True, True, True)
+    assert "was swapped back on 20" in listed[3]
+    assert rushes(*commands[0].split())[0] == 0
+    assert _models(rushes(*words)[1]) == {8}
+    assert not any("swapped back" in line for line in rushes("list")[1].splitlines())
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from rushes.bundle.manifest import BundleError
+from rushes.errors import TransientError, UserError
 from rushes.model_updates import follower as followers
 from rushes.pull.http_guard import Limits
 from rushes.pull.pull import pull
@@ -86,6 +87,28 @@ def test_a_registry_that_is_away_is_noted_and_comes_back(following, registry):
     assert following.lines[1] == "the registry answers again: expression@champion is followed"
 
 
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (OSError(5, "Input/output error"), "not reachable"),
+        (TransientError("the stick is gone"), "not reachable"),
+        (UserError("the model store is full"), "not used"),
+    ],
+)
+def test_a_registry_in_a_folder_or_a_full_store_is_noted(following, monkeypatch, error, state):
+    """Neither is a bug, and a full disk of this machine is not the registry's."""
+
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr(followers, "open_registry", fails)
+    following.follower.poll()
+
+    assert following.follower.note.startswith(f"registry {state} since ")
+    assert len(following.lines) == 1
+    assert str(error) in following.lines[0]
+
+
 @pytest.mark.parametrize("place", ["registered-models/alias", GRAPH])
 def test_a_registry_that_is_slow(following, registry, monkeypatch, place):
     """The look ends at its limits, and nothing is taken; a later look gets the version."""
@@ -153,18 +176,29 @@ def test_other_outputs_than_certified_are_refused(following, monkeypatch):
     assert "v8 differs from its certificate" in following.lines[0]
 
 
-def test_a_version_that_cannot_be_opened_is_refused(following, monkeypatch):
-    """Whatever it raises, with the place of a bug; another one is taken."""
-    monkeypatch.setattr(following.follower, "_prepare", lambda *_: 1 / 0)
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (ZeroDivisionError("by zero"), r"ZeroDivisionError: by zero \((tests|rushes)/"),
+        (UserError("x.tflite is not BlazeFace"), "x.tflite is not BlazeFace"),
+        (TransientError("for now"), "for now"),
+    ],
+)
+def test_a_version_that_cannot_be_opened_is_refused(following, monkeypatch, error, shown):
+    """Whatever it raises, with the place of a bug; the registry is not to blame, and another version is taken."""
+
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr(following.follower, "_prepare", fails)
     following.promote(8)
     following.follower.poll()
     monkeypatch.setattr(following.follower, "_prepare", following.prepare)
+    note = following.follower.note
     following.promote(9)
 
-    assert "ZeroDivisionError: division by zero (rushes/model_updates/" in following.lines[0].replace(
-        "tests/", "rushes/"
-    )
-    assert (len(following.lines), _taken(following)) == (1, 9)
+    assert re.match(rf"expression v8 is not taken, and not tried again in this capture: {shown}", following.lines[0])
+    assert (note, len(following.lines), _taken(following)) == ("", 1, 9)
 
 
 def test_a_version_that_was_rolled_back_is_refused(following, registry):

@@ -89,10 +89,11 @@ def test_a_version_that_raises_is_swapped_back(following, error):
     assert found == [(number, 7) for number in range(10)]
     assert (following.analysers[8].seen, following.prepared) == ([5], [8])
     assert following.lines[1].startswith(
-        "expression v8 was swapped back to expression v7, and is not tried again in this capture: frame 5 failed: "
+        "expression v8 was swapped back to expression v7, and is not tried again until expression@champion names "
+        "another version: frame 5 failed: "
     )
     assert str(error) in following.lines[1]
-    assert following.lines[1].endswith("To stay with it: rushes pin expression@7")
+    assert following.lines[1].endswith("To stay with expression v7: rushes pin expression@7")
     following.promote(9)
     assert following.run(frames(10, 11)) == [(10, 9)]
 

@@ -142,7 +142,7 @@ def test_a_mistyped_family_is_guessed(studio, tmp_path, rushes):
 def test_lines_of_json_carry_their_model(studio, tmp_path, rushes, clip, monkeypatch, detector):
     """Family, version and the whole digest, in each."""
     folder = pull("expression", studio.url, tmp_path / "store").folder
-    monkeypatch.setattr("rushes.expression.face_search.open_finder", lambda _: detector)
+    monkeypatch.setattr("rushes.faces.face_search.open_finder", lambda _: detector)
     rushes("capture", "--model", tmp_path / "store", "--source", clip, "--json", tmp_path / "lines.jsonl")
     models = [json.loads(line)["model"] for line in (tmp_path / "lines.jsonl").read_text().splitlines()]
 
