@@ -113,7 +113,7 @@ def bug_report(error: BaseException, version: str) -> str:
 
 
 def place_of(error: BaseException) -> str:
-    """Last line of the project's code in a traceback, as ` (rushes/expression/crops.py:31)`; empty if there is none."""
+    """Last line of the project's code in a traceback, as ` (rushes/faces/crops.py:31)`; empty if there is none."""
     if not (frames := traceback.extract_tb(error.__traceback__)):
         return ""
     ours = [frame for frame in frames if "site-packages" not in frame.filename] or list(frames)

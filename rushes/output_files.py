@@ -47,8 +47,12 @@ def save(path: Path, content: bytes) -> None:
         raise UserError(message) from error
 
 
-def open_alone(path: Path) -> FileIO:
+def open_alone(path: Path, shown: Path | None = None) -> FileIO:
     """Opens an empty file for writing, unless another process writes it already; on Windows it does not look.
+
+    Args:
+        path: The file.
+        shown: Its name in the message, if that is another one.
 
     Raises:
         OSError: The file cannot be written.
@@ -62,7 +66,8 @@ def open_alone(path: Path) -> FileIO:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         file.close()
-        message = f"{path} is being written by another program, such as a second capture: end it, or name another file"
+        name = shown or path
+        message = f"{name} is being written by another program, such as a second capture: end it, or name another file"
         raise UserError(message) from error
     except OSError:  # a file system without locks
         pass

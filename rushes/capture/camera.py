@@ -120,8 +120,8 @@ class Camera:
     def _read_all(self) -> None:
         bad = 0  # reads in a row
         while not self._closing:
-            there, pixels_bgr = (False, None) if self._video is None else self._video.read()
-            if there and pixels_bgr is not None:
+            pixels_bgr = None if self._video is None else _picture(self._video)
+            if pixels_bgr is not None:
                 self.damaged += bad
                 bad = 0
                 self._put(pixels_bgr)
@@ -168,6 +168,15 @@ class Camera:
             self._thread.join(CLOSE_S)
         elif self._video is not None:
             self._video.release()
+
+
+def _picture(video: cv2.VideoCapture) -> np.ndarray | None:
+    """The next picture; None if it is damaged, or none comes."""
+    try:
+        there, pixels_bgr = video.read()
+    except cv2.error:  # some backends decode a JPEG that is cut off by an assertion
+        return None
+    return pixels_bgr if there else None
 
 
 def open_video(place: int | str) -> cv2.VideoCapture | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Protocol
 
-from rushes.errors import RushesError, UserError
+from rushes.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ class FailingOutput:
 
     def __init__(self, sink: Sink, close: Callable[[], None], log: Callable[[str], None]) -> None:
         self._sink, self._close, self._log = sink, close, log
-        self._error: RushesError | None = None
+        self._error: UserError | None = None
         self._lost = 0
 
     def put(self, analysis: Analysis, drawn_bgr: np.ndarray | None) -> bool:
@@ -44,9 +44,6 @@ class FailingOutput:
                 return self._sink.put(analysis, drawn_bgr)
             except UserError as error:
                 self._error = error
-            except OSError as error:
-                where = f"{error.filename}: " if error.filename else ""
-                self._error = UserError(f"{where}cannot be written any further: {error.strerror}")
             self._log(f"{self._error}. Capture goes on without this output")
             with contextlib.suppress(OSError, UserError):  # the same again: what was buffered cannot be written either
                 self._close()

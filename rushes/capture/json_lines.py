@@ -6,12 +6,13 @@ import contextlib
 import json
 import os
 import sys
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from rushes.drive.lines import face_line
+from rushes.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy as np
 
@@ -45,11 +46,28 @@ def line_of(analysis: Analysis) -> dict[str, Any]:
     return line
 
 
-class JsonLines:
-    """JSON lines, each flushed at once, so that a pipe receives each frame as soon as it is done."""
+def print_line(line: str) -> None:
+    """Prints a line, flushed at once, so that a pipe receives each frame as soon as it is done.
 
-    def __init__(self, file: IO[str], origin: Mapping[str, str | int | None] | None = None) -> None:
-        self._file, self._origin = file, origin
+    Raises:
+        BrokenPipeError: Nobody reads any more.
+        UserError: The disk is full.
+    """
+    try:
+        sys.stdout.write(line)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        message = f"standard output cannot be written any further: {error.strerror}"
+        raise UserError(message) from error
+
+
+class JsonLines:
+    """JSON lines, each given to a function that appends it to a file or prints it."""
+
+    def __init__(self, append: Callable[[str], None], origin: Mapping[str, str | int | None] | None = None) -> None:
+        self._append, self._origin = append, origin
 
     def put(self, analysis: Analysis, drawn_bgr: np.ndarray | None) -> bool:  # noqa: ARG002  # a sink takes both
         """Writes the line; returns False if the pipe is broken (`| head`)."""
@@ -57,8 +75,7 @@ class JsonLines:
         model = {"model": dict(origin)} if origin else {}
         try:
             # Plain ASCII: a Windows console cannot print every character.
-            self._file.write(json.dumps(line_of(analysis) | model) + "\n")
-            self._file.flush()
+            self._append(json.dumps(line_of(analysis) | model) + "\n")
         except BrokenPipeError:
             _drop_stdout()
             return False

@@ -26,6 +26,7 @@ from rushes.cli.options import (  # typer reads them when it runs
     RejectedOption,
     TrustOption,
     UncertifiedOption,
+    WebCommand,
     log_line,
 )
 from rushes.errors import FAILED, RushesError, bug_report
@@ -97,11 +98,13 @@ def pull_command(
     from rushes.bundle.signature import load_trust  # noqa: PLC0415  # for a quick --help
     from rushes.pull.pull import pull  # noqa: PLC0415  # imported when used, so that --help is quick
     from rushes.store.store import default_store, quoted, usual_registry  # noqa: PLC0415  # for a quick --help
+    from rushes.store.swap_backs import forget_swap_backs  # noqa: PLC0415  # for a quick --help
 
     where, store, keys = registry or usual_registry(), to or default_store(), load_trust(trust)
     pulled = pull(
         name, where, store, log_line, keys, uncertified=uncertified, allow_older=allow_older, rejected=rejected
     )
+    forget_swap_backs(pulled.folder.parent, pulled.digest)
     version = f"version {pulled.version}" if pulled.version is not None else "without a version"
     how = f"{pulled.fetched} file{'s' if pulled.fetched > 1 else ''} fetched" if pulled.fetched else "was there already"
     typer.echo(f"{pulled.family} {version}, digest {pulled.digest[:12]}: {how}, every hash is right")
@@ -112,10 +115,10 @@ def pull_command(
         log_line(f"use it: {USES[pulled.family]}{'' if model is None else f' --model {quoted(model)}'}")
 
 
-app.command("calibrate", epilog=calibrate_command.CALIBRATE_EXAMPLES)(calibrate_command.calibrate_command)
-app.command("capture", cls=capture_command.CaptureCommand, epilog=capture_command.CAPTURE_EXAMPLES)(
-    capture_command.capture_command
+app.command("calibrate", cls=WebCommand, epilog=calibrate_command.CALIBRATE_EXAMPLES)(
+    calibrate_command.calibrate_command
 )
+app.command("capture", cls=WebCommand, epilog=capture_command.CAPTURE_EXAMPLES)(capture_command.capture_command)
 app.command("check", epilog=check_command.CHECK_EXAMPLES)(check_command.check_command)
 app.command("faces", epilog=faces_command.FACES_EXAMPLES)(faces_command.faces_command)
 app.command("list", epilog=list_command.LIST_EXAMPLES)(list_command.list_command)

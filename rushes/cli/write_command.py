@@ -252,5 +252,5 @@ def _content(text: str, new: list[Element], draft: Draft | None, form: str, font
 
 
 def _log(text: str) -> None:
-    with contextlib.suppress(BrokenPipeError):
+    with contextlib.suppress(OSError):
         typer.echo(text, err=True)

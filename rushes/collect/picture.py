@@ -20,13 +20,12 @@ MIN_SIDE_PX = 48  # of the square; a smaller face shows less than the network ta
 _AS_GIVEN = Crop(scale=1.0, shift_y=0.0)
 
 
-def picture_of(frame_bgr: np.ndarray, face: FaceExpression, crop: Crop) -> np.ndarray | None:
+def picture_of(frame_bgr: np.ndarray, face: FaceExpression) -> np.ndarray | None:
     """Picture of a face in a frame.
 
     Args:
         frame_bgr: uint8 H,W,3.
-        face: The face and its roll.
-        crop: Crop of the network.
+        face: The face, with its roll and the crop of the network.
 
     Returns:
         uint8 H,W,3, at least as high as wide, whose centre square is the crop; None if the face is too small or leaves
@@ -34,11 +33,11 @@ def picture_of(frame_bgr: np.ndarray, face: FaceExpression, crop: Crop) -> np.nd
     """
     height, width = frame_bgr.shape[:2]
     x, y, w, h = face.box_xywh_px
-    side = round(max(w, h) * crop.scale)
+    side = round(max(w, h) * face.crop.scale)
     if side < MIN_SIDE_PX or x < 0 or y < 0 or x + w > width or y + h > height:
         return None
     # Find the middle of the network's square, which is shifted along the axis of the head.
-    shift_px = max(w, h) * crop.shift_y
+    shift_px = max(w, h) * face.crop.shift_y
     middle_x = x + w / 2 - np.sin(face.roll_rad) * shift_px
     middle_y = y + h / 2 + np.cos(face.roll_rad) * shift_px
     # Add the room that the frame has both above and below it, so that the square stays in the middle.

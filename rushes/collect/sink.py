@@ -6,7 +6,7 @@ A picture is collected only if one face alone is in the frame, since the consent
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,6 @@ from rushes.collect.picture import centre_of, picture_of
 from rushes.collect.unsure import MARGIN, RATE_PER_MINUTE, Selection, is_unsure
 from rushes.collect.writer import Writer
 from rushes.errors import MisuseError, UserError
-from rushes.expression.classifier import Crop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +40,6 @@ class Collecting:
         consent: Consent of the performer.
         margin: Two labels closer than this are unsure.
         rate_per_minute: Maximum number of pictures a minute.
-        crop: Crop of the network.
         today: The date in this machine's time zone.
     """
 
@@ -49,7 +47,6 @@ class Collecting:
     consent: Consent
     margin: float = MARGIN
     rate_per_minute: float = RATE_PER_MINUTE
-    crop: Crop = field(default_factory=Crop)
     today: Callable[[], date] = _today
 
     def check(self) -> None:
@@ -121,7 +118,7 @@ class CollectingSink:
         if frame.picture_bgr is None or len(faces) != 1 or not self._selection.is_due(frame.time_s):
             return True
         if is_unsure(faces[0].probabilities, self._collecting.margin) and self._permitted():
-            picture_bgr = picture_of(frame.picture_bgr, faces[0], self._collecting.crop)
+            picture_bgr = picture_of(frame.picture_bgr, faces[0])
             if picture_bgr is not None and self._selection.is_new(centre_of(picture_bgr)):
                 self._selection.keep(centre_of(picture_bgr), frame.time_s)
                 self._writer.put(picture_bgr)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rushes.drive.sink import neutral
 from rushes.drive.udp import UdpSender
 from rushes.tracking.face import UNITS
 
@@ -101,6 +102,7 @@ class LiveLinkSink:
 
     def __init__(self, sender: UdpSender, clock: TakeClock, subject: str, actor: int | None = None) -> None:
         self._sender, self._clock, self._subject, self._actor = sender, clock, subject, actor
+        self._seen: dict[int, TrackedFace] = {}  # in the frame before, by actor
         self._device = str(uuid.uuid5(uuid.NAMESPACE_OID, "rushes"))  # names the software, not the machine
 
     @classmethod
@@ -118,9 +120,14 @@ class LiveLinkSink:
         return cls(UdpSender(address, log), clock, address.subject, address.actor)
 
     def put(self, time_s: float, frame_number: int, faces: Sequence[TrackedFace]) -> None:  # noqa: ARG002  # a sink takes all three
-        """Sends the faces of a frame; without a face nothing is sent, and the subject turns stale in Unreal."""
+        """Sends the faces of a frame, and once a neutral one of each actor who is not seen any more.
+
+        Then nothing is sent of that actor, and the subject turns stale in Unreal.
+        """
         number, thousandths = self._clock.at(time_s)
-        for face in faces:
+        before, self._seen = self._seen, {face.actor: face for face in faces}
+        gone = [neutral(face) for actor, face in before.items() if actor not in self._seen]
+        for face in (*faces, *gone):
             if self._actor in {None, face.actor}:
                 subject = f"{self._subject}{face.actor or ''}" if self._actor is None else self._subject
                 frame = (number, thousandths / 1000)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from rushes.tracking.face import HeadPose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,3 +40,14 @@ def chosen_face(faces: Sequence[TrackedFace], actor: int | None) -> TrackedFace 
     """Face that drives a character: that of the given actor, or of the lowest id in the frame."""
     found = [face for face in faces if actor is None or face.actor == actor]
     return min(found, key=lambda face: face.actor, default=None)
+
+
+def neutral(face: TrackedFace) -> TrackedFace:
+    """A face at rest in the same place, for a character whose actor is not seen any more.
+
+    The tracker eases a lost face, but may end before it is at rest: frames may be far apart, as where a camera blocks
+    for a second, and another tracker may take over.
+    """
+    head = HeadPose(0.0, 0.0, 0.0, face.head.translation_m)
+    units, gaze_deg = np.zeros_like(face.units), np.zeros_like(face.gaze_deg)
+    return replace(face, score=0.0, units=units, head=head, gaze_deg=gaze_deg, state="easing")

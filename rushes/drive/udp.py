@@ -21,6 +21,8 @@ class UdpSender:
 
     A connected socket reports an absent receiver (ICMP port unreachable) at the next send. That report takes the place
     of the send, which is therefore repeated once, so that a receiver that starts late gets its first packet at once.
+    After any other failure the next packet gets a socket of its own: one that is connected keeps the address of this
+    machine, which changes with the network.
 
     Args:
         address: The receiver.
@@ -40,6 +42,7 @@ class UdpSender:
             self.sent += 1
         except OSError as error:
             self._count(error)
+            self._disconnect()
 
     def _send(self, packet: bytes) -> None:
         if self._socket is None:
@@ -54,7 +57,7 @@ class UdpSender:
     def _count(self, error: OSError) -> None:
         self.lost += 1
         if self.lost == 1:
-            self._log(f"{self._address.text}: {_why(error)}; capture goes on and keeps sending")
+            self._log(f"{self._address.text}: {_why(error)}; packets are still sent")
 
     def _connected(self) -> socket.socket:
         connected = socket.socket(self._family, socket.SOCK_DGRAM)
@@ -66,14 +69,18 @@ class UdpSender:
             raise
         return connected
 
-    def close(self) -> None:
-        """Closes the socket and logs how many packets did not arrive."""
+    def _disconnect(self) -> None:
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.close()
+        self._socket = None
+
+    def close(self) -> None:
+        """Closes the socket and logs how many packets did not arrive."""
+        self._disconnect()
         if self.lost:
             self._log(f"{self._address.text}: {self.lost} of {self.lost + self.sent} packets did not arrive")
-        self._socket, self.sent, self.lost = None, 0, 0
+        self.sent = self.lost = 0
 
 
 def _resolved(address: Address) -> Found:

@@ -23,7 +23,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from rushes.drive import osc
-from rushes.drive.sink import chosen_face
+from rushes.drive.sink import chosen_face, neutral
 from rushes.drive.udp import UdpSender
 
 if TYPE_CHECKING:
@@ -41,10 +41,11 @@ _APPLY = osc.message("/VMC/Ext/Blend/Apply")
 
 
 class VmcSink:
-    """Sends the units, the head and the eyes of one actor; the character keeps its last pose while nobody is seen."""
+    """Sends the units, the head and the eyes of one actor; once nobody is seen any more, the character is neutral."""
 
     def __init__(self, sender: UdpSender, names: NameMap, actor: int | None = None) -> None:
         self._sender, self._names, self._actor = sender, names, actor
+        self._rest: TrackedFace | None = None  # once somebody has been seen
         # All of a Blend/Val message is constant but its last four bytes, the value.
         self._blends = [osc.message("/VMC/Ext/Blend/Val", name, 0.0)[:-4] for name in names.targets]
 
@@ -65,7 +66,9 @@ class VmcSink:
     def put(self, time_s: float, frame_number: int, faces: Sequence[TrackedFace]) -> None:  # noqa: ARG002  # a sink takes all three
         """Sends a frame in bundles of at most 1,400 bytes; what applies the units comes last."""
         face = chosen_face(faces, self._actor)
-        for packet in osc.bundles(self._messages(time_s, face), MOST_BYTES):
+        if face is not None:
+            self._rest = neutral(face)
+        for packet in osc.bundles(self._messages(time_s, face or self._rest), MOST_BYTES):
             self._sender.send(packet)
 
     def _messages(self, time_s: float, face: TrackedFace | None) -> Iterator[bytes]:

@@ -5,39 +5,27 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from benchmarks.support.capture.install import FOREIGN, build_wheel, drive, install, new_environment, run_clean
 from tests.support import scenes, scripts
+from tests.support.filmed_heads import fetch_heads, film_head
 from tests.support.runtime import put_head, write_bundle
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).resolve().parents[2]
-FOREIGN = {"PYTHONPATH", "DISPLAY", "WAYLAND_DISPLAY", "RUSHES_MODELS"}
 HEAVY = ("torch", "pytorch_lightning", "mlflow", "prefect", "dvc", "onnx", "pandas", "matplotlib", "flows", "models")
-
-
-def _run(*words, **environment):
-    clean = {name: value for name, value in os.environ.items() if name not in FOREIGN}
-    return subprocess.run(
-        list(map(str, words)), capture_output=True, text=True, check=False, env=clean | environment, timeout=500
-    )
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
     """The folder of programs of a new environment with only the wheel and its dependencies."""
     folder = tmp_path_factory.mktemp("set")
-    built = _run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT)
-    [wheel] = list(folder.glob("rushes-*.whl")) or [pytest.fail(built.stdout + built.stderr)]
-    made = _run(sys.executable, "-m", "venv", folder / "venv")
-    installed = _run(folder / "venv/bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", wheel)
-
-    assert (made.returncode, installed.returncode) == (0, 0), made.stderr + installed.stderr
-    return folder / "venv/bin"
+    programs = new_environment(folder / "venv")
+    install(programs, build_wheel(folder))
+    return programs
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +61,13 @@ def test_the_wheel_brings_nothing_heavy(environment):
     # -I: without it, the tests' working folder, which has the project's packages, would be on the path too.
     check = f"import importlib.util as u; print([n for n in {HEAVY} if u.find_spec(n)])"
 
-    assert _run(environment / "python", "-I", "-c", check).stdout.strip() == "[]"
+    assert run_clean(environment / "python", "-I", "-c", check).stdout.strip() == "[]"
 
 
 def test_the_page_of_a_capture_is_in_the_wheel(environment):
     """Its HTML, style and scripts are data of the package."""
     code = "from rushes.capture.web.document import document; html, _ = document(); print(len(html), b'<!-- ' in html)"
-    size, missing = _run(environment / "python", "-I", "-c", code).stdout.split()
+    size, missing = run_clean(environment / "python", "-I", "-c", code).stdout.split()
 
     assert (int(size) > 30_000, missing) == (True, "False")
 
@@ -87,9 +75,9 @@ def test_the_page_of_a_capture_is_in_the_wheel(environment):
 def test_a_set_pulls_and_captures(environment, on_set):
     """From the stick to lines of JSON and a film, with the real detector."""
     home = {"RUSHES_MODELS": str(on_set / "models")}
-    pulled = _run(environment / "rushes", "pull", "expression", "--registry", on_set / "stick", **home)
+    pulled = run_clean(environment / "rushes", "pull", "expression", "--registry", on_set / "stick", **home)
     words = ["--source", on_set / "clip.mp4", "--save", on_set / "out.mp4"]
-    captured = _run(environment / "rushes", "capture", *words, **home)
+    captured = run_clean(environment / "rushes", "capture", *words, **home)
     lines = [json.loads(line) for line in captured.stdout.splitlines()]
 
     assert pulled.returncode == 0, pulled.stderr
@@ -99,15 +87,33 @@ def test_a_set_pulls_and_captures(environment, on_set):
     assert (on_set / "out.mp4").stat().st_size > 1000
 
 
+def test_a_unit_moves(environment, blazeface_file, full_range_file, landmark_files, tmp_path):
+    """From the wheel, over a real socket: the jaw that a rendered head opens."""
+    roles = dict(zip(landmark_files, ("face_landmarks", "face_units", "face_geometry"), strict=True))
+    write_bundle(tmp_path / "stick", blazeface_file.read_bytes(), {**roles, full_range_file: "detector_full_range"})
+    home = {"RUSHES_MODELS": str(tmp_path / "models")}
+    pulled = run_clean(environment / "rushes", "pull", "expression", "--registry", tmp_path / "stick", **home)
+    heads = fetch_heads(tmp_path)
+    video = cv2.VideoWriter(str(tmp_path / "clip.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 25, (320, 320))
+    for jaw in (0.0, 1.0):
+        for picture_bgr in [film_head(heads, units={"jawOpen": jaw}).picture_bgr] * 10:
+            video.write(picture_bgr)
+    video.release()
+    moved = drive(environment, tmp_path / "clip.mp4", **home)
+
+    assert pulled.returncode == 0, pulled.stderr
+    assert (moved.unit, 0 < moved.first_packet_s < moved.moved_s) == ("JawOpen", True)
+
+
 def test_what_draws_is_an_extra(environment, tmp_path):
     """The wheel alone is light; missing packages are named, and can be installed."""
     scenes.write_bundle(tmp_path / "stick")
-    drawn = _run(
+    drawn = run_clean(
         environment / "rushes", "scene", "--model", tmp_path / "stick", "--text", "sea", "--out", tmp_path / "s.png"
     )
     (tmp_path / "s.fountain").write_text("EXT. SEA")
     words = ["--model", tmp_path / "stick", "--out", tmp_path / "s.html"]
-    failed = _run(environment / "rushes", "storyboard", tmp_path / "s.fountain", *words)
+    failed = run_clean(environment / "rushes", "storyboard", tmp_path / "s.fountain", *words)
 
     assert (drawn.returncode, "pip install tokenizers" in drawn.stderr) == (1, True), drawn.stderr
     assert (failed.returncode, "pip install tokenizers" in failed.stderr) == (1, True), failed.stderr
@@ -121,7 +127,7 @@ def test_scripts_of_every_format_are_read(environment, tmp_path):
         "from pathlib import Path; from rushes.screenplay_files.read_file import read_path; "
         f"print(*[read_path(Path({str(tmp_path)!r}, name)).elements[-1].text for name in ('s.fdx', 's.txt')], sep='|')"
     )
-    read = _run(environment / "python", "-I", "-X", "utf8", "-c", code)
+    read = run_clean(environment / "python", "-I", "-X", "utf8", "-c", code)
 
     assert read.stdout.strip() == f"{scripts.scene(1)[-1].text}|Don\u2019t.", read.stderr
 
@@ -136,11 +142,11 @@ def test_it_shows_a_window(environment, on_set):
         ["Xvfb", "-displayfd", "1", "-screen", "0", "1280x800x24"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     try:
-        shown = _run(*words, DISPLAY=f":{screen.stdout.readline().decode().strip()}")
+        shown = run_clean(*words, DISPLAY=f":{screen.stdout.readline().decode().strip()}")
     finally:
         screen.kill()
         screen.wait()
-    refused = _run(*words)
+    refused = run_clean(*words)
 
     assert (shown.returncode, len(shown.stdout.splitlines())) == (0, 12), shown.stderr
     assert refused.returncode == 1

@@ -10,7 +10,7 @@ import numpy as np
 
 from rushes.collect.consent import Consent
 from rushes.expression.classifier import Crop
-from tests.support.runtime import LABELS
+from tests.support.runtime import LABELS, SIZE_PX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ def write_faces(path: Path, frames: int = 10, fps: float = 1.0) -> Path:
 class Unsure:
     """A classifier that finds the first two labels nearly as likely as each other."""
 
-    labels, crop = tuple(LABELS), Crop()
+    labels, crop, size_px = tuple(LABELS), Crop(), SIZE_PX
 
     def classify(self, squares_bgr: Sequence[np.ndarray]) -> np.ndarray:
         """See `Classifier`."""

@@ -178,6 +178,22 @@ def test_a_camera_that_is_there_and_does_not_open(monkeypatch, platform, allowed
         Camera(0)
 
 
+def test_a_picture_on_which_opencv_raises_is_damaged(monkeypatch):
+    """The thread that reads goes on; it would end in silence, and the camera would count as lost for ever."""
+    device, reads = Device(works=True), iter([True, True, False])
+    read = device.read
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *_: device)
+    device.read = lambda: (
+        cv2.cvtColor(np.zeros((0, 0, 3), np.uint8), cv2.COLOR_BGR2GRAY) if next(reads, False) else read()
+    )
+    camera = Camera(0)
+    frame = next(camera.frames())
+    camera.close()
+
+    assert frame.picture_bgr is not None
+    assert (camera.damaged, camera.losses) == (2, 0)
+
+
 class Stepped(Device):
     """A camera that gives a picture whenever the test lets it."""
 

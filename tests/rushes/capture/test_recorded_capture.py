@@ -141,7 +141,7 @@ def test_a_full_disk_ends_with_a_whole_take(tmp_path, classifier, coding):
 def test_another_output_that_fails_cuts_the_take_short(tmp_path, classifier):
     """Here the lines of --json; the take has all frames until then."""
     clip = write_clip(tmp_path / "clip.mp4", frames=200)
-    with disk_of(80_000), pytest.raises(OSError, match="too large"):
+    with disk_of(80_000), pytest.raises(UserError, match=r"out\.jsonl cannot be written any further"):
         record(clip, classifier, tmp_path / "take01", json_to=tmp_path / "out.jsonl")
     slate, lines, _, frames = opened(tmp_path / "take01")
 

@@ -77,13 +77,11 @@ def test_a_lost_camera_eases_the_character_and_not_the_file(analyser, tmp_path, 
         with pytest.raises(KeyboardInterrupt):
             loop.capture(stream.url, analyser, outputs)
     seen = sum(seen for _, seen in tracker.times_s)
-    times = [
-        one.message for packet in receiver.waiting() for one in OscPacket(packet).messages
-        if one.message.address == "/VMC/Ext/T"
-    ]  # fmt: skip
+    messages = [one.message for packet in receiver.waiting() for one in OscPacket(packet).messages]
+    jaws = [one.params[1] for one in messages if one.params[:1] == ["JawOpen"]]
 
     assert len(read_curves(tmp_path / "out.csv").timecodes) == seen
-    assert len(times) == seen + 3
+    assert jaws == pytest.approx([0.5] * seen + [0.0] * 3)
 
 
 @pytest.mark.parametrize(

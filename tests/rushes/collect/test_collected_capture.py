@@ -10,8 +10,8 @@ from rushes.collect import writer
 from rushes.collect.delivery import Delivery
 from rushes.collect.sink import Collecting, CollectingSink
 from rushes.errors import MisuseError
-from rushes.expression import face_search
 from rushes.expression.classifier import FaceExpression
+from rushes.faces import face_search
 from tests.support.collected import ANNA, LAST, Unsure, face_frame, write_consent, write_faces
 from tests.support.command import command_line
 from tests.support.full_disk import disk_of

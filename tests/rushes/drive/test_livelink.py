@@ -97,3 +97,18 @@ def test_the_layout_by_hand():
 def test_nobody_is_seen():
     """Nothing is sent, and the subject turns stale."""
     assert sent([]) == []
+
+
+def test_an_actor_is_not_seen_any_more():
+    """The subject gets one neutral frame, with which it turns stale."""
+    receiver = Receiver()
+    sink = LiveLinkSink.open(parse_address(f"livelink://127.0.0.1:{receiver.port}"), TakeClock(rate_of("60")), print)
+    faces = [made_up_face(actor, units={"jawOpen": 0.5}, head=(30.0, 0.0, 0.0)) for actor in (0, 1)]
+    for number, seen in enumerate((faces, faces[:1], faces[:1])):
+        sink.put(number / 60, number, seen)
+    sink.close()
+    packets = [read_packet(packet) for packet in receiver.waiting()]
+
+    assert [packet.subject for packet in packets] == ["rushes", "rushes1", "rushes", "rushes1", "rushes"]
+    assert not any(packets[3].values.values())
+    assert packets[4].values["JawOpen"] == 0.5

@@ -25,7 +25,7 @@ def test_an_absent_receiver_is_counted_and_logged_once(free_port):
         sender.send(b"x")
 
     assert (sender.sent, sender.lost) == (1, 9)  # the fate of the last one is not known yet
-    assert log == [f"vmc://127.0.0.1:{free_port}: no program listens there yet; capture goes on and keeps sending"]
+    assert log == [f"vmc://127.0.0.1:{free_port}: no program listens there yet; packets are still sent"]
 
     sender.close()
 
@@ -137,3 +137,16 @@ def test_faults_of_the_network_pass(monkeypatch, failing, arrived, words):
     assert lost >= 1
     assert words in log[0]
     assert len(log) == 2
+
+
+def test_another_network_gets_another_socket(monkeypatch):
+    """A connected one keeps the address of this machine, and fails for ever once the network has given another."""
+    before, after = Failing(*[errno.ENETUNREACH] * 9), Failing()
+    sockets = iter([before, after])
+    monkeypatch.setattr(udp.socket, "socket", lambda *_: next(sockets))
+    sender = UdpSender(parse_address("vmc://127.0.0.1"), print)
+    for packet in (b"a", b"b", b"c"):
+        sender.send(packet)
+
+    assert (before.arrived, after.arrived) == ([], [b"b", b"c"])
+    assert (sender.sent, sender.lost) == (2, 1)

@@ -108,8 +108,24 @@ def test_the_rig_has_its_own_names():
 
 
 def test_nobody_is_seen():
-    """The receiver learns that the sender lives and sees nobody; the character keeps its pose."""
+    """The receiver learns that the sender lives and sees nobody."""
     assert sent([]) == [("/VMC/Ext/OK", 1, 3, 0, 0), ("/VMC/Ext/T", 1.5)]
+
+
+def test_nobody_is_seen_any_more():
+    """The character is neutral, wherever the actor was lost: the tracker may end before the face is at rest."""
+    receiver = Receiver()
+    sink = VmcSink.open(parse_address(f"vmc://127.0.0.1:{receiver.port}"), names_of("arkit"), print)
+    smile = made_up_face(units={"jawOpen": 0.5}, head=(30.0, 0.0, 0.0), gaze=((9.0, 9.0), (9.0, 9.0)))
+    for number, faces in enumerate(([smile], [], [])):
+        sink.put(number / 30, number, faces)
+        messages = received(receiver)
+    sink.close()
+
+    assert messages[0] == ("/VMC/Ext/OK", 1, 3, 0, 0)
+    assert {message[2] for message in messages if message[0] == "/VMC/Ext/Blend/Val"} == {0.0}
+    assert [values for _, _, *values in messages[2:5]] == [[0, 0, 0, 0, 0, 0, 1]] * 3
+    assert messages[-1] == ("/VMC/Ext/Blend/Apply",)
 
 
 @pytest.mark.parametrize(("options", "yaw"), [("", 10.0), ("?actor=3", 40.0), ("?actor=1", 10.0), ("?actor=2", None)])

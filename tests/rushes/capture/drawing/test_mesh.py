@@ -55,7 +55,15 @@ def test_an_actor_out_of_sight_is_grey():
     assert not _has(canvas, FEATURES)
 
 
-@pytest.mark.parametrize("at", [(-300, 120), (318, 238), (0, 0), (900, 900)])
-def test_a_face_beyond_the_border_is_drawn_in_part(at):
-    """The visible part is drawn."""
-    _drawn([made_up_actor(at=at, size=80)], [(0, 1), (1, 2)])
+@pytest.mark.parametrize(
+    ("at", "visible"), [((-300, 120), False), ((318, 238), True), ((0, 0), True), ((900, 900), False)]
+)
+def test_a_face_beyond_the_border_is_drawn_in_part(at, visible):
+    """The visible part is drawn, as it is in a larger picture but for the ends of lines at the border."""
+    across = np.array([(point, point + 239) for point in range(0, 239, 8)])
+    canvas = _drawn([made_up_actor(at=at, size=80)], across)
+    large = np.zeros((SIZE[0] + 400, SIZE[1] + 400, 3), np.uint8)
+    draw_actors(large, [made_up_actor(at=np.add(at, 200), size=80)], across)
+
+    assert canvas.any() == visible
+    assert np.abs(canvas.astype(int) - large[200:-200, 200:-200]).mean() < 0.1
