@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from curation.medium import by_name, clean_of
+from curation.store.sample_set import SampleSet
+from curation.store.source_info import real_sources
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,4 +30,12 @@ def examine(root: Path, collection: str, params: CollectionParams, read: Read | 
         DataError: There are no samples, or some cannot be read.
     """
     readers = [read] if by_name(params.medium).assets else []
-    return cast("Examined", clean_of(params.medium).examine(root, collection, params, *readers))
+    examined = cast("Examined", clean_of(params.medium).examine(root, collection, params, *readers))
+    return replace(examined, info={**examined.info, "starter_only": _starter_only(root, collection, params)})
+
+
+def _starter_only(root: Path, collection: str, params: CollectionParams) -> bool:
+    """True if neither the collection nor its parent holds anything but starter data."""
+    if real_sources(root, collection):
+        return False
+    return params.parent is None or SampleSet(root / "build" / "clean" / params.parent).starter_only

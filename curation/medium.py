@@ -46,6 +46,8 @@ class Medium:
         columns: Columns of the index that only this medium has, with their Arrow types, such as `{"fps": "float64"}`.
         slow: True if clean reads every file to its end; the preview of an ingest then examines only the new source.
         assets: Files from packages that clean needs; `examine` of such a medium has a fourth argument, their reader.
+        keeps_starter: True if real samples are added to the starter, not put in its place: it has what no studio has,
+            such as the face of a hundred people with known units.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Medium:
     columns: Mapping[str, str] = field(default_factory=dict)
     slow: bool = False
     assets: tuple[Asset, ...] = ()
+    keeps_starter: bool = False
 
     def sets_apart(self, params: CollectionParams) -> bool:
         """True if samples without a label are kept apart, for students; with a parent they get a style cluster."""

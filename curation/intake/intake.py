@@ -163,8 +163,11 @@ class Intake(ABC):
             row.update(terms)
 
     def _replace_starter(self) -> None:
+        medium = by_name(self.job.params.medium)
+        if medium.keeps_starter:
+            return
         # Students alone learn from samples that are kept apart, so a starter is still needed beside them.
-        apart = by_name(self.job.params.medium).sets_apart(self.job.params)
+        apart = medium.sets_apart(self.job.params)
         taught = any(row["label"] or not apart for row in self.rows)
         self.replaced |= not self.job.starter and taught and drop_starters(self.job)
 

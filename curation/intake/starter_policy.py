@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from curation.errors import DataError
+from curation.medium import by_name
 from curation.store.index import collection_folder, sources
 from curation.store.source_info import read_metadata, real_sources
 
@@ -18,13 +19,13 @@ GONE = ".gone-"
 
 
 def check_starter(job: Job) -> None:
-    """Checks that starter and real samples are not mixed.
+    """Checks that starter and real samples are not mixed, except where the medium keeps both.
 
     Raises:
         DataError: They would be.
     """
     real = real_sources(job.root, job.collection)
-    if job.starter and real:
+    if job.starter and real and not by_name(job.params.medium).keeps_starter:
         message = f"{job.collection} holds real samples ({', '.join(real)}); the starter set is not mixed in"
         raise DataError(message, "leave the starter out")
     if not job.starter and read_metadata(job.folder).get("starter"):

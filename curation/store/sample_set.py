@@ -10,8 +10,8 @@ A set of texts has UTF-8 uint8 B in place of images: all texts of an array conca
 `offset` and `length` locate each, in bytes.
 
 A set of takes has float32 T,WIDTH: the frames of all takes, one take after another; `offset` and `length` locate each,
-in frames. Its columns stand in curation/take/fields.py. FOLDER/SPLIT-pictures.npy has six pictures of each take for the
-report, uint8 N,6,96,96,3, RGB; `row` is the index into it.
+in frames. Its columns stand in curation/store/take_fields.py. FOLDER/SPLIT-pictures.npy has six pictures of each take
+for the report, uint8 N,6,96,96,3, RGB; `row` is the index into it.
 
 Mandatory columns: id, source, sha256, label, split (train|validation|test), group, performer (or None), kept (bool),
 reason (empty if kept), row (-1 if in no array), votes (list of one share a label of set.json, or None). A medium adds
@@ -59,6 +59,11 @@ class SampleSet:
     def info(self) -> dict[str, Any]:
         """Content of set.json: labels, size_px, channels and what the writer added."""
         return dict(json.loads((self.folder / "set.json").read_text(encoding="utf-8")))
+
+    @property
+    def starter_only(self) -> bool:
+        """True if it holds nothing but starter data."""
+        return bool(self.info.get("starter_only"))
 
     @property
     def labels(self) -> list[str]:

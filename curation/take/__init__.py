@@ -23,5 +23,6 @@ medium = Medium(
     # `curves` is the file of the curves in the source's folder; None without.
     columns={"fps": "float64", "frames": "int64", "length_s": "float64", "curves": "string", "curves_sha256": "string"},
     slow=True,
+    keeps_starter=True,
     assets=(DETECTOR, FULL_RANGE_DETECTOR, *LANDMARKER),
 )

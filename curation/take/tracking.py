@@ -15,12 +15,12 @@ import numpy as np
 
 from common.spawned import each
 from curation.store.packing import THUMBNAILS
-from curation.take.fields import FIELDS, WIDTH
+from curation.store.take_fields import FIELDS, PICTURES, WIDTH, middles_of
 from curation.take.fit import Fit, fit_of
 from curation.take.truth import read_truth
 from rushes.errors import RefusedError
-from rushes.expression.detector import FULL_RANGE, BlazeFace
-from rushes.expression.face_search import FaceFinder
+from rushes.faces.detector import FULL_RANGE, BlazeFace
+from rushes.faces.face_search import FaceFinder
 from rushes.media.film import FilmError, open_film
 from rushes.tracking.crop import FaceSquare, square_of_landmarks
 from rushes.tracking.landmarks import LandmarkNetworks
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from rushes.tracking.face import TrackedFace
 
 ALONE_FRAMES = 600  # so many frames are tracked in the time in which a process starts
-PICTURES, SIDE_PX = THUMBNAILS[0], THUMBNAILS[1]
+SIDE_PX = THUMBNAILS[1]
 
 
 @dataclass(frozen=True)
@@ -161,11 +161,11 @@ def _row(frame: FilmFrame, face: TrackedFace | None) -> np.ndarray:
 
 
 class _Pictures:
-    """Pictures of a take, one from each sixth of it: the frame with a face that is nearest to its middle."""
+    """Pictures of a take, as `curation.store.take_fields.pictured_frames` chooses them."""
 
     def __init__(self, frames: int) -> None:
         self.pictures_nhwc = np.zeros(THUMBNAILS, np.uint8)
-        self._middles = (np.arange(PICTURES) + 0.5) * frames / PICTURES
+        self._middles = middles_of(frames)
         self._off = [(True, np.inf)] * PICTURES
 
     def put(self, frame: FilmFrame, face: TrackedFace | None) -> None:

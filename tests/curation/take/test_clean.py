@@ -10,7 +10,7 @@ from curation.errors import DataError
 from curation.ingest import ingest
 from curation.quality.verdicts import pack_kept
 from curation.store.sample_set import SPLITS
-from curation.take.fields import FIELDS, SIZES, WIDTH
+from curation.store.take_fields import FIELDS, SIZES, WIDTH
 from rushes.tracking.face import UNITS
 from tests.support.filmed_takes import speech, take_params, write_jaw, write_take
 

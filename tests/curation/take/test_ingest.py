@@ -57,6 +57,18 @@ def test_film_and_curves_come_in_once(root, tmp_path):
     assert sorted(rows["length_s"].round(3)) == [1.2, 1.6, 1.6, 1.6]
 
 
+def test_takes_are_added_to_the_starter(root, tmp_path):
+    """In any order: three performers are few, and the starter has a hundred. The same film is stored once."""
+    starter = people(tmp_path / "rendered", "first", "second", "third")
+    own = people(tmp_path / "own", "anna", "ben", "cara", "dora")
+    rendered = {"source": "starter", "layout": "{performer}/*", "starter": True}
+    first = ingest(starter, root, "takes", PARAMS, **rendered)
+    second = ingest(own, root, "takes", PARAMS, layout="{performer}/*")
+
+    assert (first.added, second.added, second.replaced_starter) == (3, 1, False)  # films of three are the starter's
+    assert (ingest(starter, root, "takes", PARAMS, **rendered).added, len(read_sources(root, "takes"))) == (0, 4)
+
+
 def test_a_performer_is_in_one_split(root, tmp_path):
     """All takes of one, also those that come later and from another source; the names are replaced."""
     for day in range(3):

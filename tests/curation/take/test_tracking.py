@@ -7,8 +7,8 @@ import pytest
 from curation.ingest import ingest
 from curation.quality.verdicts import pack_kept
 from curation.store.sample_set import SPLITS
+from curation.store.take_fields import FIELDS
 from curation.take import clean
-from curation.take.fields import FIELDS
 from registry.assets import AssetReader
 from tests.support.filmed_heads import fetch_heads, film_head
 from tests.support.filmed_takes import speech, take_params, write_csv, write_pictures

@@ -22,6 +22,7 @@ from flows.nightly.data_tasks import (
     needed,
     resumes,
     starters,
+    starters_beside,
 )
 from registry.dvc.stage_key import stage_key
 from tests.support.filmed_heads import fetch_heads
@@ -156,6 +157,10 @@ def test_the_starter_takes_are_rendered_and_taken_in_with_their_curves(tmp_path,
     assert rows["frames"].tolist() == [4] * 4
     assert read_metadata(tmp_path / "datasets/takes/starter")["starter"] is True
     assert starters(tmp_path, values, ["tracking"], lacking=True) == []
+    assert starters_beside(tmp_path, values, ["tracking"]) == []
+    (tmp_path / "datasets/takes/starter").rename(tmp_path / "datasets/takes/own")  # as if it had been taken in by hand
+    assert starters_beside(tmp_path, values, ["tracking"]) == ["takes"]
+    assert starters_beside(tmp_path, VALUES, ["scene"]) == []  # those are replaced by real data
 
 
 def test_splits_are_dealt_to_parents_and_a_child_without_pictures_has_its_file(tmp_path):

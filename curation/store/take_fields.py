@@ -6,8 +6,12 @@ and `length` of a sample are in frames. Angles have the signs of `rushes.trackin
 
 from __future__ import annotations
 
+import numpy as np
+
+from curation.store.packing import THUMBNAILS
 from rushes.tracking.face import UNITS
 
+PICTURES = THUMBNAILS[0]  # of each take, one from each sixth of it
 LANDMARKS = 478
 SIZES = {
     "time_s": 1,
@@ -23,3 +27,23 @@ SIZES = {
 _STARTS = dict(zip(SIZES, [sum(list(SIZES.values())[:n]) for n in range(len(SIZES))], strict=True))
 FIELDS = {name: slice(_STARTS[name], _STARTS[name] + size) for name, size in SIZES.items()}
 WIDTH = sum(SIZES.values())
+
+
+def middles_of(frames: int) -> np.ndarray:
+    """Middles of the sixths of a take of so many frames, in frames."""
+    return np.asarray((np.arange(PICTURES) + 0.5) * frames / PICTURES)
+
+
+def pictured_frames(has_face_t: np.ndarray, frames: int) -> list[int | None]:
+    """Frames that the pictures of a take show: of each sixth the one with a face that is nearest to its middle.
+
+    Args:
+        has_face_t: Whether there is a face in each frame that was decoded.
+        frames: Number of frames that the file names; the sixths are of these.
+
+    Returns:
+        Number of each frame, from 0; None where a sixth has no frames, and the picture is black.
+    """
+    off_tk = np.abs(np.arange(len(has_face_t))[:, None] - middles_of(frames))
+    sixth_t, best_first = off_tk.argmin(1), np.lexsort([off_tk.min(1), ~has_face_t])
+    return [next((int(number) for number in best_first if sixth_t[number] == place), None) for place in range(PICTURES)]
