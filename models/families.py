@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     FAMILIES: tuple[Family, ...]
 
-NAMES = ("expression", "scene", "script")
+NAMES = ("expression", "scene", "script", "tracking")
 
 
 def by_name(name: str) -> Family:

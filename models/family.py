@@ -46,6 +46,8 @@ class FitParams(Section):
     """Of the first weights and of all other randomness."""
     epochs: int = Field(1, ge=1)
     """Passes over the training split, at most."""
+    starter_epochs: PositiveInt | None = None
+    """`epochs` while the set holds starter data alone; null: the same number."""
     batch_size: int = Field(64, ge=1)
     """Samples of each step, of all processes together."""
     precision: Literal["auto", "32-true", "tf32", "bf16-mixed"] = "auto"
@@ -214,13 +216,17 @@ class Monitor:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A sheet of images to render: uint8 H,W,C each, with a caption; `columns` 0 means automatic."""
+    """A sheet of images to render: uint8 H,W,C each, with a caption.
+
+    `columns` 0 means automatic; `cell_px` is the square that each image is fitted into, 0 means that of a thumbnail.
+    """
 
     name: str
     title: str
     pictures: list[np.ndarray]
     captions: list[str]
     columns: int = 0
+    cell_px: int = 0
 
 
 class Objective(Protocol):
@@ -266,6 +272,7 @@ class Family:
         name: The folder in models/ and the section in params.yaml.
         params: The typed section; refuses unknown keys.
         augment: (clean set, params, folder, read) -> packed set of train and validation; the test split is not opened.
+            `starter_only` in set.json stays as it is.
         data: (set, params) -> batches.
         module: (set info, params) -> the Lightning module, with the network in it.
         network: module -> the network to export and compress.

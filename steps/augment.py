@@ -26,9 +26,10 @@ def run(item: str) -> None:
 
 def _draw_before_and_after(made: SampleSet) -> None:
     """Pairs of an original and its first copy; where there are no copies there is nothing to draw."""
-    table, pictures_nhwc = made.kept("train"), made.array("train")
+    table = made.kept("train")
     if "copy" not in table or not table["copy"].any():
         return
+    pictures_nhwc = made.array("train")
     rows = table[~table["copy"]].set_index("id")["row"]
     copies = table[table["copy"]].assign(original=lambda them: them["id"].str.rpartition("+")[0])
     copies = copies.drop_duplicates("original")

@@ -16,7 +16,7 @@ from compression.search.candidate import reference
 from compression.search.candidates import FLOAT_WINS
 from compression.search.search import CompressionSearch, tidy
 from curation.store.sample_set import SampleSet
-from models.components.load import load_params
+from models.components.load import load_params, params_for
 from models.families import by_name
 from registry.assets import read_asset
 from registry.dvc.stage_key import stage_key
@@ -38,6 +38,7 @@ def run(item: str) -> None:
     family, settings, build = by_name(item), load_settings(), Path("build") / item
     collection, params = load_params(Path("params.yaml"), family)
     samples = SampleSet(build / "set")
+    params = params_for(samples, params)
     network = trained(family, samples, params, build / "train")
     reference(family, network, samples, params.compress, build / "reference", read_asset)
     params = judged_here(params, settings.budget.processor)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from rushes.bundle.manifest import Bundle
 
 SPLIT = "test"
-COLUMNS = 8  # of a sheet that names no number of its own
+COLUMNS, CELL_PX = 8, 96  # of a sheet that names no number or size of its own
 
 
 def run(item: str) -> None:
@@ -144,8 +144,8 @@ def _confusion(rows: pd.DataFrame) -> dict[str, Any]:
 def _draw(family: Family, scores: Scores, samples: SampleSet, folder: Path, owed: str) -> None:
     captions = {}
     for drawn in family.draw(scores, samples, SPLIT):
-        path, columns = folder / f"{drawn.name}.jpg", drawn.columns or COLUMNS
-        sheet(drawn.pictures, drawn.captions, path, title=drawn.title, columns=columns, foot=owed)
+        path, columns, cell_px = folder / f"{drawn.name}.jpg", drawn.columns or COLUMNS, drawn.cell_px or CELL_PX
+        sheet(drawn.pictures, drawn.captions, path, title=drawn.title, columns=columns, cell_px=cell_px, foot=owed)
         captions[f"{drawn.name}.jpg"] = drawn.title
     if scores.texts:
         captions |= _written(scores, folder)

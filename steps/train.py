@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from common.settings import load_settings
 from curation.store.sample_set import SampleSet
-from models.components.load import load_params
+from models.components.load import load_params, params_for
 from models.families import by_name
 from registry.dvc.stage_key import stage_key
 from registry.mlflow.runs import finish, run_logger
@@ -64,13 +64,13 @@ class Job:
 
 
 def _job(item: str, settings: Settings) -> Job:
-    params = load_params(Path("params.yaml"), by_name(item))[1].train
+    samples = SampleSet(Path("build", item, "set").absolute())
+    params = params_for(samples, load_params(Path("params.yaml"), by_name(item))[1]).train
     key = stage_key(Path(), "train", item)
     check_storage(settings.training.storage)
     trial = place_of(trial_folder()) if trial_folder() else None
     place = trial / CHECKPOINTS if trial else checkpoint_folder(settings, item, key)
     folder = place.absolute() if isinstance(place, Path) else place  # a process of Ray has another working directory
-    samples = SampleSet(Path("build", item, "set").absolute())
     return Job(item, key, params, folder, samples, trial / EPOCHS if trial else None)
 
 

@@ -59,9 +59,9 @@ def test_a_family(tmp_path):
     shutil.copytree(ROOT / "tests/toys/tone", root / "models/tone", ignore=shutil.ignore_patterns("__pycache__"))
     (root / "rushes/tone").mkdir()
     (root / "rushes/tone/__init__.py").write_text('"""The toy family on set."""\n')
-    replace(root / "models/families.py", '"script")', '"script", "tone")')
+    replace(root / "models/families.py", '"tracking")', '"tracking", "tone")')
     for package in ("models", "rushes"):
-        replace(root / "pyproject.toml", f'"{package}.script"]', f'"{package}.script", "{package}.tone"]')
+        replace(root / "pyproject.toml", f'"{package}.tracking"]', f'"{package}.tracking", "{package}.tone"]')
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--message", "a family")
     for number, label in enumerate(LABELS):

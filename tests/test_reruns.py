@@ -14,8 +14,9 @@ from tests.support.closure import PACKAGES
 
 ROOT = Path(__file__).parents[1]
 LEARNING = ("augment", "train", "compress", "evaluate")
-FAMILIES = ("expression", "scene", "script")
-COLLECTIONS = {"faces": "image", "films": "film", "scenes": "image", "scripts": "script"}
+FAMILIES = ("expression", "scene", "script", "tracking")
+COLLECTIONS = {"faces": "image", "films": "film", "scenes": "image", "scripts": "script", "takes": "take"}
+MEDIA = set(COLLECTIONS.values())
 NODES = [("clean", collection) for collection in COLLECTIONS]
 NODES += [(stage, family) for stage in LEARNING for family in FAMILIES]
 
@@ -54,27 +55,29 @@ def cleans(*media):
     return {("clean", collection) for collection, medium in COLLECTIONS.items() if medium in media}
 
 
-ALL = cleans("image", "film", "script") | of(*FAMILIES)
+ALL = cleans(*MEDIA) | of(*FAMILIES)
 TOUCHED = {
     "models/expression/network.py": of("expression"),
     "models/scene/network.py": of("scene"),
     "models/script/network.py": of("script"),
+    "models/tracking/network.py": of("tracking"),
     # Clean tracks the faces of takes; one list of deps stands for all media.
-    "rushes/expression/detector.py": cleans("image", "film", "script") | of("expression"),
-    "rushes/tracking/tracker.py": cleans("image", "film", "script"),
+    "rushes/faces/detector.py": cleans(*MEDIA),
+    "rushes/tracking/tracker.py": cleans(*MEDIA) | of("tracking"),
+    "rushes/drawing.py": of(*FAMILIES),
     "curation/face_networks.py": ALL,
     "rushes/capture/drawing/overlay.py": set(),
     "rushes/scene/storyboard.py": of("scene"),
     "rushes/script/writer.py": of("script"),
     "curation/film/shot_detection.py": cleans("film"),
     "curation/script/near_duplicates.py": cleans("script"),
-    "curation/take/tracking.py": set(),  # no collection has this medium
+    "curation/take/tracking.py": cleans("take"),
     # One list of deps stands for all media.
-    "rushes/screenplay_files/read_play.py": cleans("image", "film", "script"),
+    "rushes/screenplay_files/read_play.py": cleans(*MEDIA),
     # Frames of films are images; one list of deps stands for all media.
-    "curation/image/metrics.py": cleans("image", "film", "script"),
+    "curation/image/metrics.py": cleans(*MEDIA),
     "curation/store/sample_set.py": ALL,
-    "curation/quality/verdicts.py": cleans("image", "film", "script"),
+    "curation/quality/verdicts.py": cleans(*MEDIA),
     "curation/intake/job.py": set(),
     "common/settings.py": ALL,
     "models/components/batches.py": of(*FAMILIES),

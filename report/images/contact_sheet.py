@@ -53,7 +53,7 @@ def sheet(
         path: Where; the suffix is the format (.jpg, .png, .webp). Folders are made.
         title: One line at the top, and the file's Exif description (see `title_of`); none if empty.
         columns: Pictures in a row, at most; fewer pictures make a narrower sheet.
-        cell_px: The square that a picture is fitted into.
+        cell_px: The square that a picture is fitted into; a row is as high as its highest picture.
         foot: A line under the pictures, such as whom they are owed to; wrapped, none if empty.
 
     Returns:
@@ -91,13 +91,14 @@ class _Cell:
             last, bright = self.lines[CAPTION_LINES - 1]
             self.lines = [*self.lines[: CAPTION_LINES - 1], (_cut(last + " …", cell_px), bright)]
 
-    def height_px(self, cell_px: int) -> int:
-        return cell_px + (6 + len(self.lines) * LINE_PX if self.lines else 0)
+    def text_px(self) -> int:
+        return 6 + len(self.lines) * LINE_PX if self.lines else 0
 
 
 def _draw(grid: list[list[_Cell]], title: str, cell_px: int, foot: str) -> np.ndarray:
-    """The whole sheet, RGB H,W,3; each row is as high as its longest caption asks."""
-    heights = [max(cell.height_px(cell_px) for cell in row) for row in grid]
+    """The whole sheet, RGB H,W,3; each row is as high as its highest picture and its longest caption ask."""
+    shown = [max(len(cell.picture_hwc) for cell in row) for row in grid]
+    heights = [height + max(cell.text_px() for cell in row) for height, row in zip(shown, grid, strict=True)]
     top = MARGIN_PX + (TITLE_PX + 18 if title else 0)
     width = 2 * MARGIN_PX + max([len(row) * (cell_px + GAP_PX) - GAP_PX for row in grid] + [_width(title, TITLE_PX)])
     owed = _wrap(foot, width - 2 * MARGIN_PX)
@@ -106,22 +107,22 @@ def _draw(grid: list[list[_Cell]], title: str, cell_px: int, foot: str) -> np.nd
     canvas_hwc = np.full((height, width, 3), GROUND, np.uint8)
     if title:
         _text(canvas_hwc, title, (MARGIN_PX, MARGIN_PX + TITLE_PX - 3), TITLE_PX, BRIGHT)
-    for row, row_height in zip(grid, heights, strict=True):
+    for row, row_height, shown_px in zip(grid, heights, shown, strict=True):
         for column, cell in enumerate(row):
-            _draw_cell(canvas_hwc, cell, MARGIN_PX + column * (cell_px + GAP_PX), top, cell_px)
+            _draw_cell(canvas_hwc, cell, MARGIN_PX + column * (cell_px + GAP_PX), top, (shown_px, cell_px))
         top += row_height + GAP_PX
     for number, line in enumerate(owed):
         _text(canvas_hwc, line, (MARGIN_PX, under + 19 + number * LINE_PX), CAPTION_PX, MUTED)
     return canvas_hwc
 
 
-def _draw_cell(canvas_hwc: np.ndarray, cell: _Cell, left: int, top: int, cell_px: int) -> None:
-    canvas_hwc[top : top + cell_px, left : left + cell_px] = CELL
+def _draw_cell(canvas_hwc: np.ndarray, cell: _Cell, left: int, top: int, size_px: tuple[int, int]) -> None:
+    canvas_hwc[top : top + size_px[0], left : left + size_px[1]] = CELL
     height, width = cell.picture_hwc.shape[:2]
-    y, x = top + (cell_px - height) // 2, left + (cell_px - width) // 2
+    y, x = top + (size_px[0] - height) // 2, left + (size_px[1] - width) // 2
     canvas_hwc[y : y + height, x : x + width] = cell.picture_hwc
     for number, (line, bright) in enumerate(cell.lines):
-        baseline = top + cell_px + 15 + number * LINE_PX
+        baseline = top + size_px[0] + 15 + number * LINE_PX
         _text(canvas_hwc, line, (left, baseline), CAPTION_PX, BRIGHT if bright else MUTED)
 
 

@@ -59,7 +59,7 @@ def test_the_same_seed_gives_the_same_weights(family):
     """Weights are drawn from params.seed, whatever the global state is."""
     anchors = np.eye(2, 384).tolist()
     info = {"labels": ["a", "b"], "size_px": 64, "channels": 3, "mean": 0.5, "std": 0.2, "anchors": anchors}
-    info |= {"vocabulary": ["", *"abc"]}
+    info |= {"vocabulary": ["", *"abc"], "signs": [1.0] * 8, "deviation": [1.0] * 59}
     params = family.params().train
     first = family.network(family.module(info, params)).state_dict()
     torch.rand(3)

@@ -27,6 +27,7 @@ LOADED = "import sys; print(*(name for name in ('torch', 'pytorch_lightning', 's
         ("import flows.nightly.prefect_flow", ""),
         ("import steps.augment; steps.augment.by_name('expression')", "torch"),
         ("import steps.evaluate; steps.evaluate.by_name('expression')", "torch"),
+        ("import steps.evaluate; steps.evaluate.by_name('tracking')", "torch"),
     ],
 )
 def test_what_takes_seconds_to_load_is_loaded_only_where_it_is_used(code, loaded, tmp_path):

@@ -6,7 +6,10 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import cv2
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -15,7 +18,7 @@ from compression.prove import ParityError
 from curation.store.sample_set import DROPPED, SampleSet, write_set
 from flows.nightly.params import lay, parse, read_params
 from models.families import by_name
-from models.family import Scores
+from models.family import Scores, Sheet
 from rushes.bundle.manifest import read_bundle, read_head, write_manifest
 from rushes.inference.cpu import processor
 from steps import evaluate
@@ -176,3 +179,16 @@ def test_a_figure_that_is_defined_for_neither_model_is_no_fault():
     evaluate.check_scores(family, {"fp32": scores, "compressed": scores})
     with pytest.raises(NotFiniteError, match="macro_f1 of the fp32 model"):
         evaluate.check_scores(family, {"fp32": replace(scores, metrics={"macro_f1": math.nan})})
+
+
+def test_a_sheet_is_drawn_in_the_size_that_its_family_names(tmp_path):
+    """Curves and strips are read at their own width, samples as thumbnails."""
+    wide = np.zeros((30, 500, 3), np.uint8)
+    drawn = [Sheet("curves", "Curves", [wide], [""], columns=1, cell_px=500), Sheet("samples", "Samples", [wide], [""])]
+    family = SimpleNamespace(draw=lambda *_given: drawn)
+    evaluate._draw(family, Scores(pd.DataFrame(), {}), None, tmp_path, "")
+    sizes = {name: cv2.imread(str(tmp_path / f"{name}.jpg")).shape[:2] for name in ("curves", "samples")}
+
+    assert sizes["curves"][1] == 540
+    assert sizes["samples"][1] < 200
+    assert json.loads((tmp_path / "captions.json").read_text()) == {"curves.jpg": "Curves", "samples.jpg": "Samples"}

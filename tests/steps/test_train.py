@@ -87,6 +87,19 @@ def test_a_good_run_ends_well(trained):
     assert (load_settings().state / "checkpoints" / "expression" / "0000000000000000" / "last.ckpt").is_file()
 
 
+def test_starter_data_alone_have_epochs_of_their_own(trained, capsys):
+    """The log states it; data of one's own get all epochs."""
+    trained(starter_epochs=1)
+    assert json.loads(Path("build/expression/train/summary.json").read_text())["epochs"] == SMALL["epochs"]
+    info = Path("build/expression/set/set.json")
+    info.write_text(json.dumps(json.loads(info.read_text()) | {"starter_only": True}))
+    shutil.rmtree(load_settings().state)
+    trained(starter_epochs=1)
+
+    assert json.loads(Path("build/expression/train/summary.json").read_text())["epochs"] == 1
+    assert "the set holds starter data alone: train.epochs is 1, not 3\n" in capsys.readouterr().out
+
+
 def test_checkpoints_lie_in_the_storage_until_the_model_is_compressed(trained, storage_base, monkeypatch, capsys):
     """And nowhere else; those of other trainings stay. A storage that cannot be used then fails nothing."""
     monkeypatch.setenv("RUSHES_TRAINING__STORAGE", str(storage_base))

@@ -61,6 +61,7 @@ PARAMS = {
     },
     "scene": {},
     "script": {},
+    "tracking": {},
 }
 # Microseconds measured beside other tests are noise.
 RULES = {"min_gain": 0.01, "resamples": 200, "guards": {"latency_ratio": 1000.0}}

@@ -13,7 +13,7 @@ from rushes.bundle.manifest import BundledFile, Manifest, sha256_file, write_man
 from rushes.capture import loop
 from rushes.capture.analysis import LabelAnalyser
 from rushes.capture.outputs import Outputs
-from rushes.expression.detector import Face
+from rushes.faces.detector import Face
 from tests.support.certified import certify
 from tests.support.tflite import network
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rushes.capture.summary import Summary
     from rushes.expression.classifier import Classifier
-    from rushes.expression.detector import Detector
+    from rushes.faces.detector import Detector
 
 LABELS = ["angry", "happy", "sad"]
 SIZE_PX = 48

@@ -58,6 +58,7 @@ def make_scene_project(folder: Path) -> Project:
         "collections": {**PARAMS["collections"], "films": FILMS, "scenes": SCENES},
         "expression": {},
         "script": {},
+        "tracking": {},
         "scene": {"augment": {"crops": 1}, "train": train, "compress": {"calibration_samples": 32}, "budget": WIDE},
     }
     return make_project(folder, params, easy_rules(), scene_contents(scratch))

@@ -53,6 +53,7 @@ def make_script_project(folder: Path) -> Project:
         "collections": {**PARAMS["collections"], "scripts": SCRIPTS},
         "expression": {},
         "scene": {},
+        "tracking": {},
         "script": {"augment": {}, "train": LEARNING, "compress": {"calibration_samples": 32}, "budget": SMALL},
     }
     return make_project(folder, params, real_rules())

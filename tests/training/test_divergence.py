@@ -12,11 +12,14 @@ from models.expression.module import ExpressionModule
 from models.scene.definition import family as scene
 from models.scene.params import AugmentParams
 from models.script.definition import family as script
+from models.tracking.definition import family as tracking
 from steps.runtime.failures import describe
 from tests.models.script.conftest import packed
 from tests.support.places import TRAIN, place_set
 from tests.support.script_project import LEARNING
 from tests.support.sets import small_set
+from tests.support.tracked_takes import LEARNING as TAKES
+from tests.support.tracked_takes import learned_takes
 from tests.training.test_fit import CPU, SMALL
 from training.divergence import DivergedError, not_finite, not_finite_weight
 from training.fit import fit
@@ -31,10 +34,12 @@ def set_of(family, folder, monkeypatch):
     if family is script:
         clean = packed(folder / "clean")
         return script.augment(clean, family.params().augment, folder / "set", lambda _: b""), SCRIPT
+    if family is tracking:
+        return learned_takes(folder / "set"), TAKES
     return small_set(folder / "set", {"train": 48, "validation": 16}), SMALL
 
 
-@pytest.mark.parametrize("family", [expression, scene, script], ids=lambda family: family.name)
+@pytest.mark.parametrize("family", [expression, scene, script, tracking], ids=lambda family: family.name)
 def test_a_learning_rate_of_a_million_is_named(family, tmp_path, monkeypatch):
     """In the epoch in which it happens; no file is kept, and the remedy works."""
     samples, recipe = set_of(family, tmp_path, monkeypatch)

@@ -37,7 +37,7 @@ def test_params_are_named_by_path_or_nested():
     patch = patch_of(["expression"], 3, 7, {"expression.train.epochs": 5, "scene": {"train": {"seed": 1}}})
 
     assert patch == {"expression": {"train": {"epochs": 5, "seed": 7}}, "scene": {"train": {"seed": 1}}}
-    assert set(patch_of([], 3, -1, {})) == {"expression", "scene", "script"}
+    assert set(patch_of([], 3, -1, {})) == {"expression", "scene", "script", "tracking"}
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,16 @@ def test_override_is_typed_and_leaves_the_rest(values):
     }
 
 
+def test_override_applies_to_starter_data_too(values):
+    """A trial of 40 epochs has them on the starter; those named for the starter itself are kept."""
+    changed = lay(values, parse(values, ["expression.train.epochs=40"]))
+    both = lay(values, parse(values, ["script.train.epochs=4", "script.train.starter_epochs=2"]))
+
+    assert "starter_epochs" not in changed["expression"]["train"]
+    assert both["script"]["train"]["starter_epochs"] == 2
+    assert changed["scene"]["train"]["starter_epochs"] == values["scene"]["train"]["starter_epochs"]
+
+
 def test_override_of_a_default_that_params_does_not_spell(values):
     """Params of the type may be set, even if params.yaml omits them."""
     changed = lay(values, parse(values, ["expression.train.widths=[8, 16, 32]"]))

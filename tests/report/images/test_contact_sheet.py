@@ -31,6 +31,16 @@ def test_picture_keeps_its_shape_and_colours(tmp_path):
     assert is_red.any(1).sum() == 40
 
 
+def test_a_row_of_wide_pictures_is_as_high_as_they_are(tmp_path):
+    """Nothing is left empty below a band; the highest picture of a row counts."""
+    band, square = np.full((20, 400), 200, np.uint8), np.full((400, 400), 200, np.uint8)
+    bands = read(sheet([band, band], ["", ""], tmp_path / "bands.png", columns=1, cell_px=400))
+    mixed = read(sheet([band, square], ["", ""], tmp_path / "mixed.png", columns=2, cell_px=400))
+
+    assert bands.shape == (40 + 2 * 20 + 10, 440, 3)
+    assert mixed.shape == (40 + 400, 40 + 2 * 400 + 10, 3)
+
+
 def test_captions_and_title_are_drawn(tmp_path):
     """Bright text stands on the dark ground; without text there is none."""
     plain = read(sheet([GREY], [""], tmp_path / "plain.png"))

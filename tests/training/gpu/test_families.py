@@ -11,12 +11,13 @@ from compression.methods.export import export
 from models.expression.definition import family as expression
 from models.scene.definition import family as scene
 from models.script.definition import family as script
+from models.tracking.definition import family as tracking
 from tests.support.gpu_code import devices_of
 from tests.training.test_divergence import set_of
 from tests.training.test_fit import CPU, DieAt, KilledError
 from training.fit import Devices, fit
 
-FAMILIES = pytest.mark.parametrize("family", [expression, scene, script], ids=lambda family: family.name)
+FAMILIES = pytest.mark.parametrize("family", [expression, scene, script, tracking], ids=lambda family: family.name)
 DEVICES = pytest.mark.parametrize("accelerator", ["cpu", pytest.param("gpu", marks=pytest.mark.gpu)])
 OPTIONS = [
     {"fused": "on"},
@@ -30,6 +31,7 @@ LONGER = {
     "expression": {"epochs": 40},
     "scene": {"epochs": 6, "epoch_samples": 1024, "learning_rate": 2e-3, "flip": False},
     "script": {"epochs": 8, "epoch_characters": 0},
+    "tracking": {"epochs": 40},
 }
 
 
@@ -161,7 +163,7 @@ def test_auto_tries_all_and_logs_the_choice(family, accelerator, tmp_path, monke
     fitted = fit(family, params, samples, tmp_path / "ck", devices=devices_of(accelerator, monkeypatch, **auto))
     [line] = [line for line in capsys.readouterr().out.splitlines() if "a step took" in line]
 
-    assert line.count(" ms") == (4 if family is script else 5)  # which has no convolutions
+    assert line.count(" ms") == (4 if family in (script, tracking) else 5)  # which have no convolutions
     assert "fails" not in line
     assert "CUDA graphs, " in line
     assert fitted.history
@@ -174,6 +176,8 @@ def test_it_learns_on_a_gpu(family, tmp_path, monkeypatch):
     samples, params = prepared(family, tmp_path, monkeypatch, precision="auto", **LONGER[family.name])
     monkeypatch.setattr("training.gpu.probe.LEAST_S", 0.0)
     fitted = fit(family, params, samples, tmp_path / "ck", devices=Devices(accelerator="gpu"))
-    figure = {"expression": "val/loss", "scene": "val/distance", "script": "val/bits"}[family.name]
+    figure = {"expression": "val/loss", "scene": "val/distance", "script": "val/bits", "tracking": "train/loss"}[
+        family.name
+    ]
 
     assert fitted.history[-1][figure] < 0.8 * fitted.history[0][figure]
