@@ -30,7 +30,7 @@ from benchmarks.support.command import new_parser
 from benchmarks.support.figures import Figure, report
 from benchmarks.support.heads import HEIGHT, WIDTH, Heads, draw_streets, fill_frame, filmed, put_head, read_photographs
 from curation.synthetic_faces.takes import LABELS
-from rushes.expression.face_search import MIN_SCORE, FaceFinder
+from rushes.faces.face_search import MIN_SCORE, FaceFinder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -42,14 +42,15 @@ from curation.synthetic_faces.takes import LABELS
 from flows.nightly.data_tasks import only
 from rushes.bundle.manifest import read_bundle
 from rushes.expression.classifier import FaceClassifier, crop_face
-from rushes.expression.detector import FULL_RANGE, BlazeFace, Face, face_of, merge, roll_of
-from rushes.expression.face_search import FaceFinder, FilmDetector, squares
+from rushes.faces.detector import FULL_RANGE, BlazeFace, Face, face_of, merge, roll_of
+from rushes.faces.face_search import FaceFinder, FilmDetector
+from rushes.faces.places import squares
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from rushes.expression.classifier import Classifier
-    from rushes.expression.detector import Detector
+    from rushes.faces.detector import Detector
 
 ROOT = Path(__file__).parents[1]
 GOALS = {5: 0.0, 8: 0.5, 10: 0.9, 13: 0.95, 20: 0.95, 40: 0.95}  # height in percent -> share of frames

@@ -29,7 +29,7 @@ from flows.cli.rayjob import CLAIM
 from models.families import NAMES
 from models.params_file import model as params_model
 from rushes.cli.app import app as capture_app
-from rushes.expression import face_search
+from rushes.faces import face_search
 from rushes.store.store import folder_name
 from steps.__main__ import STAGES
 from tests.support import model_store, runtime, scenes

@@ -34,7 +34,7 @@ class SmallReader:
 
     def __init__(self, wheel: Path, people: int, epochs: int) -> None:
         self.labels: tuple[str, ...] = LABELS
-        self.crop = Crop()
+        self.crop, self.size_px = Crop(), SIZE_PX
         torch.manual_seed(SEED)
         self._network = _network()
         _fit(self._network, *_drawn(wheel, people), epochs)

@@ -35,7 +35,15 @@ if TYPE_CHECKING:
 
 WEIGHTS, WIDTHS, CHECKPOINTS = "weights.safetensors", "widths.json", "checkpoints"
 # Fields of a section `compress` that list the candidates, and fields of quantisation: no training depends on them.
-LISTED = {"students", "student_epochs", "prune", "quantisation_aware", "calibrations", "float_layers"}
+LISTED = {
+    "students",
+    "starter_students",
+    "student_epochs",
+    "prune",
+    "quantisation_aware",
+    "calibrations",
+    "float_layers",
+}
 QUANTISING = {"calibration_samples", "seed"}
 KEY = 8  # characters of a hash
 

@@ -12,11 +12,12 @@ from rushes.expression.classifier import FaceExpression
 from rushes.expression.model import ExpressionModel
 from rushes.scene.model import SceneModel
 from rushes.script.model import ScriptModel
+from rushes.tracking.model import TrackingModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CLASSES = (ExpressionModel, FaceExpression, SceneModel, ScriptModel, Bundle)
+CLASSES = (ExpressionModel, FaceExpression, SceneModel, ScriptModel, TrackingModel, Bundle)
 SECTIONS = ("Args", "Returns", "Raises", "Attributes")
 INTRO = """# `import rushes`
 

@@ -18,6 +18,7 @@ import yaml
 
 from common.renamed_keys import current_path, describe, find_renamed
 from common.yaml_numbers import read_yaml
+from models.components.load import STARTER
 from models.params_file import NAME, ParamsError, check, nearest_paths, spelt_paths
 from models.renamed_params import RENAMED_PARAMS
 from registry.dvc.params import read_params
@@ -46,7 +47,7 @@ def parse(values: Mapping[str, Any], texts: Sequence[str]) -> dict[str, Any]:
 
 
 def lay(values: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
-    """The params with a patch applied, checked as a whole.
+    """The params with a patch applied, checked as a whole; a value in it applies to starter data too.
 
     Raises:
         ParamsError: A key does not exist or was renamed, or a value has another type.
@@ -55,6 +56,7 @@ def lay(values: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
         message = "; ".join(describe(old, new) for old, new in renamed.items())
         raise ParamsError(message, f"override {', '.join(renamed.values())} instead")
     changed = merged(values, patch)
+    _lift(changed, patch)
     check(changed)
     return changed
 
@@ -122,6 +124,15 @@ def _check_path(path: str, text: str, values: Mapping[str, Any]) -> None:
     if path not in everything:
         message = f"--set {path}: there is no such param"
         raise ParamsError(message, nearest_paths(path, everything))
+
+
+def _lift(values: dict[str, Any], patch: Mapping[str, Any]) -> None:
+    """Removes `starter_X` where a patch sets X alone."""
+    for name, inner in patch.items():
+        if isinstance(inner, dict):
+            _lift(values[name], inner)
+        elif STARTER + name not in patch:
+            values.pop(STARTER + name, None)
 
 
 def _put(values: dict[str, Any], names: Sequence[str], value: object) -> None:

@@ -121,7 +121,9 @@ def make_plan(root: Path, request: SearchRequest) -> SearchPlan:
     values = params.read_params(root)
     params.choose(values, [request.family])
     patch = params.parse(values, spaces.whole_paths(request.family, request.changes))
-    values = params.lay(values, patch)
+    # Trials have the epochs of own data on starter data too.
+    epochs = values[request.family].get("train", {}).get("epochs")
+    values = params.lay(values, params.merged({request.family: {"train": {"epochs": epochs}}} if epochs else {}, patch))
     from models.families import by_name  # noqa: PLC0415  # PyTorch, only once the rest is right
 
     family = by_name(request.family)

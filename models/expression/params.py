@@ -124,6 +124,8 @@ class CompressParams(StaticCompress):
     """Quantisation-aware fine-tuning."""
     students: tuple[tuple[int, ...], ...] = ()
     """Widths of smaller networks that learn from the trained one, as in `train.widths`; each is a candidate."""
+    starter_students: tuple[tuple[int, ...], ...] | None = None
+    """`students` while the set holds starter data alone; null: the same ones."""
     student_epochs: int = Field(0, ge=0)
     """Passes over the training split for a student; 0: as many as for the trained network."""
     temperature: float = Field(2.0, gt=0.0)

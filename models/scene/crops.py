@@ -75,5 +75,6 @@ def closer(picture_hwc: np.ndarray, params: AugmentParams, place: int) -> np.nda
 
 
 def _info(clean: SampleSet, labels: list[str]) -> dict[str, Any]:
-    kept: dict[str, Any] = {name: clean.info[name] for name in ("size_px", "channels", "credits") if name in clean.info}
+    passed_on = ("size_px", "channels", "credits", "starter_only")
+    kept: dict[str, Any] = {name: clean.info[name] for name in passed_on if name in clean.info}
     return {"labels": labels, **kept}

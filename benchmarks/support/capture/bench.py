@@ -12,8 +12,8 @@ from tqdm import tqdm
 from benchmarks.support.capture.clips import FPS, Part, film, keep
 from rushes.bundle.manifest import read_bundle
 from rushes.capture.frames import Frame
-from rushes.expression.face_search import open_finder
 from rushes.expression.model import ExpressionModel
+from rushes.faces.face_search import open_finder
 from rushes.tracking.landmarks import open_landmarks
 from rushes.tracking.one_euro import LIVE
 from rushes.tracking.tracker import FaceTracker
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from benchmarks.support.capture.clips import Cast
     from benchmarks.support.capture.peer import Peer
     from rushes.capture.analysis import Analyser
-    from rushes.expression.face_search import Square
+    from rushes.faces.places import Place
 
 SIZES = ((640, 480), (1280, 720), (1920, 1080))
 SEARCHED = 6  # first frames of a clip that do not count as tracked
@@ -44,6 +44,7 @@ class Size:
         steps: Drops of the jaw, and absences of each kind.
         aged: Frames for each age.
         take: Frames of the long take.
+        installs: Installations of the wheel, each in a new environment.
     """
 
     turns: int = 16
@@ -53,9 +54,10 @@ class Size:
     steps: int = 6
     aged: int = 100
     take: int = 100_000
+    installs: int = 1
 
 
-QUICK = Size(2, 12, 1, (140,), 1, 20, 1200)
+QUICK = Size(2, 12, 1, (140,), 1, 20, 300, 0)
 
 
 class Bench:
@@ -74,7 +76,7 @@ class Bench:
         self.bundle = read_bundle(bundle)
         self.model = ExpressionModel(self.bundle)
 
-    def tracker(self, actors: int = 1, *, raw: bool = False) -> FaceTracker[Square | None]:
+    def tracker(self, actors: int = 1, *, raw: bool = False) -> FaceTracker[Place]:
         """A new tracker; without the filter if wanted."""
         smoothing = None if raw else LIVE
         return FaceTracker(open_finder(self.bundle), open_landmarks(self.bundle), actors=actors, smoothing=smoothing)

@@ -1,131 +1,105 @@
-"""Memory of a long capture, in a process of its own: tracker, outputs and summary are real, the networks are not.
+"""Memory of a long capture, in a process of its own: loop, networks and outputs are those of `rushes capture`.
 
-    python -m benchmarks.support.capture.memory BUNDLE FRAMES FIRST
+    python -m benchmarks.support.capture.memory BUNDLE CLIP FRAMES...
 
-The stand-ins take no time: a face that moves, is lost and comes back. Prints the resident megabytes after the frames
-FIRST and FRAMES, as two numbers.
+Prints a line after each of these numbers of frames: resident megabytes, and seconds since the start.
 """
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import socket
 import sys
 import tempfile
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
+import cv2
 import psutil
 
+from benchmarks.support.capture.clips import FPS, film
 from rushes.bundle.manifest import read_bundle
-from rushes.capture.analysis import TrackingAnalyser
-from rushes.capture.frames import Frame
+from rushes.capture.analysis import Tracking, open_analyser
+from rushes.capture.loop import capture
 from rushes.capture.outputs import Outputs
-from rushes.capture.summary import Summary
-from rushes.expression.classifier import Crop
-from rushes.expression.detector import Face
-from rushes.tracking.head_pose import camera_of
-from rushes.tracking.landmarks import LANDMARKS, open_landmarks
-from rushes.tracking.tracker import FaceTracker
+from rushes.expression.model import ExpressionModel
+from rushes.take.matroska import JPEG, MatroskaFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rushes.capture.frames import FrameSource
-    from rushes.tracking.crop import FaceSquare
-    from rushes.tracking.head_pose import CanonicalFace
+    import numpy as np
 
-SIZE_PX = (64, 48)
-AWAY_EVERY, AWAY = 200, 60  # frames: the face is gone for the last so many of each so many
+    from benchmarks.support.capture.clips import Part
+    from rushes.capture.analysis import Analyser, Analysis
+    from rushes.capture.frames import Frame
+
+SIZE_PX = (320, 240)
+ROUND = 600  # frames, after which the pictures are repeated
+AWAY = ((400, 460),)  # the actor slides out of the picture and comes back
+QUALITY = 80  # of the JPEGs: 100,000 of them take 1 GB
 
 
-class _Models:
-    """Stands in for detector, landmark networks and classifier."""
+def write_clip(path: Path, part: Part, frames: int) -> None:
+    """Writes a clip of an actor whose pictures are repeated."""
+    pictures = (picture for picture, _ in film(SIZE_PX, [part], min(frames, ROUND), 0))
+    coded = [cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))[1].tobytes() for picture in pictures]
+    file = MatroskaFile(path, JPEG, SIZE_PX, FPS)
+    for number in range(frames):
+        file.append(coded[number % ROUND], number / FPS)
+    file.close()
 
-    labels = ("happy", "sad")
-    crop = Crop()
 
-    def __init__(self, face: CanonicalFace) -> None:
-        self.face, self.number = face, 0
-        self._random = np.random.default_rng(0)
-        points_cm = np.vstack([face.vertices_cm, face.vertices_cm[: LANDMARKS - len(face.vertices_cm)]])
-        placed_n3 = points_cm * [-1.0, -1.0, -1.0] + [0.0, 0.0, 60.0]
-        flat_n2 = camera_of(*SIZE_PX).project(placed_n3)
-        span_px = float((flat_n2.max(axis=0) - flat_n2.min(axis=0)).max())
-        self._unit_n3 = np.column_stack([(flat_n2 - flat_n2.mean(axis=0)) / span_px, (placed_n3[:, 2] - 60) / 20])
+@dataclass(frozen=True)
+class _Watched:
+    """An analyser; prints the memory before the frames of these numbers."""
+
+    analyser: Analyser
+    marks: Sequence[int]
+    begun_s: float
 
     @property
-    def there(self) -> bool:
-        """True if the face is in this frame."""
-        return self.number % AWAY_EVERY < AWAY_EVERY - AWAY
+    def edges(self) -> np.ndarray:
+        """See `Analyser`."""
+        return self.analyser.edges
 
-    def places(self, frame_bgr: np.ndarray) -> list[None]:  # noqa: ARG002  # see rushes.tracking.tracker.Detector
-        """The whole frame."""
-        return [None]
+    @property
+    def note(self) -> str:
+        """See `Analyser`."""
+        return self.analyser.note
 
-    def search(self, frame_bgr: np.ndarray, places: Sequence[None]) -> list[Face]:  # noqa: ARG002  # as above
-        """The face, if it is there."""
-        points_62 = np.array([[24.0, 20.0], [40.0, 20.0], [32.0, 26.0], [32.0, 32.0], [18.0, 24.0], [46.0, 24.0]])
-        return [Face((16.0, 8.0, 32.0, 32.0), 0.9, points_62)] if self.there else []
-
-    def find(self, picture_bgr: np.ndarray, square: FaceSquare) -> tuple[np.ndarray, float]:  # noqa: ARG002  # as above
-        """Landmarks in the middle of the frame."""
-        points_n3 = self._unit_n3 * 30 + self._random.normal(0, 0.1, self._unit_n3.shape)
-        points_n3[:, :2] += np.array(SIZE_PX) / 2 + 2 * np.sin(self.number / 30)
-        return points_n3.astype(np.float32), 0.99 if self.there else 0.01
-
-    def units(self, landmarks_px: np.ndarray) -> np.ndarray:  # noqa: ARG002  # as above
-        """Any units."""
-        return self._random.uniform(0, 1, 52).astype(np.float32)
-
-    def classify(self, squares_bgr: Sequence[np.ndarray]) -> np.ndarray:
-        """Any probabilities."""
-        return np.tile(np.array([0.75, 0.25], np.float32), (len(squares_bgr), 1))
+    def analyse(self, frame: Frame) -> Analysis:
+        """See `Analyser`."""
+        if frame.number in self.marks:
+            gc.collect()
+            rss_mb = psutil.Process().memory_info().rss / 2**20
+            print(rss_mb, time.perf_counter() - self.begun_s, flush=True)
+        return self.analyser.analyse(frame)
 
 
-class _Source:
-    """A source as far as the outputs use it."""
-
-    name, fps, total, live, dropped, losses = "a long take", 30.0, None, False, 0, 0
-
-
-def rss_mb(bundle: Path, frames: int, first: int) -> tuple[float, float]:
-    """Resident megabytes after `first` and after all frames."""
-    models = _Models(open_landmarks(read_bundle(bundle)).face)
-    analyser = TrackingAnalyser(FaceTracker(models, models), models, np.zeros((0, 2), int))  # type: ignore[arg-type]
-    picture_bgr, summary, then_mb = np.full((SIZE_PX[1], SIZE_PX[0], 3), 90, np.uint8), Summary(), 0.0
-    with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as stack:
-        receiver = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        receiver.bind(("127.0.0.1", 0))  # full after some packets; the kernel drops the others
+def watch(bundle: Path, clip: Path, marks: Sequence[int]) -> None:
+    """Captures a clip that is longer than the last mark."""
+    cv2.setNumThreads(1)
+    analyser = open_analyser(ExpressionModel(read_bundle(bundle)), Tracking())
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver,  # full after some packets; others are dropped
+    ):
+        receiver.bind(("127.0.0.1", 0))
         port = receiver.getsockname()[1]
         outputs = Outputs(
-            json_to=os.devnull,
+            json_to=os.devnull,  # 10 kB a frame
             drive=(f"vmc://127.0.0.1:{port}", f"livelink://127.0.0.1:{port}"),
             curves=Path(scratch, "take.csv"),
             bvh=Path(scratch, "take.bvh"),
+            web="127.0.0.1:0",
         )
-        source: FrameSource = _Source()  # type: ignore[assignment]
-        sinks = outputs.open(stack, source, None, analyser.edges, lambda _: None)
-        for number in range(frames):
-            models.number = number
-            analysis = analyser.analyse(Frame(number, number / source.fps, picture_bgr))
-            summary.add(analysis, live=False)
-            for sink in sinks:
-                sink.put(analysis, None)
-            summary.sent(analysis)
-            if number + 1 == first:
-                then_mb = _rss_mb()
-        assert summary.frames_with_face
-        return then_mb, _rss_mb()
-
-
-def _rss_mb() -> float:
-    gc.collect()
-    return float(psutil.Process().memory_info().rss / 2**20)
+        summary = capture(str(clip), _Watched(analyser, marks, time.perf_counter()), outputs)
+    assert summary.frames_with_face > summary.frames / 2
 
 
 if __name__ == "__main__":
-    print(*rss_mb(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
+    watch(Path(sys.argv[1]), Path(sys.argv[2]), [int(word) for word in sys.argv[3:]])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from benchmarks.support.capture.bench import Bench
     from benchmarks.support.capture.clips import Box
     from benchmarks.support.heads import RenderedHead
-    from rushes.expression.face_search import Square
+    from rushes.faces.places import Place
     from rushes.tracking.face import TrackedFace
     from rushes.tracking.tracker import FaceTracker
 
@@ -44,7 +44,7 @@ def box_of(face: TrackedFace) -> Box:
     return float(left), float(top), float(right - left), float(bottom - top)
 
 
-def tracked(tracker: FaceTracker[Square | None], number: int, picture_bgr: np.ndarray) -> list[Box]:
+def tracked(tracker: FaceTracker[Place], number: int, picture_bgr: np.ndarray) -> list[Box]:
     """Boxes of the faces that are seen in a frame."""
     return [box_of(face) for face in tracker.track(picture_bgr, number / FPS) if face.state == "tracked"]
 

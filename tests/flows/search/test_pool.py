@@ -25,7 +25,9 @@ from pathlib import Path
 
 trial = Path(os.environ["_RUSHES_TRIAL"])
 trial.parent.mkdir(parents=True, exist_ok=True)
-(trial.parent / f"{trial.name}.pid").write_text(str(os.getpid()))
+draft = trial.parent / f"{trial.name}.draft"
+draft.write_text(str(os.getpid()))
+draft.rename(draft.with_suffix(".pid"))  # so that a test never reads an empty one
 until = time.monotonic() + 30
 while len(list(trial.parent.glob("*.pid"))) < 2 and time.monotonic() < until:
     time.sleep(0.01)

@@ -130,6 +130,7 @@ def test_plan_of_a_request():
     assert params.flatten(plan.values)[RATE] == 0.2
     assert scene.less_is_better
     assert make_plan(ROOT, SearchRequest("expression", 5, ranges=("train.epochs=2..7",))).epochs == 7
+    assert plan.train["starter_epochs"] is scene.train["starter_epochs"] is None
     assert make_plan(ROOT, SearchRequest("expression", 5, ranges=("augment.noise=0..0.1",))).augments
     assert "--set train.epochs=4" in request.command()
 
