@@ -37,8 +37,8 @@ EXTRAS = (
     "title", "licence", "width", "height", "fps", "frames", "length_s", "curves", "face_share", "motion", "fit",
     "lag_s",
 )  # fmt: skip
-# Curves that are shifted fit better by so much, and well: of 300 rendered takes of 6 s, whose curves fit, one has 0.32 as
-# they are and 0.47 with a shift of a second.
+# Curves that are shifted fit better by so much, and well: of 300 rendered takes of 6 s, whose curves fit, one has 0.32
+# as they are and 0.47 with a shift of a second.
 BETTER, WELL = 0.1, 0.6
 
 

@@ -91,7 +91,11 @@ def settings(info: Mapping[str, Any], graphs: Sequence[Graph]) -> dict[str, Any]
     return {
         "labels": list(info["labels"]),
         "input": {"landmarks": LANDMARKS, "state": int(graphs[0].example[2].shape[1])},
-        "settings": {"units": list(UNITS), "credits": dict(info.get("credits") or {})},
+        "settings": {
+            "units": list(UNITS),
+            "taught_frames": dict(info["taught"]),
+            "credits": dict(info.get("credits") or {}),
+        },
     }
 
 

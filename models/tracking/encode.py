@@ -52,6 +52,7 @@ def encode(clean: SampleSet, params: AugmentParams, folder: Path, read: Read) ->
     takes = list(zip(clean.kept("train")["offset"], clean.kept("train")["length"], strict=True))
     components = fit_components(landmarks_of(frames["train"]), takes, mirror, params.components)
     info = clean.info | {
+        "taught": taught_frames(frames["train"], teacher=params.teacher),
         "mean": components.mean_p.tolist(),
         "std": components.std_p.tolist(),
         "signs": components.signs_k.tolist(),
@@ -63,6 +64,14 @@ def encode(clean: SampleSet, params: AugmentParams, folder: Path, read: Read) ->
         np.save(folder / f"inputs-{split}.npy", inputs_of(frames[split], components))
         np.save(folder / f"targets-{split}.npy", targets[split])
     return written
+
+
+def taught_frames(frames_tw: np.ndarray, *, teacher: bool) -> dict[str, int]:
+    """Number of frames with a face that each teacher gives the units of: known curves, or MediaPipe's network."""
+    seen_t = frames_tw[:, FIELDS["presence"]][:, 0] > 0
+    known_t = seen_t & np.isfinite(frames_tw[:, FIELDS["units"]]).any(1)
+    by_network = int((seen_t & ~known_t).sum()) if teacher else 0
+    return {"curves": int(known_t.sum()), "MediaPipe's network": by_network}
 
 
 def read_components(samples: SampleSet) -> Components:

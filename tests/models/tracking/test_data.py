@@ -11,7 +11,7 @@ import torch
 
 from curation.store.take_fields import FIELDS
 from models.tracking.data import VALIDATION_BATCH, ShuffledTakes, TrackingTakes, WholeTakes
-from models.tracking.encode import TAUGHT, Takes, landmarks_of, read_components, takes_of, targets_of
+from models.tracking.encode import TAUGHT, Takes, landmarks_of, read_components, takes_of, targets_of, taught_frames
 from models.tracking.geometry import ANGLE_SCALE_DEG
 from rushes.errors import MisuseError
 from rushes.tracking.face import UNITS
@@ -73,6 +73,19 @@ def test_the_teacher_fills_takes_without_truth_only_and_units_that_it_reads(clea
     assert np.isnan(alone[~known_t, :COUNT]).all()
     np.testing.assert_array_equal(alone[known_t], taught[known_t])
     assert {"cheekPuff", "jawForward", "mouthClose", "noseSneerLeft", "tongueOut"}.isdisjoint(TAUGHT)
+
+
+def test_the_set_counts_what_teaches_it(clean, samples):
+    """For the manifest: frames with curves, and those that MediaPipe's network teaches; none without a face."""
+    frames_tw = np.array(clean.frames("train"))
+    seen_t = frames_tw[:, FIELDS["presence"]][:, 0] > 0
+    known_t = seen_t & ~np.isnan(frames_tw[:, FIELDS["units"]]).all(1)
+    counted_frames = {"curves": known_t.sum(), "MediaPipe's network": (seen_t & ~known_t).sum()}
+
+    assert samples.info["taught"] == counted_frames
+    assert all(counted_frames.values())
+    assert seen_t.sum() < len(seen_t)
+    assert taught_frames(frames_tw, teacher=False) == {**counted_frames, "MediaPipe's network": 0}
 
 
 def test_a_unit_that_curves_lack_is_not_taught():

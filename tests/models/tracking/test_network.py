@@ -118,6 +118,7 @@ def test_the_example_of_the_graph_is_a_face(samples, trained):
     assert [tuple(one.shape) for one in graph.example] == [(2, 478, 3), (2, ANGLES), (2, trained.network.state_width)]
     assert settings["input"] == {"landmarks": 478, "state": trained.network.state_width}
     assert settings["settings"]["units"] == list(UNITS)
+    assert settings["settings"]["taught_frames"] == samples.info["taught"]
     assert all(output.isfinite().all() for output in graph.module.eval()(*graph.example))
 
 
