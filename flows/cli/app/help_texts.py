@@ -59,7 +59,7 @@ EXAMPLES = {
     "push": """Examples:
 
     python -m flows push
-    python -m flows push --verify 0418571c1b5d
+    python -m flows push --verify 6d0950e2acd0
 """,
     "rayjob": """Examples:
 
