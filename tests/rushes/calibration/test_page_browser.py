@@ -43,7 +43,7 @@ def calibration(stage, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("rushes.faces.face_search.open_finder", lambda _: BrightSquare())
     monkeypatch.setattr("rushes.calibration.run.open_source", lambda *_: stage)
     monkeypatch.setattr("rushes.capture.analysis.open_tracker", lambda *_: (stage, np.zeros((0, 2), int)))
-    monkeypatch.setattr("rushes.calibration.store.networks_of", lambda _: {"face_units": "aa"})
+    monkeypatch.setattr("rushes.calibration.store.networks_of", lambda *_: {"face_units": "aa"})
     for place in ("rushes.capture.web.feed.VIEWER_S", "rushes.calibration.page.LAST_S"):
         monkeypatch.setattr(place, 60.0)  # a machine at work may hold up the browser
     run, found = command_line(monkeypatch, capsys), []
