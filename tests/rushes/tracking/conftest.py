@@ -7,7 +7,9 @@ from rushes.faces.detector import FULL_RANGE, BlazeFace
 from rushes.faces.face_search import FaceFinder
 from rushes.tracking.head_pose import FLIP_3, CanonicalFace, HeadFit, camera_of
 from rushes.tracking.landmarks import LandmarkNetworks
+from rushes.tracking.tracker import FaceTracker
 from tests.support.filmed_heads import fetch_heads
+from tests.support.tracked_stage import FPS, HAND, Stage, at, lit
 
 WIDTH, HEIGHT, FOV_DEG = 640, 480, 40.0
 
@@ -58,6 +60,30 @@ def pose(face, camera):
         return np.concatenate([landmarks_px, np.zeros((10, 3))]), fit
 
     return drawn
+
+
+@pytest.fixture
+def stage(face):
+    """An empty stage."""
+    return Stage(face)
+
+
+@pytest.fixture
+def play(stage):
+    """Plays frames with these faces on it, each lit if there is an exposure: returns the tracked faces of each."""
+    trackers, count = {}, [0]
+
+    def played(frames, *faces, actors=1, smoothing=None, exposure=0.0, covered=False):
+        frame_bgr = lit([at(HAND, face) for face in faces] if covered else faces, exposure)
+        tracker = trackers.setdefault(0, FaceTracker(stage, stage, actors=actors, smoothing=smoothing))
+        stage.faces, results = list(faces), []
+        for _ in range(frames):
+            stage.searches.append([])
+            results.append(tracker.track(frame_bgr, count[0] / FPS))
+            count[0] += 1
+        return results
+
+    return played
 
 
 def turn(yaw_deg, pitch_deg, roll_deg):
