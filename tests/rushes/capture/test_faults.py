@@ -164,7 +164,7 @@ def test_a_full_disk_ends_the_film_alone(capture, tmp_path):
     """In time for it to be complete, though OpenCV does not report failed writes; the curves go on."""
     curves, film = tmp_path / "out.csv", tmp_path / "out.mp4"
     film.write_bytes(b"the film before")
-    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
     with mjpeg_camera([noise, noise[::-1]]) as stream, disk_of(len(ROOM) + 300_000), pytest.raises(UserError) as raised:
         capture(stream.url, Script(80), save=film, curves=curves)
     [line] = [line for line in raised.value.lines if "Capture goes on without this output" in line]
