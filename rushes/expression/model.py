@@ -37,7 +37,7 @@ class ExpressionModel:
         return self.classifier.labels
 
     def predict(self, image: np.ndarray | str | os.PathLike[str]) -> list[FaceExpression]:
-        """Finds the faces of one image and classifies each.
+        """Finds the faces of one image and classifies each, as it is and mirrored.
 
         >>> import rushes
         >>> model = rushes.load("expression")
@@ -59,7 +59,7 @@ class ExpressionModel:
             OSError: The file cannot be read.
         """
         image_bgr = _pixels(image)
-        return classify_faces(image_bgr, self._finder.detect(image_bgr), self.classifier)
+        return classify_faces(image_bgr, self._finder.detect(image_bgr), self.classifier, mirrored=True)
 
     def crops(self, image: np.ndarray | str | os.PathLike[str]) -> list[np.ndarray]:
         """Crops the faces of one image as the network reads them: eyes level, with the margins of the bundle.

@@ -123,6 +123,17 @@ def test_an_image_is_a_file_or_an_array(store):
         model.predict(store.parent / "text.jpg")
 
 
+@pytest.mark.usefixtures("store")
+def test_a_photograph_is_read_mirrored_too(monkeypatch):
+    """There is time for it, other than in a capture."""
+    model, read = rushes.load("expression"), []
+    monkeypatch.setattr(model.classifier, "classify", lambda squares: read.extend(squares) or np.full((1, 3), 1 / 3))
+    model.predict("face.jpg")
+
+    assert len(read) == 2
+    assert np.array_equal(read[1], read[0][:, ::-1])
+
+
 def test_import_rushes_loads_nothing_heavy():
     """`import rushes` takes milliseconds: NumPy and OpenCV come with the first model."""
     code = "import sys, rushes; print(*sorted({'numpy', 'cv2', 'onnxruntime', 'pydantic'} & set(sys.modules)))"

@@ -80,6 +80,22 @@ def test_a_large_face_is_read_from_a_shrunk_crop(classifier, monkeypatch, roll_d
     assert np.array_equal(unscaled, small)
 
 
+def test_a_photograph_is_read_mirrored_too(classifier, monkeypatch):
+    """The mean of both, for each face; a frame of a film is read once."""
+    frame = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    level = np.array([[0, 0], [100, 0], [0, 0], [0, 0], [0, 0], [0, 0]], float)
+    faces = [Face((left, 60.0, 60.0, 60.0), 0.9, level) for left in (20.0, 110.0)]
+    squares = face_squares(frame, faces, classifier.crop, size_px=SIZE_PX)
+    read = lambda given: np.array([[one[:, 0].mean(), one[:, -1].mean(), 0.0] for one in given])  # noqa: E731
+    monkeypatch.setattr(classifier, "classify", read)
+    once, both = (classify_faces(frame, faces, classifier, mirrored=mirrored) for mirrored in (False, True))
+
+    np.testing.assert_allclose([face.probabilities for face in once], read(squares))
+    for face, square in zip(both, squares, strict=True):
+        edges = (square[:, 0].mean() + square[:, -1].mean()) / 2
+        assert face.probabilities == pytest.approx((edges, edges, 0.0))
+
+
 @pytest.mark.parametrize(("left_eye", "roll_deg"), [((60, 40), 0), ((57, 50), 30), ((45, 20), -76), ((42, 44), 0)])
 def test_roll_is_that_of_the_eyes(left_eye, roll_deg):
     """Positive is clockwise; the eyes of a profile give no roll."""
