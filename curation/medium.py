@@ -46,8 +46,8 @@ class Medium:
         columns: Columns of the index that only this medium has, with their Arrow types, such as `{"fps": "float64"}`.
         slow: True if clean reads every file to its end; the preview of an ingest then examines only the new source.
         assets: Files from packages that clean needs; `examine` of such a medium has a fourth argument, their reader.
-        keeps_starter: True if real samples are added to the starter, not put in its place: it has what no studio has,
-            such as the face of a hundred people with known units.
+        keeps_starter: True if real samples are always added to the starter, as the equal of any source: it has what no
+            studio has, such as the face of a hundred people with known units.
     """
 
     name: str
@@ -61,6 +61,10 @@ class Medium:
     slow: bool = False
     assets: tuple[Asset, ...] = ()
     keeps_starter: bool = False
+
+    def adds_to_starter(self, params: CollectionParams) -> bool:
+        """True if real samples of a collection are added to its starter, not put in its place."""
+        return self.keeps_starter or params.starter_share > 0
 
     def sets_apart(self, params: CollectionParams) -> bool:
         """True if samples without a label are kept apart, for students; with a parent they get a style cluster."""

@@ -204,6 +204,8 @@ class CollectionParams(Section):
         parent: Another collection whose kept samples are included.
         needs: Path that clean reads first, for DVC: `datasets/C`, or `build/clean/PARENT` if there is a parent.
         sources: Patterns of the sources that are used for training.
+        starter_share: Maximum share of starter samples in the training split, where real ones with a label lie beside
+            them; validation and test are then of real samples alone. 0: real data replace the starter. Pictures only.
         labels: The taxonomy; ingest refuses a label that is not in it.
         size_px: Side of the squares that are used for training; ignored for scripts and takes, as are channels and
             crop.
@@ -222,6 +224,7 @@ class CollectionParams(Section):
     parent: str | None = None
     needs: str | None = None
     sources: list[str] = ["*"]
+    starter_share: Share = 0.0
     labels: list[str]
     size_px: int = Field(48, ge=16, le=1024)
     channels: Literal[1, 3] = 1
@@ -260,6 +263,13 @@ class CollectionParams(Section):
         """DVC reads `needs` and does not know `parent`, so the two must agree."""
         if self.parent is not None and self.needs != f"build/clean/{self.parent}":
             message = f"a collection with parent: {self.parent} needs: build/clean/{self.parent}, not {self.needs}"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _has_pictures_of_its_own(self) -> Self:
+        if self.starter_share and (self.medium != "image" or self.parent is not None):
+            message = "starter_share is for pictures, in a collection without a parent"
             raise ValueError(message)
         return self
 

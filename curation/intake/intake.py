@@ -164,7 +164,7 @@ class Intake(ABC):
 
     def _replace_starter(self) -> None:
         medium = by_name(self.job.params.medium)
-        if medium.keeps_starter:
+        if medium.adds_to_starter(self.job.params):
             return
         # Students alone learn from samples that are kept apart, so a starter is still needed beside them.
         apart = medium.sets_apart(self.job.params)

@@ -19,13 +19,13 @@ GONE = ".gone-"
 
 
 def check_starter(job: Job) -> None:
-    """Checks that starter and real samples are not mixed, except where the medium keeps both.
+    """Checks that starter and real samples are not mixed, except where a collection keeps both.
 
     Raises:
         DataError: They would be.
     """
     real = real_sources(job.root, job.collection)
-    if job.starter and real and not by_name(job.params.medium).keeps_starter:
+    if job.starter and real and not by_name(job.params.medium).adds_to_starter(job.params):
         message = f"{job.collection} holds real samples ({', '.join(real)}); the starter set is not mixed in"
         raise DataError(message, "leave the starter out")
     if not job.starter and read_metadata(job.folder).get("starter"):

@@ -12,6 +12,8 @@ from curation.store.index import SOURCE, collection_folder, sources
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pandas as pd
+
 
 def read_metadata(folder: Path) -> dict[str, Any]:
     """Content of source.json; empty if there is none.
@@ -31,6 +33,12 @@ def real_sources(root: Path, collection: str) -> list[str]:
     """Sources of a collection that are not starter sets."""
     folder = collection_folder(root, collection)
     return [name for name in sources(root, collection) if not read_metadata(folder / name).get("starter")]
+
+
+def beside_real(rows: pd.DataFrame, root: Path, collection: str) -> pd.Series:
+    """True for each row of a starter beside real rows with a label; alone, a starter is a set like any other."""
+    starter = ~rows["source"].isin(real_sources(root, collection))
+    return starter & bool((rows["label"][~starter] != "").any())
 
 
 def credits_by_source(root: Path, collection: str) -> dict[str, str]:

@@ -20,9 +20,11 @@ import pandas as pd
 
 from common.atomic import replacing
 from curation.errors import DataError
+from curation.medium import by_name
 from curation.store.consent import write_expired
 from curation.store.index import collection_folder, groups, learned_from, read_sources, read_splits
 from curation.store.sample_set import SPLITS
+from curation.store.source_info import beside_real
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +46,7 @@ def extend(root: Path, collection: str, params: CollectionParams, today: date | 
         today: The date for the end of consent; None: today in this machine's time zone.
 
     Returns:
-        Number of samples in each split, for the sources in params.yaml.
+        Number of samples in each split, for the sources in params.yaml; a starter beside real pictures does not count.
 
     Raises:
         DataError: A split stays empty (assignments are written all the same).
@@ -63,7 +65,8 @@ def extend(root: Path, collection: str, params: CollectionParams, today: date | 
     lonely = params.parent is not None and not (collection_folder(root, collection) / "splits.csv").is_file()
     if lonely or list(after.items()) != list(before.items()):
         _write(root, collection, _in_order(before, after))
-    learned = rows[learned_from(rows["source"], params)]
+    added = beside_real(rows, root, collection) & by_name(params.medium).labelled
+    learned = rows[learned_from(rows["source"], params) & ~added]
     counts = {split: int((learned["split"] == split).sum()) for split in SPLITS}
     _check(collection, counts, learned)
     return counts

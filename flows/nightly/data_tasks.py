@@ -127,15 +127,19 @@ def starters(root: Path, values: Mapping[str, Any], families: Iterable[str], *, 
 
 
 def starters_beside(root: Path, values: Mapping[str, Any], families: Iterable[str]) -> list[str]:
-    """The needed collections that keep a starter beside real data, and do not have it yet."""
+    """The needed collections that keep a starter beside real data, and do not have it yet.
+
+    Pictures of a starter only add to real ones; without any, a collection stays empty.
+    """
     from curation.medium import by_name  # noqa: PLC0415 - pandas
     from curation.store.index import sources  # noqa: PLC0415 - pandas
 
-    return [
-        name
-        for name in starters(root, values, families, lacking=False)
-        if by_name(collection(values, name).medium).keeps_starter and STARTER not in sources(root, name)
-    ]
+    found = []
+    for name in starters(root, values, families, lacking=False):
+        section, there = collection(values, name), sources(root, name)
+        kept = by_name(section.medium).keeps_starter or (section.starter_share > 0 and there)
+        found += [name] if kept and STARTER not in there else []
+    return found
 
 
 class MissingDataError(DataError):

@@ -1,6 +1,7 @@
 """Balanced copies: rare labels of the training split get altered copies, generated once and stored in the set.
 
-Validation and test are never changed. Images without a label are copied unchanged.
+Validation and test are never changed. Images without a label are copied unchanged. Beside real images, those of the
+starter get no copies: they would raise its share.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ def balance(clean: SampleSet, params: AugmentParams, folder: Path, _read: Read) 
     """
     train, validation = clean.kept("train"), clean.kept("validation")
     pictures_nhwc = clean.array("train")
-    sources = rows_to_copy(train["label"].to_numpy(), params)
+    real_n = np.flatnonzero(~train["source"].isin(clean.info.get("starters", [])))
+    sources = real_n[rows_to_copy(train["label"].to_numpy()[real_n], params)]
     copies_nhwc = np.empty((len(sources), *pictures_nhwc.shape[1:]), np.uint8)
     for place, row in enumerate(progress(sources, title="augment", unit="picture")):
         random = np.random.default_rng(derived_seed(params.seed, train["id"][row], place))

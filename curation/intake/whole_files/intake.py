@@ -72,7 +72,7 @@ class FileIntake(Intake):
         there = read_sources(job.root, job.collection)
         # The starter set is removed once there is real data, so its files are not duplicates of a film.
         real = [*real_sources(job.root, job.collection), *([job.source] if job.starter else [])]
-        stays = there["source"].isin(real) | by_name(job.params.medium).keeps_starter
+        stays = there["source"].isin(real) | by_name(job.params.medium).adds_to_starter(job.params)
         there = there[stays & (there["source"] != job.source)]
         self.elsewhere = dict(zip(there["sha256"], there["source"], strict=True))
         self.rows_elsewhere = there["sha256"].value_counts()

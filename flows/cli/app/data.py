@@ -25,8 +25,8 @@ def ingest(
     """Add data to a collection, give every sample its split, and make a version of the data.
 
     What is added and replaced, and what the checks will keep, is printed before anything changes. The first data of
-    your own replace the starter of their collection; takes are added to it. --undo reverts all of it, including refused
-    files in quarantine/.
+    your own replace the starter of their collection; faces and takes are added to it. --undo reverts all of it,
+    including refused files in quarantine/.
     """
     if undo:
         from flows.cli.commands import run_undo  # noqa: PLC0415  # heavy, and --help is not

@@ -28,10 +28,11 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def root(tmp_path, monkeypatch, tmp_path_factory):
-    """A checkout with a starter of faces and of scripts, and a version of them."""
+    """A checkout with a starter of faces and of scripts, which real ones replace, and a version of them."""
     silence(monkeypatch, tmp_path_factory.mktemp("home"))
     root = code_repo(tmp_path / "checkout")
-    shutil.copy(ROOT / "params.yaml", root)
+    params = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    (root / "params.yaml").write_text(re.sub(r"starter_share: \S+", "starter_share: 0", params), encoding="utf-8")
     starter = tmp_path / "starter"
     for number in range(30):
         picture(starter / ("happy", "sad")[number % 2] / f"{number}.png", number, 48)

@@ -28,6 +28,7 @@ from registry.dvc.stage_key import stage_key
 from tests.support.filmed_heads import fetch_heads
 from tests.support.filmed_takes import take_params
 from tests.support.films import film_params, shots, write_film
+from tests.support.raw import photos, write_raw
 from tests.support.repos import code_repo
 from tests.support.scripts import script_params
 from training.checkpoints import sealed
@@ -161,6 +162,20 @@ def test_the_starter_takes_are_rendered_and_taken_in_with_their_curves(tmp_path,
     (tmp_path / "datasets/takes/starter").rename(tmp_path / "datasets/takes/own")  # as if it had been taken in by hand
     assert starters_beside(tmp_path, values, ["tracking"]) == ["takes"]
     assert starters_beside(tmp_path, VALUES, ["scene"]) == []  # those are replaced by real data
+
+
+def test_rendered_faces_come_back_beside_real_ones(tmp_path):
+    """With a share of training for them, and never as the only faces."""
+    share = {"labels": ["happy", "sad"], "starter_share": 0.1}
+    values = VALUES | {"collections": VALUES["collections"] | {"faces": share}}
+    without = starters_beside(tmp_path, values, ["expression"])
+    write_raw(tmp_path, photos(4))
+
+    assert without == []
+    assert starters_beside(tmp_path, values, ["expression"]) == ["faces"]
+    assert starters_beside(tmp_path, VALUES, ["expression"]) == []
+    write_raw(tmp_path, photos(4, source="starter"))
+    assert starters_beside(tmp_path, values, ["expression"]) == []
 
 
 def test_splits_are_dealt_to_parents_and_a_child_without_pictures_has_its_file(tmp_path):
