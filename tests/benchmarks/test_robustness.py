@@ -88,7 +88,8 @@ def test_figures_are_means_over_severities(capsys):
     assert figures["accuracy, resolution, ours/peer"].ours[0] < 0.6
     assert figures["accuracy, as they are, ours/peer"].ours == [1.0]
     assert not figures["accuracy, resolution, ours/peer"].held
-    assert "# resolution 5\tours\t0.1667" in err
+    assert "# resolution 5\tours\t0.1667\t0.5000" in err  # of five happy ones none, of one sad one all
+    assert "# recall of sad\tours\t1.0000" in err
     assert "standard error" in err
 
 
@@ -97,7 +98,7 @@ def test_without_a_peer_ours_is_compared_with_itself():
     given = Pictures(squares(4), ["happy", "sad"] * 2)
     figures = figures_of(scored({"ours": lambda pictures: ["happy"] * len(pictures)}, given, SMALL))
 
-    assert [one.ratio for one in figures] == [1.0] * 4
+    assert [one.ratio for one in figures] == [1.0] * 5
     assert all(one.held for one in figures)
 
 
@@ -116,5 +117,5 @@ def test_robustness_runs(capsys):
     out, err = capsys.readouterr()
 
     lines = [line.split("\t") for line in out.splitlines()]
-    assert [len(line) for line in lines] == [6] * 4
+    assert [len(line) for line in lines] == [6] * 5
     assert "# 21 pictures" in err
