@@ -21,6 +21,11 @@ def python() -> str:
     return shlex.quote(str(path.relative_to(root) if path.is_relative_to(root) else path))
 
 
+def more_groups(collection: str) -> str:
+    """Remedy for a split with too few samples: a source with a group for each split."""
+    return f"ingest a source of at least 3 groups: {python()} -m flows ingest {collection} PATH"
+
+
 def show_access(place: Path) -> str:
     """Command that shows the mount, owner and mode of a path, or of the nearest folder that exists, and who asks."""
     there = next(folder for folder in (place, *place.absolute().parents) if os.path.exists(folder))  # noqa: PTH110  # Path.exists raises below a closed folder

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from common.commands import python
+from common.commands import more_groups
 from curation.errors import DataError, TooManyDropped
 from curation.quality.reasons import mark
 from curation.store.consent import ENDED, NOT_FOR_TRAINING, WITHHELD, may_train
@@ -142,13 +142,16 @@ def hold_splits(examined: Examined, collection: str) -> None:
     """Raises if a split has no sample left.
 
     Raises:
-        DataError: Names the splits.
+        DataError: Names the splits, and the number of groups in them.
     """
     kept = examined.table.loc[examined.table["kept"], "split"]
     empty = [split for split in SPLITS if split not in set(kept)]
     if empty:
         message = f"no sample of {collection} is left in {' and '.join(empty)} after the checks"
-        raise DataError(message, f"ingest more: {python()} -m flows ingest {collection} PATH")
+        lost = examined.table[examined.table["split"].isin(empty)]
+        count = lost["group"].nunique()
+        message += f", which drop all {len(lost):,} of {count} group{'s' * (count != 1)} (performer, film, document)"
+        raise DataError(message, more_groups(collection))
 
 
 def pack_kept(collection: str, examined: Examined, params: CollectionParams, out: Path) -> SampleSet:

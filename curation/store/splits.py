@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from common.atomic import replacing
+from common.commands import more_groups
 from curation.errors import DataError
 from curation.medium import by_name
 from curation.store.consent import write_expired
@@ -170,8 +171,9 @@ def _fill(places_g: np.ndarray, have_s: np.ndarray, sizes_g: np.ndarray) -> None
     for split in np.flatnonzero(have_s == 0)[::-1]:
         first_g = np.flatnonzero(places_g == 0)
         spare = first_g[np.argsort(sizes_g[first_g], kind="stable")]
-        if split > 0 and len(spare) > 1:
+        if split > 0 and len(spare) and have_s[0] > sizes_g[spare[0]]:
             places_g[spare[0]] = split
+            have_s[0] -= sizes_g[spare[0]]
 
 
 def _in_order(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
@@ -191,12 +193,17 @@ def _check(collection: str, counts: Mapping[str, int], rows: pd.DataFrame) -> No
         return
     message = f"{collection} has no sample in the split {' and '.join(empty)}"
     given = sorted(set(rows["given"]) - {""})
-    count = rows["group"].nunique()
-    if count < len(SPLITS) and not given:
-        message += f": its {count} group{'s' * (count != 1)} (performer, film, document) cannot be divided"
-        raise DataError(message, f"ingest a source of at least {len(SPLITS)} groups")
+    most = int(rows.groupby("source")["group"].nunique().max())
+    if most < len(SPLITS) and not given:
+        message += f": its largest source has {most} group{'s' * (most != 1)} (performer, film, document), which cannot"
+        message += f" be divided into {len(SPLITS)}"
+        raise DataError(message, more_groups(collection))
     if given:
         message += f": the splits that its sources give are {', '.join(given)}"
         raise DataError(message, f"ingest samples for {' and '.join(empty)}, or samples without a split")
     shares = " and ".join(f"{split}_share" for split in empty if split != TRAIN) or "the shares"
-    raise DataError(message, f"raise {shares} under collections.{collection}.split in params.yaml, or ingest more")
+    raise DataError(
+        message,
+        f"raise {shares} under collections.{collection}.split in params.yaml, then ingest more: what is there keeps "
+        "its split",
+    )

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from models.components.held_out import held_out
 from models.family import Scores, Sheet
 from rushes.inference.session import open_graph
 
@@ -29,10 +30,14 @@ def score(bundle: Bundle, samples: SampleSet, split: str, _read: Read) -> Scores
     Returns:
         rows: id, group, source, label, predicted, confidence, `p:LABEL` for each label of the bundle.
         metrics: accuracy, macro_f1, ece (expected calibration error), nll.
+
+    Raises:
+        ScoreError: The split is empty.
     """
+    table = held_out(samples, split)
     pictures_nhwc = fitted(samples.array(split), bundle.manifest.input)
     probabilities_nl = run_graph(bundle.path("graph"), pictures_nhwc)
-    rows = _rows(samples.kept(split), probabilities_nl, bundle.manifest.labels)
+    rows = _rows(table, probabilities_nl, bundle.manifest.labels)
     metrics = {"accuracy": float((rows["label"] == rows["predicted"]).mean()), "macro_f1": MacroF1()(rows)}
     return Scores(rows, metrics | {"ece": calibration_error(rows), "nll": _nll(rows)})
 

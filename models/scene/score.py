@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from models.components.held_out import held_out
 from models.family import Scores
 from models.scene.draw import SAMPLES, Drawer, rows_shown, shown
 from models.scene.figures import PARTS
 from models.scene.metrics import measures
 from models.scene.metrics.extractor import NAME
 from models.scene.metrics.features import Training, features_of_pictures, features_of_split, training
-from rushes.errors import UserError
 
 if TYPE_CHECKING:
     from common.assets import Read
@@ -30,10 +30,6 @@ DRAWINGS = 1024  # of a split, approximately: a small split gets several per ima
 MOST_A_ROW = 8
 LEAST_ROWS = 2
 KID, FRECHET = f"kid_{NAME}", f"frechet_{NAME}"
-
-
-class ScoreError(UserError):
-    """Split that is too small for the scoring of a generator."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +63,7 @@ def score(bundle: Bundle, samples: SampleSet, split: str, read: Read) -> Scores:
     Raises:
         ScoreError: The split has fewer than two images.
     """
-    table = samples.kept(split)
-    if len(table) < LEAST_ROWS:
-        message = f"{samples.folder}: {split} has {len(table)} pictures, too few to compare drawings with"
-        raise ScoreError(message, "add pictures, or raise split.test_share of the collection in params.yaml")
+    table = held_out(samples, split, LEAST_ROWS)
     drawer, known = Drawer.open(bundle), training(read, samples)
     drawn = _drawings(drawer, table, read)
     real_nd = features_of_split(read, samples, split)

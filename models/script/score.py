@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from models.components.held_out import held_out
 from models.family import Scores, Sheet
 from models.script.network import NOTHING
 from models.script.texts import ParsedScene, mood, parsed_scenes
@@ -63,20 +64,24 @@ def score(bundle: Bundle, samples: SampleSet, split: str, _read: Read) -> Scores
             scenes written for held-out headings and casts: valid, distinct_2, repeated_lines, verbatim_share,
             verbatim_longest.
         texts: Some of these scenes.
+
+    Raises:
+        ScoreError: The split is empty.
     """
-    scenes = parsed_scenes(samples.kept(split), samples.texts(split))
-    documents = _documents(scenes, samples.kept(split))
+    rows = held_out(samples, split)
+    scenes = parsed_scenes(rows, samples.texts(split))
+    documents = _documents(scenes, rows)
     reader = BatchedGraph(bundle.path("graph"), bundle.manifest.input)
-    rows = reader.carried(documents)
+    pieces = reader.carried(documents)
     bits, count = reader.windows(documents)
     written = write_scenes(bundle, scenes)
     metrics = {
-        BitsSaved.name: BitsSaved()(rows),
+        BitsSaved.name: BitsSaved()(pieces),
         "bits_per_character_64": bits / max(1, count),
-        "unspelled": float(rows["unspelled"].sum() / rows["characters"].sum()),
+        "unspelled": float(pieces["unspelled"].sum() / pieces["characters"].sum()),
         **judged(list(written.values()), ScriptWriter.from_bundle(bundle)),
     }
-    return Scores(rows, metrics, texts=dict(list(written.items())[:4]))
+    return Scores(pieces, metrics, texts=dict(list(written.items())[:4]))
 
 
 def _documents(scenes: Sequence[ParsedScene], rows: pd.DataFrame) -> list[ScoredDocument]:

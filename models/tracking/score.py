@@ -15,6 +15,7 @@ import torch
 
 from curation.face_networks import LANDMARKER
 from curation.store.take_fields import FIELDS, LANDMARKS, pictured_frames
+from models.components.held_out import held_out
 from models.family import Scores
 from models.tracking.draw import CURVES, HEADS, TakeCurves, curves_picture, frames_of, name_of
 from models.tracking.drawing.head import make_head
@@ -83,8 +84,11 @@ def score(bundle: Bundle, samples: SampleSet, split: str, read: Read) -> Scores:
             absolute errors in degrees with and without correction, and jitter_ratio (mean second difference of the
             units over that of MediaPipe's).
         arrays: Pictures for `models.tracking.draw`.
+
+    Raises:
+        ScoreError: The split is empty.
     """
-    rows = samples.kept(split)
+    rows = held_out(samples, split)
     takes = read_takes(bundle, samples, split)
     table = pd.DataFrame([_row(row, take) for row, take in zip(rows.to_dict("records"), takes, strict=True)])
     return Scores(table, _metrics(table, takes), _pictures(table, rows, takes, read))

@@ -187,7 +187,7 @@ def test_a_split_that_lost_all_is_ingested_again(tmp_path):
     params = collection_params(max_dropped_share=0.99)
     there = photos(30, split="train") + photos(10, first=100, split="validation")
     write_raw(tmp_path, [*there, *(Sample(encode(photo(500 + n) // 8), split="test") for n in range(5))])
-    with pytest.raises(DataError, match="is left in test after the checks") as refused:
+    with pytest.raises(DataError, match="is left in test after the checks, which drop all 5 of 5 groups") as refused:
         hold_splits(examine(tmp_path, "faces", params), "faces")
     verb, collection, _ = refused.value.remedy.split()[-3:]
     write_raw(tmp_path, [*there, *photos(5, first=200, split="test")], collection)

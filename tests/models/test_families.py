@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
 from pydantic import ValidationError
 
+from curation.store.sample_set import COLUMNS, SampleSet, write_set
+from models.components.held_out import ScoreError
 from models.components.load import load_params
 from models.families import FAMILIES, by_name
 from models.family import FamilyParams
@@ -66,6 +69,17 @@ def test_the_same_seed_gives_the_same_weights(family):
     second = family.network(family.module(info, params)).state_dict()
 
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_an_empty_split_has_no_score(family, tmp_path):
+    """Refused in the same words by each, before the bundle is opened."""
+    table = pd.DataFrame({name: ["a", "b"] for name in COLUMNS}).assign(split="train", kept=True, row=[0, 1])
+    write_set(tmp_path, table, {}, {"labels": [], "collection": "sparse"})
+
+    with pytest.raises(ScoreError, match=r"sparse has too few samples in the split test .* it has 2 groups") as refused:
+        family.score(None, SampleSet(tmp_path), "test", None)
+    assert "a source of at least 3 groups" in refused.value.remedy
+    assert refused.value.remedy.endswith("-m flows ingest sparse PATH")
 
 
 def test_nobody_asks_which_family_it_is(family):

@@ -156,6 +156,29 @@ def test_an_empty_split_is_an_error(tmp_path):
     assert "at least 3 groups" in caught.value.remedy
 
 
+def test_sources_of_one_performer_each_leave_test_empty(tmp_path):
+    """Each is divided by itself, so the remedy is a larger source, not another share."""
+    for number in range(4):
+        plant(tmp_path, [{"label": "happy", "performer": f"p-{number}"}] * 9, source=f"day-{number}")
+
+    with pytest.raises(DataError, match="its largest source has 1 group") as caught:
+        extend(tmp_path, "faces", PARAMS)
+    assert "at least 3 groups" in caught.value.remedy
+
+
+def test_a_third_performer_fills_the_split_that_two_left_empty(tmp_path):
+    """Ingested later into the same source; nothing is redrawn."""
+    two = [{"label": "happy", "performer": f"p-{i % 2}"} for i in range(20)]
+    rows = plant(tmp_path, two)
+    with pytest.raises(DataError, match="no sample in the split validation"):
+        extend(tmp_path, "faces", PARAMS)
+    before = dealt(tmp_path, rows)
+    rows = plant(tmp_path, two + [{"label": "happy", "performer": "p-2"}] * 10)
+
+    assert extend(tmp_path, "faces", PARAMS) == {"train": 10, "validation": 10, "test": 10}
+    assert dealt(tmp_path, rows)[:20].tolist() == before.tolist()
+
+
 def test_given_splits_without_a_test_are_an_error(tmp_path):
     """Train alone: the message lists the given ones."""
     plant(tmp_path, samples(30, split="train"))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from flows.nightly.params import lay, parse, read_params
+from curation.store.sample_set import SampleSet
+from models.components.held_out import ScoreError
 from models.scene.metrics import features
-from models.scene.score import NegativeKid, ScoreError, drawings_a_row, score
+from models.scene.score import NegativeKid, drawings_a_row, score
 from registry.promotion.rules import Side, decide, load_rules
 from tests.support.drawn import LABELS, quick_eye, scene_bundle, scene_set, watch
 
@@ -159,13 +157,10 @@ def test_a_small_split_gets_several_drawings_a_picture():
     assert [drawings_a_row(count) for count in (2, 128, 300, 1024, 9000)] == [8, 8, 3, 1, 1]
 
 
-def test_a_split_of_one_picture_is_refused(tmp_path, monkeypatch):
-    """With the way out."""
-    watch(monkeypatch)
-    alone = scene_set(tmp_path / "set", {"train": 4, "test": 0})
+def test_a_split_of_one_picture_is_refused(tmp_path):
+    """Two are the least that drawings can be compared with."""
+    table = scene_set(tmp_path, {"train": 4, "test": 1}).table
+    table[: 4 * len(LABELS) + 1].to_parquet(tmp_path / "samples.parquet")
 
-    with pytest.raises(ScoreError, match="too few") as error:
-        score(scene_bundle(tmp_path / "bundle"), alone, "test", nothing)
-    path = re.search(r"raise (\S+) of the collection", error.value.remedy)[1]
-    values = read_params(Path(__file__).parents[3])
-    assert lay(values, parse(values, [f"collections.{values['families']['scene']}.{path}=0.3"]))
+    with pytest.raises(ScoreError, match="too few samples in the split test for a score, 1 of 2"):
+        score(None, SampleSet(tmp_path), "test", nothing)
