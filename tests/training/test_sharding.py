@@ -15,6 +15,8 @@ from models.script.params import AugmentParams
 from tests.models.script.conftest import packed
 from tests.support.repos import ROOT
 from tests.support.sets import small_set
+from tests.support.tracked_takes import LEARNING as TAKES
+from tests.support.tracked_takes import learned_takes
 
 FACES = {"batch_size": 32, "norm_samples": 16, "widths": [8, 16], "depths": [1, 1], "mixup": 0.0}
 TEXTS = {"batch_size": 4, "sequence_length": 32, "epoch_characters": 1024, "width": 32, "embedding": 16}
@@ -25,8 +27,10 @@ def test_it_learns_what_ddp_learns_and_resumes_where_the_other_has_stopped(tmp_p
     """The same gradients, figures and averaged weights, by half of the numbers in each process."""
     texts = encode(packed(tmp_path / "clean"), AugmentParams(), tmp_path / "texts", lambda _asset: b"")
     faces = small_set(tmp_path / "faces", {"train": 48, "validation": 16})
+    takes = learned_takes(tmp_path / "takes")
     both = {"epochs": 2, "precision": "32-true", "ema_decay": 0.9}
-    jobs = [("expression", str(faces.folder), FACES | both), ("script", str(texts.folder), TEXTS | both)]
+    sets = [("expression", faces, FACES), ("script", texts, TEXTS), ("tracking", takes, TAKES)]
+    jobs = [(family, str(samples.folder), params | both) for family, samples, params in sets]
     words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "tests.support.sharded"]
     done = subprocess.run(
         [sys.executable, *words, json.dumps(jobs), str(tmp_path)],
