@@ -52,7 +52,7 @@ from benchmarks.support.peers.fer import open_fer, prepared
 from benchmarks.support.peers.resnet import DEPTHS, STEMS, WIDTHS, ResNetParams
 from benchmarks.support.peers.resnet import module as resnet_module
 from benchmarks.support.timing import medians, percentile, rounds_ms
-from benchmarks.within import planned, train
+from benchmarks.support.within import planned, train
 from compression.measure.multiply_adds import multiply_adds
 from compression.search.candidate import compress, reference, seal
 from compression.search.candidates import folder_name
@@ -74,7 +74,7 @@ if TYPE_CHECKING:
 
     from benchmarks.support.face_sets import Sets
     from benchmarks.support.peers.fer import Fer
-    from benchmarks.within import Trained
+    from benchmarks.support.within import Trained
     from compression.search.candidates import MeasuredCandidate, SearchResult
     from models.expression.params import ExpressionParams, TrainParams
     from models.family import Distillation, Family

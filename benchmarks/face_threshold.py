@@ -24,9 +24,9 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.empty_frames import draw_cards, draw_patterns
 from benchmarks.faces import face_networks, is_hit, starter_package
 from benchmarks.support.command import new_parser
+from benchmarks.support.empty_frames import draw_cards, draw_patterns
 from benchmarks.support.figures import Figure, report
 from benchmarks.support.heads import HEIGHT, WIDTH, Heads, draw_streets, fill_frame, filmed, put_head, read_photographs
 from curation.synthetic_faces.takes import LABELS

@@ -33,7 +33,7 @@ from benchmarks.support.face_sets import SMALL, SPLIT, below, check_arguments, c
 from benchmarks.support.figures import Figure, interleave, report
 from benchmarks.support.gpu import loaders, loops
 from benchmarks.support.gpu.loops import Conditions
-from benchmarks.within import planned, trained
+from benchmarks.support.within import planned, trained
 from common.settings import GpuSettings
 from models.expression.definition import family as expression
 from models.expression.network import ExportWrapper

@@ -53,7 +53,7 @@ from models.scene.params import AugmentParams, CompressParams, TrainParams
 from registry.assets import asset_reader
 from rushes.inference.session import open_graph
 from training.fit import averaging
-from training.progress import tiled
+from training.monitoring.progress import tiled
 
 if TYPE_CHECKING:
     import argparse

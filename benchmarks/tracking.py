@@ -29,7 +29,7 @@ import yaml
 from benchmarks.support.capture.clips import given_films
 from benchmarks.support.command import new_parser, quiet
 from benchmarks.support.figures import Figure, report
-from benchmarks.within import trained
+from benchmarks.support.within import trained
 from compression.search.candidate import reference
 from curation.store.sample_set import SampleSet, write_take_set
 from curation.store.take_fields import FIELDS

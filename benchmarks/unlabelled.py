@@ -37,7 +37,7 @@ from benchmarks.support.face_sets import (
     run,
 )
 from benchmarks.support.figures import Figure
-from benchmarks.within import planned, train, trained
+from benchmarks.support.within import planned, train, trained
 from compression.search.candidate import reference
 from compression.search.uncertainty import standard_error
 from curation.store.sample_set import APART, NO_LABEL, SampleSet, write_set

@@ -21,9 +21,9 @@ from models.families import by_name
 from registry.assets import read_asset
 from registry.dvc.stage_key import stage_key
 from rushes.inference.cpu import processor
-from training.divergence import NotFiniteError, not_finite_weight
 from training.fit import Devices
 from training.gpu.profile import keep_compiled
+from training.monitoring.divergence import NotFiniteError, not_finite_weight
 from training.storage import StorageError, checkpoint_folder, remove_folder
 
 if TYPE_CHECKING:

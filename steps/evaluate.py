@@ -25,8 +25,8 @@ from report.images.contact_sheet import sheet
 from report.images.typed_page import COLUMNS as PAGES
 from report.images.typed_page import PAGE_PX, page_of
 from rushes.bundle.manifest import Budget, read_bundle, sha256_file, write_certificate
-from training.divergence import NotFiniteError, not_finite, not_finite_probability
-from training.time_left import left
+from training.monitoring.divergence import NotFiniteError, not_finite, not_finite_probability
+from training.monitoring.time_left import left
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -24,8 +24,8 @@ from training.engines.ray import driver as ray_driver
 from training.engines.work import check_counts, check_strategy
 from training.fit import Devices, Fitted, fit, fitted_from
 from training.gpu.profile import keep_compiled
-from training.progress import assemble
-from training.report_epochs import ReportEpochs
+from training.monitoring.progress import assemble
+from training.monitoring.report_epochs import ReportEpochs
 from training.retention import remove_abandoned
 from training.shared_set import find, publish
 from training.storage import check_storage, checkpoint_folder, place_of

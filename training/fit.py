@@ -21,18 +21,18 @@ from common.settings import GpuSettings
 from models.components.placement import PlacedData
 from models.family import EarlyStopParams
 from training.checkpoints import BEST, LAST, SealedCheckpointIO, kept_checkpoints, read
-from training.divergence import DivergedError, not_finite_weight
 from training.gpu.averaging import DeviceAveraging, share_kept
 from training.gpu.probe import probe_trainer, profile_for
 from training.gpu.profile import LayOutState, UseProfile, exact_products, uses_gpu
-from training.pace import Pace
-from training.progress import Progress
+from training.monitoring.divergence import DivergedError, not_finite_weight
+from training.monitoring.pace import Pace
+from training.monitoring.progress import Progress
+from training.monitoring.stop_diverged import StopWhenDiverged
+from training.monitoring.throughput import Throughput
+from training.monitoring.time_left import left
 from training.resume import ROWS, ResumeTogether, resume_point
 from training.sharding import ShardedAveraging, ShardedStrategy
-from training.stop_diverged import StopWhenDiverged
 from training.storage import place_of
-from training.throughput import Throughput
-from training.time_left import left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -37,9 +37,9 @@ from compression.search.sealed_json import DamagedFileError, read_sealed, write_
 from compression.search.uncertainty import few_groups, standard_error
 from rushes.bundle.manifest import MANIFEST, BundleError, read_bundle
 from rushes.inference.latency import interleaved_percentiles_ms
-from training.divergence import DivergedError, NotFiniteError, not_finite_probability
 from training.fit import Devices
-from training.time_left import span
+from training.monitoring.divergence import DivergedError, NotFiniteError, not_finite_probability
+from training.monitoring.time_left import span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -26,7 +26,7 @@ from report.search.page import FILES, build
 from report.search.result import SearchResult, TrialResult
 from rushes.errors import UserError
 from training import storage
-from training.time_left import left, span
+from training.monitoring.time_left import left, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -18,7 +18,7 @@ from benchmarks.support import timing
 from benchmarks.support.face_sets import _folder_of, below
 from benchmarks.support.peers import fer
 from benchmarks.support.peers.resnet import STEMS, ResNet
-from benchmarks.within import Clock, Spent, epochs_that_fit
+from benchmarks.support.within import Clock, Spent, epochs_that_fit
 from tests.support.raw import encode, photo
 
 PICK = "candidate: student"

@@ -15,7 +15,7 @@ from rushes.inference.cpu import processor
 from steps.compress import judged_here, remove_earlier_cache, trained
 from steps.runtime.failures import describe
 from tests.support.sets import small_set
-from training.divergence import NotFiniteError
+from training.monitoring.divergence import NotFiniteError
 
 VALUES = read_params(Path(__file__).parents[2])
 PARAMS = ExpressionParams(budget=BudgetParams(max_objective_drop=0.01, max_latency_ms=5.0, max_bytes=9.0))

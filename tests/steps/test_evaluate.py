@@ -24,7 +24,7 @@ from rushes.inference.cpu import processor
 from steps import evaluate
 from tests.support.exported import export_all, reseal, shuffle_convolutions
 from tests.support.sets import small_set
-from training.divergence import NotFiniteError
+from training.monitoring.divergence import NotFiniteError
 
 ROOT = Path(__file__).parents[2]
 COUNTS = {"train": 64, "validation": 32, "test": 32}

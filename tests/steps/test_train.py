@@ -16,8 +16,8 @@ from tests.support.repos import ROOT
 from tests.support.sets import small_set
 from tests.training.test_fit import SMALL
 from training import storage
-from training.divergence import DivergedError
 from training.gpu.profile import CACHE
+from training.monitoring.divergence import DivergedError
 
 
 class Logger:

@@ -20,9 +20,9 @@ from models.scene.params import AugmentParams, TrainParams
 from tests.support.drawn import COLOURS, LABELS
 from tests.support.places import TRAIN, WordEncoder, place_set
 from tests.training.test_fit import CPU, same, weights, whole_and_resumed
-from training.divergence import DivergedError
 from training.fit import fit
-from training.progress import assemble, tiled
+from training.monitoring.divergence import DivergedError
+from training.monitoring.progress import assemble, tiled
 
 ROOT = Path(__file__).parents[2]
 

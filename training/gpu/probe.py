@@ -19,7 +19,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.utilities import rank_zero_only
 
 from training.gpu.profile import CompileError, GpuProfile, UseProfile, convolutions_of, networks_of
-from training.time_left import span
+from training.monitoring.time_left import span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

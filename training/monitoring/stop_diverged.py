@@ -1,4 +1,4 @@
-"""Callback that ends a diverged training; training/divergence.py defines divergence without importing Lightning."""
+"""Callback that ends a diverged training; divergence.py defines divergence without importing Lightning."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytorch_lightning.callbacks import Callback
 
-from training.divergence import DivergedError, not_finite, not_finite_weight
+from training.monitoring.divergence import DivergedError, not_finite, not_finite_weight
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

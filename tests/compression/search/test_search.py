@@ -24,7 +24,7 @@ from tests.support.exported import SMALL, no_asset
 from tests.support.outliers import with_loud_channel
 from tests.support.sets import small_set
 from tests.support.trained import quickly_trained
-from training.divergence import DivergedError, NotFiniteError
+from training.monitoring.divergence import DivergedError, NotFiniteError
 
 TRAIN = TrainParams(
     widths=(16, 32), depths=(1, 1), epochs=6, batch_size=32, precision="32-true", learning_rate=0.05, dropout=0.0

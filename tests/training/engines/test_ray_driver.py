@@ -16,12 +16,12 @@ from common.settings import TrainingSettings
 from rushes.errors import MisuseError, TransientError
 from tests.common.test_threads import run
 from tests.support.repos import git
-from training.divergence import DivergedError
 from training.engines.ray import cluster
 from training.engines.ray.checkout import pack
 from training.engines.ray.driver import accelerator_of, check_reach
 from training.engines.ray.policy import own_error
 from training.engines.ray.worker import check_packages
+from training.monitoring.divergence import DivergedError
 
 
 @pytest.fixture

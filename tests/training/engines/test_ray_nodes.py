@@ -25,7 +25,7 @@ from tests.support.places import place_set
 from tests.support.repos import ROOT
 from tests.support.sets import small_set
 from tests.training.engines.conftest import TRAIN, Checkout, epochs_in, make_checkout, read_until, same
-from training.throughput import FIGURES
+from training.monitoring.throughput import FIGURES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SCRIPT = {"batch_size": 4, "sequence_length": 32, "epoch_characters": 1024, "width": 32, "embedding": 16}

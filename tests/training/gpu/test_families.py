@@ -13,7 +13,7 @@ from models.scene.definition import family as scene
 from models.script.definition import family as script
 from models.tracking.definition import family as tracking
 from tests.support.gpu_code import devices_of
-from tests.training.test_divergence import set_of
+from tests.training.monitoring.test_divergence import set_of
 from tests.training.test_fit import CPU, DieAt, KilledError
 from training.fit import Devices, fit
 

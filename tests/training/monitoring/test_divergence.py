@@ -21,8 +21,8 @@ from tests.support.sets import small_set
 from tests.support.tracked_takes import LEARNING as TAKES
 from tests.support.tracked_takes import learned_takes
 from tests.training.test_fit import CPU, SMALL
-from training.divergence import DivergedError, not_finite, not_finite_weight
 from training.fit import fit
+from training.monitoring.divergence import DivergedError, not_finite, not_finite_weight
 
 SCRIPT = LEARNING | {"epochs": 2, "epoch_characters": 2000}
 

@@ -10,8 +10,8 @@ from models.expression.params import TrainParams
 from tests.support.sets import small_set
 from tests.training.test_fit import CPU, SMALL
 from training.fit import fit
-from training.pace import Pace
-from training.time_left import left, span
+from training.monitoring.pace import Pace
+from training.monitoring.time_left import left, span
 
 TRAINER = SimpleNamespace(current_epoch=2, is_global_zero=True)
 

@@ -9,7 +9,7 @@ from PIL import Image, ImageSequence
 from curation.store.sample_set import SampleSet
 from steps.train import _owed
 from training import storage
-from training.progress import FOLDER, GROUND, INK, LEAST_PX, Progress, _width_px, _wrapped, assemble
+from training.monitoring.progress import FOLDER, GROUND, INK, LEAST_PX, Progress, _width_px, _wrapped, assemble
 
 LINE = "Big Buck Bunny, (c) 2008 Blender Foundation, www.bigbuckbunny.org, CC BY 3.0"
 

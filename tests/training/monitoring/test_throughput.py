@@ -14,7 +14,7 @@ from models.expression.params import TrainParams
 from tests.support.sets import small_set
 from tests.training.test_fit import CPU, SMALL
 from training.fit import fit
-from training.throughput import FIGURES, Throughput
+from training.monitoring.throughput import FIGURES, Throughput
 
 
 def trainer_of(logged, others):
