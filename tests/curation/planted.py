@@ -30,6 +30,17 @@ def plant(folder, count=6, labels=("happy", "sad"), seed=0):
     return folder
 
 
+def by_performer(*names):
+    """Pictures of a few performers."""
+
+    def act(folder):
+        pairs = ((label, name) for label in ("happy", "sad") for name in names)
+        for seed, (label, name) in enumerate(pairs, 1000 * len(names)):
+            picture(folder / label / name / "1.png", seed)
+
+    return act
+
+
 def reasons(root, source):
     """Reasons in the quarantine, by file."""
     with (root / "quarantine" / "faces" / source / "reasons.csv").open(encoding="utf-8") as file:

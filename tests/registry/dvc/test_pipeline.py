@@ -10,9 +10,9 @@ import pytest
 
 from registry.dvc import pipeline
 from registry.dvc.pipeline import PipelineError, StageNode
-from registry.subprocesses import dvc, follow
+from registry.subprocesses import follow
 from tests.support.processes import kill_tree
-from tests.support.repos import ROOT, code_repo, git, silence, versioned_repo
+from tests.support.repos import ROOT, code_repo, git
 
 TRAIN = StageNode("train@expression", "train", "expression", "expression", ("clean@faces",))
 NODES = [
@@ -20,28 +20,6 @@ NODES = [
     TRAIN,
     StageNode("evaluate@expression", "evaluate", "expression", "expression", ("clean@faces", "train@expression")),
 ]
-
-
-@pytest.fixture(scope="module")
-def _template(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        silence(patch, tmp_path_factory.mktemp("home"))
-        root = versioned_repo(tmp_path_factory.mktemp("template") / "checkout")
-        done = dvc(root, "repro")
-        assert done.returncode == 0, done.reason
-        return root
-
-
-@pytest.fixture
-def home(monkeypatch, tmp_path_factory):
-    """An empty home."""
-    silence(monkeypatch, tmp_path_factory.mktemp("home"))
-
-
-@pytest.fixture
-def ran(home, _template, tmp_path):  # noqa: ARG001 - for its effect
-    """A checkout in which every stage has run."""
-    return shutil.copytree(_template, tmp_path / "checkout")
 
 
 def test_stages_of_a_family(ran):
