@@ -1,4 +1,4 @@
-"""What holds for every test: no telemetry, no screen, and in CI no test that quietly does not run."""
+"""Settings of every test: no telemetry, no screen, and in CI no test that quietly does not run."""
 
 import atexit
 import os

@@ -1,4 +1,4 @@
-"""The house is kept: its plan, as DESIGN and CONTRIBUTING tell it, holds in the tree."""
+"""The plan of DESIGN and CONTRIBUTING holds in the tree."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_imports_have_no_cycle():
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_package_is_crowded(package):
-    """The tree alone tells where to look: at most fourteen modules side by side."""
+    """At most fourteen modules side by side."""
     for folder in {file.parent for file in (ROOT / package).rglob("*.py")}:
         modules = [file.name for file in folder.glob("*.py") if file.name != "__init__.py"]
         assert len(modules) <= MOST_MODULES, f"{folder} has {len(modules)} modules"
@@ -111,7 +111,7 @@ def settings_keys(model: type[BaseModel], prefix: str = "") -> set[str]:
 
 
 def test_no_setting_is_a_dvc_param():
-    """Where it runs changes no result, so no stage watches it."""
+    """The place of a run changes no result, so no stage depends on it."""
     watched = {param for stage in DVC["stages"].values() for param in stage["do"].get("params", [])}
     tables = {key.split(".")[0] for key in settings_keys(Settings)}
 
@@ -179,7 +179,7 @@ def test_import_contracts_hold():
     "room",
     ["common", "compression", "curation", "flows", "models", "registry", "report", "rushes", "steps", "training"],
 )
-def test_each_room_says_what_it_is_for(room):
+def test_each_package_has_a_description(room):
     """The head of its __init__.py: a sentence, and what may not enter."""
     head = (ROOT / room / "__init__.py").read_text()
 

@@ -7,7 +7,7 @@ import pytest
 from tests.support import prose
 
 # Findings of today, to be lowered with each rewrite until they are none.
-CEILINGS = {"tests": 282, "benchmarks": 17}
+CEILINGS = {"tests": 112, "benchmarks": 17}
 SLACK = 5  # so many below its ceiling a package may be before the ceiling has to follow
 
 

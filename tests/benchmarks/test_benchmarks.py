@@ -13,7 +13,7 @@ from tests.support.places import WordEncoder
 from tests.support.processes import runs
 
 
-def test_a_missed_goal_is_said_and_fails(capsys):
+def test_a_missed_goal_is_printed_and_fails(capsys):
     """Goals met and missed, on the right side of the limit."""
     cost = Figure("cost", [1.2, 1.2, 1.3], [1.0, 1.0, 1.0], 1.05, at_most=True)
     rate = Figure("rate", [30.0, 32.0, 31.0], [2.0, 2.0, 2.0], 15.0, at_most=False)

@@ -39,13 +39,13 @@ def test_every_candidate_has_its_line(checkout, capsys):
     before = {path for path in checkout.rglob("*") if path.is_file()}
     words = ["--family", "expression", "--students", "[]", "--quick", "--keep", str(checkout / "kept")]
     bench.main(words)
-    told = capsys.readouterr()
+    output = capsys.readouterr()
     written = {path for path in checkout.rglob("*") if path.is_file()} - before
 
-    lines = [line.split("\t") for line in told.out.splitlines()]
+    lines = [line.split("\t") for line in output.out.splitlines()]
     assert [line[0].partition(",")[0] for line in lines] == ["macro_f1 lost", "ms", "bytes"]
     assert float(lines[2][3]) < bench.SMALLER
-    rows = [line.split("\t") for line in told.err.splitlines() if line.count("\t") == len(bench.COLUMNS) - 1]
+    rows = [line.split("\t") for line in output.err.splitlines() if line.count("\t") == len(bench.COLUMNS) - 1]
     assert [row[0] for row in rows[1:]] == [
         f"# teacher, {quantisation}" for quantisation in ("float", "static int8 minmax", "static int8 save 2 layers")
     ]

@@ -64,19 +64,19 @@ def test_compression_runs(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "message"),
     [([], "--data"), (["--data", "nowhere"], "nowhere does not exist"), (["--data", ".", "--minutes", "0"], "no time")],
 )
-def test_what_is_asked_wrongly_is_said(more, told, capsys):
+def test_wrong_arguments_are_refused(more, message, capsys):
     """Exit status 2, before any work."""
     with pytest.raises(SystemExit) as left:
         compression.main(["--family", "expression", *more])
 
     assert left.value.code == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_a_folder_without_faces_is_said(tmp_path, capsys):
+def test_a_folder_without_faces_is_refused(tmp_path, capsys):
     """The message is ingest's, with its remedy."""
     (tmp_path / "faces").mkdir()
     with pytest.raises(SystemExit) as left:

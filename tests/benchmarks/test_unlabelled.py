@@ -90,7 +90,7 @@ def test_it_runs(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "message"),
     [
         (["--labelled", "1"], "nothing to compare"),
         (["--seeds", "0"], "asks for no student"),
@@ -98,10 +98,10 @@ def test_it_runs(tmp_path, capsys):
         (["--data", "nowhere"], "nowhere does not exist"),
     ],
 )
-def test_what_is_asked_wrongly_is_said(more, told, capsys):
+def test_wrong_arguments_are_refused(more, message, capsys):
     """Exit status 2, before any work."""
     with pytest.raises(SystemExit) as left:
         unlabelled.main(["--data", ".", *more])
 
     assert left.value.code == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err

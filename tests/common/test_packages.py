@@ -72,7 +72,7 @@ def test_what_is_there_is_not_fetched_again(requirements, shop, tmp_path, monkey
     assert fetch(requirements, tmp_path / "to") == {"some-data": tmp_path / "to" / WHEEL}
 
 
-def test_what_a_killed_run_left_is_fetched_anew(requirements, shop, tmp_path):
+def test_files_that_a_killed_run_left_are_fetched_again(requirements, shop, tmp_path):
     """A partial file has another hash."""
     (tmp_path / "to").mkdir()
     (tmp_path / "to" / WHEEL).write_bytes((shop / WHEEL).read_bytes()[:100])
@@ -106,7 +106,7 @@ def test_a_package_that_cannot_be_had_is_named_with_the_remedy(shop, tmp_path):
     assert (tmp_path / "to" / WHEEL).is_file()
 
 
-def test_a_python_without_pip_is_told_how_to_get_it(requirements, tmp_path, monkeypatch):
+def test_a_python_without_pip_gets_the_command_for_it(requirements, tmp_path, monkeypatch):
     """As in an environment made by uv; after the printed command the same call fetches."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "it's an environment"], check=True)
     monkeypatch.setattr(packages.sys, "executable", str(tmp_path / "it's an environment/bin/python"))

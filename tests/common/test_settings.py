@@ -18,7 +18,7 @@ def bare(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
-def test_example_says_what_holds_without_it(tmp_path):
+def test_example_has_the_defaults(tmp_path):
     """Every setting is in the example, with its default."""
     written = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
     (tmp_path / "settings.toml").write_text(EXAMPLE.read_text(encoding="utf-8"))
@@ -52,7 +52,7 @@ def test_a_file_that_is_nested_too_deeply_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("place", ["http://night.example:5000", "/media/stick"])
-def test_registry_of_the_wheel_is_no_setting(monkeypatch, place):
+def test_registry_of_the_wheel_is_not_a_setting(monkeypatch, place):
     """RUSHES_REGISTRY is the source of `rushes pull`, on a machine that may have a checkout too."""
     monkeypatch.setenv("RUSHES_REGISTRY", place)
     monkeypatch.setenv("RUSHES_REGISTRY__PORT", "5002")
@@ -61,7 +61,7 @@ def test_registry_of_the_wheel_is_no_setting(monkeypatch, place):
 
 
 @pytest.mark.parametrize(
-    ("plant", "said"),
+    ("plant", "message"),
     [
         (
             lambda file: file.write_bytes(b"[registry]\n# caf\xe9\n"),
@@ -72,10 +72,10 @@ def test_registry_of_the_wheel_is_no_setting(monkeypatch, place):
         (lambda file: file.symlink_to("away.toml"), "settings.toml cannot be read: No such file"),
     ],
 )
-def test_file_that_cannot_be_read(tmp_path, plant, said):
+def test_file_that_cannot_be_read(tmp_path, plant, message):
     """It is an error with status 2, never ignored; the printed command moves it away, after which loading succeeds."""
     plant(tmp_path / "settings.toml")
-    with pytest.raises(SettingsFileError, match=said) as refused:
+    with pytest.raises(SettingsFileError, match=message) as refused:
         load_settings()
     subprocess.run(refused.value.remedy, shell=True, check=True)  # noqa: S602 - as pasted
 

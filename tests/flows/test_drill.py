@@ -23,7 +23,7 @@ def test_prefect_killed_in_mid_run(base, tmp_path):
     played = drill.play(base, tmp_path, kill, random.Random(1))  # noqa: S311 - not used to draw
 
     assert played.passed, played
-    assert (played.first, "Prefect has died; it is started again" in played.said) == (0, True)
+    assert (played.first, "Prefect has died; it is started again" in played.output) == (0, True)
 
 
 def test_kill_at_a_random_moment(base, tmp_path):

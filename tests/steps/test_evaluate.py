@@ -58,7 +58,7 @@ def evaluated(tree, tmp_path, monkeypatch):
     return run
 
 
-def test_every_figure_is_over_the_samples_that_it_says(evaluated):
+def test_every_figure_is_over_the_samples_that_it_counts(evaluated):
     """The confusion covers kept samples, `as_given` the dropped ones as well."""
     figures = evaluated()
 
@@ -79,20 +79,20 @@ def test_bundle_is_the_candidate_with_its_certificate(evaluated):
 
 
 @pytest.mark.parametrize(
-    ("folder", "error", "told"),
+    ("folder", "error", "message"),
     [
         ("candidate", OutputsError, r"candidate: probabilities differs by [\d.]+% of its largest value"),
         ("search/source", ParityError, "source: probabilities of the exported graph differs from its network"),
         ("reference", ParityError, "reference: probabilities of the exported graph differs from its network"),
     ],
 )
-def test_one_shuffled_layer_is_no_certificate(evaluated, folder, error, told):
+def test_one_shuffled_layer_gets_no_certificate(evaluated, folder, error, message):
     """Planted after the export, with the hash updated: one layer of the shipped file, its source or the reference."""
     path = Path("build/expression") / folder
     shuffle_convolutions(path / "expression.onnx", most=1)
     reseal(path)
 
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=message):
         evaluated()
     assert not Path("build/expression/bundle/certificate.json").exists()
 
@@ -110,7 +110,7 @@ def test_the_certificate_names_the_machine_that_the_budget_means(evaluated, monk
     assert named.budget.max_latency_ms
 
 
-def test_dropped_samples_are_scored_only_where_they_say_something(evaluated, monkeypatch):
+def test_dropped_samples_are_scored_only_where_the_family_compares_them(evaluated, monkeypatch):
     """A family whose drawings are compared with the split ignores samples that clean dropped."""
     family = replace(evaluate.by_name("expression"), scores_as_given=False)
     monkeypatch.setattr(evaluate, "by_name", lambda _: family)
@@ -171,7 +171,7 @@ def test_labels_without_samples_are_named(tree):
     assert evaluate.lines_of_absent(samples, samples.labels) == []
 
 
-def test_a_figure_that_is_defined_for_neither_model_is_no_fault():
+def test_a_figure_that_is_defined_for_neither_model_is_accepted():
     """A small split leaves some undefined; the objective must be finite."""
     family = by_name("expression")
     scores = Scores(pd.DataFrame(), {"macro_f1": 0.5, "ece": math.nan})

@@ -140,7 +140,7 @@ def test_a_record_that_the_stage_does_not_need_stops_nothing(checkout, monkeypat
     assert main(["clean", "faces"]) == 0
 
 
-def test_another_invalid_file_is_no_error_of_the_params(checkout, monkeypatch):
+def test_another_invalid_file_is_not_an_error_of_the_params(checkout, monkeypatch):
     """Of a file that a stage wrote itself, pydantic's error is a bug."""
     monkeypatch.setattr("steps.clean.run", lambda _: CollectionParams.model_validate({"labels": 1}))
     failure = failure_of(checkout, "clean", "faces")

@@ -45,8 +45,8 @@ def trained(tmp_path, monkeypatch):
 
     def run(**changes):
         values = yaml.safe_load(Path("params.yaml").read_text())
-        recipe = SMALL | {"widths": [8, 16], "depths": [1, 1]} | changes
-        Path("params.yaml").write_text(yaml.safe_dump(values | {"expression": {"train": recipe}}))
+        config = SMALL | {"widths": [8, 16], "depths": [1, 1]} | changes
+        Path("params.yaml").write_text(yaml.safe_dump(values | {"expression": {"train": config}}))
         logger = Logger()
         monkeypatch.setattr(train, "run_logger", lambda *_: logger)
         try:

@@ -29,7 +29,7 @@ from flows.servers.servers import free_port
 from tests.support.project import LABELS, SETTINGS, Project, make_project, write_faces
 from tests.support.repos import git
 from tests.support.run_end import differences, end_of
-from tests.support.serving import end, left_behind, told
+from tests.support.serving import end, left_behind, server_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +72,7 @@ class Round:
     hit: str  # the last line of the killed run, and the process that was killed
     first: int  # exit status of the killed run
     again: int  # of the repeated run
-    said: str  # output of the killed run
+    output: str  # output of the killed run
     faults: tuple[str, ...]  # differences from the undisturbed end, remains, output of the repeated run
     seconds: float
 
@@ -113,10 +113,10 @@ def play(base: Base, folder: Path, kill: Kill, draw: random.Random) -> Round:
     again = _nightly(project)
     faults = _faults(base, project, again)
     end(project)
-    said = log.read_text(errors="replace")
+    output = log.read_text(errors="replace")
     if not faults:
         shutil.rmtree(folder, ignore_errors=True)
-    return Round(kill, after_s, hit, first, again.returncode, said, faults, time.monotonic() - began)
+    return Round(kill, after_s, hit, first, again.returncode, output, faults, time.monotonic() - began)
 
 
 def draw_kills(count: int, draw: random.Random) -> list[Kill]:
@@ -189,7 +189,7 @@ def _strike(run: subprocess.Popen[bytes], project: Project, target: str, draw: r
         if target == "group":
             os.killpg(run.pid, signal.SIGKILL)
         else:
-            os.kill(run.pid if target == "parent" else told(project, target)["pid"], signal.SIGKILL)
+            os.kill(run.pid if target == "parent" else server_record(project, target)["pid"], signal.SIGKILL)
         return target
     return "it had ended"
 
@@ -223,7 +223,7 @@ def _nightly(project: Project) -> subprocess.CompletedProcess[str]:
 
 def _last_line(log: Path) -> str:
     lines = [line for line in log.read_text(errors="replace").replace("\r", "\n").splitlines() if line.strip()]
-    return lines[-1].strip()[:60] if lines else "nothing said yet"
+    return lines[-1].strip()[:60] if lines else "no output yet"
 
 
 def main() -> int:
@@ -237,22 +237,22 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         rounds = _play_all(asked, Path(asked.folder or scratch))
     passed = sum(one.passed for one in rounds)
-    _say(f"{passed} of {len(rounds)} came to the same end")
+    _print(f"{passed} of {len(rounds)} came to the same end")
     return DONE if passed == len(rounds) else 1
 
 
 def _play_all(asked: argparse.Namespace, folder: Path) -> list[Round]:
     base, began, rounds = prepare(folder), time.monotonic(), []
-    _say("undisturbed: " + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in base.seconds.items()))
-    _say("round\tbase\ttarget\tmoment\tfirst\tagain\tsame end\tseconds\twhat was running | what was killed")
+    _print("undisturbed: " + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in base.seconds.items()))
+    _print("round\tbase\ttarget\tmoment\tfirst\tagain\tsame end\tseconds\twhat was running | what was killed")
     kills = draw_kills(asked.kills, random.Random(asked.seed))  # noqa: S311 - moments, no secrets
     chosen = [(number, kill) for number, kill in enumerate(kills, 1) if not asked.only or number in asked.only]
     for done, (number, kill) in enumerate(chosen, 1):
         one = play(base, folder / f"round-{number}", kill, random.Random(f"{asked.seed}/{number}"))  # noqa: S311  # likewise
         rounds.append(one)
-        _say(_row(number, one))
+        _print(_row(number, one))
         left = (time.monotonic() - began) / done * (len(chosen) - done)
-        _say(f"# {done} of {len(chosen)}, {sum(one.passed for one in rounds)} passed, about {left / 60:.0f} min left")
+        _print(f"# {done} of {len(chosen)}, {sum(one.passed for one in rounds)} passed, about {left / 60:.0f} min left")
     return rounds
 
 
@@ -262,7 +262,7 @@ def _row(number: int, one: Round) -> str:
     return "\t".join(map(str, words)) + "".join(f"\n    {fault}" for fault in one.faults)
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     print(text, flush=True)
 
 

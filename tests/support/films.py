@@ -20,11 +20,11 @@ PARENTS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 TURNED = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)  # by a quarter, clockwise
 
 
-def film_params(**said: object) -> CollectionParams:
+def film_params(**changes: object) -> CollectionParams:
     """A collection of films, at 32 px."""
     shown = {"medium": "film", "labels": ["forest", "sea"], "size_px": 32, "channels": 3}
     clean = {"min_size_px": 16, "max_dropped_share": 0.95, "near_correlation": 0.99}
-    return CollectionParams.model_validate({**shown, "clean": clean, **said})
+    return CollectionParams.model_validate({**shown, "clean": clean, **changes})
 
 
 def scene(seed: int, length: int = 30, speed_px: int = 2) -> list[np.ndarray]:
@@ -35,9 +35,9 @@ def scene(seed: int, length: int = 30, speed_px: int = 2) -> list[np.ndarray]:
     return [(frame[..., None] * tint).astype(np.uint8) for frame in frames]
 
 
-def shots(count: int, first: int = 0, **said: int) -> list[np.ndarray]:
+def shots(count: int, first: int = 0, **changes: int) -> list[np.ndarray]:
     """As many shots, with a hard cut between each pair."""
-    return [frame for number in range(count) for frame in scene(first + number, **said)]
+    return [frame for number in range(count) for frame in scene(first + number, **changes)]
 
 
 def write_film(file: Path, frames: Iterable[np.ndarray], code: str = "mp4v") -> Path:

@@ -121,9 +121,9 @@ class Project:
         return set(git(self.root, "status", "--porcelain").splitlines())
 
 
-def acts(told: subprocess.CompletedProcess[str]) -> dict[str, str]:
+def acts(output: subprocess.CompletedProcess[str]) -> dict[str, str]:
     """The state of each task, from the table at the end of a run."""
-    return {row["act"]: row["state"] for row in ROW.finditer(told.stdout)}
+    return {row["act"]: row["state"] for row in ROW.finditer(output.stdout)}
 
 
 def make_project(

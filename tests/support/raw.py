@@ -48,11 +48,11 @@ class Sample:
     name: str = field(default="")
 
 
-def photos(count: int, *, first: int = 0, **said: Any) -> list[Sample]:
+def photos(count: int, *, first: int = 0, **changes: Any) -> list[Sample]:
     """Samples that pass every check, by default in all splits and labels."""
     splits = ("train", "train", "train", "validation", "test")
     return [
-        Sample(encode(photo(first + i)), **{"label": LABELS[i % 2], "split": splits[i % 5], **said})
+        Sample(encode(photo(first + i)), **{"label": LABELS[i % 2], "split": splits[i % 5], **changes})
         for i in range(count)
     ]
 
@@ -81,6 +81,6 @@ def _row(sample: Sample, name: str, writer: ShardWriter) -> dict[str, Any]:
     origin = hashlib.sha256(name.encode()).hexdigest()[:16]
     row = {"id": f"{sha256[:12]}-{origin[:6]}", "sha256": sha256, "origin": origin, "group": ""}
     row["shard"], row["offset"] = writer.add(f"{row['id']}.png", sample.data)
-    said = {"source": sample.source, "label": sample.label, "split": sample.split}
-    said["votes"] = list(sample.votes.items()) if sample.votes is not None else None
-    return row | said | {"member": f"{row['id']}.png", "size_bytes": len(sample.data), "width": 48, "height": 48}
+    given = {"source": sample.source, "label": sample.label, "split": sample.split}
+    given["votes"] = list(sample.votes.items()) if sample.votes is not None else None
+    return row | given | {"member": f"{row['id']}.png", "size_bytes": len(sample.data), "width": 48, "height": 48}

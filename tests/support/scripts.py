@@ -38,10 +38,10 @@ COLUMNS = {"parenthetical": 18, "dialogue": 12, "character": 24, "transition": 4
 MARGIN, WIDTHS = 4, {"action": 56, "dialogue": 34, "parenthetical": 24}
 
 
-def script_params(**said: object) -> CollectionParams:
+def script_params(**changes: object) -> CollectionParams:
     """A collection of scripts; sources may lose a large share."""
     shown = {"medium": "script", "labels": ["comedies", "tragedies"], "clean": {"max_dropped_share": 0.9}}
-    return CollectionParams.model_validate({**shown, **said})
+    return CollectionParams.model_validate({**shown, **changes})
 
 
 def sentence(lot: random.Random, words: str = ENGLISH, length: int = 12) -> str:

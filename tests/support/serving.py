@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 def served(project: Project) -> str:
     """MLflow's address, from `up`, which does nothing if the servers are running."""
     servers = project.root / ".state/servers/mlflow.json"
-    told = json.loads(servers.read_text()) if servers.exists() else {}
-    if told.get("keeper") != "make up":
+    record = json.loads(servers.read_text()) if servers.exists() else {}
+    if record.get("keeper") != "make up":
         up = project.flows("up")
         assert up.returncode == 0, up.stderr
-        told = json.loads(servers.read_text())
-    return str(told["url"])
+        record = json.loads(servers.read_text())
+    return str(record["url"])
 
 
-def told(project: Project, name: str) -> dict[str, Any]:
+def server_record(project: Project, name: str) -> dict[str, Any]:
     """Contents of the state file of a server or of the scheduler of `up`."""
     return dict(json.loads((project.root / f".state/servers/{name}.json").read_text()))
 

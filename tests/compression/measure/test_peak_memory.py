@@ -29,7 +29,7 @@ def test_memory_is_the_graphs_own(tmp_path):
     assert ballast[-1] == 1
 
 
-def test_a_graph_that_does_not_run_is_told(tmp_path):
+def test_a_graph_that_does_not_run_is_an_error(tmp_path):
     """The error has the last output of the child."""
     path, _ = write_layer(tmp_path / "a.onnx", 32)
 

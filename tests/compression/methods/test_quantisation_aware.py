@@ -41,12 +41,12 @@ def test_an_input_is_rounded_in_the_range_that_was_seen():
     with torch.no_grad():
         layer.layer.weight.fill_(1.0)
     layer.train()(torch.tensor([-1.0, 0.0, 4.0]).view(1, 1, 1, 3))
-    told = layer.eval()(torch.tensor([-3.0, -0.5, 0.0, 1.234, 9.0]).view(1, 1, 1, 5)).flatten().detach()
+    rounded = layer.eval()(torch.tensor([-3.0, -0.5, 0.0, 1.234, 9.0]).view(1, 1, 1, 5)).flatten().detach()
     step = 5.0 / 255
 
-    np.testing.assert_allclose(told, [-1.0, -0.5, 0.0, 1.234, 4.0], atol=step / 2 + 1e-6)
-    assert told[2] == 0.0
-    assert float((told / step - (told / step).round()).abs().max()) < 1e-3
+    np.testing.assert_allclose(rounded, [-1.0, -0.5, 0.0, 1.234, 4.0], atol=step / 2 + 1e-6)
+    assert rounded[2] == 0.0
+    assert float((rounded / step - (rounded / step).round()).abs().max()) < 1e-3
 
 
 def test_gradients_pass_through_rounding():

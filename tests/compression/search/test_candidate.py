@@ -197,7 +197,7 @@ def test_the_certificate_speaks_of_this_bundle(built):
     assert proof.machine["onnxruntime"]
 
 
-def test_the_certificate_says_what_it_costs(built):
+def test_the_certificate_has_the_costs(built):
     """Percentiles on one and two threads, multiply-adds, memory; the budget and its machine, if there is one."""
     _, folder = built
     bundles = [read_bundle(folder / name) for name in ("search/source", "candidate")]

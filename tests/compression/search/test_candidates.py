@@ -76,7 +76,7 @@ def test_what_is_beaten_in_everything_is_not_on_the_front():
     assert RESULT.front() == [SMALL, STUDENT, INT8, TEACHER]
 
 
-def test_what_is_no_number_holds_no_budget():
+def test_nan_holds_no_budget():
     """Planted: a diverged student, the fastest and smallest of all."""
     result = SearchResult("macro_f1", {}, (TEACHER, BROKEN))
 
@@ -84,7 +84,7 @@ def test_what_is_no_number_holds_no_budget():
     assert result.nearest(BudgetParams(max_objective_drop=0.1, max_latency_ms=0.4))[-1] == BROKEN
 
 
-def test_what_is_no_number_is_on_no_front():
+def test_nan_is_on_no_front():
     """Although it is the smallest and fastest, it is not the best of anything."""
     result = SearchResult("macro_f1", {}, (TEACHER, BROKEN))
 
@@ -108,7 +108,7 @@ def test_the_best_that_is_fast_and_small_enough(budget, best):
     assert RESULT.best(BudgetParams(**budget)) == best
 
 
-def test_where_none_holds_the_nearest_three_are_told():
+def test_without_a_pick_the_nearest_three_are_listed():
     """Each with its misses, their size, and the limit to raise."""
     budget = BudgetParams(max_objective_drop=0.02, max_latency_ms=0.9, max_bytes=200)
     error = OverBudgetError("expression", RESULT, budget)

@@ -15,7 +15,7 @@ def quarantine(tmp_path):
 
 def refuse(quarantine, file, *, path=None, move=False):
     """Adds a file to it."""
-    refusals = [Refusal(path or file.name, "is bad", "mend it", file)]
+    refusals = [Refusal(path or file.name, "is bad", "repair it", file)]
     quarantine.keep(refusals, quarantine.note(refusals), move=move)
 
 
@@ -107,12 +107,12 @@ def test_reasons_outlive_a_kill(quarantine, tmp_path, monkeypatch):
     assert "b.jpg,is bad" in (quarantine.folder / "reasons.csv").read_text(encoding="utf-8")
 
 
-def test_a_table_that_someone_has_saved_again_is_no_obstacle(quarantine, tmp_path):
+def test_a_table_that_someone_has_saved_again_is_read(quarantine, tmp_path):
     """With an additional column, in another encoding."""
     file = tmp_path / "b.jpg"
     file.write_text("b", encoding="utf-8")
     quarantine.folder.mkdir()
-    text = "file,reason,remedy,seen\nfröhlich.jpg,is bad,mend it,yes\n"
+    text = "file,reason,remedy,seen\nfröhlich.jpg,is bad,repair it,yes\n"
     (quarantine.folder / "reasons.csv").write_bytes(text.encode("latin-1"))
     refuse(quarantine, file)
 

@@ -37,7 +37,7 @@ def test_no_style_is_both():
     assert not [name for name, style in HELD_OUT.items() if style in STYLES.values()]
 
 
-def test_a_style_types_what_it_tells():
+def test_a_style_types_its_own_events():
     """The file contains the reference that it is compared with."""
     screenplay = typed(STYLES["usual"], 1)
     text = " ".join(screenplay.data.decode().split())

@@ -55,13 +55,13 @@ def settings(tmp_path_factory, monkeypatch):
 def test_another_budget_picks_another_candidate(root, settings, capsys, asked, status, shipped):
     """The shipped candidate is marked; if none passes, the exit status shows it and the nearest are listed."""
     before = sorted((path, path.stat().st_mtime_ns) for path in root.rglob("*"))
-    told = (run_candidates(root, settings, "expression", asked), capsys.readouterr().out)
-    marked = [line for line in told[1].splitlines() if line.startswith("->")]
+    code, output = run_candidates(root, settings, "expression", asked), capsys.readouterr().out
+    marked = [line for line in output.splitlines() if line.startswith("->")]
 
-    assert told[0] == status
+    assert code == status
     assert [shipped in line for line in marked] == ([True] if shipped else [])
-    assert ("nothing holds this budget. The nearest: student 8" in told[1]) == (status == 3)
-    assert ("float wins" in told[1]) == (shipped == "teacher, float")
+    assert ("nothing holds this budget. The nearest: student 8" in output) == (status == 3)
+    assert ("float wins" in output) == (shipped == "teacher, float")
     assert sorted((path, path.stat().st_mtime_ns) for path in root.rglob("*")) == before
 
 
@@ -103,19 +103,19 @@ def test_a_standard_error_stands_beside_its_drop(root, settings, capsys):
     ]
     replace(RESULT, candidates=tuple(uncertain)).write(root / "build/expression/search", BudgetParams())
     run_candidates(root, settings, "expression", [])
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
 
-    assert "0.0050 ±0.0060" in told
-    assert "misses max_objective_drop 0.011, at most 0.01" in told
-    assert "a drop counts with its standard error" in told
+    assert "0.0050 ±0.0060" in output
+    assert "misses max_objective_drop 0.011, at most 0.01" in output
+    assert "a drop counts with its standard error" in output
 
 
 def test_what_half_a_millisecond_gives_at_best(root, settings, capsys):
     """The drop may exceed the budget, which the question is about."""
     run_candidates(root, settings, "expression", ["expression.budget.max_latency_ms=0.5"])
 
-    told = capsys.readouterr().out
-    assert "for 0.5 ms and 5,000,000 bytes: student 8, static int8 minmax, 0.8500, 0.0500 below" in told
+    output = capsys.readouterr().out
+    assert "for 0.5 ms and 5,000,000 bytes: student 8, static int8 minmax, 0.8500, 0.0500 below" in output
 
 
 def test_milliseconds_of_another_machine_are_not_judged(root, settings, capsys):
@@ -140,9 +140,9 @@ def test_programs_get_json(root, settings, capsys):
     """All figures, the pick, the front, and networks that could not be trained."""
     replace(RESULT, failed={"student 2": "training diverged"}).write(root / "build/expression/search", BudgetParams())
     status = run_candidates(root, settings, "expression", ["expression.budget.max_latency_ms=0.5"], as_json=True)
-    told = json.loads(capsys.readouterr().out)
+    document = json.loads(capsys.readouterr().out)
 
-    assert (status, told["pick"], told["best_within_costs"]) == (3, None, "student 8, static int8 minmax")
-    assert [candidate["on_front"] for candidate in told["candidates"]] == [True] * 3
-    assert told["candidates"][0]["misses"]["max_latency_ms"] == [8.0, 0.5]
-    assert told["failed"] == {"student 2": "training diverged"}
+    assert (status, document["pick"], document["best_within_costs"]) == (3, None, "student 8, static int8 minmax")
+    assert [candidate["on_front"] for candidate in document["candidates"]] == [True] * 3
+    assert document["candidates"][0]["misses"]["max_latency_ms"] == [8.0, 0.5]
+    assert document["failed"] == {"student 2": "training diverged"}

@@ -128,15 +128,15 @@ def test_same_again(project, mlflow):
 
 def test_a_budget_that_nothing_holds(project, mlflow):
     """As a trial: the run ends with the nearest candidates, nothing is registered; `candidates` lists the same."""
-    told = project.flows("nightly", "--set", "expression.budget.max_bytes=1000")
+    refused = project.flows("nightly", "--set", "expression.budget.max_bytes=1000")
     asked = [
         project.flows("candidates", "expression", *words) for words in ((), ("--set", "expression.budget.max_bytes=9"))
     ]
 
-    assert told.returncode == 3
-    assert acts(told)["train@expression"] == "skipped"
-    assert acts(told)["compress@expression"] == "failed"
-    output = " ".join(f"{told.stdout} {told.stderr}".split())
+    assert refused.returncode == 3
+    assert acts(refused)["train@expression"] == "skipped"
+    assert acts(refused)["compress@expression"] == "failed"
+    output = " ".join(f"{refused.stdout} {refused.stderr}".split())
     assert "no candidate of expression holds its budget. The nearest: teacher, " in output
     assert len(ask(mlflow, "model-versions/search", filter="name = 'expression'")["model_versions"]) == 1
     assert [(one.returncode, "-> teacher" in one.stdout) for one in asked] == [(0, True), (3, False)]

@@ -16,7 +16,7 @@ from flows.servers.lock import holder, run_lock
 from flows.servers.prefect_client import DEPLOYMENT
 from tests.support.processes import kill_tree
 from tests.support.project import make_project
-from tests.support.serving import end, told
+from tests.support.serving import end, server_record
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 DEADLINE_S = 120
@@ -58,7 +58,7 @@ def folder(project):
 def prefect(project):
     """A client of the server of `up`."""
     login = (project.root / ".state/prefect/login").read_text().strip()
-    with SyncPrefectClient(f"{told(project, 'prefect')['url']}/api", auth_string=login) as client:
+    with SyncPrefectClient(f"{server_record(project, 'prefect')['url']}/api", auth_string=login) as client:
         yield client
 
 
@@ -143,7 +143,7 @@ def test_killed_run_is_marked_as_crashed(project, prefect, folder):
     run = click(prefect)
     wait((folder / "paged").exists, "the first run")
     assert state_of(prefect, click(prefect), "Cancelled", "Failed", "Crashed", "Completed").name == "Cancelled"
-    kill_tree(told(project, "scheduler")["pid"])
+    kill_tree(server_record(project, "scheduler")["pid"])
 
     assert prefect.read_flow_run(run.id).state.is_running()
     assert "scheduler  stopped" in project.flows("status").stdout

@@ -52,11 +52,11 @@ def test_the_front_is_drawn_as_stairs(search_json):
     assert "on the front by its bytes alone" in words(figure, 1)
 
 
-def test_the_key_tells_only_what_is_drawn(search_json):
+def test_the_key_lists_only_what_is_drawn(search_json):
     """Without rings, hollow dots, limits, champion or pick, the key does not mention them."""
-    told = words(pareto_figure(search_json([TEACHER], max_objective_drop=0.5) | {"pick": None}), 1)
+    texts = words(pareto_figure(search_json([TEACHER], max_objective_drop=0.5) | {"pick": None}), 1)
 
-    assert told[told.index("marks") :] == ["marks", "the front: best objective within so many ms"]
+    assert texts[texts.index("marks") :] == ["marks", "the front: best objective within so many ms"]
 
 
 def test_example_sizes_are_as_large_as_dots_of_so_many_bytes(search_json):
@@ -69,16 +69,19 @@ def test_example_sizes_are_as_large_as_dots_of_so_many_bytes(search_json):
     assert {LARGEST / 2, LARGEST / 4, SMALLEST} < set(areas)
 
 
-def test_both_limits_are_told_where_they_are_drawn(search_json):
+def test_limits_have_a_line_where_they_are_near(search_json):
     """The least objective is the drop below the teacher; absent or distant limits have no line."""
     near, far = ({"max_objective_drop": drop, "max_latency_ms": ms} for drop, ms in ((0.02, 9.0), (0.9, 999.0)))
-    told, silent = pareto_figure(search_json(CANDIDATES, **near)), pareto_figure(search_json(CANDIDATES, **far))
+    near_figure, far_figure = (
+        pareto_figure(search_json(CANDIDATES, **near)),
+        pareto_figure(search_json(CANDIDATES, **far)),
+    )
 
-    assert {"at least\n0.8800", "at most 9 ms"} < set(words(told))
-    assert line(told, "least")[0][1] == pytest.approx(0.88)
-    assert line(told, "most")[0][0] == 9.0
-    assert [line(silent, name) for name in ("least", "most")] == [None, None]
-    assert not any("at " in text for text in words(silent))
+    assert {"at least\n0.8800", "at most 9 ms"} < set(words(near_figure))
+    assert line(near_figure, "least")[0][1] == pytest.approx(0.88)
+    assert line(near_figure, "most")[0][0] == 9.0
+    assert [line(far_figure, name) for name in ("least", "most")] == [None, None]
+    assert not any("at " in text for text in words(far_figure))
 
 
 def test_a_network_has_one_colour_and_they_differ_in_grey(search_json):
@@ -105,7 +108,7 @@ def test_what_has_too_many_bytes_is_hollow(search_json):
     assert "more bytes than the budget allows: 2.0 MB" in words(figure, 1)
 
 
-def test_what_is_no_number_is_not_drawn(search_json):
+def test_a_candidate_with_nan_is_not_drawn(search_json):
     """NaN would be on the front, since nothing beats it; if all values are NaN, no dot is drawn."""
     broken = ("student 4, float", math.nan, 0.5, 100)
     drawn = search_json([*CANDIDATES, broken]) | {"front": [broken[0]]}

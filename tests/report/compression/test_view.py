@@ -40,7 +40,7 @@ def shown(tree, nightly):
     return show
 
 
-def test_rows_are_held_against_the_teacher_the_fastest_first(search_json):
+def test_rows_are_compared_with_the_teacher_the_fastest_first(search_json):
     """Drop, speed-up and size ratio per row; a candidate worse than the teacher is marked."""
     rows = candidate_rows(search_json(CANDIDATES))
 
@@ -53,7 +53,7 @@ def test_rows_are_held_against_the_teacher_the_fastest_first(search_json):
 
 
 @pytest.mark.parametrize(
-    ("objective", "standard_error", "told"),
+    ("objective", "standard_error", "change"),
     [
         (0.9068, 0.0086, "+0.0068 \u00b10.0086"),
         (0.8932, 0.0086, f"{MINUS}0.0068 \u00b10.0086"),
@@ -61,7 +61,7 @@ def test_rows_are_held_against_the_teacher_the_fastest_first(search_json):
         (0.90001, 0.0, "0"),
     ],
 )
-def test_a_change_has_its_sign_and_its_standard_error(objective, standard_error, told):
+def test_a_change_has_its_sign_and_its_standard_error(objective, standard_error, change):
     """As in the table of the exported files, a gain has a plus."""
     made = (
         MeasuredCandidate("teacher, float", 0.9, 8.0, 4000, 1.0, "a"),
@@ -69,7 +69,7 @@ def test_a_change_has_its_sign_and_its_standard_error(objective, standard_error,
     )
     candidates = [asdict(candidate) for candidate in (made[0], replace(made[1], standard_error=standard_error))]
 
-    assert candidate_rows({"candidates": candidates})[0].change == told
+    assert candidate_rows({"candidates": candidates})[0].change == change
 
 
 def test_the_front_and_what_was_shipped_are_marked(search_json):
@@ -82,7 +82,7 @@ def test_the_front_and_what_was_shipped_are_marked(search_json):
     assert [name for name, row in rows.items() if row.tags == ("shipped",)] == [INT8[0]]
 
 
-def test_what_is_missed_is_told_in_words(search_json):
+def test_a_candidate_lists_the_limits_that_it_misses(search_json):
     """With as many digits as it takes to distinguish the value from its limit."""
     rows = candidate_rows(
         search_json([TEACHER, INT8], max_objective_drop=0.002, max_latency_ms=7.9, max_bytes=3_999_999)
@@ -94,7 +94,7 @@ def test_what_is_missed_is_told_in_words(search_json):
     ]
 
 
-def test_what_is_no_number_says_so_and_comes_last(search_json):
+def test_a_candidate_with_nan_comes_last(search_json):
     """NaN would be the fastest and on the front, since nothing beats it."""
     row = candidate_rows(search_json([*CANDIDATES, BROKEN]) | {"front": [BROKEN[0]]})[-1]
 
@@ -103,7 +103,7 @@ def test_what_is_no_number_says_so_and_comes_last(search_json):
 
 
 @pytest.mark.parametrize(
-    ("candidates", "drop", "told"),
+    ("candidates", "drop", "summary"),
     [
         (CANDIDATES, 0.0, FLOAT_SHIPPED),
         (CANDIDATES, 0.5, FLOAT_SHIPPED),  # a student's
@@ -112,27 +112,27 @@ def test_what_is_no_number_says_so_and_comes_last(search_json):
         ([TEACHER], -1.0, NOTHING_HOLDS),
     ],
 )
-def test_that_float_is_shipped_is_told(shown, searched, candidates, drop, told):
+def test_the_summary_has_why_float_is_shipped(shown, searched, candidates, drop, summary):
     """Also for a student's float; the summary does not deny a candidate that is negligibly faster."""
     searched(candidates, **({"max_objective_drop": drop} if drop >= 0 else {"max_bytes": 1}))
 
-    assert shown().summary == told
+    assert shown().summary == summary
 
 
 @pytest.mark.parametrize("budget", [{"max_latency_ms": 0.4}, {"max_objective_drop": 0.0, "max_bytes": 300_000}])
-def test_where_nothing_holds_the_nearest_three_are_told(shown, searched, budget):
+def test_without_a_pick_the_nearest_three_are_listed(shown, searched, budget):
     """The same three candidates as in compression's own error, each with its misses; none without a number."""
-    told = searched([BROKEN, *CANDIDATES], **budget)
+    document = searched([BROKEN, *CANDIDATES], **budget)
     own = SearchResult("macro_f1", {}, tuple(MeasuredCandidate(*figures, 1.0, "") for figures in [BROKEN, *CANDIDATES]))
     nearest = [candidate.name for candidate in own.nearest(BudgetParams(**budget))]
     view = shown(compress="failed", evaluate="not reached", register="not reached")
 
-    assert [name.partition(" ")[2] for name, _ in nearest_of(told)] == nearest
-    assert (view.summary, view.nearest) == (NOTHING_HOLDS, nearest_of(told))
+    assert [name.partition(" ")[2] for name, _ in nearest_of(document)] == nearest
+    assert (view.summary, view.nearest) == (NOTHING_HOLDS, nearest_of(document))
     assert all(missed.startswith("misses: ") for _, missed in view.nearest)
 
 
-def test_where_something_holds_no_nearest_are_told(shown, searched):
+def test_with_a_pick_no_nearest_are_listed(shown, searched):
     """Only the shipped candidate is shown."""
     searched(CANDIDATES, max_objective_drop=0.015)
 
@@ -187,7 +187,7 @@ def test_a_family_without_a_search_has_a_reason(shown):
     assert shown().rows == []
 
 
-def test_a_network_that_could_not_be_trained_is_told(shown, searched, tree):
+def test_a_network_that_could_not_be_trained_is_listed(shown, searched, tree):
     """It has no candidate, so no row; the reason replaces its candidates."""
     document = searched(CANDIDATES) | {"failed": {"student 4": "its loss is not a number since epoch 2"}}
     (tree / "build/expression/search/search.json").write_text(json.dumps(document))

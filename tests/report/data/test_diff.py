@@ -106,7 +106,7 @@ def test_a_run_kept_by_an_earlier_version_is_compared(tree, nightly, last):
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"night": 3, "data": []}', '{"night": "x", "before": 4}'])
-def test_a_broken_last_run_is_no_last_run(tree, nightly, last, content):
+def test_a_broken_last_run_counts_as_none(tree, nightly, last, content):
     """A full disk may have truncated the file."""
     last.write_text(content)
 

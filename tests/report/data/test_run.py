@@ -4,7 +4,7 @@ from pydantic import ValidationError
 from report.data.run import NightlyRun, StageRun
 
 
-def test_tonights_decision_is_told_from_an_earlier_one(nightly, failed_run):
+def test_the_decision_of_this_run_is_not_an_earlier_one(nightly, failed_run):
     """A family that did not reach `register` still has the file of the last run."""
     assert nightly.decided("expression")
     assert not failed_run.decided("expression")

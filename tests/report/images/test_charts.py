@@ -106,7 +106,7 @@ def test_an_inline_chart_follows_the_page_and_escapes_labels():
     assert 'aria-label="a &quot;title&quot;"' in svg
 
 
-def test_dollars_in_a_label_are_no_mathematics(tmp_path):
+def test_dollars_in_a_label_are_drawn_as_they_are(tmp_path):
     """A label is shown as it is written."""
     svg = charts.confusion([[1, 0], [0, 1]], ["$x_1$", "$\\bad"], tmp_path / "c.svg").read_text()
 

@@ -44,12 +44,12 @@ def test_a_row_of_wide_pictures_is_as_high_as_they_are(tmp_path):
 def test_captions_and_title_are_drawn(tmp_path):
     """Bright text stands on the dark ground; without text there is none."""
     plain = read(sheet([GREY], [""], tmp_path / "plain.png"))
-    told = read(sheet([GREY], ["happy\nblurred"], tmp_path / "told.png", title="Dropped"))
+    captioned = read(sheet([GREY], ["happy\nblurred"], tmp_path / "captioned.png", title="Dropped"))
 
     assert (plain[0, 0] == GROUND).all()
     assert not (plain.max(2) >= BRIGHT[0] - 8).any()
-    assert (told.max(2) >= BRIGHT[0] - 8).any()
-    assert told.shape[0] > plain.shape[0]
+    assert (captioned.max(2) >= BRIGHT[0] - 8).any()
+    assert captioned.shape[0] > plain.shape[0]
 
 
 @pytest.mark.parametrize("caption", ["Überraschung", "радость", "喜び"])
@@ -75,7 +75,7 @@ def test_no_pictures_is_a_sheet_too(tmp_path):
     assert read(sheet([], [], tmp_path / "deep" / "none.jpg", title="Nothing was dropped")).size
 
 
-def test_what_cannot_be_drawn_is_said(tmp_path):
+def test_a_picture_that_cannot_be_drawn_is_named(tmp_path):
     """A caption too few, a float picture and five channels are each refused by name."""
     with pytest.raises(ValueError, match="1 pictures but 0 captions"):
         sheet([GREY], [], tmp_path / "a.png")
@@ -108,7 +108,7 @@ def test_a_foot_stands_under_the_pictures(tmp_path):
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
 @pytest.mark.parametrize("title", ["", "радость: drawn"])
-def test_a_file_tells_the_title_that_is_drawn_in_it(tmp_path, suffix, title):
+def test_a_file_contains_the_title_that_is_drawn_in_it(tmp_path, suffix, title):
     """In every format and script; a sheet without a title, and a file that is not a picture, have none."""
     data = sheet([GREY], [""], tmp_path / f"a.{suffix}", title=title).read_bytes()
 

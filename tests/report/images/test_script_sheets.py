@@ -57,8 +57,8 @@ def test_a_page_is_set_in_columns():
     """Headings and action begin at the margin, cues and dialogue are indented; a long scene is cut."""
     page = page_of(write(scene(1, speeches=40)))
     heading = page_of("INT. A - DAY\n")
-    said = page_of("INT. A - DAY\n\nANNA\nWell.\n")
-    inked = np.flatnonzero((said[LINES * 3 :] != np.array(PAPER)).any(axis=(0, 2)))
+    speech = page_of("INT. A - DAY\n\nANNA\nWell.\n")
+    inked = np.flatnonzero((speech[LINES * 3 :] != np.array(PAPER)).any(axis=(0, 2)))
 
     assert page.shape == (426, 426, 3)
     assert (heading[60:] == np.array(PAPER)).all()
@@ -66,7 +66,7 @@ def test_a_page_is_set_in_columns():
     assert inked.min() > 80
 
 
-def test_what_is_kept_apart_is_told_and_is_no_loss(tmp_path, nightly):
+def test_documents_kept_apart_are_listed_and_not_counted_as_lost(tmp_path, nightly):
     """The page counts held-back documents by language; their source has no loss."""
     folder = plant(plant(tmp_path / "set", 6), 2, 70, FRENCH)
     ingest(folder, tmp_path, "scripts", script_params())

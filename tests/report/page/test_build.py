@@ -93,7 +93,7 @@ def test_the_page_leads_to_run_and_version(drawn, nightly, tree):
     assert "javascript:" not in drawn(nightly)
 
 
-def test_the_page_tells_the_whole_run_in_order(drawn, nightly):
+def test_the_page_has_the_whole_run_in_order(drawn, nightly):
     """Verdict, stages, changes, data, curves, scores, compression, decision, origin, notices."""
     text = Page(drawn(nightly)).text
     parts = [
@@ -135,7 +135,7 @@ def test_hostile_text_stays_text_in_the_whole_page(drawn, nightly, tree):
     assert "x" not in page.references
 
 
-def test_a_failed_run_says_what_to_do(drawn, failed_run):
+def test_a_failed_run_has_a_remedy(drawn, failed_run):
     """Remedy, log, command and the last lines; figures of an earlier run are marked."""
     text = Page(drawn(failed_run)).text
 
@@ -188,7 +188,7 @@ def test_figures_of_the_wrong_kind_cost_one_part(drawn, nightly, tree):
     assert "Parity with the trained network" in text
 
 
-def test_a_family_that_is_no_classifier_has_no_confusion(drawn, nightly, tree):
+def test_a_family_without_predictions_has_no_confusion(drawn, nightly, tree):
     """The parts of the page follow from the files, never from the family's name."""
     metrics = json.loads((tree / "build/expression/scores/metrics.json").read_text())
     metrics = {key: value for key, value in metrics.items() if key not in ("confusion", "labels")}
@@ -209,7 +209,7 @@ def test_a_chart_of_the_page_replaces_the_picture_of_its_name(drawn, nightly, tr
     assert Page(drawn(nightly)).elements.count("img") == 4
 
 
-def test_a_family_that_draws_is_told_as_one(drawn, nightly, drawing_tree):
+def test_a_family_that_draws_is_described_as_one(drawn, nightly, drawing_tree):
     """Readable names and digits of small figures; its parts, its sheets, and its curves."""
     page = Page(drawn(with_family(nightly), drawing_tree))
 
@@ -256,13 +256,13 @@ def test_the_search_is_shown_with_what_was_shipped(drawn, nightly, searched):
     assert "Objective of each candidate on the validation split, and its costs" in html
 
 
-def test_where_nothing_holds_the_page_says_what_came_nearest(drawn, nightly, searched):
+def test_without_a_pick_the_page_lists_the_nearest(drawn, nightly, searched):
     """In the section of the compression search, above its plot."""
     searched([("teacher, float", 0.9, 8.0, 4_000_000)], max_latency_ms=7.0)
     text = Page(drawn(nightly)).text
 
-    told = "No candidate holds the budget, so nothing is shipped. What comes nearest:"
-    assert f"{told} 1 teacher, float misses: 8 ms, at most 7 ms" in text.replace("\u2013 ", "")
+    line = "No candidate holds the budget, so nothing is shipped. What comes nearest:"
+    assert f"{line} 1 teacher, float misses: 8 ms, at most 7 ms" in text.replace("\u2013 ", "")
 
 
 def test_a_title_stands_once(drawn, nightly, drawing_tree):
@@ -340,7 +340,7 @@ def test_a_champion_that_came_out_again_is_called_so(drawn, nightly, decide):
         (11, "on hold since 2026-03-01: dark takes", "Decision expression expression v11 stays in use"),
     ],
 )
-def test_the_decision_is_told_whole(drawn, nightly, decide, after, held, title):
+def test_the_decision_is_shown_whole(drawn, nightly, decide, after, held, title):
     """The title is neither cut nor left open, whatever characters a reason has."""
     decide(promoted=False, champion_after=after, held=held, reasons=["no: it is worse"])
 
@@ -355,7 +355,7 @@ def test_what_was_looked_for_and_not_found_is_a_line(drawn, nightly):
     assert "Looked for and not found: exact duplicate, across splits." in text
 
 
-def test_the_machine_is_told_by_name(drawn, nightly):
+def test_the_machine_is_shown_by_name(drawn, nightly):
     """`1` and `1.32.0` alone are not enough."""
     assert "one thread; cpu a laptop of eight cores, system Linux." in Page(drawn(nightly)).text
 
@@ -382,7 +382,7 @@ def test_notices_of_studio_data_do_not_speak_of_rendered_faces(drawn, nightly, t
     assert "In the bundle, detector.tflite: Apache-2.0." in text
 
 
-def test_the_whole_split_is_told_where_some_of_it_was_dropped(drawn, nightly, tree):
+def test_the_whole_split_is_shown_where_some_of_it_was_dropped(drawn, nightly, tree):
     """The figure comparable with published ones; without dropped samples there is no such line."""
     assert "Over all 361 test samples, those 5 too that clean dropped: accuracy 0.8421, macro F1 0.8402." in drawn(
         nightly

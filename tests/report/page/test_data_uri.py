@@ -30,7 +30,7 @@ def test_a_heavy_picture_is_shrunk(tmp_path):
     assert len(shown.uri) < MOST_BYTES * 4 / 3
 
 
-def test_what_is_no_picture_is_left_out(tmp_path):
+def test_a_file_that_is_not_a_picture_is_left_out(tmp_path):
     """Missing, empty and mislabelled files are skipped without an error."""
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "text.jpg").write_text("not a picture")

@@ -7,7 +7,7 @@ from report.text.terminal import pager_text, run_table
 from tests.support.drawn_run import FAMILY, with_family
 
 
-def test_the_table_says_all_that_a_person_asks(nightly, decision):
+def test_the_table_has_result_change_and_reason(nightly, decision):
     """Stage, reason, seconds; before and after; bytes; latency; verdict and reason; report; servers."""
     text = run_table(nightly, decision)
 
@@ -61,7 +61,7 @@ def test_the_table_ends_with_the_page_of_each_version(nightly, decision):
     assert f"expression v12  {decision['expression']['version_url']}" in lines
 
 
-def test_the_champion_is_set_beside_what_was_measured_with_it(nightly, decision):
+def test_the_champion_is_compared_by_figures_of_one_measurement(nightly, decision):
     """Latencies of two machines or hours are not comparable: those taken in turns come first."""
     decision["expression"]["latency_ms"] |= {"compressed": 9.99, "challenger": 0.55, "champion": 0.44}
 
@@ -107,8 +107,8 @@ def test_the_pager_text_is_fit_for_a_pager(failed_run):
 
 def test_the_pager_text_of_two_failures_names_both(failed_run):
     """Each with its own remedy; the log is the first one's."""
-    told = {"family": "scene", "message": "the disk is full", "remedy": "make room"}
-    other = failed_run.failures[0].model_copy(update=told)
+    failure = {"family": "scene", "message": "the disk is full", "remedy": "make room"}
+    other = failed_run.failures[0].model_copy(update=failure)
 
     text = pager_text(failed_run.model_copy(update={"failures": [*failed_run.failures, other]}))
 

@@ -42,9 +42,9 @@ def set_of(family, folder, monkeypatch):
 @pytest.mark.parametrize("family", [expression, scene, script, tracking], ids=lambda family: family.name)
 def test_a_learning_rate_of_a_million_is_named(family, tmp_path, monkeypatch):
     """In the epoch in which it happens; no file is kept, and the remedy works."""
-    samples, recipe = set_of(family, tmp_path, monkeypatch)
+    samples, config = set_of(family, tmp_path, monkeypatch)
     wild, tame = (
-        family.params.model_validate({"train": recipe | changes}).train for changes in ({"learning_rate": 1e6}, {})
+        family.params.model_validate({"train": config | changes}).train for changes in ({"learning_rate": 1e6}, {})
     )
     with pytest.raises(DivergedError, match=r"training diverged in epoch \d") as caught:
         fit(family, wild, samples, tmp_path / "ck", devices=CPU)

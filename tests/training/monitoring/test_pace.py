@@ -50,7 +50,7 @@ def test_the_time_that_is_left_follows_from_the_pace():
     assert [span(seconds) for seconds in (40, 200, 4900)] == ["40 s", "3 min", "1 h 21 min"]
 
 
-def test_every_epoch_but_the_last_says_what_is_left(tmp_path, capsys):
+def test_every_epoch_but_the_last_logs_the_time_left(tmp_path, capsys):
     """In the stage's log, after the figures."""
     samples = small_set(tmp_path / "set", {"train": 16, "validation": 8})
     fit(family, TrainParams(**SMALL), samples, tmp_path / "ck", devices=CPU, title="student 8: ")
