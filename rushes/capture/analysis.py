@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from rushes.tracking.landmarks import check_landmarks, open_landmarks
 from rushes.tracking.tracker import FaceTracker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rushes.calibration.calibration import Calibration
     from rushes.capture.frames import Frame
@@ -163,18 +163,21 @@ class Tracking:
     Attributes:
         actors: Maximum number of actors.
         fov_deg: Vertical field of view of the camera.
-        backend: Library that runs the landmark networks.
+        backend: Library that runs the landmark networks; `auto` for the fastest one on this machine.
         model: Model that reads units, head and gaze; None for MediaPipe's network.
     """
 
     actors: int = 1
     fov_deg: float = 45.0
-    backend: Backend = "auto"
+    backend: Backend | Literal["auto"] = "auto"
     model: TrackingModel | None = None
 
 
 def open_analyser(
-    model: ExpressionModel, tracking: Tracking | None = None, calibration: Calibration | None = None
+    model: ExpressionModel,
+    tracking: Tracking | None = None,
+    calibration: Calibration | None = None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> Analyser:
     """Opens what a capture runs: the label alone, or with tracking, corrected by the calibration of a performer.
 
@@ -184,21 +187,21 @@ def open_analyser(
     """
     if tracking is None:
         return LabelAnalyser(model.detector(), model.classifier)
-    networks = open_landmarks(model.bundle, tracking.backend)
+    networks = open_landmarks(model.bundle, tracking.backend, log)
     edges, tracker = edges_of(networks.face.triangles), _tracker(model, tracking, networks)
     if calibration is None:
         return TrackingAnalyser(tracker, model.classifier, edges)
     return TrackingAnalyser(CalibratedTracker(tracker, calibration), model.classifier, edges, note="")
 
 
-def open_tracker(model: ExpressionModel, tracking: Tracking) -> tuple[Tracker, np.ndarray]:
+def open_tracker(model: ExpressionModel, tracking: Tracking, log: Callable[[str], None]) -> tuple[Tracker, np.ndarray]:
     """Opens a tracker alone, as for a calibration, and gives the edges of its mesh.
 
     Raises:
         UserError: The bundle is older than the landmark networks.
         MisuseError: The library of the backend is not installed.
     """
-    networks = open_landmarks(model.bundle, tracking.backend)
+    networks = open_landmarks(model.bundle, tracking.backend, log)
     return _tracker(model, tracking, networks), edges_of(networks.face.triangles)
 
 

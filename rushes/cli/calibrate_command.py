@@ -81,7 +81,8 @@ def calibrate_command(
     opened = load("expression", store=model, trust=trust, uncertified=uncertified)
     units = choose_units(tracking_model, "", trust=trust, uncertified=uncertified, log=log_line)
     bundle = None if units is None else units.bundle
-    tracker, edges = open_tracker(opened, Tracking(1, fov, backend, open_model(bundle) if bundle else None))
+    tracking = Tracking(1, fov, backend, open_model(bundle) if bundle else None)
+    tracker, edges = open_tracker(opened, tracking, log_line)
 
     def finish(session: Session) -> Calibration:
         date = datetime.now().astimezone().isoformat(timespec="seconds")

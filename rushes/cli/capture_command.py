@@ -172,7 +172,7 @@ def capture_command(
         outputs = replace(outputs, calibrated=performer)
     if recorded is not None and calibration is not None:
         outputs = replace(outputs, record=replace(recorded, calibrated=calibration.date))
-    analyser = open_analyser(opened, tracking, calibration)
+    analyser = open_analyser(opened, tracking, calibration, log_line)
     models = [chosen, *([chosen_units] if chosen_units else [])]
     with following(models, analyser, tracking, calibration, log_line, interval_s=poll) as followed:
         capture(source, followed, outputs, log=log_line, origin=origins_of(opened.bundle, units_bundle))

@@ -53,7 +53,8 @@ FovOption = Annotated[
     float, typer.Option(min=5, max=150, metavar="DEGREES", help="Vertical field of view of the camera.")
 ]
 BackendOption = Annotated[
-    Literal["auto", "onnx", "opencv", "litert"], typer.Option(help="What runs the landmark networks.")
+    Literal["auto", "onnx", "opencv", "litert"],
+    typer.Option(help="What runs the landmark networks; auto: the fastest here."),
 ]
 WebOption = Annotated[
     str | None,

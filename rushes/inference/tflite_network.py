@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 CLASSIC = "ENGINE_CLASSIC"
 PICTURE_AXES = 4  # of an input of pictures, N,H,W,C
-Backend = Literal["auto", "onnx", "opencv", "litert"]
+Backend = Literal["onnx", "opencv", "litert"]
 
 
 def read_tflite(model: Path) -> Any:  # noqa: ANN401  # cv2's stubs know no TFLite overload with an engine
@@ -81,12 +81,12 @@ class TfliteNetwork(Protocol):
 
 
 def backends() -> tuple[Backend, ...]:
-    """Libraries that are installed, the fastest first."""
+    """Libraries that are installed; OpenCV, which reads most networks, is the last."""
     return ("onnx", "opencv") if importlib.util.find_spec("ai_edge_litert") is None else ("litert", "onnx", "opencv")
 
 
-def open_tflite(model: Path, backend: Backend = "auto") -> TfliteNetwork:
-    """Opens a network on one thread; `auto` is LiteRT where it is installed, else ONNX Runtime.
+def open_tflite(model: Path, backend: Backend) -> TfliteNetwork:
+    """Opens a network on one thread.
 
     A network that ONNX Runtime cannot run, since it has an operator that is not translated, runs with OpenCV.
 
@@ -94,15 +94,14 @@ def open_tflite(model: Path, backend: Backend = "auto") -> TfliteNetwork:
         MisuseError: LiteRT is asked for and not installed.
         UserError: The network cannot be loaded.
     """
-    chosen = backends()[0] if backend == "auto" else backend
-    if chosen not in backends():
+    if backend not in backends():
         message = (
             "LiteRT is not installed: pip install ai-edge-litert (the wheel's extra [fast]), or use another --backend"
         )
         raise MisuseError(message)
-    if chosen == "litert":
+    if backend == "litert":
         return LitertNetwork(model)
-    if chosen == "onnx":
+    if backend == "onnx":
         with suppress(UntranslatedError):
             return OnnxNetwork(model)
     return OpencvNetwork(model)

@@ -8,17 +8,20 @@ Facial Blendshape Prediction", 2023.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
 
 from rushes.errors import NothingFitsError, UserError
+from rushes.inference.backend_choice import time_once
 from rushes.inference.tflite_network import backends, open_tflite
 from rushes.tracking.crop import roll_of_landmarks, rotation
 from rushes.tracking.head_pose import CanonicalFace, read_canonical_face
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from rushes.bundle.manifest import Bundle
@@ -60,7 +63,7 @@ class LandmarkNetworks:
         UserError: A file is another one.
     """
 
-    def __init__(self, landmarks: Path, units: Path, geometry: Path, backend: Backend = "auto") -> None:
+    def __init__(self, landmarks: Path, units: Path, geometry: Path, backend: Backend) -> None:
         self.face: CanonicalFace = read_canonical_face(geometry)
         self._landmarks = _open(landmarks, {POINTS, PRESENCE}, backend)
         self._units = _open(units, {UNITS_OUTPUT}, backend)
@@ -90,8 +93,15 @@ class LandmarkNetworks:
         return np.append(np.clip(found[1:], 0, 1), np.float32(0))
 
 
-def open_landmarks(bundle: Bundle, backend: Backend = "auto") -> LandmarkNetworks:
+def open_landmarks(
+    bundle: Bundle, backend: Backend | Literal["auto"] = "auto", log: Callable[[str], None] = lambda _: None
+) -> LandmarkNetworks:
     """Opens the landmark networks of a bundle.
+
+    Args:
+        bundle: The bundle.
+        backend: Library that runs them; `auto` for the fastest one on this machine.
+        log: Called with a line that names the fastest one.
 
     Raises:
         UserError: The bundle is older than these networks, or a file cannot be used.
@@ -100,6 +110,11 @@ def open_landmarks(bundle: Bundle, backend: Backend = "auto") -> LandmarkNetwork
         message = f"{bundle.folder} has no {', '.join(sorted(missing))}: it was made before faces were tracked"
         raise UserError(message, remedy=f"pull a newer version: rushes pull {bundle.manifest.family}")
     landmarks, units, geometry = map(bundle.path, (LANDMARKS_ROLE, UNITS_ROLE, GEOMETRY_ROLE))
+    if backend == "auto":
+        blank = np.zeros((1, INPUT_PX, INPUT_PX, 3), np.float32)
+        timing = time_once(_hash_of_landmarks(bundle)[0], blank, partial(_open, landmarks, {POINTS, PRESENCE}))
+        backend = timing.fastest
+        log(f"the landmark networks run with the fastest backend of this machine: {timing}")
     return LandmarkNetworks(landmarks, units, geometry, backend)
 
 

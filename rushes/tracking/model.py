@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rushes.faces.face_search import open_finder
 from rushes.tracking.head_pose import FOV_DEG
@@ -36,7 +36,7 @@ class TrackingModel:
         actors: int = 1,
         fov_deg: float = FOV_DEG,
         smoothing: Smoothing | None = LIVE,
-        backend: Backend = "auto",
+        backend: Backend | Literal["auto"] = "auto",
     ) -> FaceTracker[Place]:
         """Creates a tracker for one film or camera, with the networks of this bundle.
 
@@ -50,7 +50,7 @@ class TrackingModel:
             actors: Maximum number of faces.
             fov_deg: Vertical field of view of the camera.
             smoothing: Parameters of the filter; None for the values of each frame alone.
-            backend: Library that runs the landmark network.
+            backend: Library that runs the landmark network; `auto` for the fastest one on this machine.
 
         Raises:
             MisuseError: The library of the backend is not installed.

@@ -7,7 +7,14 @@ import pytest
 
 from rushes.errors import MisuseError, UserError
 from rushes.inference import tflite_network
-from rushes.inference.tflite_network import LitertNetwork, OnnxNetwork, OpencvNetwork, open_tflite, read_tflite
+from rushes.inference.tflite_network import (
+    LitertNetwork,
+    OnnxNetwork,
+    OpencvNetwork,
+    backends,
+    open_tflite,
+    read_tflite,
+)
 from tests.support.runtime import NETWORK
 from tests.support.tflite import MAXIMUM, network
 
@@ -98,12 +105,13 @@ def test_another_file_is_refused(backend, content, tmp_path):
         open_tflite(tmp_path / "net.tflite", backend)
 
 
-def test_the_fastest_backend_that_is_installed(tmp_path, monkeypatch):
-    """LiteRT, else ONNX Runtime; LiteRT is not replaced where it is asked for."""
+def test_a_backend_that_is_not_installed(tmp_path, monkeypatch):
+    """LiteRT is not replaced where it is asked for."""
     (tmp_path / "net.tflite").write_bytes(NETWORK)
-    assert isinstance(open_tflite(tmp_path / "net.tflite"), LitertNetwork)
+    assert isinstance(open_tflite(tmp_path / "net.tflite", "litert"), LitertNetwork)
+    assert backends() == ("litert", "onnx", "opencv")
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
 
-    assert isinstance(open_tflite(tmp_path / "net.tflite"), OnnxNetwork)
+    assert backends() == ("onnx", "opencv")
     with pytest.raises(MisuseError, match=r"pip install ai-edge-litert \(the wheel's extra \[fast\]\), or use another"):
         open_tflite(tmp_path / "net.tflite", "litert")

@@ -159,7 +159,7 @@ def test_another_network_is_not_the_landmarks(tmp_path):
 
     assert open_tflite(detector, "opencv").outputs
     with pytest.raises(UserError, match="not the geometry of a face"):
-        LandmarkNetworks(detector, detector, detector)
+        LandmarkNetworks(detector, detector, detector, "onnx")
 
 
 @pytest.mark.slow
