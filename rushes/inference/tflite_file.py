@@ -12,12 +12,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rushes.errors import UserError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TYPES = {0: np.float32, 1: np.float16, 2: np.int32}  # TensorType
 DEQUANTIZE = 6  # BuiltinOperator; of weights that are stored as float16
 PLACEHOLDER = 127  # of an operator's old byte, if its number is in the newer field
+
+
+class UntranslatedError(UserError):
+    """Raised for what is not translated to ONNX, such as an operator or a type of weights; OpenCV runs it then."""
 
 
 class Table:
@@ -109,6 +115,7 @@ def parse_tflite(content: bytes) -> TfliteFile:
     """Parses a network.
 
     Raises:
+        UntranslatedError: It has weights of a type, or an operator, that is not read here.
         ValueError, LookupError or struct.error: The content is something else.
     """
     if content[4:8] != b"TFL3":
@@ -121,13 +128,22 @@ def parse_tflite(content: bytes) -> TfliteFile:
     constants: dict[int, np.ndarray] = {}
     for number, tensor in enumerate(tensors):
         if len(weights := buffers[tensor.number(2, "<I")].values(0, np.uint8)):
-            kind = np.dtype(TYPES[tensor.number(1, "<b")]).newbyteorder("<")
-            constants[number] = np.frombuffer(weights.tobytes(), kind).reshape(shapes[number])
+            if (kind := tensor.number(1, "<b")) not in TYPES:
+                message = f"weights of the type {kind}"
+                raise UntranslatedError(message)
+            little_endian = np.dtype(TYPES[kind]).newbyteorder("<")
+            constants[number] = np.frombuffer(weights.tobytes(), little_endian).reshape(shapes[number])
     codes = [_code(entry) for entry in model.tables(1)]
     operators = []
     for entry in graph.tables(3):
-        inputs, [output] = tuple(entry.values(1).tolist()), entry.values(2).tolist()
-        operator = Operator(codes[entry.number(0, "<I")], inputs, output, entry.table(4))
+        inputs, outputs, code = tuple(entry.values(1).tolist()), entry.values(2).tolist(), codes[entry.number(0, "<I")]
+        if len(outputs) != 1:
+            message = f"operator {code} with {len(outputs)} outputs"
+            raise UntranslatedError(message)
+        if not all(-1 <= number < len(tensors) for number in (*inputs, *outputs)):  # -1: an optional one is not there
+            message = "an operator has a tensor that does not exist"
+            raise ValueError(message)
+        operator = Operator(code, inputs, output := outputs[0], entry.table(4))
         if operator.code == DEQUANTIZE and inputs[0] in constants:
             constants[output] = constants[inputs[0]].astype(np.float32)
         else:

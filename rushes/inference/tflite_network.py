@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import cv2
 import numpy as np
 
+from rushes.bundle.manifest import BundleError
 from rushes.errors import MisuseError, UserError
 from rushes.inference.session import open_content, run_graph
-from rushes.inference.tflite_file import parse_tflite
-from rushes.inference.tflite_to_onnx import UntranslatedError, to_onnx
+from rushes.inference.tflite_file import UntranslatedError, parse_tflite
+from rushes.inference.tflite_to_onnx import to_onnx
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,7 +89,7 @@ def backends() -> tuple[Backend, ...]:
 def open_tflite(model: Path, backend: Backend) -> TfliteNetwork:
     """Opens a network on one thread.
 
-    A network that ONNX Runtime cannot run, since it has an operator that is not translated, runs with OpenCV.
+    A network that ONNX Runtime cannot run, since it is of a kind that is not translated, runs with OpenCV.
 
     Raises:
         MisuseError: LiteRT is asked for and not installed.
@@ -112,16 +113,20 @@ class OnnxNetwork:
 
     Raises:
         UserError: The file is something else.
-        UntranslatedError: It has an operator that is not translated.
+        UntranslatedError: It is a network of a kind that is not translated.
     """
 
     def __init__(self, model: Path) -> None:
         try:
-            content = to_onnx(parse_tflite(model.read_bytes()))
+            network = parse_tflite(model.read_bytes())
         except (OSError, ValueError, LookupError, struct.error) as error:
             message = f"{model} is not a network that ONNX Runtime can load: fetch the bundle again, or update rushes"
             raise UserError(message) from error
-        self._model, self._session = model, open_content(content, model)
+        try:
+            self._model, self._session = model, open_content(to_onnx(network), model)
+        except (BundleError, ValueError, LookupError) as error:  # tensors or shapes that no translated network has
+            message = f"{model} is not translated"
+            raise UntranslatedError(message) from error
         self._input = self._session.get_inputs()[0].name
         self.outputs = tuple(output.name for output in self._session.get_outputs())
 

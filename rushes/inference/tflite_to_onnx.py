@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rushes.errors import UserError
 from rushes.inference.onnx_writer import OnnxWriter
+from rushes.inference.tflite_file import UntranslatedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,10 +36,6 @@ NO_ACTIVATION, RELU_ACTIVATION = 0, 1  # ActivationFunctionType
 PICTURE_AXES = 4
 FIRST, LAST = [0, 3, 1, 2], [0, 2, 3, 1]  # axes that put channels first, and last
 ONE = {"kernel_shape": [1, 1]}
-
-
-class UntranslatedError(UserError):
-    """Raised for an operator, or an option of one, that is not translated; OpenCV runs the network then."""
 
 
 def to_onnx(network: TfliteFile) -> bytes:

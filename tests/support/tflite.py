@@ -10,18 +10,29 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-FLOAT32, VERSION = 0, 3
+FLOAT32, INT8, VERSION = 0, 9, 3
 ADD, MAXIMUM = 0, 55  # operators
 OPTIONS = {ADD: 11, MAXIMUM: 39}
 
 
-def network(shape: Sequence[int] = (1, 8, 8, 4), constant: float = 1.0, operator: int = ADD) -> bytes:
+def network(
+    shape: Sequence[int] = (1, 8, 8, 4),
+    constant: float = 1.0,
+    operator: int = ADD,
+    *,
+    unused: int | None = None,
+    inputs: Sequence[int] = (0, 1),
+    outputs: Sequence[int] = (2,),
+) -> bytes:
     """One operator that adds a constant to its input, or takes the larger one of both.
 
     Args:
         shape: Of the input and the output.
         constant: For each element of the last axis; NaN makes the outputs NaN.
         operator: ADD or MAXIMUM.
+        unused: Type of weights that nothing reads.
+        inputs: Numbers of the operator's inputs: of the network, the constant, and the output.
+        outputs: Numbers of its outputs.
     """
     builder = flatbuffers.Builder(1024)
     weights = np.full(shape[-1], constant, np.float32).tobytes()
@@ -30,10 +41,11 @@ def network(shape: Sequence[int] = (1, 8, 8, 4), constant: float = 1.0, operator
         _tensor(builder, "input", shape, 0),
         _tensor(builder, "constant", shape[-1:], 1),
         _tensor(builder, "output", shape, 0),
+        *([] if unused is None else [_tensor(builder, "unused", [4 * shape[-1]], 1, unused)]),
     ]
     options = _table(builder, {})
     node = _table(
-        builder, {1: _integers(builder, [0, 1]), 2: _integers(builder, [2]), 4: options}, {3: OPTIONS[operator]}
+        builder, {1: _integers(builder, inputs), 2: _integers(builder, outputs), 4: options}, {3: OPTIONS[operator]}
     )
     name = builder.CreateString("main")
     subgraph = _table(
@@ -52,12 +64,12 @@ def network(shape: Sequence[int] = (1, 8, 8, 4), constant: float = 1.0, operator
     return bytes(builder.Output())
 
 
-def _tensor(builder: flatbuffers.Builder, name: str, shape: Sequence[int], buffer: int) -> int:
+def _tensor(builder: flatbuffers.Builder, name: str, shape: Sequence[int], buffer: int, kind: int = FLOAT32) -> int:
     fields = {0: _integers(builder, shape), 3: builder.CreateString(name)}
     builder.StartObject(10)
     for number, offset in fields.items():
         builder.PrependUOffsetTRelativeSlot(number, offset, 0)
-    builder.PrependInt8Slot(1, FLOAT32, -1)
+    builder.PrependInt8Slot(1, kind, -1)
     builder.PrependUint32Slot(2, buffer, 0)
     return builder.EndObject()
 

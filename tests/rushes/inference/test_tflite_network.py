@@ -7,6 +7,7 @@ import pytest
 
 from rushes.errors import MisuseError, UserError
 from rushes.inference import tflite_network
+from rushes.inference.tflite_file import UntranslatedError, parse_tflite
 from rushes.inference.tflite_network import (
     LitertNetwork,
     OnnxNetwork,
@@ -16,7 +17,7 @@ from rushes.inference.tflite_network import (
     read_tflite,
 )
 from tests.support.runtime import NETWORK
-from tests.support.tflite import MAXIMUM, network
+from tests.support.tflite import INT8, MAXIMUM, network
 
 
 @pytest.fixture
@@ -88,11 +89,30 @@ def test_the_translated_networks_give_the_same_numbers(landmark_files, blazeface
                 np.testing.assert_allclose(found[name], values, atol=1e-3 if path in shapes else 1e-5)
 
 
-def test_a_network_that_is_not_translated_runs_with_opencv(tmp_path):
-    """One that takes the larger of two values."""
-    (tmp_path / "net.tflite").write_bytes(network(operator=MAXIMUM))
+@pytest.mark.parametrize(
+    ("kind", "value"), [({"operator": MAXIMUM}, 1.0), ({"unused": INT8}, 1.0), ({"inputs": (0,)}, 0.0)]
+)
+def test_a_network_that_is_not_translated_runs_with_opencv(tmp_path, kind, value):
+    """One that takes the larger of two values, has weights of another type, or an operator without a second input."""
+    (tmp_path / "net.tflite").write_bytes(network(**kind))
+    found = open_tflite(tmp_path / "net.tflite", "onnx")
 
-    assert isinstance(open_tflite(tmp_path / "net.tflite", "onnx"), OpencvNetwork)
+    assert isinstance(found, OpencvNetwork)
+    assert found.run(np.zeros((1, 8, 8, 4), np.float32))["output"].tolist() == [value] * 256
+
+
+def test_an_operator_with_several_outputs_is_not_translated():
+    """As of a network that splits its channels."""
+    with pytest.raises(UntranslatedError, match="operator 0 with 2 outputs"):
+        parse_tflite(network(outputs=(2, 0)))
+
+
+def test_a_tensor_that_does_not_exist_is_refused(tmp_path):
+    """Before OpenCV, which reads behind its tensors, sees the file."""
+    (tmp_path / "net.tflite").write_bytes(network(inputs=(0, 7)))
+
+    with pytest.raises(UserError, match=r"net\.tflite is not a network that ONNX Runtime can load"):
+        open_tflite(tmp_path / "net.tflite", "onnx")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a network" * 10])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rushes.inference.session import open_content
-from rushes.inference.tflite_file import Operator, TfliteFile
+from rushes.inference.tflite_file import Operator, TfliteFile, UntranslatedError
 from rushes.inference.tflite_to_onnx import (
     ADD,
     CONCATENATION,
@@ -20,7 +20,6 @@ from rushes.inference.tflite_to_onnx import (
     SUB,
     SUM,
     TRANSPOSE,
-    UntranslatedError,
     to_onnx,
 )
 
