@@ -11,7 +11,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import struct
-from contextlib import suppress
+import tempfile
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import cv2
@@ -24,10 +25,12 @@ from rushes.inference.tflite_file import UntranslatedError, parse_tflite
 from rushes.inference.tflite_to_onnx import to_onnx
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 CLASSIC = "ENGINE_CLASSIC"
 PICTURE_AXES = 4  # of an input of pictures, N,H,W,C
+STDERR = 2
 Backend = Literal["onnx", "opencv", "litert"]
 
 
@@ -163,8 +166,9 @@ class LitertNetwork:
         from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415  # the extra [fast]
 
         try:
-            net = Interpreter(model_content=model.read_bytes(), num_threads=1)
-            net.allocate_tensors()
+            with without_info():
+                net = Interpreter(model_content=model.read_bytes(), num_threads=1)
+                net.allocate_tensors()
         except (OSError, RuntimeError, ValueError) as error:
             message = f"{model} is not a network that LiteRT can load: fetch the bundle again, or update rushes"
             raise UserError(message) from error
@@ -182,3 +186,27 @@ class LitertNetwork:
             message = f"{self._model} does not run with LiteRT: pull another version"
             raise UserError(message) from error
         return {name: net.get_tensor(index).ravel() for name, index in self._indices.items()}
+
+
+@contextmanager
+def without_info() -> Iterator[None]:
+    """Context in which LiteRT prints no INFO line, which its first network has; all else is printed at the end.
+
+    Its log has no level that Python could set (google-ai-edge/LiteRT#7420).
+    """
+    with tempfile.TemporaryFile() as kept:
+        try:
+            stderr = os.dup(STDERR)
+        except OSError:  # there is none
+            yield
+            return
+        os.dup2(kept.fileno(), STDERR)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, STDERR)
+            os.close(stderr)
+            kept.seek(0)
+            rest = b"".join(line for line in kept if not line.startswith(b"INFO: "))
+            with suppress(OSError):  # a full disk
+                os.write(STDERR, rest)

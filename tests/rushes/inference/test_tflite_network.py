@@ -1,3 +1,5 @@
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from rushes.inference.tflite_network import (
     backends,
     open_tflite,
     read_tflite,
+    without_info,
 )
 from tests.support.runtime import NETWORK
 from tests.support.tflite import INT8, MAXIMUM, network
@@ -135,3 +138,33 @@ def test_a_backend_that_is_not_installed(tmp_path, monkeypatch):
     assert backends() == ("onnx", "opencv")
     with pytest.raises(MisuseError, match=r"pip install ai-edge-litert \(the wheel's extra \[fast\]\), or use another"):
         open_tflite(tmp_path / "net.tflite", "litert")
+
+
+def test_litert_prints_no_info(tmp_path):
+    """Its first network in a process has a line."""
+    (tmp_path / "net.tflite").write_bytes(NETWORK)
+    code = (
+        "from pathlib import Path; from rushes.inference.tflite_network import open_tflite; "
+        "open_tflite(Path('net.tflite'), 'litert')"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_all_but_info_is_printed(capfd):
+    """Also when the block fails; afterwards everything is."""
+
+    @without_info()
+    def failing():
+        os.write(2, b"INFO: one\nERROR: two\n")
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        failing()
+    os.write(2, b"INFO: three\n")
+
+    assert capfd.readouterr().err == "ERROR: two\nINFO: three\n"
