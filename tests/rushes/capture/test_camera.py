@@ -43,7 +43,7 @@ def test_a_slow_reader_gets_the_latest_picture(stream):
 def test_a_fast_reader_gets_each_picture(monkeypatch):
     """Nothing is dropped as long as the reader takes each picture before the camera gives the next."""
     wanted = threading.Semaphore(1)
-    monkeypatch.setattr(cameras, "STALE", 10.0)  # a busy machine may let a picture wait for half a frame
+    monkeypatch.setattr(cameras, "STALE", 10.0)  # a busy machine may let a picture wait
     monkeypatch.setattr(cameras, "_picture", lambda video: wanted.acquire() and video.read()[1])
     numbers = []
     with mjpeg_camera() as stream:
@@ -225,9 +225,11 @@ class Clock:
         return self.now_s
 
 
-@pytest.mark.parametrize(("waited_frames", "next_comes", "number"), [(0.4, True, 1), (0.6, True, 2), (0.6, False, 1)])
+@pytest.mark.parametrize(
+    ("waited_frames", "next_comes", "number"), [(0.35, True, 1), (0.45, True, 2), (0.45, False, 1)]
+)
 def test_a_stale_picture_is_passed_over(monkeypatch, waited_frames, next_comes, number):
-    """A picture that waits for more than half a frame gives way to the next one, unless none comes in time."""
+    """A picture that waits for more than 0.4 of a frame gives way to the next one, unless none comes in time."""
     device, clock = Stepped(), Clock()
     monkeypatch.setattr(cv2, "VideoCapture", lambda *_: device)
     monkeypatch.setattr(cameras, "time", clock)
