@@ -1,4 +1,4 @@
-"""Offset and gain of each unit of a performer, and how a tracker's faces are corrected by them.
+"""Offset and gain of each unit of a performer; `rushes.calibration.performers` corrects faces by them.
 
     value = clip((unit - neutral) * gain, 0, 1)        gain = 1 / (top - neutral), or 1
     angle = angle - neutral angle                      of the head: yaw, pitch, roll
@@ -11,19 +11,19 @@ and chins differ; they are small, so that they are subtracted.
 
 from __future__ import annotations
 
-from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Protocol, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from rushes.errors import NothingFitsError, UserError
-from rushes.tracking.face import UNITS, HeadPose, TrackedFace
+from rushes.tracking.face import UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from rushes.tracking.face import TrackedFace
     from rushes.tracking.units_network import UnitsNetwork
 
 TOP_PERCENT = 98
@@ -137,72 +137,3 @@ class Tracker(Protocol):
     def wait(self, time_s: float) -> list[TrackedFace]:
         """Faces while there is no picture."""
         ...
-
-
-class CalibratedTracker:
-    """A tracker whose first actor is corrected by the calibration of a performer.
-
-    Args:
-        tracker: The tracker.
-        calibration: Calibration of actor 0.
-    """
-
-    def __init__(self, tracker: Tracker, calibration: Calibration) -> None:
-        self._tracker = tracker
-        self._last: TrackedFace | None = None  # as tracked, before a face was lost
-        self._take(calibration)
-
-    def _take(self, calibration: Calibration) -> None:
-        self._neutral = np.array([calibration.neutral[unit] for unit in UNITS], np.float32)
-        self._gain = np.array([calibration.gain.get(unit, 1.0) for unit in UNITS], np.float32)
-        self._angles_deg = calibration.angles_deg
-
-    @property
-    def units(self) -> UnitsNetwork | None:
-        """See `Tracker`."""
-        return self._tracker.units
-
-    def with_calibration(self, calibration: Calibration) -> Self:
-        """This tracker with another calibration."""
-        other = copy(self)
-        other._take(calibration)  # noqa: SLF001  # of this class
-        return other
-
-    def with_units(self, units: UnitsNetwork | None) -> Self:
-        """See `Tracker`."""
-        other = copy(self)
-        other._tracker = self._tracker.with_units(units)  # noqa: SLF001  # of this class
-        return other
-
-    def track(self, picture_bgr: np.ndarray, time_s: float) -> list[TrackedFace]:
-        """See `Tracker`."""
-        return [self._corrected(face) for face in self._tracker.track(picture_bgr, time_s)]
-
-    def wait(self, time_s: float) -> list[TrackedFace]:
-        """See `Tracker`."""
-        return [self._corrected(face) for face in self._tracker.wait(time_s)]
-
-    def _corrected(self, face: TrackedFace) -> TrackedFace:
-        if face.actor != 0:
-            return face
-        if face.state != "easing":
-            self._last = face
-        # On the way to neutral, correct the last values and ease them: neutral is 0 after the correction as before it.
-        last = self._last or face
-        share = _share(face, last)
-        units = np.clip((last.units - self._neutral) * self._gain, 0, 1) * np.float32(share)
-        angles_deg = (np.array([last.head.yaw_deg, last.head.pitch_deg, last.head.roll_deg]) - self._angles_deg) * share
-        yaw_deg, pitch_deg, roll_deg = angles_deg.tolist()
-        return replace(face, units=units, head=HeadPose(yaw_deg, pitch_deg, roll_deg, face.head.translation_m))
-
-
-def _share(face: TrackedFace, last: TrackedFace) -> float:
-    """Share of its last values that a face still has."""
-    if face.state != "easing":
-        return 1.0
-    now, before = _values(face), _values(last)
-    return float(np.clip(now @ before / max(before @ before, 1e-9), 0, 1))
-
-
-def _values(face: TrackedFace) -> np.ndarray:
-    return np.array([*face.units, face.head.yaw_deg, face.head.pitch_deg, face.head.roll_deg], np.float64)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
-from rushes.calibration.calibration import CalibratedTracker, Tracker
+from rushes.calibration.performers import NOT_CALIBRATED, PerformerTracker, note_of
 from rushes.capture.drawing.mesh import edges_of
 from rushes.capture.label_faces import SteadyLabels, label_face
 from rushes.expression.classifier import classify_faces
@@ -19,7 +19,8 @@ from rushes.tracking.tracker import FaceTracker
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from rushes.calibration.calibration import Calibration
+    from rushes.calibration.calibration import Tracker
+    from rushes.calibration.performers import Performer
     from rushes.capture.frames import Frame
     from rushes.expression.classifier import Classifier, FaceExpression
     from rushes.expression.model import ExpressionModel
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from rushes.tracking.face import TrackedFace
     from rushes.tracking.landmarks import LandmarkNetworks
     from rushes.tracking.model import TrackingModel
-
-
-NOT_CALIBRATED = "not calibrated"
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ class TrackingAnalyser:
         tracker: Tracks landmarks, units, head and gaze.
         classifier: The expression network.
         edges: Edges of the mesh of landmarks (N, 2).
-        note: `not calibrated`, or nothing.
+        note: Who is not calibrated, or nothing.
         labels: Labels of a camera's actors.
     """
 
@@ -176,10 +174,10 @@ class Tracking:
 def open_analyser(
     model: ExpressionModel,
     tracking: Tracking | None = None,
-    calibration: Calibration | None = None,
+    performers: Sequence[Performer] = (),
     log: Callable[[str], None] = lambda _: None,
 ) -> Analyser:
-    """Opens what a capture runs: the label alone, or with tracking, corrected by the calibration of a performer.
+    """Opens what a capture runs: the label alone, or with tracking, corrected by the calibrations of performers.
 
     Raises:
         UserError: The bundle is older than the landmark networks.
@@ -189,9 +187,9 @@ def open_analyser(
         return LabelAnalyser(model.detector(), model.classifier)
     networks = open_landmarks(model.bundle, tracking.backend, log)
     edges, tracker = edges_of(networks.face.triangles), _tracker(model, tracking, networks)
-    if calibration is None:
-        return TrackingAnalyser(tracker, model.classifier, edges)
-    return TrackingAnalyser(CalibratedTracker(tracker, calibration), model.classifier, edges, note="")
+    if performers:
+        tracker = PerformerTracker(tracker, performers, tracking.actors)
+    return TrackingAnalyser(tracker, model.classifier, edges, note_of(performers, tracking.actors))
 
 
 def open_tracker(model: ExpressionModel, tracking: Tracking, log: Callable[[str], None]) -> tuple[Tracker, np.ndarray]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rushes.bundle.manifest import DIGEST_CHARS
+from rushes.calibration.performers import names_of
 from rushes.capture.actor_sink import ActorSink, RecordingSink
 from rushes.capture.drawing.window import Window, check_window
 from rushes.capture.failing_output import FailingOutput
@@ -24,7 +25,7 @@ from rushes.drive.bvh import BvhSink
 from rushes.drive.curves import CurvesSink
 from rushes.drive.destinations import open_destination
 from rushes.drive.files import GrowingFile
-from rushes.drive.names import names_of
+from rushes.drive.names import names_of as names_of_rig
 from rushes.drive.timecode import TakeClock, nearest_rate, rate_of
 from rushes.errors import MisuseError
 from rushes.take.recording import FilmFormat, Recording, Slate, check_new
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from rushes.calibration.performers import Performer
     from rushes.capture.failing_output import Sink
     from rushes.capture.frames import FrameSource
     from rushes.drive.sink import Sink as FaceSink
@@ -53,16 +55,14 @@ class Take:
         folder: Its folder, new or empty.
         scene: Scene on the slate.
         take: Take on the slate; by default the name of the folder.
-        performer: Performer on the slate.
-        calibrated: Date of the performer's calibration, if it is applied.
+        performers: Performers on the slate.
         coding: How the picture is filmed.
     """
 
     folder: Path
     scene: str = ""
     take: str = ""
-    performer: str = ""
-    calibrated: str = ""
+    performers: tuple[Performer, ...] = ()
     coding: Coding = "jpeg"
 
     def slate(self, origin: Mapping[str, str | int | None] | None) -> Slate:
@@ -73,7 +73,10 @@ class Take:
             units = model.get("tracking_version")
             name += f", tracking {str(model['tracking_digest'])[:DIGEST_CHARS] if units is None else f'v{units}'}"
         date, take = datetime.now().astimezone().isoformat(timespec="seconds"), self.take or self.folder.resolve().name
-        return Slate(self.scene, take, self.performer, date, name, str(model.get("digest", "")), self.calibrated)
+        dates = {one.name: one.calibration.date for one in self.performers if one.calibration is not None}
+        calibrated = ", ".join(dates.values() if len(self.performers) == 1 else map(": ".join, dates.items()))
+        names = names_of(self.performers)
+        return Slate(self.scene, take, names, date, name, str(model.get("digest", "")), calibrated)
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class Outputs:
         record: The take to record.
         timecode: Timecode at the start, or `clock` for the time of day; by default that of a camera, and 0 of a film.
         rate: Rate of the timecode; by default the one nearest to the source.
-        calibrated: Performer whose calibration is applied, for the page; None without one.
+        calibrated: Names of the performers whose calibrations are applied, for the page; None without one.
         collect: What to collect for training; None for nothing.
     """
 
@@ -145,7 +148,7 @@ class Outputs:
             self.collect.check()
         if self.timecode not in {None, WALL_CLOCK} or self.rate is not None:
             self._clock(60.0, live=False)
-        names_of(self.names)
+        names_of_rig(self.names)
         for address in self.drive:
             parse_address(address)
         if self.web is not None:
@@ -218,7 +221,7 @@ class Outputs:
         self, source: FrameSource, clock: TakeClock, log: Callable[[str], None]
     ) -> Iterator[tuple[FaceSink, bool]]:
         """Opens the outputs of tracked actors one by one; True stands for those that also get a camera's silence."""
-        names = names_of(self.names)
+        names = names_of_rig(self.names)
         for address in self.drive:
             yield open_destination(address, names, clock, log), True
         if self.curves is not None:

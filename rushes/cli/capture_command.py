@@ -28,6 +28,7 @@ Examples:
   rushes capture --drive livelink://192.168.1.20 --show --actors 2
   rushes capture --source take.mp4 --curves take.csv --bvh take.bvh
   rushes capture --record take01 --scene 12A --take 3 --performer anna --drive vmc://127.0.0.1:39539
+  rushes capture --actors 2 --performer anna --performer ben --web
   rushes capture --source clip.mp4 --save clip-read.mp4 --json clip.jsonl
   rushes capture --collect inbox/faces --consent anna.yaml
   rushes capture --model models --source stills
@@ -38,7 +39,7 @@ Examples:
 \b
 Prints one line of JSON a frame: frame, time_s, expression (of the largest face, or null), faces (box_px, score,
 label, probabilities), model (family, version, digest), and with --units or an output that needs them actors (actor,
-state, score, units, head, gaze_deg, landmarks_px).
+performer and calibrated if it is named, state, score, units, head, gaze_deg, landmarks_px).
 --drive vmc:// takes ?actor=N, livelink:// also ?subject=NAME. Of a camera the latest picture is always the next one.
 --record makes a folder with the picture without any drawing (camera.mkv), curves.csv, lines.jsonl and slate.json.
 --collect keeps pictures for training on which the model is unsure, of a performer who consents. The consent is a YAML
@@ -95,8 +96,12 @@ def capture_command(
     scene: Annotated[str, typer.Option(metavar="TEXT", help="Scene on the slate.")] = "",
     take: Annotated[str, typer.Option(metavar="TEXT", help="Take on the slate; by default the folder's name.")] = "",
     performer: Annotated[
-        str, typer.Option(metavar="NAME", help="Performer: applies their calibration, and is written on the slate.")
-    ] = "",
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Performer: applies their calibration, and names the actor. Repeatable, from left to right.",
+        ),
+    ] = None,
     timecode: Annotated[
         str | None,
         typer.Option(
@@ -132,6 +137,7 @@ def capture_command(
 ) -> None:
     """Recognise the expression of each face in a camera, clip or folder; track faces and drive characters."""
     quiet()
+    from rushes.calibration.performers import Performer, check_performers, names_of  # noqa: PLC0415  # for a quick --help
     from rushes.calibration.store import find_calibration  # noqa: PLC0415  # for a quick --help
     from rushes.capture.analysis import Tracking, open_analyser  # noqa: PLC0415  # for a quick --help
     from rushes.capture.loop import capture  # noqa: PLC0415  # for a quick --help
@@ -142,17 +148,18 @@ def capture_command(
     from rushes.model_updates.choice import choose_model, choose_units  # noqa: PLC0415  # for a quick --help
     from rushes.store.store import origins_of  # noqa: PLC0415  # for a quick --help
 
-    recorded = None if record is None else Take(record.expanduser(), scene, take, performer, coding=film)
+    names_of_performers = check_performers(performer or [], actors)
+    recorded = None if record is None else Take(record.expanduser(), scene, take, coding=film)
     if recorded is None and (scene or take):
         message = "--scene and --take are written on the slate of a take: add --record FOLDER"
         raise MisuseError(message)
-    collecting = collecting_of(collect, consent, performer, unsure, collect_rate)
+    collecting = collecting_of(collect, consent, names_of_performers, unsure, collect_rate)
     outputs = Outputs(
         show, save, json, tuple(drive or ()), names, curves, bvh, web, recorded, timecode, rate, collect=collecting
     )
     outputs.check(source)
     tracking = Tracking(actors, fov, backend) if units or outputs.tracked else None
-    if performer and tracking is None:
+    if names_of_performers and tracking is None:
         message = (
             "--performer applies a calibration to tracked units: add --units, or an output of units such as --drive"
         )
@@ -167,12 +174,13 @@ def capture_command(
         chosen_units = choose_units(tracking_model, registry, trust=trust, uncertified=uncertified, log=log_line)
         tracking = replace(tracking, model=open_model(chosen_units.bundle) if chosen_units else None)
     units_bundle = chosen_units.bundle if chosen_units else None
-    calibration = find_calibration(performer, opened.bundle, log_line, units_bundle) if performer else None
-    if calibration is not None:
-        outputs = replace(outputs, calibrated=performer)
-    if recorded is not None and calibration is not None:
-        outputs = replace(outputs, record=replace(recorded, calibrated=calibration.date))
-    analyser = open_analyser(opened, tracking, calibration, log_line)
+    performers = [
+        Performer(name, find_calibration(name, opened.bundle, log_line, units_bundle)) for name in names_of_performers
+    ]
+    outputs = replace(outputs, calibrated=names_of(performers, calibrated=True) or None)
+    if recorded is not None:
+        outputs = replace(outputs, record=replace(recorded, performers=tuple(performers)))
+    analyser = open_analyser(opened, tracking, performers, log_line)
     models = [chosen, *([chosen_units] if chosen_units else [])]
-    with following(models, analyser, tracking, calibration, log_line, interval_s=poll) as followed:
+    with following(models, analyser, tracking, performers, log_line, interval_s=poll) as followed:
         capture(source, followed, outputs, log=log_line, origin=origins_of(opened.bundle, units_bundle))

@@ -19,7 +19,7 @@ from rushes.collect.writer import Writer
 from rushes.errors import MisuseError, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -63,7 +63,7 @@ class Collecting:
 
 
 def collecting_of(
-    inbox: Path | None, consent: Path | None, performer: str, margin: float, rate_per_minute: float
+    inbox: Path | None, consent: Path | None, performers: Sequence[str], margin: float, rate_per_minute: float
 ) -> Collecting | None:
     """Options of a capture that collects, from those of the command; None without --collect.
 
@@ -79,8 +79,9 @@ def collecting_of(
         message = f"--collect {inbox} needs the consent of the performer: add --consent FILE.yaml; in the file, {FORM}"
         raise MisuseError(message)
     given = read_consent(consent.expanduser(), _today())
-    if performer and performer.strip().casefold() != given.who.casefold():
-        message = f"--consent {consent} is that of {given.who}, and --performer names {performer}: give their own"
+    if performers and given.who.casefold() not in {name.casefold() for name in performers}:
+        named = ", ".join(performers)
+        message = f"--consent {consent} is that of {given.who}, and --performer names {named}: give their own"
         raise MisuseError(message)
     return Collecting(inbox.expanduser(), given, margin, rate_per_minute)
 

@@ -28,6 +28,7 @@ def face_line(face: TrackedFace) -> dict[str, Any]:
     left, right = _rounded(face.gaze_deg, 2)
     return {
         "actor": face.actor,
+        **({"performer": face.performer, "calibrated": face.calibrated} if face.performer else {}),
         "state": face.state,
         "score": round(float(face.score), 4),
         "units": dict(zip(UNITS, _rounded(face.units, 4), strict=True)),

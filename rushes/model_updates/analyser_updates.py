@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rushes.bundle.manifest import GRAPH
-from rushes.calibration.calibration import CalibratedTracker
+from rushes.calibration.performers import PerformerTracker
 from rushes.calibration.store import find_calibration, hint, networks_of
 from rushes.capture.analysis import LabelAnalyser, TrackingAnalyser, open_analyser
 from rushes.capture.frames import Frame
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from rushes.bundle.manifest import Bundle
-    from rushes.calibration.calibration import Calibration
+    from rushes.calibration.performers import Performer
     from rushes.capture.analysis import Analyser, Tracking
     from rushes.expression.model import ExpressionModel
     from rushes.model_updates.choice import Chosen
@@ -42,7 +42,7 @@ def following(
     chosen: Sequence[Chosen],
     analyser: Analyser,
     tracking: Tracking | None,
-    calibration: Calibration | None,
+    performers: Sequence[Performer],
     log: Callable[[str], None],
     *,
     interval_s: float = POLL_S,
@@ -53,7 +53,7 @@ def following(
         chosen: The models of the analyser, one of each family, and their aliases.
         analyser: Analyser of these models.
         tracking: With which it was opened.
-        calibration: With which it was opened.
+        performers: With whom it was opened.
         log: Called with a line at each swap, and for what goes wrong.
         interval_s: Time between two looks at the registry.
     """
@@ -64,8 +64,8 @@ def following(
     def prepare(bundle: Bundle, running: Bundle) -> Change:
         frame, others = swapping.latest or BLANK, swapping.running
         if bundle.manifest.family == "tracking":
-            return prepare_units(bundle, others["expression"], calibration)
-        return prepare_change(bundle, running, frame, tracking, calibration, others.get("tracking"))
+            return prepare_units(bundle, others["expression"], performers)
+        return prepare_change(bundle, running, frame, tracking, performers, others.get("tracking"))
 
     followers = [
         Follower(one.followed, one.bundle, prepare, log, fault=one.fault) for one in chosen if one.followed is not None
@@ -81,20 +81,20 @@ def following(
             follower.close()
 
 
-def prepare_units(bundle: Bundle, expression: Bundle, calibration: Calibration | None) -> Change:
+def prepare_units(bundle: Bundle, expression: Bundle, performers: Sequence[Performer]) -> Change:
     """Opens and warms up a version of the network that reads units, head and gaze; what is known of actors is kept.
 
     Args:
         bundle: The version.
         expression: Bundle whose landmark network runs.
-        calibration: Calibration that is applied; None for none.
+        performers: Performers, whose calibrations are applied.
 
     Raises:
-        NothingFitsError: It has learned from other landmarks, or the calibration does not hold for it.
+        NothingFitsError: It has learned from other landmarks, or a calibration does not hold for it.
         BundleError: The graph cannot be opened.
     """
     check_landmarks(bundle, expression)
-    held = calibration and _calibration_for(calibration, bundle, expression, bundle)
+    held = [_calibrated_for(performer, bundle, expression, bundle) for performer in performers]
     network = open_model(bundle).network
     face_px = np.zeros((LANDMARKS, 3), np.float32)
     for _ in range(WARM_UPS):
@@ -107,7 +107,7 @@ def prepare_change(
     running: Bundle,
     frame: Frame,
     tracking: Tracking | None,
-    calibration: Calibration | None,
+    performers: Sequence[Performer],
     units: Bundle | None = None,
 ) -> Change:
     """Opens and warms up a version.
@@ -120,11 +120,11 @@ def prepare_change(
         running: Version that runs.
         frame: Frame for warming up.
         tracking: Options of tracking; None for the label alone.
-        calibration: Calibration that is applied; None for none.
+        performers: Performers, whose calibrations are applied.
         units: Model of the family tracking that runs; None where MediaPipe's network reads the units.
 
     Raises:
-        NothingFitsError: The calibration does not hold for its landmark networks, or the model of the units has learned
+        NothingFitsError: A calibration does not hold for its landmark networks, or the model of the units has learned
             from others.
         BundleError: A graph or network cannot be opened.
     """
@@ -136,14 +136,14 @@ def prepare_change(
         return lambda analyser: _with_classifier(analyser, model)
     if units is not None:
         check_landmarks(units, bundle)
-    held = calibration and _calibration_for(calibration, bundle, bundle, units)
+    held = [_calibrated_for(performer, bundle, bundle, units) for performer in performers]
     fresh = open_analyser(model, tracking, held)
     for _ in range(WARM_UPS):
         fresh.analyse(frame)
 
     def change(analyser: Analyser) -> Analyser:
         running = analyser.tracker.units if isinstance(analyser, TrackingAnalyser) else None
-        return _with_units(fresh, running, None)
+        return _with_units(fresh, running, ())
 
     return change
 
@@ -152,25 +152,25 @@ def _files_beside_the_graph(bundle: Bundle) -> dict[str, str]:
     return {name: file.sha256 for name, file in bundle.manifest.files.items() if file.role != GRAPH}
 
 
-def _calibration_for(calibration: Calibration, new: Bundle, bundle: Bundle, units: Bundle | None) -> Calibration:
-    """The calibration that holds for these networks: the same one, or computed again."""
-    found = find_calibration(calibration.performer, bundle, lambda _: None, units)
-    if calibration.networks == networks_of(bundle, units) or found is None:
-        found = calibration
-    if found.networks != networks_of(bundle, units):
-        performer = calibration.performer
-        message = f"{performer} is not calibrated with the networks of {model_name(new)}: {hint(performer)}"
+def _calibrated_for(performer: Performer, new: Bundle, bundle: Bundle, units: Bundle | None) -> Performer:
+    """The performer with the calibration that holds for these networks: the same one, or computed again."""
+    networks, before = networks_of(bundle, units), performer.calibration
+    if before is None or before.networks == networks:
+        return performer
+    found = find_calibration(performer.name, bundle, lambda _: None, units)
+    if found is None or found.networks != networks:
+        message = f"{performer.name} is not calibrated with the networks of {model_name(new)}: {hint(performer.name)}"
         raise NothingFitsError(message)
-    return found
+    return replace(performer, calibration=found)
 
 
-def _with_units(analyser: Analyser, network: UnitsNetwork | None, calibration: Calibration | None) -> Analyser:
-    """The analyser with another network for the units, and the calibration for it; None: that which it has."""
+def _with_units(analyser: Analyser, network: UnitsNetwork | None, performers: Sequence[Performer]) -> Analyser:
+    """The analyser with another network for the units, and the calibrations for it; those it has if there are none."""
     if not isinstance(analyser, TrackingAnalyser):
         return analyser
     tracker = analyser.tracker.with_units(network)
-    if calibration is not None and isinstance(tracker, CalibratedTracker):
-        tracker = tracker.with_calibration(calibration)
+    if performers and isinstance(tracker, PerformerTracker):
+        tracker = tracker.with_performers(performers)
     return replace(analyser, tracker=tracker)
 
 

@@ -45,7 +45,7 @@ class Slate:
     date: str  # ISO 8601
     model_version: str
     model_digest: str
-    calibrated: str = ""  # date of the performer's calibration
+    calibrated: str = ""  # date of the performer's calibration; of several, with their names
 
 
 @dataclass(frozen=True)

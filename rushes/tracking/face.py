@@ -54,3 +54,5 @@ class TrackedFace:
     state: Literal["tracked", "held", "easing"]
     # (7,) float32: yaw, pitch and roll of the head, then `gaze_deg`, as fitted to the landmarks before any correction
     fitted_deg: np.ndarray | None = None
+    performer: str = ""  # name, if the capture knows the actor by one
+    calibrated: bool = False  # True if the values are corrected by a calibration of the performer

@@ -23,7 +23,7 @@ OPEN = made_up_actor(angles_deg=(23, -10, 1), jawOpen=0.6, browInnerUp=0.45, mou
 STEP_S = 0.1
 
 
-class Performer(MadeUpTracker):
+class PerformingTracker(MadeUpTracker):
     """Is seen from a frame on, rests for a second, and then opens the mouth in every second frame."""
 
     def __init__(self, seen_from: int = 0, rest_s: float = 1.0) -> None:

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from rushes.calibration.performers import NOT_CALIBRATED
+from rushes.drawing import INK, bold, put_text, text_width
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -16,6 +19,7 @@ MESH = (210, 205, 195)  # BGR
 MESH_ALPHA = 0.35
 FEATURES = (120, 220, 120)
 FADED = (140, 140, 140)  # of an actor who is not seen in this frame
+UNCALIBRATED = (110, 205, 255)  # of the name of an actor
 AXES = ((84, 96, 255), (96, 196, 132), (255, 168, 92))  # the actor's left, up, forward
 IRISES = (468, 473)
 NOSE_TIP = 1
@@ -47,11 +51,14 @@ def head_axes(head: HeadPose) -> np.ndarray:
 def draw_actors(canvas_bgr: np.ndarray, actors: Sequence[TrackedFace], edges: np.ndarray) -> None:
     """Draws into a picture, uint8 H,W,3; an actor who is not seen in this frame is drawn in grey.
 
+    If an actor has the name of a performer, all have one below the chin, and those without a calibration a note.
+
     Args:
         canvas_bgr: The picture.
         actors: Tracked actors.
         edges: Edges of the mesh (N, 2), from `edges_of`.
     """
+    is_named = any(actor.performer for actor in actors)
     for actor in actors:
         _draw_mesh(canvas_bgr, actor, edges)
         seen = actor.state == "tracked"
@@ -66,6 +73,24 @@ def draw_actors(canvas_bgr: np.ndarray, actors: Sequence[TrackedFace], edges: np
             cv2.circle(canvas_bgr, fixed_n2[iris].tolist(), radius, colour, -1, cv2.LINE_AA, SHIFT)
         if seen:
             _draw_axes(canvas_bgr, fixed_n2[NOSE_TIP], actor.head, side_px)
+        if is_named:
+            _draw_name(canvas_bgr, actor)
+
+
+def name_of(actor: TrackedFace) -> str:
+    """Name of an actor for display: `anna`, `ben: not calibrated`, or `not calibrated`."""
+    return ": ".join(filter(None, (actor.performer, "" if actor.calibrated else NOT_CALIBRATED)))
+
+
+def _draw_name(canvas_bgr: np.ndarray, actor: TrackedFace) -> None:
+    height, width = canvas_bgr.shape[:2]
+    size_px, text = float(np.clip(height / 36, 11, 60)), name_of(actor)
+    low_2, high_2 = actor.landmarks_px[:, :2].min(axis=0), actor.landmarks_px[:, :2].max(axis=0)
+    left = (low_2[0] + high_2[0] - text_width(text, bold(size_px))) / 2
+    corner = (round(float(np.clip(left, 4, max(4, width - text_width(text, bold(size_px)) - 4)))),
+              round(float(np.clip(high_2[1] + 1.4 * size_px, size_px, height - 0.4 * size_px))))  # fmt: skip
+    for offset, colour in ((max(1, round(size_px / 14)), (0, 0, 0)), (0, INK if actor.calibrated else UNCALIBRATED)):
+        put_text(canvas_bgr, text, (corner[0] + offset, corner[1] + offset), bold(size_px, colour))
 
 
 def _draw_mesh(canvas_bgr: np.ndarray, actor: TrackedFace, edges: np.ndarray) -> None:

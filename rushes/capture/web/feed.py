@@ -53,7 +53,7 @@ class Feed:
         source: The source, for its name and counts.
         origin: Family, version and digest of the model with which the capture begins.
         edges: Edges of the mesh of landmarks (N, 2).
-        calibration: Name of the performer for whom the units are calibrated; None without calibration.
+        calibration: Names of the performers for whom the units are calibrated; None without calibration.
         dialogue: What the page shows and asks beside the frames.
         clock: Monotonic time in seconds.
     """
@@ -137,7 +137,9 @@ class Feed:
             silent: True while a camera gives no picture.
             model, model_note: Family, version and digest of the model; what is to be known of it, such as its age.
             dialogue: What is shown and asked beside the frames; null if nothing is.
-            actors: Each with `actor`, `state`, `score`, `units`, `head`, `gaze_deg`, and `expression` or null.
+            calibration: Names of the performers for whom the units are calibrated; null if there is none.
+            actors: Each with `actor`, `performer` (may be empty), `calibrated`, `state`, `score`, `units`, `head`,
+                `gaze_deg`, and `expression` or null.
         """
         with self._changed:
             latest, seen, count, arrivals_s = self._latest, self._seen, self._count, list(self._arrivals_s)
@@ -185,6 +187,8 @@ def _actor(actor: TrackedFace, expression: FaceExpression | None) -> dict[str, A
     shares = zip(expression.labels, expression.probabilities, strict=True) if expression else ()
     return {
         "actor": actor.actor,
+        "performer": actor.performer,
+        "calibrated": actor.calibrated,
         "state": actor.state,
         "score": round(float(actor.score), 3),
         "units": dict(zip(UNITS, np.round(actor.units.astype(np.float64), 3).tolist(), strict=True)),

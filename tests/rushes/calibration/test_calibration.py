@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from rushes.calibration import store
-from rushes.calibration.calibration import CalibratedTracker, Calibration, Origin, measure
+from rushes.calibration.calibration import Calibration, Origin, measure
+from rushes.calibration.performers import Performer, PerformerTracker
 from rushes.capture import loop
 from rushes.capture.analysis import TrackingAnalyser, open_analyser
 from rushes.capture.drawing.overlay import Overlay
@@ -15,7 +16,7 @@ from rushes.errors import MisuseError, NothingFitsError, UserError
 from rushes.tracking.face import UNITS
 from tests.support.actors import MadeUpTracker, made_up_actor
 from tests.support.command import command_line
-from tests.support.performing import AT_REST, OPEN, RESTING, Performer
+from tests.support.performing import AT_REST, OPEN, RESTING, PerformingTracker
 from tests.support.runtime import BrightSquare, write_clip
 
 ORIGIN = Origin("2026-03-01T10:00:00+01:00", "00ff", {"face_units": "aa"})
@@ -29,9 +30,12 @@ def calibrated() -> Calibration:
     return measure("anna", ORIGIN, [AT_REST] * 90 + [BLINKING] * 20, [AT_REST] * 90 + [OPEN] * 30 + [WRONG])
 
 
+ANNA = (Performer("anna", calibrated()),)
+
+
 def corrected(*faces):
     """Faces of a tracker after the correction."""
-    tracker = CalibratedTracker(MadeUpTracker(list(faces)), calibrated())
+    tracker = PerformerTracker(MadeUpTracker(list(faces)), ANNA)
     return tracker.track(np.zeros((4, 4, 3), np.uint8), 0.0)
 
 
@@ -64,13 +68,6 @@ def test_the_head_at_rest_looks_ahead():
     np.testing.assert_array_equal(turned.head.translation_m, OPEN.head.translation_m)
 
 
-def test_another_actor_is_not_corrected():
-    """The calibration is that of the first one."""
-    other = dataclasses.replace(OPEN, actor=1)
-
-    assert corrected(OPEN, other)[1] is other
-
-
 @pytest.mark.parametrize("share", [1.0, 0.6, 0.1, 0.0])
 def test_a_lost_face_eases_to_neutral(share):
     """A tracker eases its own values to 0; so do the corrected ones, without a jump of the head to its constant."""
@@ -80,7 +77,7 @@ def test_a_lost_face_eases_to_neutral(share):
     )  # fmt: skip
     tracker = MadeUpTracker([OPEN])
     tracker.wait = lambda _: [eased]
-    wrapped = CalibratedTracker(tracker, calibrated())
+    wrapped = PerformerTracker(tracker, ANNA)
     wrapped.track(np.zeros((4, 4, 3), np.uint8), 0.0)
     [face] = wrapped.wait(1.0)
 
@@ -214,7 +211,7 @@ def rushes(models, tmp_path, monkeypatch, capsys):  # noqa: ARG001  # its variab
 
     monkeypatch.setenv("RUSHES_MODELS", str(model_store.fill(tmp_path / "models")))
     monkeypatch.setattr("rushes.faces.face_search.open_finder", lambda _: BrightSquare())
-    monkeypatch.setattr("rushes.capture.analysis.open_tracker", lambda *_: (Performer(), np.zeros((0, 2), int)))
+    monkeypatch.setattr("rushes.capture.analysis.open_tracker", lambda *_: (PerformingTracker(), np.zeros((0, 2), int)))
     monkeypatch.setattr("rushes.calibration.store.networks_of", lambda *_: {"face_units": "aa"})
     monkeypatch.chdir(tmp_path)
     write_clip(tmp_path / "clip.mp4", frames=50)
@@ -238,9 +235,9 @@ def test_a_capture_with_a_performer_applies_it(rushes, tmp_path, monkeypatch, pe
     """It is given to the analyser, and its date stands on the slate; without one a line names the command."""
     given = []
 
-    def opened(model, _, calibration):
-        given.append(calibration)
-        return TrackingAnalyser(Performer(), model.classifier, np.zeros((0, 2), int))
+    def opened(model, _, performers, __):
+        given.extend(performers)
+        return TrackingAnalyser(PerformingTracker(), model.classifier, np.zeros((0, 2), int))
 
     monkeypatch.setattr("rushes.capture.analysis.open_analyser", opened)
     rushes("calibrate", *["--performer", "anna", "--source", "clip.mp4", "--neutral", "1", "--motion", "2"])
@@ -249,7 +246,7 @@ def test_a_capture_with_a_performer_applies_it(rushes, tmp_path, monkeypatch, pe
     slate = json.loads((tmp_path / "take01" / "slate.json").read_text())
 
     assert status == 0
-    assert (given[0].performer if given[0] else None) == ("anna" if date else None)
+    assert [(one.name, one.calibration is not None) for one in given] == [(performer, date)]
     assert slate["performer"] == performer
     assert bool(slate["calibrated"]) == date
     assert (f"{performer} is not calibrated: rushes calibrate --performer {performer}" in err) == (not date)
@@ -298,7 +295,7 @@ def test_a_calibration_reaches_every_output(monkeypatch):
     monkeypatch.setattr("rushes.capture.analysis._tracker", lambda *_: MadeUpTracker([OPEN]))
     model = type("Model", (), {"bundle": None, "classifier": None})
     options = sys.modules["rushes.capture.analysis"].Tracking()
-    plain, corrected_one = open_analyser(model, options), open_analyser(model, options, calibrated())
+    plain, corrected_one = open_analyser(model, options), open_analyser(model, options, ANNA)
     picture = np.zeros((4, 4, 3), np.uint8)
 
     assert (plain.note, corrected_one.note) == ("not calibrated", "")

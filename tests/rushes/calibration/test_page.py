@@ -12,7 +12,7 @@ from rushes.capture.web.address import WebAddress
 from rushes.capture.web.feed import Feed
 from rushes.errors import MisuseError, UserError
 from tests.support.actors import made_up_actor
-from tests.support.performing import AT_REST, OPEN, Performer, Stage
+from tests.support.performing import AT_REST, OPEN, PerformingTracker, Stage
 from tests.support.runtime import write_clip
 
 ORIGIN = Origin("2026-03-01T10:00:00+01:00", "00ff", {"face_units": "aa"})
@@ -160,4 +160,4 @@ def test_a_clip_has_nobody_to_prompt(tmp_path):
     clip = write_clip(tmp_path / "clip.mp4", frames=3)
 
     with pytest.raises(MisuseError, match=r"--web prompts whoever sits before a camera, and .*clip.mp4 is not one"):
-        calibrate(str(clip), Performer(), lambda _: Session(), measured, print, open_page)
+        calibrate(str(clip), PerformingTracker(), lambda _: Session(), measured, print, open_page)

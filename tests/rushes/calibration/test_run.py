@@ -11,7 +11,7 @@ from rushes.capture.frames import Frame
 from rushes.errors import NothingFitsError, UserError
 from rushes.tracking.face import UNITS
 from tests.support.actors import MadeUpTracker
-from tests.support.performing import AT_REST, OPEN, Performer, Stage
+from tests.support.performing import AT_REST, OPEN, PerformingTracker, Stage
 from tests.support.runtime import write_clip
 
 ORIGIN = Origin("2026-03-01T10:00:00+01:00", "00ff", {"face_units": "aa"})
@@ -30,7 +30,9 @@ def test_a_session_has_two_parts(tmp_path, capsys):
     """They start with the first face; each prompt is shown once, in order."""
     clip, found = write_clip(tmp_path / "clip.mp4", frames=50), []
     session = Session(neutral_s=1.0, motion_s=2.0)
-    calibrate(str(clip), Performer(seen_from=3), lambda _: session, lambda one: found.append(measured(one)), print)
+    calibrate(
+        str(clip), PerformingTracker(seen_from=3), lambda _: session, lambda one: found.append(measured(one)), print
+    )
 
     assert (len(session.at_rest), len(session.in_motion)) == (13, 25)
     assert found[0].neutral["jawOpen"] == pytest.approx(0.2)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rushes.calibration.performers import Performer
 from rushes.capture import loop
 from rushes.capture.analysis import TrackingAnalyser
 from rushes.capture.outputs import Outputs, Take
@@ -63,7 +64,7 @@ def opened(folder):
 
 def test_a_film_is_recorded_without_a_loss(clip, classifier, tmp_path):
     """Picture, curves, lines and slate have the same frames; nothing is drawn on the picture."""
-    record(clip, classifier, tmp_path / "take01", scene="12A", performer="anna", timecode="10:00:00:00", rate="25",
+    record(clip, classifier, tmp_path / "take01", scene="12A", performers=(Performer("anna"),), timecode="10:00:00:00", rate="25",
            coding="lossless")  # fmt: skip
     slate, lines, curves, frames = opened(tmp_path / "take01")
     with open_film(clip) as film:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from rushes.bundle.manifest import read_head
+from rushes.calibration.performers import Performer
 from rushes.calibration.store import networks_of
 from rushes.capture.analysis import LabelAnalyser, Tracking, TrackingAnalyser
 from rushes.errors import NothingFitsError
@@ -34,8 +35,8 @@ def bundle(tmp_path, monkeypatch):
     return lambda name: read_head(tmp_path / name)
 
 
-def _changed(bundle, name, analyser, tracking=None, calibration=None):
-    return prepare_change(bundle(name), bundle("old"), next(frames(0, 1)), tracking, calibration)(analyser)
+def _changed(bundle, name, analyser, tracking=None, performers=()):
+    return prepare_change(bundle(name), bundle("old"), next(frames(0, 1)), tracking, performers)(analyser)
 
 
 def test_what_is_known_of_actors_survives_a_new_expression_network(bundle, classifier):
@@ -73,10 +74,10 @@ def test_other_networks_bring_an_analyser_of_their_own(bundle, classifier, monke
     given, fresh = [], LabelAnalyser(BrightSquare(), classifier)
     monkeypatch.setattr(analyser_updates, "open_analyser", lambda model, *rest: given.append((model, *rest)) or fresh)
     monkeypatch.setattr(BrightSquare, "detect", lambda *_: given.append("warmed up") or [])
-    after = _changed(bundle, "other", LabelAnalyser(BrightSquare(), classifier), Tracking(2), None)
+    after = _changed(bundle, "other", LabelAnalyser(BrightSquare(), classifier), Tracking(2))
 
     assert after is fresh
-    assert given[0][1:] == (Tracking(2), None)
+    assert given[0][1:] == (Tracking(2), [])
     assert given[1:] == ["warmed up"] * analyser_updates.WARM_UPS
 
 
@@ -86,7 +87,7 @@ def test_a_new_network_is_warmed_up_on_the_frame(bundle, classifier, monkeypatch
     monkeypatch.setattr(opened.classifier, "classify", seen.extend)
     monkeypatch.setattr(analyser_updates, "open_model", lambda _: opened)
     frame = next(frames(0, 1))
-    change = prepare_change(bundle("new"), bundle("old"), frame, None, None)
+    change = prepare_change(bundle("new"), bundle("old"), frame, None, ())
 
     assert [picture is frame.picture_bgr for picture in seen] == [True] * analyser_updates.WARM_UPS
     assert change(LabelAnalyser(BrightSquare(), classifier)).classifier is opened.classifier
@@ -98,15 +99,15 @@ def test_a_calibration_holds_or_the_version_is_refused(bundle, classifier, monke
     held = calibrated().model_copy(update={"networks": networks_of(bundle("other"))})
     monkeypatch.setattr(analyser_updates, "open_analyser", lambda *_: before)
 
-    assert _changed(bundle, "other", before, Tracking(), held) == before
+    assert _changed(bundle, "other", before, Tracking(), [Performer("anna", held)]) == before
     with pytest.raises(NothingFitsError, match=r"not calibrated with the networks of.*rushes calibrate --performer"):
-        _changed(bundle, "other", before, Tracking(), calibrated())
+        _changed(bundle, "other", before, Tracking(), [Performer("anna", calibrated())])
 
 
 def test_a_fixed_version_has_no_follower(bundle, classifier):
     """The analyser is the given one."""
     given = LabelAnalyser(BrightSquare(), classifier)
-    with analyser_updates.following([Chosen(bundle("old"))], given, None, None, print) as analyser:
+    with analyser_updates.following([Chosen(bundle("old"))], given, None, (), print) as analyser:
         assert analyser is given
 
 
@@ -114,7 +115,7 @@ def test_units_of_a_new_version_and_actors_of_the_old_one(bundle, classifier, tm
     """The tracker stays; the network is the new one, also where the landmark networks change later."""
     write_units_bundle(tmp_path / "units", level=0.75)
     before = TrackingAnalyser(MadeUpTracker([made_up_actor()]), classifier, EDGES)
-    after = prepare_units(read_head(tmp_path / "units"), bundle("old"), None)(before)
+    after = prepare_units(read_head(tmp_path / "units"), bundle("old"), ())(before)
 
     assert before.tracker.units is None
     assert after.tracker.actors is before.tracker.actors
@@ -123,7 +124,7 @@ def test_units_of_a_new_version_and_actors_of_the_old_one(bundle, classifier, tm
     fresh = TrackingAnalyser(MadeUpTracker([]), classifier, EDGES)
     monkeypatch.setattr(analyser_updates, "open_analyser", lambda *_: fresh)
     change = prepare_change(
-        bundle("other"), bundle("old"), next(frames(0, 1)), Tracking(), None, read_head(tmp_path / "units")
+        bundle("other"), bundle("old"), next(frames(0, 1)), Tracking(), (), read_head(tmp_path / "units")
     )
     assert change(after).tracker.units is after.tracker.units
 
@@ -133,7 +134,7 @@ def test_units_need_their_landmarks_and_a_calibration_for_them(bundle, tmp_path)
     write_units_bundle(tmp_path / "units")
     write_units_bundle(tmp_path / "changed", level=0.75)
     units, changed, old = read_head(tmp_path / "units"), read_head(tmp_path / "changed"), bundle("old")
-    held = calibrated().model_copy(update={"networks": networks_of(old, units)})
+    held = [Performer("anna", calibrated().model_copy(update={"networks": networks_of(old, units)}))]
 
     assert prepare_units(units, old, held)
     with pytest.raises(NothingFitsError, match=r"not calibrated with the networks of.*rushes calibrate --performer"):
@@ -141,7 +142,7 @@ def test_units_need_their_landmarks_and_a_calibration_for_them(bundle, tmp_path)
     (tmp_path / "landmarks.tflite").write_bytes(b"points")
     write_bundle(tmp_path / "expression", assets={tmp_path / "landmarks.tflite": LANDMARKS_ROLE})
     with pytest.raises(NothingFitsError, match="has learned from the points of another landmark network") as caught:
-        prepare_units(units, read_head(tmp_path / "expression"), None)
+        prepare_units(units, read_head(tmp_path / "expression"), ())
     assert "rushes pull tracking" in caught.value.remedy
 
 
@@ -167,7 +168,7 @@ def test_both_families_follow_one_registry(classifier, tmp_path, monkeypatch):
     assert choose_units(None, "").bundle.digest == chosen[1].bundle.digest  # the one in use in the store now
     analyser = TrackingAnalyser(MadeUpTracker([made_up_actor(at=(40, 24), size=20)]), classifier, EDGES)
     found, pictures = [], frames(0, TRIAL_FRAMES + 4)
-    with analyser_updates.following(chosen, analyser, Tracking(), None, lines.append, interval_s=3600) as swapping:
+    with analyser_updates.following(chosen, analyser, Tracking(), (), lines.append, interval_s=3600) as swapping:
         found += [swapping.analyse(next(pictures))]
         put("expression", 2, write_bundle, crop={"scale": 1.5})
         put("tracking", 2, write_units_bundle, level=0.75)

@@ -133,11 +133,9 @@
     text("model", models.map((model) => model.filter(Boolean).join(" · ")).join(", "));
     text("model-note", state.model_note);
     $("model-note").hidden = !state.model_note;
-    text(
-      "calibration",
-      state.calibration ? `calibrated: ${state.calibration}` : "not calibrated",
-      `pill ${state.calibration ? "live" : "warn"}`,
-    );
+    const calibrated = actor ? actor.calibrated && actor.performer : state.calibration;
+    const missing = actor && actor.performer ? `${actor.performer}: not calibrated` : "not calibrated";
+    text("calibration", calibrated ? `calibrated: ${calibrated}` : missing, `pill ${calibrated ? "live" : "warn"}`);
     Calibration.show(state.dialogue);
     showActors(state.actors, actor);
     showActor(actor);
@@ -145,15 +143,17 @@
   }
 
   function showActors(actors, actor) {
-    const numbers = actors.map((one) => one.actor).join();
+    const names = actors.map((one) => one.performer || `Actor ${one.actor}`);
     $("actors").hidden = actors.length < 2;
-    if (numbers !== tabs) {
-      tabs = numbers;
+    const key = actors.map((one) => `${one.actor} ${one.performer}`).join();
+    if (key !== tabs) {
+      tabs = key;
       $("actors").replaceChildren();
-      for (const one of actors)
-        make("button", "", $("actors"), `Actor ${one.actor}`).onclick = () => {
+      actors.forEach((one, index) => {
+        make("button", "", $("actors"), names[index]).onclick = () => {
           chosen = one.actor;
         };
+      });
     }
     actors.forEach((one, index) => $("actors").children[index].setAttribute("aria-pressed", one === actor));
   }

@@ -237,6 +237,21 @@ def test_one_of_several_actors_is_chosen(page, sink):
     assert page.run("document.querySelector('[data-unit=jawOpen]').dataset.value") == "25"
 
 
+def test_performers_have_their_names(page, sink):
+    """On the buttons, and beside the calibration of the chosen one."""
+    anna, ben = (replace(actor(number=number), performer=name) for number, name in ((3, "anna"), (0, "ben")))
+    show(page, sink, analysis([ben, replace(anna, calibrated=True), actor(number=5)], 1))
+    names = page.run("[...document.querySelectorAll('#actors button')].map((button) => button.textContent)")
+    shown = []
+    for index in range(3):
+        page.run(f"document.querySelectorAll('#actors button')[{index}].click()")
+        show(page, sink, analysis([ben, replace(anna, calibrated=True), actor(number=5)], 2 + index))
+        shown.append(text(page, "#calibration"))
+
+    assert names == ["ben", "anna", "Actor 5"]
+    assert shown == ["ben: not calibrated", "calibrated: anna", "not calibrated"]
+
+
 def test_the_end_of_a_capture_is_shown(page, sink):
     """A page that nobody answers reports it, instead of the last state."""
     sink.close()
