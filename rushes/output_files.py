@@ -47,12 +47,13 @@ def save(path: Path, content: bytes) -> None:
         raise UserError(message) from error
 
 
-def open_alone(path: Path, shown: Path | None = None) -> FileIO:
-    """Opens an empty file for writing, unless another process writes it already; on Windows it does not look.
+def open_alone(path: Path, shown: Path | None = None, *, empty: bool = True) -> FileIO:
+    """Opens a file for writing, unless another process writes it already; on Windows it does not look.
 
     Args:
         path: The file.
         shown: Its name in the message, if that is another one.
+        empty: False to leave its content.
 
     Raises:
         OSError: The file cannot be written.
@@ -71,8 +72,25 @@ def open_alone(path: Path, shown: Path | None = None) -> FileIO:
         raise UserError(message) from error
     except OSError:  # a file system without locks
         pass
-    file.truncate()
+    if empty:
+        file.truncate()
     return file
+
+
+def check_free(option: str, path: Path) -> None:
+    """Checks before a command's work that a file that is there can be written over. It is not changed.
+
+    Raises:
+        MisuseError: It cannot be written.
+        UserError: Another process writes it.
+    """
+    if not path.is_file():  # opening a named pipe would block
+        return
+    try:
+        open_alone(path, empty=False).close()
+    except OSError as error:
+        message = f"{option} {path} cannot be written ({error.strerror}): name another file"
+        raise MisuseError(message) from error
 
 
 def check_out(path: Path, suffixes: Sequence[str], otherwise: str = "") -> None:

@@ -28,10 +28,11 @@ from rushes.drive.files import GrowingFile
 from rushes.drive.names import names_of as names_of_rig
 from rushes.drive.timecode import TakeClock, nearest_rate, rate_of
 from rushes.errors import MisuseError
+from rushes.output_files import check_free
 from rushes.take.recording import FilmFormat, Recording, Slate, check_new
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import ExitStack
 
     import numpy as np
@@ -135,9 +136,7 @@ class Outputs:
             check_window()
         lines = None if self.json_to == STDOUT else path_of(self.json_to)
         files = {"--save": self.save, "--json": lines, "--curves": self.curves, "--bvh": self.bvh}
-        for option, path in files.items():
-            if path is not None:
-                check_output(option, path, path_of(source))
+        check_outputs(files, [path_of(source)])
         if self.save is not None and self.save.suffix.lower() not in {".mp4", ".m4v"}:
             message = f"--save {self.save}: films are written as MP4; name it {self.save.with_suffix('.mp4')}"
             raise MisuseError(message)
@@ -164,8 +163,8 @@ class Outputs:
     ) -> list[Sink]:
         """Opens the outputs; the stack closes them. `edges` are those of the mesh that the page draws.
 
-        The page comes first: where a second capture finds its port taken, no file of the first has been touched. Of a
-        camera, a file that fails ends alone.
+        What can fail comes first, such as a port or the name of a host: no file is emptied before. Of a camera, a file
+        that fails ends alone.
 
         Raises:
             UserError: A file cannot be written, the name of a host is not known, or a port is in use.
@@ -181,25 +180,28 @@ class Outputs:
             page = WebSink.open(parse_web_address(self.web), source, origin, edges, log, self.calibrated)
             stack.callback(page.close)
             sinks.append(page)
+        clock, rig = self._clock(source.fps, live=source.live), names_of_rig(self.names)
+        for address in self.drive:
+            receiver = open_destination(address, rig, clock, log)
+            add(ActorSink(receiver, in_silence=True), receiver.close)  # of a camera's silence too
+        if self.collect is not None:
+            collecting = CollectingSink.open(self.collect, log)
+            stack.callback(collecting.close)
+            sinks.append(collecting)
+        if self.save is not None:
+            film = FilmWriter(self.save, source.fps, LONGEST_STILL_S if source.live else math.inf, log)
+            add(film, film.close)
         if self.json_to == STDOUT:
             add(JsonLines(print_line, origin), lambda: None)
         else:
             lines = GrowingFile(path_of(self.json_to))
             add(JsonLines(lines.append, origin), lines.close)
-        if self.save is not None:
-            film = FilmWriter(self.save, source.fps, LONGEST_STILL_S if source.live else math.inf, log)
-            add(film, film.close)
         if self.show:
             window = Window(source.name, None if source.live else source.fps)
             stack.callback(window.close)
             sinks.append(window)
-        clock = self._clock(source.fps, live=source.live)
-        for sink, in_silence in self._actor_sinks(source, clock, log):
-            add(ActorSink(sink, in_silence), sink.close)
-        if self.collect is not None:
-            collecting = CollectingSink.open(self.collect, log)
-            stack.callback(collecting.close)
-            sinks.append(collecting)
+        for file in self._files_of_actors(source, clock):
+            add(ActorSink(file, in_silence=False), file.close)
         if self.record is not None:
             folder, coded = self.record.folder, FilmFormat(self.record.coding, source.fps, source.live)
             recording = Recording.open(folder, self.record.slate(origin), clock, coded)
@@ -207,6 +209,12 @@ class Outputs:
             add(RecordingSink(recording), recording.close)
             stack.push(lambda kind, *_: recording.cut_short() if kind else None)  # another output or the source failed
         return sinks
+
+    def _files_of_actors(self, source: FrameSource, clock: TakeClock) -> Iterator[FaceSink]:
+        if self.curves is not None:
+            yield CurvesSink.open(self.curves, clock)
+        if self.bvh is not None:
+            yield BvhSink.open(self.bvh, Fraction(source.fps))
 
     def _clock(self, fps: float, *, live: bool) -> TakeClock:
         """Timecode of a source: from the time of day for a camera, from 0 for a film, or as the options have it."""
@@ -217,34 +225,30 @@ class Outputs:
             return TakeClock.from_wall(datetime.now().astimezone().time(), rate)
         return TakeClock.from_label(str(self.timecode), rate)
 
-    def _actor_sinks(
-        self, source: FrameSource, clock: TakeClock, log: Callable[[str], None]
-    ) -> Iterator[tuple[FaceSink, bool]]:
-        """Opens the outputs of tracked actors one by one; True stands for those that also get a camera's silence."""
-        names = names_of_rig(self.names)
-        for address in self.drive:
-            yield open_destination(address, names, clock, log), True
-        if self.curves is not None:
-            yield CurvesSink.open(self.curves, clock), False
-        if self.bvh is not None:
-            yield BvhSink.open(self.bvh, Fraction(source.fps)), False
 
-
-def check_output(option: str, path: Path, source: Path) -> None:
-    """Checks before a command's work that a file can be written.
+def check_outputs(files: Mapping[str, Path | None], sources: Sequence[Path]) -> None:
+    """Checks before a command's work that files can be written. None of them is changed.
 
     Args:
-        option: The option that names it, for the message.
-        path: The file.
-        source: A file that must not be written over.
+        files: The files, by the options that name them; None where an option is not given.
+        sources: Files that must not be written over.
 
     Raises:
-        MisuseError: It cannot be written, or is the source itself.
+        MisuseError: One cannot be written, is a source itself, or is named by two options.
+        UserError: Another process writes it.
     """
-    _check_folder(option, path)
-    if path.is_dir() or (path.exists() and source.exists() and path.samefile(source)):
-        message = f"{option} {path} is {'a folder' if path.is_dir() else 'the source itself'}: name another file"
-        raise MisuseError(message)
+    options: dict[Path, str] = {}
+    for option, path in files.items():
+        if path is None:
+            continue
+        _check_folder(option, path)
+        if path.is_dir() or any(path.exists() and one.exists() and path.samefile(one) for one in sources):
+            message = f"{option} {path} is {'a folder' if path.is_dir() else 'the source itself'}: name another file"
+            raise MisuseError(message)
+        if (first := options.setdefault(path.resolve(), option)) != option:
+            message = f"{first} and {option} both name {path}: name another file for one of them"
+            raise MisuseError(message)
+        check_free(option, path)
 
 
 def _check_folder(option: str, path: Path) -> None:

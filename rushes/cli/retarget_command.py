@@ -42,7 +42,7 @@ def retarget_command(
     rate: Annotated[str | None, typer.Option(metavar="FPS", help="Rate of a CSV, such as 29.97df.")] = None,
 ) -> None:
     """Map a recorded take to a rig: smoothed, as curves with the rig's columns, or played to a character."""
-    from rushes.capture.outputs import check_output  # noqa: PLC0415  # for a quick --help
+    from rushes.capture.outputs import check_outputs  # noqa: PLC0415  # for a quick --help
     from rushes.drive.address import parse_address  # noqa: PLC0415  # for a quick --help
     from rushes.drive.bvh import BvhSink  # noqa: PLC0415  # for a quick --help
     from rushes.drive.curves import write_curves  # noqa: PLC0415  # for a quick --help
@@ -56,14 +56,13 @@ def retarget_command(
         raise MisuseError(message)
     curves = None if not out or "://" in out else Path(out).expanduser()
     sources = [take, *(take.iterdir() if take.is_dir() else ())]
-    for option, path in {"--out": curves, "--bvh": bvh}.items():
-        for source in sources:
-            if path is not None:
-                check_output(option, path, source)
+    check_outputs({"--out": curves, "--bvh": bvh}, sources)
     if "://" in out:
         parse_address(out)
     rig = names_of(names)
     motion = smoothed(read_motion(take, actor=actor, rate=rate), smooth)
+    # The name of a host is resolved before a file is written.
+    receiver = open_destination(out, rig, motion.clock, log_line) if "://" in out else None
     if curves is not None:
         write_curves(curves, mapped(motion, rig, names))
         typer.echo(curves)
@@ -75,8 +74,7 @@ def retarget_command(
         finally:
             skeleton.close()
         typer.echo(bvh)
-    if "://" in out:
-        receiver = open_destination(out, rig, motion.clock, log_line)
+    if receiver is not None:
         try:
             play(motion, receiver)
         finally:

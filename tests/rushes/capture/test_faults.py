@@ -276,21 +276,31 @@ def test_a_second_capture_into_the_folder_of_a_take(capture, tmp_path, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("web", "message"), [(True, r"port \d+ cannot be listened on"), (False, "is being written by another program")]
+    ("name", "message"),
+    [
+        ("web", r"port \d+ cannot be listened on"),
+        ("curves", "curves is being written by another program"),
+        ("save", r"out\.mp4 is being written by another program"),
+        ("drive", "the host a..b is not known"),
+    ],
 )
-def test_a_second_capture_with_the_same_outputs(capture, tmp_path, web, message):
-    """It fails at the port of the page, or at a file, and has emptied no file of the first."""
+def test_a_second_capture_with_one_of_the_same_outputs(capture, tmp_path, name, message):
+    """It fails at the port of the page, or at a file, and has emptied no file of the first, nor another one."""
     port = Receiver().port  # free for TCP, too
-    same = {"json_to": str(tmp_path / "lines"), "curves": tmp_path / "curves", "bvh": tmp_path / "bvh"}
-    same |= {"web": str(port)} if web else {}
+    same = {"json_to": str(tmp_path / "lines"), "curves": tmp_path / "curves", "save": tmp_path / "out.mp4"}
+    same |= {"web": str(port)}
+    own = {"json_to": str(tmp_path / "own"), "bvh": tmp_path / "own.bvh", name: same.get(name, ("vmc://a..b",))}
+    for file in ("own", "own.bvh"):
+        (tmp_path / file).write_text("before")
     with mjpeg_camera([draw_frame(0)]) as stream:
 
         def second():
             with pytest.raises(UserError, match=message):
-                capture(stream.url, Script(3), **same)
+                capture(stream.url, Script(3), **own)
 
         capture(stream.url, Script(10, {4: second}), **same)
 
+    assert [(tmp_path / file).read_text() for file in ("own", "own.bvh")] == ["before"] * 2
     assert len((tmp_path / "lines").read_text().splitlines()) == 10
     assert len(read_curves(tmp_path / "curves").timecodes) == 10
 

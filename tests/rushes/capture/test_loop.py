@@ -204,6 +204,7 @@ def test_a_film_that_was_not_written_whole_replaces_nothing(tmp_path):
         ("clip.mp4", "-", "is the source itself"),
         ("out.mp4", "missing/out.jsonl", "--json .*missing does not exist"),
         ("out.mp4", "", "--json .* is a folder"),
+        ("out.mp4", "out.mp4", "--save and --json both name .*out.mp4: name another file for one of them"),
     ],
 )
 def test_outputs_that_cannot_be_written_are_found_first(clip, classifier, save, json_to, message):

@@ -64,8 +64,8 @@ def opened(folder):
 
 def test_a_film_is_recorded_without_a_loss(clip, classifier, tmp_path):
     """Picture, curves, lines and slate have the same frames; nothing is drawn on the picture."""
-    record(clip, classifier, tmp_path / "take01", scene="12A", performers=(Performer("anna"),), timecode="10:00:00:00", rate="25",
-           coding="lossless")  # fmt: skip
+    record(clip, classifier, tmp_path / "take01", scene="12A", performers=(Performer("anna"),),
+           timecode="10:00:00:00", rate="25", coding="lossless")  # fmt: skip
     slate, lines, curves, frames = opened(tmp_path / "take01")
     with open_film(clip) as film:
         source = [frame.picture_bgr for frame in film.frames()]

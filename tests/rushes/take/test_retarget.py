@@ -132,6 +132,20 @@ def test_it_drives_a_character(tmp_path, rushes, monkeypatch):
     assert [packet.values["HeadYaw"] for packet in packets] == pytest.approx(np.radians(np.arange(10)), abs=1e-6)
 
 
+def test_an_unknown_host_costs_no_file(tmp_path, rushes):
+    """Its name is resolved before the file is written, and two options for one file are refused."""
+    write_take(tmp_path / "take01")
+    (tmp_path / "out.bvh").write_text("before")
+    for place, status, message in (
+        ("vmc://a..b", 1, "the host a..b is not known"),
+        ("out.bvh", 2, "both name out.bvh"),
+    ):
+        found, _, err = rushes("retarget", "take01", "--bvh", "out.bvh", "--out", place)
+        assert (found, message in err) == (status, True), err
+
+    assert (tmp_path / "out.bvh").read_text() == "before"
+
+
 def test_the_head_is_written_as_bvh(tmp_path, rushes):
     """At the rate of the take, with the place of the head."""
     write_take(tmp_path / "take01")
