@@ -27,19 +27,27 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1 << 16
 LONGEST_NAME = 60
+MOST_NAME_BYTES = 200  # of a file system's 255; a temporary file has a longer name
 
 
 def calibration_path(performer: str) -> Path:
     """File of a performer's calibration, whether it is there or not.
 
     Raises:
-        MisuseError: The name is empty or too long.
+        MisuseError: The name is empty or too long, also as a file name, where a character may take nine bytes.
     """
     name = performer.strip().casefold()
     if not 0 < len(name) <= LONGEST_NAME:
         message = f"--performer: the name has {len(name)} characters; 1 to {LONGEST_NAME} are allowed"
         raise MisuseError(message)
-    return default_store() / "performers" / f"{quote(name, safe=' ')}.json"
+    file_name = quote(name, safe=" ")
+    if len(file_name) > MOST_NAME_BYTES:
+        message = (
+            f"--performer: the name takes {len(file_name)} bytes in the name of a file, and {MOST_NAME_BYTES} are "
+            f"allowed: shorten it, such as to {name[: LONGEST_NAME // 4]}"
+        )
+        raise MisuseError(message)
+    return default_store() / "performers" / f"{file_name}.json"
 
 
 def networks_of(bundle: Bundle, tracking: Bundle | None = None) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 STDOUT = "-"
 WALL_CLOCK = "clock"
+LONGEST_TEXTS = 1000  # of a slate of 4,096 bytes
 LONGEST_STILL_S = 10.0  # of a camera that gives no picture, in the film of --save
 
 
@@ -65,6 +67,21 @@ class Take:
     take: str = ""
     performers: tuple[Performer, ...] = ()
     coding: Coding = "jpeg"
+
+    def check(self) -> None:
+        """Checks before the first frame that the texts fit on a slate.
+
+        Raises:
+            MisuseError: They are too long.
+        """
+        # Each other character than ASCII takes six; names may stand twice.
+        length = len(json.dumps([self.scene, self.take, names_of(self.performers)]))
+        if length > LONGEST_TEXTS:
+            message = (
+                f"--scene, --take and --performer have {length} characters on the slate, where another than ASCII "
+                f"counts as six, and {LONGEST_TEXTS} are allowed: shorten them"
+            )
+            raise MisuseError(message)
 
     def slate(self, origin: Mapping[str, str | int | None] | None) -> Slate:
         """Slate with the time of now, and the model."""
@@ -143,6 +160,7 @@ class Outputs:
         if self.record is not None:
             _check_folder("--record", self.record.folder)
             check_new(self.record.folder)
+            self.record.check()
         if self.collect is not None:
             self.collect.check()
         if self.timecode not in {None, WALL_CLOCK} or self.rate is not None:

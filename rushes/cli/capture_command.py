@@ -149,7 +149,11 @@ def capture_command(
     from rushes.store.store import origins_of  # noqa: PLC0415  # for a quick --help
 
     names_of_performers = check_performers(performer or [], actors)
-    recorded = None if record is None else Take(record.expanduser(), scene, take, coding=film)
+    recorded = (
+        None
+        if record is None
+        else Take(record.expanduser(), scene, take, tuple(map(Performer, names_of_performers)), film)
+    )
     if recorded is None and (scene or take):
         message = "--scene and --take are written on the slate of a take: add --record FOLDER"
         raise MisuseError(message)

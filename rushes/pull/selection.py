@@ -73,10 +73,11 @@ def parse_wanted(text: str) -> Wanted:
     """Parses NAME, NAME@alias, NAME@7 or NAME@v7.
 
     Raises:
-        MisuseError: The text has another form.
+        MisuseError: The text has another form, or a part of it has over 100 characters, which name files and folders.
     """
     match = re.fullmatch(
-        r"(?P<name>[A-Za-z0-9_-]+)(?:@(?:v?(?P<version>[0-9]+)|(?P<alias>[A-Za-z0-9_][A-Za-z0-9_.-]*)))?", text
+        r"(?P<name>[A-Za-z0-9_-]{1,100})(?:@(?:v?(?P<version>[0-9]+)|(?P<alias>[A-Za-z0-9_][A-Za-z0-9_.-]{0,99})))?",
+        text,
     )
     if match is None or (match["version"] and not _is_version(match["version"])):
         message = f"{text!r} is not the name of a model: write expression, expression@champion or expression@7"

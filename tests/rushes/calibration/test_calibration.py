@@ -179,6 +179,18 @@ def test_a_name_is_needed(name):
         store.calibration_path(name)
 
 
+@pytest.mark.usefixtures("models")
+def test_a_name_is_short_enough_for_a_file():
+    """A Chinese character takes nine bytes in it; a name that is printed as an example is stored."""
+    long = "\u5b89\u5a1c" * 30
+    with pytest.raises(MisuseError, match=r"takes 540 bytes in the name of a file, and 200 are allowed") as caught:
+        store.calibration_path(long)
+    short = str(caught.value).rpartition("such as to ")[2]
+
+    assert store.write_calibration(full(performer=short)).is_file()
+    assert store.write_calibration(full(performer=long[:22])).is_file()
+
+
 @pytest.mark.parametrize("note", ["not calibrated", ""])
 def test_a_capture_notes_that_it_is_not_calibrated(clip, classifier, tmp_path, monkeypatch, note):
     """In the summary, a line of its own, and in the picture."""

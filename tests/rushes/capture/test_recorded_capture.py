@@ -194,6 +194,10 @@ def test_a_kill_leaves_a_take_that_opens(bundle_folder, tmp_path):
     [
         ({"folder": "missing/take"}, "--record .*missing/take: the folder .*missing does not exist"),
         ({"folder": "full"}, "full: the folder has files already; name a new one"),
+        (
+            {"folder": "take", "scene": "\u5b89" * 200},
+            "have 1212 characters on the slate, .* 1000 are allowed: shorten",
+        ),
         ({"folder": "take", "timecode": "10:00"}, "10:00 is not a timecode: write HH:MM:SS:FF"),
         ({"folder": "take", "rate": "26"}, "26 is not a frame rate"),
         ({"folder": "take", "timecode": "10:00:00:25", "rate": "25"}, "10:00:00:25 is not a timecode at 25"),
@@ -204,8 +208,10 @@ def test_a_take_is_checked_before_the_first_frame(tmp_path, options, message):
     """Before the model is opened, and without a file."""
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").write_text("x")
-    folder = tmp_path / options.pop("folder")
+    take = Take(tmp_path / options["folder"], options.get("scene", ""))
     with pytest.raises(MisuseError, match=message):
-        Outputs(record=Take(folder), **options).check("0")
+        Outputs(record=take, **{name: value for name, value in options.items() if name in {"timecode", "rate"}}).check(
+            "0"
+        )
 
     assert not re.search("take", " ".join(path.name for path in tmp_path.iterdir()))

@@ -139,6 +139,7 @@ def registry_follower(rushes, mlflow):  # noqa: ARG001  # its environment
         ("pin --remove scene", 3, "scene is not pinned in"),
         ("pin expression --model {bundle}", 2, "is not in a model store"),
         ("pin ../expression", 2, "is not the name of a model"),
+        (f"pin {'x' * 101}", 2, "is not the name of a model"),
         ("capture --registry http://127.0.0.1:9 --model {bundle}", 2, "--registry follows an alias"),
     ],
 )
