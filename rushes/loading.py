@@ -166,7 +166,8 @@ def find_named(wanted: str, store: Path | None = None) -> Path:
     if not asked.alias and asked.version is None:
         found = find_model(store, asked.name)
     else:
-        found = Path(FolderRegistry(place).find(asked).place)
+        fetch = pull_hint(wanted, to=None if place == default_store() else place)
+        found = Path(FolderRegistry(place, fetch).find(asked).place)
     family = read_head(found).manifest.family
     if family != asked.name:
         message = f"{found} is a bundle of the family {family!r}, not {asked.name!r}"

@@ -22,9 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FolderRegistry:
-    """Model store written by `rushes pull --to`, or the folder of a single bundle."""
+    """Model store written by `rushes pull --to`, or the folder of a single bundle.
+
+    Attributes:
+        folder: The folder.
+        fetch: Command that fetches the wanted model into it, where it is the store of a command; else one takes a model
+            from it.
+    """
 
     folder: Path
+    fetch: str = ""
 
     @property
     def where(self) -> str:
@@ -52,7 +59,7 @@ class FolderRegistry:
             families = [one.name for one in self.folder.iterdir() if one.is_dir() and stored_bundles(one)]
             records = read_records(family_folder)
             rejected = [one.version for one in there if one.version and records.rejection(one.digest)]
-            raise nothing_fits(wanted, str(self.folder), [one.version for one in there], families, rejected)
+            raise nothing_fits(wanted, str(self.folder), [one.version for one in there], families, rejected, self.fetch)
         alias, last = found[-1]
         rejection = read_records(family_folder).rejection(last.digest)
         return Offer(last.version, str(last.folder), alias, last.digest, rejection)
@@ -67,9 +74,8 @@ class FolderRegistry:
         family = head.manifest.family
         if wanted.version is None and family == wanted.name:
             return Offer(None, str(self.folder), digest=head.digest)
-        message = (
-            f"{self.folder} is a single {family} bundle, without a version. Take it: {pull_hint(family, self.folder)}"
-        )
+        take = f"Name it as {family}" if self.fetch else f"Take it: {pull_hint(family, self.folder)}"
+        message = f"{self.folder} is a single {family} bundle, without a version. {take}"
         raise NothingFitsError(message)
 
     def files(self, offer: Offer) -> set[str]:

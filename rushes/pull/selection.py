@@ -96,6 +96,7 @@ def nothing_fits(
     versions: Sequence[int | None],
     families: Sequence[str] = (),
     rejected: Sequence[int] = (),
+    fetch: str = "",
 ) -> NothingFitsError:
     """Error for a model that does not exist; the message lists those that do.
 
@@ -105,17 +106,22 @@ def nothing_fits(
         versions: Versions of that family in the registry.
         families: Families in the registry, for suggestions for a mistyped name.
         rejected: Versions that were rolled back, which are not suggested.
+        fetch: Command that fetches the model from elsewhere; empty to suggest one that is there.
     """
     if not versions:
         there = f" It has {', '.join(sorted(families))}." if families else ""
+        there = f"{did_you_mean(wanted.name, families)}{there}"
+        if fetch:
+            return NothingFitsError(f"{where} has no model {wanted.name!r}.{there} Fetch it: {fetch}")
         return NothingFitsError(
-            f"{where} has no model {wanted.name!r}.{did_you_mean(wanted.name, families)}{there} "
-            "A first `make nightly` or `rushes pull --to` puts one there"
+            f"{where} has no model {wanted.name!r}.{there} A first `make nightly` or `rushes pull --to` puts one there"
         )
     numbers = [version for version in versions if version is not None]
     kept = [version for version in numbers if version not in rejected]
     names = ", ".join(f"{one} (rolled back)" if one in rejected else str(one) for one in numbers)
     there = f"Versions of {wanted.name} there: {names or 'one without a version'}."
+    if fetch:
+        return NothingFitsError(f"{where} has no {wanted}. {there} Fetch it: {fetch}")
     if numbers and not kept:
         return NothingFitsError(f"{where} has no {wanted}. {there} Add --rejected to take one all the same")
     take = pull_hint(f"{wanted.name}@{kept[-1]}" if kept else wanted.name, where)

@@ -1,6 +1,8 @@
 """Captures that follow a registry, and pins, by the commands of a set."""
 
 import json
+import re
+import shlex
 
 import pytest
 
@@ -38,6 +40,20 @@ def test_capture_takes_the_champion_of_a_registry(rushes, mlflow, clip):
     assert "http://127.0.0.1:9 cannot be reached: Connection refused" in err
     assert err.splitlines()[-1].startswith("registry not reachable since")
     assert err.splitlines()[-1].endswith(", expression v8 (pulled just now)")
+
+
+@pytest.mark.parametrize("words", [("pin", "expression@8"), ("capture", "--model", "expression@8", "--source")])
+def test_a_version_that_is_missing_is_fetched_by_the_printed_command(rushes, mlflow, clip, words):
+    """From the registry, and not from the store that lacks it; then the command works."""
+    rushes("pull", "expression@7")
+    words = (*words, *([clip] if words[0] == "capture" else []))
+    status, _, err = rushes(*words)
+    printed = re.search(r"Versions of expression there: 7\. Fetch it: rushes (pull .+)", err)
+
+    assert (status, bool(printed)) == (3, True), err
+    assert mlflow.url in printed[1]
+    assert rushes(*shlex.split(printed[1]))[0] == 0
+    assert rushes(*words)[0] == 0
 
 
 def test_a_pin_fixes_the_version_for_a_shoot(rushes, mlflow, clip):
@@ -134,7 +150,7 @@ def registry_follower(rushes, mlflow):  # noqa: ARG001  # its environment
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
-        ("pin expression@9", 3, "Versions of expression there: 7. Take one"),
+        ("pin expression@9", 3, "Versions of expression there: 7. Fetch it"),
         ("pin scene", 3, "no scene model in"),
         ("pin --remove scene", 3, "scene is not pinned in"),
         ("pin expression --model {bundle}", 2, "is not in a model store"),
