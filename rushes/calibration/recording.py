@@ -42,7 +42,7 @@ class UnitsReader(Protocol):
 
 
 @dataclass(frozen=True)
-class Recording:
+class SessionRecording:
     """Frames of a session in which the face was seen, in their order.
 
     Attributes:
@@ -75,7 +75,7 @@ class Recording:
         return TrackedFace(0, 1.0, units, head, gaze_deg, self.landmarks_tp3[number], "tracked", fitted_a)
 
 
-def recording_of(at_rest: Sequence[TrackedFace], in_motion: Sequence[TrackedFace]) -> Recording | None:
+def recording_of(at_rest: Sequence[TrackedFace], in_motion: Sequence[TrackedFace]) -> SessionRecording | None:
     """Recording of a session's faces; None if they do not have their fitted angles."""
     step = -(-(len(at_rest) + len(in_motion)) // FRAMES) or 1
     kept = at_rest[::step], in_motion[::step]
@@ -84,10 +84,10 @@ def recording_of(at_rest: Sequence[TrackedFace], in_motion: Sequence[TrackedFace
     if not faces or len(fitted) < len(faces):
         return None
     landmarks_tp3 = np.array([face.landmarks_px for face in faces], np.float32)
-    return Recording(landmarks_tp3, np.array(fitted, np.float32), len(kept[0]))
+    return SessionRecording(landmarks_tp3, np.array(fitted, np.float32), len(kept[0]))
 
 
-def write_recording(path: Path, recording: Recording) -> None:
+def write_recording(path: Path, recording: SessionRecording) -> None:
     """Stores a recording.
 
     Raises:
@@ -100,7 +100,7 @@ def write_recording(path: Path, recording: Recording) -> None:
     save(path, content.getvalue())
 
 
-def read_recording(path: Path) -> Recording | None:
+def read_recording(path: Path) -> SessionRecording | None:
     """Reads a recording; None if there is none that can be read."""
     try:
         content = read_regular(path, MAX_BYTES)
@@ -117,7 +117,7 @@ def read_recording(path: Path) -> Recording | None:
     if not whole or not numbers or at_rest.shape or not 0 <= at_rest <= frames:
         return None
     finite = np.isfinite(landmarks_tp3).all() and np.isfinite(fitted_ta).all()
-    return Recording(landmarks_tp3, fitted_ta, int(at_rest)) if finite else None
+    return SessionRecording(landmarks_tp3, fitted_ta, int(at_rest)) if finite else None
 
 
 def computed_again(

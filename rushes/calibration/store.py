@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from rushes.bundle.manifest import GRAPH
 from rushes.bundle.regular_files import read_regular
 from rushes.calibration.calibration import Calibration
-from rushes.calibration.recording import Recording, computed_again, write_recording
+from rushes.calibration.recording import SessionRecording, computed_again, write_recording
 from rushes.errors import MisuseError, RushesError, UserError, plain
 from rushes.output_files import save
 from rushes.store.store import default_store, model_name
@@ -63,7 +63,7 @@ def networks_of(bundle: Bundle, tracking: Bundle | None = None) -> dict[str, str
     return found | {f"tracking {file.role}": file.sha256 for file in graphs if file.role == GRAPH}
 
 
-def write_calibration(calibration: Calibration, recording: Recording | None = None) -> Path:
+def write_calibration(calibration: Calibration, recording: SessionRecording | None = None) -> Path:
     """Stores a calibration in the place of an older one of the same performer.
 
     Args:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from rushes.capture.analysis import Analysis
-    from rushes.drive.sink import Sink
+    from rushes.drive.sink import FaceSink
     from rushes.take.recording import Recording
 
 
@@ -23,7 +23,7 @@ class ActorSink:
             A file has no frames there.
     """
 
-    sink: Sink
+    sink: FaceSink
     in_silence: bool
 
     def put(self, analysis: Analysis, drawn_bgr: np.ndarray | None) -> bool:  # noqa: ARG002  # a sink takes both

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from rushes.calibration.performers import Performer
     from rushes.capture.failing_output import Sink
     from rushes.capture.frames import FrameSource
-    from rushes.drive.sink import Sink as FaceSink
+    from rushes.drive.sink import FaceSink
     from rushes.take.film import Coding
 
 STDOUT = "-"

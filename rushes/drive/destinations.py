@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
     from rushes.drive.address import Address
     from rushes.drive.names import NameMap
-    from rushes.drive.sink import Sink
+    from rushes.drive.sink import FaceSink
     from rushes.drive.timecode import TakeClock
 
-_OPENERS: dict[str, Callable[[Address, NameMap, TakeClock, Callable[[str], None]], Sink]] = {
+_OPENERS: dict[str, Callable[[Address, NameMap, TakeClock, Callable[[str], None]], FaceSink]] = {
     "vmc": lambda address, names, _clock, log: VmcSink.open(address, names, log),
     "livelink": lambda address, _names, clock, log: LiveLinkSink.open(address, clock, log),
 }
 
 
-def open_destination(text: str, names: NameMap, clock: TakeClock, log: Callable[[str], None]) -> Sink:
+def open_destination(text: str, names: NameMap, clock: TakeClock, log: Callable[[str], None]) -> FaceSink:
     """Opens a receiver.
 
     Args:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rushes.tracking.face import TrackedFace
 
 
-class Sink(Protocol):
+class FaceSink(Protocol):
     """An output of tracked faces. Each class has a constructor `open` of its own."""
 
     def put(self, time_s: float, frame_number: int, faces: Sequence[TrackedFace]) -> None:

@@ -40,7 +40,7 @@ CODINGS: dict[Coding, tuple[str, Sequence[int], Format]] = {
 WAITING = 24  # pictures, 0.8 s at 30 frames/s; 150 MB at 1080p if none of them is coded yet
 
 
-class Film:
+class TakeFilm:
     """A film of the pictures of a source, each at its own time.
 
     Attributes:

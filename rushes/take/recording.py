@@ -16,7 +16,7 @@ from rushes.drive.files import GrowingFile
 from rushes.drive.lines import LinesSink
 from rushes.drive.timecode import label_of
 from rushes.errors import MisuseError, UserError
-from rushes.take.film import Coding, Film
+from rushes.take.film import Coding, TakeFilm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,7 +62,7 @@ class Recording:
 
     def __init__(self, folder: Path, slate: Slate, clock: TakeClock, film: FilmFormat | None = None) -> None:
         self._slate, self._clock = slate, clock
-        self._film = Film(folder / FILM, film.coding, film.fps, live=film.live) if film else None
+        self._film = TakeFilm(folder / FILM, film.coding, film.fps, live=film.live) if film else None
         self._written = self._dropped = 0
         self._last: int | None = None
         self._cut_short = False

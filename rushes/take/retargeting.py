@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rushes.drive.names import NameMap
-    from rushes.drive.sink import Sink
+    from rushes.drive.sink import FaceSink
     from rushes.take.reading import Motion
 
 Smooth = Literal["none", "live", "offline"]
@@ -55,7 +55,7 @@ def mapped(motion: Motion, names: NameMap, rig: str) -> Curves:
 
 def play(
     motion: Motion,
-    sink: Sink,
+    sink: FaceSink,
     *,
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from rushes.tracking.head_pose import Camera, CanonicalFace, HeadFit
+    from rushes.tracking.head_pose import CanonicalFace, HeadFit, PinholeCamera
 
 # Landmarks of the left and right eye: middle of the iris, outer corner, inner corner.
 EYES = ((473, 263, 362), (468, 33, 133))
@@ -25,7 +25,7 @@ OUT_CM, UP_CM, FRONT_CM = 0.1, 0.17, -1.0
 CENTRES_CM = np.array([[OUT_CM, UP_CM, FRONT_CM], [-OUT_CM, UP_CM, FRONT_CM]])
 
 
-def gaze_deg(landmarks_px: np.ndarray, fit: HeadFit, camera: Camera, face: CanonicalFace) -> np.ndarray:
+def gaze_deg(landmarks_px: np.ndarray, fit: HeadFit, camera: PinholeCamera, face: CanonicalFace) -> np.ndarray:
     """Yaw and pitch of the left and the right eye relative to the head, float32 (2, 2)."""
     corners_cm = (face.vertices_cm[OUTER] + face.vertices_cm[INNER]) / 2
     centres_cm = fit.place(corners_cm + CENTRES_CM)

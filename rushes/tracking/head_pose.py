@@ -62,7 +62,7 @@ class CanonicalFace:
 
 
 @dataclass(frozen=True)
-class Camera:
+class PinholeCamera:
     """A pinhole camera that looks along the middle of the frame.
 
     Attributes:
@@ -94,13 +94,13 @@ class HeadFit:
         return np.asarray(points_n3 @ self.rotation_33.T + self.translation_cm)
 
 
-def camera_of(width_px: int, height_px: int, fov_deg: float = FOV_DEG) -> Camera:
+def camera_of(width_px: int, height_px: int, fov_deg: float = FOV_DEG) -> PinholeCamera:
     """Camera of a frame with a vertical field of view."""
     focal_px = height_px / 2 / np.tan(np.radians(fov_deg) / 2)
-    return Camera(float(focal_px), np.array([width_px, height_px]) / 2)
+    return PinholeCamera(float(focal_px), np.array([width_px, height_px]) / 2)
 
 
-def fit_head(landmarks_px: np.ndarray, camera: Camera, face: CanonicalFace) -> HeadFit:
+def fit_head(landmarks_px: np.ndarray, camera: PinholeCamera, face: CanonicalFace) -> HeadFit:
     """Fits the canonical face to landmarks (478, 3).
 
     Returns:

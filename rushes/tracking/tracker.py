@@ -54,7 +54,7 @@ UNITS_PART, GAZE_PART, ANGLES_PART, PLACE_PART = slice(0, 52), slice(52, 56), sl
 SCALES = np.repeat([1.0, 30.0, 30.0, 0.2], [52, 4, 3, 3])  # of units, degrees, degrees, metres
 
 
-class Detector(Protocol[Place]):
+class PartDetector(Protocol[Place]):
     """A face detector that searches a frame part by part, such as `rushes.faces.face_search.FaceFinder`."""
 
     def places(self, frame_bgr: np.ndarray) -> list[Place]:
@@ -146,7 +146,7 @@ class FaceTracker(Generic[Place]):
 
     def __init__(
         self,
-        detector: Detector[Place],
+        detector: PartDetector[Place],
         landmarks: LandmarkNetworks,
         *,
         actors: int = 1,

@@ -12,7 +12,7 @@ from curation.params import CollectionParams
 from rushes.drive.curves import COLUMNS, Curves, write_curves
 from rushes.drive.livelink import column_of
 from rushes.drive.timecode import RATES, label_of
-from rushes.take.film import Film
+from rushes.take.film import TakeFilm
 from tests.support.face_streams import made_up_face
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def speech(frames: int = 40, seed: int = 0) -> list[float]:
 def write_pictures(file: Path, pictures: Sequence[np.ndarray], fps: float = FPS) -> Path:
     """Films pictures, BGR, as `rushes capture --record` does."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    film = Film(file, "jpeg", fps, live=False)
+    film = TakeFilm(file, "jpeg", fps, live=False)
     for number, picture_bgr in enumerate(pictures):
         film.put(picture_bgr, number / fps)
     film.close()

@@ -17,7 +17,7 @@ from rushes.capture.outputs import Outputs, Take
 from rushes.drive.curves import read_curves
 from rushes.errors import MisuseError, UserError
 from rushes.media.film import open_film
-from rushes.take.film import Film
+from rushes.take.film import TakeFilm
 from rushes.take.recording import CURVES, FILM, LINES, SLATE
 from tests.support.actors import MadeUpTracker, made_up_actor
 from tests.support.full_disk import disk_of
@@ -106,7 +106,7 @@ def test_a_camera_is_recorded_until_a_signal(classifier, tmp_path, number):
 
 def test_pictures_that_the_film_lacks_are_counted(clip, classifier, tmp_path, monkeypatch):
     """Here every second one: in the slate, in the last line, and as null in the lines; the film stays in step."""
-    put, messages = Film.put, []
+    put, messages = TakeFilm.put, []
 
     def losing(film, picture_bgr, time_s):
         if round(time_s * 12.5) % 2:
@@ -114,7 +114,7 @@ def test_pictures_that_the_film_lacks_are_counted(clip, classifier, tmp_path, mo
             return None
         return put(film, picture_bgr, time_s)
 
-    monkeypatch.setattr(Film, "put", losing)
+    monkeypatch.setattr(TakeFilm, "put", losing)
     record(clip, classifier, tmp_path / "take01", log=messages.append)
     slate, lines, curves, frames = opened(tmp_path / "take01")
 

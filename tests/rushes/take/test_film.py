@@ -8,7 +8,7 @@ from rushes.capture.video_source import cut_short
 from rushes.errors import UserError
 from rushes.media.film import open_film
 from rushes.take import film
-from rushes.take.film import Film
+from rushes.take.film import TakeFilm
 from rushes.take.matroska import JPEG, MatroskaFile
 from tests.support.full_disk import disk_of
 from tests.support.runtime import draw_frame
@@ -17,7 +17,7 @@ TIMES_S = (0.0, 0.033, 0.067, 0.1, 0.4, 0.41, 2.0)  # of a camera that stumbles
 
 
 def filmed(path, coding="jpeg", times_s=TIMES_S, *, live=False):
-    made = Film(path, coding, 30.0, live=live)
+    made = TakeFilm(path, coding, 30.0, live=live)
     numbers = [made.put(draw_frame(number), time_s) for number, time_s in enumerate(times_s)]
     made.close()
     return made, numbers
@@ -81,7 +81,7 @@ def test_it_is_readable_before_it_is_closed(tmp_path):
 
 def test_pictures_of_another_size_are_fitted(tmp_path):
     """All frames have the size of the first."""
-    made = Film(tmp_path / "camera.mkv", "jpeg", 25.0, live=False)
+    made = TakeFilm(tmp_path / "camera.mkv", "jpeg", 25.0, live=False)
     made.put(draw_frame(0), 0.0)
     made.put(np.full((400, 300, 3), 250, np.uint8), 0.04)
     made.close()
@@ -109,7 +109,7 @@ class Stalled:
 def test_a_slow_disk_loses_pictures_of_a_camera_and_delays_nobody(tmp_path, monkeypatch):
     """Pictures beyond the queue are lost and counted; numbers of the film have no gap."""
     disk = Stalled(monkeypatch)
-    made = Film(tmp_path / "camera.mkv", "jpeg", 25.0, live=True)
+    made = TakeFilm(tmp_path / "camera.mkv", "jpeg", 25.0, live=True)
     numbers = [made.put(draw_frame(0), number / 25) for number in range(film.WAITING + 20)]
     disk.go.set()
     made.close()
@@ -123,7 +123,7 @@ def test_a_slow_disk_loses_pictures_of_a_camera_and_delays_nobody(tmp_path, monk
 
 def test_a_file_as_source_loses_none(tmp_path, monkeypatch):
     """It waits for the disk."""
-    disk, made = Stalled(monkeypatch), Film(tmp_path / "camera.mkv", "jpeg", 25.0, live=False)
+    disk, made = Stalled(monkeypatch), TakeFilm(tmp_path / "camera.mkv", "jpeg", 25.0, live=False)
     numbers = []
 
     def put_all():
@@ -141,7 +141,7 @@ def test_a_file_as_source_loses_none(tmp_path, monkeypatch):
 
 def test_a_full_disk_is_an_error_of_the_user(tmp_path):
     """Of the next picture, or of the end; the pictures until then are readable."""
-    made = Film(tmp_path / "camera.mkv", "lossless", 25.0, live=False)
+    made = TakeFilm(tmp_path / "camera.mkv", "lossless", 25.0, live=False)
     noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
     with disk_of(300_000):
         with pytest.raises(UserError, match=r"camera.mkv cannot be written any further.*; the \d frames until then"):
@@ -160,8 +160,8 @@ def test_a_bug_in_the_thread_is_raised(tmp_path, monkeypatch):
         message = "planted"
         raise ValueError(message)
 
-    monkeypatch.setattr(Film, "_coded", fail)
-    made = Film(tmp_path / "camera.mkv", "jpeg", 25.0, live=False)
+    monkeypatch.setattr(TakeFilm, "_coded", fail)
+    made = TakeFilm(tmp_path / "camera.mkv", "jpeg", 25.0, live=False)
     with pytest.raises(ValueError, match="planted"):
         put_all(made, [draw_frame(0)] * (10 * film.WAITING))
     with pytest.raises(ValueError, match="planted"):
