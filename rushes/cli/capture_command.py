@@ -42,8 +42,9 @@ label, probabilities), model (family, version, digest), and with --units or an o
 performer and calibrated if it is named, state, score, units, head, gaze_deg, landmarks_px).
 --drive vmc:// takes ?actor=N, livelink:// also ?subject=NAME. Of a camera the latest picture is always the next one.
 --record makes a folder with the picture without any drawing (camera.mkv), curves.csv, lines.jsonl and slate.json.
---collect keeps pictures for training on which the model is unsure, of a performer who consents. The consent is a YAML
-file with three lines, such as who: anna, use: training and until: 2027-06-30.
+--collect keeps pictures for training on which the model is unsure, of a performer who consents: of several actors, the
+one whom --performer names as the consent does. The consent is a YAML file with three lines, such as who: anna, use:
+training and until: 2027-06-30.
 With --registry, a new version of the alias is fetched and verified beside the one that runs, and swapped between two
 frames; back if it fails or is too slow. `rushes pin` fixes a version. A model of the family tracking is followed too.
 Exit status: 0 done, 1 failed, 2 misuse, 3 no face in any frame.
@@ -157,7 +158,7 @@ def capture_command(
     if recorded is None and (scene or take):
         message = "--scene and --take are written on the slate of a take: add --record FOLDER"
         raise MisuseError(message)
-    collecting = collecting_of(collect, consent, names_of_performers, unsure, collect_rate)
+    collecting = collecting_of(collect, consent, names_of_performers, actors, unsure, collect_rate)
     outputs = Outputs(
         show, save, json, tuple(drive or ()), names, curves, bvh, web, recorded, timecode, rate, collect=collecting
     )

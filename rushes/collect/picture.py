@@ -14,8 +14,10 @@ from rushes.expression.classifier import Crop, crop_face
 
 if TYPE_CHECKING:
     from rushes.expression.classifier import FaceExpression
+    from rushes.tracking.face import TrackedFace
 
 ROOM = 0.25  # of the side of the square, above and below it, as far as the frame has it
+REACH = 1.0  # farthest point of the picture from the middle of the face, in sides: a corner, turned and shifted
 MIN_SIDE_PX = 48  # of the square; a smaller face shows less than the network takes
 _AS_GIVEN = Crop(scale=1.0, shift_y=0.0)
 
@@ -46,6 +48,14 @@ def picture_of(frame_bgr: np.ndarray, face: FaceExpression) -> np.ndarray | None
     box = (middle_x - whole / 2, middle_y - whole / 2, float(whole), float(whole))
     square_bgr = crop_face(frame_bgr, box, _AS_GIVEN, face.roll_rad)
     return np.ascontiguousarray(square_bgr[:, room : room + side])
+
+
+def is_apart(face: FaceExpression, other: TrackedFace) -> bool:
+    """True if another actor is not in the picture of a face."""
+    x, y, w, h = face.box_xywh_px
+    low_2, high_2 = other.landmarks_px[:, :2].min(axis=0), other.landmarks_px[:, :2].max(axis=0)
+    apart_px = float(np.hypot(*((low_2 + high_2) / 2 - (x + w / 2, y + h / 2))))
+    return apart_px > REACH * max(w, h) * face.crop.scale + float(np.hypot(*(high_2 - low_2))) / 2
 
 
 def centre_of(picture_bgr: np.ndarray) -> np.ndarray:

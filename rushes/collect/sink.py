@@ -1,6 +1,9 @@
 """Output of a capture that collects pictures of faces on which the expression network is unsure.
 
-A picture is collected only if one face alone is in the frame, since the consent is that of one performer.
+The consent is that of one performer. Where one actor is tracked, or none, a picture is collected only if one face alone
+is in the frame: that it is the performer's is the statement of whoever gives the consent. Of several actors, only the
+one who has the performer's name is collected, until they leave the picture for the first time: that whoever comes back
+is the same person is known by the face or the place alone.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from typing import TYPE_CHECKING
 from rushes.capture.summary import counted
 from rushes.collect.consent import FORM, Consent, read_consent
 from rushes.collect.delivery import deliver_abandoned
-from rushes.collect.picture import centre_of, picture_of
+from rushes.collect.picture import centre_of, is_apart, picture_of
 from rushes.collect.unsure import MARGIN, RATE_PER_MINUTE, Selection, is_unsure
 from rushes.collect.writer import Writer
 from rushes.errors import MisuseError, UserError
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from rushes.capture.analysis import Analysis
+    from rushes.expression.classifier import FaceExpression
 
 
 def _today() -> date:
@@ -38,6 +42,7 @@ class Collecting:
     Attributes:
         inbox: Folder of the inbox of a collection; created if it does not exist.
         consent: Consent of the performer.
+        by_name: True if several actors are tracked, and the one with the name of the performer is collected.
         margin: Two labels closer than this are unsure.
         rate_per_minute: Maximum number of pictures a minute.
         today: The date in this machine's time zone.
@@ -45,6 +50,7 @@ class Collecting:
 
     inbox: Path
     consent: Consent
+    by_name: bool = False
     margin: float = MARGIN
     rate_per_minute: float = RATE_PER_MINUTE
     today: Callable[[], date] = _today
@@ -63,12 +69,18 @@ class Collecting:
 
 
 def collecting_of(
-    inbox: Path | None, consent: Path | None, performers: Sequence[str], margin: float, rate_per_minute: float
+    inbox: Path | None,
+    consent: Path | None,
+    performers: Sequence[str],
+    actors: int,
+    margin: float,
+    rate_per_minute: float,
 ) -> Collecting | None:
     """Options of a capture that collects, from those of the command; None without --collect.
 
     Raises:
-        MisuseError: Folder or consent is missing, the consent does not hold, or it is another performer's.
+        MisuseError: Folder or consent is missing, the consent does not hold, or it is another performer's, or it is not
+            known which of several actors gives it.
     """
     if inbox is None:
         if consent is not None:
@@ -83,7 +95,13 @@ def collecting_of(
         named = ", ".join(performers)
         message = f"--consent {consent} is that of {given.who}, and --performer names {named}: give their own"
         raise MisuseError(message)
-    return Collecting(inbox.expanduser(), given, margin, rate_per_minute)
+    if actors > 1 and not performers:
+        message = (
+            f"--collect takes pictures of {given.who} alone, and --actors {actors} tracks others too: name all with "
+            f"--performer, from left to right, or track one actor"
+        )
+        raise MisuseError(message)
+    return Collecting(inbox.expanduser(), given, actors > 1, margin, rate_per_minute)
 
 
 class CollectingSink:
@@ -94,6 +112,8 @@ class CollectingSink:
         self._selection = Selection(collecting.rate_per_minute)
         self._writer = Writer(collecting.inbox, collecting.consent, log)
         self._has_ended = False
+        self._followed: set[int] = set()  # actors with the name of the performer
+        self._left: set[int] = set()  # those of them who were not in the picture in a frame since
 
     @classmethod
     def open(cls, collecting: Collecting, log: Callable[[str], None]) -> CollectingSink:
@@ -115,15 +135,28 @@ class CollectingSink:
 
     def put(self, analysis: Analysis, drawn_bgr: np.ndarray | None) -> bool:  # noqa: ARG002  # a sink takes both
         """Collects the face of a frame, if it is one to collect."""
-        frame, faces = analysis.frame, analysis.expressions
-        if frame.picture_bgr is None or len(faces) != 1 or not self._selection.is_due(frame.time_s):
+        frame, face = analysis.frame, self._consenting(analysis)
+        if frame.picture_bgr is None or face is None or not self._selection.is_due(frame.time_s):
             return True
-        if is_unsure(faces[0].probabilities, self._collecting.margin) and self._permitted():
-            picture_bgr = picture_of(frame.picture_bgr, faces[0])
+        if is_unsure(face.probabilities, self._collecting.margin) and self._permitted():
+            picture_bgr = picture_of(frame.picture_bgr, face)
             if picture_bgr is not None and self._selection.is_new(centre_of(picture_bgr)):
                 self._selection.keep(centre_of(picture_bgr), frame.time_s)
                 self._writer.put(picture_bgr)
         return True
+
+    def _consenting(self, analysis: Analysis) -> FaceExpression | None:
+        """Face of the performer, if a picture of it shows nobody else."""
+        if not self._collecting.by_name:
+            return analysis.expressions[0] if len(analysis.expressions) == 1 else None
+        who, actors = self._collecting.consent.who.casefold(), analysis.actors
+        self._followed |= {actor.actor for actor in actors if actor.performer.casefold() == who}
+        self._left |= self._followed - {actor.actor for actor in actors}
+        others = [actor for actor in actors if actor.actor not in self._followed - self._left]
+        for number, face in zip(analysis.numbers, analysis.expressions, strict=False):
+            if number in self._followed - self._left and all(is_apart(face, actor) for actor in others):
+                return face
+        return None
 
     def _permitted(self) -> bool:
         """True until the last day of the consent has passed, which a capture may see."""

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import threading
 from datetime import date, timedelta
@@ -12,6 +13,7 @@ from rushes.collect.sink import Collecting, CollectingSink
 from rushes.errors import MisuseError
 from rushes.expression.classifier import FaceExpression
 from rushes.faces import face_search
+from tests.support.actors import made_up_actor
 from tests.support.collected import ANNA, LAST, Unsure, face_frame, write_consent, write_faces
 from tests.support.command import command_line
 from tests.support.full_disk import disk_of
@@ -73,6 +75,46 @@ def test_a_capture_collects(tmp_path):
 def test_what_is_collected(tmp_path, frames, count):
     """Unsure frames with one face, spaced, and each different."""
     assert collected(tmp_path, frames) == count
+
+
+def two_actors(number, *actors, time_s=None):
+    """A frame of tracked actors: (number, place, name)."""
+    one = analysis(number, time_s=time_s)
+    tracked = [
+        dataclasses.replace(made_up_actor(actor, at=(x, 60), size=40), performer=name) for actor, x, name in actors
+    ]
+    faces = [dataclasses.replace(one.expressions[0], box_xywh_px=(x - 30, 30.0, 60.0, 60.0)) for _, x, _ in actors]
+    return dataclasses.replace(one, expressions=faces, numbers=[actor for actor, *_ in actors], actors=tracked)
+
+
+OF_ANNA, OF_BEN, FAR = (1, 45, "anna quill"), (0, 110, "ben"), (0, 300, "ben")
+
+
+@pytest.mark.parametrize(
+    ("frames", "count"),
+    [
+        ([two_actors(0, FAR, OF_ANNA)], 1),
+        ([two_actors(0, OF_BEN, OF_ANNA)], 0),
+        ([two_actors(0, OF_BEN)], 0),
+        ([two_actors(0, (0, 45, ""))], 0),
+        ([two_actors(0, FAR, OF_ANNA), two_actors(1, OF_ANNA)], 2),
+        ([two_actors(0, FAR, OF_ANNA), two_actors(1, FAR), two_actors(2, OF_ANNA)], 1),
+        ([two_actors(0, OF_ANNA), Analysis(Frame(1, 1.0, None)), two_actors(2, OF_ANNA)], 1),
+    ],
+    ids=["both apart", "both near", "the other", "without a name", "the other leaves", "back", "camera away"],
+)
+def test_of_several_actors_the_consenting_one_is_collected(tmp_path, frames, count):
+    """By name, in either case; never in one picture with another actor, and not after a return."""
+    assert collected(tmp_path, frames, by_name=True) == count
+
+
+def test_a_hidden_actor_counts(tmp_path):
+    """One who is held, as behind a hand, has no expression, but may be in the picture."""
+    frame = two_actors(0, OF_BEN, OF_ANNA)
+    held = dataclasses.replace(frame.actors[0], state="held")
+    frame = dataclasses.replace(frame, expressions=frame.expressions[1:], numbers=[1], actors=[held, frame.actors[1]])
+
+    assert collected(tmp_path, [frame], by_name=True) == 0
 
 
 def test_nothing_is_collected_after_the_last_day(tmp_path):
@@ -150,6 +192,14 @@ TOMORROW = (date.today() + timedelta(days=1)).isoformat()  # noqa: DTZ011  # as 
         (["--collect", "inbox", "--consent", "old.yaml"], "it ended on 2020-01-01: ask for a new one"),
         (["--collect", "inbox", "--consent", "report.yaml"], "use is 'report', without training"),
         (["--collect", "inbox", "--consent", "none.yaml"], "none.yaml: cannot be read"),
+        (
+            ["--collect", "inbox", "--consent", "anna.yaml", "--actors", "2", "--units"],
+            "takes pictures of Anna Quill alone, and --actors 2 tracks others too: name all with --performer",
+        ),
+        (
+            ["--collect", "inbox", "--consent", "anna.yaml", "--performer", "a", "--performer", "b", "--actors", "2"],
+            "is that of Anna Quill, and --performer names a, b",
+        ),
         (
             ["--collect", "inbox", "--consent", "anna.yaml", "--performer", "mark", "--units"],
             "is that of Anna Quill, and --performer names mark",
