@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import contextmanager, suppress
 from io import FileIO
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 
@@ -45,6 +46,24 @@ def save(path: Path, content: bytes) -> None:
     except OSError as error:
         message = f"{path} cannot be written: {error.strerror}"
         raise UserError(message) from error
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Waits until no other process has locked a folder, and locks it until the end of the block.
+
+    Windows and some file systems cannot lock folders: there nothing is locked.
+    """
+    descriptor = None
+    with suppress(OSError):
+        if fcntl is not None:
+            descriptor = os.open(folder, os.O_RDONLY)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def open_alone(path: Path, shown: Path | None = None, *, empty: bool = True) -> FileIO:

@@ -79,7 +79,9 @@ def calibrate_command(
     path = calibration_path(performer)
     address = None if web is None else parse_web_address(web)
     opened = load("expression", store=model, trust=trust, uncertified=uncertified)
-    units = choose_units(tracking_model, "", trust=trust, uncertified=uncertified, log=log_line)
+    units = choose_units(
+        tracking_model, "", expression=opened.bundle, trust=trust, uncertified=uncertified, log=log_line
+    )
     bundle = None if units is None else units.bundle
     tracking = Tracking(1, fov, backend, open_model(bundle) if bundle else None)
     tracker, edges = open_tracker(opened, tracking, log_line)

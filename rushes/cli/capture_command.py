@@ -176,7 +176,9 @@ def capture_command(
     opened = open_model(chosen.bundle)
     chosen_units = None
     if tracking is not None:
-        chosen_units = choose_units(tracking_model, registry, trust=trust, uncertified=uncertified, log=log_line)
+        chosen_units = choose_units(
+            tracking_model, registry, expression=chosen.bundle, trust=trust, uncertified=uncertified, log=log_line
+        )
         tracking = replace(tracking, model=open_model(chosen_units.bundle) if chosen_units else None)
     units_bundle = chosen_units.bundle if chosen_units else None
     performers = [

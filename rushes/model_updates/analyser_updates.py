@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,8 +68,18 @@ def following(
             return prepare_units(bundle, others["expression"], performers)
         return prepare_change(bundle, running, frame, tracking, performers, others.get("tracking"))
 
+    def beside(family: str) -> object:
+        if family == "tracking":  # depends on the landmarks, and an expression network does not
+            return networks_of(swapping.running["expression"])
+        units = swapping.running.get("tracking")
+        return None if units is None else units.digest
+
     followers = [
-        Follower(one.followed, one.bundle, prepare, log, fault=one.fault) for one in chosen if one.followed is not None
+        Follower(
+            one.followed, one.bundle, prepare, log, fault=one.fault, beside=partial(beside, one.bundle.manifest.family)
+        )
+        for one in chosen
+        if one.followed is not None
     ]
     fixed = [one.bundle for one in chosen if one.followed is None]
     swapping = SwappingAnalyser(analyser, followers, log, fixed=fixed)

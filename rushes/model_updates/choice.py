@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rushes.bundle.manifest import BundleError, read_head
 from rushes.bundle.signature import load_trust
 from rushes.errors import MisuseError, NothingFitsError, RushesError
 from rushes.loading import find_named
@@ -17,6 +19,7 @@ from rushes.store.freshness import remember
 from rushes.store.store import (
     CHAMPION,
     NEWEST,
+    admit,
     default_store,
     in_use,
     model_name,
@@ -26,7 +29,8 @@ from rushes.store.store import (
     pull_hint,
     use_bundle,
 )
-from rushes.store.swap_backs import SwapBack, read_swap_backs, swap_back_of, write_swap_backs
+from rushes.store.swap_backs import SwapBack, add_swap_back, new_swap_back, read_swap_backs, swap_back_of
+from rushes.tracking.landmarks import check_landmarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,7 +86,7 @@ class Followed:
             OSError: The store cannot be written.
             RushesError: The record of the newest signed version, or a key, cannot be read.
         """
-        write_swap_backs(self.family_folder, read_swap_backs(self.family_folder) | {self.wanted.alias: swap_back})
+        add_swap_back(self.family_folder, self.wanted.alias, swap_back)
         for pointer in (NEWEST, self.wanted.alias):
             now = pointed(self.family_folder, pointer)
             if now is not None and swap_back.is_of(now.version, now.digest):
@@ -165,15 +169,20 @@ def choose_units(
     model: str | None,
     registry: str,
     *,
+    expression: Bundle | None = None,
     trust: Sequence[Path] | None = None,
     uncertified: bool = False,
     log: Callable[[str], None] = lambda _: None,
 ) -> Chosen | None:
     """Finds and verifies the model of the family tracking with which a capture begins; None for MediaPipe's network.
 
+    A model that nobody named never stops a capture: where it has no alias in the registry, the stored version is used,
+    and where it has learned from other landmarks than those that are found, MediaPipe's network.
+
     Args:
         model: As of `choose_model`; `mediapipe` for none; None for the one in use in the model store, if there is one.
         registry: As of `choose_model`.
+        expression: Bundle whose landmark network runs; None if that is not known yet.
         trust: As of `choose_model`.
         uncertified: As of `choose_model`.
         log: As of `choose_model`.
@@ -183,7 +192,20 @@ def choose_units(
     """
     if model == MEDIAPIPE or (model is None and in_use(default_store() / TRACKING) is None):
         return None
-    return choose_model(TRACKING, model, registry, trust=trust, uncertified=uncertified, log=log)
+    try:
+        chosen = choose_model(TRACKING, model, registry, trust=trust, uncertified=uncertified, log=log)
+    except NothingFitsError as error:
+        if model is not None or not registry:
+            raise
+        log(f"the stored {TRACKING} model is used, and not followed: {error}. To do without: --tracking {MEDIAPIPE}")
+        chosen = choose_model(TRACKING, None, "", trust=trust, uncertified=uncertified, log=log)
+    if model is None and expression is not None:
+        try:
+            check_landmarks(chosen.bundle, expression)
+        except NothingFitsError as error:
+            log(f"MediaPipe's network reads the units: {error}")
+            return None
+    return chosen
 
 
 def _named(family: str, model: str) -> Wanted:
@@ -222,11 +244,25 @@ def _newest(followed: Followed, log: Callable[[str], None]) -> Chosen:
             bundle, name = followed.use(cached.folder), f"{followed.wanted.name} {swap_back.shown}"
             log(f"{name} is skipped, and {model_name(bundle)} used: {name} {swap_back}. {followed.retry_hint}")
             return Chosen(bundle, followed)
-        return Chosen(followed.use(followed.fetch(lambda _: None, START_LIMITS, progress=True)), followed)
+        folder = followed.fetch(lambda _: None, START_LIMITS, progress=True)
+        try:
+            return Chosen(followed.use(folder), followed)
+        except BundleError as error:
+            if folder != cached.folder:
+                _set_aside(followed, folder, cached.folder, str(error))
+            raise
     except NothingFitsError:  # the registry has no such alias, which a cached version must not hide
         raise
     except RushesError as error:
         return Chosen(followed.use(cached.folder), followed, error)
+
+
+def _set_aside(followed: Followed, folder: Path, before: Path, why: str) -> None:
+    """Remembers a version that was fetched and cannot be used as if it had been swapped back."""
+    bundle = read_head(before)
+    admit(bundle, load_trust(followed.trust), uncertified=followed.uncertified)
+    with suppress(OSError):  # a store that cannot be written: the next capture fetches it again
+        followed.remember(new_swap_back(read_head(folder), why), bundle)
 
 
 def _swap_back(followed: Followed, cached: StoredBundle) -> SwapBack | None:

@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rushes import __version__
-from rushes.bundle.manifest import BundleError
+from rushes.bundle.manifest import DIGEST_CHARS, BundleError, read_head
 from rushes.errors import NothingFitsError, RushesError, TransientError, bug_report, place_of
 from rushes.pull.http_guard import Limits
 from rushes.pull.mlflow_registry import open_registry
-from rushes.store.records import DIGEST_CHARS, read_records
+from rushes.store.records import read_records
 from rushes.store.store import model_name, version_of
 from rushes.store.swap_backs import new_swap_back, read_swap_backs, swap_back_of
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rushes.capture.analysis import Analyser
     from rushes.model_updates.choice import Followed
     from rushes.pull.selection import Offer
+    from rushes.store.swap_backs import SwapBack
 
     Change = Callable[[Analyser], Analyser]
 
@@ -44,10 +45,12 @@ class Candidate:
     Attributes:
         bundle: The verified bundle.
         change: Gives the analyser with this version in place of the one that runs.
+        beside: For what it was prepared, see `Follower`.
     """
 
     bundle: Bundle
     change: Change
+    beside: object = None
 
 
 class Follower:
@@ -59,6 +62,8 @@ class Follower:
         prepare: Opens and warms up a version; it also gets the one that runs.
         log: Called with a line for a person, also from the follower's thread.
         fault: Error with which the registry could not be used before; None if it could.
+        beside: What a version depends on of the models of other families that run. One that was prepared for others is
+            not taken, and the next poll prepares it again.
         now: Time of day in seconds.
 
     Attributes:
@@ -74,10 +79,12 @@ class Follower:
         log: Callable[[str], None],
         *,
         fault: RushesError | None = None,
+        beside: Callable[[], object] = lambda: None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.running, self.note = running, ""
         self._followed, self._prepare, self._log, self._now = followed, prepare, log, now
+        self._beside = beside
         self._lock = threading.Lock()
         self._ready: Candidate | None = None
         self._refused: set[tuple[int | None, str]] = set()
@@ -142,18 +149,23 @@ class Follower:
         return self._swapped_back is not None and self._swapped_back.is_of(version, digest)
 
     def _fetch(self, offer: Offer) -> None:
-        running = self.running
+        running, beside, folder = self.running, self._beside(), None
         try:
-            bundle = self._followed.use(self._followed.fetch(_silent, POLL_LIMITS, progress=False))
+            folder = self._followed.fetch(_silent, POLL_LIMITS, progress=False)
+            bundle = self._followed.use(folder)
             if bundle.digest == running.digest or self._is_refused(*_key(bundle)):  # the alias was moved meanwhile
                 return
         except (BundleError, NothingFitsError) as error:
             self._refuse(offer, str(error))
+            if folder is not None:  # it was fetched
+                self._remember(new_swap_back(read_head(folder), str(error)), running)
             return
         try:
-            candidate = Candidate(bundle, self._prepare(bundle, running))
+            candidate = Candidate(bundle, self._prepare(bundle, running), beside)
         except Exception as error:  # noqa: BLE001  # whatever a version does when it is opened
             self._refuse(offer, reason_of(error))
+            if not isinstance(error, NothingFitsError):  # which depends on what runs beside it
+                self._remember(new_swap_back(bundle, reason_of(error)), running)
             return
         with self._lock:
             if self.running is running:  # else it was swapped back meanwhile, and the next poll prepares it again
@@ -167,13 +179,14 @@ class Follower:
         self._log(f"{shown} is not taken, and not tried again in this capture: {reason}")
 
     def take(self) -> Candidate | None:
-        """The version that waits, which runs from now on; None if none does."""
+        """The version that waits, which runs from now on; None if none does, or other models run beside it by now."""
         if self._ready is None:  # without the lock: asked before every frame
             return None
         with self._lock:
             candidate, self._ready = self._ready, None
-            if candidate is not None:
-                self.running = candidate.bundle
+            if candidate is None or candidate.beside != self._beside():
+                return None
+            self.running = candidate.bundle
             return candidate
 
     def swap_back(self, before: Bundle, reason: str) -> None:
@@ -186,10 +199,15 @@ class Follower:
             f"{model_name(failed)} was swapped back to {model_name(before)}, and is not tried again until "
             f"{followed.wanted} names another version: {reason}. {followed.retry_hint}. {_how_to_stay(before)}"
         )
+        self._remember(self._swapped_back, before)
+
+    def _remember(self, swap_back: SwapBack, before: Bundle) -> None:
+        """Lets later captures begin with the version before, until the alias names another one."""
         try:
-            followed.remember(self._swapped_back, before)
+            self._followed.remember(swap_back, before)
         except (OSError, RushesError) as error:
-            self._log(f"the next capture tries {model_name(failed)} again, since {followed.store}: {error}")
+            name, store = self._followed.wanted.name, self._followed.store
+            self._log(f"the next capture tries {name} {swap_back.shown} again, since {store}: {error}")
 
     def _miss(self, error: RushesError | OSError) -> None:
         """Notes that the registry cannot be used; logs it the first time, and again for an error of another kind."""

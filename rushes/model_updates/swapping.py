@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class SwappingAnalyser:
     """Analyser whose models are those of followers. Every frame is analysed: none is left out at a swap.
 
-    A frame on which a new model raises is analysed again by the one before. While a model is on trial, those of other
-    followers wait.
+    A frame on which a new model raises is analysed again by the one before; if that raises too, the capture ends. While
+    a model is on trial, those of other followers wait.
 
     Args:
         analyser: Analyser of the models with which the capture begins.
@@ -86,8 +86,10 @@ class SwappingAnalyser:
         except Exception as error:
             if self._before is None:
                 raise
+            # A frame on which the one before raises too is not the fault of the new one, which is not swapped back.
+            analysis = self._before[0].analyse(frame)
             self._swap_back(f"frame {frame.number} failed: {reason_of(error)}")
-            return self._named(self._analyser.analyse(frame))
+            return self._named(analysis)
         if frame.picture_bgr is not None:
             self.latest = frame
         if analysis.expressions:

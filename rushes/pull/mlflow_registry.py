@@ -16,6 +16,7 @@ import requests
 import urllib3
 from pydantic import BaseModel
 
+from rushes.bundle.manifest import DIGEST_CHARS
 from rushes.errors import MisuseError, UserError
 from rushes.pull.folder_registry import FolderRegistry
 from rushes.pull.http_guard import LIMITS, Limits, Meter, body, metered_session
@@ -35,7 +36,7 @@ from rushes.pull.mlflow_responses import (
 )
 from rushes.pull.selection import Offer, Wanted, nothing_fits
 from rushes.redaction import redact, split_login
-from rushes.store.records import DIGEST_CHARS, MAX_REASON_CHARS, Rejection
+from rushes.store.records import MAX_REASON_CHARS, Rejection
 from rushes.store.store import CHAMPION
 
 if TYPE_CHECKING:

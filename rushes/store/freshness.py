@@ -18,7 +18,7 @@ from rushes.bundle.regular_files import read_regular
 from rushes.bundle.signature import Trust, read_signature
 from rushes.errors import RushesError, UserError
 from rushes.inference.first_use import state_folder
-from rushes.output_files import write_whole
+from rushes.output_files import locked, write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ class NewestSigned(BaseModel):
     time: str = ""
 
     def is_older(self, statement: Statement) -> bool:
-        """True if a statement has both a lower version and an earlier time."""
+        """True if a statement has no higher version and an earlier time."""
         return statement.version <= self.version and statement.time < self.time
 
     def with_(self, statement: Statement) -> NewestSigned:
@@ -83,10 +83,14 @@ def remember(bundle: Bundle, trust: Trust, *, reset: bool = False) -> None:
         return
     family, statement = bundle.manifest.family, _statement(bundle)
     if statement is not None:
-        seen = NewestSigned() if reset else _read(family) or NewestSigned()
-        _write(family, seen.with_(statement))
+        with locked(_path(family).parent):  # two commands may run at once
+            seen = NewestSigned() if reset else _read(family) or NewestSigned()
+            _write(family, seen.with_(statement))
     elif reset:
-        _path(family).unlink(missing_ok=True)
+        try:
+            _path(family).unlink(missing_ok=True)
+        except OSError as error:
+            raise _unwritable(_path(family), error) from error
 
 
 def _statement(bundle: Bundle) -> Statement | None:
@@ -131,8 +135,11 @@ def _write(family: str, seen: NewestSigned) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, seen.model_dump_json().encode())
     except OSError as error:
-        message = (
-            f"{path}, the record of the newest version seen, cannot be written: "
-            f"{error.strerror or error}. Name another folder with RUSHES_MACHINE_STATE"
-        )
-        raise UserError(message) from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"{path}, the record of the newest version seen, cannot be written: {error.strerror or error}. "
+        "Name another folder with RUSHES_MACHINE_STATE"
+    )

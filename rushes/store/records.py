@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from rushes.bundle.manifest import DIGEST_CHARS
 from rushes.bundle.regular_files import read_regular
 from rushes.errors import RushesError, plain
-from rushes.output_files import write_whole
+from rushes.output_files import locked, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 NAME = ".records.json"  # no alias starts with a full stop
 MAX_BYTES = 4 << 20
-DIGEST_CHARS = 12
 MAX_REASON_CHARS = 500
 
 
@@ -75,10 +75,11 @@ def record_pull(family_folder: Path, name: str, registry: str, rejected: Mapping
     Raises:
         OSError: The store cannot be written.
     """
-    before = read_records(family_folder)
-    there = {kept: record for kept, record in before.pulled.items() if (family_folder / kept).is_dir()}
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    records = Records(
-        pulled=there | {name: PullRecord(pulled=now, registry=registry)}, rejected={**before.rejected, **rejected}
-    )
-    write_whole(family_folder / NAME, records.model_dump_json(indent=1).encode())
+    with locked(family_folder):  # a capture and a pull may run at once
+        before = read_records(family_folder)
+        there = {kept: record for kept, record in before.pulled.items() if (family_folder / kept).is_dir()}
+        records = Records(
+            pulled=there | {name: PullRecord(pulled=now, registry=registry)}, rejected={**before.rejected, **rejected}
+        )
+        write_whole(family_folder / NAME, records.model_dump_json(indent=1).encode())

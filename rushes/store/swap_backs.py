@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from rushes.bundle.manifest import DIGEST_CHARS
 from rushes.bundle.regular_files import read_regular
 from rushes.errors import RushesError, plain
-from rushes.output_files import write_whole
-from rushes.store.records import DIGEST_CHARS, MAX_BYTES, MAX_REASON_CHARS
+from rushes.output_files import locked, write_whole
+from rushes.store.records import MAX_BYTES, MAX_REASON_CHARS
 from rushes.store.store import version_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from rushes.bundle.manifest import Bundle
@@ -65,23 +67,35 @@ def read_swap_backs(family_folder: Path) -> dict[str, SwapBack]:
     return {}
 
 
-def write_swap_backs(family_folder: Path, swap_backs: dict[str, SwapBack]) -> None:
-    """Writes the swap-backs of a family.
+def add_swap_back(family_folder: Path, alias: str, swap_back: SwapBack) -> None:
+    """Adds the swap-back of the version that an alias names.
 
     Raises:
         OSError: The store cannot be written.
     """
+    with locked(family_folder):  # two captures and a pull may run at once
+        _write(family_folder, read_swap_backs(family_folder) | {alias: swap_back})
+
+
+def _forget(family_folder: Path, which: Callable[[str, SwapBack], bool]) -> None:
+    with locked(family_folder):
+        before = read_swap_backs(family_folder)
+        after = {alias: one for alias, one in before.items() if not which(alias, one)}
+        if after != before:
+            _write(family_folder, after)
+
+
+def _write(family_folder: Path, swap_backs: dict[str, SwapBack]) -> None:
     write_whole(family_folder / NAME, _ADAPTER.dump_json(swap_backs, indent=1))
 
 
 def swap_back_of(family_folder: Path, alias: str, version: int | None, digest: str) -> SwapBack | None:
     """Swap-back of the version that an alias names now; one of another version is forgotten."""
-    swap_backs = read_swap_backs(family_folder)
-    found = swap_backs.pop(alias, None)
+    found = read_swap_backs(family_folder).get(alias)
     if found is None or found.is_of(version, digest):
         return found
     with contextlib.suppress(OSError):  # a store that cannot be written: the next one forgets it
-        write_swap_backs(family_folder, swap_backs)
+        _forget(family_folder, lambda name, one: (name, one) == (alias, found))
     return None
 
 
@@ -91,7 +105,4 @@ def forget_swap_backs(family_folder: Path, digest: str) -> None:
     Raises:
         OSError: The store cannot be written.
     """
-    before = read_swap_backs(family_folder)
-    after = {alias: one for alias, one in before.items() if one.digest != digest[:DIGEST_CHARS]}
-    if after != before:
-        write_swap_backs(family_folder, after)
+    _forget(family_folder, lambda _, one: one.digest == digest[:DIGEST_CHARS])

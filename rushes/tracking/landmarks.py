@@ -132,7 +132,11 @@ def check_landmarks(tracking: Bundle, bundle: Bundle) -> None:
         message = (
             f"{tracking.folder} has learned from the points of another landmark network than that of {bundle.folder}"
         )
-        raise NothingFitsError(message, "pull the newest versions: rushes pull expression, rushes pull tracking")
+        raise NothingFitsError(
+            message,
+            "pull the newest versions: rushes pull expression, rushes pull tracking; or use MediaPipe's network of the "
+            "units: --tracking mediapipe",
+        )
 
 
 def _hash_of_landmarks(bundle: Bundle) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import cv2
 import numpy as np
 
+from rushes.bundle.manifest import DIGEST_CHARS
 from rushes.capture.drawing.mesh import draw_actors
 from rushes.redaction import redact
 from rushes.tracking.face import UNITS
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 WIDTH_PX = 960  # of the picture on the page at most; the mesh is drawn after scaling
 JPEG_QUALITY = 80
 RATE_FRAMES = 31  # whose arrival gives the frames per second
-DIGEST_CHARS = 12
 VIEWER_S = 3.0  # since the latest question for a state, in which the page counts as open: it asks each second
 
 

@@ -1,9 +1,13 @@
 import pytest
 
+from rushes.bundle.manifest import read_head
 from rushes.errors import MisuseError, NothingFitsError, RushesError, TransientError
-from rushes.model_updates.choice import choose_model
+from rushes.model_updates.choice import choose_model, choose_units
 from rushes.pull.pull import pull
 from rushes.store.store import PINNED, point, version_of
+from rushes.tracking.landmarks import LANDMARKS_ROLE
+from tests.support.runtime import write_bundle
+from tests.support.units_bundle import write_units_bundle
 
 ALIAS, AWAY = "expression@champion", "http://127.0.0.1:9"  # nothing listens on the port `discard`
 
@@ -61,6 +65,34 @@ def test_a_mistyped_alias_is_not_hidden_by_a_cache(registry, tmp_path):
     pull(ALIAS, registry.url, tmp_path / "store")
     with pytest.raises(NothingFitsError, match="has no expression@champoin"):
         choose_model("expression", "expression@champoin", registry.url)
+
+
+def test_a_tracking_model_that_nobody_named_stops_no_capture(registry, tmp_path):
+    """The registry has no such family: the stored version is used. One that was named is asked for."""
+    folder = tmp_path / "store/tracking/v3-0123456789ab"
+    write_units_bundle(folder)
+    lines = []
+    chosen = choose_units(None, registry.url, log=lines.append)
+
+    assert (chosen.bundle.folder, chosen.followed) == (folder, None)
+    assert lines[0].startswith("the stored tracking model is used, and not followed: ")
+    assert lines[0].endswith("--tracking mediapipe")
+    with pytest.raises(NothingFitsError):
+        choose_units("tracking", registry.url)
+
+
+def test_a_tracking_model_of_other_landmarks_is_left_out(registry, tmp_path):
+    """MediaPipe's network is used where nobody named it, such as one trained for older landmarks."""
+    write_units_bundle(tmp_path / "store/tracking/v3-0123456789ab")
+    (tmp_path / "points.tflite").write_bytes(b"points")
+    write_bundle(tmp_path / "expression", assets={tmp_path / "points.tflite": LANDMARKS_ROLE})
+    expression, old = read_head(tmp_path / "expression"), read_head(registry.versions[7])
+    lines = []
+
+    assert choose_units(None, "", expression=expression, log=lines.append) is None
+    assert lines[0].startswith("MediaPipe's network reads the units: ")
+    assert choose_units(None, "", expression=old, log=lines.append) is not None
+    assert choose_units("tracking", "", expression=expression) is not None  # the capture refuses it with its remedy
 
 
 def test_a_version_by_number_is_not_followed(registry):

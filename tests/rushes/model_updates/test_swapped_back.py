@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from rushes.bundle.manifest import read_head
+from rushes.bundle.manifest import BundleError, read_head
 from rushes.capture import loop
 from rushes.capture.outputs import Outputs
+from rushes.errors import NothingFitsError
 from rushes.model_updates.choice import choose_model
 from rushes.pull.pull import pull
 from rushes.store.store import version_of
@@ -104,13 +105,59 @@ def test_a_signed_version_before_is_not_refused_as_older(capture, registry, tmp_
     assert capture(trust=trust)[0] == [7] * 10
 
 
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("during", [True, False])
+def test_a_version_that_cannot_be_used_here_stops_no_later_capture(registry, tmp_path, monkeypatch, during, signed):
+    """It was fetched before that showed, at the start of a capture or during it; the one before stays in use."""
+    trust = ()
+    if signed:  # the machine has seen 8 by then
+        for version in (7, 8):
+            sign(registry.versions[version], signer(), version, f"2031-05-0{version}T12:00:00.000+00:00")
+        trust = [public_key(tmp_path / "studio.pub", signer())]
+    following = Following(registry, trust=trust)
+
+    def prove(bundle):
+        if version_of(bundle.folder) == 8:
+            message = "it differs from its certificate"
+            raise BundleError(message)
+
+    monkeypatch.setattr("rushes.store.store.prove_once", prove)
+    if during:
+        following.promote(8)
+    registry.aliases["champion"] = 8
+    lines = []
+    first, second = (
+        choose_model("expression", None, registry.url, trust=trust, log=lines.append) for _ in range(2)
+    )  # fmt: skip
+    offline = choose_model("expression", None, "", trust=trust)
+
+    assert [version_of(one.bundle.folder) for one in (first, second, offline)] == [7, 7, 7]
+    assert "expression v8 was swapped back on" in lines[-1]
+    assert "it differs from its certificate" in lines[-1]
+
+
+def test_a_version_that_cannot_be_opened_is_remembered(registry, tmp_path, monkeypatch):
+    """Unless that depends on what runs beside it, which may change."""
+    for error, version, remembered in ((ZeroDivisionError(), 8, [8]), (NothingFitsError("points"), 9, [])):
+        following = Following(registry)
+
+        def fails(*_, error=error):
+            raise error
+
+        monkeypatch.setattr(following.follower, "_prepare", fails)
+        following.promote(version)
+        found = read_swap_backs(tmp_path / "store/expression")
+        assert [one.version for one in found.values() if one.version == version] == remembered
+        registry.aliases["champion"] = 7
+
+
 def test_a_store_that_cannot_be_written_ends_no_capture(capture, monkeypatch):
     """A line reports that the next capture tries the version again."""
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("rushes.model_updates.choice.write_swap_backs", full)
+    monkeypatch.setattr("rushes.model_updates.choice.add_swap_back", full)
     versions, lines = capture(8)
 
     assert versions == [7] * 10

@@ -12,6 +12,7 @@ from rushes.capture.outputs import Outputs, Take
 from rushes.errors import RushesError
 from rushes.model_updates.frame_budget import MIN_KNOWN, TRIAL_FRAMES
 from rushes.store.store import origin_of
+from rushes.store.swap_backs import read_swap_backs
 from tests.support.follows import FPS, Paced, frames
 from tests.support.mjpeg import mjpeg_camera
 
@@ -112,6 +113,21 @@ def test_a_version_that_raises_later_is_swapped_back_too(following):
         following.run(frames(90, 91))
 
 
+@pytest.mark.parametrize("later", [0, TRIAL_FRAMES + 10])
+def test_a_frame_that_no_version_can_analyse_blames_none(following, tmp_path, later):
+    """On trial or long after it: the capture ends, as with the first version, and the next one begins with the new."""
+    following.run(frames(0, 5))
+    following.promote(8)
+    following.run(frames(5, 5 + later))
+    for version in (7, 8):
+        following.analyser(version).fails = ValueError("operands")
+    with pytest.raises(ValueError, match="operands"):
+        following.run(frames(5 + later, 6 + later))
+
+    assert read_swap_backs(tmp_path / "store/expression") == {}
+    assert not [line for line in following.lines if "swapped back" in line]
+
+
 def test_a_change_that_fails_is_swapped_back(following, monkeypatch):
     """Between two frames, before any frame is analysed."""
 
@@ -206,6 +222,19 @@ def test_a_version_prepared_for_one_that_was_swapped_back_is_prepared_again(foll
 
     assert found + following.run(frames(8, 9)) == [(7, 7), (8, 9)]
     assert following.prepared == [8, 9, 9]
+
+
+def test_a_version_prepared_beside_another_model_is_prepared_again(following):
+    """Such as with a calibration for the network that has read the units until then."""
+    beside = ["units v1"]
+    following.follower._beside = lambda: beside[0]
+    following.promote(8)
+    beside[0] = "units v2"
+    found = following.run(frames(0, 1))
+    following.follower.poll()
+
+    assert found + following.run(frames(1, 2)) == [(0, 7), (1, 8)]
+    assert following.prepared == [8, 8]
 
 
 def test_the_note_of_the_registry_is_added(following):

@@ -5,10 +5,11 @@ import pytest
 
 from rushes.bundle.manifest import SIGNATURE, BundleError, read_head
 from rushes.bundle.signature import load_trust, verify
-from rushes.errors import RushesError
+from rushes.errors import RushesError, UserError
 from rushes.inference.check import check
 from rushes.loading import find_named
 from rushes.pull.pull import pull
+from rushes.store.freshness import remember
 from rushes.store.store import find_model, folder_name, use_bundle
 from tests.support.certified import public_key, sign, sign_as_before, signer
 from tests.support.command import command_line
@@ -148,3 +149,12 @@ def test_a_memory_that_cannot_be_read_is_named(studio, key, tmp_path):
     memory.unlink()
 
     assert pull("expression", studio.url, tmp_path / "store", trust=key).version == 8
+
+
+def test_a_record_that_cannot_be_removed_is_a_users_error(tmp_path):
+    """It is named, with the remedy."""
+    write_bundle(tmp_path / "unsigned")
+    (tmp_path / "state/seen/expression.json").mkdir(parents=True)
+
+    with pytest.raises(UserError, match=r"expression\.json, the record of the newest version seen, cannot be written"):
+        remember(read_head(tmp_path / "unsigned"), load_trust(), reset=True)
