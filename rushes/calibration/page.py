@@ -112,7 +112,7 @@ class CalibrationPage:
         """Shows the outcome of a session until a viewer chooses; returns True for another round."""
         self._stored |= not isinstance(outcome, UserError)
         self._choice = None
-        found = {"error": str(outcome)} if isinstance(outcome, UserError) else _found(session, outcome.unmoved())
+        found = {"error": str(outcome)} if isinstance(outcome, UserError) else _found(session, outcome)
         self._show("result", choices=CHOICES, **found)
         self._log(f"choose on the page, again or done: {self.url}")
         seen_s: float | None = None
@@ -126,12 +126,12 @@ class CalibrationPage:
         self._shown = {"performer": self._performer, "phase": phase, "stored": self._stored, **more}
 
 
-def _found(session: Session, unmoved: list[str]) -> dict[str, object]:
+def _found(session: Session, calibration: Calibration) -> dict[str, object]:
     neutral, top = ranges(session.at_rest, session.in_motion)
     both = np.round(np.column_stack([neutral, np.maximum(neutral, top)]), 3).tolist()
     return {
         "ranges": dict(zip(UNITS, both, strict=True)),
-        "unmoved": unmoved,
-        "repeat": [{"prompt": step.prompt, "units": units} for step, units in to_repeat(unmoved)],
-        "hardly_read": hardly_read(unmoved),
+        "unmoved": calibration.unmoved(),
+        "repeat": [{"prompt": step.prompt, "units": units} for step, units in to_repeat(calibration)],
+        "hardly_read": hardly_read(calibration),
     }

@@ -7,15 +7,15 @@ sit before the camera again.
 from __future__ import annotations
 
 import io
-import zipfile
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from rushes.bundle.arrays import unpack_arrays
 from rushes.bundle.regular_files import read_regular
 from rushes.calibration.calibration import Calibration, Origin, measure
-from rushes.errors import RushesError
+from rushes.errors import RushesError, UserError
 from rushes.output_files import save
 from rushes.tracking.face import HeadPose, TrackedFace
 from rushes.tracking.landmarks import GEOMETRY_ROLE, LANDMARKS, LANDMARKS_ROLE
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from rushes.tracking.units_network import UnitsNetwork
 
 POINTS = LANDMARKS_ROLE, GEOMETRY_ROLE  # on which landmarks and fitted angles depend
-FRAMES = 2000  # at most, 10 MB; of a longer session every second one, or fewer
+# Frames of each part at most, 10 MB together; of a longer part every second one, or fewer. A part never falls below
+# half of its limit, since a calibration needs some frames of both.
+REST_FRAMES, MOTION_FRAMES = 500, 1500
 MAX_BYTES = 1 << 24
 PLACE_M = np.zeros(3)  # of the head: it plays no part
 
@@ -77,14 +79,17 @@ class SessionRecording:
 
 def recording_of(at_rest: Sequence[TrackedFace], in_motion: Sequence[TrackedFace]) -> SessionRecording | None:
     """Recording of a session's faces; None if they do not have their fitted angles."""
-    step = -(-(len(at_rest) + len(in_motion)) // FRAMES) or 1
-    kept = at_rest[::step], in_motion[::step]
+    kept = _thinned(at_rest, REST_FRAMES), _thinned(in_motion, MOTION_FRAMES)
     faces = [face for part in kept for face in part]
     fitted = [face.fitted_deg for face in faces if face.fitted_deg is not None]
     if not faces or len(fitted) < len(faces):
         return None
     landmarks_tp3 = np.array([face.landmarks_px for face in faces], np.float32)
     return SessionRecording(landmarks_tp3, np.array(fitted, np.float32), len(kept[0]))
+
+
+def _thinned(faces: Sequence[TrackedFace], most: int) -> Sequence[TrackedFace]:
+    return faces[:: -(-len(faces) // most) or 1]
 
 
 def write_recording(path: Path, recording: SessionRecording) -> None:
@@ -103,13 +108,9 @@ def write_recording(path: Path, recording: SessionRecording) -> None:
 def read_recording(path: Path) -> SessionRecording | None:
     """Reads a recording; None if there is none that can be read."""
     try:
-        content = read_regular(path, MAX_BYTES)
-    except (OSError, RushesError):
-        return None
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            landmarks_tp3, fitted_ta, at_rest = (stored[name] for name in ("landmarks", "fitted", "at_rest"))
-    except (ValueError, LookupError, EOFError, zipfile.BadZipFile):
+        arrays = unpack_arrays(read_regular(path, MAX_BYTES), MAX_BYTES)
+        landmarks_tp3, fitted_ta, at_rest = (arrays[name] for name in ("landmarks", "fitted", "at_rest"))
+    except (OSError, RushesError, KeyError):
         return None
     frames = len(fitted_ta) if fitted_ta.ndim else 0
     whole = landmarks_tp3.shape == (frames, LANDMARKS, 3) and fitted_ta.shape == (frames, ANGLES)
@@ -143,4 +144,8 @@ def computed_again(
     if recording is None:
         return None
     origin = Origin(calibration.date, calibration.model_digest, networks)
-    return measure(calibration.performer, origin, *recording.read_again(open_reader()))
+    at_rest, in_motion = recording.read_again(open_reader())
+    try:
+        return measure(calibration.performer, origin, at_rest, in_motion)
+    except UserError:  # such as a head that is turned further, as this network reads it
+        return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from rushes.calibration.calibration import Calibration
 
 
 class Step(NamedTuple):
@@ -52,7 +52,8 @@ MOTIONS = (
         ("mouthRollLower", "mouthRollUpper", "mouthPress", "mouthClose", "cheekPuff"),
     ),
 )
-# MediaPipe's network of the units hardly ever moves these, whatever the face does: to repeat a step would not help.
+# MediaPipe's network of the units hardly ever moves these, whatever the face does: to repeat a step would not help. A
+# network of the family tracking has learned most of them.
 HARDLY_READ = {"cheekPuff", "cheekSquint", "jawForward", "mouthClose", "noseSneer", "tongueOut"}
 
 
@@ -61,16 +62,16 @@ def stem_of(unit: str) -> str:
     return unit.removesuffix("Left").removesuffix("Right")
 
 
-def to_repeat(unmoved: Collection[str]) -> list[tuple[Step, list[str]]]:
+def to_repeat(calibration: Calibration) -> list[tuple[Step, list[str]]]:
     """Steps worth repeating, each with those of its units that hardly moved."""
-    found = []
-    for step in MOTIONS:
-        stems = {*step.stems} - HARDLY_READ
-        if units := [unit for unit in unmoved if stem_of(unit) in stems]:
-            found.append((step, units))
-    return found
+    unread = hardly_read(calibration)
+    moveable = [unit for unit in calibration.unmoved() if unit not in unread]
+    steps = [(step, [unit for unit in moveable if stem_of(unit) in step.stems]) for step in MOTIONS]
+    return [(step, units) for step, units in steps if units]
 
 
-def hardly_read(unmoved: Collection[str]) -> list[str]:
-    """Units among these that the network of the units hardly reads."""
-    return [unit for unit in unmoved if stem_of(unit) in HARDLY_READ]
+def hardly_read(calibration: Calibration) -> list[str]:
+    """Units that hardly moved because the network of the units hardly reads them."""
+    if any(role.startswith("tracking ") for role in calibration.networks):
+        return []
+    return [unit for unit in calibration.unmoved() if stem_of(unit) in HARDLY_READ]

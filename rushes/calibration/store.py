@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 from urllib.parse import quote
 
 from pydantic import ValidationError
@@ -13,7 +14,7 @@ from rushes.calibration.calibration import Calibration
 from rushes.calibration.recording import SessionRecording, computed_again, write_recording
 from rushes.errors import MisuseError, RushesError, UserError, plain
 from rushes.output_files import save
-from rushes.store.store import default_store, model_name
+from rushes.store.store import default_store, model_name, quoted
 from rushes.tracking.face import UNITS
 from rushes.tracking.landmarks import GEOMETRY_ROLE, LANDMARKS_ROLE, UNITS_ROLE, open_landmarks
 from rushes.tracking.units_network import UnitsNetwork
@@ -36,7 +37,7 @@ def calibration_path(performer: str) -> Path:
     Raises:
         MisuseError: The name is empty or too long, also as a file name, where a character may take nine bytes.
     """
-    name = performer.strip().casefold()
+    name = normalize("NFC", performer.strip().casefold())
     if not 0 < len(name) <= LONGEST_NAME:
         message = f"--performer: the name has {len(name)} characters; 1 to {LONGEST_NAME} are allowed"
         raise MisuseError(message)
@@ -76,11 +77,11 @@ def write_calibration(calibration: Calibration, recording: SessionRecording | No
     path = calibration_path(calibration.performer)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Between the two writes there is no recording, so that a calibration never has that of another session.
+        _recording_path(path).unlink(missing_ok=True)
     except OSError as error:
-        message = f"{path.parent} cannot be made: {error.strerror}"
+        message = f"{error.filename or path.parent} cannot be written: {error.strerror}"
         raise UserError(message) from error
-    # Between the two writes there is no recording, so that a calibration never has that of another session.
-    _recording_path(path).unlink(missing_ok=True)
     save(path, calibration.model_dump_json(indent=2).encode())
     if recording is not None:
         write_recording(_recording_path(path), recording)
@@ -128,5 +129,4 @@ def _recording_path(calibration: Path) -> Path:
 
 def hint(performer: str) -> str:
     """Command that calibrates a performer."""
-    name = plain(performer)
-    return f"rushes calibrate --performer {name if name.isalnum() else repr(name)}"
+    return f"rushes calibrate --performer {quoted(plain(performer))}"

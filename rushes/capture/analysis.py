@@ -14,6 +14,7 @@ from rushes.capture.label_faces import SteadyLabels, label_face
 from rushes.expression.classifier import classify_faces
 from rushes.faces.face_search import open_finder
 from rushes.tracking.landmarks import check_landmarks, open_landmarks
+from rushes.tracking.one_euro import LIVE
 from rushes.tracking.tracker import FaceTracker
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from rushes.tracking.face import TrackedFace
     from rushes.tracking.landmarks import LandmarkNetworks
     from rushes.tracking.model import TrackingModel
+    from rushes.tracking.one_euro import Smoothing
 
 
 @dataclass(frozen=True)
@@ -193,20 +195,29 @@ def open_analyser(
 
 
 def open_tracker(model: ExpressionModel, tracking: Tracking, log: Callable[[str], None]) -> tuple[Tracker, np.ndarray]:
-    """Opens a tracker alone, as for a calibration, and gives the edges of its mesh.
+    """Opens the tracker of a calibration, and gives the edges of its mesh.
+
+    Its values are not smoothed: a network that reads the landmarks again, as they are recorded, has to find the same.
 
     Raises:
         UserError: The bundle is older than the landmark networks.
         MisuseError: The library of the backend is not installed.
     """
     networks = open_landmarks(model.bundle, tracking.backend, log)
-    return _tracker(model, tracking, networks), edges_of(networks.face.triangles)
+    return _tracker(model, tracking, networks, smoothing=None), edges_of(networks.face.triangles)
 
 
-def _tracker(model: ExpressionModel, tracking: Tracking, networks: LandmarkNetworks) -> Tracker:
+def _tracker(
+    model: ExpressionModel, tracking: Tracking, networks: LandmarkNetworks, *, smoothing: Smoothing | None = LIVE
+) -> Tracker:
     if tracking.model is not None:
         check_landmarks(tracking.model.bundle, model.bundle)
     units = None if tracking.model is None else tracking.model.network
     return FaceTracker(
-        open_finder(model.bundle), networks, actors=tracking.actors, fov_deg=tracking.fov_deg, units=units
+        open_finder(model.bundle),
+        networks,
+        actors=tracking.actors,
+        fov_deg=tracking.fov_deg,
+        smoothing=smoothing,
+        units=units,
     )

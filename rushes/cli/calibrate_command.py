@@ -112,7 +112,7 @@ def _log_found(found: Calibration) -> None:
         f"{len(found.gain)} of {len(found.neutral)} units moved and have a gain; the head rests at "
         f"yaw {yaw:.1f}, pitch {pitch:.1f}, roll {roll:.1f} degrees"
     )
-    for step, units in to_repeat(found.unmoved()):
+    for step, units in to_repeat(found):
         log_line(f"hardly moved: {', '.join(units)}; repeat: {step.prompt}")
-    if unread := hardly_read(found.unmoved()):
+    if unread := hardly_read(found):
         log_line(f"hardly read by the landmark networks, however far they move: {', '.join(unread)}")

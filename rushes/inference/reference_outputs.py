@@ -10,13 +10,14 @@ from __future__ import annotations
 import base64
 import binascii
 import io
-import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rushes.bundle.arrays import unpack_arrays
 from rushes.bundle.manifest import BundleError, References
+from rushes.bundle.regular_files import FileError
 from rushes.inference.session import open_graph, run_graph
 
 if TYPE_CHECKING:
@@ -61,33 +62,17 @@ def unpack(references: References) -> tuple[Arrays, Arrays]:
     """
     try:
         content = base64.b64decode(references.arrays, validate=True)
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            size_bytes = sum(entry.file_size for entry in archive.infolist())
-    except (binascii.Error, zipfile.BadZipFile) as error:
-        raise _unreadable(error) from error
-    if size_bytes > MAX_BYTES:
-        message = f"the certificate's reference outputs unpack to {size_bytes:,} bytes, more than {MAX_BYTES:,}"
-        raise BundleError(message)
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored}
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError, KeyError) as error:  # raised by NumPy
-        raise _unreadable(error) from error
+        arrays = unpack_arrays(content, MAX_BYTES)
+    except (binascii.Error, FileError) as error:
+        message = f"the certificate's reference outputs cannot be read ({error}): pull the bundle again"
+        raise BundleError(message) from error
     for name, value in arrays.items():
-        if (
-            not isinstance(value, np.ndarray)
-            or value.dtype.kind not in NUMBERS
-            or (name.startswith(OUT) and not value.size)
-        ):
+        if value.dtype.kind not in NUMBERS or (name.startswith(OUT) and not value.size):
             message = f"the certificate's reference outputs cannot be compared: {name[:100]} is empty or has no numbers"
             raise BundleError(message)
     inputs = {name.removeprefix(IN): value for name, value in arrays.items() if name.startswith(IN)}
     outputs = {name.removeprefix(OUT): value for name, value in arrays.items() if name.startswith(OUT)}
     return inputs, outputs
-
-
-def _unreadable(error: Exception) -> BundleError:
-    return BundleError(f"the certificate's reference outputs cannot be read ({error}): pull the bundle again")
 
 
 def drift(found: np.ndarray, truth: np.ndarray) -> Drift:

@@ -139,6 +139,30 @@ def test_whoever_is_not_calibrated_is_named():
     assert messages == ["anna is not calibrated: rushes calibrate --performer anna"]
 
 
+@pytest.mark.parametrize(("typed", "stored"), [("Andr\u00e9", "andre\u0301"), ("ANDRE\u0301", "Andr\u00e9")])
+def test_both_spellings_of_an_accent_are_one_performer(models, typed, stored):
+    """Files on macOS have letters with accents after them, and keyboards give one character."""
+    assert store.calibration_path(typed) == store.calibration_path(stored)
+    assert models in store.calibration_path(typed).parents
+
+
+@pytest.mark.parametrize(
+    ("performer", "shown"), [("anna", "anna"), ("Anna B", '"Anna B"'), ("Andr\u00e9", "Andr\u00e9"), ("a;b", '"a;b"')]
+)
+def test_the_command_that_helps_can_be_pasted(performer, shown):
+    """Also into cmd.exe, which knows double quotes alone."""
+    assert store.hint(performer) == f"rushes calibrate --performer {shown}"
+
+
+def test_a_recording_that_cannot_be_removed_is_a_users_error(models):
+    """It would be that of another session: nothing is written."""
+    (models / "performers" / "anna.npz").mkdir(parents=True)
+
+    with pytest.raises(UserError, match=r"anna\.npz cannot be written: "):
+        store.write_calibration(full())
+    assert not (models / "performers" / "anna.json").exists()
+
+
 @pytest.mark.usefixtures("models")
 def test_other_landmark_networks_do_not_take_it():
     """Their units have other scales."""

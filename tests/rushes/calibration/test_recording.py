@@ -1,14 +1,25 @@
 """A calibration is computed again from its landmarks where another network reads the units."""
 
+import zipfile
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from rushes.bundle.arrays import unpack_arrays
 from rushes.bundle.manifest import read_bundle
+from rushes.bundle.regular_files import FileError
+from rushes.calibration import calibration
 from rushes.calibration import recording as recordings
-from rushes.calibration.calibration import Origin, measure
-from rushes.calibration.recording import FRAMES, computed_again, read_recording, recording_of, write_recording
+from rushes.calibration.calibration import MIN_FRAMES, Origin, measure
+from rushes.calibration.recording import (
+    MOTION_FRAMES,
+    REST_FRAMES,
+    computed_again,
+    read_recording,
+    recording_of,
+    write_recording,
+)
 from rushes.calibration.store import find_calibration, networks_of, write_calibration
 from rushes.loading import open_model
 from rushes.tracking.face import UNITS
@@ -47,13 +58,17 @@ def test_frames_are_stored_and_read_back(tmp_path):
 
 
 def test_a_long_session_is_thinned(tmp_path):
-    """So that its file stays small; a face without fitted angles has no recording."""
-    found = recording_of(faces(400), faces(2 * FRAMES))
+    """Each part of its own, so that its file stays small and no part becomes too short to be measured."""
+    found = recording_of(faces(MIN_FRAMES), faces(2 * MOTION_FRAMES))
     write_recording(tmp_path / "anna.npz", found)
 
-    assert len(found.fitted_ta) <= FRAMES
-    assert found.at_rest / len(found.fitted_ta) == pytest.approx(400 / (400 + 2 * FRAMES), abs=0.01)
+    assert (found.at_rest, len(found.fitted_ta)) == (MIN_FRAMES, MIN_FRAMES + MOTION_FRAMES)
+    assert recording_of(faces(REST_FRAMES + 1), faces(20)).at_rest == 1 + REST_FRAMES // 2
     assert (tmp_path / "anna.npz").stat().st_size < recordings.MAX_BYTES
+
+
+def test_faces_without_fitted_angles_have_no_recording():
+    """They cannot be read again."""
     assert recording_of(faces(3), [made_up_actor()]) is None
 
 
@@ -63,6 +78,39 @@ def test_a_damaged_file_counts_as_missing(tmp_path, content):
     path = tmp_path / "anna.npz"
     if content is not None:
         path.write_bytes(content)
+    assert read_recording(path) is None
+
+
+def test_each_damaged_byte_gives_a_recording_or_none(tmp_path):
+    """Whatever NumPy, zipfile and zlib raise for it: a copy may be cut off, and a disk may fail."""
+    path = tmp_path / "anna.npz"
+    write_recording(path, recording_of(faces(12)[:2], faces(2)))
+    whole, random = path.read_bytes(), np.random.default_rng(0)
+    places = [*range(100), *range(len(whole) - 150, len(whole)), *random.integers(0, len(whole), 50)]
+    read = []
+    for place in places:
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << random.integers(8)
+        path.write_bytes(damaged)
+        read.append(read_recording(path))
+
+    assert read.count(None) > len(places) // 2
+
+
+def test_a_file_of_another_kind_counts_as_missing(tmp_path):
+    """One array alone, a name without an array, and zeros that fill the memory."""
+    path = tmp_path / "anna.npz"
+    with path.open("wb") as file:
+        np.save(file, np.zeros(3))
+    assert read_recording(path) is None
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("landmarks.npy", "fitted.npy", "at_rest.npy"):
+            archive.writestr(name, "no array")
+    assert read_recording(path) is None
+    np.savez_compressed(path, landmarks=np.zeros(recordings.MAX_BYTES + 1, np.uint8))
+    assert path.stat().st_size < recordings.MAX_BYTES
+    with pytest.raises(FileError, match="it unpacks to"):
+        unpack_arrays(path.read_bytes(), recordings.MAX_BYTES)
     assert read_recording(path) is None
 
 
@@ -142,6 +190,17 @@ def test_other_landmarks_or_no_recording_need_one(bundles, tmp_path):
     _calibrate(expression, monday, recorded=False)
     assert find_calibration("anna", expression, lines.append, tuesday) is None
     assert ["was calibrated with other networks, which does not hold" in line for line in lines] == [True, True]
+
+
+def test_a_head_that_the_next_model_reads_as_turned_away_needs_a_session(bundles, monkeypatch):
+    """A capture begins without a calibration, and names the command; it does not end."""
+    expression, monday, tuesday = bundles
+    _calibrate(expression, monday, recorded=True)
+    monkeypatch.setattr(calibration, "MAX_ANGLE_DEG", 8.5)  # it is read as 9 degrees
+    lines = []
+
+    assert find_calibration("anna", expression, lines.append, tuesday) is None
+    assert "rushes calibrate --performer anna" in lines[0]
 
 
 def test_nothing_is_opened_without_need(bundles, tmp_path):

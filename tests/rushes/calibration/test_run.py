@@ -3,7 +3,7 @@ import threading
 import numpy as np
 import pytest
 
-from rushes.calibration.calibration import Origin, measure
+from rushes.calibration.calibration import Calibration, Origin, measure
 from rushes.calibration.run import calibrate
 from rushes.calibration.session import Session
 from rushes.calibration.steps import HARDLY_READ, MOTIONS, NEUTRAL, hardly_read, stem_of, to_repeat
@@ -139,13 +139,28 @@ def test_each_unit_belongs_to_one_step():
     assert set(stems) > HARDLY_READ
 
 
+def _unmoved(networks, *units):
+    return Calibration(
+        performer="anna", date="2026-11-30", model_digest="ab", networks=networks, angles_deg=(0.0, 0.0, 0.0),
+        neutral=dict.fromkeys(UNITS, 0.0), gain={unit: 1.0 for unit in UNITS if unit not in units},
+    )  # fmt: skip
+
+
 def test_what_to_repeat_is_named():
-    """By its prompt; what the networks hardly read is not worth a repetition."""
-    unmoved = ["browDownLeft", "browDownRight", "noseSneerLeft", "jawLeft", "tongueOut"]
-    repeated = {step.name: units for step, units in to_repeat(unmoved)}
+    """By its prompt; what MediaPipe's network hardly reads is not worth a repetition."""
+    found = _unmoved({"face_units": "aa"}, "browDownLeft", "browDownRight", "noseSneerLeft", "jawLeft", "tongueOut")
+    repeated = {step.name: units for step, units in to_repeat(found)}
 
     assert repeated == {"Brows down": ["browDownLeft", "browDownRight"], "Jaw to the sides": ["jawLeft"]}
-    assert hardly_read(unmoved) == ["noseSneerLeft", "tongueOut"]
+    assert hardly_read(found) == ["noseSneerLeft", "tongueOut"]
+
+
+def test_every_unit_may_be_worth_a_repetition_for_a_model_of_the_family_tracking():
+    """It reads what MediaPipe's network does not."""
+    found = _unmoved({"face_units": "aa", "tracking graph": "bb"}, "noseSneerLeft", "tongueOut")
+
+    assert hardly_read(found) == []
+    assert [units for _, units in to_repeat(found)] == [["noseSneerLeft"], ["tongueOut"]]
 
 
 def test_a_session_that_fails_ends_with_its_error(stage):

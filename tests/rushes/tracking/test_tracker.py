@@ -1,10 +1,14 @@
 """Tracking of actors with a made-up detector and network: what is held, and when the detector searches."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from rushes.calibration.calibration import Origin, measure
+from rushes.calibration.recording import recording_of
+from rushes.capture.analysis import Tracking, open_tracker
 from rushes.tracking.one_euro import LIVE
 from rushes.tracking.tracker import FaceTracker
 from rushes.tracking.units_network import Reading
@@ -258,6 +262,27 @@ def test_a_network_reads_each_actor_with_a_state_of_its_own(stage):
     assert _frames_seen(track(tracker, 1, FIRST, SECOND))[0] == 56  # hidden for 0.12 s
     track(tracker, 30, SECOND)
     assert _frames_seen(track(tracker, 20, FIRST, SECOND))[0] <= 20
+
+
+def test_a_calibration_computed_again_with_the_same_network_is_the_same(stage, monkeypatch):
+    """Its tracker does not smooth, so that the recorded landmarks are those that the network has read."""
+    monkeypatch.setattr("rushes.capture.analysis.open_landmarks", lambda *_: stage)
+    monkeypatch.setattr("rushes.capture.analysis.open_finder", lambda _: stage)
+    stage.face = replace(stage.face, triangles=np.zeros((0, 3), int))
+    tracker, _ = open_tracker(SimpleNamespace(bundle=None), Tracking())
+    frame_bgr, random, parts = np.zeros((480, 640, 3), np.uint8), np.random.default_rng(0), ([], [])
+    for number in range(80):
+        part, weight = (parts[0], 0.1) if number < 20 else (parts[1], 0.1 + 0.4 * np.sin(number) ** 2)
+        stage.faces = [(200, 200, 100, weight + random.uniform(-0.05, 0.05))]
+        stage.searches.append([])
+        part += tracker.track(frame_bgr, number / FPS)
+    origin = Origin("2026-11-30", "ab", {})
+    measured = measure("anna", origin, *parts)
+    again = measure("anna", origin, *recording_of(*parts).read_again(stage))
+
+    assert measured.gain["jawOpen"] == pytest.approx(1 / 0.4, rel=0.2)
+    assert again.gain["jawOpen"] == pytest.approx(measured.gain["jawOpen"], rel=0.01)
+    assert again.angles_deg == pytest.approx(measured.angles_deg, abs=0.01)
 
 
 def test_another_network_takes_over_with_the_same_actors(stage):
