@@ -73,11 +73,13 @@ class LandmarkNetworks:
 
         Returns:
             Points in pixels of the picture, float32 (478, 3), z in the same scale, below 0 before the middle of the
-            head; and the score of the presence of a face, 0 to 1.
+            head; and the score of the presence of a face, 0 to 1, which is 0 where any of these is NaN or infinite.
         """
         square_rgb = cv2.cvtColor(square.cut(picture_bgr, INPUT_PX), cv2.COLOR_BGR2RGB)
         found = self._landmarks.run(np.multiply(square_rgb, 1 / 255, dtype=np.float32)[None])
         points_n3 = square.to_frame(found[POINTS].reshape(LANDMARKS, 3), INPUT_PX).astype(np.float32)
+        if not all(np.isfinite(output).all() for output in (points_n3, found[PRESENCE])):
+            return points_n3, 0.0
         logit = max(-LOGIT_LIMIT, min(LOGIT_LIMIT, float(found[PRESENCE][0])))
         return points_n3, 1 / (1 + math.exp(-logit))
 

@@ -44,7 +44,7 @@ class OneEuro:
         self._value = self._speed = np.zeros(())
 
     def filter(self, value: np.ndarray, time_s: float) -> np.ndarray:
-        """Filters the next value.
+        """Filters the next value. NaN and infinite elements are skipped: they keep their last value, at first 0.
 
         A clock that stands still or goes back counts as one more step of the usual length; after a gap of more than a
         second the filter starts again.
@@ -55,8 +55,9 @@ class OneEuro:
         """
         step_s = np.inf if self._time_s is None else time_s - self._time_s
         self._time_s = time_s
+        value = np.where(np.isfinite(value), value, self._value)
         if step_s > MAX_STEP_S:
-            self._value, self._speed = np.array(value, np.float64), np.zeros(np.shape(value))
+            self._value, self._speed = value.astype(np.float64), np.zeros(value.shape)
             return self._value
         self._step_s = step_s if step_s > 0 else self._step_s
         # Smooth the speed, then the value with a cutoff that follows from the speed.

@@ -10,7 +10,7 @@ several actors, one who comes back is known by the face, or while it is not seen
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 import numpy as np
@@ -78,7 +78,7 @@ class _Actor:
         self.square: FaceSquare | None = None  # None in frames of another size
         self.face: TrackedFace | None = None  # None if it was never seen
         self.seen, self.lost_s = False, 0.0
-        self.state: tuple[UnitsNetwork, np.ndarray] | None = None  # of the network that read this face last
+        self.state: tuple[UnitsNetwork, np.ndarray] | None = None  # of the network that read this face; None once lost
         self._smoothing = smoothing
         # The filter of the landmarks starts again when the face appears; it counts in faces of that time.
         self._filter, self._points_filter, self._face_px = OneEuro(smoothing or LIVE), OneEuro(), 1.0
@@ -112,6 +112,8 @@ class _Actor:
         self.seen, self.lost_s = False, before_s + min(step_s, MOST_STEP_S)
         if before_s < end_s < self.lost_s:
             self.lost_s = end_s  # a frame that is neutral, at any rate
+        if not self.held:
+            self.state = None
 
     def shown(self) -> TrackedFace | None:
         """The face in this frame: as seen, held, or on the way to neutral."""
@@ -123,6 +125,25 @@ class _Actor:
         way, values = (self.lost_s - HOLD_S) / EASE_S, _values(self.face)
         values[: PLACE_PART.start] *= 1 - way**2 * (3 - 2 * way)
         return replace(_with_values(self.face, values), score=0.0, state="easing")
+
+
+@dataclass
+class _Past:
+    """Clock and counts of a tracker, which are shared where it gets another network for the units.
+
+    Attributes:
+        frames: Number of frames, for the turns of the searches.
+        parts: Parts of frames that were searched.
+        shape: Of the frame before.
+        time_s: Of the frame before.
+        step_s: Time between the last two frames.
+    """
+
+    frames: int = 0
+    parts: int = 0
+    shape: tuple[int, ...] = ()
+    time_s: float = -np.inf
+    step_s: float = USUAL_STEP_S
 
 
 class FaceTracker(Generic[Place]):
@@ -157,9 +178,7 @@ class FaceTracker(Generic[Place]):
         self._detector, self._landmarks, self._fov_deg, self.units = detector, landmarks, fov_deg, units
         self._actors = [_Actor(smoothing) for _ in range(actors)]
         self._describer = Describer(landmarks.face) if actors > 1 else None
-        self._frames, self._parts = 0, 0
-        self._shape: tuple[int, ...] = ()
-        self._time_s, self._step_s = -np.inf, USUAL_STEP_S
+        self._past = _Past()
 
     def track(self, picture_bgr: np.ndarray, time_s: float) -> list[TrackedFace]:
         """Faces in the next frame, by number: those that are seen, and those lost for less than 0.8 s.
@@ -172,8 +191,8 @@ class FaceTracker(Generic[Place]):
         self._step(time_s)
         # Squares of a frame of another size are meaningless: search all of it, as of the first frame.
         places = self._detector.places(picture_bgr)
-        if other_size := picture_bgr.shape != self._shape:
-            self._shape = picture_bgr.shape
+        if other_size := picture_bgr.shape != self._past.shape:
+            self._past.shape = picture_bgr.shape
             for actor in self._actors:
                 actor.square = None
         found = self._follow(picture_bgr)
@@ -189,19 +208,19 @@ class FaceTracker(Generic[Place]):
         """Faces while a camera gives no picture: held, then on the way to neutral."""
         self._step(time_s)
         for actor in self._actors:
-            actor.miss(self._step_s)
+            actor.miss(self._past.step_s)
         return [face for face in (actor.shown() for actor in self._actors) if face is not None]
 
     def with_units(self, units: UnitsNetwork | None) -> Self:
-        """This tracker with another network for units, head and gaze; actors and their numbers are shared."""
+        """This tracker with another network for units, head and gaze; actors, numbers and the clock are shared."""
         other = copy(self)
         other.units = units
         return other
 
     def _step(self, time_s: float) -> None:
-        if 0 < time_s - self._time_s < np.inf:
-            self._step_s = time_s - self._time_s
-        self._time_s = time_s
+        if 0 < time_s - self._past.time_s < np.inf:
+            self._past.step_s = time_s - self._past.time_s
+        self._past.time_s = time_s
 
     def _follow(self, picture_bgr: np.ndarray) -> Found:
         """Landmarks of the known actors, in the squares in which they were last seen."""
@@ -224,18 +243,18 @@ class FaceTracker(Generic[Place]):
 
     def _due(self, picture_bgr: np.ndarray, places: list[Place], found: Found) -> list[Place]:
         """Parts of this frame to search; none in most frames."""
-        self._frames += 1
+        self._past.frames += 1
         missing = [actor for number, actor in enumerate(self._actors) if number not in found]
         just_lost = any(actor.face is not None and not actor.gone for actor in missing)
         every = SEARCH_LOST_EVERY if just_lost else SEARCH_EVERY if found else SEARCH_EMPTY_EVERY
-        due = places[: self._frames % every == 0]
+        due = places[: self._past.frames % every == 0]
         # Search the whole frame, a part, and where a face was lost in different frames.
-        if self._frames % (SEARCH_PART_EVERY if found else SEARCH_PART_EMPTY_EVERY) == 1 and (parts := places[1:]):
-            self._parts += 1
-            due.append(parts[self._parts % len(parts)])
+        if self._past.frames % (SEARCH_PART_EVERY if found else SEARCH_PART_EMPTY_EVERY) == 1 and (parts := places[1:]):
+            self._past.parts += 1
+            due.append(parts[self._past.parts % len(parts)])
         lost = [actor.square for actor in missing if actor.square is not None and actor.lost_s < AROUND_S]
-        if self._frames % SEARCH_AROUND_EVERY == SEARCH_AROUND_EVERY - 1 and lost:
-            square = lost[self._frames // SEARCH_AROUND_EVERY % len(lost)]
+        if self._past.frames % SEARCH_AROUND_EVERY == SEARCH_AROUND_EVERY - 1 and lost:
+            square = lost[self._past.frames // SEARCH_AROUND_EVERY % len(lost)]
             due.append(self._detector.place_around(picture_bgr, square.middle_px, square.side_px / SCALE))
         return due
 
@@ -284,7 +303,7 @@ class FaceTracker(Generic[Place]):
         """Learns the faces of actors; gives another number to one whose face was like nobody's on entry, but is now."""
         for number, (points_n3, _) in list(found.items()):
             actor = self._actors[number]
-            if not actor.appearance.is_due(self._time_s):
+            if not actor.appearance.is_due(self._past.time_s):
                 continue
             descriptor = describer.describe(picture_bgr, points_n3)
             if descriptor is None:
@@ -292,10 +311,10 @@ class FaceTracker(Generic[Place]):
             right = self._checked(number, square_of_landmarks(points_n3), descriptor, found)
             if right != number:
                 found[right] = found.pop(number)
-                actor.square = None
+                self._actors[right].state, actor.state, actor.square = actor.state, None, None
                 if actor.appearance.is_vague:  # all that was learned may be of another person
                     actor.appearance = Appearance()
-            self._actors[right].appearance.learn(descriptor, self._time_s)
+            self._actors[right].appearance.learn(descriptor, self._past.time_s)
 
     def _checked(self, number: int, square: FaceSquare, descriptor: np.ndarray, found: Found) -> int:
         """Number of a found actor: another one if the face is like that of a missing actor, or unlike a known own."""
@@ -316,15 +335,15 @@ class FaceTracker(Generic[Place]):
         return any(square.is_same_face(square_of_landmarks(points_n3)) for points_n3, _ in faces)
 
     def _is_face(self, square: FaceSquare, score: float) -> bool:
-        (height, width), (x, y) = self._shape[:2], square.middle_px
+        (height, width), (x, y) = self._past.shape[:2], square.middle_px
         return score >= MIN_PRESENCE and square.side_px >= MIN_SIDE_PX and 0 <= x <= width and 0 <= y <= height
 
     def _update(self, found: Found, time_s: float) -> None:
-        height, width = self._shape[:2]
+        height, width = self._past.shape[:2]
         camera = camera_of(width, height, self._fov_deg)
         for number, actor in enumerate(self._actors):
             if number not in found:
-                actor.miss(self._step_s)
+                actor.miss(self._past.step_s)
                 continue
             points_n3, score = found[number]
             fit = fit_head(points_n3, camera, self._landmarks.face)
@@ -334,8 +353,9 @@ class FaceTracker(Generic[Place]):
                 units = self._landmarks.units(points_n3)
             else:
                 # The state knows the face by then: it is kept while the actor is hidden for a moment.
-                known = actor.held and actor.state is not None and actor.state[0] is self.units
-                state_1h = actor.state[1] if known and actor.state else self.units.start()
+                network, state_1h = actor.state or (None, None)
+                if network is not self.units or state_1h is None:
+                    state_1h = self.units.start()
                 reading = self.units.read(points_n3, head, gaze, state_1h)
                 units, head, gaze, actor.state = (
                     reading.units,

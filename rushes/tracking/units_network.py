@@ -96,6 +96,8 @@ class UnitsNetwork:
         """
         fitted_a = np.array([head.yaw_deg, head.pitch_deg, head.roll_deg, *gaze_deg.ravel()])
         units_1u, angles_1a, state_1h = self._run(landmarks_px, fitted_a, state_1h)
+        if not np.isfinite(state_1h).all():  # it would stay so for as long as the face is tracked
+            state_1h = self.start()
         yaw_deg, pitch_deg, roll_deg = (float(angle) for angle in angles_1a[0, :3])
         corrected = HeadPose(yaw_deg, pitch_deg, roll_deg, head.translation_m)
         return Reading(units_1u[0], corrected, angles_1a[0, 3:].reshape(2, 2), state_1h)

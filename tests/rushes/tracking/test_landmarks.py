@@ -1,6 +1,7 @@
 """The real networks on rendered heads of known units, gaze and pose: both backends, both sides, and all signs."""
 
 import re
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -12,9 +13,17 @@ from rushes.bundle.manifest import read_bundle
 from rushes.errors import UserError
 from rushes.expression.model import open_model
 from rushes.inference.tflite_network import open_tflite
-from rushes.tracking.crop import square_of_detection
+from rushes.tracking.crop import FaceSquare, square_of_detection
 from rushes.tracking.face import UNITS
-from rushes.tracking.landmarks import INPUT_PX, LandmarkNetworks, open_landmarks, try_network
+from rushes.tracking.landmarks import (
+    INPUT_PX,
+    LANDMARKS,
+    POINTS,
+    PRESENCE,
+    LandmarkNetworks,
+    open_landmarks,
+    try_network,
+)
 from rushes.tracking.tracker import FaceTracker
 from tests.support.command import command_line
 from tests.support.filmed_heads import film_head
@@ -34,6 +43,21 @@ def track(heads, finder, networks):
         return face, head
 
     return tracked
+
+
+@pytest.mark.parametrize(
+    ("point", "logit", "score"), [(1.0, 5.0, 0.993), (1.0, np.nan, 0.0), (1.0, np.inf, 0.0), (np.nan, 5.0, 0.0)]
+)
+def test_outputs_that_are_not_finite_count_as_a_lost_face(point, logit, score):
+    """As of a network that overflows on a picture."""
+    networks = LandmarkNetworks.__new__(LandmarkNetworks)
+    points_n3 = np.full((LANDMARKS, 3), 100.0, np.float32)
+    points_n3[20] = point
+    outputs = {POINTS: points_n3.reshape(1, 1, 1, -1), PRESENCE: np.array([logit], np.float32)}
+    networks._landmarks = SimpleNamespace(run=lambda _: outputs)
+    square = FaceSquare((50.0, 50.0), 80.0, 0.0)
+
+    assert networks.find(np.zeros((100, 100, 3), np.uint8), square)[1] == pytest.approx(score, abs=1e-3)
 
 
 @pytest.mark.slow

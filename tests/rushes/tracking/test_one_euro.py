@@ -57,3 +57,16 @@ def test_a_recording_is_smoothed_without_lag():
 
     np.testing.assert_allclose(smooth_recording(values_tk[::-1], TIMES_S)[::-1], smooth_tk, atol=1e-12)
     assert jitter(smooth_tk) < 0.5 * jitter(values_tk)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_value_that_is_not_finite_is_skipped(wrong, first):
+    """It does not stay in the filter: the others are filtered as without it."""
+    values_tk = np.full((20, 2), 0.5)
+    values_tk[0 if first else 10, 0] = wrong
+    found_tk = filtered(values_tk, TIMES_S[:20])
+
+    assert np.isfinite(found_tk).all()
+    assert found_tk[-1] == pytest.approx(0.5, abs=0.05)
+    assert found_tk[:, 1] == pytest.approx(0.5)

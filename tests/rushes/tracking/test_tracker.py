@@ -12,7 +12,7 @@ from rushes.capture.analysis import Tracking, open_tracker
 from rushes.tracking.one_euro import LIVE
 from rushes.tracking.tracker import FaceTracker
 from rushes.tracking.units_network import Reading
-from tests.support.tracked_stage import FIRST, FPS, SECOND, states
+from tests.support.tracked_stage import FIRST, FPS, SECOND, at, lit, states
 
 
 def test_a_known_face_is_followed_without_the_detector(stage, play):
@@ -264,6 +264,27 @@ def test_a_network_reads_each_actor_with_a_state_of_its_own(stage):
     assert _frames_seen(track(tracker, 20, FIRST, SECOND))[0] <= 20
 
 
+def test_a_face_that_gets_its_own_number_back_takes_its_state_along(stage):
+    """It came back in the dark at the place of another actor, and is known once there is light."""
+    tracker, time_s = FaceTracker(stage, stage, actors=2, smoothing=None, units=Counting()), 0.0
+
+    def track(frames, exposure, *faces):
+        nonlocal time_s
+        stage.faces, found = list(faces), []
+        for _ in range(frames):
+            stage.searches.append([])
+            found, time_s = tracker.track(lit(faces, exposure), time_s), time_s + 1 / FPS
+        return {face.actor: frames for face, frames in zip(found, _frames_seen(found), strict=True)}
+
+    track(40, 1.0, FIRST, SECOND)
+    track(40, 1.0)
+    dark = track(20, 0.0, at(SECOND, FIRST))
+    light = track(20, 1.0, at(SECOND, FIRST))
+
+    assert dark == {0: 20}
+    assert light[1] == 40
+
+
 def test_a_calibration_computed_again_with_the_same_network_is_the_same(stage, monkeypatch):
     """Its tracker does not smooth, so that the recorded landmarks are those that the network has read."""
     monkeypatch.setattr("rushes.capture.analysis.open_landmarks", lambda *_: stage)
@@ -302,3 +323,23 @@ def test_another_network_takes_over_with_the_same_actors(stage):
     assert face.units[0] == pytest.approx(0.001)
     [face] = before.with_units(None).track(frame_bgr, 3 / FPS)
     assert face.units[0] == pytest.approx(FIRST[3])
+
+
+@pytest.mark.parametrize("swapped_back", [False, True])
+def test_a_lost_face_eases_as_usual_after_a_swap_back(stage, swapped_back):
+    """The frames of the trial are past for the network before as well: its first step is one frame long."""
+    frame_bgr, one = np.zeros((480, 640, 3), np.uint8), FaceTracker(stage, stage, smoothing=None)
+    stage.faces = [FIRST]
+    stage.searches.append([])
+    one.track(frame_bgr, 0.0)
+    trial = one.with_units(None) if swapped_back else one
+    for number in range(1, 50):
+        trial.track(frame_bgr, number / FPS)
+    stage.faces = []
+    results = []
+    for number in range(50, 60):
+        stage.searches.append([])
+        results.append(one.track(frame_bgr, number / FPS))
+
+    assert states(results[:7]) == [("held",)]  # 0.28 s
+    assert states(results[7:]) == [("easing",)]

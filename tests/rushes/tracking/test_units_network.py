@@ -28,6 +28,16 @@ def test_a_frame_is_read_with_the_state_of_the_one_before(tmp_path):
     assert first.gaze_deg.tolist() == [[2.0, 3.0], [4.0, 5.0]]
 
 
+def test_a_state_that_is_not_finite_begins_again(tmp_path):
+    """One frame on which a network overflows does not spoil all later ones of the face."""
+    write_units_bundle(tmp_path, level=0.25)
+    network = open_model(read_bundle(tmp_path)).network
+    landmarks_px, spoiled = np.zeros((478, 3), np.float32), np.full((1, STATE), np.inf, np.float32)
+    state_1h = network.read(landmarks_px, HEAD, np.zeros((2, 2)), spoiled).state_1h
+
+    assert network.read(landmarks_px, HEAD, np.zeros((2, 2)), state_1h).units == pytest.approx(0.25)
+
+
 def test_another_graph_is_refused(tmp_path):
     """By its names, and by its shapes."""
     write_units_graph(tmp_path / "names.onnx", 0.5, outputs=("units", "turned", "next_state"))
