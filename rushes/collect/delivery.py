@@ -51,11 +51,20 @@ class Delivery:
     """
 
     def __init__(self, inbox: Path, consent: Consent) -> None:
-        self._consent = consent
-        self._stamp = f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{secrets.randbelow(10_000):04d}"
-        self.hidden, self.folder = inbox / f".{NAME}{self._stamp}", inbox / f"{NAME}{self._stamp}"
-        self._names: list[str] = []
+        self._inbox, self._consent = inbox, consent
         self._lock: int | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._stamp = f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{secrets.randbelow(10_000):04d}"
+        self.hidden, self.folder = self._inbox / f".{NAME}{self._stamp}", self._inbox / f"{NAME}{self._stamp}"
+        self._names: list[str] = []
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     @property
     def is_full(self) -> bool:
@@ -69,6 +78,8 @@ class Delivery:
             OSError: It cannot be written; the folder is as it was.
         """
         if not self.hidden.is_dir():
+            if self._names:  # delivered by another capture, which took it for abandoned: the next folder is another one
+                self._begin()
             self.hidden.mkdir(parents=True)
         if self._lock is None:
             with contextlib.suppress(OSError):
@@ -96,15 +107,13 @@ class Delivery:
             OSError: It cannot be renamed; the next capture delivers it.
         """
         try:
-            if self._names:
+            if self._names and not self.folder.is_dir():  # else another capture has delivered it
                 self.hidden.rename(self.folder)
             elif self.hidden.is_dir():
                 (self.hidden / TABLE).unlink(missing_ok=True)
                 self.hidden.rmdir()
         finally:
-            if self._lock is not None:
-                os.close(self._lock)
-                self._lock = None
+            self._unlock()
 
 
 def deliver_abandoned(inbox: Path) -> list[Path]:

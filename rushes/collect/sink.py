@@ -4,6 +4,7 @@ The consent is that of one performer. Where one actor is tracked, or none, a pic
 is in the frame: that it is the performer's is the statement of whoever gives the consent. Of several actors, only the
 one who has the performer's name is collected, until they leave the picture for the first time: that whoever comes back
 is the same person is known by the face or the place alone.
+With one actor, others in the frame are not noticed where they are not tracked.
 """
 
 from __future__ import annotations

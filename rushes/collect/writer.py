@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import cv2
 
+from rushes import __version__
 from rushes.collect.delivery import Delivery
+from rushes.errors import bug_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,17 +64,18 @@ class Writer:
                 coded = cv2.imencode(".jpg", picture_bgr, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1]
                 delivery.add(coded.tobytes(), ".jpg")
                 self.written += 1
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001  # whatever fails, the thread goes on with the next picture
                 self._failed(error)
             if delivery.is_full:
                 self._deliver(delivery)
                 delivery = Delivery(self._inbox, self._consent)
         self._deliver(delivery)
 
-    def _failed(self, error: OSError) -> None:
+    def _failed(self, error: Exception) -> None:
         self.failed += 1
         if self.failed == 1:
-            self._log(f"--collect {self._inbox}: cannot be written: {error.strerror}; the capture goes on without")
+            reason = error.strerror if isinstance(error, OSError) else bug_report(error, __version__)
+            self._log(f"--collect {self._inbox}: cannot be written: {reason}; the capture goes on without")
 
     def _deliver(self, delivery: Delivery) -> None:
         try:

@@ -3,6 +3,7 @@ import os
 import threading
 from datetime import date, timedelta
 
+import numpy as np
 import pytest
 
 from rushes.capture.analysis import Analysis
@@ -153,6 +154,19 @@ def test_a_full_disk_stops_no_capture(tmp_path):
     assert sum("cannot be written: File too large; the capture goes on" in line for line in lines) == 1
     assert lines[-1] == "0 unsure pictures collected, 10 could not be written"
     assert not list((tmp_path / "inbox").iterdir())
+
+
+def test_a_picture_that_cannot_be_coded_does_not_end_the_writer(tmp_path):
+    """It counts as failed, not as the fault of the disk, and the next one is written."""
+    lines = []
+    writing = writer.Writer(tmp_path, ANNA, lines.append)
+    writing.put(np.zeros((0, 0, 3), np.uint8))
+    writing.put(np.zeros((64, 64, 3), np.uint8))
+    writing.close()
+
+    assert (writing.failed, writing.written, writing.dropped) == (1, 1, 0)
+    assert "please report it" in lines[0]
+    assert len(list(tmp_path.rglob("*.jpg"))) == 1
 
 
 def test_a_full_folder_is_delivered(tmp_path, monkeypatch):

@@ -97,6 +97,23 @@ def test_a_killed_capture_is_delivered_by_the_next_one(tmp_path):
     assert list(tmp_path.iterdir()) == [folder]
 
 
+def test_a_folder_that_another_capture_has_delivered_is_not_gone_on_with(tmp_path):
+    """As after a day without a picture, where folders cannot be locked: each table lists the pictures beside it."""
+    growing = Delivery(tmp_path, ANNA)
+    growing.add(b"one", ".jpg")
+    growing.hidden.rename(growing.folder)
+    growing.add(b"two", ".jpg")
+    growing.close()
+    last = Delivery(tmp_path, ANNA)
+    last.add(b"three", ".jpg")
+    last.hidden.rename(last.folder)
+    last.close()
+
+    folders = list(tmp_path.iterdir())
+    found = [[(folder / row["path"]).read_bytes() for row in rows(folder)] for folder in folders]
+    assert sorted(found) == [[b"one"], [b"three"], [b"two"]]
+
+
 def test_where_folders_cannot_be_locked_a_day_decides(tmp_path, monkeypatch):
     """As on Windows: a folder that nobody has changed since yesterday is delivered."""
     monkeypatch.setattr(delivery, "fcntl", None)

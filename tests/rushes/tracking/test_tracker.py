@@ -290,7 +290,7 @@ def test_a_calibration_computed_again_with_the_same_network_is_the_same(stage, m
     monkeypatch.setattr("rushes.capture.analysis.open_landmarks", lambda *_: stage)
     monkeypatch.setattr("rushes.capture.analysis.open_finder", lambda _: stage)
     stage.face = replace(stage.face, triangles=np.zeros((0, 3), int))
-    tracker, _ = open_tracker(SimpleNamespace(bundle=None), Tracking())
+    tracker, _ = open_tracker(SimpleNamespace(bundle=None), Tracking(), print)
     frame_bgr, random, parts = np.zeros((480, 640, 3), np.uint8), np.random.default_rng(0), ([], [])
     for number in range(80):
         part, weight = (parts[0], 0.1) if number < 20 else (parts[1], 0.1 + 0.4 * np.sin(number) ** 2)
