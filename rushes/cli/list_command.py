@@ -24,7 +24,7 @@ Examples:
 
 \b
 A star marks the version that commands use by default; it is pinned if `rushes pin` has fixed it.
-Exit status: 0 done, 3 no model there.
+Exit status: 0 done, 1 failed, 2 misuse, 3 no model there.
 """
 
 

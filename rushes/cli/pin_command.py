@@ -19,7 +19,7 @@ Examples:
 \b
 Until it is removed, commands use this version of the family, and `rushes capture --registry` follows no alias. Without
 a version, the one in use is pinned. Another version can still be named by its number or its folder.
-Exit status: 0 done, 2 misuse, 3 no such version, or no pin to remove.
+Exit status: 0 done, 1 failed, 2 misuse, 3 no such version, or no pin to remove.
 """
 
 
