@@ -54,6 +54,11 @@ class RushesError(Exception):
         return _restored, (type(self), self.args, self.__dict__)
 
     @property
+    def full_message(self) -> str:
+        """Message and remedy, for a log or a terminal."""
+        return "; ".join(filter(None, (str(self), self.remedy)))
+
+    @property
     def transient(self) -> bool:
         """True if a retry may help."""
         return self.kind == "transient"

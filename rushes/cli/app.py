@@ -134,7 +134,7 @@ def main() -> None:
     try:
         app()
     except RushesError as error:
-        _end(error, error.exit_status)
+        _end(error.full_message, error.exit_status)
     except SystemExit as leaving:
         if leaving.code == TYPER_INTERRUPTED:
             _end("stopped", FAILED)

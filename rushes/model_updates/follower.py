@@ -240,8 +240,10 @@ def _is_of(offer: Offer, bundle: Bundle) -> bool:
 
 
 def reason_of(error: Exception) -> str:
-    """Text of an error, with its type and place if it is not one for a person."""
-    return str(error) if isinstance(error, RushesError) else f"{type(error).__name__}: {error}{place_of(error)}"
+    """Text of an error: with its remedy, or with its type and place if it is not one for a person."""
+    if isinstance(error, RushesError):
+        return error.full_message
+    return f"{type(error).__name__}: {error}{place_of(error)}"
 
 
 def _how_to_stay(bundle: Bundle) -> str:

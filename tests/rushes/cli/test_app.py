@@ -97,6 +97,14 @@ def test_a_failure_is_one_line(rushes, bundle_folder, clip, spoil, words):
     assert len(err.splitlines()) == 1
 
 
+def test_the_remedy_of_a_failure_is_printed(rushes, bundle_folder, clip):
+    """Behind the message; the bundle lacks the landmark networks."""
+    status, _, err = rushes("capture", "--model", bundle_folder, "--source", clip, "--units")
+
+    assert status == 1
+    assert err.endswith("it was made before faces were tracked; pull a newer version: rushes pull expression\n")
+
+
 def test_a_bundle_of_another_family_is_named(rushes, bundle_folder, clip):
     """Also if its graph would run."""
     manifest = bundle_folder / "manifest.json"

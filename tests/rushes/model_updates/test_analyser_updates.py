@@ -11,6 +11,7 @@ from rushes.loading import open_model
 from rushes.model_updates import analyser_updates
 from rushes.model_updates.analyser_updates import prepare_change, prepare_units
 from rushes.model_updates.choice import Chosen, choose_model, choose_units
+from rushes.model_updates.follower import reason_of
 from rushes.model_updates.frame_budget import TRIAL_FRAMES
 from rushes.store.store import CHAMPION, point
 from rushes.tracking.face import HeadPose
@@ -143,7 +144,7 @@ def test_units_need_their_landmarks_and_a_calibration_for_them(bundle, tmp_path)
     write_bundle(tmp_path / "expression", assets={tmp_path / "landmarks.tflite": LANDMARKS_ROLE})
     with pytest.raises(NothingFitsError, match="has learned from the points of another landmark network") as caught:
         prepare_units(units, read_head(tmp_path / "expression"), ())
-    assert "rushes pull tracking" in caught.value.remedy
+    assert "; pull the newest versions: rushes pull expression, rushes pull tracking" in reason_of(caught.value)
 
 
 def test_both_families_follow_one_registry(classifier, tmp_path, monkeypatch):
