@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import time
 
+ROUNDED_MS = 1.1  # largest error of the difference of two times in whole milliseconds, and a margin
 _LABEL = re.compile(r"(\d\d):(\d\d):(\d\d)([:;])(\d\d)", re.ASCII)
 
 
@@ -156,8 +157,11 @@ class TakeClock:
 
     def at(self, time_s: float) -> tuple[int, int]:
         """Frame number at a time since the start, and thousandths of a frame; the day starts again at midnight."""
-        # A time is a multiple of the frame's duration up to rounding: 0.24 s at 25 fps is frame 6, not 5.999.
+        # A time is a multiple of the frame's duration up to rounding: 0.24 s at 25 fps is frame 6, not 5.999. Matroska
+        # has whole milliseconds: 0.033 s at 30 fps is frame 1, not 0.990.
         frame, thousandths = divmod(round(time_s * 1000 * self.rate.fps), 1000)
+        if thousandths > 1000 - ROUNDED_MS * self.rate.fps:
+            frame, thousandths = frame + 1, 0
         return (self.start + frame) % self.rate.frames_a_day, thousandths
 
     def label(self, time_s: float) -> str:

@@ -139,6 +139,16 @@ def test_every_frame_has_its_own_label(rate):
     assert [clock.at(float(frame / rate.fps))[0] for frame in range(1000)] == list(range(1234, 2234))
 
 
+@pytest.mark.parametrize("first", [0, 1, 2])
+@pytest.mark.parametrize("rate", RATES.values(), ids=RATES)
+def test_times_in_whole_milliseconds_have_all_labels(rate, first):
+    """As Matroska and WebM have them, less that of the first frame, which is rounded too: none twice, none skipped."""
+    stamps_ms = [round(1000 * frame / rate.fps) for frame in range(first, first + 5000)]
+
+    found = [TakeClock(rate).at((stamp - stamps_ms[0]) / 1000) for stamp in stamps_ms]
+    assert [frame for frame, _ in found] == list(range(5000))
+
+
 @pytest.mark.parametrize(
     ("rate", "now", "label"),
     [
