@@ -103,6 +103,12 @@ def frame_of(label: str, rate: Rate) -> int:
     if not found:
         message = f"{plain(label)} is not a timecode: write HH:MM:SS:FF, such as 10:00:00:00"
         raise MisuseError(message)
+    if found[4] == ";" and not rate.dropped:
+        message = (
+            f"{label} is a timecode with drop frame, which {rate.name} does not have: add --rate 29.97df or --rate "
+            "59.94df, or write it with a colon"
+        )
+        raise MisuseError(message)
     hours, minutes, seconds, frames = (int(found[part]) for part in (1, 2, 3, 5))
     if hours > 23 or minutes > 59 or seconds > 59 or frames >= rate.nominal:  # noqa: PLR2004  # parts of a day
         message = f"{label} is not a timecode at {rate.name}: 00:00:00:00 to 23:59:59:{rate.nominal - 1:02}"

@@ -201,6 +201,7 @@ def test_a_kill_leaves_a_take_that_opens(bundle_folder, tmp_path):
         ({"folder": "take", "timecode": "10:00"}, "10:00 is not a timecode: write HH:MM:SS:FF"),
         ({"folder": "take", "rate": "26"}, "26 is not a frame rate"),
         ({"folder": "take", "timecode": "10:00:00:25", "rate": "25"}, "10:00:00:25 is not a timecode at 25"),
+        ({"folder": "take", "timecode": "10:00:00;00"}, "10:00:00;00 is a timecode with drop frame, .* --rate 29.97df"),
         ({"folder": "take", "timecode": "10:01:00:00", "rate": "29.97df"}, "does not exist at 29.97df"),
     ],
 )

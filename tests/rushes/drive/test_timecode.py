@@ -83,6 +83,8 @@ def test_drop_frame_follows_the_wall_clock():
         ("25", "00:00:60:00", "to 23:59:59:24"),
         ("25", "00:00:00:25", "to 23:59:59:24"),
         ("23.976", "00:00:00:24", "to 23:59:59:23"),
+        ("25", "10:00:00;00", "with drop frame, which 25 does not have: add --rate 29.97df"),
+        ("29.97", "10:00:00;00", "which 29.97 does not have"),
         ("29.97df", "00:01:00;00", "the minute starts with 00:01:00;02"),
         ("29.97df", "00:01:00;01", "does not exist at 29.97df"),
         ("59.94df", "00:59:00;03", "the minute starts with 00:59:00;04"),
