@@ -64,6 +64,7 @@ class Camera:
 
     live = True
     total: int | None = None
+    timecode = ""
 
     def __init__(self, place: int | str, log: Callable[[str], None] = lambda _: None) -> None:
         self.name = f"camera {place}" if isinstance(place, int) else redact(place)

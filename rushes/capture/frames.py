@@ -47,8 +47,10 @@ class FrameSource(Protocol):
         dropped: Pictures of a camera that were replaced by later ones before anybody took them.
         losses: Times that a camera stopped giving pictures.
         damaged: Pictures of a camera that could not be decoded.
+        timecode: SMPTE timecode of the first frame in the file of a clip; empty if there is none.
     """
 
+    timecode: str
     name: str
     fps: float
     total: int | None

@@ -27,7 +27,7 @@ from rushes.drive.curves import CurvesSink
 from rushes.drive.destinations import open_destination
 from rushes.drive.files import GrowingFile
 from rushes.drive.names import names_of as names_of_rig
-from rushes.drive.timecode import TakeClock, nearest_rate, rate_of
+from rushes.drive.timecode import RATES, TakeClock, nearest_rate, rate_of
 from rushes.errors import MisuseError
 from rushes.output_files import check_free
 from rushes.take.recording import FilmFormat, Recording, Slate, check_new
@@ -111,7 +111,8 @@ class Outputs:
         bvh: The file for the motion of head and eyes.
         web: Address of the page, such as `8765`; None without it.
         record: The take to record.
-        timecode: Timecode at the start, or `clock` for the time of day; by default that of a camera, and 0 of a film.
+        timecode: Timecode at the start, or `clock` for the time of day; by default that of a camera, and
+            that of the file of a film, else 0.
         rate: Rate of the timecode; by default the one nearest to the source.
         calibrated: Names of the performers whose calibrations are applied, for the page; None without one.
         collect: What to collect for training; None for nothing.
@@ -198,7 +199,7 @@ class Outputs:
             page = WebSink.open(parse_web_address(self.web), source, origin, edges, log, self.calibrated)
             stack.callback(page.close)
             sinks.append(page)
-        clock, rig = self._clock(source.fps, live=source.live), names_of_rig(self.names)
+        clock, rig = self._clock_of(source, log), names_of_rig(self.names)
         for address in self.drive:
             receiver = open_destination(address, rig, clock, log)
             add(ActorSink(receiver, in_silence=True), receiver.close)  # of a camera's silence too
@@ -234,11 +235,21 @@ class Outputs:
         if self.bvh is not None:
             yield BvhSink.open(self.bvh, Fraction(source.fps))
 
-    def _clock(self, fps: float, *, live: bool) -> TakeClock:
-        """Timecode of a source: from the time of day for a camera, from 0 for a film, or as the options have it."""
+    def _clock_of(self, source: FrameSource, log: Callable[[str], None]) -> TakeClock:
+        try:
+            return self._clock(source.fps, live=source.live, label=source.timecode)
+        except MisuseError as error:
+            if self.timecode is not None:
+                raise
+            log(f"timecode starts at 00:00:00:00, since that of {source.name} does not fit its rate: {error}")
+            return self._clock(source.fps, live=False)
+
+    def _clock(self, fps: float, *, live: bool, label: str = "") -> TakeClock:
+        """Timecode of a source: of a camera the time of day, of a film its label or 0, or as the options have it."""
         rate = nearest_rate(fps) if self.rate is None else rate_of(self.rate)
         if self.timecode is None and not live:
-            return TakeClock(rate)
+            rate = RATES.get(f"{rate.name}df", rate) if ";" in label and self.rate is None else rate
+            return TakeClock.from_label(label, rate) if label else TakeClock(rate)
         if self.timecode in {None, WALL_CLOCK}:
             return TakeClock.from_wall(datetime.now().astimezone().time(), rate)
         return TakeClock.from_label(str(self.timecode), rate)

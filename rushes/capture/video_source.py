@@ -16,7 +16,7 @@ from rushes.capture.camera import Camera
 from rushes.capture.frames import FPS, Frame, rate_of
 from rushes.errors import MisuseError, UserError
 from rushes.media.film import LONGEST_S, FilmError, open_film, squared
-from rushes.media.film_headers import edited_s, frame_fields, is_hdr, is_interlaced, is_mirrored
+from rushes.media.film_headers import edited_s, frame_fields, is_hdr, is_interlaced, is_mirrored, timecode_of
 from rushes.media.image import SUFFIXES, decode_picture
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Folder:
 
     live = False
     dropped = losses = damaged = 0
-    fps = FPS
+    fps, timecode = FPS, ""
 
     def __init__(self, name: str, paths: list[Path]) -> None:
         self.name, self._paths = name, paths
@@ -107,6 +107,7 @@ class Clip:
             raise UserError(message) from error
         self.fps = self._film.fps
         self.total: int | None = self._film.total or None
+        self.timecode = self._film.timecode
 
     def frames(self) -> Iterator[Frame]:
         """Yields each frame that can be decoded; missing parts are skipped and reported at the end.
@@ -161,6 +162,7 @@ class OpenCvClip:
         fields = frame_fields(path)
         self.fps = rate_of(self._video) / fields
         self.total: int | None = self._count() // fields or None
+        self.timecode = timecode_of(path)
 
     def _refuse(self) -> None:
         misread = {is_interlaced: "is interlaced", is_hdr: "is in HDR (HLG or PQ)", is_mirrored: "is shown mirrored"}

@@ -107,7 +107,7 @@ def capture_command(
         str | None,
         typer.Option(
             metavar="clock|HH:MM:SS:FF",
-            help="Timecode at the start; by default the time of day for a camera, 00:00:00:00 for a film.",
+            help="Timecode at the start; by default the time of day for a camera, that of its file for a film, else 0.",
         ),
     ] = None,
     rate: Annotated[

@@ -76,6 +76,7 @@ class Film:
         faults: Number of packets and frames so far that could not be decoded.
         lost_s: Seconds so far in which frames are missing: gaps near faults.
         end_s: End time of the last frame that was read.
+        timecode: SMPTE timecode of the first frame, such as `10:00:00:00`; empty if the file has none.
     """
 
     path: Path
@@ -88,6 +89,7 @@ class Film:
     faults: int = 0
     lost_s: float = 0.0
     end_s: float = 0.0
+    timecode: str = ""
     _fault_at: int = -1000  # number of the frame after which decoding failed
     _faults_seen: int = 0
 
@@ -222,7 +224,15 @@ def _film(path: Path, container: InputContainer) -> Film:
     rate = next((float(rate) for rate in rates if rate), 0.0)
     fps = rate if 0 < rate <= MAX_FPS and math.isfinite(rate) else USUAL_FPS
     duration_s = _duration_s(container, stream)
-    return Film(path, codec, fps, _total(stream, fps, duration_s), duration_s, container, stream)
+    total, timecode = _total(stream, fps, duration_s), _timecode(container)
+    return Film(path, codec, fps, total, duration_s, container, stream, timecode=timecode)
+
+
+def _timecode(container: InputContainer) -> str:
+    """Timecode of the first frame: of a track in MOV and MP4, a tag in Matroska, or a header in MXF."""
+    metadata = [*(stream.metadata for stream in container.streams), container.metadata]
+    found = (value for named in metadata for name, value in named.items() if name.lower() == "timecode")
+    return next(found, "")
 
 
 def _counts_fields(path: Path, fps: float) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import struct
+from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
+from rushes.drive.timecode import Rate, label_of
 from rushes.media.orientation import orientation_of
 from rushes.media.tone_mapping import HLG, PQ
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 HEAD_BYTES = 1 << 22  # read from the start, and from the end, where an MP4 may have its index
 PACKETS = 5  # number of packets examined
+_DROP_FRAME = 1  # flag of a track of timecode
 _MPEG2_PICTURE, _PICTURE_ID, _PROGRESSIVE = b"\0\0\x01\xb5", 8, 0x80  # ISO/IEC 13818-2, 6.2.3.1
 _PRORES, _PRORES_MODE = b"icpf", 20  # SMPTE RDD 36, 6.1.1: position of the interlace mode
 _HEVC_VIDEO, _SOURCE = b"\0\0\x01\x40\x01", 9  # ITU-T H.265, 7.3.2.1 and 7.3.3: position of the source flags
@@ -56,6 +59,27 @@ def edited_s(path: Path) -> float | None:
     (count,) = struct.unpack_from(">I", head, edits + 8)
     lengths = [struct.unpack_from(">I", head, edits + 12 + 12 * number)[0] for number in range(min(count, 1000))]
     return float(sum(lengths) / scale) if scale else None
+
+
+def timecode_of(path: Path) -> str:
+    """SMPTE timecode of the first frame of an MP4, MOV or Matroska, such as `10:00:00:00`; empty if there is none."""
+    head = _headers(path)
+    # Tag of a Matroska: name, then text. RFC 9559, 5.1.8.1.2
+    if tag := re.search(rb"\x45\xa3.{1,8}?TIMECODE.{0,24}?\x44\x87.{1,8}?(\d\d(?:[:;]\d\d){3})", head, re.DOTALL):
+        return tag[1].decode()
+    # Track of timecode: its first sample is the number of a frame. QuickTime File Format, Timecode media.
+    found = re.search(rb"stsd.{12}tmcd.{12}(...[\0\1\2\3])(.{4})(.{4})", head, re.DOTALL)
+    place = found and re.search(rb"stco.{8}(.{4})|co64.{8}(.{8})", head[found.end() :], re.DOTALL)
+    if not found or not place:
+        return ""
+    flags, scale, duration = (int.from_bytes(number, "big") for number in found.groups())
+    with path.open("rb") as file:
+        file.seek(int.from_bytes(place[1] or place[2], "big"))
+        frame = int.from_bytes(file.read(4), "big")
+    if not scale or not duration:
+        return ""
+    rate = Fraction(scale, duration)
+    return label_of(frame, Rate("", rate, dropped=2 * round(rate / 30) if flags & _DROP_FRAME else 0))
 
 
 def is_interlaced(path: Path) -> bool:

@@ -56,6 +56,7 @@ class Stage:
     live: bool = True
     total: int | None = None
     fps: float = 25.0
+    timecode: str = ""
     dropped: int = 0
     losses: int = 0
     _left: int = 0
