@@ -51,7 +51,7 @@ def capture(
     """
     outputs.check(source)
     summary = Summary()
-    with contextlib.ExitStack() as stack:
+    with contextlib.suppress(_LeftError), contextlib.ExitStack() as stack:
         pictures = open_source(source, log)
         stack.callback(pictures.close)
         stopped = stack.enter_context(_stop_on_signal())
@@ -66,7 +66,8 @@ def capture(
         finally:
             summary.note = analyser.note  # as it is at the end
             summary.end(pictures, time.perf_counter() - begun_s)
-    _check_summary(summary, pictures, stopped)
+        _check_end(summary, pictures, stopped)  # before the outputs are closed: a take is then cut short
+    _check_summary(summary, pictures)
     return summary
 
 
@@ -133,11 +134,23 @@ def _until(stop: _Stop, frames: Iterator[Frame]) -> Iterator[Frame]:
             return
 
 
-def _check_summary(summary: Summary, pictures: FrameSource, stop: _Stop) -> None:
-    if stop.asked and not pictures.live:
+class _LeftError(Exception):
+    """A viewer, or a reader of the lines, who leaves before a clip has ended, which is no failure."""
+
+
+def _check_end(summary: Summary, pictures: FrameSource, stop: _Stop) -> None:
+    """Raises an error if a clip did not end by itself; a camera always ends so."""
+    if pictures.live:
+        return
+    if stop.asked:
         of = f" of {pictures.total}" if pictures.total else ""
         message = f"stopped after frame {summary.frames}{of} of {pictures.name}; the results until then are kept"
         raise UserError(message)
+    if summary.left:
+        raise _LeftError
+
+
+def _check_summary(summary: Summary, pictures: FrameSource) -> None:
     if summary.unreadable and len(summary.unreadable) == summary.frames:
         message = f"no picture in {pictures.name} can be decoded: are the files complete images?"
         raise UserError(message)

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import pytest
 from rushes.calibration.performers import Performer
 from rushes.capture import loop
 from rushes.capture.analysis import TrackingAnalyser
+from rushes.capture.json_lines import print_line
 from rushes.capture.outputs import Outputs, Take
 from rushes.drive.curves import read_curves
 from rushes.errors import MisuseError, UserError
@@ -148,6 +150,28 @@ def test_another_output_that_fails_cuts_the_take_short(tmp_path, classifier):
 
     assert slate["state"] == "cut short"
     assert len(frames) == len(lines) == slate["frames_written"] > 3
+
+
+@pytest.mark.parametrize(
+    ("tracker", "lines", "fails"),
+    [
+        (Tracker(2, lambda: signal.raise_signal(signal.SIGINT)), print_line, True),
+        (Tracker(), lambda _: (_ for _ in ()).throw(BrokenPipeError), False),
+    ],
+    ids=["Ctrl-C", "head"],
+)
+def test_a_clip_that_is_not_read_to_its_end_is_cut_short(
+    clip, classifier, tmp_path, monkeypatch, tracker, lines, fails
+):
+    """By a signal, or by a reader of the lines who leaves, which is no failure."""
+    monkeypatch.setattr("rushes.capture.outputs.print_line", lines)
+    monkeypatch.setattr("rushes.capture.json_lines._drop_stdout", lambda: None)
+    with pytest.raises(UserError, match="stopped after frame 3 of 10") if fails else contextlib.nullcontext():
+        record(clip, classifier, tmp_path / "take01", tracker, json_to="-")
+    slate, found, _, frames = opened(tmp_path / "take01")
+
+    assert slate["state"] == "cut short"
+    assert len(found) == len(frames) == slate["frames_written"] == (3 if fails else 1)
 
 
 CHILD = """
