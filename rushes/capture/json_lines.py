@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     import numpy as np
 
     from rushes.capture.analysis import Analysis
+    from rushes.drive.timecode import TakeClock
 
 
-def line_of(analysis: Analysis) -> dict[str, Any]:
+def line_of(analysis: Analysis, clock: TakeClock) -> dict[str, Any]:
     """JSON line of a frame. `expression` is that of the largest face; null if there is no face."""
     frame, expressions = analysis.frame, analysis.expressions
     line: dict[str, Any] = {"frame": frame.number, "time_s": round(frame.time_s, 3)}
-    if frame.file:
-        line["file"] = frame.file
+    # Pictures of a folder have a name, and no time of their own.
+    line |= {"file": frame.file} if frame.file else {"timecode": clock.label(frame.time_s)}
     if frame.picture_bgr is None:
         line["error"] = "cannot be decoded" if frame.file else "the camera gives no picture"
     line["expression"] = expressions[0].label if expressions else None
@@ -66,8 +67,10 @@ def print_line(line: str) -> None:
 class JsonLines:
     """JSON lines, each given to a function that appends it to a file or prints it."""
 
-    def __init__(self, append: Callable[[str], None], origin: Mapping[str, str | int | None] | None = None) -> None:
-        self._append, self._origin = append, origin
+    def __init__(
+        self, append: Callable[[str], None], clock: TakeClock, origin: Mapping[str, str | int | None] | None = None
+    ) -> None:
+        self._append, self._clock, self._origin = append, clock, origin
 
     def put(self, analysis: Analysis, drawn_bgr: np.ndarray | None) -> bool:  # noqa: ARG002  # a sink takes both
         """Writes the line; returns False if the pipe is broken (`| head`)."""
@@ -75,7 +78,7 @@ class JsonLines:
         model = {"model": dict(origin)} if origin else {}
         try:
             # Plain ASCII: a Windows console cannot print every character.
-            self._append(json.dumps(line_of(analysis) | model) + "\n")
+            self._append(json.dumps(line_of(analysis, self._clock) | model) + "\n")
         except BrokenPipeError:
             _drop_stdout()
             return False

@@ -211,10 +211,10 @@ class Outputs:
             film = FilmWriter(self.save, source.fps, LONGEST_STILL_S if source.live else math.inf, log)
             add(film, film.close)
         if self.json_to == STDOUT:
-            add(JsonLines(print_line, origin), lambda: None)
+            add(JsonLines(print_line, clock, origin), lambda: None)
         else:
             lines = GrowingFile(path_of(self.json_to))
-            add(JsonLines(lines.append, origin), lines.close)
+            add(JsonLines(lines.append, clock, origin), lines.close)
         if self.show:
             window = Window(source.name, None if source.live else source.fps)
             stack.callback(window.close)

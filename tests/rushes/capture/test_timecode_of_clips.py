@@ -7,7 +7,7 @@ import pytest
 from rushes.capture import video_source
 from rushes.capture.video_source import Clip, OpenCvClip, open_source
 from rushes.drive.curves import read_curves
-from rushes.take.recording import CURVES, SLATE
+from rushes.take.recording import CURVES, LINES, SLATE
 from tests.rushes.capture.test_recorded_capture import record
 from tests.support.encoded import pictures
 
@@ -67,9 +67,12 @@ def test_a_capture_starts_at_the_timecode_of_its_clip(tmp_path, monkeypatch, cla
     monkeypatch.chdir(tmp_path)
     write_clip_from(tmp_path / "clip.mov", label, NTSC)
     lines = []
-    record("clip.mov", classifier, tmp_path / "take01", log=lines.append, **options)
+    record("clip.mov", classifier, tmp_path / "take01", log=lines.append, json_to="out.jsonl", **options)
     slate = json.loads((tmp_path / "take01" / SLATE).read_text())
 
     assert (slate["timecode"], slate["frame_rate"]) == begins
     assert read_curves(tmp_path / "take01" / CURVES).timecodes[0] == begins[0].replace(";", ":") + ".000"
     assert words in lines[0]
+    printed, kept = ((tmp_path / name).read_text().splitlines() for name in ("out.jsonl", f"take01/{LINES}"))
+    assert [json.loads(line)["timecode"] for line in printed] == [json.loads(line)["timecode"] for line in kept]
+    assert json.loads(printed[0])["timecode"] == begins[0]
