@@ -162,11 +162,19 @@ class PerformerTracker:
             return named
         # On the way to neutral, correct the last values and ease them: neutral is 0 after the correction as before it.
         last = self._last.get(face.actor, face)
-        share, head = _share(face, last), last.head
-        units = np.clip((last.units - performer.neutral) * performer.gain, 0, 1) * np.float32(share)
-        angles_deg = np.array([head.yaw_deg, head.pitch_deg, head.roll_deg]) - performer.calibration.angles_deg
-        yaw_deg, pitch_deg, roll_deg = (angles_deg * share).tolist()
-        return replace(named, units=units, head=HeadPose(yaw_deg, pitch_deg, roll_deg, face.head.translation_m))
+        share, unfiltered = _share(face, last), face.unfiltered
+        if unfiltered is not None:
+            unfiltered = _corrected(unfiltered, last.unfiltered or last, performer, share)
+        return replace(_corrected(named, last, performer, share), unfiltered=unfiltered)
+
+
+def _corrected(face: TrackedFace, last: TrackedFace, performer: Performer, share: float) -> TrackedFace:
+    """A face with a share of its last values, corrected by a calibration."""
+    neutral_deg, head = performer.calibration.angles_deg if performer.calibration else (0.0, 0.0, 0.0), last.head
+    units = np.clip((last.units - performer.neutral) * performer.gain, 0, 1) * np.float32(share)
+    angles_deg = np.array([head.yaw_deg, head.pitch_deg, head.roll_deg]) - neutral_deg
+    yaw_deg, pitch_deg, roll_deg = (angles_deg * share).tolist()
+    return replace(face, units=units, head=HeadPose(yaw_deg, pitch_deg, roll_deg, face.head.translation_m))
 
 
 def _share(face: TrackedFace, last: TrackedFace) -> float:

@@ -39,7 +39,8 @@ Examples:
 \b
 Prints one line of JSON a frame: frame, time_s, timecode, expression (of the largest face, or null), faces (box_px,
 score, label, probabilities), model (family, version, digest), and with --units or an output that needs them actors
-(actor, performer and calibrated if it is named, state, score, units, head, gaze_deg, landmarks_px).
+(actor, performer and calibrated if it is named, state, score, units, head and gaze_deg, and unfiltered with these three
+before smoothing, landmarks_px).
 --drive vmc:// takes ?actor=N, livelink:// also ?subject=NAME. Of a camera the latest picture is always the next one.
 --record makes a folder with the picture without any drawing (camera.mkv), curves.csv, lines.jsonl and slate.json.
 --collect keeps pictures for training on which the model is unsure, of a performer who consents: of several actors, the

@@ -24,13 +24,22 @@ def face_line(face: TrackedFace) -> dict[str, Any]:
     """Face as JSON values.
 
     Units and scores have 4 decimals, angles 2 (0.01 degrees), places in space 4 (0.1 mm) and landmarks 1 (0.1 px).
+    `unfiltered` has units, head and gaze before smoothing.
     """
-    left, right = _rounded(face.gaze_deg, 2)
     return {
         "actor": face.actor,
         **({"performer": face.performer, "calibrated": face.calibrated} if face.performer else {}),
         "state": face.state,
         "score": round(float(face.score), 4),
+        **_motion(face),
+        **({"unfiltered": _motion(face.unfiltered)} if face.unfiltered else {}),
+        "landmarks_px": _rounded(face.landmarks_px, 1),
+    }
+
+
+def _motion(face: TrackedFace) -> dict[str, Any]:
+    left, right = _rounded(face.gaze_deg, 2)
+    return {
         "units": dict(zip(UNITS, _rounded(face.units, 4), strict=True)),
         "head": {
             "yaw_deg": round(float(face.head.yaw_deg), 2),
@@ -39,7 +48,6 @@ def face_line(face: TrackedFace) -> dict[str, Any]:
             "translation_m": _rounded(face.head.translation_m, 4),
         },
         "gaze_deg": {"left": left, "right": right},
-        "landmarks_px": _rounded(face.landmarks_px, 1),
     }
 
 

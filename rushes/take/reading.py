@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, FiniteFloat, ValidationError
 
 from rushes.drive.curves import COLUMNS, Curves, read_curves
-from rushes.drive.livelink import ANGLES, column_of
+from rushes.drive.livelink import ANGLES, column_of, place_in_ours, values_of
 from rushes.drive.timecode import RATES, Rate, TakeClock, frame_of, frames_of, rate_of
 from rushes.errors import MisuseError, NothingFitsError, RefusedError, UserError, plain
 from rushes.take.recording import CURVES, LINES, SLATE
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MOST_SLATE_BYTES = 1 << 16
 _UNITS = [COLUMNS.index(column_of(unit)) for unit in UNITS]
 _ANGLES = [COLUMNS.index(name) for name in ANGLES]
+_ORDER = place_in_ours(COLUMNS)
 
 
 class _Slate(BaseModel):
@@ -33,16 +34,43 @@ class _Head(BaseModel):
     translation_m: tuple[FiniteFloat, FiniteFloat, FiniteFloat]
 
 
+class _Pose(_Head):
+    yaw_deg: FiniteFloat
+    pitch_deg: FiniteFloat
+    roll_deg: FiniteFloat
+
+
+class _Gaze(BaseModel):
+    left: tuple[FiniteFloat, FiniteFloat]
+    right: tuple[FiniteFloat, FiniteFloat]
+
+
+class _Unfiltered(BaseModel):
+    units: dict[str, FiniteFloat]
+    head: _Pose
+    gaze_deg: _Gaze
+
+    def row(self) -> np.ndarray:
+        """Values in the order of `curves.COLUMNS`, then the place of the head (64,)."""
+        units = np.array([self.units.get(unit, 0.0) for unit in UNITS], np.float32)
+        head, gaze_deg = self.head, np.array([self.gaze_deg.left, self.gaze_deg.right], np.float32)
+        place_m = np.array(head.translation_m)
+        pose = HeadPose(head.yaw_deg, head.pitch_deg, head.roll_deg, place_m)
+        face = TrackedFace(0, 1.0, units, pose, gaze_deg, np.zeros((0, 3), np.float32), "tracked")
+        return np.concatenate([values_of(face, _ORDER), place_m])
+
+
 class _Face(BaseModel):
     actor: int
     head: _Head
+    unfiltered: _Unfiltered | None = None
 
 
 class _Line(BaseModel):
     faces: list[_Face]
 
 
-Places = dict[int, list[tuple[float, float, float]]]  # of the head in each frame, by actor
+Faces = dict[int, list[_Face]]  # in each frame, by actor
 
 
 @dataclass(frozen=True)
@@ -56,6 +84,7 @@ class Motion:
         times_s: Time of each frame since the start of the take.
         values: Units, and angles in radians, (frames, 61) in the order of `curves.COLUMNS`.
         places_m: Place of the head (frames, 3); 0 if it is unknown.
+        unfiltered: Values and place of the head before the filter of capture (frames, 64); None if they are unknown.
     """
 
     actor: int
@@ -64,6 +93,7 @@ class Motion:
     times_s: np.ndarray
     values: np.ndarray
     places_m: np.ndarray
+    unfiltered: np.ndarray | None = None
 
     @property
     def units(self) -> np.ndarray:
@@ -112,25 +142,31 @@ def read_motion(path: Path, *, actor: int | None = None, rate: str | None = None
         message = f"--rate {rate}: the slate of {path} has the rate of the take"
         raise MisuseError(message)
     clock = _clock(path / SLATE)
-    first, places_m = _places(path / LINES)
+    first, faces = _faces(path / LINES)
     wanted = first if actor is None else actor
     file = path / CURVES if wanted == first else path / f"curves.actor{wanted}.csv"
     if not file.is_file():
         message = f"{path} has no curves of actor {wanted} ({file.name})"
         raise MisuseError(message)
-    return _motion(file, _curves(file), wanted, clock, places_m)
+    return _motion(file, _curves(file), wanted, clock, faces)
 
 
-def _motion(path: Path, curves: Curves, actor: int, clock: TakeClock, places_m: Places) -> Motion:
+def _motion(path: Path, curves: Curves, actor: int, clock: TakeClock, faces: Faces) -> Motion:
     order = [curves.columns.index(name) for name in COLUMNS]
     frames = _frames(path, curves, clock.rate) - clock.start
     times_s = (frames + (frames < 0) * clock.rate.frames_a_day) / float(clock.rate.fps)
     places = np.zeros((len(times_s), 3))
-    known = places_m.get(actor, [])[: len(places)]  # a row may be without its line after a kill
+    known = faces.get(actor, [])[: len(places)]  # a row may be without its line after a kill
     if known:
-        places[: len(known)] = known
-        places[len(known) :] = known[-1]
-    return Motion(actor, clock, curves.timecodes, times_s, curves.values[:, order], places)
+        places[: len(known)] = [face.head.translation_m for face in known]
+        places[len(known) :] = known[-1].head.translation_m
+    values, unfiltered = curves.values[:, order], None
+    if any(face.unfiltered for face in known):
+        unfiltered = np.hstack([values, places])
+        for row, face in enumerate(known):
+            if face.unfiltered is not None:
+                unfiltered[row] = face.unfiltered.row()
+    return Motion(actor, clock, curves.timecodes, times_s, values, places, unfiltered)
 
 
 def _frames(path: Path, curves: Curves, rate: Rate) -> np.ndarray:
@@ -176,9 +212,9 @@ def _clock(path: Path) -> TakeClock:
         raise UserError(message) from error
 
 
-def _places(path: Path) -> tuple[int, Places]:
-    """First actor seen in the lines of a take, and the places of the head of each; none if there are no lines."""
-    first, places_m = None, Places()
+def _faces(path: Path) -> tuple[int, Faces]:
+    """First actor seen in the lines of a take, and the faces of each; none if there are no lines."""
+    first, faces = None, Faces()
     try:
         with path.open("rb") as file:
             for line in file:
@@ -186,7 +222,7 @@ def _places(path: Path) -> tuple[int, Places]:
                     break
                 for face in _Line.model_validate_json(line).faces:
                     first = face.actor if first is None else first
-                    places_m.setdefault(face.actor, []).append(face.head.translation_m)
+                    faces.setdefault(face.actor, []).append(face)
     except FileNotFoundError:
         pass
     except OSError as error:
@@ -195,7 +231,7 @@ def _places(path: Path) -> tuple[int, Places]:
     except ValidationError as error:
         message = f"{path} has a line that is not one of a take: {_first(error)}"
         raise UserError(message) from error
-    return first or 0, places_m
+    return first or 0, faces
 
 
 def _first(error: ValidationError | MisuseError) -> str:

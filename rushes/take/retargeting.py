@@ -26,10 +26,14 @@ _SCALES = np.array([*(np.radians(30) if name in ANGLES else 1.0 for name in COLU
 
 
 def smoothed(motion: Motion, how: Smooth) -> Motion:
-    """Motion after the filter of live capture, which lags a little, or after one without lag (`offline`)."""
+    """Motion after the filter of live capture, which lags a little, or after one without lag (`offline`).
+
+    Values that capture has filtered are not filtered again if the take has those from before.
+    """
     if how == "none":
         return motion
-    rows = np.hstack([motion.values, motion.places_m]) / _SCALES
+    known = motion.unfiltered
+    rows = (np.hstack([motion.values, motion.places_m]) if known is None else known) / _SCALES
     if how == "offline":
         rows = smooth_recording(rows, motion.times_s)
     else:

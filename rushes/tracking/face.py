@@ -56,3 +56,4 @@ class TrackedFace:
     fitted_deg: np.ndarray | None = None
     performer: str = ""  # name, if the capture knows the actor by one
     calibrated: bool = False  # True if the values are corrected by a calibration of the performer
+    unfiltered: TrackedFace | None = None  # the same face before smoothing; None if its values are not smoothed

@@ -99,7 +99,8 @@ class _Actor:
         is_followed = self.seen and self.square is not None and self.square.is_same_face(square)
         self.square, self.seen, self.lost_s = square, True, 0.0
         if self._smoothing is not None:
-            face = _with_values(face, self._filter.filter(_values(face) / SCALES, time_s) * SCALES)
+            values = self._filter.filter(_values(face) / SCALES, time_s) * SCALES
+            face = replace(_with_values(face, values), unfiltered=face)
             if not is_followed:  # it may have appeared elsewhere
                 self._points_filter, self._face_px = OneEuro(self._smoothing), square.side_px / SCALE
             points_n3 = self._points_filter.filter(face.landmarks_px / self._face_px, time_s) * self._face_px
@@ -122,9 +123,10 @@ class _Actor:
         if self.held:
             return replace(self.face, score=0.0, state="held")
         # Ease without a jerk at either end; the place of the head stays.
-        way, values = (self.lost_s - HOLD_S) / EASE_S, _values(self.face)
-        values[: PLACE_PART.start] *= 1 - way**2 * (3 - 2 * way)
-        return replace(_with_values(self.face, values), score=0.0, state="easing")
+        way = (self.lost_s - HOLD_S) / EASE_S
+        share, unfiltered = 1 - way**2 * (3 - 2 * way), self.face.unfiltered
+        unfiltered = unfiltered and _eased(unfiltered, share)
+        return replace(_eased(self.face, share), score=0.0, state="easing", unfiltered=unfiltered)
 
 
 @dataclass
@@ -378,6 +380,12 @@ def _values(face: TrackedFace) -> np.ndarray:
     head = face.head
     angles_deg = [head.yaw_deg, head.pitch_deg, head.roll_deg]
     return np.concatenate([face.units, face.gaze_deg.ravel(), angles_deg, head.translation_m]).astype(np.float64)
+
+
+def _eased(face: TrackedFace, share: float) -> TrackedFace:
+    values = _values(face)
+    values[: PLACE_PART.start] *= share
+    return _with_values(face, values)
 
 
 def _with_values(face: TrackedFace, values: np.ndarray) -> TrackedFace:

@@ -77,6 +77,19 @@ def test_each_face_eases_from_its_own_values(two):
     assert [float(face.units[JAW]) for face in two.wait(0.1)] == pytest.approx([0.4, 0.0])
 
 
+def test_values_before_smoothing_are_corrected_too(two):
+    """While the face is seen, and on its way to neutral."""
+    faces = [actor(0, 400), dataclasses.replace(actor(1, 100), unfiltered=made_up_actor(1, jawOpen=0.5))]
+    named(two, faces, 0.0)
+    eased = dataclasses.replace(actor(1, state="easing"), unfiltered=made_up_actor(1, jawOpen=0.25))
+    eased = dataclasses.replace(eased, units=eased.units / 2)
+    two._tracker.wait = lambda _: [eased]
+    shown = [two.track(PICTURE, 0.1)[1], *two.wait(0.2)]
+
+    assert [float(face.units[JAW]) for face in shown] == pytest.approx([0.5, 0.25])
+    assert [float(face.unfiltered.units[JAW]) for face in shown] == pytest.approx([0.75, 0.375])
+
+
 def test_other_networks_keep_the_actors(two):
     """A new model of the units brings other calibrations of the same performers, who stay the same actors."""
     named(two, [actor(0, 400), actor(1, 100)], 0.0)

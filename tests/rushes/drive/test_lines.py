@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,6 +31,15 @@ def test_everything_is_in_the_line():
     assert line["gaze_deg"] == {"left": [1.23, -2.0], "right": [3.0, 4.0]}
     np.testing.assert_allclose(line["landmarks_px"], face.landmarks_px, atol=0.0501)
     assert len(line["landmarks_px"]) == 478
+
+
+def test_a_line_has_the_values_before_smoothing():
+    """Those that are smoothed; nothing is there for a face that is not."""
+    raw = made_up_face(units={"jawOpen": 0.25}, head=(1, 2, 3), gaze=((4, 5), (6, 7)), at_m=(0, 0, 0.5))
+    line = face_line(replace(made_up_face(), unfiltered=raw))
+
+    assert line["unfiltered"] == {key: face_line(raw)[key] for key in ("units", "head", "gaze_deg")}
+    assert (line["units"]["jawOpen"], "unfiltered" in face_line(raw)) == (0, False)
 
 
 def test_the_text_has_the_digits_of_the_rounding():

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -84,6 +85,30 @@ def test_smoothing_offline_does_not_lag(tmp_path):
     np.testing.assert_allclose(offline.units[:, 24], smooth_recording(jaw[:, None], motion.times_s)[:, 0], atol=1e-6)
     assert np.mean(jaw - live.units[:, 24]) > 5 * abs(np.mean(jaw - offline.units[:, 24]))
     assert abs(np.degrees(offline.angles[20, 0]) - 20) < 0.1
+
+
+@pytest.mark.parametrize("how", ["offline", "live"])
+def test_a_take_is_not_filtered_twice(tmp_path, how):
+    """Smoothing starts from the values before that of capture; in a row without its line, from those of the curves."""
+    random = np.random.default_rng(0)
+    jaw, yaw = random.uniform(0.2, 0.8, 30).round(4), random.uniform(-9, 9, 30).round(2)
+    pairs = [made_up_face(units={"jawOpen": value}, head=(turned, 0, 0), gaze=((turned, 1), (2, 3)), at_m=(0, 0, 0.5))
+             for value, turned in zip(jaw, yaw, strict=True)]  # fmt: skip
+    take = record_take(tmp_path / "take01", [[replace(made_up_face(), unfiltered=face)] for face in pairs])
+    motion = read_motion(take)
+    plain = replace(motion, values=motion.unfiltered[:, :61], places_m=motion.unfiltered[:, 61:], unfiltered=None)
+
+    assert not motion.units.any()
+    np.testing.assert_allclose(plain.units[:, 24], jaw)
+    np.testing.assert_allclose(
+        np.degrees(plain.angles[:, :5]), np.column_stack([yaw, 0 * yaw, 0 * yaw, -yaw, -1 + 0 * yaw])
+    )
+    assert plain.places_m[:, 2].tolist() == [0.5] * 30
+    np.testing.assert_array_equal(smoothed(motion, how).values, smoothed(plain, how).values)
+    assert smoothed(motion, "none") is motion
+    text = (take / LINES).read_text().splitlines(keepends=True)
+    (take / LINES).write_text("".join(text[:20]))
+    assert read_motion(take).unfiltered[:, :52].any(axis=1).tolist() == [True] * 20 + [False] * 10
 
 
 def test_motion_has_angles_places_and_times_as_recorded(tmp_path):

@@ -215,6 +215,24 @@ def test_values_are_smoothed_and_stay_within_their_range(play):
     assert weights[-1] == pytest.approx(0.2, abs=0.06)
 
 
+def test_faces_keep_their_values_before_smoothing(stage):
+    """As a tracker without smoothing gives them; they ease to neutral with the others."""
+    tracker, raw = FaceTracker(stage, stage), FaceTracker(stage, stage, smoothing=None)
+    frame_bgr, found, stage.searches = np.zeros((480, 640, 3), np.uint8), [], [[]]
+    for number in range(60):
+        stage.faces = [(*FIRST[:3], 0.2 + 0.6 * (number % 2))] if number < 10 else []
+        found += zip(*(one.track(frame_bgr, number / 25) for one in (tracker, raw)), strict=True)
+    apart = [float(np.abs(face.units - plain.units).max()) for face, plain in found]
+
+    assert {plain.state for _, plain in found} == {"tracked", "held", "easing"}
+    assert all(plain.unfiltered is None for _, plain in found)
+    assert max(apart) > 0.05
+    for face, plain in found:
+        np.testing.assert_allclose(face.unfiltered.units, plain.units, atol=1e-6)
+        np.testing.assert_allclose(face.unfiltered.gaze_deg, plain.gaze_deg, atol=1e-4)
+        assert face.unfiltered.head.yaw_deg == pytest.approx(plain.head.yaw_deg, abs=1e-6)
+
+
 class Counting:
     """Stands for a network: all units are a thousandth of the frames that it has seen of a face, by its state."""
 
