@@ -12,16 +12,17 @@ from rushes.errors import MisuseError
 
 RETARGET_EXAMPLES = """\b
 Examples:
-  rushes retarget take01 --out take01.csv --smooth offline
+  rushes retarget take01 --names anna.yaml --smooth offline
   rushes retarget take01 --names anna.yaml --out anna.csv --bvh anna.bvh
   rushes retarget take01 --names vrm1 --out vmc://127.0.0.1:39539
   rushes retarget MySlate_5_Anna.csv --rate 60 --out livelink://192.168.1.20
 
 \b
-TAKE is a folder of capture --record, or a CSV of Live Link Face. A CSV as output has a column for each target of the
-rig, and those of head and eyes; --names arkit writes the same values in the columns of Live Link Face. To an address
-the take is played once, at its rate. --smooth live is the filter of capture; offline does not lag. Of a CSV alone the
-rate is 24, 25, 30, 50 or 60 by its timecodes unless --rate names it.
+TAKE is a folder of capture --record, or a CSV of Live Link Face. Without --out and --bvh the output is retargeted.csv
+in the folder, or TAKE.retargeted.csv beside the CSV. A CSV as output has a column for each target of the rig, and those
+of head and eyes; --names arkit writes the same values in the columns of Live Link Face. To an address the take is
+played once, at its rate. --smooth live is the filter of capture; offline does not lag. Of a CSV alone the rate is 24,
+25, 30, 50 or 60 by its timecodes unless --rate names it.
 
 \b
 Exit status: 0 done, 1 failed, 2 misuse, 3 no face in the take.
@@ -49,13 +50,17 @@ def retarget_command(
     from rushes.drive.destinations import open_destination  # noqa: PLC0415  # for a quick --help
     from rushes.drive.names import names_of  # noqa: PLC0415  # for a quick --help
     from rushes.take.reading import read_motion  # noqa: PLC0415  # for a quick --help
-    from rushes.take.retargeting import mapped, play, smoothed  # noqa: PLC0415  # for a quick --help
+    from rushes.take.retargeting import ARKIT, mapped, own_files, play, retargeted_path, smoothed  # noqa: PLC0415  # for a quick --help
 
     if not out and bvh is None:
-        message = "nothing to write: add --out OUT.csv, --out vmc://127.0.0.1:39539 or --bvh OUT.bvh"
-        raise MisuseError(message)
+        if (names, smooth) == (ARKIT, "none"):
+            message = (
+                "nothing to change: add --names, --smooth, --out OUT.csv, --out vmc://127.0.0.1:39539 or --bvh OUT.bvh"
+            )
+            raise MisuseError(message)
+        out = str(retargeted_path(take, actor))
     curves = None if not out or "://" in out else Path(out).expanduser()
-    sources = [take, *(take.iterdir() if take.is_dir() else ())]
+    sources = [take, *(own_files(take) if take.is_dir() else ())]
     check_outputs({"--out": curves, "--bvh": bvh}, sources)
     if "://" in out:
         parse_address(out)

@@ -14,6 +14,7 @@ from rushes.tracking.one_euro import OneEuro, smooth_recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from rushes.drive.names import NameMap
     from rushes.drive.sink import FaceSink
@@ -21,8 +22,20 @@ if TYPE_CHECKING:
 
 Smooth = Literal["none", "live", "offline"]
 ARKIT = "arkit"
+RETARGETED = "retargeted"  # stem of the default output
 # With these all values are about 0 to 1, as the filter has them: units, angles in radians, metres.
 _SCALES = np.array([*(np.radians(30) if name in ANGLES else 1.0 for name in COLUMNS), 0.2, 0.2, 0.2])
+
+
+def retargeted_path(take: Path, actor: int | None = None) -> Path:
+    """Default output: in the folder of a take, or beside a CSV; of an actor who is named, with the number."""
+    name = RETARGETED if actor is None else f"{RETARGETED}.actor{actor}"
+    return take / f"{name}.csv" if take.is_dir() else take.with_name(f"{take.stem}.{name}.csv")
+
+
+def own_files(take: Path) -> list[Path]:
+    """Files of a take that no output may replace: all but default outputs."""
+    return [path for path in take.iterdir() if not (path.stem.split(".")[0] == RETARGETED and path.suffix == ".csv")]
 
 
 def smoothed(motion: Motion, how: Smooth) -> Motion:

@@ -157,6 +157,26 @@ def test_it_drives_a_character(tmp_path, rushes, monkeypatch):
     assert [packet.values["HeadYaw"] for packet in packets] == pytest.approx(np.radians(np.arange(10)), abs=1e-6)
 
 
+def test_without_an_output_it_lies_beside_the_curves(tmp_path, rushes):
+    """Once more too; the files of the take, and a CSV of the app, stay as they are."""
+    take = write_take(tmp_path / "take01")
+    (tmp_path / "anna.yaml").write_text("Jaw: jawOpen\n")
+    before = {path.name: path.read_bytes() for path in take.iterdir()}
+    (tmp_path / "app.csv").write_bytes(before[CURVES])
+    options = ("--names", "anna.yaml", "--smooth", "offline")
+    for words, name in (
+        (("take01",), "take01/retargeted.csv"),
+        (("take01", "--actor", "0"), "take01/retargeted.actor0.csv"),
+        (("app.csv",), "app.retargeted.csv"),
+    ):
+        for _ in range(2):
+            assert rushes("retarget", *words, *options) == (0, f"{name}\n", "")
+        assert (tmp_path / name).read_text().startswith("Timecode,BlendShapeCount,Jaw,HeadYaw")
+
+    assert {name: (take / name).read_bytes() for name in before} == before
+    assert (tmp_path / "app.csv").read_bytes() == before[CURVES]
+
+
 def test_an_unknown_host_costs_no_file(tmp_path, rushes):
     """Its name is resolved before the file is written, and two options for one file are refused."""
     write_take(tmp_path / "take01")
@@ -216,7 +236,7 @@ def spoil(name, text):
 @pytest.mark.parametrize(
     ("words", "act", "status", "message"),
     [
-        ("take01", None, 2, "nothing to write: add --out OUT.csv"),
+        ("take01", None, 2, "nothing to change: add --names, --smooth, --out OUT.csv"),
         ("take01 --out take01/curves.csv", None, 2, "is the source itself"),
         ("take01 --bvh take01/lines.jsonl", None, 2, "is the source itself"),
         ("take01 --out none/out.csv", None, 2, "the folder none does not exist"),
