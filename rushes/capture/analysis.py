@@ -10,7 +10,7 @@ import numpy as np
 
 from rushes.calibration.performers import NOT_CALIBRATED, PerformerTracker, note_of
 from rushes.capture.drawing.mesh import edges_of
-from rushes.capture.label_faces import SteadyLabels, label_face
+from rushes.capture.label_faces import FaceNumbers, SteadyLabels, label_face
 from rushes.expression.classifier import classify_faces
 from rushes.faces.face_search import open_finder
 from rushes.tracking.landmarks import check_landmarks, open_landmarks
@@ -94,17 +94,21 @@ class Analyser(Protocol):
 
 @dataclass(frozen=True)
 class LabelAnalyser:
-    """Classifies each face.
+    """Classifies each face; of a camera, labels do not flicker.
 
     Attributes:
         detector: Finds faces, and follows them from frame to frame.
         classifier: The expression network.
+        labels: Labels of a camera's faces.
+        faces: Numbers of a camera's faces.
     """
 
     detector: Detector
     classifier: Classifier
     edges: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
     note: str = ""
+    labels: SteadyLabels = field(default_factory=SteadyLabels)
+    faces: FaceNumbers = field(default_factory=FaceNumbers)
 
     def analyse(self, frame: Frame) -> Analysis:
         """See `Analyser`."""
@@ -114,6 +118,8 @@ class LabelAnalyser:
         faces = self.detector.detect(frame.picture_bgr)
         found_s = time.perf_counter()
         expressions = classify_faces(frame.picture_bgr, faces, self.classifier)
+        if frame.arrived_s is not None:  # from a camera
+            expressions = self.labels.steady_all(self.faces.of(expressions, frame.time_s), expressions, frame.time_s)
         ended_s = time.perf_counter()
         return Analysis(frame, expressions, (), (), 1000 * (found_s - started_s), 1000 * (ended_s - found_s))
 
@@ -147,10 +153,7 @@ class TrackingAnalyser:
         numbers = sorted(seen, key=lambda number: -seen[number].box_xywh_px[2])
         expressions = classify_faces(frame.picture_bgr, [seen[number] for number in numbers], self.classifier)
         if frame.arrived_s is not None:  # from a camera
-            expressions = [
-                self.labels.steady(number, expression, frame.time_s)
-                for number, expression in zip(numbers, expressions, strict=True)
-            ]
+            expressions = self.labels.steady_all(numbers, expressions, frame.time_s)
         ended_s = time.perf_counter()
         times_ms = 1000 * (found_s - started_s), 1000 * (ended_s - found_s)
         return Analysis(frame, expressions, numbers, actors, *times_ms)

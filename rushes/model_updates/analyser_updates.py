@@ -186,9 +186,7 @@ def _with_units(analyser: Analyser, network: UnitsNetwork | None, performers: Se
 
 
 def _with_classifier(analyser: Analyser, model: ExpressionModel) -> Analyser:
-    if isinstance(analyser, TrackingAnalyser):
-        same = analyser.classifier.labels == model.labels  # labels are held by their index
-        return replace(analyser, classifier=model.classifier, labels=analyser.labels if same else SteadyLabels())
-    if isinstance(analyser, LabelAnalyser):
-        return replace(analyser, classifier=model.classifier)
-    raise TypeError(type(analyser))
+    if not isinstance(analyser, TrackingAnalyser | LabelAnalyser):
+        raise TypeError(type(analyser))
+    same = analyser.classifier.labels == model.labels  # labels are held by their index
+    return replace(analyser, classifier=model.classifier, labels=analyser.labels if same else SteadyLabels())

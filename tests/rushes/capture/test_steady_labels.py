@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from rushes.capture.analysis import TrackingAnalyser
+from rushes.capture.analysis import LabelAnalyser, TrackingAnalyser
 from rushes.capture.frames import Frame
-from rushes.capture.label_faces import SteadyLabels
+from rushes.capture.label_faces import FaceNumbers, SteadyLabels
 from rushes.expression.classifier import FaceExpression
+from rushes.faces.detector import Face
 from tests.support.actors import MadeUpTracker, made_up_actor
 from tests.support.runtime import LABELS, draw_frame
 
@@ -63,10 +66,51 @@ def test_actors_have_labels_of_their_own():
     assert steady.steady(0, HAPPY, 1.6).label == "happy"
 
 
+class OnePlace:
+    """A detector that finds a face at one place, whatever is there."""
+
+    def detect(self, _frame_bgr):
+        """See `Detector`."""
+        return [Face((45, 35, 50, 50), 0.9, np.zeros((6, 2)))]
+
+
+def place(x, side=50.0, probabilities=HAPPY.probabilities):
+    """An expression at a place."""
+    return replace(HAPPY, box_xywh_px=(x, 0.0, side, side), probabilities=probabilities)
+
+
+def test_a_face_keeps_its_number_while_it_is_seen():
+    """By its place, whatever the order; one that moves, grows and is lost for a moment too. Numbers are used again."""
+    numbers = FaceNumbers()
+
+    assert numbers.of([place(0), place(200)], 0.0) == [0, 1]
+    assert numbers.of([place(210, 60), place(20)], 0.1) == [1, 0]
+    assert numbers.of([place(30), place(400)], 0.2) == [0, 2]
+    assert numbers.of([place(215)], 0.9) == [1]
+    assert numbers.of([place(500), place(600)], 2.0) == [0, 1]
+    assert numbers.of([], 2.1) == []
+    assert numbers.of([place(601)], 1.0) == [0]  # a clock that goes back starts again
+
+
+def test_labels_without_tracking_are_held_by_place():
+    """Two faces that change their order keep their own labels."""
+    numbers, steady = FaceNumbers(), SteadyLabels()
+    frames = [[place(0), place(300, probabilities=SAD.probabilities)]] * 6
+    frames += [[place(300, probabilities=ANGRY.probabilities), place(0)]]
+    found = [steady.steady_all(numbers.of(frame, n / 30), frame, n / 30) for n, frame in enumerate(frames)]
+
+    assert [one.label for one in found[0]] == ["happy", "sad"]
+    assert [one.label for one in found[-1]] == ["sad", "happy"]
+
+
 @pytest.mark.parametrize(("live", "expected"), [(True, "happy"), (False, "angry")])
-def test_a_film_is_read_frame_by_frame(classifier, live, expected):
+@pytest.mark.parametrize("tracked", [True, False])
+def test_a_film_is_read_frame_by_frame(classifier, live, expected, tracked):
     """Only a camera's labels are held: those of a film are what the model reads in each frame."""
-    analyser = TrackingAnalyser(MadeUpTracker([made_up_actor(0, at=(70, 60), size=50)]), classifier, np.zeros((0, 2)))
+    tracker = MadeUpTracker([made_up_actor(0, at=(70, 60), size=50)])
+    analyser = (
+        TrackingAnalyser(tracker, classifier, np.zeros((0, 2))) if tracked else LabelAnalyser(OnePlace(), classifier)
+    )
     seen = []
     for number, picture in enumerate((draw_frame(0), np.zeros((120, 160, 3), np.uint8))):
         arrived_s = 100.0 + number / 30 if live else None
