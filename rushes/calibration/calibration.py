@@ -86,7 +86,7 @@ def measure(
         if len(faces) < MIN_FRAMES:
             message = (
                 f"a face in {len(faces)} frames of the {part}, and {MIN_FRAMES} are needed: keep the face before the "
-                "camera, or give the part more time (--neutral, --motion)"
+                "camera, or give the part more time (--neutral, --motion); a clip must be as long as both"
             )
             raise NothingFitsError(message)
     neutral, top = ranges(at_rest, in_motion)

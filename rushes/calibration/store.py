@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 from urllib.parse import quote
@@ -49,6 +50,18 @@ def calibration_path(performer: str) -> Path:
         )
         raise MisuseError(message)
     return default_store() / "performers" / f"{file_name}.json"
+
+
+def check_writable(performer: str) -> None:
+    """Checks before a session that its calibration can be stored.
+
+    Raises:
+        UserError: Its folder cannot be made or written to.
+    """
+    folder = next(place for place in calibration_path(performer).absolute().parents if place.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        message = f"{folder} cannot be written to: give this user the right to, or name another store in RUSHES_MODELS"
+        raise UserError(message)
 
 
 def networks_of(bundle: Bundle, tracking: Bundle | None = None) -> dict[str, str]:
@@ -105,8 +118,11 @@ def find_calibration(
     except (FileNotFoundError, NotADirectoryError):
         log(f"{performer} is not calibrated: {hint(performer)}")
         return None
-    except (ValidationError, RushesError) as error:
+    except ValidationError as error:
         message = f"{path} is not a calibration that can be read: {hint(performer)}"
+        raise UserError(message) from error
+    except RushesError as error:
+        message = f"{path} is not a calibration that can be read ({error}): {hint(performer)}"
         raise UserError(message) from error
     networks = networks_of(bundle, tracking)
     if {*calibration.neutral} == {*UNITS} and calibration.networks == networks:

@@ -18,10 +18,11 @@ from rushes.capture.drawing.window import Window, check_window
 from rushes.capture.failing_output import FailingOutput
 from rushes.capture.film_writer import FilmWriter
 from rushes.capture.json_lines import JsonLines, print_line
+from rushes.capture.pacing import Pacing
 from rushes.capture.web.address import parse_web_address
 from rushes.capture.web.server import WebSink
 from rushes.collect.sink import Collecting, CollectingSink
-from rushes.drive.address import parse_address
+from rushes.drive.address import check_actor
 from rushes.drive.bvh import BvhSink
 from rushes.drive.curves import CurvesSink
 from rushes.drive.destinations import open_destination
@@ -143,8 +144,8 @@ class Outputs:
         outputs = (self.curves, self.bvh, self.web, self.record)
         return bool(self.drive) or any(output is not None for output in outputs)
 
-    def check(self, source: str) -> None:
-        """Checks the outputs before the first frame.
+    def check(self, source: str, actors: int = 1) -> None:
+        """Checks the outputs before the first frame, for so many actors.
 
         Raises:
             MisuseError: An output cannot be written, or is the source itself.
@@ -159,16 +160,16 @@ class Outputs:
             message = f"--save {self.save}: films are written as MP4; name it {self.save.with_suffix('.mp4')}"
             raise MisuseError(message)
         if self.record is not None:
+            self.record.check()
             _check_folder("--record", self.record.folder)
             check_new(self.record.folder)
-            self.record.check()
         if self.collect is not None:
             self.collect.check()
         if self.timecode not in {None, WALL_CLOCK} or self.rate is not None:
             self._clock(60.0, live=False)
         names_of_rig(self.names)
         for address in self.drive:
-            parse_address(address)
+            check_actor(address, actors)
         if self.web is not None:
             parse_web_address(self.web)
 
@@ -200,6 +201,7 @@ class Outputs:
             stack.callback(page.close)
             sinks.append(page)
         clock, rig = self._clock_of(source, log), names_of_rig(self.names)
+        sinks += [Pacing()] if self.drive and not source.live else []
         for address in self.drive:
             receiver = open_destination(address, rig, clock, log)
             add(ActorSink(receiver, in_silence=True), receiver.close)  # of a camera's silence too

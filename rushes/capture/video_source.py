@@ -48,10 +48,11 @@ def open_source(text: str, log: Callable[[str], None] = lambda _: None) -> Frame
     if "://" in text:
         return Camera(text, log)
     path = Path(text).expanduser()
-    if path.is_dir():
+    if text.strip() and path.is_dir():
         return Folder.of(path)
     if not path.is_file():
-        message = f"there is no {path}: --source takes a clip, a folder of pictures, or the number of a camera (0)"
+        named = text if text.strip() else "source of that name"
+        message = f"there is no {named}: --source takes a clip, a folder of pictures, or the number of a camera (0)"
         raise MisuseError(message)
     if path.suffix.lower() in PICTURES:
         return Folder(text, [path])

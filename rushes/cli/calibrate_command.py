@@ -70,13 +70,14 @@ def calibrate_command(
     from rushes.calibration.recording import recording_of  # noqa: PLC0415  # for a quick --help
     from rushes.calibration.run import calibrate  # noqa: PLC0415  # for a quick --help
     from rushes.calibration.session import Session  # noqa: PLC0415  # for a quick --help
-    from rushes.calibration.store import calibration_path, networks_of, write_calibration  # noqa: PLC0415  # for a quick --help
+    from rushes.calibration.store import calibration_path, check_writable, networks_of, write_calibration  # noqa: PLC0415  # for a quick --help
     from rushes.capture.analysis import Tracking, open_tracker  # noqa: PLC0415  # for a quick --help
     from rushes.loading import load, open_model  # noqa: PLC0415  # for a quick --help
     from rushes.model_updates.choice import choose_units  # noqa: PLC0415  # for a quick --help
     from rushes.store.store import origins_of  # noqa: PLC0415  # for a quick --help
 
     path = calibration_path(performer)
+    check_writable(performer)
     address = None if web is None else parse_web_address(web)
     opened = load("expression", store=model, trust=trust, uncertified=uncertified)
     units = choose_units(

@@ -17,8 +17,8 @@ from rushes.cli.options import (  # typer reads them
     WebOption,
     log_line,
     quiet,
+    refuse_unused,
 )
-from rushes.errors import MisuseError
 
 CAPTURE_EXAMPLES = """\b
 Examples:
@@ -53,6 +53,7 @@ Exit status: 0 done, 1 failed, 2 misuse, 3 no face in any frame.
 
 
 def capture_command(
+    context: typer.Context,
     model: Annotated[
         str | None,
         typer.Option(
@@ -156,23 +157,20 @@ def capture_command(
         if record is None
         else Take(record.expanduser(), scene, take, tuple(map(Performer, names_of_performers)), film)
     )
-    if recorded is None and (scene or take):
-        message = "--scene and --take are written on the slate of a take: add --record FOLDER"
-        raise MisuseError(message)
+    refuse_unused(context, record is not None, "--record FOLDER", "scene", "take", "film")
+    refuse_unused(context, bool(registry), "--registry URL", "poll")
+    refuse_unused(context, collect is not None, "--collect FOLDER", "collect_rate", "unsure")
+    refuse_unused(
+        context, any(address.startswith("vmc:") for address in drive or ()), "--drive vmc://HOST:PORT", "names"
+    )
     collecting = collecting_of(collect, consent, names_of_performers, actors, unsure, collect_rate)
     outputs = Outputs(
         show, save, json, tuple(drive or ()), names, curves, bvh, web, recorded, timecode, rate, collect=collecting
     )
-    outputs.check(source)
+    outputs.check(source, actors)
     tracking = Tracking(actors, fov, backend) if units or outputs.tracked else None
-    if names_of_performers and tracking is None:
-        message = (
-            "--performer applies a calibration to tracked units: add --units, or an output of units such as --drive"
-        )
-        raise MisuseError(message)
-    if tracking_model and tracking is None:
-        message = "--tracking names the model that reads units: add --units, or an output of units such as --drive"
-        raise MisuseError(message)
+    of_tracking = ("performer", "tracking_model", "actors", "fov", "backend")
+    refuse_unused(context, tracking is not None, "--units, or an output of units such as --drive", *of_tracking)
     chosen = choose_model("expression", model, registry, trust=trust, uncertified=uncertified, log=log_line)
     opened = open_model(chosen.bundle)
     chosen_units = None

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from rushes.capture.web.address import PORT
-from rushes.errors import plain
+from rushes.errors import MisuseError, plain
 
 ModelOption = Annotated[
     Path | None,
@@ -60,6 +60,26 @@ WebOption = Annotated[
     str | None,
     typer.Option(metavar="[PORT|HOST:PORT]", help=f"Show a page with all of it; by default on port {PORT}, here only."),
 ]
+
+
+def refuse_unused(context: typer.Context, used: bool, needs: str, *parameters: str) -> None:
+    """Refuses options that would have no effect.
+
+    Args:
+        context: That of the command.
+        used: True if they have an effect.
+        needs: What gives them one, such as `--units`.
+        parameters: Names of the command's parameters.
+
+    Raises:
+        MisuseError: One was given, and is not used.
+    """
+    for parameter in context.command.params:
+        source = context.get_parameter_source(str(parameter.name))
+        is_given = source is not None and source.name == "COMMANDLINE"
+        if not used and parameter.name in parameters and is_given:
+            message = f"{parameter.opts[0]} has no effect here: add {needs}, or leave it out"
+            raise MisuseError(message)
 
 
 class WebCommand(TyperCommand):

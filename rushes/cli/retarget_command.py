@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from rushes.cli.options import log_line
+from rushes.cli.options import log_line, refuse_unused
 from rushes.errors import MisuseError
 
 RETARGET_EXAMPLES = """\b
@@ -30,6 +30,7 @@ Exit status: 0 done, 1 failed, 2 misuse, 3 no face in the take.
 
 
 def retarget_command(
+    context: typer.Context,
     take: Annotated[Path, typer.Argument(exists=True, metavar="TAKE", help="Folder of a take, or a CSV.")],
     out: Annotated[str, typer.Option(metavar="OUT.csv|ADDRESS", help="CSV, or vmc://HOST:PORT, livelink://HOST.")] = "",
     bvh: Annotated[Path | None, typer.Option(metavar="OUT.bvh", help="Write the motion of head and eyes.")] = None,
@@ -44,7 +45,7 @@ def retarget_command(
 ) -> None:
     """Map a recorded take to a rig: smoothed, as curves with the rig's columns, or played to a character."""
     from rushes.capture.outputs import check_outputs  # noqa: PLC0415  # for a quick --help
-    from rushes.drive.address import parse_address  # noqa: PLC0415  # for a quick --help
+    from rushes.drive.address import is_address, parse_address  # noqa: PLC0415  # for a quick --help
     from rushes.drive.bvh import BvhSink  # noqa: PLC0415  # for a quick --help
     from rushes.drive.curves import write_curves  # noqa: PLC0415  # for a quick --help
     from rushes.drive.destinations import open_destination  # noqa: PLC0415  # for a quick --help
@@ -59,19 +60,26 @@ def retarget_command(
             )
             raise MisuseError(message)
         out = str(retargeted_path(take, actor))
-    curves = None if not out or "://" in out else Path(out).expanduser()
+    address = parse_address(out) if is_address(out) else None
+    curves = None if not out or address else Path(out).expanduser()
+    refuse_unused(
+        context, bool(curves or (address and address.scheme == "vmc")), "--out OUT.csv or vmc://HOST", "names"
+    )
     sources = [take, *(own_files(take) if take.is_dir() else ())]
     check_outputs({"--out": curves, "--bvh": bvh}, sources)
-    if "://" in out:
-        parse_address(out)
     rig = names_of(names)
     motion = smoothed(read_motion(take, actor=actor, rate=rate), smooth)
+    if address is not None and address.actor not in {None, motion.actor}:
+        message = f"--out {out}: the motion is that of actor {motion.actor}: add --actor {address.actor}, or leave "
+        raise MisuseError(message + "?actor out")
     # The name of a host is resolved before a file is written.
-    receiver = open_destination(out, rig, motion.clock, log_line) if "://" in out else None
+    receiver = open_destination(out, rig, motion.clock, log_line) if address is not None else None
     if curves is not None:
         write_curves(curves, mapped(motion, rig, names))
         typer.echo(curves)
     if bvh is not None:
+        if not motion.places_m.any():
+            log_line(f"{take} has no places of the head (lines.jsonl): it turns at 0, 0, 0 in {bvh}")
         skeleton = BvhSink.open(bvh, motion.clock.rate.fps)
         try:
             for number, (time_s, face) in enumerate(motion.faces()):

@@ -32,6 +32,11 @@ class Address:
     subject: str = "rushes"
 
 
+def is_address(text: str) -> bool:
+    """True if a text is meant to be the address of a receiver, and not a file."""
+    return "://" in text or text.partition(":")[0] in PORTS
+
+
 def parse_address(text: str) -> Address:
     """Parses `SCHEME://HOST[:PORT][?OPTION=VALUE[&OPTION=VALUE]]`.
 
@@ -63,6 +68,19 @@ def parse_address(text: str) -> Address:
         actor=_actor(text, options["actor"]) if "actor" in options else None,
         subject=_subject(text, options["subject"]) if "subject" in options else Address.subject,
     )
+
+
+def check_actor(text: str, actors: int) -> Address:
+    """Parses the address of a receiver in a capture of so many actors.
+
+    Raises:
+        MisuseError: The address is not valid, or it names an actor that is not tracked.
+    """
+    address = parse_address(text)
+    if address.actor is not None and address.actor >= actors:
+        message = f"--drive {plain(text)}: with --actors {actors} there is no actor {address.actor}, since they count "
+        raise MisuseError(message + f"from 0: add --actors {address.actor + 1}")
+    return address
 
 
 def _options(text: str, parts: SplitResult) -> dict[str, str]:

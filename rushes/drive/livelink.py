@@ -103,6 +103,7 @@ class LiveLinkSink:
     def __init__(self, sender: UdpSender, clock: TakeClock, subject: str, actor: int | None = None) -> None:
         self._sender, self._clock, self._subject, self._actor = sender, clock, subject, actor
         self._seen: dict[int, TrackedFace] = {}  # in the frame before, by actor
+        self._time_s = 0.0
         self._device = str(uuid.uuid5(uuid.NAMESPACE_OID, "rushes"))  # names the software, not the machine
 
     @classmethod
@@ -124,6 +125,7 @@ class LiveLinkSink:
 
         Then nothing is sent of that actor, and the subject turns stale in Unreal.
         """
+        self._time_s = time_s
         number, thousandths = self._clock.at(time_s)
         before, self._seen = self._seen, {face.actor: face for face in faces}
         gone = [neutral(face) for actor, face in before.items() if actor not in self._seen]
@@ -134,5 +136,6 @@ class LiveLinkSink:
                 self._sender.send(packet(self._device, subject, frame, self._clock.rate.fps, values_of(face)))
 
     def close(self) -> None:
-        """Closes the connection."""
+        """Leaves each actor's character neutral, and closes the connection."""
+        self.put(self._time_s, 0, [])
         self._sender.close()

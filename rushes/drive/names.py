@@ -136,9 +136,16 @@ def _target(path: Path, target: str, entry: Any) -> Target:  # noqa: ANN401  # w
         entry = {"units": entry}
     units = entry["units"] if isinstance(entry, dict) else None
     for unit in units if isinstance(units, dict) else ():
+        if unit in Target.model_fields:
+            raise _wrong(path, f"{target}: {unit} stands beside units: add units; {FORM}")
         if unit not in UNITS:
             known = (*UNITS, *Target.model_fields)
             raise _wrong(path, f"{target}: {plain(unit)!r} is not one of ARKit's 52 units.{did_you_mean(unit, known)}")
+    for key in entry if isinstance(entry, dict) else ():
+        if key not in Target.model_fields:
+            raise _wrong(
+                path, f"{target}: {plain(key)!r} is not known; {FORM}.{did_you_mean(key, Target.model_fields)}"
+            )
     try:
         found = Target.model_validate(entry)
     except ValidationError as error:

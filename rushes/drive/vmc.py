@@ -46,6 +46,7 @@ class VmcSink:
     def __init__(self, sender: UdpSender, names: NameMap, actor: int | None = None) -> None:
         self._sender, self._names, self._actor = sender, names, actor
         self._rest: TrackedFace | None = None  # once somebody has been seen
+        self._time_s = 0.0
         # All of a Blend/Val message is constant but its last four bytes, the value.
         self._blends = [osc.message("/VMC/Ext/Blend/Val", name, 0.0)[:-4] for name in names.targets]
 
@@ -66,9 +67,13 @@ class VmcSink:
     def put(self, time_s: float, frame_number: int, faces: Sequence[TrackedFace]) -> None:  # noqa: ARG002  # a sink takes all three
         """Sends a frame in bundles of at most 1,400 bytes; what applies the units comes last."""
         face = chosen_face(faces, self._actor)
+        self._time_s = time_s
         if face is not None:
             self._rest = neutral(face)
-        for packet in osc.bundles(self._messages(time_s, face or self._rest), MOST_BYTES):
+        self._send(face or self._rest)
+
+    def _send(self, face: TrackedFace | None) -> None:
+        for packet in osc.bundles(self._messages(self._time_s, face), MOST_BYTES):
             self._sender.send(packet)
 
     def _messages(self, time_s: float, face: TrackedFace | None) -> Iterator[bytes]:
@@ -85,7 +90,10 @@ class VmcSink:
         yield _APPLY
 
     def close(self) -> None:
-        """Closes the connection."""
+        """Leaves the character neutral, and closes the connection."""
+        if self._rest is not None:
+            self._send(self._rest)
+            self._rest = None
         self._sender.close()
 
 

@@ -173,6 +173,24 @@ def test_other_landmark_networks_do_not_take_it():
     assert "was calibrated with other networks" in messages[0]
 
 
+def test_a_store_that_cannot_be_written_is_noticed_before_the_session(models):
+    """And nothing is made there for a session that may not be finished."""
+    store.check_writable("anna")
+    assert not (models / "performers").exists()
+
+    models.mkdir(parents=True, exist_ok=True)
+    (models / "performers").write_text("")
+    with pytest.raises(UserError, match=r"performers cannot be written to.*RUSHES_MODELS"):
+        store.check_writable("anna")
+
+
+def test_a_file_that_cannot_be_opened_is_named_with_the_reason(models):
+    """It may be a calibration."""
+    (models / "performers" / "anna.json").mkdir(parents=True)
+    with pytest.raises(UserError, match="is a folder"):
+        store.find_calibration("anna", Bundle(), print)
+
+
 @pytest.mark.usefixtures("models")
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"gain": {"jawOpen": 1e300}}', "\x00"])
 def test_a_file_that_is_damaged_is_a_users_error(text):
@@ -291,9 +309,19 @@ def test_a_capture_with_a_performer_applies_it(rushes, tmp_path, monkeypatch, pe
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--performer anna", "--performer applies a calibration to tracked units: add --units"),
-        ("--scene 12", "--scene and --take are written on the slate of a take: add --record FOLDER"),
-        ("--take 3 --units", "--scene and --take are written on the slate of a take"),
+        ("--performer anna", "--performer has no effect here: add --units"),
+        ("--scene 12", "--scene has no effect here: add --record FOLDER"),
+        ("--take 3 --units", "--take has no effect here: add --record FOLDER"),
+        ("--film lossless --units", "--film has no effect here: add --record FOLDER"),
+        ("--actors 2", "--actors has no effect here: add --units"),
+        ("--fov 60", "--fov has no effect here: add --units"),
+        ("--backend opencv --web=0 --poll 9", "--poll has no effect here: add --registry"),
+        ("--unsure 0.1", "--unsure has no effect here: add --collect"),
+        ("--collect-rate 2", "--collect-rate has no effect here: add --collect"),
+        ("--names vrm --curves out.csv", "--names has no effect here: add --drive vmc://HOST:PORT"),
+        ("--names vrm --drive livelink://127.0.0.1", "--names has no effect here: add --drive vmc://HOST:PORT"),
+        ("--tracking mediapipe", "--tracking has no effect here: add --units"),
+        ("--drive vmc://127.0.0.1?actor=1", "there is no actor 1, since they count from 0: add --actors 2"),
     ],
 )
 def test_options_without_use_are_refused(rushes, words, message):

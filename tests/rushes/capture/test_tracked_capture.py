@@ -1,14 +1,17 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from pythonosc.osc_packet import OscPacket
 
 from rushes.capture import loop
+from rushes.capture import outputs as outputs_module
 from rushes.capture.analysis import TrackingAnalyser
 from rushes.capture.label_faces import label_face
 from rushes.capture.outputs import Outputs
+from rushes.capture.pacing import Pacing
 from rushes.drive.curves import read_curves
 from rushes.errors import MisuseError
 from tests.support.actors import MadeUpTracker, made_up_actor
@@ -48,9 +51,40 @@ def test_units_are_written_and_sent(clip, analyser, tmp_path):
     assert [face["actor"] for face in lines[0]["faces"]] == [0]  # whoever is only held has no label
     assert [actor["actor"] for actor in lines[0]["actors"]] == [0, 3]
     assert lines[0]["actors"][0]["units"]["jawOpen"] == 0.5
-    assert jaws == pytest.approx([0.5] * 10)
+    assert jaws == pytest.approx([0.5] * 10 + [0.0])  # at the end the character is neutral
     assert read_curves(tmp_path / "out.csv").column("JawOpen").tolist() == pytest.approx([0.5] * 10)
     assert (tmp_path / "out.bvh").read_text().count("\n") > 10
+
+
+@pytest.mark.parametrize(("analysis_s", "frames"), [(0.0, [0, 1, 2, 3]), (1.0, [0, 30, 60, 90])])
+def test_frames_are_given_at_their_times(analysis_s, frames):
+    """At 30 a second, the first one at once; a slow analysis is not caught up with."""
+    now_s, seen = 50.0, []
+
+    def sleep(seconds):
+        nonlocal now_s
+        now_s += seconds
+
+    pacing = Pacing(lambda: now_s, sleep)
+    for number in range(4):
+        pacing.put(SimpleNamespace(frame=SimpleNamespace(time_s=number / 30)), None)
+        seen.append(round((now_s - 50) * 30))
+        now_s += analysis_s
+
+    assert seen == frames
+
+
+@pytest.mark.parametrize(
+    ("outputs", "most_s"), [({"drive": ("livelink://127.0.0.1",)}, 0.72), ({"curves": Path("o.csv")}, 0.0)]
+)
+def test_a_clip_that_drives_a_character_runs_at_its_rate(clip, analyser, tmp_path, monkeypatch, outputs, most_s):
+    """Ten frames at 12.5 a second; where it only writes files it is as fast as it can be."""
+    monkeypatch.chdir(tmp_path)
+    slept = []
+    monkeypatch.setattr(outputs_module, "Pacing", lambda: Pacing(lambda: 0.0, slept.append))
+    loop.capture(str(clip), analyser, Outputs(json_to="out.jsonl", **outputs))
+
+    assert max(slept, default=0.0) == pytest.approx(most_s)
 
 
 def test_a_lost_camera_eases_the_character_and_not_the_file(analyser, tmp_path, monkeypatch):
@@ -81,7 +115,7 @@ def test_a_lost_camera_eases_the_character_and_not_the_file(analyser, tmp_path, 
     jaws = [one.params[1] for one in messages if one.params[:1] == ["JawOpen"]]
 
     assert len(read_curves(tmp_path / "out.csv").timecodes) == seen
-    assert jaws == pytest.approx([0.5] * seen + [0.0] * 3)
+    assert jaws == pytest.approx([0.5] * seen + [0.0] * (3 + 1))  # and at the end
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,8 @@ def test_an_empty_folder_and_a_missing_file_are_misuse(tmp_path):
         open_source(str(tmp_path))
     with pytest.raises(MisuseError, match="--source takes a clip"):
         open_source(str(tmp_path / "missing.mp4"))
+    with pytest.raises(MisuseError, match="there is no source of that name"):  # not the pictures of this folder
+        open_source("")
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,9 @@ def sent(faces, options="", rate="60", time_s=0.0, start="00:00:00:00"):
     clock = TakeClock.from_label(start, rate_of(rate))
     sink = LiveLinkSink.open(parse_address(f"livelink://127.0.0.1:{receiver.port}{options}"), clock, print)
     sink.put(time_s, 0, faces)
+    packets = [read_packet(packet) for packet in receiver.waiting()]
     sink.close()
-    return [read_packet(packet) for packet in receiver.waiting()]
+    return packets
 
 
 def test_the_values_lie_in_unreals_order():
@@ -100,15 +101,19 @@ def test_nobody_is_seen():
 
 
 def test_an_actor_is_not_seen_any_more():
-    """The subject gets one neutral frame, with which it turns stale."""
+    """The subject gets one neutral frame, with which it turns stale; at the end those get it who are still seen."""
     receiver = Receiver()
     sink = LiveLinkSink.open(parse_address(f"livelink://127.0.0.1:{receiver.port}"), TakeClock(rate_of("60")), print)
     faces = [made_up_face(actor, units={"jawOpen": 0.5}, head=(30.0, 0.0, 0.0)) for actor in (0, 1)]
     for number, seen in enumerate((faces, faces[:1], faces[:1])):
         sink.put(number / 60, number, seen)
-    sink.close()
     packets = [read_packet(packet) for packet in receiver.waiting()]
+    sink.close()
+    [last] = [read_packet(packet) for packet in receiver.waiting()]
+    sink.close()
 
     assert [packet.subject for packet in packets] == ["rushes", "rushes1", "rushes", "rushes1", "rushes"]
     assert not any(packets[3].values.values())
     assert packets[4].values["JawOpen"] == 0.5
+    assert (last.subject, last.frame, any(last.values.values())) == ("rushes", 2, False)
+    assert receiver.waiting() == []

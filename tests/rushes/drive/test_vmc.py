@@ -26,8 +26,9 @@ def sent(faces, names="arkit", options="", time_s=1.5):
     receiver = Receiver()
     sink = VmcSink.open(parse_address(f"vmc://127.0.0.1:{receiver.port}{options}"), names_of(names), print)
     sink.put(time_s, 45, faces)
+    messages = received(receiver)
     sink.close()
-    return received(receiver)
+    return messages
 
 
 @pytest.mark.parametrize(
@@ -126,6 +127,22 @@ def test_nobody_is_seen_any_more():
     assert {message[2] for message in messages if message[0] == "/VMC/Ext/Blend/Val"} == {0.0}
     assert [values for _, _, *values in messages[2:5]] == [[0, 0, 0, 0, 0, 0, 1]] * 3
     assert messages[-1] == ("/VMC/Ext/Blend/Apply",)
+
+
+def test_the_character_is_left_neutral():
+    """At the end of a capture, once; one that has seen nobody moves no character."""
+    receiver = Receiver()
+    for faces in ([made_up_face(units={"jawOpen": 0.5}, head=(30.0, 0.0, 0.0))], []):
+        sink = VmcSink.open(parse_address(f"vmc://127.0.0.1:{receiver.port}"), names_of("arkit"), print)
+        sink.put(0.5, 15, faces)
+        receiver.waiting()
+        sink.close()
+        sink.close()
+        messages = received(receiver)
+        assert [message for message in messages if message[0] == "/VMC/Ext/Blend/Apply"] == (
+            [("/VMC/Ext/Blend/Apply",)] if faces else []
+        )
+        assert {message[2] for message in messages if message[0] == "/VMC/Ext/Blend/Val"} == ({0.0} if faces else set())
 
 
 @pytest.mark.parametrize(("options", "yaw"), [("", 10.0), ("?actor=3", 40.0), ("?actor=1", 10.0), ("?actor=2", None)])

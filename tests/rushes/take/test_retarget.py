@@ -151,10 +151,13 @@ def test_it_drives_a_character(tmp_path, rushes, monkeypatch):
             if one.message.address == "/VMC/Ext/Blend/Val"]  # fmt: skip
     packets = [read_packet(packet) for packet in live_link.waiting()]
 
-    assert [value for name, value in sent if name == "aa"] == pytest.approx([n / 16 for n in range(10)])
+    assert [value for name, value in sent if name == "aa"] == pytest.approx(
+        [n / 16 for n in range(10)] + [0]
+    )  # at the end the character is neutral
     assert {name for name, _ in sent} == set(names_of("vrm1").targets)
-    assert [packet.frame for packet in packets] == [10 * 60 * 60 * FPS + n for n in range(10)]
-    assert [packet.values["HeadYaw"] for packet in packets] == pytest.approx(np.radians(np.arange(10)), abs=1e-6)
+    assert [packet.frame for packet in packets] == [10 * 60 * 60 * FPS + n for n in [*range(10), 9]]
+    yaw_deg = np.array([*range(10), 0])
+    assert [packet.values["HeadYaw"] for packet in packets] == pytest.approx(np.radians(yaw_deg), abs=1e-6)
 
 
 def test_without_an_output_it_lies_beside_the_curves(tmp_path, rushes):
@@ -201,6 +204,9 @@ def test_the_head_is_written_as_bvh(tmp_path, rushes):
     assert [frame["Head", "Yrotation"] for frame in motion.frames] == pytest.approx(range(10), abs=1e-3)
     assert {frame["Head", "Zposition"] for frame in motion.frames} == {-60}
 
+    (tmp_path / "take01" / LINES).unlink()
+    assert "has no places of the head (lines.jsonl)" in rushes("retarget", "take01", "--bvh", "out.bvh")[2]
+
 
 def test_a_csv_alone_is_read_as_the_app_writes_it(tmp_path, rushes):
     """Its rate is that of its timecodes, or the given one; rows without a face are left out."""
@@ -237,6 +243,10 @@ def spoil(name, text):
     ("words", "act", "status", "message"),
     [
         ("take01", None, 2, "nothing to change: add --names, --smooth, --out OUT.csv"),
+        ("take01 --names vrm --bvh out.bvh", None, 2, "--names has no effect here: add --out OUT.csv"),
+        ("take01 --names vrm --out livelink://127.0.0.1", None, 2, "--names has no effect here: add --out OUT.csv"),
+        ("take01 --out vmc://127.0.0.1?actor=1", None, 2, "the motion is that of actor 0: add --actor 1"),
+        ("take01 --out vmc:127.0.0.1", None, 2, "name the host, such as vmc://127.0.0.1:39539"),
         ("take01 --out take01/curves.csv", None, 2, "is the source itself"),
         ("take01 --bvh take01/lines.jsonl", None, 2, "is the source itself"),
         ("take01 --out none/out.csv", None, 2, "the folder none does not exist"),

@@ -264,5 +264,7 @@ def test_closing_ends_everything(monkeypatch):
 def test_a_port_in_use_is_named(opened):
     """And the next one proposed."""
     port = port_of(opened())
-    with pytest.raises(UserError, match=rf"^--web: 127.0.0.1 port {port} cannot be listened on: .* --web 8770$"):
+    with pytest.raises(
+        UserError, match=rf"^--web: 127.0.0.1 port {port} cannot be listened on: .*port, such as --web 8770$"
+    ):
         WebSink.open(WebAddress("127.0.0.1", port), source(), ORIGIN, EDGES, print)
