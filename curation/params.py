@@ -162,7 +162,7 @@ class ScriptCheckParams(Section):
 
 
 class TakeParams(Section):
-    """Thresholds of the checks that takes go through: films of one face, with the curves of its units or without.
+    """Thresholds of the checks that takes go through (films of one face, with or without curves), and their starter.
 
     Attributes:
         min_frames: Minimum number of frames of a take.
@@ -174,6 +174,7 @@ class TakeParams(Section):
         max_lag_s: Maximum shift of the curves, in seconds, that is tried for a better fit.
         max_length_difference_s: Maximum difference of the lengths of film and curves, in seconds; ingest refuses
             curves beyond it.
+        starter_performers: Number of people in the starter, when it is rendered; each has a take of 48 frames.
     """
 
     min_frames: int = Field(default=30, ge=2)
@@ -182,6 +183,7 @@ class TakeParams(Section):
     min_fit: float = Field(default=0.4, ge=-1.0, le=1.0)
     max_lag_s: float = Field(default=1.0, ge=0.0, le=10.0)
     max_length_difference_s: float = Field(default=0.5, ge=0.0)
+    starter_performers: int = Field(default=300, ge=8)
 
 
 class StyleClusterParams(Section):

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-TAKES, FRAMES, FPS, SIZE_PX = 300, 48, 8, 192
+FRAMES, FPS, SIZE_PX = 48, 8, 192
 JPEG_QUALITY = 92
 FILL, DISTANCE_CM = (0.42, 0.58), (40, 80)  # share of the height that the face at rest fills
 BLUR_PX, NOISE = (0.3, 0.7), (0.004, 0.02)  # of a camera; the blur hides that images are not oversampled
@@ -134,7 +134,7 @@ def render_takes(
     wheel: Path,
     to: Path,
     *,
-    takes: int = TAKES,
+    takes: int,
     frames: int = FRAMES,
     fps: int = FPS,
     seed: int = 0,

