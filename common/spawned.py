@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 
+from common.memory import keep_freed_memory
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -53,6 +55,7 @@ def processors() -> int:
 def _set_up_worker() -> None:
     """Sets a worker to one thread, and ends it with its parent: a pool's workers outlive a killed parent."""
     cv2.setNumThreads(1)
+    keep_freed_memory()
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 
 

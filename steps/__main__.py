@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from common.memory import keep_freed_memory
 from common.threads import throttle_spin
 from rushes.errors import FAILED, MisuseError, RushesError
 from steps.runtime.failures import clear_failure, write_failure
@@ -62,4 +63,5 @@ def _fault_of_inputs() -> RushesError | None:
 if __name__ == "__main__":
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before a stage imports ONNX Runtime
     throttle_spin()
+    keep_freed_memory()
     sys.exit(main(sys.argv[1:]))

@@ -24,10 +24,12 @@ def train(config: Mapping[str, Any]) -> None:
     from pytorch_lightning.utilities import rank_zero_only  # noqa: PLC0415
     from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment  # noqa: PLC0415
 
+    from common.memory import keep_freed_memory  # noqa: PLC0415
     from common.threads import throttle_spin  # noqa: PLC0415
     from training.fit import Devices  # noqa: PLC0415
 
     throttle_spin()
+    keep_freed_memory()
     os.environ |= config["environment"]
     context = ray.train.get_context()
     node = ray.util.get_node_ip_address()
