@@ -10,6 +10,7 @@ tattoo. Colours are linear light. Suffixes of names: h, w pixels of the canvas; 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import cv2
@@ -105,7 +106,7 @@ def to_px(across_cm: np.ndarray, up_cm: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 @dataclass(frozen=True)
 class Canvas:
-    """Masks that all identities share, each float32 (h, w), 0 to 1."""
+    """Masks that all identities share, each float32 (h, w), 0 to 1; those of wrinkles are cut to `creased`."""
 
     across_hw: np.ndarray
     height_hw: np.ndarray
@@ -113,6 +114,7 @@ class Canvas:
     ears_hw: np.ndarray
     liner_hw: np.ndarray
     crease_hw: np.ndarray
+    creased: tuple[slice, slice]
     wrinkles: dict[str, np.ndarray]
 
 
@@ -124,7 +126,16 @@ def stretch(head: Head) -> Canvas:
     lips_hw, ears_hw = _unwrap(head, np.stack([head.lips_n, head.ears_n], axis=1))
     liner_hw = np.maximum(_strokes([UPPER_LID], 0.13), 0.4 * _strokes([LOWER_LID], 0.08))
     wrinkles = {name: _strokes(strokes, width_cm) for name, (width_cm, strokes) in WRINKLES.items()}
-    return Canvas(across_hw, height_hw, lips_hw, ears_hw, liner_hw, _strokes([CREASE], 0.14), wrinkles)
+    creased = _box(np.sum(list(wrinkles.values()), axis=0))
+    cut = {name: mask_hw[creased] for name, mask_hw in wrinkles.items()}
+    return Canvas(across_hw, height_hw, lips_hw, ears_hw, liner_hw, _strokes([CREASE], 0.14), creased, cut)
+
+
+def _box(mask_hw: np.ndarray, margin_px: int = 0) -> tuple[slice, slice]:
+    """Rows and columns where a mask is not zero."""
+    left, top, width, height = cv2.boundingRect((mask_hw != 0).view(np.uint8))
+    rows = slice(top - margin_px, top + height + margin_px)
+    return rows, slice(left - margin_px, left + width + margin_px)
 
 
 def _unwrap(head: Head, values_nk: np.ndarray) -> np.ndarray:
@@ -186,7 +197,7 @@ def creases(canvas: Canvas, age: float, units: dict[str, float]) -> np.ndarray:
             depths[name] += share * weight * amount * (0.6 + 0.6 * aged)
     folds_hw = np.zeros((HEIGHT_PX, WIDTH_PX), np.float32)
     for name, depth in depths.items():
-        folds_hw += np.float32(min(depth, 1.2)) * canvas.wrinkles[name]
+        folds_hw[canvas.creased] += np.float32(min(depth, 1.2)) * canvas.wrinkles[name]
     return folds_hw
 
 
@@ -202,13 +213,28 @@ class Skin:
     paint_hw4: np.ndarray
     relief_hw: np.ndarray
 
+    @cached_property
+    def _smooth_hw3(self) -> np.ndarray:
+        """`folded` without folds."""
+        return _relief(np.zeros_like(self.relief_hw), self.relief_hw)
+
     def folded(self, folds_hw: np.ndarray) -> np.ndarray:
         """Folds of the skin: their depth, and the slope of the relief round the head and upwards (h, w, 3)."""
-        relief_hw = self.relief_hw - FOLD_CM * folds_hw
-        # Sobel sums eight differences of one pixel: divide by eight, and by the pixel's size.
-        round_hw = rounded(cv2.Sobel, relief_hw, ddepth=cv2.CV_64F, dx=1, dy=0, scale=PX_PER_CM / 8)
-        up_hw = rounded(cv2.Sobel, relief_hw, ddepth=cv2.CV_64F, dx=0, dy=1, scale=-PX_PER_CM / 8)
-        return np.asarray(cv2.merge([folds_hw, round_hw, up_hw]), np.float32)
+        folded_hw3 = self._smooth_hw3.copy()
+        if folds_hw.any():
+            # Folds change slopes up to a pixel beside them, which depend on one pixel more; none is near an edge.
+            here = _box(folds_hw, margin_px=2)
+            folded_hw3[here][1:-1, 1:-1] = _relief(folds_hw[here], self.relief_hw[here])[1:-1, 1:-1]
+        return folded_hw3
+
+
+def _relief(folds_hw: np.ndarray, relief_hw: np.ndarray) -> np.ndarray:
+    """Depth of folds, and the slope of the relief with them round the head and upwards (h, w, 3)."""
+    relief_hw = relief_hw - FOLD_CM * folds_hw
+    # Sobel sums eight differences of one pixel: divide by eight, and by the pixel's size.
+    round_hw = rounded(cv2.Sobel, relief_hw, ddepth=cv2.CV_64F, dx=1, dy=0, scale=PX_PER_CM / 8)
+    up_hw = rounded(cv2.Sobel, relief_hw, ddepth=cv2.CV_64F, dx=0, dy=1, scale=-PX_PER_CM / 8)
+    return np.asarray(cv2.merge([folds_hw, round_hw, up_hw]), np.float32)
 
 
 def paint(canvas: Canvas, person: Person, rng: np.random.Generator) -> Skin:

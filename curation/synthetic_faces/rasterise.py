@@ -141,13 +141,17 @@ def _fill(  # compiled: arrays, not objects
         ax, ay, az = points_n3[a, 0], points_n3[a, 1], points_n3[a, 2]
         bx, by, bz = points_n3[b, 0], points_n3[b, 1], points_n3[b, 2]
         cx, cy, cz = points_n3[c, 0], points_n3[c, 1], points_n3[c, 2]
-        # Twice the signed area; zero is a degenerate triangle.
-        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-        if area == 0.0 or (perspective and min(az, bz, cz) <= 0.0):
+        if perspective and min(az, bz, cz) <= 0.0:
             continue
-        # Bounding box, clipped to the image.
+        # Bounding box, clipped to the image; most triangles are smaller than a pixel and cover no pixel's centre.
         left, right = max(int(min(ax, bx, cx) + half), 0), min(int(max(ax, bx, cx) - half), size_px - 1)
         top, bottom = max(int(min(ay, by, cy) + half), 0), min(int(max(ay, by, cy) - half), size_px - 1)
+        if left > right or top > bottom:
+            continue
+        # Twice the signed area; zero is a degenerate triangle.
+        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        if area == 0.0:
+            continue
         scale = one / area
         ux, uy = (by - cy) * scale, (cx - bx) * scale  # gradients of the weights of a and b
         vx, vy = (cy - ay) * scale, (ax - cx) * scale

@@ -316,9 +316,10 @@ def _develop(light_hw3: np.ndarray, shot: CameraAndLight, rng: np.random.Generat
     """Exposes, blurs, scales down, adds grain, and converts linear light to sRGB."""
     if shot.blur_px:
         light_hw3 = rounded(cv2.GaussianBlur, light_hw3, ksize=(0, 0), sigmaX=shot.blur_px * shot.oversample)
-    size_px = light_hw3.shape[0] // shot.oversample
-    small_hw3 = rounded(cv2.resize, light_hw3, dsize=(size_px, size_px), interpolation=cv2.INTER_AREA)
-    small_hw3 *= np.float32(shot.exposure)
-    toned_hw3 = 1 - rounded(np.exp, -np.float32(1.5) * np.clip(small_hw3, 0, None))  # like film: highlights roll off
+    if shot.oversample > 1:
+        size_px = light_hw3.shape[0] // shot.oversample
+        light_hw3 = rounded(cv2.resize, light_hw3, dsize=(size_px, size_px), interpolation=cv2.INTER_AREA)
+    light_hw3 *= np.float32(shot.exposure)
+    toned_hw3 = 1 - rounded(np.exp, -np.float32(1.5) * np.clip(light_hw3, 0, None))  # like film: highlights roll off
     display_hw3 = (rounded(np.power, toned_hw3, 1 / 2.2) - MIDDLE) * np.float32(shot.contrast) + MIDDLE
     return display_hw3 + np.float32(shot.noise) * rng.standard_normal(display_hw3.shape, np.float32)
