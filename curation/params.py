@@ -170,7 +170,7 @@ class TakeParams(Section):
         min_motion: Minimum standard deviation, over the frames, of the unit that moves most: of the curves, or of the
             units that the network sees in a take without curves. Units are 0 to 1.
         min_fit: Minimum correlation of the curves of jaw and lids with those that the network sees; below it the curves
-            do not fit the film if they would fit better earlier or later.
+            do not fit the film if it has 10 s or more, or if they would fit better earlier or later.
         max_lag_s: Maximum shift of the curves, in seconds, that is tried for a better fit.
         max_length_difference_s: Maximum difference of the lengths of film and curves, in seconds; ingest refuses
             curves beyond it.

@@ -112,7 +112,7 @@ def parse_votes(text: str) -> dict[str, float] | None:
     try:
         pairs = json.loads(text).items() if text.startswith("{") else written
         counts = {str(name): float(count) for name, count in pairs}
-    except (TypeError, ValueError):  # of JSON, or of a count
+    except (TypeError, ValueError, RecursionError):  # of JSON, or of a count
         counts = {}
     if not counts or not all(0 <= count < inf for count in counts.values()):
         message = f"votes {text!r} are not of the form  happy:7 sad:3"

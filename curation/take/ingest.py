@@ -53,7 +53,7 @@ def _performer(slate: Path) -> str:
     try:
         with slate.open("rb") as file:
             name = json.loads(file.read(MAX_SLATE_BYTES)).get("performer")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return ""
     return name.strip() if isinstance(name, str) else ""
 

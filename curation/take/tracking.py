@@ -27,7 +27,7 @@ from rushes.tracking.landmarks import LandmarkNetworks
 from rushes.tracking.tracker import FaceTracker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from common.assets import Asset, Read
@@ -81,11 +81,13 @@ class Seen:
     problem: str = ""
 
 
-def write_networks(assets: Sequence[Asset], read: Read, folder: Path) -> Path:
-    """Writes the networks for the processes; returns the folder."""
+def write_networks(assets: Sequence[Asset], read: Read, scratch: Path) -> Path:
+    """Writes the networks for the processes; returns their folder, which other networks do not share."""
+    contents = {asset.role: read(asset) for asset in assets}
+    folder = scratch / hashlib.sha256(b"".join(contents.values())).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
-    for asset in assets:
-        (folder / asset.role).write_bytes(read(asset))
+    for role, content in contents.items():
+        (folder / role).write_bytes(content)
     return folder
 
 
@@ -97,7 +99,7 @@ def track_all(
     Args:
         tasks: The takes.
         networks: Folder that `write_networks` has filled.
-        scratch: Folder for the arrays; see `arrays_of`.
+        scratch: Folder for the arrays; see `join_arrays`.
         params: Thresholds.
         workers: Number of processes; by default one for each processor, or this one alone if there is little to do.
     """
@@ -106,10 +108,23 @@ def track_all(
     return each(functools.partial(_track, networks, scratch, params), tasks, workers)
 
 
-def arrays_of(scratch: Path, place: int) -> tuple[np.ndarray, np.ndarray]:
-    """Frames float32 T,WIDTH, and pictures uint8 6,96,96,3, of a tracked take."""
-    frames_tw = np.load(scratch / f"{place}.npy", mmap_mode="r")
-    return frames_tw, np.load(scratch / f"{place}-pictures.npy", mmap_mode="r")
+def join_arrays(scratch: Path, seen: Mapping[int, Seen]) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """Frames float32 T,WIDTH, and pictures uint8 6,96,96,3, of tracked takes, by place.
+
+    They are parts of two mapped files: each mapping holds a descriptor, of which a process may have as few as 256.
+    """
+    if not seen:
+        return {}
+    for place in seen:
+        for kind in ("frames", "pictures"):
+            part = scratch / f"{place}-{kind}.npy"
+            with (scratch / kind).open("ab") as whole:
+                np.load(part).tofile(whole)
+            part.unlink()
+    frames_tw = np.memmap(scratch / "frames", np.float32, "r").reshape(-1, WIDTH)
+    pictures_nkhwc = np.memmap(scratch / "pictures", np.uint8, "r").reshape(-1, *THUMBNAILS)
+    ends = np.cumsum([one.frames for one in seen.values()])
+    return dict(zip(seen, zip(np.split(frames_tw, ends[:-1]), pictures_nkhwc, strict=True), strict=True))
 
 
 def _track(networks: Path, scratch: Path, params: TakeParams, task: Task) -> Seen:
@@ -133,7 +148,7 @@ def _track(networks: Path, scratch: Path, params: TakeParams, task: Task) -> See
             frames_tw[:, FIELDS["units"].start :] = truth.at(frames_tw[:, FIELDS["time_s"].start])
     except (FilmError, RefusedError) as error:
         return Seen(problem=str(error))
-    np.save(scratch / f"{task.place}.npy", frames_tw)
+    np.save(scratch / f"{task.place}-frames.npy", frames_tw)
     np.save(scratch / f"{task.place}-pictures.npy", pictures.pictures_nhwc)
     return _seen(frames_tw, digest, task, params)
 

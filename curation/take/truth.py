@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 EXPORT = "export the curves again, or leave out the CSV: the film is then a take without curves"
 GAP_ROWS = 2.5  # distance of two rows, in rows, beyond which nothing is known between them
+SAME_ROW = 0.1  # of a row: the times of frames are rounded, by their container and to float32
 HEAD, EYES = slice(52, 55), [55, 56, 58, 59]  # yaw, pitch and roll; yaw and pitch of the left and the right eye
 VALUES = len(UNITS) + 7
 
@@ -53,7 +54,8 @@ class Truth:
         after_s = self.times_s[np.clip(after, None, len(self.times_s) - 1)]
         is_gap = after_s - before_s > GAP_ROWS * self.step_s
         is_outside = (times_s < self.times_s[0] - self.step_s) | (times_s > self.times_s[-1] + self.step_s)
-        found[(is_gap & (times_s != after_s)) | is_outside] = np.nan
+        is_at_row = np.minimum(np.abs(times_s - before_s), np.abs(after_s - times_s)) <= SAME_ROW * self.step_s
+        found[(is_gap & ~is_at_row) | is_outside] = np.nan
         return found
 
 

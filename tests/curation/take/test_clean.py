@@ -1,6 +1,7 @@
 """Clean of takes: what was seen and what is known, frame by frame; faults are dropped with a reason."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -109,6 +110,24 @@ def test_curves_of_another_take_do_not_fit(root, tmp_path):
     assert reasons(cleaned(root, folder))["swapped"] == "curves do not fit"
 
 
+@pytest.mark.parametrize(("seconds", "reason"), [(12, "curves do not fit"), (6, "")])
+def test_curves_of_another_film_do_not_fit_with_any_shift(root, tmp_path, seconds, reason):
+    """Planted: a jaw without a rhythm. In few seconds a network that reads a face badly gives as low a correlation."""
+    folder = some(tmp_path / "day")
+    seen, truth = (np.random.default_rng(seed).normal(size=25 * seconds + 6) for seed in (50, 51))
+    smooth = [np.clip(0.5 + 0.5 * np.convolve(one, np.full(7, 1 / 7), "valid"), 0, 1) for one in (seen, truth)]
+    write_take(folder / "a" / "other film.mkv", *smooth)
+    examined = cleaned(root, folder)
+
+    assert reasons(examined)["other film"] == reason
+    found = examined.table.set_index("title").loc["other film"]
+    assert found["best_fit"] < 0.4
+    assert why(examined, "other film") == (
+        f"correlation {found['fit']:.2f}, at most {found['best_fit']:.2f} with a shift" if reason else ""
+    )
+    assert reasons(examined)["good 0"] == ""
+
+
 def test_a_network_that_reads_a_face_badly_is_not_the_curves_fault(root, tmp_path):
     """A low correlation that no shift improves is kept: the curves are what the network has to learn."""
     folder = some(tmp_path / "day")
@@ -141,6 +160,16 @@ def test_a_damaged_file_stops_the_stage(root, tmp_path, suffix):
     file.unlink()
     with pytest.raises(DataError, match="is missing"):
         examine(root, "takes", PARAMS, lambda _asset: b"")
+
+
+def test_few_files_stay_open_however_many_takes_there_are(root, tmp_path):
+    """A process may have as few as 256 descriptors, and fails when all takes are tracked."""
+    folder = some(tmp_path / "day")
+    before = list(Path("/dev/fd").iterdir())
+    examined = cleaned(root, folder)
+
+    assert len(list(Path("/dev/fd").iterdir())) - len(before) <= 2
+    assert len(list(examined.reader.fitted(examined.table))) == 5
 
 
 def test_nothing_is_left_beside_the_set(root, tmp_path):

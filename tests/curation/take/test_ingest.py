@@ -204,11 +204,12 @@ def test_a_layout_that_fits_nothing_is_refused(root, tmp_path, layout, message):
     assert ingest(folder, root, "takes", PARAMS, layout="{performer}/*").added == 1
 
 
-def test_a_slate_that_is_none_is_passed_over(root, tmp_path):
+@pytest.mark.parametrize("slate", [json.dumps(["anna"]), "{", "[" * 60_000])
+def test_a_slate_that_is_none_is_passed_over(root, tmp_path, slate):
     """The film comes in without a performer."""
     folder = people(tmp_path / "day", "ben", "cara")
     write_jaw(folder / "take" / "camera.mkv", speech(seed=9))
-    (folder / "take" / "slate.json").write_text(json.dumps(["anna"]))
+    (folder / "take" / "slate.json").write_text(slate)
     result = ingest(folder, root, "takes", PARAMS)
 
     assert result.added == 3

@@ -8,7 +8,7 @@ from curation.ingest import ingest
 from curation.quality.verdicts import pack_kept
 from curation.store.sample_set import SPLITS
 from curation.store.take_fields import FIELDS
-from curation.take import clean
+from curation.take import clean, medium, tracking
 from registry.assets import AssetReader
 from tests.support.filmed_heads import fetch_heads, film_head
 from tests.support.filmed_takes import speech, take_params, write_csv, write_pictures
@@ -45,3 +45,14 @@ def test_rendered_heads_with_the_real_networks(root, tmp_path):
     yaws = frames_tw[:, FIELDS["fitted_head_deg"]][:, 0], frames_tw[:, FIELDS["head_deg"]][:, 0]
     assert np.corrcoef(*yaws)[0, 1] > 0.95
     assert np.abs(np.subtract(*yaws)).max() < 6
+
+
+def test_other_networks_lie_in_another_folder(tmp_path):
+    """A process keeps the networks that it has opened, by their folder."""
+    first, again, other = (
+        tracking.write_networks(medium.assets, lambda asset, made=made: f"{made} {asset.role}".encode(), tmp_path)
+        for made in ("old", "old", "new")
+    )
+
+    assert first == again != other
+    assert (other / "face_units").read_bytes() == b"new face_units"

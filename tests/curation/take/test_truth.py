@@ -46,6 +46,24 @@ def test_rows_without_a_face_are_a_gap(tmp_path):
     assert found[10:30] == pytest.approx(np.arange(10, 30) / 50)
 
 
+@pytest.mark.parametrize("rounded", [np.float32, lambda times_s: np.round(times_s, 3)])
+def test_a_row_beside_a_gap_is_known_at_a_rounded_time(tmp_path, rounded):
+    """As the tracker and a container have it: four of ten rows are missing, at a rate without exact times."""
+    file = write_csv(tmp_path / "a.csv", {"JawOpen": np.arange(600) / 600}, "29.97")
+    lines = file.read_text().splitlines(keepends=True)
+    for number in range(2, 600):
+        if 3 <= number % 10 < 7:
+            lines[number] = f"{lines[number].partition(',')[0]},0\n"
+    file.write_text("".join(lines))
+    truth = read_truth(file, 29.97, 600 / 29.97, 0.1)
+    times_s = np.arange(600) * 1001 / 30000
+    found = truth.at(rounded(times_s))[:, JAW]
+    is_known = np.isin(np.arange(600), np.rint(truth.times_s * 30000 / 1001))
+
+    assert np.isfinite(found).tolist() == is_known.tolist()
+    assert is_known.sum() == 360
+
+
 def test_angles_have_the_signs_of_the_head_pose(tmp_path):
     """Radians become degrees without a jump at the half turn; those of the eyes change their sign."""
     turning = np.radians(np.linspace(170, 190, 50))
