@@ -74,10 +74,8 @@ class TrainParams(EarlyStopParams):
 class CompressParams(Section):
     """Compression of the trained network."""
 
-    seed: Seed = 0
-    """Seed of the places in the text that parity is measured on."""
     calibration_samples: int = Field(256, ge=16)
-    """Number of these places."""
+    """Number of places in the text that parity is measured on."""
     students: tuple[int, ...] = ()
     """Widths of smaller networks that learn from the trained one; each is a candidate."""
     student_epochs: int = Field(0, ge=0)

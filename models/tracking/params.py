@@ -66,10 +66,8 @@ class TrainParams(EarlyStopParams):
 class CompressParams(Section):
     """Compression of the trained network."""
 
-    seed: Seed = 0
-    """Seed of the frames that parity is measured on."""
     calibration_samples: int = Field(256, ge=16)
-    """Number of these frames."""
+    """Number of frames that parity is measured on."""
 
 
 class TrackingParams(FamilyParams):

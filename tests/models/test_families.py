@@ -48,6 +48,11 @@ def test_an_unknown_key_is_refused(family, part):
         family.params.model_validate({part: {"no_such_key": 1}})
 
 
+def test_a_param_of_compress_has_an_effect(family):
+    """Calibration samples are chosen by a seed; a graph that is quantised as it runs needs none."""
+    assert hasattr(family.params().compress, "seed") == (family.quantisation == "static")
+
+
 def test_assets_are_pinned(family):
     """Each file that travels along has a hash, a licence, and its package a pin in assets.txt."""
     pins = (ROOT / "assets.txt").read_text()
