@@ -9,10 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from curation.store.packing import THUMBNAILS
-from rushes.tracking.face import UNITS
+from rushes.tracking.face import LANDMARKS, UNITS
 
 PICTURES = THUMBNAILS[0]  # of each take, one from each sixth of it
-LANDMARKS = 478
 SIZES = {
     "time_s": 1,
     "presence": 1,  # of a face, 0 to 1; 0 in frames without one, whose other columns are NaN

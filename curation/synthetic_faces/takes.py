@@ -37,7 +37,7 @@ SIDED = (
 LIMITS = {"jawOpen": 1.0, "eyeBlink": 0.4, "eyeWide": 1.5, "mouthSmile": 1.25, "mouthFunnel": 0.9, "tongueOut": 1.0}
 LIMIT = 1.6
 
-TAKES: dict[str, tuple[Take, ...]] = {
+EXPRESSIONS: dict[str, tuple[Take, ...]] = {
     "angry": (
         {  # lips pressed
             "browDown": (0.7, 1.0),
@@ -219,7 +219,7 @@ def express(label: str, rng: np.random.Generator) -> dict[str, float]:
     Raises:
         KeyError: The label is unknown.
     """
-    takes = TAKES[label]
+    takes = EXPRESSIONS[label]
     take = takes[rng.integers(len(takes))]
     strength = rng.uniform(*STRENGTH) if label != "neutral" else 1.0
     lopsided = rng.normal(0, 0.08)

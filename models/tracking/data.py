@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from models.tracking.encode import Takes
     from models.tracking.params import TrainParams
 
-VALIDATION_BATCH = 64
+# Of a batch of validation: takes, and frames with their padding. A frame takes 8 KB while the network runs.
+VALIDATION_BATCH, VALIDATION_FRAMES = 64, 1 << 14
 
 
 @dataclass(frozen=True)
@@ -86,18 +88,28 @@ class ShuffledTakes:
 
 @dataclass(frozen=True)
 class WholeTakes:
-    """A split in its own order, takes from their beginning; each process reads a share of them."""
+    """A split by length, the shortest take first, each from its beginning; each process reads a share of them."""
 
     takes: Takes
     rank: int = 0
     world_size: int = 1
 
     def __len__(self) -> int:
-        return math.ceil(len(self.takes.starts) / VALIDATION_BATCH)
+        return len(self._batches)
+
+    @cached_property
+    def _batches(self) -> list[np.ndarray]:
+        """Takes of each batch, as many as its frames leave room for: the longest one pads the others."""
+        batches: list[list[int]] = [[]]
+        for take in np.argsort(self.takes.lengths, kind="stable").tolist():
+            most = min(VALIDATION_BATCH, VALIDATION_FRAMES // int(self.takes.lengths[take]))
+            if batches[-1] and len(batches[-1]) >= most:
+                batches.append([])
+            batches[-1].append(take)
+        return [np.array(batch) for batch in batches]
 
     def __iter__(self) -> Iterator[TakeBatch]:
-        for start in range(0, len(self.takes.starts), VALIDATION_BATCH):
-            batch = np.arange(start, min(start + VALIDATION_BATCH, len(self.takes.starts)))
+        for batch in self._batches:
             mine = batch[self.rank :: self.world_size]
             # Each process has as many batches; one without a take has a batch without a target.
             chosen = mine if len(mine) else batch[:1]

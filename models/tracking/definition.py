@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from curation.face_networks import DETECTOR, FULL_RANGE_DETECTOR, LANDMARKER
-from curation.store.take_fields import LANDMARKS
 from models.components.randomness import derived_seed
 from models.components.search_space import Choice, Range
 from models.family import Family, Graph, Monitor
@@ -18,7 +17,7 @@ from models.tracking.geometry import ANGLE_SCALE_DEG, ANGLES
 from models.tracking.network import ExportWrapper, TrackingNetwork
 from models.tracking.params import TrackingParams, TrainParams
 from models.tracking.score import MeanCorrelation, agreement_of_units, score
-from rushes.tracking.face import UNITS
+from rushes.tracking.face import LANDMARKS, UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

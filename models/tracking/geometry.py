@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from rushes.tracking.crop import LEFT_EYE, RIGHT_EYE
 from rushes.tracking.face import UNITS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from rushes.tracking.head_pose import CanonicalFace
 
 FOREHEAD, NOSE_BASE = 10, 2  # a line that no expression turns
 # Middle, and the ring of each iris: from the actor's right eye to the left one. The ring begins at the side of the
@@ -59,22 +58,15 @@ def _unit(vectors_n3: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return vectors_n3 / length_n1, length_n1
 
 
-def mirrored_landmarks(vertices_cm: np.ndarray) -> list[int]:
-    """For each landmark the one on the other side of the face.
-
-    Args:
-        vertices_cm: The canonical face, (468, 3), x to the actor's left.
-    """
-    # The canonical face is symmetric: the landmark nearest to the mirror image of each.
-    image_n3 = vertices_cm * np.array([-1.0, 1.0, 1.0])
-    apart_nn = ((vertices_cm[:, None] - image_n3[None]) ** 2).sum(-1)
-    places = dict(enumerate(apart_nn.argmin(0).tolist()))
+def mirrored_landmarks(face: CanonicalFace) -> list[int]:
+    """For each landmark the one on the other side of the face."""
+    places = dict(enumerate(face.twins.tolist()))
     places |= IRISES | {left: right for right, left in IRISES.items()}
     return [places[number] for number in range(len(places))]
 
 
-def mirrored_units(names: Sequence[str] = UNITS) -> list[int]:
+def mirrored_units() -> list[int]:
     """For each unit the one of the other side; itself if it has no sides."""
     sides = {"Left": "Right", "Right": "Left"}
-    others = [next((n.removesuffix(a) + b for a, b in sides.items() if n.endswith(a)), n) for n in names]
-    return [list(names).index(name) for name in others]
+    others = [next((n.removesuffix(a) + b for a, b in sides.items() if n.endswith(a)), n) for n in UNITS]
+    return [UNITS.index(name) for name in others]

@@ -1,7 +1,7 @@
 """Scores of an exported bundle on takes: correlation of each unit with the truth, and errors of head and gaze.
 
-Every frame goes through the bundle's own graph with its state, as the runtime does it. Legend: T frames, U units,
-A angles, K sums.
+Every frame with a face goes through the bundle's own graph with the state of its run (see `encode.runs_of`), as the
+runtime does it. Legend: T frames, U units, A angles, K sums.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import pandas as pd
 import torch
 
 from curation.face_networks import LANDMARKER
-from curation.store.take_fields import FIELDS, LANDMARKS, pictured_frames
+from curation.store.take_fields import FIELDS, pictured_frames
 from models.components.held_out import held_out
 from models.family import Scores
 from models.tracking.draw import CURVES, HEADS, TakeCurves, curves_picture, frames_of, name_of
 from models.tracking.drawing.head import make_head
 from models.tracking.drawing.portrait import Portrait
-from models.tracking.encode import angles_of
+from models.tracking.encode import angles_of, runs_of
 from models.tracking.geometry import ANGLES
 from models.tracking.moments import SUMS, correlations, mean_r, sums_in, sums_of
 from rushes.inference.session import open_graph
-from rushes.tracking.face import UNITS
+from rushes.tracking.face import LANDMARKS, UNITS
 from rushes.tracking.head_pose import canonical_face
 
 if TYPE_CHECKING:
@@ -102,11 +102,14 @@ def read_takes(bundle: Bundle, samples: SampleSet, split: str) -> list[ReadTake]
     for start, length in zip(rows["offset"], rows["length"], strict=True):
         frames_tw = np.array(frames[start : start + length])
         numbers_t = np.flatnonzero(frames_tw[:, FIELDS["presence"]][:, 0] > 0)
+        firsts = {int(run[0]) for run in runs_of(frames_tw)}
         frames_tw = frames_tw[numbers_t]
         landmarks_tp3 = frames_tw[:, FIELDS["landmarks_px"]].reshape(-1, LANDMARKS, 3)
         fitted_ta = angles_of(frames_tw, "fitted")
-        state_1h, units, angles = np.zeros((1, state), np.float32), [], []
-        for landmarks_p3, fitted_a in zip(landmarks_tp3, fitted_ta, strict=True):
+        units, angles = [], []
+        for number, landmarks_p3, fitted_a in zip(numbers_t.tolist(), landmarks_tp3, fitted_ta, strict=True):
+            if number in firsts:
+                state_1h = np.zeros((1, state), np.float32)
             given = {"landmarks": landmarks_p3[None], "angles": fitted_a[None], "state": state_1h}
             units_1u, angles_1a, state_1h = session.run(["units", "corrected", "next_state"], given)
             units.append(units_1u[0])

@@ -17,8 +17,8 @@ from rushes.bundle.regular_files import read_regular
 from rushes.calibration.calibration import Calibration, Origin, measure
 from rushes.errors import RushesError, UserError
 from rushes.output_files import save
-from rushes.tracking.face import HeadPose, TrackedFace
-from rushes.tracking.landmarks import GEOMETRY_ROLE, LANDMARKS, LANDMARKS_ROLE
+from rushes.tracking.face import LANDMARKS, HeadPose, TrackedFace
+from rushes.tracking.landmarks import GEOMETRY_ROLE, LANDMARKS_ROLE
 from rushes.tracking.units_network import ANGLES
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from rushes.loading import open_model
 from rushes.model_updates.follower import POLL_S, Follower
 from rushes.model_updates.swapping import SwappingAnalyser
 from rushes.store.store import model_name
-from rushes.tracking.face import HeadPose
-from rushes.tracking.landmarks import LANDMARKS, check_landmarks
+from rushes.tracking.face import LANDMARKS, HeadPose
+from rushes.tracking.landmarks import check_landmarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

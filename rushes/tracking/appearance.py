@@ -83,9 +83,7 @@ class Describer:
 
     def __init__(self, face: CanonicalFace) -> None:
         vertices_n3 = face.vertices_cm
-        mirrored_n3 = vertices_n3 * [-1.0, 1.0, 1.0]
-        self._face, self._upper_n = face, vertices_n3[:, 1] > UPPER_CM
-        self._twin_n = ((mirrored_n3[:, None] - vertices_n3) ** 2).sum(axis=2).argmin(axis=1)
+        self._face, self._upper_n, self._twin_n = face, vertices_n3[:, 1] > UPPER_CM, face.twins
         self._gradient_n3 = np.column_stack([np.ones(len(vertices_n3)), vertices_n3[:, :2]])
         self._fit_3n = np.linalg.pinv(self._gradient_n3)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import numpy as np
 
+LANDMARKS = 478  # 468 of the mesh and 5 of each iris
 # ARKit's 52 blend shape locations, in the order of MediaPipe's network, which has all but the tongue.
 UNITS: tuple[str, ...] = (
     "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight",

@@ -60,6 +60,12 @@ class CanonicalFace:
         off_n3 = fixed_n3 - mean_3
         return mean_3, off_n3, float(self.weights @ (off_n3**2).sum(axis=1))
 
+    @functools.cached_property
+    def twins(self) -> np.ndarray:
+        """For each vertex the number of the one on the other side, (468,): the nearest to its mirror image."""
+        mirrored_n3 = self.vertices_cm * [-1.0, 1.0, 1.0]
+        return np.asarray(((mirrored_n3[:, None] - self.vertices_cm) ** 2).sum(axis=2).argmin(axis=1))
+
 
 @dataclass(frozen=True)
 class PinholeCamera:

@@ -18,6 +18,7 @@ from rushes.errors import NothingFitsError, UserError
 from rushes.inference.backend_choice import time_once
 from rushes.inference.tflite_network import backends, open_tflite
 from rushes.tracking.crop import roll_of_landmarks, rotation
+from rushes.tracking.face import LANDMARKS
 from rushes.tracking.head_pose import CanonicalFace, read_canonical_face
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 LANDMARKS_ROLE, UNITS_ROLE, GEOMETRY_ROLE = "face_landmarks", "face_units", "face_geometry"
 INPUT_PX = 256
-LANDMARKS = 478  # 468 of the mesh and 5 of each iris
 # Outputs: the points in pixels of the input, and the logit of the presence of a face. The third one has no description.
 POINTS, PRESENCE = "Identity", "Identity_1"
 LOGIT_LIMIT = 80.0  # beyond it exp() overflows float32

@@ -13,10 +13,10 @@ import pandas as pd
 
 from curation.store.packing import THUMBNAILS
 from curation.store.sample_set import SampleSet, write_take_set
-from curation.store.take_fields import FIELDS, LANDMARKS, WIDTH
+from curation.store.take_fields import FIELDS, WIDTH
 from models.tracking.encode import encode
 from models.tracking.params import AugmentParams, TrainParams
-from rushes.tracking.face import UNITS
+from rushes.tracking.face import LANDMARKS, UNITS
 from tests.rushes.tracking.test_head_pose import geometry
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379
         152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
 BACK_CM, DEPTH_CM, CROWN_CM, RINGS = np.array([0.0, 1.0, -2.5]), 10.0, 3.0, 6
 OPEN_CM = 0.5  # by which the eyes of the character are wider than those of the canonical face
-FLIP_3, APART_3 = np.array([-1.0, 1.0, 1.0]), np.array([0.0, 0.01, 0.0])
+MIRROR_3, APART_3 = np.array([-1.0, 1.0, 1.0]), np.array([0.0, 0.01, 0.0])
 ALL, UPPER, LOWER = "all", "upper lip and above", "lower lip and below"
 
 Move = tuple[str, tuple[float, float], float, tuple[float, float, float]]
@@ -107,7 +107,7 @@ class Head:
 
 def make_head(face: CanonicalFace) -> Head:
     """The character on MediaPipe's canonical face."""
-    mirror = mirrored_landmarks(face.vertices_cm)[: len(face.vertices_cm)]
+    mirror = mirrored_landmarks(face)[: len(face.vertices_cm)]
     rest_p3 = _at_rest(face.vertices_cm, mirror)
     effects_up3 = _effects(rest_p3, mirror)
     back_p3, back_m3 = _back(rest_p3)
@@ -125,7 +125,7 @@ def _at_rest(vertices_p3: np.ndarray, mirror: list[int]) -> np.ndarray:
     rest_p3[list(LOWER_LIP[1:-1])] = line_k3[1:-1] - APART_3
     up_p3 = _lids(vertices_p3, -1.0, 0.0)
     up_p3 *= OPEN_CM / np.abs(up_p3).max()
-    return np.asarray(rest_p3 + up_p3 + up_p3[mirror] * FLIP_3)
+    return np.asarray(rest_p3 + up_p3 + up_p3[mirror] * MIRROR_3)
 
 
 def _effects(rest_p3: np.ndarray, mirror: list[int]) -> np.ndarray:
@@ -149,7 +149,7 @@ def _effects(rest_p3: np.ndarray, mirror: list[int]) -> np.ndarray:
     effects_up3 = np.stack([effects[unit] for unit in UNITS])
     # The right side mirrors the left one; a unit of both sides keeps its own.
     is_right_u11 = np.array(["Right" in unit for unit in UNITS])[:, None, None]
-    return np.where(is_right_u11, effects_up3[mirrored_units()][:, mirror] * FLIP_3, effects_up3)
+    return np.where(is_right_u11, effects_up3[mirrored_units()][:, mirror] * MIRROR_3, effects_up3)
 
 
 def _back(rest_p3: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from curation.synthetic_faces.head import (
     parse_target,
     parse_wavefront,
 )
-from curation.synthetic_faces.takes import LOOSE, SIDED, TAKES
+from curation.synthetic_faces.takes import EXPRESSIONS, LOOSE, SIDED
 
 
 def same(first, second):
@@ -139,7 +139,7 @@ def test_shapes_add_up_by_their_weights():
 def test_the_real_head_has_every_unit_of_the_expressions(real_wheel):
     """Every unit of an expression is one of ARKit's 52."""
     head = parse_head(real_wheel)
-    asked = {unit for takes in TAKES.values() for take in takes for unit in take} | set(LOOSE)
+    asked = {unit for takes in EXPRESSIONS.values() for take in takes for unit in take} | set(LOOSE)
     units = {f"{unit}{side}" for unit in asked for side in (("Left", "Right") if unit in SIDED else ("",))}
 
     assert units <= set(head.units.names)

