@@ -40,8 +40,8 @@ EXTRAS = (
 # Curves that are shifted fit better by so much, and well: of 300 rendered takes of 6 s, whose curves fit, one has 0.32
 # as they are and 0.47 with a shift of a second.
 BETTER, WELL = 0.1, 0.6
-# Length from which a low correlation is not chance: of curves that fit, rendered takes of 6 s have 0.13 to 0.95, of 18 s
-# 0.48 to 0.93; of those of another film 98 % are below 0.4 at 10 s, most of them with any shift.
+# Length from which a low correlation is not chance: of curves that fit, rendered takes of 6 s have 0.13 to 0.95, of
+# 18 s 0.48 to 0.93; of those of another film 98 % are below 0.4 at 10 s, most of them with any shift.
 LONG_S = 10.0
 
 
