@@ -14,6 +14,7 @@ from flows.servers.definitions import MLFLOW
 from models.params_file import NAME
 from registry.dvc import versions
 from registry.git import snapshot as records
+from rushes.errors import UserError
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -33,7 +34,8 @@ def fetch(run: Run) -> Outcome:
         raise failures.user_error(state.problem, state.remedy, "fetch")
     wanted = run.root, run.values, run.nightly.families
     # A starter version made for fewer families lacks data for the others; some media keep a starter beside real data.
-    if state.starter and not state.remote:
+    is_beside = not (state.starter and not state.remote)
+    if not is_beside:
         names = data_tasks.starters(*wanted, lacking=state.present)
     else:
         names = data_tasks.starters_beside(*wanted) if state.present else []
@@ -41,7 +43,12 @@ def fetch(run: Run) -> Outcome:
     disk.check(need, run.root)
     assets = data_tasks.fetch_assets(run.root, run.session.state)
     if names:
-        return "ran", data_tasks.make_starters(run.root, run.session.state, run.values, names)
+        try:
+            return "ran", data_tasks.make_starters(run.root, run.session.state, run.values, names)
+        except UserError as error:
+            if not is_beside:
+                raise
+            print_line(f"this run has no starter beside your {' and '.join(names)}: {error}; {error.remedy}")
     if not state.present:
         versions.pull(run.root, run.session.settings)
         return "ran", f"pulled version {state.md5[:12]} of the data"

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from flows.nightly import tasks
+from flows.nightly.data_tasks import FetchError
 from flows.nightly.run import RunRequest
 from registry.git.snapshot import Record
 
@@ -39,3 +40,28 @@ def test_a_trial_is_not_promoted_unasked(monkeypatch, tmp_path, wanted, promote)
     tasks.register(run, "expression")
 
     assert asked == [promote]
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_a_starter_beside_data_of_ones_own_is_no_condition(monkeypatch, tmp_path, capsys, is_own):
+    """A night without the network goes on without it; without any other data it ends."""
+    state = SimpleNamespace(problem="", present=True, starter=not is_own, remote=False)
+    monkeypatch.setattr(tasks.versions, "state", lambda *_: state)
+    monkeypatch.setattr(tasks.disk, "estimate", lambda *_, **__: None)
+    monkeypatch.setattr(tasks.disk, "check", lambda *_: None)
+    for name in ("starters", "starters_beside"):
+        monkeypatch.setattr(tasks.data_tasks, name, lambda *_, **__: ["takes"])
+    monkeypatch.setattr(tasks.data_tasks, "fetch_assets", lambda *_: False)
+
+    def offline(*_given):
+        raise FetchError(OSError("no network"))
+
+    monkeypatch.setattr(tasks.data_tasks, "make_starters", offline)
+    session, nightly = SimpleNamespace(settings=None, state=tmp_path), SimpleNamespace(families=["tracking"])
+    run = SimpleNamespace(root=tmp_path, values={}, session=session, nightly=nightly)
+    if is_own:
+        assert tasks.fetch(run) == ("skipped", "data and assets are here")
+        assert "no starter beside your takes: no network; then run again" in capsys.readouterr().err
+    else:
+        with pytest.raises(FetchError, match="no network"):
+            tasks.fetch(run)
