@@ -135,7 +135,7 @@ def _until(stop: _Stop, frames: Iterator[Frame]) -> Iterator[Frame]:
 
 
 class _LeftError(Exception):
-    """A viewer, or a reader of the lines, who leaves before a clip has ended, which is no failure."""
+    """A viewer, or a reader of the lines, who leaves before a clip has ended, without a failure."""
 
 
 def _check_end(summary: Summary, pictures: FrameSource, stop: _Stop) -> None:

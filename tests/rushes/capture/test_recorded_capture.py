@@ -163,7 +163,7 @@ def test_another_output_that_fails_cuts_the_take_short(tmp_path, classifier):
 def test_a_clip_that_is_not_read_to_its_end_is_cut_short(
     clip, classifier, tmp_path, monkeypatch, tracker, lines, fails
 ):
-    """By a signal, or by a reader of the lines who leaves, which is no failure."""
+    """By a signal, or by a reader of the lines who leaves, without an error."""
     monkeypatch.setattr("rushes.capture.outputs.print_line", lines)
     monkeypatch.setattr("rushes.capture.json_lines._drop_stdout", lambda: None)
     with pytest.raises(UserError, match="stopped after frame 3 of 10") if fails else contextlib.nullcontext():
