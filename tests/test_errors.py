@@ -18,6 +18,7 @@ INTERNAL = {
     "rushes.pull.http_retry.ServerBusyError",
     "rushes.pull.http_guard.TooSlowError",
     "rushes.inference.graph_guard._MalformedError",
+    "rushes.capture.loop._LeftError",
 }
 # Parsers of ours over files of others: what a library raises in the middle of them means that the file is damaged.
 PARSERS = {

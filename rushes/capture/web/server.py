@@ -23,7 +23,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from rushes.capture.web.address import PORT, WebAddress, ip_of
+from rushes.capture.web.address import WebAddress, ip_of
 from rushes.capture.web.document import document
 from rushes.capture.web.feed import Feed
 from rushes.errors import UserError
@@ -119,14 +119,11 @@ class PageServer(ThreadingHTTPServer):
         try:
             super().__init__((address.host, address.port), _Handler)
         except OSError as error:
+            message = f"--web: {address.host} port {address.port} cannot be listened on: {error.strerror or error}. "
+            if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+                raise UserError(message + "Give another port, such as --web 8770") from error
             # Errors of a name, and of an address that is another machine's, do not depend on the port.
-            of_port = error.errno in {errno.EADDRINUSE, errno.EACCES}
-            remedy = "another port, such as --web 8770" if of_port else f"this machine's address, such as --web {PORT}"
-            message = (
-                f"--web: {address.host} port {address.port} cannot be listened on: {error.strerror or error}. "
-                f"Give {remedy}"
-            )
-            raise UserError(message) from error
+            raise UserError(message + "Give an address of this machine, such as --web 8770") from error
         self.token = "" if address.is_local else secrets.token_urlsafe(TOKEN_BYTES)
         own = socket.gethostname().lower()
         self.names = {"localhost", address.host.lower(), own, f"{own}.local"}

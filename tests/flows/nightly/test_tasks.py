@@ -43,8 +43,8 @@ def test_a_trial_is_not_promoted_unasked(monkeypatch, tmp_path, wanted, promote)
 
 
 @pytest.mark.parametrize("is_own", [True, False])
-def test_a_starter_beside_data_of_ones_own_is_no_condition(monkeypatch, tmp_path, capsys, is_own):
-    """A night without the network goes on without it; without any other data it ends."""
+def test_a_starter_beside_other_data_is_optional(monkeypatch, tmp_path, capsys, is_own):
+    """A run without a network goes on without it; without any other data it fails."""
     state = SimpleNamespace(problem="", present=True, starter=not is_own, remote=False)
     monkeypatch.setattr(tasks.versions, "state", lambda *_: state)
     monkeypatch.setattr(tasks.disk, "estimate", lambda *_, **__: None)

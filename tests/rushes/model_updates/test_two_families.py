@@ -52,7 +52,7 @@ def capture(registry, classifier, monkeypatch):
     )
     monkeypatch.setattr(analyser_updates, "open_analyser", lambda *_: analyser)
     pictures = frames(0, 1000, live=False)  # a film has no budget of time
-    with analyser_updates.following(chosen, analyser, Tracking(), None, print, interval_s=3600) as swapping:
+    with analyser_updates.following(chosen, analyser, Tracking(), (), print, interval_s=3600) as swapping:
 
         def run(count):
             origins = [swapping.analyse(next(pictures)).model.origin for _ in range(count)]

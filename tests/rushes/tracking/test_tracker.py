@@ -157,7 +157,7 @@ def test_a_clock_that_stands_still_still_loses_a_face(stage):
     assert states[-1] == []
 
 
-def test_landmarks_are_smoothed_and_start_anew_where_a_face_appears(stage):
+def test_landmarks_are_smoothed_from_where_a_face_appears(stage):
     """At rest they move by less than half of the jitter; a face that comes back elsewhere is there at once."""
     tracker, raw = FaceTracker(stage, stage), FaceTracker(stage, stage, smoothing=None)
     frame_bgr, random = np.zeros((480, 640, 3), np.uint8), np.random.default_rng(0)
