@@ -51,14 +51,11 @@ def head_axes(head: HeadPose) -> np.ndarray:
 def draw_actors(canvas_bgr: np.ndarray, actors: Sequence[TrackedFace], edges: np.ndarray) -> None:
     """Draws into a picture, uint8 H,W,3; an actor who is not seen in this frame is drawn in grey.
 
-    If an actor has the name of a performer, all have one below the chin, and those without a calibration a note.
-
     Args:
         canvas_bgr: The picture.
         actors: Tracked actors.
         edges: Edges of the mesh (N, 2), from `edges_of`.
     """
-    is_named = any(actor.performer for actor in actors)
     for actor in actors:
         _draw_mesh(canvas_bgr, actor, edges)
         seen = actor.state == "tracked"
@@ -73,7 +70,17 @@ def draw_actors(canvas_bgr: np.ndarray, actors: Sequence[TrackedFace], edges: np
             cv2.circle(canvas_bgr, fixed_n2[iris].tolist(), radius, colour, -1, cv2.LINE_AA, SHIFT)
         if seen:
             _draw_axes(canvas_bgr, fixed_n2[NOSE_TIP], actor.head, side_px)
-        if is_named:
+
+
+def draw_names(canvas_bgr: np.ndarray, actors: Sequence[TrackedFace]) -> None:
+    """If an actor has the name of a performer, all get theirs below the chin, and those without a calibration a note.
+
+    Args:
+        canvas_bgr: The picture, uint8 H,W,3, with all else that is drawn: a name stays readable on a panel.
+        actors: Tracked actors.
+    """
+    if any(actor.performer for actor in actors):
+        for actor in actors:
             _draw_name(canvas_bgr, actor)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from rushes.capture.drawing.mesh import draw_actors
+from rushes.capture.drawing.mesh import draw_actors, draw_names
 from rushes.drawing import INK, TextStyle, bold, put_text, text_width
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class Overlay:
                 _draw_panel(canvas, expression, place_xywh, unit)
             else:
                 _draw_tag(canvas, expression, unit)
+        draw_names(canvas, actors)
         if self.note:
             _draw_note(canvas, self.note, unit)
         return canvas

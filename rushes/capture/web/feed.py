@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from rushes.bundle.manifest import DIGEST_CHARS
-from rushes.capture.drawing.mesh import draw_actors
+from rushes.capture.drawing.mesh import draw_actors, draw_names
 from rushes.redaction import redact
 from rushes.tracking.face import UNITS
 
@@ -209,6 +209,7 @@ def _jpeg(analysis: Analysis, edges: np.ndarray) -> bytes:
     canvas_bgr = cv2.resize(picture_bgr, size, interpolation=cv2.INTER_AREA) if scale < 1 else picture_bgr.copy()
     scaled = [replace(actor, landmarks_px=actor.landmarks_px * np.float32(scale)) for actor in analysis.actors]
     draw_actors(canvas_bgr, scaled, edges)
+    draw_names(canvas_bgr, scaled)
     return bytes(cv2.imencode(".jpg", canvas_bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1])
 
 

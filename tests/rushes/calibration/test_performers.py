@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rushes.calibration.performers import Performer, PerformerTracker, check_performers, note_of
-from rushes.capture.drawing.mesh import draw_actors
+from rushes.capture.drawing.mesh import draw_names
 from rushes.capture.outputs import Take
 from rushes.drive.lines import face_line
 from rushes.errors import MisuseError
@@ -124,9 +124,8 @@ def test_names_reach_lines_slate_and_picture(two):
     line = json.loads(json.dumps(face_line(anna)))
     slate = Take(SimpleNamespace(resolve=lambda: SimpleNamespace(name="take01")), performers=(ANNA, BEN)).slate(None)
     named_bgr, plain_bgr = PICTURE.copy(), PICTURE.copy()
-    edges = np.zeros((0, 2), int)
-    draw_actors(named_bgr, [ben, anna, other], edges)
-    draw_actors(plain_bgr, [dataclasses.replace(face, performer="") for face in (ben, anna, other)], edges)
+    draw_names(named_bgr, [ben, anna, other])
+    draw_names(plain_bgr, [dataclasses.replace(face, performer="") for face in (ben, anna, other)])
     columns = np.nonzero((named_bgr != plain_bgr).any(axis=(0, 2)))[0]
 
     assert (line["actor"], line["performer"], line["calibrated"]) == (1, "anna", True)

@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from rushes.capture.drawing.mesh import draw_names
 from rushes.capture.drawing.overlay import Overlay, colour_of
 from rushes.drawing import INK
 from rushes.expression.classifier import FaceExpression
+from tests.support.actors import made_up_actor
 
 LABELS = ("angry", "happy", "sad")
 
@@ -107,3 +111,18 @@ def test_many_labels_keep_to_the_likeliest():
     drawn = Overlay().draw(frame, [_reading((100, 100, 150, 150), labels=[f"label {n}" for n in range(30)], best=29)])
 
     assert (drawn[500:] == 90).all()
+
+
+def test_a_panel_does_not_cover_the_name_of_a_performer():
+    """Where faces are close to each other."""
+    actors = [
+        replace(made_up_actor(number, at=(x, 200), size=90), performer=name, calibrated=True)
+        for number, (x, name) in enumerate(((150, "anna, who has a long name"), (330, "benjamin, the second"), (510, "carl")))
+    ]
+    black = np.zeros((360, 640, 3), np.uint8)
+    draw_names(black, actors)
+    drawn = Overlay().draw(np.full((360, 640, 3), 90, np.uint8), [_reading((105, 240, 90, 90))], actors)
+    letters = (black == INK).all(axis=2)
+
+    assert letters.sum() > 100
+    assert (drawn[letters] == INK).all()
