@@ -117,7 +117,8 @@ class LabelAnalyser:
         started_s = time.perf_counter()
         faces = self.detector.detect(frame.picture_bgr)
         found_s = time.perf_counter()
-        expressions = classify_faces(frame.picture_bgr, faces, self.classifier)
+        # Of a photograph, whose file has no other, there is the time to read it mirrored too.
+        expressions = classify_faces(frame.picture_bgr, faces, self.classifier, mirrored=bool(frame.file))
         if frame.arrived_s is not None:  # from a camera
             expressions = self.labels.steady_all(self.faces.of(expressions, frame.time_s), expressions, frame.time_s)
         ended_s = time.perf_counter()
@@ -151,7 +152,8 @@ class TrackingAnalyser:
         found_s = time.perf_counter()
         seen = {actor.actor: label_face(actor) for actor in actors if actor.state == "tracked"}
         numbers = sorted(seen, key=lambda number: -seen[number].box_xywh_px[2])
-        expressions = classify_faces(frame.picture_bgr, [seen[number] for number in numbers], self.classifier)
+        found = [seen[number] for number in numbers]
+        expressions = classify_faces(frame.picture_bgr, found, self.classifier, mirrored=bool(frame.file))
         if frame.arrived_s is not None:  # from a camera
             expressions = self.labels.steady_all(numbers, expressions, frame.time_s)
         ended_s = time.perf_counter()

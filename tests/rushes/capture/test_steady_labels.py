@@ -118,3 +118,22 @@ def test_a_film_is_read_frame_by_frame(classifier, live, expected, tracked):
 
     assert seen[0].label == "happy"
     assert seen[1].label == expected
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+def test_photographs_are_read_mirrored_too(classifier, monkeypatch, tracked):
+    """Of a folder; a frame of a film or camera, for which there is less time, is read once."""
+    tracker = MadeUpTracker([made_up_actor(0, at=(70, 60), size=50)])
+    analyser = (
+        TrackingAnalyser(tracker, classifier, np.zeros((0, 2))) if tracked else LabelAnalyser(OnePlace(), classifier)
+    )
+    reads, classify = [], type(classifier).classify
+    monkeypatch.setattr(type(classifier), "classify", lambda self, faces: reads.append(faces) or classify(self, faces))
+    picture_bgr = draw_frame(0)
+    picture_bgr[:, :80] = 0
+    for file in ("", "1.jpg"):
+        analyser.analyse(Frame(0, 0.0, picture_bgr, file))
+
+    once, photograph, mirrored = (faces[0] for faces in reads)
+    np.testing.assert_array_equal(once, photograph)
+    np.testing.assert_array_equal(mirrored, photograph[:, ::-1])

@@ -117,7 +117,9 @@ def test_a_panel_does_not_cover_the_name_of_a_performer():
     """Where faces are close to each other."""
     actors = [
         replace(made_up_actor(number, at=(x, 200), size=90), performer=name, calibrated=True)
-        for number, (x, name) in enumerate(((150, "anna, who has a long name"), (330, "benjamin, the second"), (510, "carl")))
+        for number, (x, name) in enumerate(
+            ((150, "anna, who has a long name"), (330, "benjamin, the second"), (510, "carl"))
+        )
     ]
     black = np.zeros((360, 640, 3), np.uint8)
     draw_names(black, actors)
