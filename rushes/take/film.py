@@ -19,7 +19,7 @@ from rushes.errors import UserError
 from rushes.take.matroska import JPEG, PNG, Format, MatroskaFile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 Coding = Literal["jpeg", "lossless"]
@@ -54,12 +54,15 @@ class TakeFilm:
         coding: See above.
         fps: Usual frames per second.
         live: True for a camera, whose pictures cannot wait.
+        label: Gives the SMPTE timecode of a time, for that of the first picture.
     """
 
-    def __init__(self, path: Path, coding: Coding, fps: float, *, live: bool) -> None:
+    def __init__(
+        self, path: Path, coding: Coding, fps: float, *, live: bool, label: Callable[[float], str] = lambda _: ""
+    ) -> None:
         self.path, self.coding = path, coding
         self.written = self.lost = 0
-        self._fps, self._live, self._taken = fps, live, 0
+        self._fps, self._live, self._label, self._taken = fps, live, label, 0
         self._size: tuple[int, int] | None = None
         self._error: Exception | None = None
         self._queue: queue.Queue[tuple[Future[bytes], float] | None] = queue.Queue(WAITING)
@@ -76,7 +79,7 @@ class TakeFilm:
         if self._error is not None:
             raise self._error
         if self._thread is None:
-            self._begin((picture_bgr.shape[1], picture_bgr.shape[0]))
+            self._begin((picture_bgr.shape[1], picture_bgr.shape[0]), self._label(time_s))
         if self._live and self._queue.full():  # only this thread puts, so that there is room afterwards
             self.lost += 1
             return None
@@ -84,9 +87,9 @@ class TakeFilm:
         self._taken += 1
         return self._taken - 1
 
-    def _begin(self, size_px: tuple[int, int]) -> None:
+    def _begin(self, size_px: tuple[int, int], timecode: str) -> None:
         self._size = size_px
-        file = MatroskaFile(self.path, CODINGS[self.coding][2], size_px, self._fps)
+        file = MatroskaFile(self.path, CODINGS[self.coding][2], size_px, self._fps, timecode)
         self._thread = threading.Thread(target=self._write_all, args=(file,), name="writer of the film", daemon=True)
         self._thread.start()
 

@@ -29,6 +29,7 @@ _TRACKS, _TRACK, _NUMBER, _UID, _TYPE, _LACING, _FRAME_NS = 0x1654AE6B, 0xAE, 0x
 _CODEC, _PRIVATE, _VIDEO, _WIDTH, _HEIGHT = 0x86, 0x63A2, 0xE0, 0xB0, 0xBA
 _CLUSTER, _TIME, _BLOCK, _VOID = 0x1F43B675, 0xE7, 0xA3, 0xEC
 _CUES, _CUE, _CUE_TIME, _CUE_PLACE, _CUE_TRACK, _CUE_AT = 0x1C53BB6B, 0xBB, 0xB3, 0xB7, 0xF7, 0xF1
+_TAGS, _TAG, _TARGETS, _SIMPLE_TAG, _TAG_NAME, _TAG_TEXT = 0x1254C367, 0x7373, 0x63C0, 0x67C8, 0x45A3, 0x4487
 _KEY_FRAME = b"\x81\x00\x00\x80"  # of track 1, at the time of its cluster
 
 
@@ -56,12 +57,13 @@ class MatroskaFile:
         coding: How the pictures are coded.
         size_px: Width and height.
         fps: Usual frames per second, for players that want to know.
+        timecode: SMPTE timecode of the first picture, for editors; empty for none.
 
     Raises:
         UserError: It cannot be written.
     """
 
-    def __init__(self, path: Path, coding: Format, size_px: tuple[int, int], fps: float) -> None:
+    def __init__(self, path: Path, coding: Format, size_px: tuple[int, int], fps: float, timecode: str = "") -> None:
         self._file = GrowingFile(path)
         self._time_ms = -1
         self._cues: list[tuple[int, int]] = []
@@ -74,7 +76,8 @@ class MatroskaFile:
             _element(_WRITER, b"rushes"),
         )  # fmt: skip
         unknown = struct.pack(">I", _SEGMENT) + b"\x01" + b"\xff" * 7
-        self._file.append(head + unknown + _void(_SEEK_ROOM) + info + _tracks(coding, size_px, fps), records=0)
+        described = info + _tracks(coding, size_px, fps) + (_timecode(timecode) if timecode else b"")
+        self._file.append(head + unknown + _void(_SEEK_ROOM) + described, records=0)
 
     def append(self, picture: bytes, time_s: float) -> None:
         """Appends a coded picture; times ascend.
@@ -120,6 +123,12 @@ def _tracks(coding: Format, size_px: tuple[int, int], fps: float) -> bytes:
     numbers = ((_NUMBER, 1), (_UID, 1), (_TYPE, 1), (_LACING, 0), (_FRAME_NS, round(1e9 / fps)))
     head = b"".join(_number(name, value) for name, value in numbers)
     return _element(_TRACKS, _element(_TRACK, head, _element(_CODEC, coding.codec.encode()), private, video))
+
+
+def _timecode(label: str) -> bytes:
+    """Tag of the whole file, as FFmpeg writes it."""
+    tag = _element(_SIMPLE_TAG, _element(_TAG_NAME, b"TIMECODE"), _element(_TAG_TEXT, label.encode()))
+    return _element(_TAGS, _element(_TAG, _element(_TARGETS), tag))
 
 
 def _cue(time_ms: int, place: int) -> bytes:

@@ -62,7 +62,7 @@ class Recording:
 
     def __init__(self, folder: Path, slate: Slate, clock: TakeClock, film: FilmFormat | None = None) -> None:
         self._slate, self._clock = slate, clock
-        self._film = TakeFilm(folder / FILM, film.coding, film.fps, live=film.live) if film else None
+        self._film = TakeFilm(folder / FILM, film.coding, film.fps, live=film.live, label=clock.label) if film else None
         self._written = self._dropped = 0
         self._last: int | None = None
         self._cut_short = False

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from rushes.capture.video_source import cut_short
+from rushes.drive.timecode import TakeClock, frame_of, rate_of
 from rushes.errors import UserError
 from rushes.media.film import open_film
+from rushes.media.film_headers import timecode_of
 from rushes.take import film
 from rushes.take.film import TakeFilm
 from rushes.take.matroska import JPEG, MatroskaFile
@@ -53,6 +55,23 @@ def test_each_picture_has_its_own_time(tmp_path, coding):
     for number, frame in enumerate(frames):
         error = np.abs(frame.picture_bgr.astype(int) - draw_frame(number))
         assert error.max() == 0 if coding == "lossless" else error.mean() < 1
+
+
+@pytest.mark.parametrize("rate", ["25", "29.97df"])
+def test_it_starts_at_the_timecode_of_its_first_picture(tmp_path, rate):
+    """Two readers agree: PyAV's, and ours without PyAV. A film without a clock has none."""
+    clock = TakeClock.from_label("10:00:00:00", rate_of(rate))
+    for name, label in (("a.mkv", clock.label), ("b.mkv", lambda _: "")):
+        made = TakeFilm(tmp_path / name, "jpeg", float(clock.rate.fps), live=False, label=label)
+        for number in range(3):
+            made.put(draw_frame(number), (number + 25) / float(clock.rate.fps))
+        made.close()
+    frames, opened = frames_of(tmp_path / "a.mkv")
+
+    assert opened.timecode == timecode_of(tmp_path / "a.mkv") == clock.label(25 / float(clock.rate.fps))
+    assert frame_of(opened.timecode, clock.rate) == clock.start + 25
+    assert len(frames) == 3
+    assert timecode_of(tmp_path / "b.mkv") == ""
 
 
 def test_the_index_leads_to_a_time(tmp_path):
