@@ -17,8 +17,8 @@ Heads are rendered (curation/synthetic_faces), and move over a drawn street with
   the jaw drops within two frames, at half of its way;
 - age: p95 of the age of a frame when a program receives it by UDP, from the moment in which a camera (MJPEG over HTTP)
   gave it, in frames that are sent: of the camera, or of the analysis where that takes longer;
-- memory: resident memory of a capture of 320x240 with its outputs after 100,000 frames over that after 1,000; takes as
-  long as the 100,000 frames take, and 1 GB of disk;
+- memory: resident memory of a capture of pictures of 320x240, as a camera gives them, with its outputs, after 100,000
+  frames over that after 1,000; takes as long as the analysis of 100,000 frames;
 - start: seconds from the start of `rushes capture` on a clip to its first line of JSON;
 - install: seconds from the wheel, without its build, to the first unit that moves on a UDP socket: new environment,
   installation by pip as it is configured, pull of the models from a folder, first capture; and from a second start of
@@ -48,7 +48,7 @@ from benchmarks.support.capture.bench import QUICK, SIZES, Bench, Size
 from benchmarks.support.capture.clips import FPS, Cast, Part, film
 from benchmarks.support.capture.costs import cost_figures, empty_figures, label_figures
 from benchmarks.support.capture.install import BUILD, SECOND, first_use_s
-from benchmarks.support.capture.memory import AWAY, SIZE_PX, write_clip
+from benchmarks.support.capture.memory import AWAY, SIZE_PX, write_pictures
 from benchmarks.support.capture.peer import PeerError, open_peer
 from benchmarks.support.capture.quality import back_figures, found_figures, jitter_figures
 from benchmarks.support.capture.stream import RATE, ages_s
@@ -89,10 +89,10 @@ def age_figures(bench: Bench) -> list[Figure]:
 def memory_figures(bench: Bench) -> list[Figure]:
     """Memory of a long take."""
     marks = [bench.size.take // share for share in SHARES]
-    clip = bench.scratch / "long.mkv"
+    pictures = bench.scratch / "pictures"
     part = Part(bench.cast.turning(0), SIZE_PX[1] * 0.35, (SIZE_PX[0] / 2, SIZE_PX[1] / 2), away=AWAY, slide=20)
-    write_clip(clip, part, marks[-1] + 1)
-    command = [sys.executable, "-m", "benchmarks.support.capture.memory", *map(str, (bench.folder, clip, *marks))]
+    write_pictures(pictures, part, marks[-1] + 1)
+    command = [sys.executable, "-m", "benchmarks.support.capture.memory", *map(str, (bench.folder, pictures, *marks))]
     run = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT)
     rows = [[float(word) for word in line.split()] for line in run.stdout.splitlines()]
     for mark, (rss_mb, after_s) in zip(marks, rows, strict=True):
