@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 
+import cv2
 import pytest
 
 from curation.ingest import inbox, ingest
@@ -47,6 +48,7 @@ def changes_that_may_be_killed(tmp_path, prepare):
         Number of tries, the last of which reached the end.
     """
     ends, finished = [], False
+    cv2.setNumThreads(1)  # a fork may copy a lock of OpenCV's threads in mid-use, and then waits for ever
     for step in itertools.count(1):
         if finished:
             break
@@ -55,6 +57,7 @@ def changes_that_may_be_killed(tmp_path, prepare):
         finished = run(act, step)
         act()
         ends.append({file.removeprefix(str(place)): lines for file, lines in state(place).items()})
+    cv2.setNumThreads(-1)
     for number, end in enumerate(ends, 1):
         assert end == ends[-1], f"killed before change {number}"
     return len(ends)
