@@ -25,7 +25,7 @@ STAGE = """
         print(faults())
 """
 
-pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another malloc")
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc, whose mallopt is tested")
 
 
 def faults(_item=0):

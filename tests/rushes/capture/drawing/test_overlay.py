@@ -114,7 +114,7 @@ def test_many_labels_keep_to_the_likeliest():
 
 
 def test_a_panel_does_not_cover_the_name_of_a_performer():
-    """Where faces are close to each other."""
+    """Faces that are close to each other keep their names readable."""
     actors = [
         replace(made_up_actor(number, at=(x, 200), size=90), performer=name, calibrated=True)
         for number, (x, name) in enumerate(
