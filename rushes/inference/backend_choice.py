@@ -7,7 +7,6 @@ later starts read it and run nothing.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import importlib.metadata
 import os
@@ -17,14 +16,12 @@ from typing import TYPE_CHECKING
 
 import cv2
 import onnxruntime
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
-from rushes.bundle.regular_files import read_regular
 from rushes.errors import RushesError
 from rushes.inference.cpu import processor
-from rushes.inference.first_use import state_folder
+from rushes.inference.first_use import once
 from rushes.inference.tflite_network import Backend, backends
-from rushes.output_files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +33,6 @@ if TYPE_CHECKING:
 NAMES: dict[Backend, str] = {"onnx": "ONNX Runtime", "litert": "LiteRT", "opencv": "OpenCV"}
 ROUNDS = 5
 SLOW = 2.0  # times the fastest: a backend that takes longer is not run again
-MAX_BYTES = 4096
 # Processor time of all threads: other programs do not change it, so that a busy machine chooses the same backend as a
 # quiet one. On Windows it counts in steps of 16 ms.
 clock = time.perf_counter if os.name == "nt" else time.process_time
@@ -69,14 +65,7 @@ def time_once(sha256: str, given: np.ndarray, open_network: Callable[[Backend], 
     Raises:
         RushesError: OpenCV, which is always installed, cannot open or run it, and no other backend can.
     """
-    kept = state_folder() / "backends" / f"{_key(sha256)}.json"
-    with contextlib.suppress(OSError, RushesError, ValidationError):
-        return Timing.model_validate_json(read_regular(kept, MAX_BYTES))
-    timing = _measure(given, open_network)
-    with contextlib.suppress(OSError):  # it is measured again the next time
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(kept, timing.model_dump_json().encode())
-    return timing
+    return once(f"backends/{_key(sha256)}", Timing, lambda: _measure(given, open_network))
 
 
 def _key(sha256: str) -> str:

@@ -17,7 +17,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import platformdirs
 from pydantic import BaseModel, ValidationError
@@ -31,8 +31,11 @@ from rushes.inference.memory_watch import MemoryWatch
 from rushes.output_files import write_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rushes.bundle.manifest import Bundle, Tolerance
 
+Found = TypeVar("Found", bound=BaseModel)
 MAX_VERDICT_BYTES = 1 << 16
 RUNTIME_BYTES = 512 << 20  # resident, of Python, NumPy, OpenCV and ONNX Runtime themselves; 160 MB were measured
 NO_REFERENCES = "nothing to compare: the certificate is older than reference outputs"
@@ -94,6 +97,18 @@ def state_folder() -> Path:
     return Path(place) if place else Path(platformdirs.user_state_dir("rushes", appauthor=False))
 
 
+def once(name: str, kind: type[Found], find: Callable[[], Found]) -> Found:
+    """Reads what this machine has stored under a name such as `proved/KEY`, or finds and stores it."""
+    kept = state_folder() / f"{name}.json"
+    with contextlib.suppress(OSError, RushesError, ValidationError):
+        return kind.model_validate_json(read_regular(kept, MAX_VERDICT_BYTES))
+    found = find()
+    with contextlib.suppress(OSError):  # it is found again the next time
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(kept, found.model_dump_json().encode())
+    return found
+
+
 def prove_once(bundle: Bundle, limits: ChildLimits = CHILD_LIMITS) -> Proof:
     """Proves a bundle on this machine unless it was already proved here.
 
@@ -101,14 +116,7 @@ def prove_once(bundle: Bundle, limits: ChildLimits = CHILD_LIMITS) -> Proof:
         BundleError: See `prove`.
         RushesError: No child process can be started.
     """
-    kept = state_folder() / "proved" / f"{_key(bundle)}.json"
-    with contextlib.suppress(OSError, RushesError, ValidationError):
-        return Proof.model_validate_json(read_regular(kept, MAX_VERDICT_BYTES))
-    proof = prove(bundle, limits)
-    with contextlib.suppress(OSError):  # it is proved again the next time
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(kept, proof.model_dump_json().encode())
-    return proof
+    return once(f"proved/{_key(bundle)}", Proof, lambda: prove(bundle, limits))
 
 
 def _key(bundle: Bundle) -> str:
